@@ -1,0 +1,29 @@
+/**
+ * Runs benchmarks and prints, for each claim, our time, the floor and what people do today, side by side.
+ *
+ * `npm run bench -- [name …] [--json]`; names are those of the files here, or claims.
+ */
+import { accounts } from './accounts.ts'
+import { renderClaim, type Bench, type Claim } from './claim.ts'
+
+const benches: Readonly<Record<string, Bench>> = { accounts }
+
+const args = process.argv.slice(2)
+const wanted = args.filter((argument) => !argument.startsWith('--'))
+const unknown = wanted.find(
+  (name) => !Object.entries(benches).some(([key, { claims }]) => key === name || claims.includes(name)),
+)
+if (unknown !== undefined) {
+  console.error(`There is no benchmark ${unknown}; there are ${Object.keys(benches).join(', ')}`)
+  process.exit(64)
+}
+for (const [name, bench] of Object.entries(benches)) {
+  if (wanted.length > 0 && !wanted.includes(name) && !bench.claims.some((claim) => wanted.includes(claim))) continue
+  const reason = bench.cannotRun()
+  if (reason !== undefined) {
+    console.error(`skipped ${name}: ${reason}`)
+    continue
+  }
+  const claims: readonly Claim[] = await bench.run()
+  for (const claim of claims) console.log(args.includes('--json') ? JSON.stringify(claim) : renderClaim(claim))
+}

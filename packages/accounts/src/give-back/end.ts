@@ -1,0 +1,87 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { HostError, type Host } from '@puppy/host'
+import type { EffectOptions } from '../change.ts'
+import { assertTenantUid } from '../layout.ts'
+import { processesOf, readProcesses, type Process } from '../processes.ts'
+import { findProgram, runOptions, runsSystemd } from '../program.ts'
+
+/** What ending the processes of some uids came to. */
+export interface Ended {
+  /** How many processes were seen to go, by real uid. */
+  readonly ended: ReadonlyMap<number, number>
+  /** Those that are still there. */
+  readonly left: readonly Process[]
+}
+
+export interface EndOptions extends EffectOptions {
+  /** Milliseconds until processes that will not end are given up. Default 10,000. */
+  readonly patience?: number
+}
+
+/**
+ * Ends every process of these uids, with SIGKILL, until `/proc` shows none or patience ends. Live only.
+ *
+ * Each uid kills itself: `setpriv` becomes the uid and `kill -KILL -1` reaches all that it may signal, in one system
+ * call, so a process that forks as fast as it can does not get away, and nobody else can be hit. Under systemd the
+ * user's slice is stopped too, which takes its manager and sessions along.
+ *
+ * @throws RangeError for a uid that is no tenant's; HostError.
+ * @see kill(2), setpriv(1)
+ */
+export async function endProcesses(machine: Host, uids: readonly number[], options: EndOptions = {}): Promise<Ended> {
+  uids.forEach(assertTenantUid)
+  const until = Date.now() + (options.patience ?? 10_000)
+  const all = new Set(uids)
+  const seen = new Map<number, Process>()
+  let left = processesOf(await readProcesses(machine), all)
+  // Every uid once, whatever is seen of it: what hides from /proc does not hide from kill(2).
+  await Promise.all(uids.map((uid) => killUid(machine, uid, options)))
+  await stopSlices(machine, uids, options)
+  for (let pause = 5; ; pause = Math.min(pause * 2, 200)) {
+    for (const process of left) seen.set(process.pid, process)
+    left = processesOf(await readProcesses(machine), all)
+    if (left.length === 0 || Date.now() > until) break
+    await killAll(machine, left, all, options)
+    await sleep(pause, undefined, options.signal === undefined ? {} : { signal: options.signal })
+  }
+  return { ended: countEnded(seen, left), left }
+}
+
+function countEnded(seen: ReadonlyMap<number, Process>, left: readonly Process[]): ReadonlyMap<number, number> {
+  const still = new Set(left.map(({ pid }) => pid))
+  const gone = [...seen.values()].filter(({ pid }) => !still.has(pid))
+  return new Map([...Map.groupBy(gone, ({ uid }) => uid)].map(([uid, processes]) => [uid, processes.length]))
+}
+
+async function killAll(machine: Host, processes: readonly Process[], all: ReadonlySet<number>, options: EffectOptions) {
+  const uids = new Set(processes.flatMap((process) => process.uids).filter((uid) => all.has(uid)))
+  await Promise.all([...uids].map((uid) => killUid(machine, uid, options)))
+}
+
+/**
+ * Exit code 1 means that there was nobody to signal. The tenant may kill our program before it acts: then we come again.
+ * `daemon` keeps our locks from it: a process with the tenant's uid must not inherit anything of ours.
+ */
+async function killUid(machine: Host, uid: number, options: EffectOptions): Promise<void> {
+  const command = [...becoming(machine, uid), findProgram(machine, 'kill'), '-KILL', '-1'] as const
+  try {
+    await machine.run([...command], runOptions('machine', options, { accept: [0, 1], daemon: true }))
+  } catch (error) {
+    if (!(error instanceof HostError) || error.code !== 'HOST_PROGRAM_FAILED' || error.facts.exitCode !== undefined)
+      throw error
+  }
+}
+
+/** The words before a command that make it run as a tenant, without root's groups. */
+export function becoming(machine: Host, uid: number): readonly [string, ...string[]] {
+  assertTenantUid(uid)
+  return [findProgram(machine, 'setpriv'), '--reuid', `${uid}`, '--regid', `${uid}`, '--clear-groups', '--']
+}
+
+/** Exit code 5: some of them are not loaded, which is how it should be. */
+async function stopSlices(machine: Host, uids: readonly number[], options: EffectOptions): Promise<void> {
+  const systemctl = (await runsSystemd(machine)) ? machine.program('systemctl') : undefined
+  if (systemctl === undefined || uids.length === 0) return
+  const slices = uids.map((uid) => `user-${uid}.slice`)
+  await machine.run([systemctl, 'stop', ...slices], runOptions('machine', options, { accept: [0, 1, 5] }))
+}

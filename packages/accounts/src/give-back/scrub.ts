@@ -1,0 +1,237 @@
+import { HostError, type Host } from '@puppy/host'
+import { assertSlots, type Slot, type SlotLayout } from '../layout.ts'
+import { indexPool, judgeSlot } from '../pool/judge.ts'
+import { readPool, readSkeleton } from '../pool/observe.ts'
+import { renderTmpfiles, runTmpfiles } from '../pool/tmpfiles.ts'
+import { processesOf, readProcesses } from '../processes.ts'
+import { findProgram, isSafeFolder, runOptions, runsSystemd } from '../program.ts'
+import { becoming, endProcesses, type EndOptions } from './end.ts'
+import { ipcOf, readIpc, removeIpc } from './ipc.ts'
+import { unmountAll } from './mounts.ts'
+import { removeEntries, removeStrays, removing, search, type SearchFolders } from './search.ts'
+
+/** What is left of one slot's former tenant. */
+export interface ScrubResult {
+  readonly n: number
+  /** `clean`: a search found nothing; the home is as a new one. */
+  readonly status: 'clean' | 'dirty'
+  /** Paths, processes and objects that are still there, the first of them, or why nothing was touched. */
+  readonly left: readonly string[]
+  /** What only the machine itself can have, and was not looked at below a root folder. */
+  readonly planned?: readonly string[]
+}
+
+export interface ScrubOptions extends EndOptions {
+  /** Folders to search beside `scrubbedFolders` and the homes; tenants must not be able to move root's entries there. */
+  readonly folders?: readonly string[]
+}
+
+/** Where users leave files, beside their homes. All are root's own folders or sticky. */
+export const scrubbedFolders: readonly string[] = Object.freeze([
+  '/tmp',
+  '/var/tmp',
+  '/dev/shm',
+  '/dev/mqueue',
+  '/run/lock',
+  '/run/screen',
+  '/run/user',
+  '/var/mail',
+  '/var/spool/mail',
+  '/var/spool/cron',
+  '/var/spool/at',
+])
+
+/** Files that carry a user's name and not always its uid. */
+const namedFiles = [
+  '/var/spool/cron/crontabs/',
+  '/var/spool/cron/',
+  '/var/mail/',
+  '/var/spool/mail/',
+  '/run/sudo/ts/',
+  '/var/lib/sudo/lectured/',
+]
+
+/**
+ * Removes what former tenants left, proves that nothing is left, and makes their homes as new.
+ *
+ * Call `evict` first. Needs root. Goes: crontabs, at jobs, mail, System V and POSIX IPC, FUSE mounts, user journals,
+ * files in `scrubbedFolders` and in other homes, and everything in the home. The home is emptied by the tenant's own
+ * uid first and by root for the rest; all of it by coreutils `rm --one-file-system` and find(1), neither of which
+ * follows links. Then find(1), `/proc` and the IPC tables are searched for the uid, in one run for all slots.
+ *
+ * A slot that does not look exactly like ours is dirty and not touched. Below a root folder only files there go.
+ * Default timeout of each program: 600,000 ms.
+ *
+ * @throws TypeError, RangeError for slots that are not of the layout; AccountError `ACCOUNT_PROGRAM_MISSING`; HostError.
+ */
+export async function scrub(
+  host: Host,
+  layout: SlotLayout,
+  slots: readonly Slot[],
+  options: ScrubOptions = {},
+): Promise<readonly ScrubResult[]> {
+  assertSlots(layout, slots)
+  const patient = { timeout: 600_000, ...options }
+  const refused = await readRefusals(host, layout, slots, patient)
+  const ours = slots.filter(({ n }) => !refused.has(n))
+  const folders = await readFolders(host, layout, patient)
+  if (ours.length > 0) await clean(host, ours, folders, patient)
+  const left = new Map([...refused, ...(ours.length === 0 ? [] : await prove(host, ours, folders, patient))])
+  const unmade = await renewHomes(
+    host,
+    layout,
+    ours.filter(({ n }) => left.get(n)!.length === 0),
+    patient,
+  )
+  return slots.map(({ n }) => resultOf(host, n, [...left.get(n)!, ...(unmade.get(n) ?? [])]))
+}
+
+function resultOf(host: Host, n: number, left: readonly string[]): ScrubResult {
+  const status = left.length === 0 ? 'clean' : 'dirty'
+  return host.live ? { n, status, left } : { n, status, left, planned: ['processes, IPC objects, mounts and journals'] }
+}
+
+async function readRefusals(host: Host, layout: SlotLayout, slots: readonly Slot[], options: ScrubOptions) {
+  const index = indexPool(await readPool(host, layout, slots, options))
+  const refusals = slots.map((slot) => [slot.n, judgeSlot(slot, index).block?.message] as const)
+  const homesSafe = await isSafeFolder(host, layout.homes)
+  return new Map(
+    refusals.flatMap(([n, message]): (readonly [number, readonly string[]])[] => {
+      if (message !== undefined) return [[n, [message]]]
+      return homesSafe || !index.homes.has(n) ? [] : [[n, [`${layout.homes} is reached through a link`]]]
+    }),
+  )
+}
+
+async function readFolders(host: Host, layout: SlotLayout, { folders = [] }: ScrubOptions): Promise<SearchFolders> {
+  const safe = async (path: string) => ((await isSafeFolder(host, path)) ? [path] : [])
+  const others = await Promise.all([...scrubbedFolders, ...folders].map(safe))
+  return { homes: await safe(layout.homes), others: others.flat() }
+}
+
+async function clean(host: Host, slots: readonly Slot[], folders: SearchFolders, options: ScrubOptions): Promise<void> {
+  const uids = slots.map(({ uid }) => uid)
+  await removePaths(host, await readNamed(host, slots), options)
+  if (host.live) await cleanMachine(host, uids, options)
+  await emptyHomes(host, slots, options)
+  await removeEntries(host, folders.others, uids, options)
+  await removeStrays(host, folders, uids, options)
+}
+
+/** After the crontabs are gone: whatever they started meanwhile ends here. */
+async function cleanMachine(machine: Host, uids: readonly number[], options: ScrubOptions): Promise<void> {
+  const all = new Set(uids)
+  await endProcesses(machine, uids, options)
+  await unmountAll(machine, all, options)
+  await removeIpc(machine, ipcOf(await readIpc(machine), all), options)
+  await removeJournals(machine, all, options)
+}
+
+/** journald keeps a file for each user, which whoever has that uid next could read. It must let go of it first. */
+async function removeJournals(machine: Host, uids: ReadonlySet<number>, options: ScrubOptions): Promise<void> {
+  const journalctl = (await runsSystemd(machine)) ? machine.program('journalctl') : undefined
+  if (journalctl === undefined || (await readJournals(machine, uids)).length === 0) return
+  await machine.run([journalctl, '--rotate'], runOptions('machine', options, { accept: [0, 1] }))
+  await removePaths(machine, await readJournals(machine, uids), options)
+}
+
+async function readJournals(machine: Host, uids: ReadonlySet<number>): Promise<readonly string[]> {
+  const folders = ['/var/log/journal', '/run/log/journal']
+  const machines = await Promise.all(
+    folders.map(async (folder) => (await machine.list(folder)).map((name) => `${folder}/${name}`)),
+  )
+  const real = await Promise.all(
+    machines.flat().map(async (path) => ((await machine.status(path))?.kind === 'folder' ? [path] : [])),
+  )
+  const files = await Promise.all(
+    real.flat().map(async (folder) => (await machine.list(folder)).map((name) => `${folder}/${name}`)),
+  )
+  return files.flat().filter((path) => uids.has(Number(/\/user-(\d+)[@.][^/]*$/.exec(path)?.[1])))
+}
+
+async function readNamed(host: Host, slots: readonly Slot[]): Promise<readonly string[]> {
+  const safe = await Promise.all(namedFiles.map((folder) => isSafeFolder(host, folder.slice(0, -1))))
+  const paths = slots.flatMap(({ user }) =>
+    namedFiles.filter((_, index) => safe[index]).map((folder) => `${folder}${user}`),
+  )
+  const there = await Promise.all(paths.map(async (path) => (await host.status(path)) !== undefined))
+  return paths.filter((_, index) => there[index])
+}
+
+async function removePaths(host: Host, paths: readonly string[], options: ScrubOptions): Promise<void> {
+  if (paths.length === 0) return
+  const command = [
+    findProgram(host, 'rm'),
+    '-rf',
+    '--one-file-system',
+    '--',
+    ...paths.map((path) => host.path(path)),
+  ] as const
+  await host.run([...command], runOptions('files', options, { accept: [0, 1] }))
+}
+
+async function emptyHomes(host: Host, slots: readonly Slot[], options: ScrubOptions): Promise<void> {
+  const full = await Promise.all(
+    slots.map(async (slot) =>
+      (await host.status(slot.home))?.kind === 'folder' && (await host.list(slot.home)).length > 0 ? [slot] : [],
+    ),
+  )
+  const homes = full.flat()
+  if (homes.length === 0) return
+  if (host.live) for (const slot of homes) await emptyAsTenant(host, slot, options)
+  const starts = homes.map(({ home }) => host.path(home))
+  await host.run(
+    [findProgram(host, 'find'), ...starts, ...insides(host)],
+    runOptions('files', options, { accept: [0, 1] }),
+  )
+}
+
+function insides(host: Host): readonly string[] {
+  return ['-xdev', '-mindepth', '1', '-maxdepth', '1', ...removing(host)]
+}
+
+/** What this cannot remove or does not finish is left to root; `daemon`: a tenant's uid inherits none of our locks. */
+async function emptyAsTenant(machine: Host, { home, uid }: Slot, options: ScrubOptions): Promise<void> {
+  const command = [...becoming(machine, uid), findProgram(machine, 'find'), home, ...insides(machine)] as const
+  try {
+    await machine.run([...command], runOptions('machine', options, { accept: [0, 1], daemon: true }))
+  } catch (error) {
+    if (!(error instanceof HostError) || error.code === 'HOST_ABORTED') throw error
+  }
+}
+
+async function prove(host: Host, slots: readonly Slot[], folders: SearchFolders, options: ScrubOptions) {
+  const files = await search(host, folders, slots, options)
+  const named = await readNamed(host, slots)
+  const uids = new Set(slots.map(({ uid }) => uid))
+  const processes = host.live ? processesOf(await readProcesses(host), uids) : []
+  const objects = host.live ? ipcOf(await readIpc(host), uids) : []
+  return new Map(
+    slots.map(({ n, uid, user, home }): readonly [number, readonly string[]] => [
+      n,
+      [
+        ...files.get(n)!.map((path) => (path === home ? `${path} itself` : path)),
+        ...named.filter((path) => path.endsWith(`/${user}`)),
+        ...processes
+          .filter((process) => process.uids.includes(uid))
+          .map(({ pid, command }) => `process ${pid} (${command})`),
+        ...objects.filter((object) => object.uid === uid || object.cuid === uid).map(({ kind, id }) => `${kind} ${id}`),
+      ],
+    ]),
+  )
+}
+
+async function renewHomes(host: Host, layout: SlotLayout, slots: readonly Slot[], options: ScrubOptions) {
+  const there = await Promise.all(
+    slots.map(async (slot) => ((await host.status(slot.home)) === undefined ? [] : [slot])),
+  )
+  const homes = there.flat()
+  if (homes.length === 0) return new Map<number, readonly string[]>()
+  const skeleton = await readSkeleton(host)
+  await runTmpfiles(host, homes.map((slot) => renderTmpfiles(slot, skeleton)).join(''), options)
+  const index = indexPool(await readPool(host, layout, homes, options))
+  const wrong = homes.filter((slot) => judgeSlot(slot, index).home !== 'right')
+  return new Map(
+    wrong.map(({ n, home }): readonly [number, readonly string[]] => [n, [`${home} could not be made as new`]]),
+  )
+}

@@ -1,0 +1,58 @@
+import type { Host } from '@puppy/host'
+import type { EffectOptions } from '../change.ts'
+import { AccountError } from '../errors.ts'
+import { findProgram, runOptions } from '../program.ts'
+import { parseKey, type AuthorizedKey } from './key.ts'
+
+/** What is to be said about one key, in the order the keys were given. */
+export type KeyVerdict =
+  | { readonly valid: true; readonly type: AuthorizedKey['type']; readonly bits: number; readonly fingerprint: string }
+  | { readonly valid: false; readonly message: string }
+
+/**
+ * Checks keys by `parseKey`, and those that pass by the real `ssh-keygen -l`, all in one run.
+ *
+ * ssh-keygen says nothing about a line it cannot use, so its lines are matched by fingerprint, which we compute too.
+ * Comments are not handed over. Needs no root; changes nothing.
+ *
+ * @throws AccountError `ACCOUNT_PROGRAM_MISSING`; HostError `HOST_TIMEOUT`, `HOST_ABORTED`.
+ */
+export async function validateKeys(
+  host: Host,
+  keys: readonly string[],
+  options: EffectOptions = {},
+): Promise<readonly KeyVerdict[]> {
+  const parsed = keys.map(parse)
+  const good = parsed.filter((key) => 'blob' in key)
+  const known = good.length === 0 ? new Map<string, number>() : await fingerprints(host, good, options)
+  return parsed.map((key) => ('blob' in key ? verdictOf(key, known) : key))
+}
+
+function parse(text: string): AuthorizedKey | (KeyVerdict & { readonly valid: false }) {
+  try {
+    return parseKey(text)
+  } catch (error) {
+    if (error instanceof AccountError) return { valid: false, message: error.message }
+    throw error
+  }
+}
+
+/** Exit code 255: it knew none of the lines. */
+async function fingerprints(host: Host, keys: readonly AuthorizedKey[], options: EffectOptions) {
+  const program = findProgram(host, 'ssh-keygen')
+  const input = keys.map(({ type, blob }) => `${type} ${blob}\n`).join('')
+  const run = await host.run([program, '-l', '-f', '-'], runOptions('nothing', options, { input, accept: [0, 255] }))
+  return parseFingerprints(run.stdout)
+}
+
+/** Reads `256 SHA256:wK1…EXs no comment (ED25519)` lines into bits by fingerprint. */
+export function parseFingerprints(text: string): Map<string, number> {
+  const lines = text.split('\n').map((line) => /^(\d{1,6}) (SHA256:[A-Za-z0-9+/]{43}) /.exec(line))
+  return new Map(lines.filter((line) => line !== null).map(([, bits, fingerprint]) => [fingerprint!, Number(bits)]))
+}
+
+function verdictOf({ type, fingerprint }: AuthorizedKey, known: ReadonlyMap<string, number>): KeyVerdict {
+  const bits = known.get(fingerprint)
+  if (bits === undefined) return { valid: false, message: 'Cannot accept the ssh key: ssh-keygen does not know it' }
+  return { valid: true, type, bits, fingerprint }
+}

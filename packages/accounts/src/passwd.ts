@@ -1,0 +1,73 @@
+/** A line of passwd(5), in its words. */
+export interface PasswdEntry {
+  readonly name: string
+  readonly uid: number
+  readonly gid: number
+  readonly gecos: string
+  readonly dir: string
+  readonly shell: string
+}
+
+/** A line of group(5). */
+export interface GroupEntry {
+  readonly name: string
+  readonly gid: number
+  readonly members: readonly string[]
+}
+
+/** What a line of shadow(5) says about getting in; the hash itself is never kept. */
+export interface ShadowEntry {
+  readonly name: string
+  /** No password can match: the field begins with `!` or `*`. */
+  readonly locked: boolean
+  /** Days since 1970 from which the account is expired; absent means never. */
+  readonly expire?: number
+}
+
+/**
+ * Reads passwd(5) lines, as the file or `getent` has them. Lines that are not accounts (comments, NIS `+`) are left out.
+ *
+ * `p10000:x:10000:10000:Puppy tenant:/home/p10000:/bin/bash`
+ */
+export function parsePasswd(text: string): readonly PasswdEntry[] {
+  return lines(text, 7).flatMap(([name = '', , uid, gid, gecos = '', dir = '', shell = '']) => {
+    const ids = [parseId(uid), parseId(gid)] as const
+    return name === '' || ids[0] === undefined || ids[1] === undefined
+      ? []
+      : [{ name, uid: ids[0], gid: ids[1], gecos, dir, shell }]
+  })
+}
+
+/**
+ * Reads group(5) lines: `puppy-tenants:x:9999:p10000,p10001`.
+ */
+export function parseGroup(text: string): readonly GroupEntry[] {
+  return lines(text, 4).flatMap(([name = '', , id, members = '']) => {
+    const gid = parseId(id)
+    if (name === '' || gid === undefined) return []
+    return [{ name, gid, members: members.split(',').filter((member) => member !== '') }]
+  })
+}
+
+/** Reads shadow(5) lines: `p10000:!*:20412::::::`. */
+export function parseShadow(text: string): readonly ShadowEntry[] {
+  return lines(text, 9).flatMap(([name = '', password = '', , , , , , expires]) => {
+    if (name === '') return []
+    const expire = parseId(expires)
+    return [{ name, locked: /^[!*]/.test(password), ...(expire === undefined ? {} : { expire }) }]
+  })
+}
+
+function lines(text: string, fields: number): readonly (readonly string[])[] {
+  return text
+    .split('\n')
+    .filter((line) => line !== '' && !/^[#+-]/.test(line))
+    .map((line) => line.split(':'))
+    .filter((line) => line.length === fields)
+}
+
+function parseId(text: string | undefined): number | undefined {
+  if (text === undefined || !/^[0-9]{1,10}$/.test(text)) return undefined
+  const id = Number(text)
+  return id <= 0xffff_ffff ? id : undefined
+}

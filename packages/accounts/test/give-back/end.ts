@@ -1,0 +1,58 @@
+import { createFakeHost, type FakeProgram } from '@puppy/host/fake'
+import t from 'tap'
+import { becoming, endProcesses } from '../../src/give-back/end.ts'
+
+const status = (pid: number, uid: number) =>
+  `Name:\tx\nState:\tS\nPid:\t${pid}\nUid:\t${uid}\t${uid}\t${uid}\t${uid}\nThreads:\t1\n`
+const files = { '/proc/7/status': status(7, 10_000), '/proc/8/status': status(8, 10_001) }
+const killing: FakeProgram = async ({ host, args }) => {
+  if (args[1] === '10000') await host.remove('/proc/7/status')
+  return {}
+}
+const machine = (setpriv: FakeProgram, more: Record<string, FakeProgram> = {}, others: Record<string, string> = {}) =>
+  createFakeHost({
+    files: { ...files, ...others },
+    programs: { '/usr/bin/setpriv': setpriv, '/usr/bin/kill': () => ({}), ...more },
+  })
+
+void t.test('endProcesses() lets a uid end itself, and no other', async (t) => {
+  const host = machine(killing)
+  t.strictSame(await endProcesses(host, [10_000]), { ended: new Map([[10_000, 1]]), left: [] })
+  t.strictSame(host.commands, [
+    [
+      '/usr/bin/setpriv',
+      '--reuid',
+      '10000',
+      '--regid',
+      '10000',
+      '--clear-groups',
+      '--',
+      '/usr/bin/kill',
+      '-KILL',
+      '-1',
+    ],
+  ])
+})
+
+void t.test('endProcesses() gives up in the end and says who is left', async (t) => {
+  const { ended, left } = await endProcesses(
+    machine(() => ({ exitCode: 1 })),
+    [10_000],
+    { patience: 0 },
+  )
+  t.equal(ended.size, 0)
+  t.match(left, [{ pid: 7, uid: 10_000 }])
+})
+
+void t.test('endProcesses() stops the slices under systemd', async (t) => {
+  const host = machine(killing, { '/usr/bin/systemctl': () => ({ exitCode: 5 }) }, { '/run/systemd/system/x': '' })
+  await endProcesses(host, [10_000, 10_005])
+  t.strictSame(host.commands.at(-1), ['/usr/bin/systemctl', 'stop', 'user-10000.slice', 'user-10005.slice'])
+})
+
+void t.test("endProcesses() refuses root's uid before anything happens", async (t) => {
+  const host = machine(killing)
+  for (const uid of [0, 500, 65_534]) await t.rejects(endProcesses(host, [10_000, uid]), RangeError)
+  t.strictSame(host.commands, [])
+  t.throws(() => becoming(host, 0), RangeError)
+})

@@ -1,0 +1,80 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createHost } from '@puppy/host'
+import t from 'tap'
+import {
+  defaultLayout,
+  ensureBase,
+  ensureLogins,
+  ensurePool,
+  evict,
+  readProcesses,
+  removeSlots,
+  scrub,
+  slotAt,
+} from '../../src/index.ts'
+import { someKey, whyNot } from '../support/scratch.ts'
+
+/** Far from the default pool, and with a group of its own. */
+const layout = { ...defaultLayout, firstUid: 24_000, firstPort: 24_000, group: 'puppy-live-test' }
+const slots = [0, 1].map((n) => slotAt(layout, n))
+const [first, second] = slots as [(typeof slots)[0], (typeof slots)[0]]
+const host = createHost()
+const skip = whyNot('systemd-sysusers', 'systemd-tmpfiles', 'setpriv', 'userdel', 'sshd')
+const as = (uid: number, script: string) =>
+  spawn('setpriv', ['--reuid', `${uid}`, '--regid', `${uid}`, '--clear-groups', 'bash', '-c', script], {
+    stdio: 'ignore',
+    cwd: '/tmp',
+  })
+const alive = async (uid: number) =>
+  (await readProcesses(host)).filter((process) => process.uid === uid && process.alive).length
+
+void t.test('a slot lives and is given back while its neighbour stays', { skip }, async (t) => {
+  t.teardown(async () => {
+    await evict(host, slots)
+    await scrub(host, layout, slots)
+    await removeSlots(host, layout, slots)
+  })
+  t.match((await ensurePool(host, layout, slots)).results, [{ status: 'ready' }, { status: 'ready' }])
+  t.strictSame((await ensurePool(host, layout, slots)).plan.changes, [])
+  const login = { slot: first, keys: [someKey], environment: { PORT: '24000' }, linger: false, open: true }
+  t.match((await ensureLogins(host, [login])).results, [{ status: 'ready', changed: true }])
+
+  const storm = as(first.uid, 'ulimit -u 300; while :; do (while :; do sleep 0.1; done) & done')
+  const neighbour = as(second.uid, 'exec sleep 600')
+  t.teardown(() => [storm, neighbour].map((child) => child.kill('SIGKILL')))
+  await once(
+    as(first.uid, 'echo x > /tmp/live-litter; ipcmk -M 64; mkdir -p ~/a; chmod 0 ~/a; ln -s /etc /dev/shm/live-link'),
+    'exit',
+  )
+  while ((await alive(first.uid)) < 50) await new Promise((wake) => setTimeout(wake, 20))
+
+  t.match(await evict(host, [first]), [{ status: 'ended' }])
+  t.equal(await alive(first.uid), 0)
+  t.ok((await alive(second.uid)) > 0, 'the neighbour still runs')
+  t.match(await scrub(host, layout, [first]), [{ status: 'clean', left: [] }])
+  t.equal(await host.status('/tmp/live-litter'), undefined)
+  t.equal(await host.status('/dev/shm/live-link'), undefined)
+
+  await evict(host, slots)
+  await scrub(host, layout, slots)
+  t.match(await removeSlots(host, layout, slots), [{ status: 'removed' }, { status: 'removed' }])
+})
+
+void t.test('linger is what logind says', { skip }, async (t) => {
+  if ((await host.status('/run/systemd/system')) === undefined) {
+    t.pass('no systemd', { skip: 'systemd does not run here' })
+    return
+  }
+  t.teardown(async () => {
+    await evict(host, [first])
+    await removeSlots(host, layout, [first])
+  })
+  await ensureBase(host, defaultLayout)
+  await ensurePool(host, layout, [first])
+  const login = { slot: first, keys: [], environment: {}, linger: true, open: true }
+  t.match((await ensureLogins(host, [login])).results, [{ status: 'ready' }])
+  t.ok(await host.status(`/var/lib/systemd/linger/${first.user}`))
+  t.match((await ensureLogins(host, [{ ...login, open: false }])).results, [{ status: 'ready' }])
+  t.equal(await host.status(`/var/lib/systemd/linger/${first.user}`), undefined)
+})

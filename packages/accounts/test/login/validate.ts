@@ -1,0 +1,44 @@
+import { createHost } from '@puppy/host'
+import { createFakeHost } from '@puppy/host/fake'
+import fc from 'fast-check'
+import t from 'tap'
+import { parseFingerprints, validateKeys } from '../../src/login/validate.ts'
+import { someKey } from '../support/scratch.ts'
+
+const host = createHost()
+const skip = host.program('ssh-keygen') === undefined && 'ssh-keygen is not installed'
+/** The right form, but not a point of the curve: only ssh-keygen can tell. */
+const offCurve = (() => {
+  const field = (bytes: Buffer) => Buffer.concat([Buffer.from([0, 0, 0, bytes.length]), bytes])
+  const parts = [Buffer.from('ecdsa-sha2-nistp256'), Buffer.from('nistp256'), Buffer.alloc(65, 4)]
+  return `ecdsa-sha2-nistp256 ${Buffer.concat(parts.map(field)).toString('base64')}`
+})()
+
+void t.test('validateKeys() gives each key its own verdict, in order', { skip }, async (t) => {
+  const verdicts = await validateKeys(host, ['nonsense', `${someKey} one`, offCurve, `${someKey} two`])
+  t.match(verdicts, [
+    { valid: false, message: /form/ },
+    { valid: true, type: 'ssh-ed25519', bits: 256, fingerprint: /^SHA256:/ },
+    { valid: false, message: /ssh-keygen does not know it/ },
+    { valid: true, bits: 256 },
+  ])
+})
+
+void t.test('validateKeys() runs nothing for nothing', async (t) => {
+  t.strictSame(await validateKeys(createFakeHost(), []), [])
+  t.match(await validateKeys(createFakeHost(), ['x']), [{ valid: false }])
+})
+
+void t.test('validateKeys() names the package of a missing ssh-keygen', async (t) => {
+  await t.rejects(validateKeys(createFakeHost(), [someKey]), {
+    code: 'ACCOUNT_PROGRAM_MISSING',
+    message: /openssh-client/,
+  })
+})
+
+void t.test('parseFingerprints() takes any text', (t) => {
+  const print = `SHA256:${'a'.repeat(43)}`
+  t.strictSame([...parseFingerprints(`256 ${print} no comment (ED25519)\nnoise\n`)], [[print, 256]])
+  fc.assert(fc.property(fc.string({ unit: 'binary' }), (text) => parseFingerprints(text).size === 0))
+  t.end()
+})

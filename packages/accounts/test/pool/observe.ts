@@ -1,0 +1,50 @@
+import { createHost } from '@puppy/host'
+import { createFakeHost } from '@puppy/host/fake'
+import t from 'tap'
+import { defaultLayout, slotAt } from '../../src/layout.ts'
+import { readPool, readSkeleton, readUsers } from '../../src/pool/observe.ts'
+
+const slots = [slotAt(defaultLayout, 0), slotAt(defaultLayout, 1)]
+
+void t.test('readPool() asks one getent for all keys of a database', async (t) => {
+  const user = 'p10000:x:10000:10000::/home/p10000:/bin/bash\n'
+  const getent = ({ args }: { args: readonly string[] }) => ({ exitCode: 2, stdout: args[0] === 'passwd' ? user : '' })
+  const host = createFakeHost({
+    programs: { '/usr/bin/getent': getent },
+    files: { '/etc/shadow': 'p10000:!*:1::::::\n' },
+  })
+  const seen = await readPool(host, defaultLayout, slots)
+  t.strictSame(host.commands, [
+    ['/usr/bin/getent', 'passwd', 'p10000', '10000', 'p10001', '10001'],
+    ['/usr/bin/getent', 'group', 'puppy-tenants', '9999', 'p10000', '10000', 'p10001', '10001'],
+  ])
+  t.match(seen, { users: [{ name: 'p10000', uid: 10_000 }], groups: [], shadow: [{ name: 'p10000', locked: true }] })
+})
+
+void t.test('readPool() of a folder reads its files and nothing of this machine', async (t) => {
+  const root = t.testdir({
+    etc: { passwd: 'a:x:1:1::/:/bin/sh\n', group: 'g:x:7:a\n', skel: { '.x': '', dir: {} } },
+    home: { p10001: 'no folder' },
+  })
+  const seen = await readPool(createHost({ root }), defaultLayout, slots)
+  t.match(seen, { users: [{ name: 'a' }], groups: [{ name: 'g' }], shadow: [], skeleton: ['.x'] })
+  t.strictSame([...seen.homes.keys()], [1])
+  t.equal(seen.homes.get(1)?.kind, 'file')
+})
+
+void t.test('readUsers() needs no root and finds root', async (t) => {
+  const slot = { ...slots[0]!, user: 'root', uid: 0 }
+  t.match(await readUsers(createHost(), [slot]), [
+    { name: 'root', uid: 0 },
+    { name: 'root', uid: 0 },
+  ])
+})
+
+void t.test('readSkeleton() leaves out names that would have to be quoted', async (t) => {
+  const root = t.testdir({ etc: { skel: { '.ok': '', 'a b': '', 'c%n': '', 'd"': '' } } })
+  t.strictSame(await readSkeleton(createHost({ root })), ['.ok'])
+})
+
+void t.test('readPool() refuses a layout that cannot be', async (t) => {
+  await t.rejects(readPool(createFakeHost(), { ...defaultLayout, firstUid: 0 }, []), RangeError)
+})

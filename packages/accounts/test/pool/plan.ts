@@ -1,0 +1,81 @@
+import t from 'tap'
+import { defaultLayout, slotAt } from '../../src/layout.ts'
+import type { PoolObservation } from '../../src/pool/observe.ts'
+import { planPool } from '../../src/pool/plan.ts'
+import { noReservations } from '../../src/reserved.ts'
+
+const slots = [0, 1, 2].map((n) => slotAt(defaultLayout, n))
+const nothing: PoolObservation = {
+  layout: defaultLayout,
+  users: [],
+  groups: [],
+  localGroups: [],
+  shadow: [],
+  homes: new Map(),
+  skeleton: [],
+}
+
+void t.test('planPool() plans account and home for each, and the shared group once', (t) => {
+  const plan = planPool(slots, nothing, noReservations)
+  t.strictSame(
+    plan.changes.map(({ target, action }) => `${action} ${target}`),
+    [
+      'create group puppy-tenants',
+      ...['p10000', 'p10001', 'p10002'].flatMap((user) => [`create account ${user}`, `create home ${user}`]),
+    ],
+  )
+  t.equal(plan.groupGid, 9999)
+  t.match(plan, { blocked: [], ready: [], kept: [] })
+  t.end()
+})
+
+void t.test('planPool() lets sysusers choose when the gid before the first is taken', (t) => {
+  const plan = planPool(slots, { ...nothing, groups: [{ name: 'staff2', gid: 9999, members: [] }] }, noReservations)
+  t.equal(plan.groupGid, undefined)
+  t.match(plan.changes[0], { after: 'a free gid' })
+  t.end()
+})
+
+void t.test('planPool() blocks reserved ports and other listeners, and goes on', (t) => {
+  const listener = (port: number, uid: number) => ({ address: '0.0.0.0', family: 'ipv4', port, uid }) as const
+  const plan = planPool(slots, nothing, {
+    services: [{ first: 10_247, last: 10_247, owner: 'nbd' }],
+    labels: [],
+    listeners: [listener(10_248, 33), listener(10_256, 10_002), listener(80, 0)],
+    notes: [],
+  })
+  t.match(plan.blocked, [
+    { n: 0, reason: 'port_reserved', message: /10247.*nbd/ },
+    { n: 1, reason: 'port_in_use', message: /33.*10248/ },
+  ])
+  t.strictSame(
+    plan.work.map(({ slot }) => slot.n),
+    [2],
+    "a tenant's own listener is no obstacle",
+  )
+  t.end()
+})
+
+void t.test('planPool() plans only what is missing', (t) => {
+  const user = { name: 'p10000', uid: 10_000, gid: 10_000, gecos: '', dir: '/home/p10000', shell: '/bin/zsh' }
+  const seen: PoolObservation = {
+    ...nothing,
+    users: [user],
+    groups: [
+      { name: 'p10000', gid: 10_000, members: [] },
+      { name: 'puppy-tenants', gid: 77, members: ['p10000'] },
+    ],
+    shadow: [{ name: 'p10000', locked: true }],
+    homes: new Map([[0, { kind: 'folder', mode: 0o755, uid: 10_000, gid: 10_000, size: 0 }]]),
+  }
+  const plan = planPool(slots.slice(0, 1), seen, noReservations)
+  t.match(plan.work, [{ account: false, home: 'repair' }])
+  t.match(plan.kept, [{ n: 0, message: /zsh/ }])
+  const ready = planPool(
+    slots.slice(0, 1),
+    { ...seen, homes: new Map([[0, { ...seen.homes.get(0)!, mode: 0o700 }]]) },
+    noReservations,
+  )
+  t.match(ready, { changes: [], ready: [0], work: [] })
+  t.end()
+})

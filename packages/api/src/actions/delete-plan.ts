@@ -1,0 +1,22 @@
+import { errno } from '@puppy/host'
+import { ApiError } from '../errors.ts'
+import type { Database } from '../database/pool.ts'
+import { writeAudit, type Actor } from '../store/audit.ts'
+import { deletePlan } from '../store/plans.ts'
+
+const foreignKeyViolation = '23503'
+
+/** Removes a plan; nothing happens when there is none. @throws ApiError `plan_in_use`. */
+export async function removePlan(db: Database, actor: Actor, name: string): Promise<void> {
+  await db
+    .transaction(async (tx) => {
+      if (await deletePlan(tx, name)) await writeAudit(tx, actor, { action: 'plan.delete', target: name })
+    })
+    .catch((error: unknown) => {
+      if (errno(error) !== foreignKeyViolation) throw error
+      throw new ApiError(
+        'plan_in_use',
+        `Accounts have the plan ${name}, perhaps some that are just being deleted; give them another first`,
+      )
+    })
+}

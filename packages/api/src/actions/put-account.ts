@@ -1,0 +1,132 @@
+import { errno } from '@puppy/host'
+import { ApiError } from '../errors.ts'
+import type { Database, Queryable } from '../database/pool.ts'
+import {
+  findAccount,
+  insertAccount,
+  updateAccount,
+  type AccountName,
+  type AccountRow,
+  type AccountWish,
+} from '../store/accounts.ts'
+import { writeAudit, type Actor } from '../store/audit.ts'
+import { countDomains, domainsBeyondPorts } from '../store/domains.ts'
+import { chooseHost, type HostRow } from '../store/hosts.ts'
+import { notify, wanted } from '../store/notify.ts'
+import { findPlan, type PlanRow } from '../store/plans.ts'
+import { resellerExists } from '../store/resellers.ts'
+import { countSlots, countWaiting, takeSlot } from '../store/slots.ts'
+
+const uniqueViolation = '23505'
+
+/**
+ * Creates an account on a free slot or converges the one there is. The keys were validated by the caller.
+ *
+ * With no free slot the account waits for the agent to build one.
+ *
+ * @throws ApiError `plan_unknown`, `plan_ports`, `domain_limit`, `no_host`, `pool_exhausted`, `reseller_unknown`.
+ */
+export async function putAccount(
+  db: Database,
+  actor: Actor,
+  who: AccountName,
+  wish: AccountWish,
+): Promise<{ created: boolean; id: number }> {
+  const attempt = () => db.transaction((tx) => putInside(tx, actor, who, wish))
+  // Two that create the same name at once: the second finds the first one's row and converges it.
+  return attempt().catch((error: unknown) => {
+    if (errno(error) === uniqueViolation) return attempt()
+    throw error
+  })
+}
+
+async function putInside(tx: Queryable, actor: Actor, who: AccountName, wish: AccountWish) {
+  const plan = await planOf(tx, wish, true)
+  const existing = await findAccount(tx, who, true)
+  if (existing !== undefined) return converge(tx, actor, existing, wish, plan)
+  return create(tx, actor, who, wish)
+}
+
+async function converge(tx: Queryable, actor: Actor, existing: AccountRow, wish: AccountWish, plan: PlanRow) {
+  if (existing.plan !== plan.name) await assertFits(tx, existing, plan)
+  if (await updateAccount(tx, existing.id, wish)) {
+    await writeAudit(tx, actor, {
+      action: 'account.change',
+      target: `${existing.reseller}/${existing.name}`,
+      details: wish,
+    })
+    await notify(tx, wanted, existing.host)
+  }
+  return { created: false, id: existing.id }
+}
+
+async function assertFits(tx: Queryable, account: AccountRow, plan: PlanRow): Promise<void> {
+  const at = [{ pointer: '/plan', detail: `${plan.name} is too small for what the account has` }]
+  const stranded = await domainsBeyondPorts(tx, { account: account.id, ports: plan.spec.ports })
+  if (stranded !== undefined) {
+    throw new ApiError(
+      'plan_ports',
+      `The domain ${stranded} points to a port that the plan ${plan.name} does not give; move it first`,
+      at,
+    )
+  }
+  const domains = await countDomains(tx, account.id)
+  if (domains > plan.spec.domains) {
+    throw new ApiError(
+      'domain_limit',
+      `The account has ${domains} domains and the plan ${plan.name} allows ${plan.spec.domains}; remove some first`,
+      at,
+    )
+  }
+}
+
+/**
+ * Changes an account that there is, from what it is at that moment: two changes at once do not undo each other.
+ * @throws ApiError as putAccount, and `account_not_found`.
+ */
+export async function changeAccount(
+  db: Database,
+  actor: Actor,
+  who: AccountName,
+  change: (row: AccountRow) => AccountWish,
+): Promise<void> {
+  await db.transaction(async (tx) => {
+    const row = await findAccount(tx, who, true)
+    if (row === undefined) throw new ApiError('account_not_found', `There is no account ${who.name}`)
+    const wish = change(row)
+    await converge(tx, actor, row, wish, await planOf(tx, wish))
+  })
+}
+
+/** Locked, nobody changes or deletes the plan meanwhile; only ever before the account, as whoever changes a plan does. */
+async function planOf(tx: Queryable, { plan }: AccountWish, lock = false): Promise<PlanRow> {
+  const row = await findPlan(tx, plan, lock)
+  if (row !== undefined) return row
+  throw new ApiError('plan_unknown', `There is no plan ${plan}`, [{ pointer: '/plan', detail: 'names no plan' }])
+}
+
+async function create(tx: Queryable, actor: Actor, who: AccountName, wish: AccountWish) {
+  if (!(await resellerExists(tx, who.reseller)))
+    throw new ApiError('reseller_unknown', `There is no reseller ${who.reseller}`, [
+      { pointer: 'reseller', detail: 'names no reseller' },
+    ])
+  const host = await chooseHost(tx)
+  if (host === undefined) throw new ApiError('no_host', 'No agent has registered a host yet; start one')
+  const slot = await takeSlot(tx, host.name)
+  if (slot === undefined) await assertRoom(tx, host)
+  const id = await insertAccount(tx, who, { ...wish, host: host.name, slot })
+  await writeAudit(tx, actor, { action: 'account.create', target: `${who.reseller}/${who.name}`, details: wish })
+  await notify(tx, wanted, host.name)
+  return { created: true, id }
+}
+
+/** An account may wait for a slot that will be built or scrubbed, but not for one that there will never be. */
+async function assertRoom(tx: Queryable, host: HostRow): Promise<void> {
+  const [slots, waiting] = [await countSlots(tx, host.name), await countWaiting(tx, host.name)]
+  const usable = host.poolMax - slots.taken - slots.blocked
+  if (usable - waiting > 0) return
+  throw new ApiError(
+    'pool_exhausted',
+    `All ${host.poolMax} slots of ${host.name} are taken or blocked; delete accounts, raise the pool's max or add a host`,
+  )
+}

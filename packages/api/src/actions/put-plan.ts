@@ -1,0 +1,32 @@
+import { ApiError } from '../errors.ts'
+import type { Database } from '../database/pool.ts'
+import type { PlanSpec } from '../model/plan.ts'
+import { touchAccounts } from '../store/accounts.ts'
+import { writeAudit, type Actor } from '../store/audit.ts'
+import { domainsBeyondPorts } from '../store/domains.ts'
+import { notify, wanted } from '../store/notify.ts'
+import { upsertPlan } from '../store/plans.ts'
+
+/**
+ * Creates or replaces a plan; the accounts that have it are looked at again.
+ * @throws ApiError `plan_ports` when a domain points to a port that the plan would no longer give.
+ */
+export async function putPlan(db: Database, actor: Actor, name: string, spec: PlanSpec): Promise<{ created: boolean }> {
+  return db.transaction(async (tx) => {
+    const { created, changed } = await upsertPlan(tx, name, spec)
+    if (!changed) return { created }
+    // Before the check: whoever gives an account of the plan a domain has its row locked, and is waited for here.
+    const hosts = await touchAccounts(tx, { plan: name })
+    const stranded = await domainsBeyondPorts(tx, { plan: name, ports: spec.ports })
+    if (stranded !== undefined) {
+      throw new ApiError(
+        'plan_ports',
+        `The domain ${stranded} points to a port that ${spec.ports} ports would no longer include; move it first`,
+        [{ pointer: '/ports', detail: `fewer than ${stranded} needs` }],
+      )
+    }
+    for (const host of hosts) await notify(tx, wanted, host)
+    await writeAudit(tx, actor, { action: created ? 'plan.create' : 'plan.replace', target: name, details: spec })
+    return { created }
+  })
+}

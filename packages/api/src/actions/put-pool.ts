@@ -1,0 +1,28 @@
+import { slotCount } from '@puppy/accounts'
+import { ApiError } from '../errors.ts'
+import type { Database } from '../database/pool.ts'
+import { writeAudit, type Actor } from '../store/audit.ts'
+import { findHost, setPool } from '../store/hosts.ts'
+import { notify, wanted } from '../store/notify.ts'
+
+/** Says how many slots a host keeps free, and has at most. @throws ApiError `host_not_found`, `pool_max_invalid`. */
+export async function putPool(
+  db: Database,
+  actor: Actor,
+  host: string,
+  pool: { readonly free: number; readonly max: number },
+): Promise<void> {
+  await db.transaction(async (tx) => {
+    const row = await findHost(tx, host)
+    if (row === undefined) throw new ApiError('host_not_found', `There is no host ${host}`)
+    const most = slotCount(row.layout)
+    if (pool.max > most) {
+      throw new ApiError('pool_max_invalid', `${host} has ports for ${most} slots at most`, [
+        { pointer: '/max', detail: `at most ${most}` },
+      ])
+    }
+    if (!(await setPool(tx, host, pool))) return
+    await writeAudit(tx, actor, { action: 'pool.change', target: host, details: pool })
+    await notify(tx, wanted, host)
+  })
+}

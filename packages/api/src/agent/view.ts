@@ -1,0 +1,63 @@
+import { slotAt, slotCount, type SlotLayout } from '@puppy/accounts'
+import type { Verdict } from '../conditions.ts'
+import type { AccountRow } from '../store/accounts.ts'
+import type { DomainRow } from '../store/domains.ts'
+import type { RouteWish, Tenant, View } from './facilities/facility.ts'
+
+/** Rows that make no sense; they get a false condition and reach no facility. */
+export interface CheckedView {
+  readonly view: View
+  readonly refusedAccounts: ReadonlyMap<number, Verdict>
+  readonly refusedDomains: ReadonlyMap<number, Verdict>
+}
+
+function refused(reason: string, message: string): Verdict {
+  return { type: 'slot', status: 'false', reason, message }
+}
+
+/**
+ * Computes what the host is to be from rows that whoever broke into the API may have written.
+ *
+ * Pure. User, uid, home and ports come from the slot's number alone; a port must be one of the slot's.
+ */
+export function checkView(
+  layout: SlotLayout,
+  accounts: readonly AccountRow[],
+  domains: readonly DomainRow[],
+): CheckedView {
+  const isSlot = (n: number | null): n is number => n !== null && Number.isInteger(n) && n >= 0 && n < slotCount(layout)
+  const refusedAccounts = new Map<number, Verdict>()
+  const refusedDomains = new Map<number, Verdict>()
+  const routes: RouteWish[] = []
+  for (const { id, name, slot, port } of domains.filter(({ deletedAt }) => deletedAt === null)) {
+    if (!isSlot(slot)) refusedDomains.set(id, refused('no_slot', 'its account has no slot yet'))
+    else if (slotAt(layout, slot).ports.includes(port)) routes.push({ id, domain: name, port })
+    else refusedDomains.set(id, refused('port_not_of_account', `port ${port} is not one of slot ${slot}`))
+  }
+  const accepted = domains.filter(({ id, deletedAt }) => deletedAt === null && !refusedDomains.has(id))
+  const tenants = accounts.flatMap((row): readonly Tenant[] => {
+    if (!isSlot(row.slot)) {
+      refusedAccounts.set(row.id, refused('no_slot', `there is no slot ${row.slot} here`))
+      return []
+    }
+    return [tenantOf(row, slotAt(layout, row.slot), accepted)]
+  })
+  const suspended = domains
+    .filter((row) => row.suspended && row.deletedAt === null && isSlot(row.slot))
+    .map(({ slot }) => slot ?? 0)
+  const goneRoutes = domains.filter(({ deletedAt }) => deletedAt !== null).map(({ id, name }) => ({ id, domain: name }))
+  return { view: { tenants, routes, suspended: [...new Set(suspended)], goneRoutes }, refusedAccounts, refusedDomains }
+}
+
+function tenantOf(row: AccountRow, slot: Tenant['slot'], domains: readonly DomainRow[]): Tenant {
+  return {
+    id: row.id,
+    reseller: row.reseller,
+    name: row.name,
+    slot,
+    ports: row.planSpec.ports,
+    sshKeys: row.sshKeys,
+    domains: domains.filter(({ account }) => account === row.id).map(({ name }) => name),
+    suspended: row.state === 'suspended',
+  }
+}

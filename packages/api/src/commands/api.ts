@@ -1,0 +1,33 @@
+import { createSshKeyCheck } from '../actions/ssh-keys.ts'
+import type { Config } from '../config.ts'
+import { openDatabase } from '../database/pool.ts'
+import { createApp } from '../http/app.ts'
+import { createObserver } from '../http/observer.ts'
+import { listen } from '../http/server.ts'
+import { databaseUrls, openHosts, placesOf } from '../layout.ts'
+import { dropRoot, ensureSystemUsers } from '../system-users.ts'
+import { untilToldToEnd } from './signals.ts'
+
+/** `puppy api`: serves HTTP until told to end. Everything is loaded first, then root is dropped, then it listens. */
+export async function api(config: Config): Promise<void> {
+  const { machine } = openHosts(config)
+  // By ourselves too: whoever started us may be killed before it has written down who we are.
+  await placesOf(config).api.write(process.pid)
+  const users = await ensureSystemUsers(machine, config)
+  const database = openDatabase({ url: databaseUrls(config).api, name: 'puppy api', connections: 20 })
+  const observer = createObserver(database)
+  const checkSshKeys = createSshKeyCheck(machine)
+  const dependencies = { database, observer, checkSshKeys, required: config.require }
+  const app = await createApp(dependencies, {
+    logger: { level: config.logLevel === 'info' ? 'warn' : config.logLevel },
+  })
+  try {
+    if (users !== undefined) dropRoot(users.api)
+    await listen(app, config.listen)
+    await untilToldToEnd()
+  } finally {
+    await observer.close()
+    await app.close()
+    await database.end()
+  }
+}

@@ -1,0 +1,49 @@
+import { openHaproxy } from '@puppy/haproxy'
+import { facilitiesOf } from '../agent/facilities/index.ts'
+import { systemdRuns, type Config } from '../config.ts'
+import { openDatabase } from '../database/pool.ts'
+import { missingWalls } from '../facilities.ts'
+import { databaseUrls, openHosts, proxySettings } from '../layout.ts'
+import { listHosts, type FacilityState } from '../store/hosts.ts'
+import { installLine, missingNeeds } from '../system-packages.ts'
+
+/** `puppy doctor`: says what works here and what would help. The exit status is 1 when something that we have is broken. */
+export async function doctor(config: Config): Promise<void> {
+  const { machine, host } = openHosts(config)
+  const haproxy = openHaproxy(machine, proxySettings(config, undefined))
+  const { facilities } = facilitiesOf({ machine, host, layout: config.layout, haproxy })
+  const states: Record<string, FacilityState> = {}
+  for (const facility of facilities) {
+    const state = await facility.probe(AbortSignal.timeout(30_000))
+    states[facility.name] = state
+    say(
+      state.works,
+      `${facility.name}${state.version === undefined ? '' : ` ${state.version}`}`,
+      state.reason ?? state.remedy,
+    )
+  }
+  const missing = missingNeeds((program) => machine.program(program) !== undefined)
+  if (missing.length > 0) say(false, 'packages', installLine(missing))
+  say(systemdRuns(config), 'systemd', 'it does not run here: no linger, so user services end with the last login')
+  say(await haproxy.alive(), 'haproxy process', 'it does not run; "npm start" starts it')
+  await checkDatabase(config)
+  console.log(`Walls that this host does not have: ${missingWalls(states).join(', ') || 'none'}`)
+}
+
+function say(works: boolean, what: string, otherwise?: string): void {
+  console.log(`${works ? 'ok    ' : 'NOT OK'} ${what}${works || otherwise === undefined ? '' : `: ${otherwise}`}`)
+  if (!works) process.exitCode = 1
+}
+
+async function checkDatabase(config: Config): Promise<void> {
+  const database = openDatabase({ url: databaseUrls(config).owner, name: 'puppy doctor', connections: 1 })
+  try {
+    const hosts = await listHosts(database)
+    say(true, 'database')
+    for (const { name, alive } of hosts) say(alive, `agent of ${name}`, 'it was not heard of in the last 10 seconds')
+  } catch (error) {
+    say(false, 'database', error instanceof Error ? error.message : undefined)
+  } finally {
+    await database.end()
+  }
+}

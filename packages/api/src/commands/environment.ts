@@ -1,0 +1,43 @@
+import type { Config } from '../config.ts'
+import { databaseUrls } from '../layout.ts'
+
+const shared = [
+  'NODE_COMPILE_CACHE',
+  'PUPPY_STATE_DIR',
+  'PUPPY_RUN_DIR',
+  'PUPPY_ROOT',
+  'PUPPY_DRY_RUN',
+  'PUPPY_LOG_LEVEL',
+] as const
+const own = {
+  api: ['PUPPY_LISTEN', 'PUPPY_REQUIRE'],
+  agent: [
+    'PUPPY_HOST',
+    'PUPPY_POOL',
+    'PUPPY_PROXY_LISTEN',
+    'PUPPY_PROXY_TLS_LISTEN',
+    'PUPPY_CERTIFICATES',
+    'PUPPY_FIRST_UID',
+    'PUPPY_FIRST_PORT',
+  ],
+} as const
+
+/** The variables that one of our processes needs, and no others: the API never sees another role's database. */
+export function childEnvironment(
+  config: Config,
+  name: 'api' | 'agent',
+  env: NodeJS.ProcessEnv = process.env,
+): Record<string, string> {
+  const passed = [...shared, ...own[name]].flatMap((variable): [string, string][] => {
+    const value = env[variable]
+    return value === undefined ? [] : [[variable, value]]
+  })
+  const url = databaseUrls(config)[name]
+  return {
+    ...Object.fromEntries(passed),
+    PUPPY_STATE_DIR: config.stateDir,
+    PUPPY_RUN_DIR: config.runDir,
+    ...(name === 'api' ? { API_DATABASE_URL: url } : { AGENT_DATABASE_URL: url }),
+    NODE_NO_WARNINGS: '1',
+  }
+}

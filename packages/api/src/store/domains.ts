@@ -1,0 +1,147 @@
+import type { Condition } from '../conditions.ts'
+import type { Queryable } from '../database/pool.ts'
+
+export type ListenerState = 'listening' | 'nobody' | 'wrong_address'
+
+export interface DomainRow {
+  readonly id: number
+  readonly name: string
+  readonly account: number
+  readonly accountName: string
+  readonly reseller: string
+  readonly host: string
+  readonly slot: number | null
+  readonly suspended: boolean
+  readonly port: number
+  readonly generation: number
+  readonly observedGeneration: number
+  readonly conditions: readonly Condition[]
+  readonly listener: ListenerState | null
+  readonly createdAt: Date
+  readonly updatedAt: Date
+  readonly deletedAt: Date | null
+}
+
+const columns = `d.id, d.name, d.account, a.name as "accountName", a.reseller, a.host, a.slot, a.state = 'suspended' as suspended, d.port,
+  d.generation, d.observed_generation as "observedGeneration", d.conditions, d.listener, d.created_at as "createdAt",
+  d.updated_at as "updatedAt", d.deleted_at as "deletedAt"`
+const tables = 'domains d join accounts a on a.id = d.account'
+
+/** Inside a transaction that will write, `lock` keeps others from changing the row meanwhile. */
+export async function findDomain(db: Queryable, name: string, lock = false): Promise<DomainRow | undefined> {
+  if (lock) await db.query('select 1 from domains where name = $1 and deleted_at is null for update', [name])
+  return (
+    await db.query<DomainRow>(`select ${columns} from ${tables} where d.name = $1 and d.deleted_at is null`, [name])
+  )[0]
+}
+
+export function findDomainsById(db: Queryable, ids: readonly number[]): Promise<readonly DomainRow[]> {
+  return db.query<DomainRow>(`select ${columns} from ${tables} where d.id = any($1)`, [ids])
+}
+
+export function domainsOf(db: Queryable, accounts: readonly number[]): Promise<readonly DomainRow[]> {
+  return db.query<DomainRow>(
+    `select ${columns} from ${tables} where d.account = any($1) and d.deleted_at is null order by d.name`,
+    [accounts],
+  )
+}
+
+export interface DomainFilter {
+  readonly reseller: string | undefined
+  readonly after: string
+  readonly limit: number
+}
+
+export function listDomains(db: Queryable, filter: DomainFilter): Promise<readonly DomainRow[]> {
+  return db.query<DomainRow>(
+    `select ${columns} from ${tables} where d.deleted_at is null and ($1::text is null or a.reseller = $1) and d.name > $2
+     order by d.name limit $3`,
+    [filter.reseller ?? null, filter.after, filter.limit],
+  )
+}
+
+/** One at a time for all names below the same registrable domain, until the transaction ends. */
+export async function lockDomainFamily(tx: Queryable, registrable: string): Promise<void> {
+  await tx.query(`select pg_advisory_xact_lock(7077080, hashtext($1))`, [registrable])
+}
+
+/** A domain of another reseller that is this one, above it or below it. */
+export async function findRival(tx: Queryable, name: string, reseller: string): Promise<string | undefined> {
+  const parents = name.split('.').map((_, index, labels) => labels.slice(index).join('.'))
+  const rows = await tx.query<{ name: string }>(
+    `select d.name from ${tables} where d.deleted_at is null and a.reseller <> $1
+       and (d.name = any($2) or right(d.name, length($3)) = $3) limit 1`,
+    [reseller, parents, `.${name}`],
+  )
+  return rows[0]?.name
+}
+
+export async function countDomains(tx: Queryable, account: number): Promise<number> {
+  const rows = await tx.query<{ count: number }>(
+    'select count(*)::int as count from domains where account = $1 and deleted_at is null',
+    [account],
+  )
+  return rows[0]?.count ?? 0
+}
+
+/** A domain whose port is not among the first `ports` of its slot, among those of a plan or of an account. */
+export async function domainsBeyondPorts(
+  tx: Queryable,
+  among: { readonly ports: number } & ({ readonly plan: string } | { readonly account: number }),
+): Promise<string | undefined> {
+  const [column, value] = 'plan' in among ? ['a.plan', among.plan] : ['a.id', among.account]
+  const rows = await tx.query<{ name: string }>(
+    `select d.name from ${tables} join hosts h on h.name = a.host where d.deleted_at is null and ${column} = $1
+       and (d.port - (h.layout->>'firstPort')::int) % (h.layout->>'portsPerSlot')::int >= $2 order by d.name limit 1`,
+    [value, among.ports],
+  )
+  return rows[0]?.name
+}
+
+export async function insertDomain(tx: Queryable, name: string, account: number, port: number): Promise<number> {
+  const rows = await tx.query<{ id: number }>(
+    'insert into domains (name, account, port) values ($1, $2, $3) returning id',
+    [name, account, port],
+  )
+  return rows[0]?.id ?? 0
+}
+
+export async function updateDomain(tx: Queryable, id: number, account: number, port: number): Promise<void> {
+  await tx.query(
+    'update domains set account = $2, port = $3, generation = generation + 1, updated_at = now(), listener = null where id = $1',
+    [id, account, port],
+  )
+}
+
+export async function markDomainsDeleted(
+  tx: Queryable,
+  where: { readonly id: number } | { readonly account: number },
+): Promise<void> {
+  const [column, value] = 'id' in where ? ['id', where.id] : ['account', where.account]
+  await tx.query(
+    `update domains set deleted_at = now(), generation = generation + 1 where ${column} = $1 and deleted_at is null`,
+    [value],
+  )
+}
+
+/** Every domain of a host, deleted ones included until they have been seen gone. */
+export function domainsOfHost(db: Queryable, host: string): Promise<readonly DomainRow[]> {
+  return db.query<DomainRow>(`select ${columns} from ${tables} where a.host = $1 order by d.name, d.id`, [host])
+}
+
+/** Removes the rows of deleted domains that were seen gone. */
+export async function purgeDomains(db: Queryable, ids: readonly number[]): Promise<void> {
+  if (ids.length > 0) await db.query('delete from domains where id = any($1) and deleted_at is not null', [ids])
+}
+
+export async function recordListeners(
+  db: Queryable,
+  seen: readonly { readonly id: number; readonly listener: ListenerState }[],
+): Promise<void> {
+  if (seen.length === 0) return
+  await db.query(
+    `update domains d set listener = u.listener from jsonb_to_recordset($1::jsonb) as u(id bigint, listener text)
+     where d.id = u.id and d.listener is distinct from u.listener`,
+    [JSON.stringify(seen)],
+  )
+}

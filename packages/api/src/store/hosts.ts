@@ -1,0 +1,143 @@
+import type { SlotLayout } from '@puppy/accounts'
+import type { Condition } from '../conditions.ts'
+import type { Queryable } from '../database/pool.ts'
+
+/** `folder`: below a root folder, where only files change. */
+type HostMode = 'live' | 'folder' | 'dry_run'
+
+/** What a facility said of itself on a host. */
+export interface FacilityState {
+  readonly works: boolean
+  readonly version?: string
+  readonly reason?: string
+  readonly remedy?: string
+}
+
+/** One planned difference between wanted and observed. */
+export interface PlannedChange {
+  readonly facility: string
+  readonly target: string
+  readonly action: string
+  readonly before?: string
+  readonly after?: string
+  readonly command?: string
+}
+
+export interface HostRow {
+  readonly name: string
+  readonly machineId: string
+  readonly layout: SlotLayout
+  readonly mode: HostMode
+  readonly poolFree: number
+  readonly poolMax: number
+  readonly facilities: Readonly<Record<string, FacilityState>>
+  readonly conditions: readonly Condition[]
+  readonly generation: number
+  readonly observedGeneration: number
+  readonly planWanted: number
+  readonly planMade: number
+  readonly changes: readonly PlannedChange[]
+  readonly heartbeatAt: Date | null
+  /** When the agent last looked at everything. */
+  readonly lookedAt: Date | null
+  /** Whether the agent was heard of in the last 10 s, by the database's clock. */
+  readonly alive: boolean
+}
+
+const columns = `name, machine_id as "machineId", layout, mode, pool_free as "poolFree", pool_max as "poolMax", facilities,
+  conditions, generation, observed_generation as "observedGeneration", plan_wanted as "planWanted", plan_made as "planMade",
+  changes, heartbeat_at as "heartbeatAt", looked_at as "lookedAt", coalesce(heartbeat_at > now() - interval '10 seconds', false) as alive`
+
+export function listHosts(db: Queryable): Promise<readonly HostRow[]> {
+  return db.query<HostRow>(`select ${columns} from hosts order by name`)
+}
+
+export async function findHost(db: Queryable, name: string): Promise<HostRow | undefined> {
+  return (await db.query<HostRow>(`select ${columns} from hosts where name = $1`, [name]))[0]
+}
+
+export interface Registration {
+  readonly name: string
+  readonly machineId: string
+  readonly layout: SlotLayout
+  readonly mode: HostMode
+  readonly poolFree: number
+  readonly poolMax: number
+}
+
+/** Enters a host the first time; afterwards only its mode follows, and its layout while it has no slots. */
+export async function registerHost(db: Queryable, host: Registration): Promise<HostRow | undefined> {
+  await db.query(
+    `insert into hosts (name, machine_id, layout, mode, pool_free, pool_max) values ($1, $2, $3, $4, $5, $6)
+     on conflict (name) do update set mode = excluded.mode,
+       layout = case when exists (select 1 from slots where host = hosts.name) then hosts.layout else excluded.layout end
+     where hosts.machine_id = excluded.machine_id`,
+    [host.name, host.machineId, JSON.stringify(host.layout), host.mode, host.poolFree, host.poolMax],
+  )
+  return findHost(db, host.name)
+}
+
+export async function beat(db: Queryable, name: string): Promise<void> {
+  await db.query('update hosts set heartbeat_at = now() where name = $1', [name])
+}
+
+export interface HostObservation {
+  readonly generation: number
+  readonly facilities: Readonly<Record<string, FacilityState>>
+  readonly conditions: readonly Condition[]
+}
+
+export async function recordHost(db: Queryable, name: string, seen: HostObservation): Promise<void> {
+  await db.query(
+    `update hosts set observed_generation = greatest(observed_generation, $2), facilities = $3, conditions = $4, heartbeat_at = now(), looked_at = now()
+     where name = $1`,
+    [name, seen.generation, JSON.stringify(seen.facilities), JSON.stringify(seen.conditions)],
+  )
+}
+
+/** Asks the agent for a plan; gives the number that `planMade` will have reached when it is there. */
+export async function askForPlan(db: Queryable, name: string): Promise<number | undefined> {
+  const rows = await db.query<{ wanted: number }>(
+    'update hosts set plan_wanted = plan_wanted + 1 where name = $1 returning plan_wanted as wanted',
+    [name],
+  )
+  return rows[0]?.wanted
+}
+
+export async function recordPlan(
+  db: Queryable,
+  name: string,
+  made: number,
+  changes: readonly PlannedChange[],
+): Promise<void> {
+  await db.query('update hosts set plan_made = greatest(plan_made, $2), changes = $3 where name = $1', [
+    name,
+    made,
+    JSON.stringify(changes),
+  ])
+}
+
+export async function setPool(
+  db: Queryable,
+  name: string,
+  pool: { readonly free: number; readonly max: number },
+): Promise<boolean> {
+  const rows = await db.query(
+    `update hosts set pool_free = $2, pool_max = $3, generation = generation + 1
+     where name = $1 and (pool_free, pool_max) is distinct from ($2, $3) returning name`,
+    [name, pool.free, pool.max],
+  )
+  return rows.length > 0
+}
+
+/** The host to put a new account on: an agent that lives, then most free slots, then most room for another account. */
+export async function chooseHost(db: Queryable): Promise<HostRow | undefined> {
+  const rows = await db.query<HostRow>(
+    `select ${columns} from hosts order by alive desc,
+       (select count(*) from slots where host = hosts.name and state = 'free') desc,
+       pool_max - (select count(*) from slots where host = hosts.name and state in ('taken', 'blocked'))
+         - (select count(*) from accounts where host = hosts.name and slot is null and deleted_at is null) desc,
+       name limit 1`,
+  )
+  return rows[0]
+}

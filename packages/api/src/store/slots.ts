@@ -1,0 +1,154 @@
+import type { Queryable } from '../database/pool.ts'
+
+export type SlotState = 'building' | 'free' | 'taken' | 'dirty' | 'blocked'
+
+export interface SlotRow {
+  readonly n: number
+  readonly state: SlotState
+  readonly evicted: boolean
+  readonly reason: string | null
+  readonly message: string | null
+  readonly usedAt: Date | null
+}
+
+const columns = `n, state, evicted, reason, message, used_at as "usedAt"`
+
+export function listSlots(db: Queryable, host: string): Promise<readonly SlotRow[]> {
+  return db.query<SlotRow>(`select ${columns} from slots where host = $1 order by n`, [host])
+}
+
+/** Slots on which somebody has to do something, or, when `all`, every one. */
+export function slotsToVisit(db: Queryable, host: string, all: boolean): Promise<readonly SlotRow[]> {
+  const filter = all ? 'true' : `state = 'building' or (state = 'dirty' and not evicted)`
+  return db.query<SlotRow>(`select ${columns} from slots where host = $1 and (${filter}) order by n`, [host])
+}
+
+/** Evicted slots whose routes have been seen gone: until then nobody else may have their ports. */
+export function slotsToScrub(db: Queryable, host: string): Promise<readonly SlotRow[]> {
+  return db.query<SlotRow>(
+    `select ${columns} from slots where host = $1 and state = 'dirty' and evicted
+     and (reason is null or changed_at < now() - interval '30 seconds')
+     and not exists (select 1 from accounts a join domains d on d.account = a.id
+       where a.host = slots.host and a.slot = slots.n and a.deleted_at is not null) order by changed_at limit 20`,
+    [host],
+  )
+}
+
+export interface PoolCounts {
+  readonly building: number
+  readonly free: number
+  readonly taken: number
+  readonly dirty: number
+  readonly blocked: number
+}
+
+export async function countSlots(db: Queryable, host: string): Promise<PoolCounts> {
+  const rows = await db.query<{ state: SlotState; count: number }>(
+    'select state, count(*)::int as count from slots where host = $1 group by state',
+    [host],
+  )
+  const none = { building: 0, free: 0, taken: 0, dirty: 0, blocked: 0 }
+  return rows.reduce((counts, { state, count }) => ({ ...counts, [state]: count }), none)
+}
+
+/** Enters new slots to be built: the lowest numbers that no row has, below `max`. Agents only. */
+export async function insertSlots(db: Queryable, host: string, count: number, max: number): Promise<number> {
+  const rows = await db.query(
+    `insert into slots (host, n, state)
+     select $1, n, 'building' from generate_series(0, $3::int - 1) n
+     where not exists (select 1 from slots where host = $1 and slots.n = n.n) order by n limit $2
+     on conflict do nothing returning n`,
+    [host, count, max],
+  )
+  return rows.length
+}
+
+/**
+ * Takes a free slot: one never used first, then the one that has been free longest. Two takers never get the same one:
+ * a row that another transaction has locked is passed over.
+ */
+export async function takeSlot(tx: Queryable, host: string): Promise<number | undefined> {
+  const rows = await tx.query<{ n: number | null }>('select take_slot($1) as n', [host])
+  return rows[0]?.n ?? undefined
+}
+
+/** Gives a slot back: nobody gets it before it has been scrubbed. */
+export async function releaseSlot(tx: Queryable, host: string, n: number): Promise<void> {
+  await tx.query('select release_slot($1, $2)', [host, n])
+}
+
+export interface SlotUpdate {
+  readonly n: number
+  /** Only a slot that is still in this state is changed; somebody may have taken or released it meanwhile. */
+  readonly from: SlotState
+  readonly to: SlotState
+  readonly evicted: boolean
+  readonly reason: string | null
+  readonly message: string | null
+}
+
+export async function recordSlots(db: Queryable, host: string, updates: readonly SlotUpdate[]): Promise<void> {
+  if (updates.length === 0) return
+  await db.query(
+    `update slots set state = u.to, evicted = u.evicted, reason = u.reason, message = u.message, changed_at = now()
+     from jsonb_to_recordset($2::jsonb) as u(n int, "from" text, "to" text, evicted boolean, reason text, message text)
+     where slots.host = $1 and slots.n = u.n and slots.state = u.from
+       and (slots.state, slots.evicted, slots.reason, slots.message) is distinct from (u.to, u.evicted, u.reason, u.message)`,
+    [host, JSON.stringify(updates)],
+  )
+}
+
+/** Gives free slots to accounts that wait for one, oldest first. */
+export async function assignWaiting(tx: Queryable, host: string): Promise<number> {
+  const waiting = await tx.query<{ id: number }>(
+    `select id from accounts where host = $1 and slot is null and deleted_at is null order by created_at, id for update skip locked`,
+    [host],
+  )
+  let given = 0
+  for (const { id } of waiting) {
+    const n = await takeSlot(tx, host)
+    if (n === undefined) break
+    await tx.query('update accounts set slot = $2 where id = $1', [id, n])
+    given += 1
+  }
+  return given
+}
+
+export async function countWaiting(db: Queryable, host: string): Promise<number> {
+  const rows = await db.query<{ count: number }>(
+    'select count(*)::int as count from accounts where host = $1 and slot is null and deleted_at is null',
+    [host],
+  )
+  return rows[0]?.count ?? 0
+}
+
+/** Which account sits on which slot. One whose slot is being given back is not among them. */
+export function listOccupants(
+  db: Queryable,
+  host: string,
+): Promise<readonly { readonly slot: number; readonly account: number }[]> {
+  return db.query(
+    'select slot, id as account from accounts where host = $1 and slot is not null and deleted_at is null',
+    [host],
+  )
+}
+
+/** What a pass has to do beside serving, in one statement, so that an ordinary one need not ask for each. */
+export interface Demand {
+  /** Accounts without a slot. */
+  readonly waiting: number
+  /** Slots to be evicted. */
+  readonly released: number
+  /** Accounts whose row may go. */
+  readonly deleted: number
+}
+
+export async function readDemand(db: Queryable, host: string): Promise<Demand> {
+  const rows = await db.query<Demand>(
+    `select (select count(*)::int from accounts where host = $1 and slot is null and deleted_at is null) as waiting,
+       (select count(*)::int from slots where host = $1 and state = 'dirty' and not evicted) as released,
+       (select count(*)::int from accounts where host = $1 and deleted_at is not null) as deleted`,
+    [host],
+  )
+  return rows[0] ?? { waiting: 0, released: 0, deleted: 0 }
+}

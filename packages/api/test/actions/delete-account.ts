@@ -1,0 +1,72 @@
+import t from 'tap'
+import { removeAccount } from '../../src/actions/delete-account.ts'
+import { putAccount } from '../../src/actions/put-account.ts'
+import { findAccountsById, updateAccount } from '../../src/store/accounts.ts'
+import { findDomain, insertDomain } from '../../src/store/domains.ts'
+import { listSlots } from '../../src/store/slots.ts'
+import { addHost, addReseller } from '../support/app.ts'
+import { startPostgres } from '../support/database.ts'
+import { actor, addAccount, addPlan, untilBlocked, wish } from '../support/rows.ts'
+
+const postgres = await startPostgres(t)
+const blog = { reseller: 'root', name: 'blog' }
+
+async function prepare(t: Parameters<typeof postgres.create>[0]) {
+  const databases = await postgres.create(t)
+  await addHost(databases.agent, 'h1', 2)
+  await addPlan(databases.api)
+  return { ...databases, id: await addAccount(databases.api, 'blog') }
+}
+
+void t.test('removeAccount() lets go of name, slot and domains at once', async (t) => {
+  const { api, owner, id } = await prepare(t)
+  await insertDomain(api, 'blog.example', id, 10_240)
+  t.equal(await removeAccount(api, actor, blog), id)
+  t.match(await findAccountsById(api, [id]), [{ deletedAt: Date, generation: 2, slot: 0 }])
+  t.match(await listSlots(api, 'h1'), [{ state: 'dirty', evicted: false }, { state: 'free' }])
+  t.equal(await findDomain(api, 'blog.example'), undefined)
+  const again = await putAccount(api, actor, blog, wish)
+  t.ok(again.created)
+  t.match(await findAccountsById(api, [again.id]), [{ slot: 1 }], 'on a slot that nobody used')
+  t.match(await owner.query('select action, target from audit order by id'), [
+    { action: 'account.delete', target: 'root/blog' },
+    { action: 'account.create' },
+  ])
+})
+
+void t.test('removeAccount() gives undefined the second time, and writes that down nowhere', async (t) => {
+  const { api, owner, id } = await prepare(t)
+  const answers = await Promise.all([removeAccount(api, actor, blog), removeAccount(api, actor, blog)])
+  t.same(new Set(answers), new Set([id, undefined]))
+  t.equal(await removeAccount(api, actor, blog), undefined)
+  t.equal((await owner.query('select 1 from audit')).length, 1)
+})
+
+void t.test('removeAccount() leaves the account of the same name of another reseller', async (t) => {
+  const { api, owner } = await prepare(t)
+  await addReseller(owner, 'acme')
+  t.equal(await removeAccount(api, actor, { reseller: 'acme', name: 'blog' }), undefined)
+  const theirs = await addAccount(api, 'blog', { reseller: 'acme' })
+  await removeAccount(api, actor, blog)
+  t.match(await findAccountsById(api, [theirs]), [{ deletedAt: null }])
+})
+
+void t.test('removeAccount() removes an account that waits for a slot', async (t) => {
+  const { api } = await prepare(t)
+  const id = await addAccount(api, 'waits', { slot: null })
+  t.equal(await removeAccount(api, actor, { reseller: 'root', name: 'waits' }), id)
+  t.match(await listSlots(api, 'h1'), [{ state: 'taken' }, { state: 'free' }])
+})
+
+void t.test('removeAccount() that meets a change of the plan still removes', async (t) => {
+  const { api, owner, id } = await prepare(t)
+  await addPlan(api, 'large')
+  const { removed } = await owner.transaction(async (tx) => {
+    await updateAccount(tx, id, { ...wish, plan: 'large' })
+    const removed = removeAccount(api, actor, blog)
+    await untilBlocked(owner)
+    return { removed }
+  })
+  t.equal(await removed, id)
+  t.match(await findAccountsById(api, [id]), [{ deletedAt: Date }])
+})

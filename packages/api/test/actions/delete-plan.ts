@@ -1,0 +1,35 @@
+import t from 'tap'
+import { removePlan } from '../../src/actions/delete-plan.ts'
+import { markAccountDeleted } from '../../src/store/accounts.ts'
+import { findPlan } from '../../src/store/plans.ts'
+import { addHost } from '../support/app.ts'
+import { startPostgres } from '../support/database.ts'
+import { actor, addAccount, addPlan } from '../support/rows.ts'
+
+const postgres = await startPostgres(t)
+
+void t.test('removePlan() removes a plan, and does nothing when there is none', async (t) => {
+  const { api, owner } = await postgres.create(t)
+  await addPlan(api)
+  await removePlan(api, actor, 'small')
+  await removePlan(api, actor, 'small')
+  t.equal(await findPlan(api, 'small'), undefined)
+  t.match(await owner.query('select action, target from audit'), [{ action: 'plan.delete', target: 'small' }])
+  t.equal((await owner.query('select 1 from audit')).length, 1)
+})
+
+void t.test('removePlan() refuses while an account has it, also one that is being deleted', async (t) => {
+  const { agent, api, owner } = await postgres.create(t)
+  await addHost(agent)
+  await addPlan(api)
+  const id = await addAccount(api, 'blog')
+  await t.rejects(removePlan(api, actor, 'small'), { code: 'plan_in_use' })
+  await markAccountDeleted(api, id)
+  await t.rejects(removePlan(api, actor, 'small'), { code: 'plan_in_use' })
+  t.strictSame(await owner.query('select 1 from audit'), [])
+})
+
+void t.test('removePlan() passes on what else the database refuses', async (t) => {
+  const { agent } = await postgres.create(t)
+  await t.rejects(removePlan(agent, actor, 'small'), { code: '42501' })
+})

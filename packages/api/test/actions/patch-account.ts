@@ -1,0 +1,104 @@
+import t from 'tap'
+import { removeAccount } from '../../src/actions/delete-account.ts'
+import { mergePatch, patchAccount } from '../../src/actions/patch-account.ts'
+import type { SshKeyCheck } from '../../src/actions/ssh-keys.ts'
+import { ApiError } from '../../src/errors.ts'
+import type { AccountPatch } from '../../src/http/schemas/account.ts'
+import { findAccount, updateAccount, type AccountWish } from '../../src/store/accounts.ts'
+import { addHost, sshKey } from '../support/app.ts'
+import { startPostgres } from '../support/database.ts'
+import { actor, addAccount, addPlan, untilBlocked, wish } from '../support/rows.ts'
+
+const postgres = await startPostgres(t)
+const blog = { reseller: 'root', name: 'blog' }
+const takeAll: SshKeyCheck = async () => {}
+
+async function prepare(t: Parameters<typeof postgres.create>[0]) {
+  const databases = await postgres.create(t)
+  await addHost(databases.agent)
+  await addPlan(databases.api)
+  await addPlan(databases.api, 'large', { ports: 8 })
+  const id = await addAccount(databases.api, 'blog')
+  const patch = (change: AccountPatch, check = takeAll) => patchAccount(databases.api, actor, check, blog, change)
+  return { ...databases, id, patch }
+}
+
+const row: AccountWish = { plan: 'small', sshKeys: [sshKey], state: 'suspended', labels: { a: '1', b: '2' } }
+const merges: readonly (readonly [title: string, patch: AccountPatch, expected: Partial<AccountWish>])[] = [
+  ['leaves all that is absent', {}, {}],
+  ['replaces the plan', { plan: 'large' }, { plan: 'large' }],
+  ['replaces all keys', { sshKeys: ['other'] }, { sshKeys: ['other'] }],
+  ['removes all keys by an empty list', { sshKeys: [] }, { sshKeys: [] }],
+  ['removes all keys by null', { sshKeys: null }, { sshKeys: [] }],
+  ['replaces the state', { state: 'active' }, { state: 'active' }],
+  ['puts the state back by null', { state: null }, { state: 'active' }],
+  ['adds and replaces labels', { labels: { b: '3', c: '4' } }, { labels: { a: '1', b: '3', c: '4' } }],
+  ['removes a label by null', { labels: { a: null, none: null } }, { labels: { b: '2' } }],
+  ['removes all labels by null', { labels: null }, { labels: {} }],
+  ['leaves all labels by an empty object', { labels: {} }, {}],
+]
+for (const [title, patch, expected] of merges) {
+  void t.test(`mergePatch() ${title}`, (t) => {
+    t.strictSame(mergePatch(row, patch), { ...row, ...expected })
+    t.end()
+  })
+}
+
+void t.test('mergePatch() refuses more than 32 labels in all', (t) => {
+  const labels = Object.fromEntries(Array.from({ length: 31 }, (_, index) => [`c${index}`, '']))
+  t.throws(() => mergePatch(row, { labels }), { code: 'request_invalid', faults: [{ pointer: '/labels' }] })
+  t.equal(Object.keys(mergePatch(row, { labels: { ...labels, a: null } }).labels).length, 32)
+  t.end()
+})
+
+void t.test('patchAccount() changes what the patch names, and does nothing when it agrees', async (t) => {
+  const { api, owner, patch } = await prepare(t)
+  await patch({ labels: { customer: '42' } })
+  await patch({ labels: { customer: '42' } })
+  await patch({ plan: 'large' })
+  t.match(await findAccount(api, blog), { plan: 'large', labels: { customer: '42' }, generation: 3 })
+  t.match(await owner.query('select action from audit'), [{ action: 'account.change' }, { action: 'account.change' }])
+})
+
+void t.test('patchAccount() refuses an account that there is not, and makes none', async (t) => {
+  const { api, patch } = await prepare(t)
+  await removeAccount(api, actor, blog)
+  await t.rejects(patch({ state: 'suspended' }), { code: 'account_not_found' })
+  t.equal(await findAccount(api, blog), undefined)
+})
+
+void t.test('patchAccount() refuses a plan that there is not', async (t) => {
+  const { patch } = await prepare(t)
+  await t.rejects(patch({ plan: 'none' }), { code: 'plan_unknown' })
+})
+
+void t.test('patchAccount() has keys checked, and only when the patch brings some', async (t) => {
+  const { api, patch } = await prepare(t)
+  const asked: (readonly string[])[] = []
+  const check: SshKeyCheck = async (keys) => {
+    asked.push(keys)
+    throw new ApiError('ssh_key_invalid', 'No')
+  }
+  await t.rejects(patch({ sshKeys: [sshKey] }, check), { code: 'ssh_key_invalid' })
+  t.match(await findAccount(api, blog), { sshKeys: [], generation: 1 })
+  await patch({ sshKeys: null, state: 'suspended' }, check)
+  t.strictSame(asked, [[sshKey]])
+})
+
+void t.test('patchAccount() by many at once loses nothing of any', async (t) => {
+  const { api, patch } = await prepare(t)
+  await Promise.all(['a', 'b', 'c', 'd', 'e'].map((name) => patch({ labels: { [name]: '1' } })))
+  t.strictSame(Object.keys((await findAccount(api, blog))?.labels ?? {}).toSorted(), ['a', 'b', 'c', 'd', 'e'])
+})
+
+void t.test('patchAccount() that meets a change of the plan keeps the new one', async (t) => {
+  const { api, owner, id, patch } = await prepare(t)
+  const { done } = await owner.transaction(async (tx) => {
+    await updateAccount(tx, id, { ...wish, plan: 'large' })
+    const done = patch({ labels: { a: '1' } })
+    await untilBlocked(owner)
+    return { done }
+  })
+  await done
+  t.match(await findAccount(api, blog), { plan: 'large', labels: { a: '1' } })
+})

@@ -1,0 +1,158 @@
+import t from 'tap'
+import { putAccount } from '../../src/actions/put-account.ts'
+import { removePlan } from '../../src/actions/delete-plan.ts'
+import { findAccount, findAccountsById, markAccountDeleted } from '../../src/store/accounts.ts'
+import { insertDomain } from '../../src/store/domains.ts'
+import { setPool } from '../../src/store/hosts.ts'
+import { upsertPlan } from '../../src/store/plans.ts'
+import { countSlots, countWaiting, releaseSlot } from '../../src/store/slots.ts'
+import { addHost, addReseller, smallPlan, sshKey } from '../support/app.ts'
+import { startPostgres } from '../support/database.ts'
+import { actor, addAccount, addPlan, untilBlocked, wish } from '../support/rows.ts'
+
+const postgres = await startPostgres(t)
+const blog = { reseller: 'root', name: 'blog' }
+
+async function prepare(t: Parameters<typeof postgres.create>[0], free = 2) {
+  const databases = await postgres.create(t)
+  await addHost(databases.agent, 'h1', free)
+  await addPlan(databases.api)
+  await addPlan(databases.api, 'large', { ports: 8, domains: 10 })
+  return databases
+}
+
+void t.test('putAccount() creates on a free slot, tells the agent and writes it down', async (t) => {
+  const { api, owner } = await prepare(t)
+  const listener = await owner.connect()
+  t.teardown(() => listener.end())
+  const told: string[] = []
+  listener.on('notification', ({ channel, payload }) => told.push(`${channel} ${payload ?? ''}`))
+  await listener.query('listen puppy_wanted')
+  const { created, id } = await putAccount(api, actor, blog, { ...wish, sshKeys: [sshKey] })
+  t.equal(created, true)
+  t.match(await findAccountsById(api, [id]), [{ ...blog, host: 'h1', slot: 0, sshKeys: [sshKey], generation: 1 }])
+  await listener.query('select 1')
+  t.strictSame(told, ['puppy_wanted h1'])
+  t.match(await owner.query('select * from audit'), [
+    { action: 'account.create', target: 'root/blog', details: { plan: 'small', sshKeys: [sshKey] } },
+  ])
+})
+
+void t.test('putAccount() converges the one there is, and does nothing when they agree', async (t) => {
+  const { api, owner } = await prepare(t)
+  const { id } = await putAccount(api, actor, blog, wish)
+  t.strictSame(await putAccount(api, actor, blog, wish), { created: false, id })
+  t.strictSame(await putAccount(api, actor, blog, { ...wish, plan: 'large' }), { created: false, id })
+  t.match(await findAccount(api, blog), { plan: 'large', generation: 2, slot: 0 })
+  t.match(await owner.query('select action from audit order by id'), [
+    { action: 'account.create' },
+    { action: 'account.change' },
+  ])
+})
+
+void t.test('putAccount() of one name by many at once makes one account on one slot', async (t) => {
+  const { api, agent } = await prepare(t, 10)
+  const puts = Array.from({ length: 10 }, () => putAccount(api, actor, blog, wish))
+  const answers = await Promise.all(puts)
+  t.equal(answers.filter(({ created }) => created).length, 1)
+  t.equal(new Set(answers.map(({ id }) => id)).size, 1)
+  t.match(await countSlots(agent, 'h1'), { taken: 1, free: 9 })
+})
+
+void t.test('putAccount() that meets another one half way converges what came of it', async (t) => {
+  const { api, owner } = await prepare(t)
+  const { second, id } = await owner.transaction(async (tx) => {
+    const id = await addAccount({ ...owner, query: tx.query }, 'blog')
+    const second = putAccount(api, actor, blog, { ...wish, state: 'suspended' })
+    await untilBlocked(owner)
+    return { second, id }
+  })
+  t.strictSame(await second, { created: false, id })
+  t.match(await findAccount(api, blog), { state: 'suspended', generation: 2 })
+})
+
+void t.test('putAccount() gives the same name to two resellers', async (t) => {
+  const { api, owner } = await prepare(t)
+  await addReseller(owner, 'acme')
+  const [ours, theirs] = [
+    await putAccount(api, actor, blog, wish),
+    await putAccount(api, actor, { reseller: 'acme', name: 'blog' }, wish),
+  ]
+  t.ok(theirs.created)
+  t.not(ours.id, theirs.id)
+})
+
+void t.test('putAccount() refuses what there is not: a plan, a reseller, a host', async (t) => {
+  const { api } = await prepare(t)
+  await t.rejects(putAccount(api, actor, blog, { ...wish, plan: 'none' }), {
+    code: 'plan_unknown',
+    faults: [{ pointer: '/plan' }],
+  })
+  await t.rejects(putAccount(api, actor, { reseller: 'none', name: 'blog' }, wish), { code: 'reseller_unknown' })
+  const empty = await postgres.create(t)
+  await addPlan(empty.api)
+  await t.rejects(putAccount(empty.api, actor, blog, wish), { code: 'no_host' })
+})
+
+void t.test('putAccount() refuses a plan without the ports that the account’s domains use', async (t) => {
+  const { api } = await prepare(t)
+  const { id } = await putAccount(api, actor, blog, { ...wish, plan: 'large' })
+  await insertDomain(api, 'blog.example', id, 10_243)
+  await t.rejects(putAccount(api, actor, blog, wish), {
+    code: 'plan_ports',
+    message: /blog\.example/,
+    faults: [{ pointer: '/plan' }],
+  })
+  t.match(await findAccount(api, blog), { plan: 'large', generation: 1 })
+})
+
+void t.test('putAccount() refuses a plan that allows fewer domains than the account has', async (t) => {
+  const { api } = await prepare(t)
+  const { id } = await putAccount(api, actor, blog, { ...wish, plan: 'large' })
+  for (const name of ['a.example', 'b.example', 'c.example']) await insertDomain(api, name, id, 10_240)
+  await t.rejects(putAccount(api, actor, blog, wish), { code: 'domain_limit', faults: [{ pointer: '/plan' }] })
+  t.strictSame(await putAccount(api, actor, blog, { ...wish, plan: 'large' }), { created: false, id })
+})
+
+void t.test('putAccount() on an empty pool waits for growth, and is refused only at max', async (t) => {
+  const { agent, api, owner } = await prepare(t, 1)
+  await setPool(api, 'h1', { free: 1, max: 2 })
+  const put = (name: string) => putAccount(api, actor, { reseller: 'root', name }, wish)
+  await put('a')
+  const { id } = await put('b')
+  t.match(await findAccountsById(api, [id]), [{ slot: null }], 'it waits')
+  t.equal(await countWaiting(api, 'h1'), 1)
+  await t.rejects(put('c'), { code: 'pool_exhausted', message: /All 2 slots of h1/ })
+  t.equal((await findAccount(api, { reseller: 'root', name: 'c' })) ?? 'none', 'none', 'nothing is left of it')
+  await markAccountDeleted(api, id)
+  t.ok((await put('c')).created, 'the one that waited has gone')
+  await releaseSlot(api, 'h1', 0)
+  t.ok((await put('d')).created, 'a slot that will be scrubbed is worth waiting for')
+  await owner.query(`update slots set state = 'blocked'`)
+  await t.rejects(put('e'), { code: 'pool_exhausted' }, 'a blocked one is not')
+  t.match(await countSlots(agent, 'h1'), { blocked: 1 })
+})
+
+void t.test('putAccount() waits for who changes its plan, and goes by the new one', async (t) => {
+  const { api, owner } = await prepare(t)
+  const { id } = await putAccount(api, actor, blog, { ...wish, plan: 'large' })
+  await insertDomain(api, 'blog.example', id, 10_242)
+  const put = await owner.transaction(async (tx) => {
+    await upsertPlan(tx, 'small', { ...smallPlan, ports: 1 })
+    const put = putAccount(api, actor, blog, wish).catch((error: unknown) => error)
+    await untilBlocked(owner)
+    return { put }
+  })
+  t.match(await put.put, { code: 'plan_ports' })
+})
+
+void t.test('putAccount() and removePlan() at once: one of them is told', async (t) => {
+  const { api, owner } = await prepare(t)
+  const put = await owner.transaction(async (tx) => {
+    await removePlan({ ...owner, transaction: (work) => work(tx) }, actor, 'small')
+    const put = putAccount(api, actor, blog, wish).catch((error: unknown) => error)
+    await untilBlocked(owner)
+    return { put }
+  })
+  t.match(await put.put, { code: 'plan_unknown' })
+})

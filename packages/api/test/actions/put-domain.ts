@@ -1,0 +1,207 @@
+import { defaultLayout } from '@puppy/accounts'
+import t from 'tap'
+import { putDomain } from '../../src/actions/put-domain.ts'
+import { putPlan } from '../../src/actions/put-plan.ts'
+import { findAccount, updateAccount } from '../../src/store/accounts.ts'
+import { countDomains, findDomain, markDomainsDeleted } from '../../src/store/domains.ts'
+import { addHost, addReseller, smallPlan, startApp } from '../support/app.ts'
+import { startPostgres } from '../support/database.ts'
+import { actor, addAccount, addPlan, untilBlocked, wish } from '../support/rows.ts'
+
+const postgres = await startPostgres(t)
+const first = defaultLayout.firstPort
+
+/** The accounts `blog` and `shop` of root on slots 0 and 1, and `theirs` of acme on slot 2. */
+async function prepare(t: Parameters<typeof postgres.create>[0]) {
+  const databases = await postgres.create(t)
+  const { agent, api, owner } = databases
+  await addHost(agent)
+  await addPlan(api)
+  await addPlan(api, 'large', { ports: 8, domains: 10 })
+  await addReseller(owner, 'acme')
+  const [blog, shop] = [await addAccount(api, 'blog'), await addAccount(api, 'shop')]
+  const theirs = await addAccount(api, 'theirs', { reseller: 'acme' })
+  const put = (name: string, account: string, port: number, reseller = 'root') =>
+    putDomain(api, actor, reseller, name, { account, port })
+  return { ...databases, blog, shop, theirs, put }
+}
+
+void t.test('putDomain() routes a domain, and does nothing when it is routed there', async (t) => {
+  const { api, owner, blog, put } = await prepare(t)
+  const { created, id } = await put('blog.example', 'blog', first)
+  t.equal(created, true)
+  t.strictSame(await put('blog.example', 'blog', first), { created: false, id })
+  t.match(await findDomain(api, 'blog.example'), { id, account: blog, port: first, generation: 1 })
+  t.match(await owner.query('select action, target, details from audit'), [
+    { action: 'domain.create', target: 'blog.example', details: { account: 'blog', port: first } },
+  ])
+})
+
+void t.test('putDomain() moves a domain between ports and accounts', async (t) => {
+  const { api, owner, shop, put } = await prepare(t)
+  const { id } = await put('blog.example', 'blog', first)
+  t.strictSame(await put('blog.example', 'blog', first + 1), { created: false, id })
+  t.strictSame(await put('blog.example', 'shop', first + 8), { created: false, id })
+  t.match(await findDomain(api, 'blog.example'), { id, account: shop, port: first + 8, generation: 3 })
+  t.match(await owner.query('select action from audit order by id'), [
+    { action: 'domain.create' },
+    { action: 'domain.move' },
+    { action: 'domain.move' },
+  ])
+})
+
+void t.test('putDomain() tells the agents of both hosts when a domain moves from one to the other', async (t) => {
+  const { agent, api, owner, put } = await prepare(t)
+  await addHost(agent, 'h2')
+  await addAccount(api, 'far', { host: 'h2' })
+  await put('blog.example', 'blog', first)
+  const listener = await owner.connect()
+  t.teardown(() => listener.end())
+  const told: string[] = []
+  listener.on('notification', ({ payload }) => told.push(payload ?? ''))
+  await listener.query('listen puppy_wanted')
+  await put('blog.example', 'far', first)
+  await listener.query('select 1')
+  t.strictSame(told.toSorted(), ['h1', 'h2'])
+})
+
+void t.test('putDomain() refuses a port that is not of the account or not of its plan', async (t) => {
+  const { put } = await prepare(t)
+  for (const port of [first - 1, first + 3, first + 8, 80]) {
+    await t.rejects(put('blog.example', 'blog', port), {
+      code: 'port_not_of_account',
+      faults: [{ pointer: '/port', detail: `one of ${first}, ${first + 1}, ${first + 2}` }],
+    })
+  }
+})
+
+void t.test('putDomain() refuses an account that there is not, somebody else’s, and one without a slot', async (t) => {
+  const { api, put } = await prepare(t)
+  const unknown = { code: 'account_unknown', faults: [{ pointer: '/account' }] }
+  await t.rejects(put('blog.example', 'nobody', first), unknown)
+  await t.rejects(put('blog.example', 'theirs', first + 16), unknown)
+  await addAccount(api, 'waits', { slot: null })
+  await t.rejects(put('blog.example', 'waits', first), { code: 'account_without_slot' })
+})
+
+void t.test('putDomain() refuses a name that cannot be routed', async (t) => {
+  const { put } = await prepare(t)
+  await t.rejects(put('co.uk', 'blog', first), { code: 'domain_invalid' })
+})
+
+void t.test('putDomain() refuses more domains than the plan allows, also by a move', async (t) => {
+  const { put } = await prepare(t)
+  await put('a.example', 'blog', first)
+  await put('b.example', 'blog', first)
+  await t.rejects(put('c.example', 'blog', first), { code: 'domain_limit' })
+  await put('c.example', 'shop', first + 8)
+  await t.rejects(put('c.example', 'blog', first), { code: 'domain_limit' })
+  t.equal((await put('b.example', 'blog', first + 1)).created, false, 'a move within the account needs no more room')
+})
+
+void t.test('putDomain() of many names at once stays within the plan', async (t) => {
+  const { api, blog, put } = await prepare(t)
+  const puts = Array.from({ length: 8 }, (_, index) => put(`d${index}.example`, 'blog', first))
+  const answers = await Promise.allSettled(puts)
+  t.equal(answers.filter(({ status }) => status === 'fulfilled').length, 2)
+  t.equal(await countDomains(api, blog), 2)
+})
+
+void t.test('putDomain() refuses what another reseller has, above or below it too', async (t) => {
+  const { put } = await prepare(t)
+  await put('shop.theirs.example', 'theirs', first + 16, 'acme')
+  for (const name of ['shop.theirs.example', 'theirs.example', 'a.shop.theirs.example'])
+    await t.rejects(put(name, 'blog', first), { code: 'domain_taken' })
+  t.ok((await put('blog.theirs.example', 'blog', first)).created, 'a name beside it is nobody’s')
+})
+
+void t.test('putDomain() of a name by two resellers at once: one has it', async (t) => {
+  const { put } = await prepare(t)
+  const answers = await Promise.allSettled([
+    put('example.com', 'blog', first),
+    put('www.example.com', 'theirs', first + 16, 'acme'),
+  ])
+  t.match(
+    answers.toSorted((a, b) => a.status.localeCompare(b.status)),
+    [{ status: 'fulfilled' }, { status: 'rejected', reason: { code: 'domain_taken' } }],
+  )
+})
+
+void t.test('putDomain() that meets the deletion of the domain makes a new one', async (t) => {
+  const { api, owner, blog, shop, put } = await prepare(t)
+  const { id } = await put('blog.example', 'blog', first)
+  const { moved } = await owner.transaction(async (tx) => {
+    await markDomainsDeleted(tx, { account: blog })
+    const moved = put('blog.example', 'shop', first + 8)
+    await untilBlocked(owner)
+    return { moved }
+  })
+  t.equal((await moved).created, true)
+  t.match(await findDomain(api, 'blog.example'), { account: shop, port: first + 8 })
+  t.not((await moved).id, id)
+})
+
+void t.test('putDomain() that meets a change of the account’s plan goes by the new one', async (t) => {
+  const { api, owner, blog, put } = await prepare(t)
+  const { done } = await owner.transaction(async (tx) => {
+    await updateAccount(tx, blog, { ...wish, plan: 'large' })
+    const done = put('blog.example', 'blog', first + 7)
+    await untilBlocked(owner)
+    return { done }
+  })
+  t.equal((await done).created, true)
+  t.match(await findAccount(api, { reseller: 'root', name: 'blog' }), { plan: 'large' })
+})
+
+void t.test('putDomain() and putPlan() at once leave no domain on a port that the plan does not give', async (t) => {
+  const { api, owner, put } = await prepare(t)
+  const domainFirst = await owner.transaction(async (tx) => {
+    await putDomain({ ...owner, transaction: (work) => work(tx) }, actor, 'root', 'blog.example', {
+      account: 'blog',
+      port: first + 2,
+    })
+    const plan = putPlan(api, actor, 'small', { ...smallPlan, ports: 1 }).catch((error: unknown) => error)
+    await untilBlocked(owner)
+    return { plan }
+  })
+  t.match(await domainFirst.plan, { code: 'plan_ports' })
+  const planFirst = await owner.transaction(async (tx) => {
+    await putPlan({ ...owner, transaction: (work) => work(tx) }, actor, 'small', { ...smallPlan, domains: 9, ports: 3 })
+    const domain = put('more.example', 'blog', first)
+    await untilBlocked(owner)
+    return { domain }
+  })
+  t.equal((await planFirst.domain).created, true)
+})
+
+void t.test('putDomain() tells the account that loses a domain, and opposite moves at once both happen', async (t) => {
+  const database = await postgres.create(t)
+  const { request } = await startApp(t, database)
+  await addHost(database.agent)
+  await request('PUT', '/v1/plans/small', { ...smallPlan, domains: 10 })
+  const ports = new Map<string, number>()
+  for (const name of ['a', 'b']) {
+    const { body } = await request('PUT', `/v1/accounts/${name}`, { plan: 'small' })
+    ports.set(name, Number((body as { ports?: readonly number[] }).ports?.[0]))
+  }
+  const put = (domain: string, account: string) =>
+    request(
+      'PUT',
+      `/v1/domains/${domain}`,
+      { account, port: ports.get(account) },
+      { headers: { prefer: 'respond-async' } },
+    )
+  await put('one.example.com', 'a')
+  await put('two.example.org', 'b')
+  const generationOf = async (name: string) => Number((await request('GET', `/v1/accounts/${name}`)).body['generation'])
+  const before = [await generationOf('a'), await generationOf('b')]
+  const moves = await Promise.all([put('one.example.com', 'b'), put('two.example.org', 'a')])
+  t.match(moves, [
+    { status: 202, body: { account: 'b' } },
+    { status: 202, body: { account: 'a' } },
+  ])
+  t.strictSame(
+    [await generationOf('a'), await generationOf('b')],
+    before.map((generation) => generation + 1),
+  )
+})

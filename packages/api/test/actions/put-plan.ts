@@ -1,0 +1,59 @@
+import t from 'tap'
+import { putPlan } from '../../src/actions/put-plan.ts'
+import { findAccountsById } from '../../src/store/accounts.ts'
+import { insertDomain, updateDomain } from '../../src/store/domains.ts'
+import { findPlan } from '../../src/store/plans.ts'
+import { addHost, smallPlan } from '../support/app.ts'
+import { startPostgres } from '../support/database.ts'
+import { actor, addAccount } from '../support/rows.ts'
+
+const postgres = await startPostgres(t)
+
+void t.test('putPlan() creates, replaces, and does nothing when they agree', async (t) => {
+  const { api, owner } = await postgres.create(t)
+  t.strictSame(await putPlan(api, actor, 'small', smallPlan), { created: true })
+  t.strictSame(await putPlan(api, actor, 'small', smallPlan), { created: false })
+  t.strictSame(await putPlan(api, actor, 'small', { ...smallPlan, ports: 4 }), { created: false })
+  t.match(await owner.query('select action, target, details from audit order by id'), [
+    { action: 'plan.create', target: 'small', details: smallPlan },
+    { action: 'plan.replace', target: 'small', details: { ports: 4 } },
+  ])
+})
+
+void t.test('putPlan() by many at once creates one', async (t) => {
+  const { api } = await postgres.create(t)
+  const answers = await Promise.all(Array.from({ length: 5 }, () => putPlan(api, actor, 'small', smallPlan)))
+  t.equal(answers.filter(({ created }) => created).length, 1)
+  t.match(await findPlan(api, 'small'), { generation: 1 })
+})
+
+void t.test('putPlan() has the accounts of the plan looked at again, and only when something changed', async (t) => {
+  const { agent, api } = await postgres.create(t)
+  await addHost(agent)
+  for (const name of ['small', 'large']) await putPlan(api, actor, name, smallPlan)
+  const ids = [await addAccount(api, 'blog'), await addAccount(api, 'shop', { plan: 'large' })]
+  const generations = async () =>
+    (await findAccountsById(api, ids)).toSorted((a, b) => a.id - b.id).map(({ generation }) => generation)
+  await putPlan(api, actor, 'small', smallPlan)
+  t.strictSame(await generations(), [1, 1])
+  await putPlan(api, actor, 'small', { ...smallPlan, pids: { max: 64 } })
+  t.strictSame(await generations(), [2, 1])
+})
+
+void t.test('putPlan() refuses to take a port away that a domain points to', async (t) => {
+  const { agent, api, owner } = await postgres.create(t)
+  await addHost(agent)
+  await putPlan(api, actor, 'small', smallPlan)
+  const account = await addAccount(api, 'blog')
+  const domain = await insertDomain(api, 'blog.example', account, 10_242)
+  await t.rejects(putPlan(api, actor, 'small', { ...smallPlan, ports: 2 }), {
+    code: 'plan_ports',
+    message: /blog\.example/,
+    faults: [{ pointer: '/ports' }],
+  })
+  t.match(await findPlan(api, 'small'), { spec: { ports: 3 }, generation: 1 })
+  t.match(await findAccountsById(api, [account]), [{ generation: 1 }], 'nothing is left of it')
+  t.equal((await owner.query('select 1 from audit')).length, 1)
+  await updateDomain(api, domain, account, 10_241)
+  await t.resolves(putPlan(api, actor, 'small', { ...smallPlan, ports: 2 }))
+})

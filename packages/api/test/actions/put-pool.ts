@@ -1,0 +1,36 @@
+import { defaultLayout, slotCount } from '@puppy/accounts'
+import t from 'tap'
+import { putPool } from '../../src/actions/put-pool.ts'
+import { findHost } from '../../src/store/hosts.ts'
+import { addHost } from '../support/app.ts'
+import { startPostgres } from '../support/database.ts'
+import { actor } from '../support/rows.ts'
+
+const postgres = await startPostgres(t)
+const most = slotCount(defaultLayout)
+
+void t.test('putPool() changes the pool, and does nothing when they agree', async (t) => {
+  const { agent, api, owner } = await postgres.create(t)
+  await addHost(agent)
+  await putPool(api, actor, 'h1', { free: 3, max: most })
+  await putPool(api, actor, 'h1', { free: 3, max: most })
+  t.match(await findHost(api, 'h1'), { poolFree: 3, poolMax: most, generation: 2 })
+  const audit = await owner.query('select action, target, details from audit')
+  t.strictSame(audit, [{ action: 'pool.change', target: 'h1', details: { free: 3, max: most } }])
+})
+
+void t.test('putPool() refuses more slots than there are ports for', async (t) => {
+  const { agent, api, owner } = await postgres.create(t)
+  await addHost(agent)
+  await t.rejects(putPool(api, actor, 'h1', { free: 3, max: most + 1 }), {
+    code: 'pool_max_invalid',
+    faults: [{ pointer: '/max', detail: `at most ${most}` }],
+  })
+  t.match(await findHost(api, 'h1'), { poolFree: 10, generation: 1 })
+  t.strictSame(await owner.query('select 1 from audit'), [])
+})
+
+void t.test('putPool() refuses a host that there is not', async (t) => {
+  const { api } = await postgres.create(t)
+  await t.rejects(putPool(api, actor, 'h1', { free: 1, max: 1 }), { code: 'host_not_found' })
+})

@@ -1,0 +1,16 @@
+import t from 'tap'
+import { cannotRun, createPuppy } from '../support/puppy.ts'
+
+t.setTimeout(120_000)
+
+void t.test('doctor() says what works, what does not and what would help', { skip: cannotRun }, async (t) => {
+  const puppy = await createPuppy(t, { firstPort: 10_800 })
+  const before = await puppy.command('doctor')
+  t.match(before, { code: 1, output: /NOT OK haproxy process: it does not run/ })
+  t.match(before.output, /NOT OK database/)
+  await puppy.up()
+  const after = await puppy.command('doctor')
+  for (const line of [/^ok {5}haproxy \d/m, /^ok {5}database$/m, /^ok {5}agent of h1$/m, /^ok {5}haproxy process$/m])
+    t.match(after.output, line)
+  t.match(after.output, /Walls that this host does not have: cgroups, quota, firewall, selinux/)
+})

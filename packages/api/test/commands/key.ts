@@ -1,0 +1,36 @@
+import { readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { cannotRun, createPuppy } from '../support/puppy.ts'
+
+t.setTimeout(120_000)
+
+void t.test(
+  'key() makes a key that works, and refuses a reseller that there is not',
+  { skip: cannotRun },
+  async (t) => {
+    const puppy = await createPuppy(t, { firstPort: 10_600 })
+    await puppy.up()
+    const made = await puppy.command('key')
+    t.match(made, { code: 0, output: /^puppy_[a-z0-9]+_[a-z0-9]+\n$/ })
+    const authorization = `Bearer ${made.output.trim()}`
+    t.match(await puppy.api('GET', '/v1/hosts', undefined, { authorization }), {
+      status: 200,
+      body: { data: [{ name: 'h1' }] },
+    })
+    t.match(await puppy.command('key', '--reseller', 'nobody'), { code: 78, output: /^There is no reseller nobody/ })
+  },
+)
+
+void t.test('a first admin key that was replaced does not work any more', { skip: cannotRun }, async (t) => {
+  const puppy = await createPuppy(t, { firstPort: 10_700 })
+  const first = await puppy.up()
+  const file = join(puppy.stateDir, 'admin-key')
+  const old = { authorization: `Bearer ${readFileSync(file, 'utf8').trim()}` }
+  t.match(await puppy.api('GET', '/v1/plans', undefined, old), { status: 200 })
+  await first.end()
+  rmSync(file)
+  await puppy.up()
+  t.match(await puppy.api('GET', '/v1/plans'), { status: 200 })
+  t.match(await puppy.api('GET', '/v1/plans', undefined, old), { status: 401 })
+})

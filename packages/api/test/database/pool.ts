@@ -1,0 +1,115 @@
+import t from 'tap'
+import { asUnavailable, openDatabase } from '../../src/database/pool.ts'
+import { ApiError } from '../../src/errors.ts'
+import { startPostgres } from '../support/database.ts'
+
+const postgres = await startPostgres(t)
+
+void t.test('openDatabase(): 64-bit numbers are numbers', async (t) => {
+  const { owner } = await postgres.create(t)
+  t.strictSame(await owner.query('select 9007199254740991::int8 as big, $1::text as word', ['x']), [
+    { big: 9_007_199_254_740_991, word: 'x' },
+  ])
+})
+
+void t.test('transaction() commits, and rolls back what throws', async (t) => {
+  const { owner } = await postgres.create(t)
+  await owner.query('create table x (n int)')
+  await owner.transaction((tx) => tx.query('insert into x values (1)'))
+  const thrown = owner.transaction(async (tx) => {
+    await tx.query('insert into x values (2)')
+    throw new Error('no')
+  })
+  await t.rejects(thrown, { message: 'no' })
+  t.strictSame(await owner.query('select n from x'), [{ n: 1 }])
+})
+
+void t.test('snapshot() sees one moment and writes nothing', async (t) => {
+  const { owner } = await postgres.create(t)
+  await owner.query('create table x (n int)')
+  const counts = await owner.snapshot(async (tx) => {
+    const before = await tx.query('select count(*)::int as n from x')
+    await owner.query('insert into x values (1)')
+    return [before, await tx.query('select count(*)::int as n from x')]
+  })
+  t.strictSame(counts, [[{ n: 0 }], [{ n: 0 }]])
+  await t.rejects(
+    owner.snapshot((tx) => tx.query('insert into x values (2)')),
+    { code: '25006' },
+  )
+})
+
+void t.test('a refused statement keeps its SQLSTATE; a database that is away is database_unavailable', async (t) => {
+  const { owner } = await postgres.create(t)
+  await t.rejects(owner.query('select nothing from nowhere'), { code: '42P01' })
+  const away = openDatabase({ url: 'postgres://x@127.0.0.1:1/x', name: 'test' })
+  t.teardown(() => away.end())
+  await t.rejects(away.query('select 1'), { code: 'database_unavailable' })
+  await t.rejects(
+    away.transaction((tx) => tx.query('select 1')),
+    { code: 'database_unavailable' },
+  )
+  await t.rejects(away.connect(), { code: 'database_unavailable' })
+})
+
+void t.test('a connection that the server cuts while idle is replaced', async (t) => {
+  const { owner, api } = await postgres.create(t)
+  await api.query('select 1')
+  await owner.query(
+    `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'test api' and datname = current_database()`,
+  )
+  const again = async () => api.query('select 1 as one').catch(() => api.query('select 1 as one'))
+  t.strictSame(await again(), [{ one: 1 }])
+})
+
+void t.test('a connection that is cut inside a transaction fails that transaction and nothing else', async (t) => {
+  const { owner, api } = await postgres.create(t)
+  const cut = api.transaction(async (tx) => {
+    const [{ pid } = { pid: 0 }] = await tx.query<{ pid: number }>('select pg_backend_pid() as pid')
+    await owner.query('select pg_terminate_backend($1)', [pid])
+    await new Promise((resolve) => setTimeout(resolve, 200))
+    await tx.query('select 1')
+  })
+  await t.rejects(cut, { code: 'database_unavailable' })
+  t.strictSame(await api.query('select 1 as one'), [{ one: 1 }], 'the process lives and goes on')
+})
+
+void t.test('asUnavailable() passes on what is no error', async (t) => {
+  t.equal(asUnavailable('x'), 'x')
+})
+
+const codes: [title: string, code: string | undefined, unavailable: boolean][] = [
+  ['a server that shuts down', '57P01', true],
+  ['a server that starts up', '57P03', true],
+  ['a connection failure', '08006', true],
+  ['too many connections', '53300', true],
+  ['no socket', 'ENOENT', true],
+  ['nobody who listens', 'ECONNREFUSED', true],
+  ['a connection that was cut', 'ECONNRESET', true],
+  ['a pipe that broke', 'EPIPE', true],
+  ['an error of the driver', undefined, true],
+  ['a duplicate', '23505', false],
+  ['a missing table', '42P01', false],
+  ['a deadlock', '40P01', false],
+  ['a statement that took too long', '57014', false],
+  ['a transaction that idled too long', '25P03', false],
+  ['an error raised in SQL', 'P0001', false],
+  ['a bug of the server', 'XX000', false],
+]
+for (const [title, code, unavailable] of codes) {
+  void t.test(`asUnavailable(): ${title} ${unavailable ? 'is' : 'is not'} an unavailable database`, async (t) => {
+    const error = Object.assign(new Error(title), code === undefined ? {} : { code })
+    const told = asUnavailable(error)
+    t.equal(told instanceof ApiError, unavailable)
+    t.equal(unavailable && told instanceof Error ? told.cause : told, error, 'what happened is kept')
+  })
+}
+
+void t.test('transaction() leaves no connection behind, whatever was thrown', async (t) => {
+  const { urls } = await postgres.create(t)
+  const single = openDatabase({ url: urls.owner, name: 'single', connections: 1 })
+  t.teardown(() => single.end())
+  for (const sql of ['select nothing from nowhere', 'select 1 / 0', 'commit'])
+    await single.transaction((tx) => tx.query(sql)).catch(() => {})
+  t.strictSame(await single.query('select 1 as one'), [{ one: 1 }])
+})

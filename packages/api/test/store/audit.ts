@@ -1,0 +1,43 @@
+import t from 'tap'
+import { writeAudit } from '../../src/store/audit.ts'
+import { startPostgres } from '../support/database.ts'
+import { actor, one } from '../support/rows.ts'
+
+const postgres = await startPostgres(t)
+const entry = { action: 'account.create', target: 'root/blog' }
+
+void t.test('writeAudit() writes down who did what, from where and when', async (t) => {
+  const { api, owner } = await postgres.create(t)
+  await writeAudit(api, actor, { ...entry, details: { plan: 'small' } })
+  await writeAudit(api, actor, entry)
+  t.match(await owner.query('select * from audit order by id'), [
+    {
+      at: Date,
+      key_id: 'test',
+      reseller: 'root',
+      address: '127.0.0.1',
+      request_id: 'r1',
+      ...entry,
+      details: { plan: 'small' },
+    },
+    { ...entry, details: {} },
+  ])
+})
+
+void t.test('writeAudit() leaves nothing of a transaction that is rolled back', async (t) => {
+  const { api, owner } = await postgres.create(t)
+  const failing = api.transaction(async (tx) => {
+    await writeAudit(tx, actor, entry)
+    throw new Error('changed my mind')
+  })
+  await t.rejects(failing, { message: 'changed my mind' })
+  t.match(await one(owner, 'select count(*)::int as count from audit'), { count: 0 })
+})
+
+void t.test('the API can add to the audit and neither change nor remove any of it', async (t) => {
+  const { agent, api } = await postgres.create(t)
+  await writeAudit(api, actor, entry)
+  await t.rejects(api.query(`update audit set target = 'nobody'`), { code: '42501' })
+  await t.rejects(api.query('delete from audit'), { code: '42501' })
+  await t.rejects(writeAudit(agent, actor, entry), { code: '42501' })
+})

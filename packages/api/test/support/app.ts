@@ -1,0 +1,111 @@
+import { defaultLayout } from '@puppy/accounts'
+import { createHost } from '@puppy/host'
+import type { FastifyInstance, InjectOptions } from 'fastify'
+import type { Test } from 'tap'
+import { createSshKeyCheck } from '../../src/actions/ssh-keys.ts'
+import { createApp } from '../../src/http/app.ts'
+import { createObserver } from '../../src/http/observer.ts'
+import type { Database } from '../../src/database/pool.ts'
+import { registerHost } from '../../src/store/hosts.ts'
+import { generateKey, insertKey } from '../../src/store/keys.ts'
+import { insertSlots, recordSlots } from '../../src/store/slots.ts'
+import type { TestDatabase } from './database.ts'
+
+export interface TestApp {
+  readonly app: FastifyInstance
+  readonly adminKey: string
+  /** Sends a request with the admin's key (or another, or none with null) and gives status, headers and JSON. */
+  request(method: InjectOptions['method'], url: string, body?: unknown, options?: RequestOptions): Promise<Answer>
+}
+
+export interface RequestOptions {
+  readonly key?: string | null
+  readonly headers?: Readonly<Record<string, string>>
+  /** Sent as it is, in place of a JSON body. */
+  readonly raw?: string
+}
+
+export interface Answer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, unknown>>
+  // What a caller sees is looked at by the assertions, not by types.
+  readonly body: Record<string, never> & Readonly<Record<string, unknown>>
+}
+
+/** The service on a database, with the API's rights only. Without an agent nothing is ever looked at, so nobody waits. */
+export async function startApp(t: Test, database: TestDatabase, required: readonly string[] = []): Promise<TestApp> {
+  const observer = createObserver(database.api)
+  const app = await createApp({
+    database: database.api,
+    observer,
+    checkSshKeys: createSshKeyCheck(createHost()),
+    required,
+  })
+  t.teardown(async () => {
+    await observer.close()
+    await app.close()
+  })
+  const adminKey = generateKey()
+  await insertKey(database.owner, adminKey, { reseller: 'root', scopes: ['admin'], label: 'test' })
+  return {
+    app,
+    adminKey,
+    request: (method, url, body, options) => send(app, adminKey, { method, url, body, ...options }),
+  }
+}
+
+interface Sending extends RequestOptions {
+  readonly method: InjectOptions['method']
+  readonly url: string
+  readonly body: unknown
+}
+
+async function send(
+  app: FastifyInstance,
+  adminKey: string,
+  { method, url, body, key = adminKey, headers = {}, raw }: Sending,
+): Promise<Answer> {
+  const payload = raw ?? (body === undefined ? undefined : JSON.stringify(body))
+  const answer = await app.inject({
+    ...(method === undefined ? {} : { method }),
+    url,
+    headers: {
+      ...(key === null ? {} : { authorization: `Bearer ${key}` }),
+      ...(payload === undefined ? {} : { 'content-type': 'application/json' }),
+      ...headers,
+    },
+    ...(payload === undefined ? {} : { payload }),
+  })
+  const isJson = String(answer.headers['content-type'] ?? '').includes('json')
+  return { status: answer.statusCode, headers: answer.headers, body: isJson && answer.body !== '' ? answer.json() : {} }
+}
+
+/** A reseller with a key of its own. */
+export async function addReseller(owner: Database, name: string): Promise<string> {
+  await owner.query('insert into resellers (name) values ($1)', [name])
+  const key = generateKey()
+  await insertKey(owner, key, { reseller: name, scopes: ['reseller'], label: 'test' })
+  return key
+}
+
+/** A registered host with free slots, as an agent would leave it. */
+export async function addHost(agent: Database, name = 'h1', free = 10): Promise<void> {
+  await registerHost(agent, {
+    name,
+    machineId: `machine of ${name}`,
+    layout: defaultLayout,
+    mode: 'live',
+    poolFree: free,
+    poolMax: 2816,
+  })
+  await insertSlots(agent, name, free, 2816)
+  const slots = Array.from(
+    { length: free },
+    (_, n) => ({ n, from: 'building', to: 'free', evicted: true, reason: null, message: null }) as const,
+  )
+  await recordSlots(agent, name, slots)
+}
+
+export const smallPlan = { class: 'production', ports: 3, domains: 2 } as const
+/** A real key, made by ssh-keygen for this test; its private half was thrown away. */
+export const sshKey = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAID7D6y52RDNHJK7uQzG1AWwISlViTOYzR8ktOapgHJNu anna'

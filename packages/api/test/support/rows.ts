@@ -1,0 +1,47 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Database } from '../../src/database/pool.ts'
+import type { PlanSpec } from '../../src/model/plan.ts'
+import { insertAccount, type AccountWish } from '../../src/store/accounts.ts'
+import type { Actor } from '../../src/store/audit.ts'
+import { upsertPlan } from '../../src/store/plans.ts'
+import { takeSlot } from '../../src/store/slots.ts'
+import { smallPlan } from './app.ts'
+
+/** Whoever does something in a test. */
+export const actor: Actor = {
+  caller: { key: 'test', reseller: 'root', admin: true },
+  address: '127.0.0.1',
+  requestId: 'r1',
+}
+
+export const wish: AccountWish = { plan: 'small', sshKeys: [], state: 'active', labels: {} }
+
+export async function addPlan(api: Database, name = 'small', limits: Partial<PlanSpec> = {}): Promise<void> {
+  await upsertPlan(api, name, { ...smallPlan, ...limits })
+}
+
+export interface Given {
+  readonly reseller?: string
+  readonly host?: string
+  readonly plan?: string
+  /** A free one when absent, none when null. */
+  readonly slot?: number | null
+}
+
+/** An account as the API enters it; gives its id. */
+export async function addAccount(api: Database, name: string, given: Given = {}): Promise<number> {
+  const { reseller = 'root', host = 'h1', plan = 'small' } = given
+  const slot = given.slot === undefined ? await takeSlot(api, host) : (given.slot ?? undefined)
+  return insertAccount(api, { reseller, name }, { ...wish, plan, host, slot })
+}
+
+/** What the owner sees, one row at most. */
+export async function one(owner: Database, text: string, ...values: unknown[]): Promise<Record<string, unknown>> {
+  return (await owner.query<Record<string, unknown>>(text, values))[0] ?? {}
+}
+
+/** Waits until somebody in this database waits for a lock that another one has. */
+export async function untilBlocked(owner: Database): Promise<void> {
+  const blocked = `select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`
+  while ((await owner.query(blocked)).length === 0) await sleep(5)
+}

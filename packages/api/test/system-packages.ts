@@ -1,0 +1,68 @@
+import { createFakeHost, type FakeProgram } from '@puppy/host/fake'
+import t from 'tap'
+import { ensurePackages, installLine, missingNeeds, needs } from '../src/system-packages.ts'
+
+const paths: Readonly<Record<string, string>> = { haproxy: '/usr/sbin/haproxy' }
+const nothing: FakeProgram = () => ({})
+const all = Object.fromEntries(needs.map(({ program }) => [paths[program] ?? `/usr/bin/${program}`, nothing]))
+const without = (name: string) => Object.fromEntries(Object.entries(all).filter(([path]) => !path.endsWith(`/${name}`)))
+
+void t.test('missingNeeds() takes another package that brings the same', async (t) => {
+  t.strictSame(
+    missingNeeds(() => true),
+    [],
+  )
+  t.strictSame(
+    missingNeeds((program) => program !== 'systemd-sysusers'),
+    [],
+  )
+  t.match(
+    missingNeeds((program) => program !== 'haproxy'),
+    [{ package: 'haproxy' }],
+  )
+  t.match(installLine(missingNeeds(() => false)), /^apt-get install -y haproxy systemd-standalone-sysusers /)
+})
+
+void t.test('ensurePackages() with everything there runs and says nothing', async (t) => {
+  const host = createFakeHost({ programs: { ...all, '/usr/bin/apt-get': nothing } })
+  await ensurePackages(host, { install: true, say: (line) => t.fail(line) })
+  t.strictSame(host.commands, [])
+})
+
+void t.test('ensurePackages() says what is missing and why, then installs it', async (t) => {
+  const said: string[] = []
+  const programs: Record<string, FakeProgram> = { ...without('haproxy'), '/usr/bin/apt-get': nothing }
+  programs['/usr/bin/apt-get'] = ({ args }) => {
+    if (args.includes('haproxy')) programs['/usr/sbin/haproxy'] = nothing
+    return {}
+  }
+  const host = createFakeHost({ programs })
+  await ensurePackages(host, { install: true, say: (line) => said.push(line) })
+  t.match(said, [/Missing: haproxy, which routes web traffic/, /Running: apt-get install -y haproxy/])
+  t.match(host.commands.at(-1), ['/usr/bin/apt-get', 'install', '-y', '-q', '--no-install-recommends', '--', 'haproxy'])
+})
+
+const refusals: [title: string, install: boolean, apt: FakeProgram | undefined, line: RegExp][] = [
+  [
+    'when it may not',
+    false,
+    nothing,
+    /^PUPPY_NO_INSTALL=1 is set, so run this and start again: apt-get install -y haproxy$/,
+  ],
+  ['on another kind of system', true, undefined, /^This is no Debian-like system, so install this/],
+  [
+    'when apt fails',
+    true,
+    () => ({ exitCode: 100, stderr: 'no network' }),
+    /^Cannot install: .*no network.*; run this yourself/,
+  ],
+  ['when it is still missing', true, nothing, /^Installed, and still missing: haproxy$/],
+]
+for (const [title, install, apt, line] of refusals) {
+  void t.test(`ensurePackages() ${title} gives the line to run`, async (t) => {
+    const host = createFakeHost({
+      programs: { ...without('haproxy'), ...(apt === undefined ? {} : { '/usr/bin/apt-get': apt }) },
+    })
+    await t.rejects(ensurePackages(host, { install, say: () => {} }), { message: line })
+  })
+}

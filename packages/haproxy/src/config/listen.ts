@@ -1,0 +1,31 @@
+import { isIPv4, isIPv6 } from 'node:net'
+
+/** One address to listen on. */
+export interface ListenAddress {
+  /** An IPv4 or IPv6 address without brackets; absent means every address of both. */
+  readonly address?: string
+  readonly port: number
+}
+
+/** Parses `:80`, `127.0.0.1:80` or `[::1]:80`; undefined for anything else. Names are not resolved. */
+export function parseListen(text: string): ListenAddress | undefined {
+  const parts = /^(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]*)):([0-9]{1,5})$/.exec(text)
+  if (parts === null) return undefined
+  const [, six, four, digits] = parts
+  const port = Number(digits)
+  if (port < 1 || port > 65_535) return undefined
+  if (six !== undefined) return isIPv6(six) ? { address: six, port } : undefined
+  if (four === undefined || four === '') return { port }
+  return isIPv4(four) ? { address: four, port } : undefined
+}
+
+/**
+ * Renders the address of a `bind` line.
+ *
+ * HAProxy takes a bare `:80` for IPv4 only, so every address is said as `:::80 v4v6`, unless the machine has no IPv6.
+ */
+export function renderListen({ address, port }: ListenAddress, ipv6: boolean): string {
+  if (address === undefined) return ipv6 ? `:::${port} v4v6` : `:${port}`
+  if (isIPv4(address)) return `${address}:${port}`
+  return `[${address}]:${port}${address === '::' ? ' v6only' : ''}`
+}

@@ -1,0 +1,176 @@
+import { createHash } from 'node:crypto'
+import { encodeWord } from '../encode.ts'
+import { assertSettings, proxyFiles, type ProxySettings } from '../settings.ts'
+import { parseListen, renderListen } from './listen.ts'
+
+/** What else the text depends on. */
+export interface ConfigFacts {
+  /** Whether the machine has IPv6, which decides what `:80` becomes. Default true. */
+  readonly ipv6?: boolean
+  /** The text of the crt-list; it goes into the description only, so that a changed certificate is a changed config. */
+  readonly crtList?: string
+}
+
+/**
+ * Renders `haproxy.cfg`. Pure, and of the same size for no tenant and for thousands: they are rows of two maps.
+ *
+ * The names of maps and crt-list are relative to the configuration's own folder (`default-path config`), so the same
+ * bytes can be checked in a staging folder and used in their own. `description` holds a digest of the rest of the text
+ * and of the crt-list: the runtime socket tells it back (`show info`), and so says which configuration really runs.
+ *
+ * @throws HaproxyError `HAPROXY_SETTINGS_INVALID`
+ * @see HAProxy configuration manual, 3 "Global parameters", 4 "Proxies", 3.5 "Peers"
+ */
+export function renderConfig(settings: ProxySettings, facts: ConfigFacts = {}): string {
+  assertSettings(settings)
+  const rest = [peers(settings), defaults, frontend(settings, facts.ipv6 ?? true), backends(settings)]
+  const text = `${global(settings)}\n${rest.join('\n')}`
+  const digest = createHash('sha256')
+    .update(text)
+    .update(facts.crtList ?? '')
+    .digest('hex')
+    .slice(0, 16)
+  return text.replace('description puppy', `description puppy-${digest}`)
+}
+
+/** The `description` of a rendered configuration, or undefined when the text has none of ours. */
+export function configDescription(text: string): string | undefined {
+  return /^ {2}description (puppy-[0-9a-f]{16})$/m.exec(text)?.[1]
+}
+
+/**
+ * `noreuseport`: with SO_REUSEPORT a second HAProxy of the same user on the same port starts without a word and the
+ * kernel deals the connections out between the two. A reload hands the sockets over and does not need it.
+ */
+function global(settings: ProxySettings): string {
+  const { socket } = proxyFiles(settings)
+  return section('global', [
+    'default-path config',
+    'description puppy',
+    ...(settings.user === undefined ? [] : [`user ${encodeWord(settings.user)}`]),
+    ...(settings.group === undefined ? [] : [`group ${encodeWord(settings.group)}`]),
+    'fd-hard-limit 65536',
+    'noreuseport',
+    'hard-stop-after 30m',
+    'mworker-max-reloads 4',
+    `stats socket ${encodeWord(socket)} mode 600 level admin`,
+    'stats maxconn 64',
+    'stats timeout 60s',
+    ...(settings.tls === undefined
+      ? []
+      : ['ssl-default-bind-options ssl-min-ver TLSv1.2 no-tls-tickets', 'ssl-load-extra-files none']),
+  ])
+}
+
+/** The old worker hands its counters to the new one over this socket, as the user it has become. */
+function peers(settings: ProxySettings): string {
+  const owner = [
+    ...(settings.user === undefined ? [] : [`user ${encodeWord(settings.user)}`]),
+    ...(settings.group === undefined ? [] : [`group ${encodeWord(settings.group)}`]),
+  ]
+  const path = encodeWord(`unix@${proxyFiles(settings).peers}`)
+  return section('peers puppy', [['bind', path, 'mode 600', ...owner].join(' '), 'server puppy'])
+}
+
+const answers: readonly (readonly [status: number, body: string])[] = [
+  [400, 'Bad request'],
+  [408, 'Request timeout'],
+  [500, 'Internal server error'],
+  [502, 'Bad gateway'],
+  [503, 'Service unavailable'],
+  [504, 'Gateway timeout'],
+]
+
+/** Without `contstats` bytes count only when a stream ends; with a retry a dead tenant costs seconds. */
+const defaults = section('defaults', [
+  'mode http',
+  'option contstats',
+  'retries 0',
+  'timeout connect 2s',
+  'timeout client 60s',
+  'timeout client-fin 10s',
+  'timeout server 60s',
+  'timeout server-fin 10s',
+  'timeout http-request 10s',
+  'timeout http-keep-alive 15s',
+  'timeout tunnel 1h',
+  ...answers.map(([status, body]) => `http-error status ${status} ${plain(body)}`),
+])
+
+function frontend(settings: ProxySettings, ipv6: boolean): string {
+  return section('frontend web', [
+    ...binds(settings.listen, ipv6).map((address) => `bind ${address}`),
+    ...binds(settings.tls?.listen ?? [], ipv6).map((address) => `bind ${address} ${tlsOptions}`),
+    ...findTenant(settings),
+    ...limitTenant(settings),
+    ...forwardHeaders,
+    ...countAnswers,
+    'default_backend tenant',
+  ])
+}
+
+/** `strict-sni`: a name without a certificate ends the handshake, instead of showing one tenant's certificate for another. */
+const tlsOptions = 'ssl crt-list certificates.crt-list strict-sni alpn h2,http/1.1'
+
+function binds(addresses: readonly string[], ipv6: boolean): readonly string[] {
+  return addresses
+    .map((address) => parseListen(address))
+    .filter((address) => address !== undefined)
+    .map((address) => renderListen(address, ipv6))
+}
+
+/**
+ * `fhdr`, because `hdr` splits at commas and would serve `Host: a.test,b.test` as b. A port that is no tenant's is
+ * answered like an unknown host, whatever the map says.
+ */
+function findTenant({ firstPort, portsPerSlot, slots }: ProxySettings): readonly string[] {
+  const lastPort = firstPort + slots * portsPerSlot - 1
+  return [
+    'http-request set-var(txn.host) req.fhdr(host),field(1,:),rtrim(.),lower',
+    `http-request return status 421 ${plain('Misdirected request')} if { ssl_fc } !{ ssl_fc_sni,lower,strcmp(txn.host) eq 0 }`,
+    'http-request set-var(txn.port) var(txn.host),map_str_int(hosts.map)',
+    `http-request return status 404 ${plain('Not found')} unless { var(txn.port) -m int ${firstPort}:${lastPort} }`,
+    `http-request set-var(txn.slot) var(txn.port),sub(${firstPort}),div(${portsPerSlot})`,
+    `http-request return status 503 ${plain('Suspended')} if { var(txn.slot),map_int(suspended.map) -m found }`,
+  ]
+}
+
+function limitTenant({ connectionsPerTenant }: ProxySettings): readonly string[] {
+  return [
+    'http-request track-sc0 var(txn.slot) table tenants',
+    `http-request return status 503 ${plain('Service unavailable')} if { sc_conn_cur(0) gt ${connectionsPerTenant} }`,
+  ]
+}
+
+/** A header with `_` is the same to a tenant's CGI-like framework, and `Proxy` becomes its HTTP_PROXY (httpoxy). */
+const forwardHeaders: readonly string[] = [
+  'http-request del-header ^(x[-_])?forwarded([-_].*)?$ -m reg',
+  'http-request del-header proxy',
+  'http-request set-header X-Forwarded-For %[src]',
+  'http-request set-header X-Forwarded-Proto %[ssl_fc,iif(https,http)]',
+  'http-request set-header X-Forwarded-Host %[req.fhdr(host)]',
+]
+
+const countAnswers: readonly string[] = [2, 3, 4, 5].map(
+  (hundred, index) => `http-response sc-inc-gpc(${index},0) if { status ${hundred}00:${hundred}99 }`,
+)
+
+function backends({ slots }: ProxySettings): string {
+  const stored = 'gpc(4),http_req_cnt,http_fail_cnt,bytes_in_cnt,bytes_out_cnt,conn_cur'
+  return [
+    section('backend tenant', [
+      'http-request set-dst str(127.0.0.1)',
+      'http-request set-dst-port var(txn.port)',
+      'server any 0.0.0.0:0',
+    ]),
+    section('backend tenants', [`stick-table type integer size ${slots} peers puppy store ${stored}`]),
+  ].join('\n')
+}
+
+function plain(body: string): string {
+  return `content-type text/plain string "${body}\\n"`
+}
+
+function section(head: string, lines: readonly string[]): string {
+  return `${head}\n${lines.map((line) => `  ${line}\n`).join('')}`
+}

@@ -1,0 +1,33 @@
+import { encodeMapRow } from '../encode.ts'
+
+/** One row of a map. */
+export interface MapRow {
+  readonly key: string
+  readonly value: string
+}
+
+/**
+ * Parses a map file as HAProxy does: blank lines and lines that begin with `#` are nothing, blanks around the two
+ * words are nothing. Never throws: a row without a value is a row with an empty one.
+ *
+ * @see HAProxy configuration manual, 7.3.1 "map"
+ */
+export function parseMapFile(text: string): readonly MapRow[] {
+  return text.split('\n').flatMap((line) => {
+    const row = line.trim()
+    if (row === '' || row.startsWith('#')) return []
+    const [key = ''] = row.split(/\s/, 1)
+    return [{ key, value: row.slice(key.length).trim() }]
+  })
+}
+
+/** Renders a map file, rows in the order of their keys. @throws HaproxyError `HAPROXY_NOT_ENCODABLE` */
+export function renderMapFile(rows: readonly MapRow[]): string {
+  const sorted = rows.toSorted((one, other) => (one.key < other.key ? -1 : one.key > other.key ? 1 : 0))
+  return sorted.map(({ key, value }) => `${encodeMapRow(key, value)}\n`).join('')
+}
+
+/** The rows that HAProxy would load into a map of whole numbers; one other row and it would not start. */
+export function soundRows(rows: readonly MapRow[]): readonly MapRow[] {
+  return rows.filter(({ value }) => /^[0-9]{1,9}$/.test(value))
+}

@@ -1,0 +1,157 @@
+import { encodeCliPayload, encodeMapRow } from '../encode.ts'
+import { HaproxyError } from '../errors.ts'
+import type { MapRow } from '../routes/file.ts'
+import type { Runtime, RuntimeOptions } from './socket.ts'
+
+/** One map of the running worker. */
+export interface MapStatus {
+  readonly name: string
+  /** The version that lookups see, and the last one that was prepared. */
+  readonly current: number
+  readonly prepared: number
+  /** Rows of all versions together. */
+  readonly entries: number
+}
+
+/**
+ * Parses the reply to `show map`.
+ *
+ * ```
+ * # id (file) description
+ * 2 (hosts.map) pattern loaded from file … line 30. curr_ver=0 next_ver=1 entry_cnt=5
+ * ```
+ */
+export function parseMapList(text: string): readonly MapStatus[] {
+  return text.split('\n').flatMap((line) => {
+    const parts = /^-?[0-9]+ \((.*?)\) .*curr_ver=([0-9]+) next_ver=([0-9]+) entry_cnt=([0-9]+)$/.exec(line)
+    if (parts === null) return []
+    const [, name = '', current, prepared, entries] = parts
+    return [{ name, current: Number(current), prepared: Number(prepared), entries: Number(entries) }]
+  })
+}
+
+/**
+ * Parses the reply to `show map <name>`: `0x55f73bbef6e0 a.test 10240`, the reference, the key and the value.
+ *
+ * @throws HaproxyError `HAPROXY_REPLY_UNKNOWN` for a line of another shape.
+ */
+export function parseMapRows(text: string): readonly MapRow[] {
+  if (text === '') return []
+  return text.split('\n').map((line) => {
+    const parts = /^0x[0-9a-f]+ (\S+) (.*)$/.exec(line)
+    if (parts !== null) return { key: parts[1] ?? '', value: parts[2] ?? '' }
+    throw new HaproxyError('HAPROXY_REPLY_UNKNOWN', { operation: 'show map', value: line })
+  })
+}
+
+/** Reads the rows of a running map that lookups see now. @throws HaproxyError as `Runtime.send` */
+export async function readMap(
+  runtime: Runtime,
+  name: string,
+  options: RuntimeOptions = {},
+): Promise<readonly MapRow[]> {
+  return parseMapRows(await runtime.send(['show', 'map', name], options))
+}
+
+/** The least that makes a running map what it should be. */
+export interface MapDifference {
+  readonly add: readonly MapRow[]
+  readonly set: readonly MapRow[]
+  readonly remove: readonly string[]
+}
+
+/**
+ * Compares what a map holds with what it should hold. Pure.
+ *
+ * A key that stands there twice is removed and added again: `set map` would change both and a lookup sees the first.
+ */
+export function planMap(wanted: readonly MapRow[], seen: readonly MapRow[]): MapDifference {
+  const before = new Map<string, readonly string[]>()
+  for (const { key, value } of seen) before.set(key, [...(before.get(key) ?? []), value])
+  const keys = new Set(wanted.map(({ key }) => key))
+  const doubled = (key: string) => (before.get(key)?.length ?? 0) > 1
+  return {
+    remove: [...before.keys()].filter((key) => !keys.has(key) || doubled(key)),
+    set: wanted.filter(({ key, value }) => before.has(key) && !doubled(key) && before.get(key)?.[0] !== value),
+    add: wanted.filter(({ key }) => !before.has(key) || doubled(key)),
+  }
+}
+
+/** With more rows than this to change one by one, the whole map is replaced at once. */
+const replaceAbove = 200
+
+/**
+ * Makes a running map hold exactly these rows.
+ *
+ * A small difference goes row by row; a large one is prepared as a new version, counted and then committed, so that a
+ * lookup sees the old rows or the new ones. A version that somebody prepared and left behind goes with a commit; before
+ * it nobody sees it. The caller reads back: see `readMap`.
+ *
+ * @throws HaproxyError as `Runtime.send`; `HAPROXY_READBACK_DIFFERS` when the prepared version has another number of
+ *   rows than were sent, which is then dropped and not committed.
+ */
+export async function applyMap(
+  runtime: Runtime,
+  name: string,
+  wanted: readonly MapRow[],
+  seen: readonly MapRow[],
+  options: RuntimeOptions = {},
+): Promise<void> {
+  const difference = planMap(wanted, seen)
+  const size = difference.add.length + difference.set.length + difference.remove.length
+  if (size === 0) return
+  if (size > replaceAbove) await replaceMap(runtime, name, wanted, options)
+  else await patchMap(runtime, name, difference, options)
+}
+
+async function patchMap(
+  runtime: Runtime,
+  name: string,
+  { add, set, remove }: MapDifference,
+  options: RuntimeOptions,
+): Promise<void> {
+  await runtime.sendMany(
+    [
+      ...remove.map((key) => ['del', 'map', name, key]),
+      ...set.map(({ key, value }) => ['set', 'map', name, key, value]),
+    ],
+    options,
+  )
+  await addRows(runtime, ['add', 'map', name], add, options)
+}
+
+/** Replaces all rows of a running map at once. @throws HaproxyError as `applyMap` */
+export async function replaceMap(
+  runtime: Runtime,
+  name: string,
+  rows: readonly MapRow[],
+  options: RuntimeOptions = {},
+): Promise<void> {
+  const version = await prepareMap(runtime, name, options)
+  await addRows(runtime, ['add', 'map', version, name], rows, options)
+  const prepared = parseMapRows(await runtime.send(['show', 'map', version, name], options))
+  if (prepared.length !== rows.length) {
+    await runtime.send(['clear', 'map', version, name], options)
+    const detail = `${rows.length} rows were sent and ${prepared.length} arrived; the old ones stay`
+    throw new HaproxyError('HAPROXY_READBACK_DIFFERS', { operation: `replace the map ${name}`, detail })
+  }
+  await runtime.send(['commit', 'map', version, name], options)
+}
+
+async function prepareMap(runtime: Runtime, name: string, options: RuntimeOptions): Promise<string> {
+  const reply = await runtime.send(['prepare', 'map', name], options)
+  const version = /^New version created: ([0-9]+)$/.exec(reply)?.[1]
+  if (version === undefined) throw new HaproxyError('HAPROXY_REPLY_UNKNOWN', { operation: 'prepare map', value: reply })
+  return `@${version}`
+}
+
+async function addRows(
+  runtime: Runtime,
+  words: readonly string[],
+  rows: readonly MapRow[],
+  options: RuntimeOptions,
+): Promise<void> {
+  for (const payload of encodeCliPayload(rows.map(({ key, value }) => encodeMapRow(key, value)))) {
+    await runtime.send(words, { ...options, payload })
+  }
+}

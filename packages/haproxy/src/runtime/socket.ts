@@ -1,0 +1,176 @@
+import { connect, type Socket } from 'node:net'
+import { encodeCliWord } from '../encode.ts'
+import { HaproxyError, type HaproxyErrorFacts } from '../errors.ts'
+import { parseReplies, type Reply } from './reply.ts'
+
+export interface RuntimeOptions {
+  readonly signal?: AbortSignal
+  /** Milliseconds for the whole exchange. Default 30,000. */
+  readonly timeout?: number
+}
+
+export interface CommandOptions extends RuntimeOptions {
+  /** Rows that belong to the command, from `encodeCliPayload`. */
+  readonly payload?: string
+}
+
+/**
+ * A client of HAProxy's runtime socket.
+ *
+ * Commands go one after another, each on a connection of its own: HAProxy closes it behind the reply, so an ended
+ * reply and a cut one can be told apart.
+ */
+export interface Runtime {
+  /**
+   * Sends one command, its words encoded, and returns the reply without the blank line behind it.
+   *
+   * @throws HaproxyError `HAPROXY_NOT_RUNNING` (nobody listens), `HAPROXY_COMMAND_REFUSED` (HAProxy said why),
+   *   `HAPROXY_REPLY_INCOMPLETE` (nothing, or a cut reply), `HAPROXY_TIMEOUT`, `HAPROXY_ABORTED`,
+   *   `HAPROXY_NOT_ENCODABLE` (nothing was sent). Each names the command.
+   */
+  send(words: readonly string[], options?: CommandOptions): Promise<string>
+
+  /**
+   * Sends commands that answer nothing when they succeed (`set map`, `del map`, `clear table`) and returns one reply
+   * for each, in order. A refused one does not stop those behind it.
+   *
+   * @throws HaproxyError as `send`, but for `HAPROXY_COMMAND_REFUSED`.
+   */
+  sendMany(commands: readonly (readonly string[])[], options?: RuntimeOptions): Promise<readonly Reply[]>
+}
+
+/** Milliseconds until a connection must stand, and of silence that are borne in a reply. */
+const connectTimeout = 2000
+const silenceTimeout = 10_000
+const maxReply = 256 * 1024 * 1024
+/** Bytes of commands in one go; below HAProxy's buffer of 16,384. */
+const maxLine = 8000
+
+const withSeverity = 'set severity-output number'
+
+/** Opens a client of the runtime socket at this path. Nothing is connected before the first command. */
+export function openRuntime(path: string): Runtime {
+  const queue = createQueue()
+  const exchange = (line: string, operation: string, options: RuntimeOptions) =>
+    queue(() => converse(path, `${withSeverity};${line}\n`, operation, options))
+  return Object.freeze({
+    send: async (words: readonly string[], options: CommandOptions = {}) => {
+      const operation = nameOf(words)
+      const payload = options.payload === undefined ? '' : ` <<\n${options.payload}`
+      const text = await exchange(`${encode(words)}${payload}`, operation, options)
+      const reply = parseReplies(text, 1, operation)[0]
+      if (reply?.severity !== undefined && reply.severity <= 3) throw refused(operation, reply.text)
+      return reply?.text ?? ''
+    },
+    sendMany: async (commands: readonly (readonly string[])[], options: RuntimeOptions = {}) => {
+      const replies: Reply[] = []
+      for (const group of groupCommands(commands)) {
+        const operation = nameOf(group[0]?.words ?? [])
+        const text = await exchange(group.map(({ line }) => line).join(';'), operation, options)
+        replies.push(...parseReplies(text, group.length, operation))
+      }
+      return replies
+    },
+  })
+}
+
+function refused(operation: string, said: string): HaproxyError {
+  return new HaproxyError('HAPROXY_COMMAND_REFUSED', { operation, said: [said] })
+}
+
+function encode(words: readonly string[]): string {
+  return words.map((word) => encodeCliWord(word)).join(' ')
+}
+
+/** The verb and its object, never the values. */
+function nameOf(words: readonly string[]): string {
+  return words.slice(0, 2).join(' ')
+}
+
+interface EncodedCommand {
+  readonly words: readonly string[]
+  readonly line: string
+}
+
+function groupCommands(commands: readonly (readonly string[])[]): readonly (readonly EncodedCommand[])[] {
+  const groups: EncodedCommand[][] = []
+  let size = 0
+  for (const words of commands) {
+    const line = encode(words)
+    const bytes = Buffer.byteLength(line) + 1
+    const last = groups.at(-1)
+    if (last === undefined || size + bytes > maxLine) groups.push([{ words, line }])
+    else last.push({ words, line })
+    size = last === undefined || size + bytes > maxLine ? bytes : size + bytes
+  }
+  return groups
+}
+
+function createQueue(): <Value>(work: () => Promise<Value>) => Promise<Value> {
+  let tail: Promise<unknown> = Promise.resolve()
+  return (work) => {
+    const mine = tail.then(work)
+    tail = mine.catch(() => undefined)
+    return mine
+  }
+}
+
+/** One connection: says the line, reads until HAProxy closes. */
+function converse(path: string, line: string, operation: string, options: RuntimeOptions): Promise<string> {
+  return new Promise((settle, reject) => {
+    if (options.signal?.aborted === true) return reject(failure('HAPROXY_ABORTED', { operation, path }))
+    const socket = connect({ path })
+    const chunks: Buffer[] = []
+    const timeout = options.timeout ?? 30_000
+    const overall = setTimeout(() => fail(late(operation, path, `no end in ${timeout} ms`)), timeout)
+    const abort = () => fail(failure('HAPROXY_ABORTED', { operation, path, detail: 'the caller gave up' }))
+    const finish = () => {
+      clearTimeout(overall)
+      options.signal?.removeEventListener('abort', abort)
+      socket.destroy()
+    }
+    const fail = (error: HaproxyError) => {
+      finish()
+      reject(error)
+    }
+    options.signal?.addEventListener('abort', abort, { once: true })
+    watchSilence(socket, (detail) => fail(late(operation, path, detail)))
+    let size = 0
+    socket.on('data', (chunk: Buffer) => {
+      size += chunk.length
+      chunks.push(chunk)
+      if (size > maxReply) fail(failure('HAPROXY_REPLY_UNKNOWN', { operation, path, detail: 'it is too long' }))
+    })
+    socket.once('error', (cause) => fail(connectionError(cause, operation, path)))
+    socket.once('end', () => {
+      finish()
+      settle(Buffer.concat(chunks).toString('utf8'))
+    })
+    // Not `end`: HAProxy closes behind the reply, and a half-closed connection could end a long one early.
+    socket.once('connect', () => socket.write(line))
+    return undefined
+  })
+}
+
+function watchSilence(socket: Socket, late: (detail: string) => void): void {
+  socket.setTimeout(connectTimeout, () => late(`no connection in ${connectTimeout} ms`))
+  socket.once('connect', () => {
+    socket.removeAllListeners('timeout')
+    socket.setTimeout(silenceTimeout, () => late(`silence for ${silenceTimeout} ms`))
+  })
+}
+
+function failure(code: 'HAPROXY_ABORTED' | 'HAPROXY_REPLY_UNKNOWN', facts: HaproxyErrorFacts): HaproxyError {
+  return new HaproxyError(code, facts)
+}
+
+function late(operation: string, path: string, detail: string): HaproxyError {
+  return new HaproxyError('HAPROXY_TIMEOUT', { operation, path, detail })
+}
+
+/** No file, nobody behind it, or no socket at all: not running. Anything later cut a reply. */
+function connectionError(cause: NodeJS.ErrnoException, operation: string, path: string): HaproxyError {
+  const nobody = ['ENOENT', 'ECONNREFUSED', 'ENOTSOCK', 'ENOTDIR'].includes(cause.code ?? '')
+  const code = nobody ? 'HAPROXY_NOT_RUNNING' : 'HAPROXY_REPLY_INCOMPLETE'
+  return new HaproxyError(code, { operation, path, detail: cause.code ?? cause.message, cause })
+}

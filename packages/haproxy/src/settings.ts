@@ -1,0 +1,119 @@
+import { normalize } from 'node:path'
+import { HaproxyError } from './errors.ts'
+import { parseListen } from './config/listen.ts'
+
+/** Everything that decides the configuration, none of it a tenant. */
+export interface ProxySettings {
+  /** Absolute folder for `haproxy.cfg`, the maps, the crt-list and the last good copy. Made with mode 0700. */
+  readonly folder: string
+  /** Absolute, short folder for `haproxy.sock`, `peers.sock` and `haproxy.pid`. Made with mode 0711. */
+  readonly runFolder: string
+  /** `:80` (every address, IPv4 and IPv6), `127.0.0.1:8080`, `[::1]:8080`. */
+  readonly listen: readonly string[]
+  /** Where TLS is spoken, and the folder whose `*.pem` files (certificate, chain and key in one) are served. */
+  readonly tls?: { readonly listen: readonly string[]; readonly certificates: string }
+  /** The first port that belongs to a tenant; the slot of a port is `(port - firstPort) / portsPerSlot`. */
+  readonly firstPort: number
+  readonly portsPerSlot: number
+  /** How many tenants there may be at most. */
+  readonly slots: number
+  /** Requests of one tenant served at a time; more are answered 503 at once. */
+  readonly connectionsPerTenant: number
+  /** The user and group that HAProxy changes to after binding. Absent: it stays who we are. */
+  readonly user?: string
+  readonly group?: string
+  /** Name of a systemd unit that runs it on a live host with systemd. Absent: never systemd. */
+  readonly service?: string
+}
+
+/** HAProxy 2.6 refuses a longer path of a unix socket. */
+export const maxSocketPath = 97
+
+/** The files of one proxy, absolute. */
+export interface ProxyFiles {
+  readonly config: string
+  readonly hosts: string
+  readonly suspended: string
+  readonly crtList: string
+  readonly goodConfig: string
+  readonly goodCrtList: string
+  readonly staged: string
+  readonly socket: string
+  readonly peers: string
+  readonly pid: string
+}
+
+/** Where the files of a proxy are. Pure. */
+export function proxyFiles(settings: Pick<ProxySettings, 'folder' | 'runFolder'>): ProxyFiles {
+  const { folder, runFolder } = settings
+  return {
+    config: `${folder}/haproxy.cfg`,
+    hosts: `${folder}/hosts.map`,
+    suspended: `${folder}/suspended.map`,
+    crtList: `${folder}/certificates.crt-list`,
+    goodConfig: `${folder}/haproxy.cfg.good`,
+    goodCrtList: `${folder}/certificates.crt-list.good`,
+    staged: `${folder}/staged`,
+    socket: `${runFolder}/haproxy.sock`,
+    peers: `${runFolder}/peers.sock`,
+    pid: `${runFolder}/haproxy.pid`,
+  }
+}
+
+/**
+ * Refuses settings that HAProxy could not be started with. Pure; nothing has been written when it throws.
+ *
+ * @throws HaproxyError `HAPROXY_SETTINGS_INVALID` naming the setting.
+ */
+export function assertSettings(settings: ProxySettings): void {
+  assertFolder('folder', settings.folder)
+  assertFolder('runFolder', settings.runFolder)
+  if (settings.tls !== undefined) assertFolder('tls.certificates', settings.tls.certificates)
+  assertNumbers(settings)
+  assertNames(settings)
+  assertListen(settings)
+  assertSocketPath(proxyFiles(settings).socket)
+}
+
+function assertFolder(name: string, path: string): void {
+  if (path.startsWith('/') && path !== '/' && normalize(path) === path && !path.endsWith('/') && !/[\0\r\n]/.test(path))
+    return
+  throw refused(name, path, 'it is an absolute, normalized path without a trailing slash')
+}
+
+function assertNumbers(settings: ProxySettings): void {
+  for (const name of ['firstPort', 'portsPerSlot', 'slots', 'connectionsPerTenant'] as const) {
+    const value = settings[name]
+    if (!Number.isSafeInteger(value) || value < 1) throw refused(name, String(value), 'it is a whole number above 0')
+  }
+  const end = settings.firstPort + settings.slots * settings.portsPerSlot
+  if (end > 65_536) throw refused('slots', String(settings.slots), `the last port would be ${end - 1}`)
+}
+
+function assertNames(settings: ProxySettings): void {
+  for (const name of ['user', 'group', 'service'] as const) {
+    const value = settings[name]
+    if (value === undefined || /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/.test(value)) continue
+    throw refused(name, value, 'it is letters, digits, dots, hyphens and underscores')
+  }
+}
+
+function assertListen(settings: ProxySettings): void {
+  if (settings.listen.length === 0 && settings.tls === undefined) {
+    throw refused('listen', '', 'there is no address to listen on')
+  }
+  for (const address of [...settings.listen, ...(settings.tls?.listen ?? [])]) {
+    if (parseListen(address) === undefined) throw refused('listen', address, 'it is :80, 127.0.0.1:80 or [::1]:80')
+  }
+}
+
+function assertSocketPath(path: string): void {
+  const bytes = Buffer.byteLength(path)
+  if (bytes <= maxSocketPath) return
+  const detail = `${path} has ${bytes} bytes and HAProxy takes at most ${maxSocketPath}; choose a shorter folder`
+  throw refused('runFolder', path, detail)
+}
+
+function refused(name: string, value: string, detail: string): HaproxyError {
+  return new HaproxyError('HAPROXY_SETTINGS_INVALID', { operation: `use the setting ${name}`, value, detail })
+}

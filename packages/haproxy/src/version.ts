@@ -1,0 +1,32 @@
+/** What `haproxy -vv` says about the program. */
+export interface Version {
+  /** `2.6.12-1+deb12u4` */
+  readonly text: string
+  readonly major: number
+  readonly minor: number
+  /** Whether it speaks TLS. */
+  readonly openssl: boolean
+}
+
+/** The oldest that can run our configuration: 2.5 brought the counter arrays (`gpc(4)`), 2.6 is the oldest we have tried. */
+export const oldestVersion = { major: 2, minor: 6 } as const
+
+/**
+ * Parses the output of `haproxy -vv`; undefined when it is no HAProxy's.
+ *
+ * ```
+ * HAProxy version 2.6.12-1+deb12u4 2026/10/17 - https://haproxy.org/
+ * Feature list : -51DEGREES +ACCEPT4 … +OPENSSL …
+ * ```
+ */
+export function parseVersion(output: string): Version | undefined {
+  const parts = /^HA-?Proxy version (([0-9]{1,4})\.([0-9]{1,4})\S*)/m.exec(output)
+  if (parts === null) return undefined
+  const [, text = '', major, minor] = parts
+  return { text, major: Number(major), minor: Number(minor), openssl: /^Feature list :.*\s\+OPENSSL\b/m.test(output) }
+}
+
+/** Whether the program can run our configuration. */
+export function isSupported({ major, minor }: Version): boolean {
+  return major > oldestVersion.major || (major === oldestVersion.major && minor >= oldestVersion.minor)
+}

@@ -1,0 +1,56 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import t from 'tap'
+import { checkBundle, removeStaged } from '../../src/config/check.ts'
+import { makeFolders } from '../../src/context.ts'
+import { freePort, makeCertificate, skip, skipTls, testFolder, testProxy } from '../support/proxy.ts'
+
+void t.test('checkBundle() has the real program take it, and leaves nothing behind', { skip }, async (t) => {
+  const { context } = await testProxy(t)
+  await makeFolders(context)
+  const checked = await checkBundle(context)
+  t.strictSame(checked.refused, [])
+  t.strictSame(await context.host.list(context.settings.folder), [])
+})
+
+void t.test('checkBundle() throws what HAProxy said, about the file where it will be', { skip }, async (t) => {
+  const { context } = await testProxy(t, { user: 'no-such-user' })
+  await makeFolders(context)
+  const error = await checkBundle(context).catch((reason: unknown) => reason)
+  t.match(error, { code: 'HAPROXY_CONFIG_INVALID' })
+  t.match(String(error), /no-such-user/)
+  t.match(String(error), `${context.files.config}:`)
+  t.notMatch(String(error), /staged/)
+  t.equal(await context.host.status(context.files.staged), undefined)
+})
+
+void t.test('checkBundle() checks the maps too', { skip }, async (t) => {
+  const { context } = await testProxy(t)
+  await makeFolders(context)
+  await context.host.replace(context.files.hosts, 'a.test no-port\n')
+  await t.rejects(checkBundle(context), { code: 'HAPROXY_CONFIG_INVALID', message: /no-port|hosts\.map/ })
+})
+
+void t.test('checkBundle() leaves out the certificate that only HAProxy refuses', { skip: skipTls }, async (t) => {
+  const certificates = testFolder(t)
+  const { context } = await testProxy(t, { tls: { listen: [`127.0.0.1:${await freePort()}`], certificates } })
+  await makeFolders(context)
+  makeCertificate(`${certificates}/good.pem`, ['good.test'])
+  makeCertificate(`${certificates}/odd.pem`, ['odd.test'])
+  // Our own check reads the first certificate and the key; HAProxy reads the whole chain.
+  const odd = readFileSync(`${certificates}/odd.pem`, 'utf8')
+  const chain = '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n'
+  writeFileSync(`${certificates}/odd.pem`, odd.replace('-----BEGIN PRIVATE', `${chain}-----BEGIN PRIVATE`))
+  const checked = await checkBundle(context)
+  t.match(checked.refused, [{ path: `${certificates}/odd.pem`, error: { facts: { said: [/odd\.pem/] } } }])
+  t.match(checked.crtList, /good\.pem/)
+  t.notMatch(checked.crtList, /odd\.pem/)
+})
+
+void t.test('removeStaged() removes what a killed process left', async (t) => {
+  const { context } = await testProxy(t)
+  await makeFolders(context)
+  await context.host.makeFolder(context.files.staged)
+  await context.host.replace(`${context.files.staged}/.puppy-0123.tmp`, 'x')
+  await removeStaged(context)
+  t.equal(await context.host.status(context.files.staged), undefined)
+})

@@ -1,0 +1,278 @@
+import { once } from 'node:events'
+import { connect as connectHttp2 } from 'node:http2'
+import { connect as connectTls, type ConnectionOptions } from 'node:tls'
+import t from 'tap'
+import { configDescription, renderConfig } from '../../src/config/render.ts'
+import { hasIpv6 } from '../../src/process.ts'
+import {
+  freePort,
+  get,
+  makeCertificate,
+  parseAnswer,
+  range,
+  skip,
+  skipTls,
+  slotOf,
+  talk,
+  tenant,
+  testFolder,
+  testProxy,
+  told,
+} from '../support/proxy.ts'
+
+const settings = { folder: '/f', runFolder: '/r', listen: [':80'], connectionsPerTenant: 50, ...range }
+
+void t.test('renderConfig() gives the same text for the same settings, and a description of it', async (t) => {
+  const text = renderConfig(settings)
+  t.equal(text, renderConfig({ ...settings }))
+  t.match(configDescription(text), /^puppy-[0-9a-f]{16}$/)
+  t.not(configDescription(text), configDescription(renderConfig({ ...settings, slots: 100 })))
+})
+
+void t.test('renderConfig() describes the crt-list without holding it', async (t) => {
+  const [one, other] = ['# 01\n/c/a.pem\n', '# 02\n/c/a.pem\n'].map((crtList) => renderConfig(settings, { crtList }))
+  t.not(configDescription(one ?? ''), configDescription(other ?? ''))
+  t.equal(one?.length, other?.length)
+})
+
+void t.test('renderConfig() names user, group and chroot only when asked to', async (t) => {
+  t.notMatch(renderConfig(settings), /^ {2}(user|group|chroot)/m)
+  const text = renderConfig({ ...settings, user: 'haproxy', group: 'puppy' })
+  t.match(text, /^ {2}user haproxy\n {2}group puppy$/m)
+  t.match(text, /peers\.sock mode 600 user haproxy group puppy$/m)
+})
+
+void t.test('renderConfig() bounds old workers', async (t) => {
+  t.match(renderConfig(settings), /hard-stop-after 30m\n {2}mworker-max-reloads 4\n/)
+})
+
+void t.test('renderConfig() refuses what assertSettings() refuses', async (t) => {
+  t.throws(() => renderConfig({ ...settings, listen: [] }), { code: 'HAPROXY_SETTINGS_INVALID' })
+})
+
+void t.test('configDescription() of another text is undefined', async (t) => {
+  t.equal(configDescription('global\n  description other\n'), undefined)
+})
+
+void t.test('the configuration, served', { skip }, async (t) => {
+  const blog = await tenant(t)
+  const quiet = await tenant(t)
+  const { haproxy, port } = await testProxy(t)
+  await haproxy.ensureRunning()
+  const dead = range.firstPort + 1
+  await haproxy.applyRoutes({
+    routes: [
+      { domain: 'blog.example.com', port: blog.port },
+      { domain: 'quiet.example.com', port: quiet.port },
+      { domain: 'dead.example.com', port: dead },
+    ],
+    suspended: [slotOf(quiet.port)],
+  })
+
+  await t.test('a known host is served, however it is written', async (t) => {
+    for (const host of ['blog.example.com', 'BLOG.example.com.:80', 'Blog.Example.Com:65535']) {
+      t.equal((await get(port, host)).status, 200, host)
+    }
+  })
+
+  const refusals: [title: string, host: string, status: number, body: string][] = [
+    ['an unknown host', 'x.example.com', 404, 'Not found\n'],
+    ['a list of hosts', 'blog.example.com,x.example.com', 404, 'Not found\n'],
+    ['a list that ends in a known host', 'x.example.com,blog.example.com', 404, 'Not found\n'],
+    ['a sub-domain', 'a.blog.example.com', 404, 'Not found\n'],
+    ['an address', '127.0.0.1', 404, 'Not found\n'],
+    ['an empty host', '', 404, 'Not found\n'],
+    ['a known host with nobody listening', 'dead.example.com', 503, 'Service unavailable\n'],
+    ['a suspended slot', 'quiet.example.com', 503, 'Suspended\n'],
+  ]
+  for (const [title, host, status, body] of refusals) {
+    await t.test(`${title} is answered ${status} in plain text that names nobody`, async (t) => {
+      const answer = await get(port, host)
+      t.equal(answer.status, status)
+      t.equal(answer.body, body)
+      t.match(answer.text, /^content-type: text\/plain\r$/im)
+      t.notMatch(answer.text, /haproxy|puppy|^server:|<html/im)
+    })
+  }
+
+  const malformed: [title: string, head: string][] = [
+    ['two Host headers', 'GET / HTTP/1.1\r\nHost: blog.example.com\r\nHost: x.example.com'],
+    ['a Host that differs from the absolute URI', 'GET http://x.example.com/ HTTP/1.1\r\nHost: blog.example.com'],
+    ['an absolute URI that differs from the Host', 'GET http://blog.example.com/ HTTP/1.1\r\nHost: x.example.com'],
+    ['nonsense', 'nonsense'],
+  ]
+  for (const [title, head] of malformed) {
+    await t.test(`${title}: refused with 400`, async (t) => {
+      // HAProxy's HTTP/1 parser has its own words for these, which no setting changes.
+      const answer = parseAnswer(await talk(port, `${head}\r\nConnection: close\r\n\r\n`))
+      t.equal(answer.status, 400)
+      t.notMatch(answer.text, /haproxy|puppy|^server:/im)
+    })
+  }
+
+  await t.test('no Host at all is 404', async (t) => {
+    t.equal(parseAnswer(await talk(port, 'GET / HTTP/1.0\r\n\r\n')).status, 404)
+  })
+
+  await t.test('forwarding headers of a client are deleted and ours are set', async (t) => {
+    const forged = [
+      'X-Forwarded-For: 6.6.6.6',
+      'x-forwarded-for: 6.6.6.7',
+      'X_Forwarded_For: 6.6.6.8',
+      'X-Forwarded-Host: evil',
+      'X-Forwarded-Proto: https',
+      'X-Forwarded-Port: 1',
+      'X-Forwarded: evil',
+      'Forwarded: for=6.6.6.6',
+      'Proxy: http://evil',
+      'X-Forward: mine',
+    ]
+    const headers = told(await get(port, 'BLOG.example.com', '/', forged))
+    t.strictSame(headers, {
+      host: 'BLOG.example.com',
+      'x-forward': 'mine',
+      'x-forwarded-for': '127.0.0.1',
+      'x-forwarded-proto': 'http',
+      'x-forwarded-host': 'BLOG.example.com',
+      ...(headers.connection === undefined ? {} : { connection: headers.connection }),
+    })
+  })
+
+  await t.test('requests of one connection go each to their own host', async (t) => {
+    const ask = (host: string) => `GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`
+    const last = 'GET /end HTTP/1.1\r\nHost: blog.example.com\r\nConnection: close\r\n\r\n'
+    const text = await talk(port, `${ask('blog.example.com')}${ask('x.example.com')}${ask('dead.example.com')}${last}`)
+    const statuses = [...text.matchAll(/HTTP\/1\.1 ([0-9]{3})/g)].map((match) => match[1])
+    t.strictSame(statuses, ['200', '404', '503', '200'])
+  })
+
+  await t.test('a websocket upgrade passes and echoes', async (t) => {
+    const lines = ['GET /socket HTTP/1.1', 'Host: blog.example.com', 'Upgrade: websocket', 'Connection: Upgrade']
+    const key = ['Sec-WebSocket-Version: 13', 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==']
+    const text = await talk(port, `${[...lines, ...key].join('\r\n')}\r\n\r\nhello tenant`, 'hello tenant')
+    t.match(text, /^HTTP\/1\.1 101 /)
+    t.ok(text.endsWith('hello tenant'))
+  })
+})
+
+void t.test('a port outside the tenants range is never reached, whatever the map says', { skip }, async (t) => {
+  const outside = await tenant(t)
+  const { haproxy, context, port } = await testProxy(t, { firstPort: 10_240, slots: 10 })
+  await haproxy.ensureRunning()
+  for (const [domain, value] of [
+    ['out.test', outside.port],
+    ['low.test', 22],
+    ['zero.test', 0],
+    ['below.test', 10_239],
+    ['past.test', 10_320],
+  ]) {
+    await context.runtime.send(['add', 'map', 'hosts.map', String(domain), String(value)])
+    t.equal((await get(port, String(domain))).status, 404, String(domain))
+  }
+})
+
+void t.test('a tenant has so many connections and no more, and others are not touched', { skip }, async (t) => {
+  const [slow, other] = [await tenant(t), await tenant(t)]
+  t.not(slotOf(slow.port), slotOf(other.port))
+  const { haproxy, port } = await testProxy(t, { connectionsPerTenant: 3 })
+  await haproxy.ensureRunning()
+  await haproxy.applyRoutes({
+    routes: [
+      { domain: 'slow.test', port: slow.port },
+      { domain: 'other.test', port: other.port },
+    ],
+    suspended: [],
+  })
+  for (let index = 0; index < 3; index++) {
+    const waiting = once(slow.server, 'request')
+    void talk(port, 'GET /slow HTTP/1.1\r\nHost: slow.test\r\n\r\n').catch(() => undefined)
+    await waiting
+  }
+  t.equal((await get(port, 'slow.test')).body, 'Service unavailable\n')
+  t.equal((await get(port, 'other.test')).status, 200)
+  const usage = await haproxy.usage()
+  t.equal(usage.find(({ slot }) => slot === slotOf(slow.port))?.connections, 3)
+  slow.server.closeAllConnections()
+})
+
+void t.test('every address means IPv4 and IPv6', { skip }, async (t) => {
+  const port = await freePort()
+  const { haproxy } = await testProxy(t, { listen: [`:${port}`] })
+  await haproxy.ensureRunning()
+  t.equal((await get(port, 'x.test')).status, 404)
+  if (hasIpv6()) t.equal(parseAnswer(await talk(port, 'GET / HTTP/1.0\r\n\r\n', undefined, '::1')).status, 404)
+})
+
+void t.test('TLS', { skip: skipTls }, async (t) => {
+  const [a, b] = [await tenant(t), await tenant(t)]
+  const tlsPort = await freePort()
+  const certificates = testFolder(t)
+  makeCertificate(`${certificates}/a.pem`, ['a.test'])
+  makeCertificate(`${certificates}/b.pem`, ['b.test'])
+  const served = await testProxy(t, {
+    tls: { listen: [`127.0.0.1:${tlsPort}`], certificates },
+  })
+  await served.haproxy.ensureRunning()
+  await served.haproxy.applyRoutes({
+    routes: [
+      { domain: 'a.test', port: a.port },
+      { domain: 'b.test', port: b.port },
+    ],
+    suspended: [],
+  })
+  const ask = (servername: string, host: string, options: ConnectionOptions = {}) =>
+    askTls(tlsPort, servername, host, options)
+
+  await t.test('each name has its own certificate, and the tenant is told https', async (t) => {
+    const { answer, subject } = await ask('a.test', 'a.test')
+    t.equal(subject, 'a.test')
+    t.equal(told(answer)['x-forwarded-proto'], 'https')
+    t.equal((await ask('b.test', 'B.test:443')).subject, 'b.test')
+  })
+
+  await t.test('a Host that is another tenant than the SNI is answered 421', async (t) => {
+    const { answer } = await ask('a.test', 'b.test')
+    t.equal(answer.status, 421)
+    t.equal(answer.body, 'Misdirected request\n')
+    t.equal((await ask('a.test', 'unknown.test')).answer.status, 421)
+  })
+
+  await t.test('a name without a certificate gets no handshake, nor does no name', async (t) => {
+    await t.rejects(ask('x.test', 'a.test'))
+    await t.rejects(ask('', 'a.test'))
+  })
+
+  await t.test('TLS 1.1 gets no handshake', async (t) => {
+    await t.rejects(
+      ask('a.test', 'a.test', { maxVersion: 'TLSv1.1', minVersion: 'TLSv1.1', ciphers: 'ALL@SECLEVEL=0' }),
+    )
+  })
+
+  await t.test('HTTP/2 is served, and is held to its SNI as well', async (t) => {
+    const session = connectHttp2(`https://127.0.0.1:${tlsPort}`, { servername: 'a.test', rejectUnauthorized: false })
+    t.teardown(() => session.close())
+    const status = async (authority: string) => {
+      const stream = session.request({ ':path': '/', ':authority': authority })
+      const [headers] = (await once(stream, 'response')) as [Record<string, unknown>]
+      stream.resume()
+      return headers[':status']
+    }
+    t.equal(await status('a.test'), 200)
+    t.equal(await status('b.test'), 421)
+  })
+})
+
+function askTls(port: number, servername: string, host: string, options: ConnectionOptions) {
+  return new Promise<{ answer: ReturnType<typeof parseAnswer>; subject: string | undefined }>((settle, reject) => {
+    let text = ''
+    const socket = connectTls({ port, host: '127.0.0.1', servername, rejectUnauthorized: false, ...options })
+    let subject: string | undefined
+    socket.once('secureConnect', () => {
+      subject = String(socket.getPeerCertificate().subject?.CN)
+      socket.write(`GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`)
+    })
+    socket.on('data', (chunk: Buffer) => (text += chunk.toString('utf8')))
+    socket.once('error', reject)
+    socket.once('close', () => settle({ answer: parseAnswer(text), subject }))
+  })
+}

@@ -1,0 +1,30 @@
+import t from 'tap'
+import { HaproxyError, isHaproxyError } from '../src/errors.ts'
+
+void t.test('HaproxyError makes its sentence of facts', async (t) => {
+  const error = new HaproxyError('HAPROXY_START_FAILED', { operation: 'start', path: '/x', said: ['no', 'way'] })
+  t.equal(error.message, 'Cannot start "/x": HAProxy said: no | way')
+  t.equal(error.name, 'HaproxyError')
+  t.notOk(Object.keys(error).includes('name'))
+})
+
+void t.test('HaproxyError quotes and cuts a value, so that it cannot forge lines', async (t) => {
+  const { message } = new HaproxyError('HAPROXY_NOT_ENCODABLE', {
+    operation: 'encode',
+    value: `a\nb${'x'.repeat(500)}`,
+  })
+  t.ok(message.startsWith('Cannot encode "a\\nbxxx'))
+  t.ok(message.length < 300)
+})
+
+void t.test('HaproxyError keeps its cause', async (t) => {
+  const cause = new Error('deep')
+  t.equal(new HaproxyError('HAPROXY_TIMEOUT', { operation: 'ask', cause }).cause, cause)
+})
+
+void t.test('isHaproxyError() goes by class and code', async (t) => {
+  const error = new HaproxyError('HAPROXY_TIMEOUT', { operation: 'ask' })
+  t.ok(isHaproxyError(error, 'HAPROXY_TIMEOUT'))
+  t.notOk(isHaproxyError(error, 'HAPROXY_ABORTED'))
+  t.notOk(isHaproxyError(Object.assign(new Error('x'), { code: 'HAPROXY_TIMEOUT' }), 'HAPROXY_TIMEOUT'))
+})

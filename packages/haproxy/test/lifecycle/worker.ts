@@ -1,0 +1,40 @@
+import t from 'tap'
+import { findMaster, masterAmong, readMaster, readWorker, readWorkerMeanwhile } from '../../src/lifecycle/worker.ts'
+import { skip, testProxy } from '../support/proxy.ts'
+
+void t.test('masterAmong() is the one with a child', async (t) => {
+  t.equal(masterAmong([]), undefined)
+  t.equal(masterAmong([{ pid: 9, parent: 1 }]), undefined, 'a worker without a master')
+  t.equal(
+    masterAmong([
+      { pid: 9, parent: 7 },
+      { pid: 7, parent: 1 },
+      { pid: 8, parent: 7 },
+    ]),
+    7,
+  )
+})
+
+void t.test('readMaster() believes a pid file only when that process is ours', { skip }, async (t) => {
+  const { haproxy, context } = await testProxy(t)
+  const { pid } = await haproxy.ensureRunning()
+  t.equal(await readMaster(context), pid)
+  for (const text of [`${process.pid}\n`, '1\n', 'nonsense', '']) {
+    await context.host.replace(context.files.pid, text)
+    t.equal(await readMaster(context), undefined, text)
+  }
+})
+
+void t.test('findMaster() finds it without a pid file, and writes that again', { skip }, async (t) => {
+  const { haproxy, context } = await testProxy(t)
+  const { pid } = await haproxy.ensureRunning()
+  await context.host.remove(context.files.pid)
+  t.equal(await findMaster(context), pid)
+  t.equal(await readMaster(context), pid)
+})
+
+void t.test('readWorker() is undefined when nobody is there', async (t) => {
+  const { context } = await testProxy(t)
+  t.equal(await readWorker(context), undefined)
+  t.equal(await readWorkerMeanwhile(context), undefined)
+})

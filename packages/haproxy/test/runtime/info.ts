@@ -1,0 +1,24 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { parseInfo, readInfo } from '../../src/runtime/info.ts'
+import { skip, testProxy } from '../support/proxy.ts'
+
+void t.test('readInfo() tells who the worker is', { skip }, async (t) => {
+  const { haproxy, context } = await testProxy(t)
+  const { pid } = await haproxy.ensureRunning()
+  const info = await readInfo(context.runtime)
+  t.match(info, { version: /^[0-9]+\.[0-9]+/, description: /^puppy-[0-9a-f]{16}$/, connections: 0 })
+  t.ok(info !== undefined && info.pid > 1 && info.pid !== pid)
+})
+
+void t.test('parseInfo() without a pid is undefined', async (t) => {
+  for (const text of ['', 'Name: HAProxy', 'Pid: x', 'Pid: 0', ':']) t.equal(parseInfo(text), undefined)
+})
+
+void t.test('parseInfo() bears any text', async (t) => {
+  fc.assert(
+    fc.property(fc.string({ unit: 'binary' }), (text) => {
+      t.match(parseInfo(`Pid: 7\n${text}\n`), { uptime: Number, connections: Number })
+    }),
+  )
+})

@@ -1,0 +1,124 @@
+import { createServer, type Server, type Socket } from 'node:net'
+import t, { type Test } from 'tap'
+import { openRuntime } from '../../src/runtime/socket.ts'
+import { skip, testFolder, testProxy } from '../support/proxy.ts'
+
+void t.test('send() returns what HAProxy answers', { skip }, async (t) => {
+  const { haproxy, context } = await testProxy(t)
+  await haproxy.ensureRunning()
+  t.match(await context.runtime.send(['show', 'map']), /hosts\.map/)
+  t.equal(await context.runtime.send(['add', 'map', 'hosts.map', 'a.test', '20001']), '')
+})
+
+void t.test('send() throws what HAProxy refuses, with the command and its words', { skip }, async (t) => {
+  const { haproxy, context } = await testProxy(t)
+  await haproxy.ensureRunning()
+  await t.rejects(context.runtime.send(['show', 'map', 'none.map']), {
+    code: 'HAPROXY_COMMAND_REFUSED',
+    message: /^Cannot show map: HAProxy said: Unknown map identifier/,
+  })
+  const payload = 'a.test\n'
+  await t.rejects(context.runtime.send(['add', 'map', 'hosts.map'], { payload }), { code: 'HAPROXY_COMMAND_REFUSED' })
+})
+
+void t.test('send() never takes a payload that HAProxy drops for success', { skip }, async (t) => {
+  const { haproxy, context } = await testProxy(t)
+  await haproxy.ensureRunning()
+  const payload = Array.from({ length: 2000 }, (_, index) => `domain-${index}.test 20001\n`).join('')
+  await t.rejects(context.runtime.send(['add', 'map', 'hosts.map'], { payload }), { code: 'HAPROXY_REPLY_INCOMPLETE' })
+})
+
+void t.test('send() refuses words before anything is sent', async (t) => {
+  const runtime = openRuntime(`${testFolder(t)}/none`)
+  await t.rejects(runtime.send(['add', 'map', 'a\nb']), { code: 'HAPROXY_NOT_ENCODABLE' })
+})
+
+void t.test('send() escapes a semicolon: no second command runs', { skip }, async (t) => {
+  const { haproxy, context } = await testProxy(t)
+  await haproxy.ensureRunning()
+  await context.runtime.send(['add', 'map', 'hosts.map', 'a;clear map hosts.map', '1'])
+  t.match(await context.runtime.send(['show', 'map', 'hosts.map']), / a;clear map hosts\.map 1$/)
+})
+
+void t.test('sendMany() gives each command its own reply, also over several connections', { skip }, async (t) => {
+  const { haproxy, context } = await testProxy(t)
+  await haproxy.ensureRunning()
+  await context.runtime.send(['add', 'map', 'hosts.map', 'a.test', '20001'])
+  const commands = Array.from({ length: 1000 }, (_, index) => [
+    'set',
+    'map',
+    'hosts.map',
+    index % 2 === 0 ? 'a.test' : `none-${index}.test`,
+    '20002',
+  ])
+  const replies = await context.runtime.sendMany(commands)
+  t.equal(replies.length, 1000)
+  t.ok(replies.every(({ severity }, index) => (index % 2 === 0 ? severity === undefined : severity === 3)))
+  t.strictSame(await context.runtime.sendMany([]), [])
+})
+
+void t.test('many senders at once all get their own answers', { skip }, async (t) => {
+  const { haproxy, context } = await testProxy(t)
+  await haproxy.ensureRunning()
+  const replies = await Promise.all(
+    Array.from({ length: 200 }, async (_, index) => {
+      await context.runtime.send(['add', 'map', 'hosts.map', `k${index}`, String(index)])
+      return context.runtime.send(['get', 'map', 'hosts.map', `k${index}`])
+    }),
+  )
+  t.ok(replies.every((reply, index) => reply.includes(`value="${index}"`)))
+})
+
+void t.test('send() knows that nobody is there', async (t) => {
+  const folder = testFolder(t)
+  await t.rejects(openRuntime(`${folder}/none`).send(['show', 'info']), { code: 'HAPROXY_NOT_RUNNING' })
+  const { server, path } = await listen(t, () => {})
+  await new Promise((closed) => server.close(closed))
+  await t.rejects(openRuntime(path).send(['show', 'info']), { code: 'HAPROXY_NOT_RUNNING' })
+})
+
+const answers: [title: string, answer: (socket: Socket) => void, code: string][] = [
+  ['an empty reply', (socket) => socket.end(), 'HAPROXY_REPLY_INCOMPLETE'],
+  ['a cut reply', (socket) => socket.end('\nName: HAPr'), 'HAPROXY_REPLY_INCOMPLETE'],
+  ['a broken connection', (socket) => socket.destroy(), 'HAPROXY_REPLY_INCOMPLETE'],
+  ['silence', () => undefined, 'HAPROXY_TIMEOUT'],
+]
+for (const [title, answer, code] of answers) {
+  void t.test(`send(): ${title} is ${code}, and the next command is served`, async (t) => {
+    let first = true
+    const { path } = await listen(t, (socket) => {
+      socket.once('data', () => (first ? answer(socket) : socket.end('\nok\n\n')))
+      socket.once('data', () => (first = false))
+    })
+    const runtime = openRuntime(path)
+    await t.rejects(runtime.send(['show', 'info'], { timeout: 300 }), { code, message: /^Cannot show info/ })
+    t.equal(await runtime.send(['show', 'info']), 'ok')
+  })
+}
+
+void t.test('send() stops when the caller gives up, before and meanwhile', async (t) => {
+  const { path } = await listen(t, () => undefined)
+  const runtime = openRuntime(path)
+  const controller = new AbortController()
+  const waiting = runtime.send(['show', 'info'], { signal: controller.signal })
+  setTimeout(() => controller.abort(), 20)
+  await t.rejects(waiting, { code: 'HAPROXY_ABORTED' })
+  await t.rejects(runtime.send(['show', 'info'], { signal: controller.signal }), { code: 'HAPROXY_ABORTED' })
+})
+
+/** A stand-in for a HAProxy that misbehaves. */
+async function listen(t: Test, serve: (socket: Socket) => void): Promise<{ server: Server; path: string }> {
+  const path = `${testFolder(t)}/sock`
+  const sockets = new Set<Socket>()
+  const server = createServer((socket) => {
+    sockets.add(socket)
+    socket.on('error', () => undefined)
+    serve(socket)
+  }).listen(path)
+  await new Promise((ready) => server.once('listening', ready))
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy()
+    server.close()
+  })
+  return { server, path }
+}

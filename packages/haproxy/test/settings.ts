@@ -1,0 +1,51 @@
+import t from 'tap'
+import { assertSettings, maxSocketPath, proxyFiles, type ProxySettings } from '../src/settings.ts'
+
+const sound: ProxySettings = {
+  folder: '/var/lib/puppy/haproxy',
+  runFolder: '/run/puppy',
+  listen: [':80'],
+  firstPort: 10_240,
+  portsPerSlot: 8,
+  slots: 2816,
+  connectionsPerTenant: 50,
+}
+
+void t.test('assertSettings() takes the defaults of a host', async (t) => {
+  t.doesNotThrow(() => assertSettings(sound))
+  t.doesNotThrow(() => assertSettings({ ...sound, user: 'haproxy', group: 'haproxy', service: 'puppy-haproxy' }))
+})
+
+const unsound: [title: string, more: Partial<ProxySettings>][] = [
+  ['a relative folder', { folder: 'var' }],
+  ['a folder with a dot segment', { folder: '/var/../etc' }],
+  ['a folder with a newline', { folder: '/var/\nglobal' }],
+  ['the root folder', { folder: '/' }],
+  ['a trailing slash', { runFolder: '/run/' }],
+  ['a folder of certificates that is relative', { tls: { listen: [':443'], certificates: 'certs' } }],
+  ['no address', { listen: [] }],
+  ['a name to listen on', { listen: ['localhost:80'] }],
+  ['a TLS address of nonsense', { tls: { listen: ['443'], certificates: '/etc/certs' } }],
+  ['no slots', { slots: 0 }],
+  ['half a slot', { slots: 1.5 }],
+  ['no connections', { connectionsPerTenant: 0 }],
+  ['ports past the last one', { slots: 7000 }],
+  ['a user with a blank', { user: 'a b' }],
+  ['a group with a newline', { group: 'a\nuser root' }],
+  ['a unit with a slash', { service: '../x' }],
+]
+for (const [title, more] of unsound) {
+  void t.test(`assertSettings() refuses ${title}`, async (t) => {
+    t.throws(() => assertSettings({ ...sound, ...more }), { code: 'HAPROXY_SETTINGS_INVALID' })
+  })
+}
+
+void t.test('assertSettings() counts the bytes of the socket path', async (t) => {
+  const longest = `/${'r'.repeat(maxSocketPath - '/haproxy.sock'.length - 1)}`
+  t.equal(proxyFiles({ folder: '/f', runFolder: longest }).socket.length, maxSocketPath)
+  t.doesNotThrow(() => assertSettings({ ...sound, runFolder: longest }))
+  t.throws(() => assertSettings({ ...sound, runFolder: `${longest}r` }), { code: 'HAPROXY_SETTINGS_INVALID' })
+  t.throws(() => assertSettings({ ...sound, runFolder: `${longest.slice(0, -1)}é` }), {
+    code: 'HAPROXY_SETTINGS_INVALID',
+  })
+})

@@ -1,0 +1,142 @@
+import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer, type IncomingHttpHeaders, type Server } from 'node:http'
+import { connect, createServer as createTcpServer, type AddressInfo } from 'node:net'
+import type { Test } from 'tap'
+import { createHost } from '@puppy/host'
+import { createContext, type ProxyContext } from '../../src/context.ts'
+import { openHaproxy, type Haproxy } from '../../src/haproxy.ts'
+import type { ProxySettings } from '../../src/settings.ts'
+
+/** Why tests against the real program cannot run here, or false. */
+export const skip: string | false = createHost().program('haproxy') === undefined ? 'haproxy is not installed' : false
+export const skipTls: string | false = createHost().program('openssl') === undefined ? 'openssl is not installed' : skip
+
+/** Every port that the kernel gives out belongs to a tenant here, eight to a slot. */
+export const range = { firstPort: 20_000, portsPerSlot: 8, slots: 5690 } as const
+
+export const slotOf = (port: number): number => Math.floor((port - range.firstPort) / range.portsPerSlot)
+
+/** A proxy in a short folder of its own on a free port of loopback, gone with the test. */
+export interface TestProxy {
+  readonly settings: ProxySettings
+  readonly context: ProxyContext
+  readonly haproxy: Haproxy
+  readonly port: number
+  readonly base: string
+}
+
+export async function testProxy(t: Test, more: Partial<ProxySettings> = {}): Promise<TestProxy> {
+  const base = testFolder(t)
+  const port = await freePort()
+  const settings = {
+    folder: `${base}/f`,
+    runFolder: `${base}/r`,
+    listen: [`127.0.0.1:${port}`],
+    connectionsPerTenant: 20,
+    ...range,
+    ...more,
+  }
+  const host = createHost()
+  const haproxy = openHaproxy(host, settings)
+  t.teardown(() => haproxy.stop())
+  return { settings, context: createContext(host, settings), haproxy, port, base }
+}
+
+/** Removed after everything that was set up behind it. */
+export function testFolder(t: Test): string {
+  const base = mkdtempSync('/tmp/puppy-hx-')
+  t.teardown(() => rmSync(base, { recursive: true, force: true }))
+  return base
+}
+
+export async function freePort(): Promise<number> {
+  const server = createTcpServer().listen(0, '127.0.0.1')
+  await new Promise((ready) => server.once('listening', ready))
+  const { port } = server.address() as AddressInfo
+  await new Promise((closed) => server.close(closed))
+  return port
+}
+
+/** A tenant: answers with what it was told, `/<status>` with that status, and `/slow` never. */
+export async function tenant(t: Test): Promise<{ readonly port: number; readonly server: Server }> {
+  const server = createServer((request, response) => {
+    if (request.url === '/slow') return
+    const status = Number(/^\/([2-5][0-9]{2})$/.exec(request.url ?? '')?.[1] ?? 200)
+    response.writeHead(status).end(JSON.stringify({ url: request.url, headers: request.headers }))
+  })
+  server.on('upgrade', (request, socket, head) => {
+    const key = `${request.headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`
+    const accept = `Sec-WebSocket-Accept: ${createHash('sha1').update(key).digest('base64')}`
+    const lines = ['HTTP/1.1 101 Switching Protocols', 'Upgrade: websocket', 'Connection: Upgrade', accept]
+    socket.write(`${lines.join('\r\n')}\r\n\r\n`)
+    socket.write(head)
+    socket.pipe(socket)
+  })
+  server.listen(0, '127.0.0.1')
+  await new Promise((ready) => server.once('listening', ready))
+  t.teardown(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return { port: (server.address() as AddressInfo).port, server }
+}
+
+/** Says raw text to a port and returns everything that comes back until it closes or `until` is in it. */
+export function talk(port: number, text: string, until?: string, address = '127.0.0.1'): Promise<string> {
+  return new Promise((settle, reject) => {
+    let reply = ''
+    const socket = connect(port, address, () => socket.write(text))
+    const end = () => {
+      socket.destroy()
+      settle(reply)
+    }
+    socket.setTimeout(10_000, end)
+    socket.on('data', (chunk: Buffer) => {
+      reply += chunk.toString('utf8')
+      if (until !== undefined && reply.includes(until)) end()
+    })
+    socket.once('close', end)
+    socket.once('error', reject)
+  })
+}
+
+/** One GET; the status and the body. */
+export async function get(port: number, host: string, path = '/', lines: readonly string[] = []): Promise<Answer> {
+  const head = [`GET ${path} HTTP/1.1`, `Host: ${host}`, 'Connection: close', ...lines].join('\r\n')
+  return parseAnswer(await talk(port, `${head}\r\n\r\n`))
+}
+
+export interface Answer {
+  readonly status: number
+  readonly body: string
+  readonly text: string
+}
+
+export function parseAnswer(text: string): Answer {
+  const status = Number(/^HTTP\/1\.[01] ([0-9]{3})/.exec(text)?.[1] ?? 0)
+  return { status, body: text.slice(text.indexOf('\r\n\r\n') + 4), text }
+}
+
+/** The headers that a tenant of ours says it was told. */
+export function told(answer: Answer): IncomingHttpHeaders {
+  const body = answer.body.slice(answer.body.indexOf('{'), answer.body.lastIndexOf('}') + 1)
+  return (JSON.parse(body) as { headers: IncomingHttpHeaders }).headers
+}
+
+/** A certificate for these names with its key, in one PEM file. */
+export function makeCertificate(path: string, names: readonly string[]): void {
+  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '30']
+  const subject = [
+    '-subj',
+    `/CN=${names[0]}`,
+    '-addext',
+    `subjectAltName=${names.map((name) => `DNS:${name}`).join(',')}`,
+  ]
+  const parts = { key: `${path}.key~`, certificate: `${path}.crt~` }
+  execFileSync('openssl', ['req', '-x509', ...key, ...subject, '-keyout', parts.key, '-out', parts.certificate], {
+    stdio: 'ignore',
+  })
+  execFileSync('sh', ['-c', 'cat "$1" "$2" > "$3"; rm "$1" "$2"', 'sh', parts.certificate, parts.key, path])
+}

@@ -1,0 +1,63 @@
+/** What went wrong, as a word that never changes its meaning. One line for each stands in `docs/errors.md`. */
+export type HostErrorCode =
+  | 'HOST_ABORTED'
+  | 'HOST_FILE_TOO_LARGE'
+  | 'HOST_LOCK_FAILED'
+  | 'HOST_LOCK_TIMEOUT'
+  | 'HOST_NOT_LIVE'
+  | 'HOST_OUTPUT_TOO_LARGE'
+  | 'HOST_PATH_OUTSIDE_ROOT'
+  | 'HOST_PROGRAM_FAILED'
+  | 'HOST_PROGRAM_NOT_FOUND'
+  | 'HOST_READ_FAILED'
+  | 'HOST_TIMEOUT'
+  | 'HOST_WRITE_FAILED'
+
+/** The facts of a failure; the message is a sentence made from them. */
+export interface HostErrorFacts {
+  /** What was attempted, as a verb with its object: `run systemd-sysusers`, `replace`. */
+  readonly operation: string
+  /** The file it was attempted on. */
+  readonly path?: string
+  /** The program and its arguments, secrets already hidden. */
+  readonly command?: string
+  readonly exitCode?: number
+  /** The end of what the program wrote to standard error. */
+  readonly stderr?: string
+  /** What happened and, where there is something, what would help. */
+  readonly detail?: string
+  readonly cause?: unknown
+}
+
+/** The machine refused or surprised us. Match on `code`. */
+export class HostError extends Error {
+  static {
+    this.prototype.name = 'HostError'
+  }
+
+  readonly code: HostErrorCode
+  readonly facts: Omit<HostErrorFacts, 'cause'>
+
+  constructor(code: HostErrorCode, { cause, ...facts }: HostErrorFacts) {
+    super(sentence(facts), cause === undefined ? undefined : { cause })
+    this.code = code
+    this.facts = facts
+  }
+}
+
+function sentence(facts: HostErrorFacts): string {
+  const target = facts.path === undefined ? '' : ` ${JSON.stringify(facts.path)}`
+  const reasons = [
+    facts.exitCode === undefined ? undefined : `exit code ${facts.exitCode}`,
+    facts.detail,
+    facts.stderr === undefined || facts.stderr === '' ? undefined : `it said: ${facts.stderr}`,
+    facts.command === undefined ? undefined : `command: ${facts.command}`,
+  ].filter((reason) => reason !== undefined)
+  return `Cannot ${facts.operation}${target}${reasons.length === 0 ? '' : `: ${reasons.join('; ')}`}`
+}
+
+/** The errno name of a Node error (`ENOENT`), or undefined for anything else. */
+export function errno(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !('code' in error)) return undefined
+  return typeof error.code === 'string' ? error.code : undefined
+}

@@ -1,0 +1,201 @@
+import { dirname, normalize } from 'node:path'
+import { renderCommand } from './args.ts'
+import { HostError } from './errors.ts'
+import type { Files, FileStatus, ReplaceOptions } from './files.ts'
+import type { Command, Host, RunOptions, RunResult, StartedProgram } from './host.ts'
+import type { Lock, LockOptions } from './lock.ts'
+
+/** What a fake program does: gets its arguments and input, may change the fake's files, and answers. */
+export type FakeProgram = (call: {
+  readonly args: readonly string[]
+  readonly input: string
+  readonly host: FakeHost
+}) => Partial<RunResult> | Promise<Partial<RunResult>>
+
+export interface FakeHostOptions {
+  /** Text files by absolute path; their folders come along. */
+  readonly files?: Readonly<Record<string, string>>
+  /** Programs by absolute path. One that is not here is not found. */
+  readonly programs?: Readonly<Record<string, FakeProgram>>
+  /** Default true: a fake may be told to change the machine, nothing happens but what its programs do. */
+  readonly live?: boolean
+}
+
+/** A `Host` in memory for unit tests of code that uses one. It passes the same conformance suite as the real one. */
+export interface FakeHost extends Host {
+  /** Every command run or started, oldest first. */
+  readonly commands: readonly Command[]
+}
+
+interface Entry {
+  readonly status: FileStatus
+  readonly text: string
+}
+
+/**
+ * Creates a host in memory. It proves nothing about a machine: use it for the logic of a caller, and the real host
+ * below a folder for everything else.
+ */
+export function createFakeHost(options: FakeHostOptions = {}): FakeHost {
+  const entries = new Map<string, Entry>([['/', folder()]])
+  const commands: Command[] = []
+  const programs = options.programs ?? {}
+  const live = options.live ?? true
+  for (const [path, text] of Object.entries(options.files ?? {})) plant(entries, path, text)
+  const host: FakeHost = {
+    root: '/',
+    live,
+    commands,
+    ...fakeFiles(entries),
+    lock: fakeLocks(),
+    program: (name) => Object.keys(programs).find((path) => path.endsWith(`/${name}`)),
+    run: async (command, run) => {
+      commands.push(command)
+      return runFake(command, run, { live, programs, host })
+    },
+    start: async (command): Promise<StartedProgram> => {
+      commands.push(command)
+      lookUp(command, programs)
+      return { pid: commands.length, exited: new Promise(() => {}), forget: () => {} }
+    },
+  }
+  return Object.freeze(host)
+}
+
+function folder(options: ReplaceOptions = {}): Entry {
+  return {
+    text: '',
+    status: { kind: 'folder', mode: options.mode ?? 0o755, uid: options.uid ?? 0, gid: options.gid ?? 0, size: 0 },
+  }
+}
+
+function file(text: string, options: ReplaceOptions, before?: FileStatus): Entry {
+  const size = Buffer.byteLength(text)
+  const mode = options.mode ?? before?.mode ?? 0o600
+  return {
+    text,
+    status: { kind: 'file', mode, uid: options.uid ?? before?.uid ?? 0, gid: options.gid ?? before?.gid ?? 0, size },
+  }
+}
+
+function plant(entries: Map<string, Entry>, path: string, text: string): void {
+  plantFolders(entries, dirname(located(path)))
+  entries.set(located(path), file(text, { mode: 0o644 }))
+}
+
+function plantFolders(entries: Map<string, Entry>, path: string): void {
+  if (entries.has(path)) return
+  plantFolders(entries, dirname(path))
+  entries.set(path, folder())
+}
+
+function located(path: string): string {
+  if (path.startsWith('/') && !path.includes('\0')) return normalize(path)
+  const detail = 'paths are absolute and have no NUL'
+  throw new HostError('HOST_PATH_OUTSIDE_ROOT', { operation: 'use the path', path, detail })
+}
+
+function refuse(operation: string, path: string, detail: string): never {
+  throw new HostError(operation === 'read' ? 'HOST_READ_FAILED' : 'HOST_WRITE_FAILED', { operation, path, detail })
+}
+
+function fakeFiles(entries: Map<string, Entry>): Files {
+  return {
+    path: located,
+    read: async (name, options = {}) => {
+      const entry = entries.get(located(name))
+      if (entry?.status.kind === 'folder') refuse('read', name, 'EISDIR')
+      if (entry === undefined || entry.text.length <= (options.maxBytes ?? Infinity)) return entry?.text
+      throw new HostError('HOST_FILE_TOO_LARGE', { operation: 'read', path: name })
+    },
+    list: async (name) => {
+      const at = located(name)
+      return [...entries.keys()]
+        .filter((path) => path !== '/' && dirname(path) === at)
+        .map((path) => path.slice(path.lastIndexOf('/') + 1))
+        .toSorted()
+    },
+    status: async (name) => entries.get(located(name))?.status,
+    replace: async (name, text, options = {}) => put(entries, located(name), text, options),
+    makeFolder: async (name, options = {}) => putFolder(entries, located(name), options),
+    remove: async (name) => removeEntry(entries, located(name)),
+  }
+}
+
+function put(entries: Map<string, Entry>, path: string, text: string, options: ReplaceOptions) {
+  if (entries.get(dirname(path))?.status.kind !== 'folder') refuse('replace', path, 'ENOENT')
+  const before = entries.get(path)
+  if (before?.status.kind === 'folder') refuse('replace', path, 'EISDIR')
+  const entry = file(text, options, before?.status)
+  if (before !== undefined && same(before, entry)) return { changed: false }
+  entries.set(path, entry)
+  return { changed: true }
+}
+
+function putFolder(entries: Map<string, Entry>, path: string, options: ReplaceOptions) {
+  const before = entries.get(path)
+  if (before !== undefined && before.status.kind !== 'folder')
+    refuse('make the folder', path, `a ${before.status.kind} stands there`)
+  plantFolders(entries, dirname(path))
+  const entry = folder({ ...before?.status, ...options })
+  if (before !== undefined && same(before, entry)) return { changed: false }
+  entries.set(path, entry)
+  return { changed: true }
+}
+
+function removeEntry(entries: Map<string, Entry>, path: string) {
+  if ([...entries.keys()].some((other) => other.startsWith(`${path}/`))) refuse('remove', path, 'ENOTEMPTY')
+  return { changed: entries.delete(path) }
+}
+
+function same(one: Entry, other: Entry): boolean {
+  return (
+    (['kind', 'mode', 'uid', 'gid'] as const).every((key) => one.status[key] === other.status[key]) &&
+    one.text === other.text
+  )
+}
+
+function lookUp(command: Command, programs: Readonly<Record<string, FakeProgram>>): FakeProgram {
+  if (!command[0].startsWith('/')) {
+    throw new TypeError(`A program is given by its absolute path, not ${JSON.stringify(command[0])}`)
+  }
+  const program = programs[command[0]]
+  if (program !== undefined) return program
+  throw new HostError('HOST_PROGRAM_NOT_FOUND', { operation: `run ${command[0]}`, command: renderCommand(command) })
+}
+
+interface FakeRun {
+  readonly live: boolean
+  readonly programs: Readonly<Record<string, FakeProgram>>
+  readonly host: FakeHost
+}
+
+async function runFake(command: Command, options: RunOptions, { live, programs, host }: FakeRun): Promise<RunResult> {
+  const facts = { operation: `run ${command[0]}`, command: renderCommand(command, options.secrets) }
+  const program = lookUp(command, programs)
+  if (options.touches === 'machine' && !live) throw new HostError('HOST_NOT_LIVE', facts)
+  if (options.signal?.aborted === true) throw new HostError('HOST_ABORTED', facts)
+  const answer = await program({ args: command.slice(1), input: options.input ?? '', host })
+  const result = { exitCode: 0, stdout: '', stderr: '', ...answer }
+  if ((options.accept ?? [0]).includes(result.exitCode)) return result
+  throw new HostError('HOST_PROGRAM_FAILED', { ...facts, exitCode: result.exitCode, stderr: result.stderr })
+}
+
+function fakeLocks(): Host['lock'] {
+  const held = new Set<string>()
+  return async (path: string, options: LockOptions = {}): Promise<Lock> => {
+    const until = Date.now() + (options.timeout ?? 10_000)
+    while (held.has(path)) {
+      if (options.signal?.aborted === true) throw new HostError('HOST_ABORTED', { operation: 'lock', path })
+      if (Date.now() >= until) throw new HostError('HOST_LOCK_TIMEOUT', { operation: 'lock', path })
+      await new Promise((wake) => setTimeout(wake, 5))
+    }
+    held.add(path)
+    let mine = true
+    const release = async () => {
+      if (mine) held.delete(path)
+      mine = false
+    }
+    return Object.freeze({ path, release, [Symbol.asyncDispose]: release })
+  }
+}

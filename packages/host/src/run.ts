@@ -1,0 +1,133 @@
+import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { open } from 'node:fs/promises'
+import { once } from 'node:events'
+import { execa, ExecaError } from 'execa'
+import { hide, renderCommand } from './args.ts'
+import { HostError } from './errors.ts'
+import type { Command, RunOptions, RunResult, StartedProgram, StartOptions } from './host.ts'
+
+const systemFolders = ['/usr/sbin', '/usr/bin', '/sbin', '/bin']
+const baseEnvironment = { LC_ALL: 'C', PATH: systemFolders.join(':') }
+
+export interface RunContext {
+  readonly live: boolean
+  /** Open descriptors that a program which changes something must hold on to. */
+  readonly heldDescriptors: () => readonly number[]
+}
+
+export async function runProgram(command: Command, options: RunOptions, context: RunContext): Promise<RunResult> {
+  assertCommand(command)
+  const shown = renderCommand(command, options.secrets)
+  const operation = `run ${basename(command[0])}`
+  if (options.touches === 'machine' && !context.live) {
+    throw new HostError('HOST_NOT_LIVE', {
+      operation,
+      command: shown,
+      detail: 'it would change the machine itself, and this host is only a folder; plan it instead',
+    })
+  }
+  const inherited = options.touches === 'nothing' || options.daemon === true ? [] : context.heldDescriptors()
+  const [program, ...args] = command
+  const result = await execa(program, args, {
+    cwd: '/',
+    env: { ...baseEnvironment, ...options.env },
+    extendEnv: false,
+    ...(options.input === undefined ? {} : { input: options.input }),
+    stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe', ...asPassedOn(inherited)],
+    stripFinalNewline: false,
+    timeout: options.timeout ?? 30_000,
+    maxBuffer: options.maxOutput ?? 16 * 1024 * 1024,
+    forceKillAfterDelay: 2000,
+    reject: false,
+    ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
+  })
+  if (result instanceof ExecaError) return rejectFailure(result, { operation, shown, options })
+  return { exitCode: 0, stdout: String(result.stdout), stderr: String(result.stderr) }
+}
+
+/** execa passes descriptor numbers on beyond the third, but its types know them only for the first three. */
+function asPassedOn(descriptors: readonly number[]): readonly 'inherit'[] {
+  return descriptors as readonly unknown[] as readonly 'inherit'[]
+}
+
+interface Attempt {
+  readonly operation: string
+  readonly shown: string
+  readonly options: RunOptions
+}
+
+function rejectFailure(failure: ExecaError, { operation, shown, options }: Attempt): RunResult {
+  const stderr = hide(String(failure.stderr ?? ''), options.secrets ?? [])
+  const facts = { operation, command: shown, stderr: stderr.trim().slice(-2000) }
+  if (failure.isCanceled) throw new HostError('HOST_ABORTED', { ...facts, detail: 'the caller gave up' })
+  if (failure.timedOut) {
+    throw new HostError('HOST_TIMEOUT', { ...facts, detail: `no answer in ${options.timeout ?? 30_000} ms` })
+  }
+  if (failure.isMaxBuffer) {
+    throw new HostError('HOST_OUTPUT_TOO_LARGE', { ...facts, stderr: '', detail: 'it wrote more than it should' })
+  }
+  if (failure.code === 'ENOENT' || failure.code === 'EACCES') {
+    throw new HostError('HOST_PROGRAM_NOT_FOUND', { ...facts, detail: 'no such program, or not ours to run' })
+  }
+  if (failure.exitCode !== undefined && (options.accept ?? [0]).includes(failure.exitCode)) {
+    return { exitCode: failure.exitCode, stdout: String(failure.stdout ?? ''), stderr: String(failure.stderr ?? '') }
+  }
+  throw new HostError('HOST_PROGRAM_FAILED', {
+    ...facts,
+    ...(failure.exitCode === undefined ? {} : { exitCode: failure.exitCode }),
+    ...(failure.signal === undefined ? {} : { detail: `ended by ${failure.signal}` }),
+    cause: options.secrets === undefined ? failure : undefined,
+  })
+}
+
+export async function startProgram(command: Command, options: StartOptions): Promise<StartedProgram> {
+  assertCommand(command)
+  const operation = `start ${basename(command[0])}`
+  const log = await open(options.log, 'a', 0o600).catch((cause: unknown) => {
+    throw new HostError('HOST_WRITE_FAILED', {
+      operation,
+      path: options.log,
+      detail: 'its log cannot be opened',
+      cause,
+    })
+  })
+  try {
+    const [program, ...args] = command
+    const child = spawn(program, args, {
+      cwd: '/',
+      detached: true,
+      env: { ...baseEnvironment, ...options.env },
+      stdio: ['ignore', log.fd, log.fd],
+      ...(options.uid === undefined ? {} : { uid: options.uid }),
+      ...(options.gid === undefined ? {} : { gid: options.gid }),
+    })
+    const exited = new Promise<Awaited<StartedProgram['exited']>>((settle) => {
+      child.once('exit', (code, signal) => settle({ exitCode: code ?? undefined, signal: signal ?? undefined }))
+    })
+    await once(child, 'spawn')
+    return { pid: child.pid as number, exited, forget: () => child.unref() }
+  } catch (cause) {
+    throw new HostError('HOST_PROGRAM_NOT_FOUND', { operation, command: renderCommand(command), cause })
+  } finally {
+    await log.close()
+  }
+}
+
+export function findProgram(name: string): string | undefined {
+  if (name.includes('/') || name === '')
+    throw new TypeError(`A program is looked up by its bare name, not ${JSON.stringify(name)}`)
+  return systemFolders.map((folder) => `${folder}/${name}`).find((path) => existsSync(path))
+}
+
+function assertCommand(command: Command): void {
+  if (!command[0].startsWith('/')) {
+    throw new TypeError(`A program is given by its absolute path, not ${JSON.stringify(command[0])}`)
+  }
+  const bad = command.find((word) => word.includes('\0'))
+  if (bad !== undefined) throw new TypeError(`An argument cannot hold a NUL: ${JSON.stringify(bad)}`)
+}
+
+function basename(path: string): string {
+  return path.slice(path.lastIndexOf('/') + 1)
+}

@@ -1,0 +1,82 @@
+import type { Test } from 'tap'
+import { HostError, type Host, type HostErrorCode } from '../src/index.ts'
+
+/** What every `Host` does, real or fake. `folder` is an empty folder of the host that may be written. */
+export interface Subject {
+  readonly host: Host
+  readonly folder: string
+  /** Programs that behave as cat(1), false(1) do. */
+  readonly cat: string
+  readonly no: string
+}
+
+export async function hostConforms(t: Test, { host, folder, cat, no }: Subject): Promise<void> {
+  const fails = async (code: HostErrorCode, attempt: Promise<unknown>, what: string) => {
+    const error = await attempt.then(
+      () => undefined,
+      (reason: unknown) => reason,
+    )
+    t.ok(error instanceof HostError, `${what}: a HostError`)
+    t.equal((error as HostError).code, code, what)
+  }
+
+  t.equal(await host.read(`${folder}/none`), undefined, 'read() of nothing is undefined')
+  t.equal(await host.status(`${folder}/none`), undefined, 'status() of nothing is undefined')
+  t.strictSame(await host.list(`${folder}/none`), [], 'list() of nothing is empty')
+
+  t.strictSame(await host.replace(`${folder}/a`, 'one\n', { mode: 0o640 }), { changed: true }, 'replace() creates')
+  t.equal(await host.read(`${folder}/a`), 'one\n')
+  t.match(await host.status(`${folder}/a`), { kind: 'file', mode: 0o640, size: 4 })
+  t.strictSame(
+    await host.replace(`${folder}/a`, 'one\n', { mode: 0o640 }),
+    { changed: false },
+    'replace() is idempotent',
+  )
+  t.strictSame(await host.replace(`${folder}/a`, 'two\n'), { changed: true }, 'replace() replaces')
+  t.match(await host.status(`${folder}/a`), { mode: 0o640 }, 'replace() keeps the mode')
+  t.strictSame(
+    await host.replace(`${folder}/a`, 'two\n', { mode: 0o600 }),
+    { changed: true },
+    'replace() changes the mode alone',
+  )
+  t.strictSame(await host.list(folder), ['a'], 'replace() leaves no temporary file')
+  await fails('HOST_WRITE_FAILED', host.replace(`${folder}/no/such`, 'x'), 'replace() wants the folder to be there')
+  await fails('HOST_READ_FAILED', host.read(folder), 'read() of a folder')
+  await fails('HOST_FILE_TOO_LARGE', host.read(`${folder}/a`, { maxBytes: 2 }), 'read() of too much')
+
+  t.strictSame(await host.makeFolder(`${folder}/x/y`, { mode: 0o711 }), { changed: true }, 'makeFolder() makes parents')
+  t.match(await host.status(`${folder}/x`), { kind: 'folder', mode: 0o755 })
+  t.match(await host.status(`${folder}/x/y`), { kind: 'folder', mode: 0o711 })
+  t.strictSame(
+    await host.makeFolder(`${folder}/x/y`, { mode: 0o711 }),
+    { changed: false },
+    'makeFolder() is idempotent',
+  )
+  await fails('HOST_WRITE_FAILED', host.makeFolder(`${folder}/a`), 'makeFolder() where a file stands')
+  await fails('HOST_WRITE_FAILED', host.remove(`${folder}/x`), 'remove() of a folder with something in it')
+  t.strictSame(await host.remove(`${folder}/x/y`), { changed: true }, 'remove() of an empty folder')
+  t.strictSame(await host.remove(`${folder}/a`), { changed: true }, 'remove() of a file')
+  t.strictSame(await host.remove(`${folder}/a`), { changed: false }, 'remove() of nothing')
+  t.throws(() => host.path('etc/passwd'), { code: 'HOST_PATH_OUTSIDE_ROOT' }, 'path() refuses a relative path')
+
+  t.match(
+    await host.run([cat], { touches: 'nothing', input: 'hej' }),
+    { exitCode: 0, stdout: 'hej' },
+    'run() gives input, returns output',
+  )
+  await fails('HOST_PROGRAM_FAILED', host.run([no], { touches: 'nothing' }), 'run() of a program that fails')
+  t.match(await host.run([no], { touches: 'nothing', accept: [0, 1] }), { exitCode: 1 }, 'run() accepts an exit code')
+  await fails('HOST_PROGRAM_NOT_FOUND', host.run(['/no/such/program'], { touches: 'nothing' }), 'run() of nothing')
+  await t.rejects(host.run(['cat'], { touches: 'nothing' }), TypeError, 'run() wants an absolute path')
+  const aborted = { touches: 'nothing', signal: AbortSignal.abort() } as const
+  await fails('HOST_ABORTED', host.run([cat], aborted), 'run() after an abort')
+
+  const lock = await host.lock(`${folder}/lock`)
+  await fails('HOST_LOCK_TIMEOUT', host.lock(`${folder}/lock`, { timeout: 0 }), 'lock() is exclusive within a process')
+  const waiting = host.lock(`${folder}/lock`, { timeout: 5000 })
+  await lock.release()
+  await lock.release()
+  const next = await waiting
+  t.equal(next.path, `${folder}/lock`, 'lock() waits for the holder')
+  await next.release()
+}

@@ -1,0 +1,34 @@
+import t from 'tap'
+import { createFakeHost } from '../src/fake.ts'
+import { hostConforms } from './conformance.ts'
+
+void t.test('createFakeHost() conforms', async (t) => {
+  const host = createFakeHost({
+    files: { '/data/keep': '' },
+    programs: { '/bin/cat': ({ input }) => ({ stdout: input }), '/bin/false': () => ({ exitCode: 1 }) },
+  })
+  await host.remove('/data/keep')
+  await hostConforms(t, { host, folder: '/data', cat: '/bin/cat', no: '/bin/false' })
+})
+
+void t.test('createFakeHost() refuses the machine when it is not live', async (t) => {
+  const host = createFakeHost({ live: false, programs: { '/bin/systemctl': () => ({}) } })
+  await t.rejects(host.run(['/bin/systemctl', 'stop', 'x'], { touches: 'machine' }), { code: 'HOST_NOT_LIVE' })
+})
+
+void t.test('createFakeHost() records commands and lets programs change files', async (t) => {
+  const host = createFakeHost({
+    files: { '/etc/motd': 'a' },
+    programs: {
+      '/bin/write': async ({ args, host: machine }) => {
+        await machine.replace('/etc/motd', args.join(' '))
+        return {}
+      },
+    },
+  })
+  await host.run(['/bin/write', 'b', 'c'], { touches: 'files' })
+  t.equal(await host.read('/etc/motd'), 'b c')
+  t.strictSame(host.commands, [['/bin/write', 'b', 'c']])
+  t.equal(host.program('write'), '/bin/write')
+  t.equal(host.program('read'), undefined)
+})

@@ -1,0 +1,31 @@
+/** Takes the lock again and again until it is killed, and writes down from when to when it had it. */
+import { appendFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createHost, type Host } from '../src/index.ts'
+
+const [folder = '', mode = 'plain'] = process.argv.slice(2)
+const host: Host = createHost()
+const write = (event: string) => appendFileSync(`${folder}/log`, `${event} ${process.pid} ${process.hrtime.bigint()}\n`)
+
+/** The child notes its own times; it goes on when its parent is killed. /proc/uptime is too coarse, so it is Node again. */
+const childProgram = `
+const { appendFileSync } = require('node:fs')
+const write = (event) => appendFileSync(${JSON.stringify(`${folder}/log`)}, event + ' ' + process.pid + ' ' + process.hrtime.bigint() + '\\n')
+write('child-enter')
+setTimeout(() => write('child-exit'), Number(process.argv[1]))
+`
+const slowChild = (milliseconds: number) =>
+  host.run([process.execPath, '-e', childProgram, String(milliseconds)], { touches: 'files' })
+
+process.on('disconnect', () => process.exit())
+for (;;) {
+  const lock = await host.lock(`${folder}/lock`, { timeout: 60_000 })
+  write('enter')
+  if (mode === 'one-slow-child') {
+    setTimeout(() => process.send?.('started'), 250)
+    await slowChild(1500)
+  } else if (mode === 'slow-child' && Math.random() < 0.3) await slowChild(60)
+  else await sleep(Math.random() * 3)
+  write('exit')
+  await lock.release()
+}

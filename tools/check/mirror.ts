@@ -1,0 +1,30 @@
+import type { Tree } from './tree.ts'
+
+/** Folders of data or of processes: what is in them is tested where it is used, and these say where. */
+const testedElsewhere: readonly (readonly [RegExp, string])[] = [
+  [/^packages\/api\/src\/http\/schemas\//, 'test/http/plugins/openapi.ts and test/http/bad-input.ts'],
+  [/^packages\/api\/src\/commands\/(api|agent|signals)\.ts$/, 'test/commands/up.ts starts, kills and restarts them'],
+  [
+    /^packages\/api\/src\/agent\/facilities\/(facility|index)\.ts$/,
+    'test/agent/reconcile.ts and every whole-system test',
+  ],
+  [/^packages\/api\/src\/store\/notify\.ts$/, 'test/http/observer.ts and test/agent/agent.ts listen for it'],
+]
+
+/**
+ * Every source file has its test at the same path. Files without anything that runs (types only, re-exports) need none.
+ */
+export function checkMirror(tree: Tree): readonly string[] {
+  return [...tree].flatMap(([path, text]) => {
+    if (!/^packages\/[^/]+\/src\/.*\.ts$/.test(path) || !runs(text)) return []
+    if (testedElsewhere.some(([pattern]) => pattern.test(path))) return []
+    const test = path.replace('/src/', '/test/')
+    return tree.has(test) ? [] : [`${path} has no test at ${test}`]
+  })
+}
+
+/** Whether a module has statements left once types, imports and re-exports are taken away. */
+export function runs(text: string): boolean {
+  const code = text.replaceAll(/\/\*[\s\S]*?\*\//g, '').replaceAll(/^\s*\/\/.*$/gm, '')
+  return /^(export )?(async )?(function|const|let|class|default|await|if|for|try|console|process)\b/m.test(code)
+}

@@ -1,0 +1,25 @@
+import { glob, readFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+
+/** Text by path from the project's root, for everything that a rule looks at. */
+export type Tree = ReadonlyMap<string, string>
+
+const patterns = [
+  'packages/*/{src,test,examples}/**/*.ts',
+  'packages/*/{README.md,package.json}',
+  'docs/*.md',
+  'tools/**/*.ts',
+]
+
+export async function readTree(root: URL): Promise<Tree> {
+  const cwd = fileURLToPath(root)
+  const paths = await Array.fromAsync(
+    glob(patterns, { cwd, exclude: (path) => /(^|\/)(node_modules|fixtures|\.tap)(\/|$)/.test(path) }),
+  )
+  const files = await Promise.all(
+    paths
+      .toSorted()
+      .map(async (path): Promise<[string, string]> => [path, await readFile(new URL(path, root), 'utf8')]),
+  )
+  return new Map(files)
+}

@@ -1,0 +1,106 @@
+/**
+ * Runs the tests of every package and of the tools, each file a process of its own, and ends with one line of counts.
+ *
+ * `node tools/test.ts [--live] [part of a path …]`: with `--live` those under `test/live/`, which need a real host.
+ */
+import { spawn } from 'node:child_process'
+import { glob } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
+import { Parser } from 'tap-parser'
+
+interface Outcome {
+  readonly file: string
+  readonly passed: number
+  readonly failed: number
+  readonly skipped: readonly string[]
+  readonly seconds: number
+  readonly output: string
+}
+
+const args = process.argv.slice(2)
+const live = args.includes('--live')
+const wanted = args.filter((argument) => !argument.startsWith('--'))
+const fileTimeout = 15 * 60_000
+
+async function testFiles(): Promise<readonly string[]> {
+  const found: string[] = []
+  for await (const file of glob(['packages/*/test/**/*.ts', 'tools/test/**/*.ts'])) found.push(file)
+  return found
+    .filter((file) => file.includes('/test/live/') === live)
+    .filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)))
+    .filter((file) => isTest(file))
+    .toSorted()
+}
+
+/** A file under `test/` is a test unless it helps others: those say so by their folder or name. */
+function isTest(file: string): boolean {
+  return !/\/(support|fixtures)\/|\/(conformance|lock-holder|lock-intervals)\.ts$/.test(file)
+}
+
+/** A named test of a file counts once, whatever it asserts; one that skips anything, itself or inside, counts as skipped. */
+function runFile(file: string): Promise<Outcome> {
+  const started = performance.now()
+  return new Promise((settle) => {
+    let output = ''
+    const counts = { passed: 0, failed: 0 }
+    const skipped: string[] = []
+    const parser = new Parser((results) => {
+      const broken = results.ok || counts.failed > 0 ? 0 : 1
+      const seconds = (performance.now() - started) / 1000
+      settle({ file, passed: counts.passed, failed: counts.failed + broken, skipped, seconds, output })
+    })
+    const inside: string[] = []
+    parser.on('child', (child: Parser) => collectSkips(child, inside))
+    parser.on('assert', (result) => {
+      const reasons = inside.splice(0)
+      if (typeof result.skip === 'string' || result.skip === true) reasons.push(`${result.name}: ${result.skip}`)
+      if (!result.ok) counts.failed += 1
+      else if (reasons.length === 0) counts.passed += 1
+      else skipped.push(reasons.join('; '))
+    })
+    const child = spawn(process.execPath, [file], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, NODE_NO_WARNINGS: '1' },
+      timeout: fileTimeout,
+    })
+    child.stdout.on('data', (chunk: Buffer) => {
+      output += chunk.toString()
+      parser.write(chunk.toString())
+    })
+    child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()))
+    child.on('close', (code, signal) => {
+      if (signal !== null) parser.write(`\nnot ok - ${file} ended with ${signal}\n`)
+      else if (code !== 0 && counts.failed === 0) parser.write(`\nnot ok - ${file} ended with exit code ${code}\n`)
+      parser.end()
+    })
+  })
+}
+
+function collectSkips(parser: Parser, skipped: string[]): void {
+  parser.on('child', (child: Parser) => collectSkips(child, skipped))
+  parser.on('assert', (result) => {
+    if (typeof result.skip === 'string' || result.skip === true) skipped.push(`${result.name}: ${result.skip}`)
+  })
+}
+
+function report({ file, passed, failed, skipped, seconds, output }: Outcome): void {
+  console.log(`${failed === 0 ? 'ok    ' : 'NOT OK'} ${file}: ${passed} passed (${seconds.toFixed(1)} s)`)
+  for (const skip of skipped) console.log(`       skipped: ${skip}`)
+  if (failed > 0) console.log(output.replaceAll(/^/gm, '    | '))
+}
+
+const queue = [...(await testFiles())]
+const outcomes: Outcome[] = []
+async function worker(): Promise<void> {
+  for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
+    const outcome = await runFile(file)
+    report(outcome)
+    outcomes.push(outcome)
+  }
+}
+await Promise.all(Array.from({ length: Math.min(4, availableParallelism()) }, worker))
+
+const sum = (count: (outcome: Outcome) => number) => outcomes.reduce((total, outcome) => total + count(outcome), 0)
+const failed = sum((outcome) => outcome.failed)
+console.log(`${sum((o) => o.passed)} passed, ${failed} failed, ${sum((o) => o.skipped.length)} skipped`)
+if (failed > 0 || outcomes.length === 0) process.exitCode = 1

@@ -1,0 +1,62 @@
+import t from 'tap'
+import { checkErrors } from '../../check/errors.ts'
+import { checkImports, specifiers } from '../../check/imports.ts'
+import { checkMirror, runs } from '../../check/mirror.ts'
+import { checkReadmes } from '../../check/readmes.ts'
+
+const tree = (files: Record<string, string>) => new Map(Object.entries(files))
+
+void t.test('checkMirror() finds a source file without a test, and leaves types alone', async (t) => {
+  const files = {
+    'packages/x/src/a.ts': 'export const a = 1\n',
+    'packages/x/src/b.ts': 'export interface B { c: 1 }\n',
+  }
+  t.strictSame(checkMirror(tree(files)), ['packages/x/src/a.ts has no test at packages/x/test/a.ts'])
+  t.strictSame(checkMirror(tree({ ...files, 'packages/x/test/a.ts': '' })), [])
+  t.equal(runs("export { a } from './a.ts'\n/* const x = 1 */\n"), false)
+  t.equal(runs('export async function f() {}\n'), true)
+})
+
+void t.test(
+  'checkImports() finds a facility that imports another, a way into a package, and a file opened past host',
+  async (t) => {
+    const fault = (path: string, text: string) => checkImports(tree({ [path]: text }))
+    t.match(fault('packages/accounts/src/a.ts', "import { x } from '@puppy/haproxy'\n"), [/may import host$/])
+    t.match(fault('packages/host/src/a.ts', "import type { x } from '@puppy/accounts'\n"), [/nothing of ours/])
+    t.match(fault('packages/api/src/a.ts', "import { x } from '../../host/src/run.ts'\n"), [/reaches into/])
+    t.match(fault('packages/accounts/src/a.ts', "import { readFile } from 'node:fs/promises'\n"), [/only @puppy\/host/])
+    t.strictSame(
+      fault('packages/api/src/a.ts', "import {\n  x,\n  y,\n} from '@puppy/haproxy'\nimport t from './b.ts'\n"),
+      [],
+    )
+    t.strictSame(specifiers("import {\n  a,\n} from 'one'\nexport type { b } from 'two'\nimport 'three'\n"), [
+      'one',
+      'two',
+      'three',
+    ])
+  },
+)
+
+void t.test('checkErrors() finds a code without a row and a row without a code', async (t) => {
+  const source = (union: string, codes: string) => `export type ${union} =\n${codes}\n\nexport const x = 1\n`
+  const files = {
+    'packages/host/src/errors.ts': source('HostErrorCode', "  | 'HOST_A'\n  | 'HOST_B'"),
+    'packages/accounts/src/errors.ts': source('AccountErrorCode', "  | 'ACCOUNT_A'"),
+    'packages/haproxy/src/errors.ts': source('HaproxyErrorCode', "  | 'HAPROXY_A'"),
+    'packages/api/src/errors.ts': source('ApiErrorCode', "  | 'lower'"),
+    'docs/errors.md':
+      '# E\n\n## @puppy/host\n| `HOST_A` | x |\n| `HOST_C` | x |\n\n## @puppy/accounts\n| `ACCOUNT_A` |\n\n## @puppy/haproxy\n| `HAPROXY_A` |\n\n## HTTP API\n| `lower` |\n',
+  }
+  t.strictSame(checkErrors(tree(files)), [
+    'docs/errors.md has no row for HOST_B under "## @puppy/host"',
+    'docs/errors.md explains HOST_C, which is no HostErrorCode',
+  ])
+})
+
+void t.test('checkReadmes() wants a README, its name and a sentence for each dependency', async (t) => {
+  const manifest = JSON.stringify({ name: '@puppy/x', dependencies: { execa: '1', '@puppy/host': '1' } })
+  t.match(checkReadmes(tree({ 'packages/x/package.json': manifest })), [/has no README/])
+  const readme = { 'packages/x/package.json': manifest, 'packages/x/README.md': '# x\n' }
+  t.match(checkReadmes(tree(readme)), [/does not begin with/, /why it needs execa/])
+  t.strictSame(checkReadmes(tree({ ...readme, 'packages/x/README.md': '# @puppy/x\n- `execa` runs.\n' })), [])
+})
