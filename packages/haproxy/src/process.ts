@@ -38,7 +38,7 @@ export function parsePidFile(text: string): number | undefined {
 
 /** Whether this process lives and is a HAProxy with our configuration. Reads one file of /proc, rarely two. */
 export async function isOurs(pid: number, config: string): Promise<boolean> {
-  for (let turn = 0; turn < 20; turn++) {
+  for (let turn = 0; turn < 100; turn++) {
     const words = await readProc(`${pid}/cmdline`)
     if (words !== '') return isOurCommandLine(words, config) && isOwnedByUs(pid, config)
     if (!isBetweenPrograms(await readProc(`${pid}/stat`))) return false

@@ -31,10 +31,19 @@ export async function readWorkerMeanwhile(
   }
 }
 
-/** The master in the pid file, if that process lives and is ours. Cheap: two small files are read. */
-export async function readMaster({ host, files, real }: ProxyContext): Promise<number | undefined> {
+/**
+ * The master, if it lives. Cheap: two small files are read, and all of /proc only when the pid file names nobody, as for
+ * a moment in every reload: HAProxy unlinks the file and writes it again after it has bound its addresses.
+ */
+export async function readMaster(context: ProxyContext): Promise<number | undefined> {
+  const { named, master } = await readNamed(context)
+  return named ? master : masterAmong(await findOurs(context.real.files.config))
+}
+
+async function readNamed({ host, files, real }: ProxyContext): Promise<{ named: boolean; master?: number }> {
   const pid = parsePidFile((await host.read(files.pid)) ?? '')
-  return pid !== undefined && (await isOurs(pid, real.files.config)) ? pid : undefined
+  if (pid === undefined) return { named: false }
+  return (await isOurs(pid, real.files.config)) ? { named: true, master: pid } : { named: true }
 }
 
 /** The master among processes of ours: the one that has a child among them. A worker without a master ends by itself. */
@@ -45,8 +54,8 @@ export function masterAmong(processes: readonly OwnProcess[]): number | undefine
 /** The master, also when its pid file is lost; the file is then written again. */
 export async function findMaster(context: ProxyContext): Promise<number | undefined> {
   const { host, files, real } = context
-  const known = await readMaster(context)
-  if (known !== undefined) return known
+  const { master } = await readNamed(context)
+  if (master !== undefined) return master
   const found = masterAmong(await findOurs(real.files.config))
   if (found !== undefined) await host.replace(files.pid, `${found}\n`, { mode: 0o644 })
   return found
