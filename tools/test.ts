@@ -1,11 +1,13 @@
 /**
  * Runs the tests of every package and of the tools, each file a process of its own, and ends with one line of counts.
  *
- * `node tools/test.ts [--live] [part of a path …]`: with `--live` those under `test/live/`, which need a real host.
+ * `node tools/test.ts [--live] [--full] [--tap=FOLDER] [part of a path …]`: with `--live` those under `test/live/`, which
+ * need a real host; with `--full` the long runs among them too (`PUPPY_TEST_FULL=1`); the TAP of each file goes to FOLDER.
  */
 import { spawn } from 'node:child_process'
-import { glob } from 'node:fs/promises'
+import { glob, mkdir, writeFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
 import { Parser } from 'tap-parser'
 
 interface Outcome {
@@ -19,12 +21,14 @@ interface Outcome {
 
 const args = process.argv.slice(2)
 const live = args.includes('--live')
+const full = args.includes('--full')
+const tapFolder = args.find((argument) => argument.startsWith('--tap='))?.slice('--tap='.length)
 const wanted = args.filter((argument) => !argument.startsWith('--'))
 const fileTimeout = 15 * 60_000
 
 async function testFiles(): Promise<readonly string[]> {
   const found: string[] = []
-  for await (const file of glob(['packages/*/test/**/*.ts', 'tools/test/**/*.ts'])) found.push(file)
+  for await (const file of glob(['{packages/*,testbed,tools}/test/**/*.ts'])) found.push(file)
   return found
     .filter((file) => file.includes('/test/live/') === live)
     .filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)))
@@ -60,7 +64,7 @@ function runFile(file: string): Promise<Outcome> {
     })
     const child = spawn(process.execPath, [file], {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, NODE_NO_WARNINGS: '1' },
+      env: { ...process.env, NODE_NO_WARNINGS: '1', ...(full ? { PUPPY_TEST_FULL: '1' } : {}) },
       timeout: fileTimeout,
     })
     child.stdout.on('data', (chunk: Buffer) => {
@@ -95,10 +99,13 @@ async function worker(): Promise<void> {
   for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
     const outcome = await runFile(file)
     report(outcome)
+    if (tapFolder !== undefined) await writeFile(join(tapFolder, `${file.replaceAll('/', '-')}.tap`), outcome.output)
     outcomes.push(outcome)
   }
 }
-await Promise.all(Array.from({ length: Math.min(4, availableParallelism()) }, worker))
+if (tapFolder !== undefined) await mkdir(tapFolder, { recursive: true })
+// Live tests change one machine; two at once would see each other's changes.
+await Promise.all(Array.from({ length: live ? 1 : Math.min(4, availableParallelism()) }, worker))
 
 const sum = (count: (outcome: Outcome) => number) => outcomes.reduce((total, outcome) => total + count(outcome), 0)
 const failed = sum((outcome) => outcome.failed)

@@ -1,0 +1,86 @@
+/**
+ * What a guest is, for a person to read and change. Whatever is changed here, in `customize` or below `files/` makes a new
+ * image at the next `testbed up`.
+ *
+ * Another distribution is another file like this one. What is known to differ for Fedora, none of it tried yet:
+ * - building: `dnf --installroot` with `--releasever` instead of mmdebstrap (`builder`);
+ * - packages: `haproxy`, `nftables`, `audit`, `cronie`, `at`, `selinux-policy-targeted`, `policycoreutils-python-utils`,
+ *   `kernel-core`; the kernel is in `/lib/modules/<version>/vmlinuz`, the initrd is made by dracut, which needs
+ *   `virtio_blk` and `xfs` in it;
+ * - SELinux: the policy is `targeted`, in `/etc/selinux/targeted`; `files/usr/local/lib/testbed/seal` names Debian's;
+ * - units: `sshd` and `crond` instead of `ssh` and `cron`; no `apt-daily`; firewalld is on; systemd-networkd is a package;
+ * - cron goes through PAM's `crond`; ssh host keys are made by `sshd-keygen@` at the first boot, not by the package.
+ */
+import type { GuestDefinition } from '../src/definition.ts'
+
+const packages = [
+  // A system that boots, with sessions for users.
+  ...['systemd-sysv', 'dbus', 'dbus-user-session', 'libpam-systemd', 'udev', 'kmod', 'login', 'passwd', 'util-linux'],
+  'linux-image-cloud-amd64',
+  // SELinux, with the tools that Puppy and its tests use.
+  ...[
+    'selinux-policy-default',
+    'selinux-utils',
+    'policycoreutils',
+    'policycoreutils-python-utils',
+    'semodule-utils',
+    'auditd',
+  ],
+  // What Puppy manages.
+  ...['haproxy', 'nftables', 'quota', 'openssh-server', 'openssh-client', 'cron', 'at', 'e2fsprogs', 'xfsprogs'],
+  // What tests and tenants use.
+  ...[
+    'iproute2',
+    'procps',
+    'attr',
+    'acl',
+    'rsync',
+    'curl',
+    'ca-certificates',
+    'openssl',
+    'git',
+    'python3',
+    'gcc',
+    'libc6-dev',
+    'make',
+  ],
+]
+
+/** Units that a guest without a network, which lives for minutes, does not need; each costs time in every boot. */
+const mask = [
+  'systemd-networkd-wait-online.service',
+  'systemd-timesyncd.service',
+  ...[
+    'apt-daily.timer',
+    'apt-daily-upgrade.timer',
+    'dpkg-db-backup.timer',
+    'e2scrub_all.timer',
+    'e2scrub_reap.service',
+    'fstrim.timer',
+  ],
+  // ext4 with the quota feature needs no quotaon, and the unit fails: https://github.com/systemd/systemd/issues/29905
+  ...['quotaon.service', 'quotaon@.service', 'quota.service', 'quotacheck.service', 'systemd-quotacheck.service'],
+  // Not allowed to read its credentials by the distribution's policy, and not needed.
+  'systemd-network-generator.service',
+  // Puppy runs a HAProxy of its own.
+  'haproxy.service',
+]
+
+const debian = {
+  builder: 'mmdebstrap',
+  packages,
+  mask,
+  enable: ['systemd-networkd.service', 'ssh.service', 'cron.service', 'atd.service', 'auditd.service'],
+  kernelArguments: ['security=selinux', 'selinux=1', 'enforcing=1', 'psi=1'],
+  cpus: 2,
+  memoryMiB: 3072,
+  rootSize: '6G',
+  homeSize: '8G',
+  xfsSize: '4G',
+} as const
+
+/** By release; the first is the default, the second is the oldest that Puppy supports. */
+export const debianGuests: readonly GuestDefinition[] = [
+  { ...debian, release: 'trixie', version: 'Debian 13' },
+  { ...debian, release: 'bookworm', version: 'Debian 12' },
+]

@@ -1,0 +1,171 @@
+#!/usr/bin/env node
+/** The `testbed` command. */
+import { parseArgs } from 'node:util'
+import { HostError } from '@puppy/host'
+import { debianGuests } from '../definition/debian.ts'
+import { findDefinition } from './definition.ts'
+import { TestbedError } from './errors.ts'
+import { findGuest } from './guest.ts'
+import { quote, runBenches, runLiveTests } from './live.ts'
+import { createPaths } from './paths.ts'
+import { createPhases } from './phases.ts'
+import { attachToGuest } from './ssh.ts'
+import { down, reset, status, sync, up, type Testbed, type UpOptions } from './testbed.ts'
+
+const usage = `testbed: a disposable Debian host with SELinux enforcing, in QEMU
+
+  up [--hosts N] [--port P] [--cold]   build what is missing, start, wait for ssh
+  ssh [--host N] [command …]           a shell in it as root, or one command
+  sync                                 copy the checkout to /srv/puppy in it
+  test [--full] [part of a path …]     run the live tests in it
+  bench [name …] [--json]              run the benchmarks in it
+  reset                                a fresh one in its place
+  down [--all]                         end it and throw its disks away
+  status                               what runs
+  check [--full] [part of a path …]    up, sync, test, down
+
+  --release ${debianGuests.map((guest) => guest.release).join('|')}: which Debian (default the first)`
+
+interface Words {
+  readonly command: string
+  readonly rest: readonly string[]
+  readonly up: UpOptions
+  readonly host: number
+  readonly full: boolean
+  readonly all: boolean
+  readonly json: boolean
+}
+
+/** What follows the command of `ssh` is the guest's, dashes and all. */
+function parseWords(argv: readonly string[]): Words {
+  const options = {
+    release: { type: 'string' },
+    hosts: { type: 'string' },
+    host: { type: 'string' },
+    port: { type: 'string' },
+    cold: { type: 'boolean' },
+    full: { type: 'boolean' },
+    all: { type: 'boolean' },
+    json: { type: 'boolean' },
+  } as const
+  const [own, foreign] = splitSsh(argv)
+  const { values, positionals } = parse(() => parseArgs({ args: [...own], options, allowPositionals: true }))
+  const [command = 'help', ...rest] = positionals
+  const { release } = findDefinition(values.release)
+  const port = wholeNumber('--port', values.port, 1024, 65_535)
+  return {
+    command,
+    rest: [...rest, ...foreign],
+    up: {
+      release,
+      hosts: wholeNumber('--hosts', values.hosts, 1, 4) ?? 1,
+      ...(port === undefined ? {} : { port }),
+      cold: values.cold === true,
+    },
+    host: wholeNumber('--host', values.host, 1, 4) ?? 1,
+    full: values.full === true,
+    all: values.all === true,
+    json: values.json === true,
+  }
+}
+
+function splitSsh(argv: readonly string[]): readonly [readonly string[], readonly string[]] {
+  if (argv[0] !== 'ssh') return [argv, []]
+  let end = 1
+  while (/^--(host|release)$/.test(argv[end] ?? '')) end += 2
+  while (/^--(host|release)=/.test(argv[end] ?? '')) end += 1
+  return [argv.slice(0, end), argv.slice(end)]
+}
+
+function parse<Value>(work: () => Value): Value {
+  try {
+    return work()
+  } catch (error) {
+    throw new TestbedError(`${error instanceof Error ? error.message : String(error)}\n\n${usage}`)
+  }
+}
+
+function wholeNumber(name: string, text: string | undefined, least: number, most: number): number | undefined {
+  if (text === undefined) return undefined
+  const value = /^[0-9]{1,5}$/.test(text) ? Number(text) : Number.NaN
+  if (value >= least && value <= most) return value
+  throw new TestbedError(`${name} is a whole number from ${least} to ${most}, not "${text}"`)
+}
+
+async function run(testbed: Testbed, words: Words): Promise<number> {
+  const { say, paths } = testbed
+  const { release = '' } = words.up
+  switch (words.command) {
+    case 'up':
+    case 'reset': {
+      const guests = await (words.command === 'up' ? up : reset)(testbed, words.up)
+      for (const guest of guests) say(`${guest.name} is up: testbed ssh (127.0.0.1:${guest.port})`)
+      break
+    }
+    case 'ssh': {
+      const line =
+        words.rest.length === 0 ? undefined : words.rest.length === 1 ? words.rest[0] : words.rest.map(quote).join(' ')
+      return attachToGuest(await findGuest(paths, release, words.host), line)
+    }
+    case 'sync':
+      await sync(testbed, words.up)
+      break
+    case 'test': {
+      const guest = await findGuest(paths, release, words.host)
+      return (await testbed.phases.time('tests', () => runLiveTests(paths, guest, live(testbed, words)))) ? 0 : 1
+    }
+    case 'bench':
+      return runBenches(await findGuest(paths, release), [...words.rest, ...(words.json ? ['--json'] : [])])
+    case 'down':
+      for (const name of await down(testbed, words.all ? undefined : release)) say(`Ended ${name}`)
+      break
+    case 'status': {
+      const lines = await status(testbed, debianGuests)
+      for (const line of lines.length === 0 ? ['No guest runs'] : lines) say(line)
+      return 0
+    }
+    case 'check':
+      return check(testbed, words)
+    default:
+      console.log(usage)
+      return words.command === 'help' ? 0 : 64
+  }
+  say(`Done: ${testbed.phases.summary()}`)
+  return 0
+}
+
+const live = (testbed: Testbed, words: Words) => ({ only: words.rest, full: words.full, say: testbed.say })
+
+/** Everything in a row, on a guest of its own start. It ends as it began: with a guest only if there was one. */
+async function check(testbed: Testbed, words: Words): Promise<number> {
+  const { phases, paths } = testbed
+  // One start is all there will be here: a state to go on from would be saved for nobody.
+  const cold = words.up.cold || process.env['CI'] !== undefined
+  try {
+    await up(testbed, { ...words.up, cold })
+    const [guest] = await sync(testbed, { ...words.up, cold })
+    if (guest === undefined) throw new TestbedError('No guest was started')
+    const passed = await phases.time('tests', () => runLiveTests(paths, guest, live(testbed, words)))
+    return passed ? 0 : 1
+  } finally {
+    await down(testbed, words.up.release)
+    testbed.say(`Phases: ${phases.summary()}`)
+  }
+}
+
+const stop = new AbortController()
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => stop.abort())
+try {
+  const testbed: Testbed = {
+    paths: createPaths(),
+    phases: createPhases(),
+    say: (line) => console.log(line),
+    signal: stop.signal,
+    install: process.getuid?.() === 0 && process.env['PUPPY_NO_INSTALL'] !== '1',
+  }
+  process.exitCode = await run(testbed, parseWords(process.argv.slice(2)))
+} catch (error) {
+  if (!(error instanceof TestbedError) && !(error instanceof HostError)) throw error
+  console.error(error.message)
+  process.exitCode = 1
+}

@@ -1,0 +1,63 @@
+import { createHash } from 'node:crypto'
+import { glob, readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { debianGuests } from '../definition/debian.ts'
+import { TestbedError } from './errors.ts'
+
+/** Everything that makes one kind of guest differ from another. */
+export interface GuestDefinition {
+  /** The word for `--release`, and what the builder calls it. */
+  readonly release: string
+  /** For people. */
+  readonly version: string
+  readonly builder: 'mmdebstrap'
+  readonly packages: readonly string[]
+  /** Units that never start, and units that start at boot. */
+  readonly mask: readonly string[]
+  readonly enable: readonly string[]
+  readonly kernelArguments: readonly string[]
+  readonly cpus: number
+  readonly memoryMiB: number
+  /** Sizes of the disks, as mke2fs(8) and qemu-img(1) read them. Files are sparse. */
+  readonly rootSize: string
+  readonly homeSize: string
+  readonly xfsSize: string
+}
+
+/** @throws TestbedError naming the releases that there are. */
+export function findDefinition(release: string | undefined): GuestDefinition {
+  const [first] = debianGuests
+  const found = release === undefined ? first : debianGuests.find((guest) => guest.release === release)
+  if (found !== undefined) return found
+  const known = debianGuests.map((guest) => guest.release).join(', ')
+  throw new TestbedError(`There is no release "${release}"; there are ${known}`)
+}
+
+/** What an image is made from beside its definition: `customize` and every file that goes into the guest, by path. */
+export async function readInputs(folder: string): Promise<ReadonlyMap<string, string>> {
+  const paths = (await Array.fromAsync(glob(['customize', 'files/**'], { cwd: folder }))).toSorted()
+  const inputs = new Map<string, string>()
+  for (const path of paths) {
+    const { mode, ...entry } = await stat(join(folder, path)).then((status) => ({
+      mode: status.mode,
+      file: status.isFile(),
+    }))
+    if (entry.file)
+      inputs.set(path, `${(mode & 0o111) === 0 ? '-' : 'x'} ${await readFile(join(folder, path), 'utf8')}`)
+  }
+  return inputs
+}
+
+/** Names the content of an image: another id, another image. Pure. */
+export function imageId(definition: GuestDefinition, inputs: ReadonlyMap<string, string>, publicKey: string): string {
+  // Memory, processors and the kernel's words are chosen at every start and are no part of the image.
+  const { cpus: _cpus, memoryMiB: _memory, kernelArguments: _words, ...built } = definition
+  return shortHash([JSON.stringify(built), ...[...inputs].flat(), publicKey.trim()])
+}
+
+/** 16 hexadecimal digits that stand for these texts, in this order. */
+export function shortHash(texts: readonly string[]): string {
+  const hash = createHash('sha256')
+  for (const text of texts) hash.update(`${Buffer.byteLength(text)}:${text}`)
+  return hash.digest('hex').slice(0, 16)
+}

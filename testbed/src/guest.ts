@@ -1,0 +1,220 @@
+import { spawn } from 'node:child_process'
+import { closeSync, openSync } from 'node:fs'
+import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises'
+import { createServer, connect, type AddressInfo } from 'node:net'
+import { once } from 'node:events'
+import { basename, join, relative } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Host } from '@puppy/host'
+import type { GuestDefinition } from './definition.ts'
+import { TestbedError } from './errors.ts'
+import { programOf, tail } from './image.ts'
+import type { TestbedPaths } from './paths.ts'
+import { disks, qemuArguments, type Accelerator } from './qemu.ts'
+import { closeConnection } from './ssh.ts'
+
+/** A guest that runs, or did when this was written: `guest.json` in its folder. */
+export interface Guest {
+  /** `trixie/1`: the release and the number among its hosts. */
+  readonly name: string
+  readonly folder: string
+  readonly pid: number
+  /** The port of 127.0.0.1 that leads to its sshd. */
+  readonly port: number
+  /** Ids of what it was made from. */
+  readonly image: string
+  readonly dependencies: string
+  readonly accelerator: Accelerator
+  readonly hosts: number
+}
+
+/** Our guests among all processes, whatever became of their folders. */
+export async function findGuestProcesses(tag: string): Promise<ReadonlyMap<string, number>> {
+  const found = new Map<string, number>()
+  for (const pid of (await readdir('/proc')).filter((name) => /^[0-9]+$/.test(name))) {
+    const name = guestName(await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => ''), tag)
+    if (name !== undefined) found.set(name, Number(pid))
+  }
+  return found
+}
+
+/** The name in a QEMU's command line (words that end in NUL), if it is a guest of this checkout. */
+export function guestName(commandLine: string, tag: string): string | undefined {
+  const words = commandLine.split('\0')
+  const name = words[words.indexOf('-name') + 1] ?? ''
+  const isQemu = /(^|\/)qemu-system-[a-z0-9_]+$/.test(words[0] ?? '')
+  return isQemu && name.startsWith(`${tag}/`) ? name.slice(tag.length + 1) : undefined
+}
+
+/** The running guests of a release, by number. */
+export async function findGuests(paths: TestbedPaths, release: string): Promise<readonly Guest[]> {
+  const processes = await findGuestProcesses(paths.tag)
+  const guests: Guest[] = []
+  for (const [name, pid] of [...processes].toSorted()) {
+    if (!name.startsWith(`${release}/`)) continue
+    const text = await readFile(join(paths.guests, name, 'guest.json'), 'utf8').catch(() => undefined)
+    if (text !== undefined) guests.push({ ...(JSON.parse(text) as Guest), folder: join(paths.guests, name), pid })
+  }
+  return guests
+}
+
+/** The one guest that a command is about. @throws TestbedError saying how to start it. */
+export async function findGuest(paths: TestbedPaths, release: string, number = 1): Promise<Guest> {
+  const found = (await findGuests(paths, release)).find((guest) => guest.name === `${release}/${number}`)
+  if (found !== undefined) return found
+  throw new TestbedError(`No guest ${release}/${number} is running; start it: testbed up --release ${release}`)
+}
+
+export interface StartOptions {
+  readonly definition: GuestDefinition
+  readonly accelerator: Accelerator
+  /** Folders of what it is made from. */
+  readonly image: string
+  readonly dependencies: string
+  /** The folder of a saved state to go on from. */
+  readonly saved?: string
+  readonly number: number
+  readonly hosts: number
+  /** Default: one that is free. */
+  readonly port?: number
+}
+
+/** Starts a guest in the background on disks of its own. It is not waited for. @throws TestbedError when QEMU does not start. */
+export async function startGuest(host: Host, paths: TestbedPaths, options: StartOptions): Promise<Guest> {
+  const { definition, accelerator, number, hosts, saved } = options
+  const name = `${definition.release}/${number}`
+  const folder = join(paths.guests, name)
+  await rm(folder, { recursive: true, force: true })
+  await mkdir(folder, { recursive: true })
+  await createDisks(host, folder, options)
+  const hostKey = await readFile(join(options.image, 'host-key.pub'), 'utf8')
+  await writeFile(join(folder, 'known_hosts'), `testbed ${hostKey}`)
+  const port = options.port ?? (await freePort())
+  const words = qemuArguments({
+    definition,
+    accelerator,
+    tag: paths.tag,
+    name,
+    port,
+    image: relative(folder, options.image),
+    ...(saved === undefined ? {} : { saved: relative(folder, saved) }),
+    ...(hosts > 1 ? { network: { number, hosts } } : {}),
+  })
+  const guest: Guest = {
+    ...{ name, folder, pid: 0, port, accelerator, hosts },
+    image: basename(options.image),
+    dependencies: basename(options.dependencies),
+  }
+  await writeFile(join(folder, 'guest.json'), `${JSON.stringify(guest, undefined, 2)}\n`)
+  const pid = await launch(programOf(host, 'qemu-system-x86_64'), words, folder)
+  return { ...guest, pid }
+}
+
+/** Overlays: what a guest writes goes to these, and they go with it. */
+async function createDisks(host: Host, folder: string, { image, dependencies, saved }: StartOptions): Promise<void> {
+  const bases = { root: `${image}/root.img`, home: `${image}/home.qcow2`, xfs: `${image}/xfs.qcow2`, dependencies }
+  for (const disk of disks) {
+    const base = saved === undefined ? bases[disk] : `${saved}/${disk}.qcow2`
+    const format = base.endsWith('.qcow2') ? 'qcow2' : 'raw'
+    const words = [
+      'create',
+      '-q',
+      '-f',
+      'qcow2',
+      '-b',
+      relative(folder, base),
+      '-F',
+      format,
+      join(folder, `${disk}.qcow2`),
+    ]
+    await host.run([programOf(host, 'qemu-img'), ...words], { touches: 'files' })
+  }
+}
+
+/** In a session of its own, so that Ctrl-C at its developer's terminal does not reach it. */
+async function launch(program: string, words: readonly string[], folder: string): Promise<number> {
+  const log = openSync(join(folder, 'qemu.log'), 'w')
+  const child = spawn(program, words, { cwd: folder, detached: true, stdio: ['ignore', log, log] })
+  closeSync(log)
+  child.unref()
+  const failed = once(child, 'error').then(([error]) => Promise.reject(error as Error))
+  const ended = once(child, 'exit').then(() => true)
+  if (await Promise.race([failed, ended, sleep(500, false)])) throw await startFailure(folder)
+  return child.pid ?? 0
+}
+
+async function startFailure(folder: string): Promise<TestbedError> {
+  const said = await readFile(join(folder, 'qemu.log'), 'utf8').catch(() => '')
+  return new TestbedError(`QEMU ended: ${tail(said) || 'it said nothing'}`)
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+/**
+ * Waits until the guest's sshd says who it is: QEMU takes the connection itself long before.
+ *
+ * @throws TestbedError with the end of the guest's console when QEMU ends or the time is over.
+ */
+export async function awaitSsh(
+  guest: Guest,
+  options: { readonly timeout: number; readonly signal?: AbortSignal },
+): Promise<void> {
+  for (const until = Date.now() + options.timeout; Date.now() < until; await sleep(200)) {
+    if (options.signal?.aborted === true) throw new TestbedError('Stopped waiting for the guest')
+    if (await hasBanner(guest.port)) return
+    if (!isAlive(guest.pid)) throw await startFailure(guest.folder)
+  }
+  const said = await readFile(join(guest.folder, 'console.log'), 'utf8').catch(() => '')
+  const last = tail(said) || 'nothing'
+  throw new TestbedError(
+    `${guest.name} does not answer by ssh after ${options.timeout / 1000} s; its console said: ${last}`,
+  )
+}
+
+function hasBanner(port: number): Promise<boolean> {
+  return new Promise((settle) => {
+    const socket = connect(port, '127.0.0.1')
+    const end = (answer: boolean) => {
+      socket.destroy()
+      settle(answer)
+    }
+    socket.setTimeout(3000, () => end(false))
+    socket.once('data', (data) => end(data.toString().startsWith('SSH-2.0')))
+    socket.once('close', () => end(false)).once('error', () => end(false))
+  })
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
+
+/** Ends guests of this checkout by process id, and removes what they wrote. Without a release: every one. */
+export async function stopGuests(paths: TestbedPaths, release?: string): Promise<readonly string[]> {
+  const mine = ([name]: readonly [string, number]) => release === undefined || name.startsWith(`${release}/`)
+  const processes = [...(await findGuestProcesses(paths.tag))].filter(mine)
+  for (const guest of release === undefined ? [] : await findGuests(paths, release)) await closeConnection(guest)
+  for (const [name, pid] of processes) await endGuest(paths.tag, name, pid)
+  await rm(release === undefined ? paths.guests : join(paths.guests, release), { recursive: true, force: true })
+  return processes.map(([name]) => name)
+}
+
+async function endGuest(tag: string, name: string, pid: number): Promise<void> {
+  const isStill = async () => (await findGuestProcesses(tag)).get(name) === pid
+  for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+    if (!(await isStill())) return
+    process.kill(pid, signal)
+    for (let turn = 0; turn < 50 && (await isStill()); turn++) await sleep(100)
+  }
+  if (await isStill()) throw new TestbedError(`Cannot end ${name}, process ${pid}`)
+}

@@ -1,0 +1,154 @@
+import { existsSync } from 'node:fs'
+import { mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { HostError, type Host } from '@puppy/host'
+import { execa } from 'execa'
+import { imageId, readInputs, type GuestDefinition } from './definition.ts'
+import { TestbedError } from './errors.ts'
+import { assertSpace } from './needs.ts'
+import type { TestbedPaths } from './paths.ts'
+import { sealArguments, type Accelerator } from './qemu.ts'
+
+const definitionFolder = fileURLToPath(new URL('../definition', import.meta.url))
+const buildTimeout = 15 * 60_000
+const sealTimeout = 5 * 60_000
+
+export interface BuildContext {
+  /** Its lock is held while anything is built, and what builds inherits it. */
+  readonly host: Host
+  readonly paths: TestbedPaths
+  readonly accelerator: Accelerator
+  readonly say: (line: string) => void
+  readonly signal?: AbortSignal
+}
+
+/**
+ * Builds the image of a definition, if there is none of just this content, and returns its folder.
+ *
+ * What is built becomes an image by one rename at the end: half of one is never used, and cleared away by the next build.
+ *
+ * @throws TestbedError
+ */
+export async function ensureImage(context: BuildContext, definition: GuestDefinition): Promise<string> {
+  const { paths, say } = context
+  await ensureKey(context)
+  const publicKey = await readFile(`${paths.key}.pub`, 'utf8')
+  const folder = join(paths.images, imageId(definition, await readInputs(definitionFolder), publicKey))
+  if (existsSync(folder)) return folder
+  await removeUnfinished(context)
+  await assertSpace(paths.base, 4 * 2 ** 30)
+  say(`Building ${definition.version} (${definition.release}) with SELinux, once for this definition`)
+  const building = join(paths.images, `.building-${basename(folder)}`)
+  await mkdir(join(building, 'tmp'), { recursive: true })
+  await bootstrap(context, definition, building)
+  await seal(context, definition, building)
+  await rm(join(building, 'tmp'), { recursive: true })
+  await rename(building, folder)
+  return folder
+}
+
+/** An ssh key of this checkout's own, made once. */
+async function ensureKey({ host, paths }: BuildContext): Promise<void> {
+  if (existsSync(paths.key) && existsSync(`${paths.key}.pub`)) return
+  await rm(paths.key, { force: true })
+  const words = ['-q', '-t', 'ed25519', '-N', '', '-C', 'testbed', '-f', paths.key]
+  await host.run([programOf(host, 'ssh-keygen'), ...words], { touches: 'files' })
+}
+
+/** mmdebstrap, which without root is root of a user namespace. When we are killed it goes too, with all that it mounted. */
+async function bootstrap(context: BuildContext, definition: GuestDefinition, building: string): Promise<void> {
+  const { host, paths } = context
+  const [setpriv, mmdebstrap] = [programOf(host, 'setpriv'), programOf(host, 'mmdebstrap')]
+  const contained = [
+    programOf(host, 'unshare'),
+    '--mount',
+    '--pid',
+    '--fork',
+    '--kill-child',
+    mmdebstrap,
+    '--mode=root',
+  ]
+  const words = [
+    ...['--variant=minbase', '--format=null', `--include=${definition.packages.join(',')}`],
+    ...[`--customize-hook=${join(definitionFolder, 'customize')}`, definition.release, '/dev/null'],
+  ]
+  const env = {
+    TMPDIR: join(building, 'tmp'),
+    TESTBED_OUT: building,
+    TESTBED_KEY: `${paths.key}.pub`,
+    TESTBED_ROOT_SIZE: definition.rootSize,
+    TESTBED_MASK: definition.mask.join(' '),
+    TESTBED_ENABLE: definition.enable.join(' '),
+  }
+  const start = process.getuid?.() === 0 ? contained : [mmdebstrap, '--mode=unshare']
+  await build(context, [setpriv, '--pdeathsig', 'KILL', ...start, ...words], { env, log: join(building, 'build.log') })
+}
+
+/** Makes the volumes and the labels in a machine of its own, where root may. */
+async function seal(context: BuildContext, definition: GuestDefinition, building: string): Promise<void> {
+  const { host, accelerator, paths } = context
+  const log = join(building, 'seal.log')
+  const image = programOf(host, 'qemu-img')
+  for (const [disk, size] of [['home', definition.homeSize] as const, ['xfs', definition.xfsSize] as const]) {
+    await build(context, [image, 'create', '-q', '-f', 'qcow2', join(building, `${disk}.qcow2`), size], { log })
+  }
+  const { setpriv, qemu } = { setpriv: programOf(host, 'setpriv'), qemu: programOf(host, 'qemu-system-x86_64') }
+  await execa(setpriv, ['--pdeathsig', 'KILL', qemu, ...sealArguments(definition, accelerator, paths.tag)], {
+    cwd: building,
+    stdin: 'ignore',
+    timeout: sealTimeout,
+    ...(context.signal === undefined ? {} : { cancelSignal: context.signal }),
+  }).catch((cause: unknown) => {
+    throw new TestbedError(`Cannot finish the image: ${String(cause)}`)
+  })
+  const said = await readFile(log, 'utf8')
+  if (!said.includes('TESTBED SEALED'))
+    throw new TestbedError(`Cannot finish the image; the machine said: ${tail(said)}`)
+}
+
+async function build(
+  { host, signal }: BuildContext,
+  words: readonly string[],
+  { env = {}, log }: { readonly env?: Readonly<Record<string, string>>; readonly log: string },
+): Promise<void> {
+  const [program = '', ...args] = words
+  const options = { touches: 'files', timeout: buildTimeout, env, ...(signal === undefined ? {} : { signal }) } as const
+  try {
+    const { stderr } = await host.run([program, ...args], options)
+    await writeFile(log, stderr)
+  } catch (error) {
+    if (!(error instanceof HostError)) throw error
+    if (error.code === 'HOST_ABORTED') throw new TestbedError('Stopped building')
+    const kept = join(dirname(dirname(log)), 'failed-build.log')
+    await writeFile(kept, `${error.message}\n`)
+    throw new TestbedError(`Cannot build the image: ${tail(error.facts.stderr ?? error.message)} (all of it: ${kept})`)
+  }
+}
+
+/** What a killed build left. As another user's it is removed by whoever it was made by: root of a user namespace. */
+async function removeUnfinished({ host, paths }: BuildContext): Promise<void> {
+  await mkdir(paths.images, { recursive: true })
+  const left = (await readdir(paths.images)).filter((name) => name.startsWith('.building-'))
+  for (const name of left) {
+    const folder = join(paths.images, name)
+    try {
+      await rm(folder, { recursive: true, force: true })
+    } catch {
+      const inside = [programOf(host, 'mmdebstrap'), '--unshare-helper', 'rm', '-rf', '--', folder] as const
+      await host.run([...inside], { touches: 'files', timeout: 120_000 })
+    }
+  }
+}
+
+/** Where a program is. @throws TestbedError; `ensureNeeds` came first, so it has just been removed. */
+export function programOf(host: Host, name: string): string {
+  const found = host.program(name)
+  if (found === undefined) throw new TestbedError(`The program ${name} is missing`)
+  return found
+}
+
+/** The end of a long text, on one line. */
+export function tail(text: string, lines = 3): string {
+  return text.replaceAll('\r', '').trim().split('\n').slice(-lines).join(' | ').slice(-600)
+}

@@ -1,0 +1,67 @@
+import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { execa } from 'execa'
+import { denialsSince } from './denials.ts'
+import type { Guest } from './guest.ts'
+import type { TestbedPaths } from './paths.ts'
+import { attachToGuest, runInGuest, sshWords } from './ssh.ts'
+import { guestCheckout } from './sync.ts'
+
+/** What runs in the guest: the checkout's code with the checkout's Node. */
+const prepare = [
+  `cd ${guestCheckout}`,
+  `export PATH=${guestCheckout}/node_modules/.bin:$PATH`,
+  'export NODE_COMPILE_CACHE=/srv/dependencies/.cache/node NODE_NO_WARNINGS=1',
+].join('\n')
+
+const tapFolder = '/var/tmp/testbed-tap'
+
+export interface LiveOptions {
+  /** Parts of paths; none for all live tests. */
+  readonly only: readonly string[]
+  /** The long runs too. */
+  readonly full: boolean
+  readonly say: (line: string) => void
+}
+
+/**
+ * Runs the live tests in a guest, their output going to ours, and brings back the TAP of each file, the journal of the
+ * time and every denial of SELinux.
+ */
+export async function runLiveTests(paths: TestbedPaths, guest: Guest, options: LiveOptions): Promise<boolean> {
+  const { only, full, say } = options
+  const since = Number(await runInGuest(guest, `rm -rf ${tapFolder}; date +%s`))
+  const words = ['node', 'tools/test.ts', '--live', ...(full ? ['--full'] : []), `--tap=${tapFolder}`, ...only]
+  const code = await attachToGuest(guest, `${prepare}\n${words.map(quote).join(' ')}`)
+  const results = join(paths.results, guest.name)
+  const denials = await bringBack(guest, results, since)
+  say(`SELinux refused ${denials.length} times meanwhile; TAP, journal and denials are in ${results}`)
+  if (code !== 0) for (const denial of denials) say(`  ${denial}`)
+  return code === 0
+}
+
+/** Runs the benchmarks in a guest. */
+export function runBenches(guest: Guest, words: readonly string[]): Promise<number> {
+  return attachToGuest(guest, `${prepare}\nexec node bench/run.ts ${words.map(quote).join(' ')}`)
+}
+
+async function bringBack(guest: Guest, results: string, since: number): Promise<readonly string[]> {
+  await rm(results, { recursive: true, force: true })
+  await mkdir(join(results, 'tap'), { recursive: true })
+  await execa('ssh', [...sshWords(guest.port), '127.0.0.1', `mkdir -p ${tapFolder}; tar -c -C ${tapFolder} .`], {
+    cwd: guest.folder,
+    stdin: 'ignore',
+  }).pipe('tar', ['-x', '-C', join(results, 'tap')])
+  const denials = denialsSince(await runInGuest(guest, 'cat /var/log/audit/audit.log'), since)
+  await writeFile(join(results, 'denials.log'), denials.map((line) => `${line}\n`).join(''))
+  await writeFile(
+    join(results, 'journal.log'),
+    await runInGuest(guest, `journalctl --since=@${since} -o short-precise`),
+  )
+  return denials
+}
+
+/** A word for the guest's shell, whatever is in it. */
+export function quote(word: string): string {
+  return /^[A-Za-z0-9_./:=@-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
+}

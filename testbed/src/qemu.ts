@@ -1,0 +1,99 @@
+import type { GuestDefinition } from './definition.ts'
+
+/** How QEMU runs the guest's instructions: by the processor's own virtualization, or all of them in software. */
+export type Accelerator = 'kvm' | 'tcg'
+
+/**
+ * Chooses KVM when the processor can virtualize and the device is ours to open.
+ *
+ * The flags decide, not the device: a machine may have a /dev/kvm that is para-virtual and cannot run a stock kernel.
+ */
+export function chooseAccelerator(cpuinfo: string, mayOpenKvm: boolean): Accelerator {
+  return mayOpenKvm && /^flags\s*:.*\b(vmx|svm)\b/m.test(cpuinfo) ? 'kvm' : 'tcg'
+}
+
+/** A card on the network between guests: the first guest has a socket for each of the others. */
+export interface PrivateNetwork {
+  /** From 1. */
+  readonly number: number
+  readonly hosts: number
+}
+
+export interface MachineOptions {
+  readonly definition: GuestDefinition
+  readonly accelerator: Accelerator
+  /** Found in the process list. */
+  readonly tag: string
+  readonly name: string
+  /** The loopback port that leads to the guest's sshd. */
+  readonly port: number
+  /** The image's folder, relative to the guest's own. */
+  readonly image: string
+  /** Go on from the file `state` in this folder, relative to the guest's own, instead of booting. */
+  readonly saved?: string
+  readonly network?: PrivateNetwork
+}
+
+/** The disks of a guest in the order of /dev/vda, /dev/vdb …; files of these names with `.qcow2` are in its folder. */
+export const disks = ['root', 'home', 'xfs', 'dependencies'] as const
+
+/**
+ * The words for QEMU, whose working folder is the guest's: every path is relative, so that none needs escaping.
+ *
+ * `virtio-net-pci` because Debian's cloud kernel has no driver for QEMU's usual card. `vmgenid` tells a guest that goes
+ * on from a saved state to draw fresh randomness. @see qemu(1)
+ */
+export function qemuArguments(options: MachineOptions): readonly string[] {
+  const { definition, accelerator, tag, name, port, image, saved, network } = options
+  return [
+    ...['-name', `${tag}/${name}`, '-no-user-config', '-nodefaults', '-display', 'none'],
+    ...['-machine', 'pc', '-accel', accelerator === 'kvm' ? 'kvm' : 'tcg,thread=multi,tb-size=1024'],
+    ...[
+      '-cpu',
+      accelerator === 'kvm' ? 'host' : 'max',
+      '-smp',
+      String(definition.cpus),
+      '-m',
+      `${definition.memoryMiB}M`,
+    ],
+    ...disks.flatMap((disk) => ['-drive', `file=${disk}.qcow2,if=virtio,format=qcow2,cache=unsafe,discard=unmap`]),
+    ...['-netdev', `user,id=user,hostfwd=tcp:127.0.0.1:${port}-:22`],
+    ...['-device', 'virtio-net-pci,netdev=user,mac=52:54:00:00:00:01'],
+    ...['-device', 'virtio-rng-pci', '-device', 'vmgenid,guid=auto'],
+    ...(network === undefined ? [] : networkArguments(network)),
+    ...['-chardev', 'file,id=console,path=console.log', '-serial', 'chardev:console'],
+    ...['-qmp', 'unix:qmp.sock,server=on,wait=off', '-pidfile', 'qemu.pid'],
+    ...['-kernel', `${image}/vmlinuz`, '-initrd', `${image}/initrd.img`],
+    ...['-append', ['root=/dev/vda', 'rw', 'console=ttyS0', 'quiet', ...definition.kernelArguments].join(' ')],
+    ...(saved === undefined ? [] : ['-incoming', `exec:cat ${saved}/state`]),
+  ]
+}
+
+/** Guests are joined by unix sockets, so nothing of their network is to be seen on the machine. */
+function networkArguments({ number, hosts }: PrivateNetwork): readonly string[] {
+  const others = Array.from({ length: hosts - 1 }, (_, index) => index + 2)
+  const mine = number === 1 ? others : [number]
+  const links = mine.flatMap((other) => {
+    const server = number === 1 ? 'server=on,addr.path=' : 'server=off,addr.path=../1/'
+    return [
+      ...['-netdev', `stream,id=link${other},addr.type=unix,${server}link${other}.sock`],
+      ...['-netdev', `hubport,id=port${other},hubid=1,netdev=link${other}`],
+    ]
+  })
+  const mac = `52:54:00:01:00:${number.toString(16).padStart(2, '0')}`
+  return [...links, ...['-netdev', 'hubport,id=lan,hubid=1'], ...['-device', `virtio-net-pci,netdev=lan,mac=${mac}`]]
+}
+
+/** The words for the machine that finishes an image: see `definition/files/usr/local/lib/testbed/seal`. */
+export function sealArguments(definition: GuestDefinition, accelerator: Accelerator, tag: string): readonly string[] {
+  return [
+    ...['-name', `${tag}/seal`, '-no-user-config', '-nodefaults', '-display', 'none', '-no-reboot', '-machine', 'pc'],
+    ...['-accel', accelerator === 'kvm' ? 'kvm' : 'tcg,thread=multi,tb-size=1024'],
+    ...['-cpu', accelerator === 'kvm' ? 'host' : 'max', '-smp', String(definition.cpus), '-m', '2048M'],
+    ...['-drive', 'file=root.img,if=virtio,format=raw,cache=unsafe'],
+    ...['home', 'xfs'].flatMap((disk) => ['-drive', `file=${disk}.qcow2,if=virtio,format=qcow2,cache=unsafe`]),
+    ...['-chardev', 'file,id=console,path=seal.log', '-serial', 'chardev:console'],
+    ...['-kernel', 'vmlinuz', '-initrd', 'initrd.img'],
+    ...['-append', 'root=/dev/vda ro console=ttyS0 quiet selinux=0 init=/usr/local/lib/testbed/seal'],
+  ]
+}

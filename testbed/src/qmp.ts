@@ -1,0 +1,69 @@
+import { open } from 'node:fs/promises'
+import { connect, type Socket } from 'node:net'
+import { createInterface } from 'node:readline'
+import { TestbedError } from './errors.ts'
+
+/** A line of QEMU's own protocol: a greeting, an answer or an event. */
+interface Message {
+  readonly return?: unknown
+  readonly error?: { readonly class: string; readonly desc: string }
+  readonly event?: string
+}
+
+export interface Monitor extends AsyncDisposable {
+  /** Sends one command and returns its answer. @throws TestbedError with QEMU's own reason. */
+  execute(command: string, options?: Readonly<Record<string, unknown>>): Promise<unknown>
+}
+
+/**
+ * Talks to a QEMU over the socket in its folder.
+ *
+ * A unix socket's path may have 107 bytes and a checkout's may have more, so the folder is gone to by its descriptor.
+ *
+ * @see https://www.qemu.org/docs/master/interop/qmp-spec.html
+ */
+export async function openMonitor(folder: string): Promise<Monitor> {
+  const directory = await open(folder)
+  try {
+    const socket = await connected(`/proc/self/fd/${directory.fd}/qmp.sock`)
+    const monitor = speak(socket)
+    await monitor.execute('qmp_capabilities')
+    return monitor
+  } finally {
+    await directory.close()
+  }
+}
+
+function connected(path: string): Promise<Socket> {
+  return new Promise((settle, reject) => {
+    const socket = connect(path, () => settle(socket))
+    socket.once('error', (cause) => reject(new TestbedError(`Cannot reach QEMU: ${cause.message}`)))
+  })
+}
+
+function speak(socket: Socket): Monitor {
+  const waiting: { settle: (value: unknown) => void; reject: (error: Error) => void }[] = []
+  createInterface({ input: socket }).on('line', (line) => {
+    const message = JSON.parse(line) as Message
+    if (message.error !== undefined) waiting.shift()?.reject(new TestbedError(`QEMU refused: ${message.error.desc}`))
+    else if ('return' in message) waiting.shift()?.settle(message.return)
+  })
+  const fail = () => {
+    for (const { reject } of waiting.splice(0)) reject(new TestbedError('QEMU ended before it answered'))
+  }
+  socket.on('error', fail).on('close', fail)
+  return {
+    execute: (command, options) =>
+      new Promise((settle, reject) => {
+        if (socket.destroyed) return reject(new TestbedError('QEMU has ended'))
+        waiting.push({ settle, reject })
+        socket.write(
+          `${JSON.stringify({ execute: command, ...(options === undefined ? {} : { arguments: options }) })}\n`,
+        )
+      }),
+    [Symbol.asyncDispose]: () => {
+      socket.destroy()
+      return Promise.resolve()
+    },
+  }
+}

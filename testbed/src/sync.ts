@@ -1,0 +1,61 @@
+import { existsSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { execa } from 'execa'
+import { TestbedError } from './errors.ts'
+import type { Guest } from './guest.ts'
+import { tail } from './image.ts'
+import { sshWords } from './ssh.ts'
+
+/** Where the checkout is in a guest. */
+export const guestCheckout = '/srv/puppy'
+
+/** Unpacks beside the old tree and changes places with it, so that what is gone here is gone there. */
+const receive = [
+  'set -e; umask 022',
+  `rm -rf ${guestCheckout}.new ${guestCheckout}.old`,
+  `mkdir ${guestCheckout}.new`,
+  `tar -x -C ${guestCheckout}.new`,
+  `ln -s /srv/dependencies ${guestCheckout}.new/node_modules`,
+  `restorecon -R ${guestCheckout}.new`,
+  `mv ${guestCheckout} ${guestCheckout}.old`,
+  `mv ${guestCheckout}.new ${guestCheckout}`,
+  `rm -rf ${guestCheckout}.old`,
+].join('\n')
+
+/** Copies the checkout into a guest: what git knows or would, as it is now. Returns how many files. @throws TestbedError */
+export async function syncCheckout(checkout: string, guest: Guest): Promise<number> {
+  const files = await checkoutFiles(checkout)
+  const archive = ['-c', '--owner=0', '--group=0', '--mode=u+rwX,go=rX', '--null', '--no-recursion', '-T', '-']
+  const result = await execa('tar', archive, { cwd: checkout, input: files.join('\0'), reject: false }).pipe(
+    'ssh',
+    [...sshWords(guest.port), '127.0.0.1', receive],
+    { cwd: guest.folder, timeout: 120_000, reject: false },
+  )
+  if (result.failed) throw new TestbedError(`Cannot copy the checkout to ${guest.name}: ${tail(String(result.stderr))}`)
+  return files.length
+}
+
+/** Tracked files and new ones that are not ignored, and the links between the packages that pnpm made. */
+async function checkoutFiles(checkout: string): Promise<readonly string[]> {
+  const words = ['ls-files', '-z', '--cached', '--others', '--exclude-standard']
+  const { stdout, failed, stderr } = await execa('git', words, { cwd: checkout, reject: false })
+  if (failed) throw new TestbedError(`Cannot list the checkout's files with git: ${tail(stderr)}`)
+  const known = stdout.split('\0').filter((path) => path !== '' && existsSync(join(checkout, path)))
+  return [...known, ...linkedDependencies(checkout)]
+}
+
+/** `packages/<package>/node_modules/<dependency>`, each a relative link. */
+export function linkedDependencies(checkout: string): readonly string[] {
+  const rooms = [...readdirSync(join(checkout, 'packages')).map((name) => `packages/${name}`), 'testbed']
+  return rooms.flatMap((room) => {
+    const folder = `${room}/node_modules`
+    const entries = existsSync(join(checkout, folder)) ? readdirSync(join(checkout, folder)) : []
+    return entries.flatMap((entry) =>
+      entry.startsWith('@')
+        ? readdirSync(join(checkout, folder, entry)).map((name) => `${folder}/${entry}/${name}`)
+        : entry.startsWith('.')
+          ? []
+          : [`${folder}/${entry}`],
+    )
+  })
+}

@@ -1,0 +1,208 @@
+import { existsSync } from 'node:fs'
+import { access, constants, mkdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createHost, HostError, type Host, type Lock } from '@puppy/host'
+import { findDefinition, type GuestDefinition } from './definition.ts'
+import { dependenciesId, ensureDependencies } from './dependencies.ts'
+import { TestbedError } from './errors.ts'
+import { awaitSsh, findGuests, startGuest, stopGuests, type Guest, type StartOptions } from './guest.ts'
+import { ensureImage, type BuildContext } from './image.ts'
+import { ensureNeeds } from './needs.ts'
+import type { TestbedPaths } from './paths.ts'
+import type { Phases } from './phases.ts'
+import { chooseAccelerator, type Accelerator } from './qemu.ts'
+import { openConnection, runInGuest } from './ssh.ts'
+import { goOn, saveState, setClock, stateFolder, type StateKey } from './state.ts'
+import { syncCheckout } from './sync.ts'
+
+/** What every command of the testbed has at hand. */
+export interface Testbed {
+  readonly paths: TestbedPaths
+  readonly phases: Phases
+  readonly say: (line: string) => void
+  readonly signal: AbortSignal
+  /** Whether missing packages may be installed. */
+  readonly install: boolean
+}
+
+export interface UpOptions {
+  readonly release?: string
+  /** How many guests, on a private network when there are several. */
+  readonly hosts: number
+  /** The loopback port of the (first) guest's sshd. */
+  readonly port?: number
+  /** Boot, without a saved state, and save none. */
+  readonly cold: boolean
+}
+
+const bootTimeout = 240_000
+const resumeTimeout = 30_000
+
+/** Makes guests run: builds what is missing, then goes on from a saved state or boots. Returns the ones that run. */
+export async function up(testbed: Testbed, options: UpOptions): Promise<readonly Guest[]> {
+  const { paths, say, phases, signal } = testbed
+  const definition = findDefinition(options.release)
+  await ensureNeeds(testbed)
+  await mkdir(paths.base, { recursive: true })
+  const host = createHost()
+  await using _lock = await takeLock(testbed, host)
+  const running = await findGuests(paths, definition.release)
+  if (running.length > 0) {
+    say(`${definition.release} runs already (${running.length}); a fresh one: testbed reset`)
+    return running
+  }
+  const accelerator = await findAccelerator()
+  say(accelerator === 'kvm' ? 'Using KVM' : 'Using emulation: this processor offers no vmx or svm')
+  const context: BuildContext = { host, paths, accelerator, say, signal }
+  const image = await phases.time('image', () => ensureImage(context, definition))
+  const dependencies = await phases.time('dependencies', () => ensureDependencies(context))
+  const key: StateKey = { definition, accelerator, image, dependencies }
+  const saved = await stateFolder(paths, key)
+  await stopGuests(paths, definition.release)
+  try {
+    return await startAll(testbed, host, key, saved, options)
+  } catch (error) {
+    await stopGuests(paths, definition.release)
+    throw error
+  }
+}
+
+async function startAll(
+  testbed: Testbed,
+  host: Host,
+  key: StateKey,
+  saved: string,
+  options: UpOptions,
+): Promise<readonly Guest[]> {
+  const { phases, say } = testbed
+  const { hosts, port } = options
+  const start: Omit<StartOptions, 'number'> = { ...key, hosts, ...(port === undefined ? {} : { port }) }
+  // Several need to differ (machine-id, address, name) from the start, and several cards do not fit a saved state.
+  const alone = hosts === 1 && !options.cold
+  if (alone && existsSync(saved)) return [await resume(testbed, host, { ...start, number: 1, saved })]
+  const guests = await phases.time('boot', async () => {
+    const started: Guest[] = []
+    for (let number = 1; number <= hosts; number++)
+      started.push(await startGuest(host, testbed.paths, numbered(start, number)))
+    await Promise.all(started.map((guest) => awaitReady(testbed, guest)))
+    return started
+  })
+  if (hosts > 1) await phases.time('network', () => joinNetwork(guests))
+  const [guest] = guests
+  if (!alone || guest === undefined) return guests
+  say('Saving the state of the booted machine, for the next starts')
+  await phases.time('save', () => saveState(guest, saved))
+  return [await resume(testbed, host, { ...start, number: 1, saved })]
+}
+
+/** A port that was asked for is the first guest's. */
+function numbered({ port, ...start }: Omit<StartOptions, 'number'>, number: number): StartOptions {
+  return { ...start, number, ...(port === undefined || number > 1 ? {} : { port }) }
+}
+
+async function resume({ phases, paths, signal }: Testbed, host: Host, options: StartOptions): Promise<Guest> {
+  return phases.time('resume', async () => {
+    const guest = await startGuest(host, paths, options)
+    await goOn(guest)
+    await awaitSsh(guest, { timeout: resumeTimeout, signal })
+    await openConnection(guest)
+    await setClock(guest)
+    return guest
+  })
+}
+
+/** sshd answers before the boot is over; a unit that failed is told. */
+async function awaitReady({ say, signal }: Testbed, guest: Guest): Promise<void> {
+  await awaitSsh(guest, { timeout: bootTimeout, signal })
+  await openConnection(guest)
+  await runInGuest(guest, 'mount /srv/dependencies')
+  const state = (await runInGuest(guest, 'systemctl is-system-running --wait || true', { timeout: bootTimeout })).trim()
+  if (state === 'running') return
+  const failed = await runInGuest(guest, 'systemctl --failed --plain --no-legend')
+  say(`${guest.name} is ${state}: ${failed.trim().replaceAll('\n', '; ') || 'no unit has failed'}`)
+}
+
+/** 192.168.90.<number> on the card that QEMU's user network is not on, and a name. */
+async function joinNetwork(guests: readonly Guest[]): Promise<void> {
+  await Promise.all(
+    guests.map((guest, index) => {
+      const number = index + 1
+      const mac = `52:54:00:01:00:${number.toString(16).padStart(2, '0')}`
+      return runInGuest(
+        guest,
+        `card=$(grep -l ${mac} /sys/class/net/*/address | cut -d/ -f5)
+hostnamectl hostname h${number}
+ip address add 192.168.90.${number}/24 dev "$card" && ip link set "$card" up`,
+      )
+    }),
+  )
+}
+
+/** Copies the checkout in. Other dependencies than the guest has need another disk, and so a fresh guest. */
+export async function sync(testbed: Testbed, options: UpOptions): Promise<readonly Guest[]> {
+  const { paths, phases, say } = testbed
+  const release = findDefinition(options.release).release
+  let guests = await findGuests(paths, release)
+  if (guests.length === 0) throw new TestbedError(`No guest is running; start it: testbed up --release ${release}`)
+  const wanted = await dependenciesId(paths.checkout)
+  if (guests.some((guest) => guest.dependencies !== `${wanted}.img`)) {
+    say('The dependencies have changed: starting a fresh guest with them')
+    await down(testbed, release)
+    guests = await up(testbed, { ...options, hosts: guests.length })
+  }
+  await phases.time('sync', () => Promise.all(guests.map((guest) => syncCheckout(paths.checkout, guest))))
+  return guests
+}
+
+/** Ends guests, found by their processes; returns their names. */
+export async function down(testbed: Testbed, release?: string): Promise<readonly string[]> {
+  const { paths, phases } = testbed
+  if (!existsSync(paths.base)) return []
+  await using _lock = await takeLock(testbed, createHost())
+  return await phases.time('down', () => stopGuests(paths, release))
+}
+
+/** A fresh guest in the place of the one that runs. */
+export async function reset(testbed: Testbed, options: UpOptions): Promise<readonly Guest[]> {
+  const release = findDefinition(options.release).release
+  const hosts = Math.max(1, (await findGuests(testbed.paths, release)).length)
+  await down(testbed, release)
+  return up(testbed, { ...options, hosts })
+}
+
+/** One command at a time builds, starts or ends; the next waits for it. */
+async function takeLock({ paths, say, signal }: Testbed, host: Host): Promise<Lock> {
+  const purpose = `testbed ${process.argv.slice(2).join(' ')}`
+  try {
+    return await host.lock(paths.lock, { timeout: 0, purpose })
+  } catch (error) {
+    if (!(error instanceof HostError) || error.code !== 'HOST_LOCK_TIMEOUT') throw error
+    say(`Waiting for another command of the testbed (${error.facts.detail?.replace(/^.*last taken by /, '') ?? ''})`)
+    return await host.lock(paths.lock, { timeout: 20 * 60_000, purpose, signal })
+  }
+}
+
+async function findAccelerator(): Promise<Accelerator> {
+  const mayOpen = await access('/dev/kvm', constants.R_OK | constants.W_OK).then(
+    () => true,
+    () => false,
+  )
+  return chooseAccelerator(await readFile('/proc/cpuinfo', 'utf8'), mayOpen)
+}
+
+/** One line for each guest that runs. */
+export async function status({ paths }: Testbed, definitions: readonly GuestDefinition[]): Promise<readonly string[]> {
+  const lines: string[] = []
+  for (const { release, version } of definitions) {
+    for (const guest of await findGuests(paths, release)) {
+      const answers = await awaitSsh(guest, { timeout: 5000 }).then(
+        () => 'answers',
+        () => 'is silent',
+      )
+      lines.push(
+        `${guest.name}: ${version}, process ${guest.pid}, ${guest.accelerator}, ssh on 127.0.0.1:${guest.port} ${answers}; ${join(paths.guests, guest.name)}`,
+      )
+    }
+  }
+  return lines
+}
