@@ -13,64 +13,30 @@
  */
 import type { GuestDefinition } from '../src/definition.ts'
 
-const packages = [
-  // A system that boots, with sessions for users.
-  ...['systemd-sysv', 'dbus', 'dbus-user-session', 'libpam-systemd', 'udev', 'kmod', 'login', 'passwd', 'util-linux'],
-  'linux-image-cloud-amd64',
-  // SELinux, with the tools that Puppy and its tests use.
-  ...[
-    'selinux-policy-default',
-    'selinux-utils',
-    'policycoreutils',
-    'policycoreutils-python-utils',
-    'semodule-utils',
-    'auditd',
-  ],
-  // What Puppy manages.
-  ...['haproxy', 'nftables', 'quota', 'openssh-server', 'openssh-client', 'cron', 'at', 'e2fsprogs', 'xfsprogs'],
-  // What tests and tenants use.
-  ...[
-    'iproute2',
-    'procps',
-    'attr',
-    'acl',
-    'rsync',
-    'curl',
-    'ca-certificates',
-    'openssl',
-    'git',
-    'python3',
-    'gcc',
-    'libc6-dev',
-    'make',
-  ],
-]
+const bootable =
+  'systemd-sysv dbus dbus-user-session libpam-systemd udev kmod login passwd util-linux linux-image-cloud-amd64'
+const policy = 'selinux-policy-default selinux-utils policycoreutils policycoreutils-python-utils semodule-utils auditd'
+const managedByPuppy = 'haproxy nftables quota openssh-server openssh-client cron at e2fsprogs xfsprogs'
+const usedByTestsAndTenants =
+  'iproute2 procps attr acl rsync curl ca-certificates openssl git python3 gcc libc6-dev make'
 
 /** Units that a guest without a network, which lives for minutes, does not need; each costs time in every boot. */
-const mask = [
-  'systemd-networkd-wait-online.service',
-  'systemd-timesyncd.service',
-  ...[
-    'apt-daily.timer',
-    'apt-daily-upgrade.timer',
-    'dpkg-db-backup.timer',
-    'e2scrub_all.timer',
-    'e2scrub_reap.service',
-    'fstrim.timer',
-  ],
-  // ext4 with the quota feature needs no quotaon, and the unit fails: https://github.com/systemd/systemd/issues/29905
-  ...['quotaon.service', 'quotaon@.service', 'quota.service', 'quotacheck.service', 'systemd-quotacheck.service'],
-  // Not allowed to read its credentials by the distribution's policy, and not needed.
-  'systemd-network-generator.service',
-  // Puppy runs a HAProxy of its own.
-  'haproxy.service',
-]
+const unneeded =
+  'systemd-networkd-wait-online.service systemd-timesyncd.service apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer'
+// ext4 with the quota feature needs no quotaon, and the unit fails: https://github.com/systemd/systemd/issues/29905
+const quotaUnits = 'quotaon.service quotaon@.service quota.service quotacheck.service systemd-quotacheck.service'
+// The first may not read its credentials by the distribution's policy; Puppy runs a HAProxy of its own.
+const inTheWay = 'systemd-network-generator.service haproxy.service'
+
+const words = (...texts: readonly string[]): readonly string[] => texts.flatMap((text) => text.split(' '))
 
 const debian = {
   builder: 'mmdebstrap',
-  packages,
-  mask,
+  packages: words(bootable, policy, managedByPuppy, usedByTestsAndTenants),
+  mask: words(unneeded, quotaUnits, inTheWay),
   enable: ['systemd-networkd.service', 'ssh.service', 'cron.service', 'atd.service', 'auditd.service'],
+  // Node makes code as it runs. Without this it ends at once in an unconfined shell, whoever's Node it is.
+  booleans: ['allow_execmem'],
   kernelArguments: ['security=selinux', 'selinux=1', 'enforcing=1', 'psi=1'],
   cpus: 2,
   memoryMiB: 3072,

@@ -15,6 +15,8 @@ export interface GuestDefinition {
   /** Units that never start, and units that start at boot. */
   readonly mask: readonly string[]
   readonly enable: readonly string[]
+  /** Booleans of the policy that are on. */
+  readonly booleans: readonly string[]
   readonly kernelArguments: readonly string[]
   readonly cpus: number
   readonly memoryMiB: number

@@ -50,7 +50,7 @@ export function guestName(commandLine: string, tag: string): string | undefined 
 export async function findGuests(paths: TestbedPaths, release: string): Promise<readonly Guest[]> {
   const processes = await findGuestProcesses(paths.tag)
   const guests: Guest[] = []
-  for (const [name, pid] of [...processes].toSorted()) {
+  for (const [name, pid] of [...processes].toSorted(([one], [other]) => one.localeCompare(other))) {
     if (!name.startsWith(`${release}/`)) continue
     const text = await readFile(join(paths.guests, name, 'guest.json'), 'utf8').catch(() => undefined)
     if (text !== undefined) guests.push({ ...(JSON.parse(text) as Guest), folder: join(paths.guests, name), pid })
@@ -101,7 +101,12 @@ export async function startGuest(host: Host, paths: TestbedPaths, options: Start
     ...(hosts > 1 ? { network: { number, hosts } } : {}),
   })
   const guest: Guest = {
-    ...{ name, folder, pid: 0, port, accelerator, hosts },
+    name,
+    folder,
+    pid: 0,
+    port,
+    accelerator,
+    hosts,
     image: basename(options.image),
     dependencies: basename(options.dependencies),
   }

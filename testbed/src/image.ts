@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { HostError, type Host } from '@puppy/host'
 import { execa } from 'execa'
@@ -34,18 +34,26 @@ export async function ensureImage(context: BuildContext, definition: GuestDefini
   const { paths, say } = context
   await ensureKey(context)
   const publicKey = await readFile(`${paths.key}.pub`, 'utf8')
-  const folder = join(paths.images, imageId(definition, await readInputs(definitionFolder), publicKey))
+  const id = imageId(definition, await readInputs(definitionFolder), publicKey)
+  const folder = join(paths.images, definition.release, id)
   if (existsSync(folder)) return folder
-  await removeUnfinished(context)
+  await removeUnfinished(context, definition.release)
   await assertSpace(paths.base, 4 * 2 ** 30)
   say(`Building ${definition.version} (${definition.release}) with SELinux, once for this definition`)
-  const building = join(paths.images, `.building-${basename(folder)}`)
+  const building = join(paths.images, definition.release, `.building-${id}`)
   await mkdir(join(building, 'tmp'), { recursive: true })
   await bootstrap(context, definition, building)
   await seal(context, definition, building)
   await rm(join(building, 'tmp'), { recursive: true })
   await rename(building, folder)
+  await removeOthers(context, definition.release, id)
   return folder
+}
+
+/** Images of older definitions, which no guest runs from: this release has none while an image of it is built. */
+async function removeOthers({ paths }: BuildContext, release: string, id: string): Promise<void> {
+  const folder = join(paths.images, release)
+  for (const name of await readdir(folder)) if (name !== id) await rm(join(folder, name), { recursive: true })
 }
 
 /** An ssh key of this checkout's own, made once. */
@@ -69,15 +77,15 @@ async function bootstrap(context: BuildContext, definition: GuestDefinition, bui
     mmdebstrap,
     '--mode=root',
   ]
-  const words = [
-    ...['--variant=minbase', '--format=null', `--include=${definition.packages.join(',')}`],
-    ...[`--customize-hook=${join(definitionFolder, 'customize')}`, definition.release, '/dev/null'],
-  ]
+  const packages = `--include=${definition.packages.join(',')}`
+  const hook = `--customize-hook=${join(definitionFolder, 'customize')}`
+  const words = ['--variant=minbase', '--format=null', packages, hook, definition.release, '/dev/null']
   const env = {
     TMPDIR: join(building, 'tmp'),
     TESTBED_OUT: building,
     TESTBED_KEY: `${paths.key}.pub`,
     TESTBED_ROOT_SIZE: definition.rootSize,
+    TESTBED_BOOLEANS: definition.booleans.join(' '),
     TESTBED_MASK: definition.mask.join(' '),
     TESTBED_ENABLE: definition.enable.join(' '),
   }
@@ -120,18 +128,18 @@ async function build(
   } catch (error) {
     if (!(error instanceof HostError)) throw error
     if (error.code === 'HOST_ABORTED') throw new TestbedError('Stopped building')
-    const kept = join(dirname(dirname(log)), 'failed-build.log')
+    const kept = join(dirname(dirname(log)), 'failed.log')
     await writeFile(kept, `${error.message}\n`)
     throw new TestbedError(`Cannot build the image: ${tail(error.facts.stderr ?? error.message)} (all of it: ${kept})`)
   }
 }
 
 /** What a killed build left. As another user's it is removed by whoever it was made by: root of a user namespace. */
-async function removeUnfinished({ host, paths }: BuildContext): Promise<void> {
-  await mkdir(paths.images, { recursive: true })
-  const left = (await readdir(paths.images)).filter((name) => name.startsWith('.building-'))
-  for (const name of left) {
-    const folder = join(paths.images, name)
+async function removeUnfinished({ host, paths }: BuildContext, release: string): Promise<void> {
+  const parent = join(paths.images, release)
+  await mkdir(parent, { recursive: true })
+  for (const name of (await readdir(parent)).filter((entry) => entry.startsWith('.building-'))) {
+    const folder = join(parent, name)
     try {
       await rm(folder, { recursive: true, force: true })
     } catch {

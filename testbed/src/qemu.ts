@@ -45,55 +45,54 @@ export const disks = ['root', 'home', 'xfs', 'dependencies'] as const
  */
 export function qemuArguments(options: MachineOptions): readonly string[] {
   const { definition, accelerator, tag, name, port, image, saved, network } = options
-  return [
-    ...['-name', `${tag}/${name}`, '-no-user-config', '-nodefaults', '-display', 'none'],
-    ...['-machine', 'pc', '-accel', accelerator === 'kvm' ? 'kvm' : 'tcg,thread=multi,tb-size=1024'],
-    ...[
-      '-cpu',
-      accelerator === 'kvm' ? 'host' : 'max',
-      '-smp',
-      String(definition.cpus),
-      '-m',
-      `${definition.memoryMiB}M`,
-    ],
-    ...disks.flatMap((disk) => ['-drive', `file=${disk}.qcow2,if=virtio,format=qcow2,cache=unsafe,discard=unmap`]),
-    ...['-netdev', `user,id=user,hostfwd=tcp:127.0.0.1:${port}-:22`],
-    ...['-device', 'virtio-net-pci,netdev=user,mac=52:54:00:00:00:01'],
-    ...['-device', 'virtio-rng-pci', '-device', 'vmgenid,guid=auto'],
-    ...(network === undefined ? [] : networkArguments(network)),
-    ...['-chardev', 'file,id=console,path=console.log', '-serial', 'chardev:console'],
-    ...['-qmp', 'unix:qmp.sock,server=on,wait=off', '-pidfile', 'qemu.pid'],
-    ...['-kernel', `${image}/vmlinuz`, '-initrd', `${image}/initrd.img`],
-    ...['-append', ['root=/dev/vda', 'rw', 'console=ttyS0', 'quiet', ...definition.kernelArguments].join(' ')],
-    ...(saved === undefined ? [] : ['-incoming', `exec:cat ${saved}/state`]),
-  ]
+  const words = machineWords(accelerator, definition.cpus, definition.memoryMiB, `${tag}/${name}`)
+  for (const disk of disks) words.push('-drive', `file=${disk}.qcow2,if=virtio,format=qcow2,cache=unsafe,discard=unmap`)
+  words.push('-netdev', `user,id=user,hostfwd=tcp:127.0.0.1:${port}-:22`)
+  words.push('-device', 'virtio-net-pci,netdev=user,mac=52:54:00:00:00:01')
+  words.push('-device', 'virtio-rng-pci', '-device', 'vmgenid,guid=auto')
+  if (network !== undefined) addNetwork(words, network)
+  words.push('-chardev', 'file,id=console,path=console.log', '-serial', 'chardev:console')
+  words.push('-qmp', 'unix:qmp.sock,server=on,wait=off', '-pidfile', 'qemu.pid')
+  words.push('-kernel', `${image}/vmlinuz`, '-initrd', `${image}/initrd.img`)
+  words.push('-append', ['root=/dev/vda', 'rw', 'console=ttyS0', 'quiet', ...definition.kernelArguments].join(' '))
+  if (saved !== undefined) words.push('-incoming', `exec:cat ${saved}/state`)
+  return words
 }
 
 /** Guests are joined by unix sockets, so nothing of their network is to be seen on the machine. */
-function networkArguments({ number, hosts }: PrivateNetwork): readonly string[] {
+function addNetwork(words: string[], { number, hosts }: PrivateNetwork): void {
   const others = Array.from({ length: hosts - 1 }, (_, index) => index + 2)
-  const mine = number === 1 ? others : [number]
-  const links = mine.flatMap((other) => {
-    const server = number === 1 ? 'server=on,addr.path=' : 'server=off,addr.path=../1/'
-    return [
-      ...['-netdev', `stream,id=link${other},addr.type=unix,${server}link${other}.sock`],
-      ...['-netdev', `hubport,id=port${other},hubid=1,netdev=link${other}`],
-    ]
-  })
-  const mac = `52:54:00:01:00:${number.toString(16).padStart(2, '0')}`
-  return [...links, ...['-netdev', 'hubport,id=lan,hubid=1'], ...['-device', `virtio-net-pci,netdev=lan,mac=${mac}`]]
+  for (const other of number === 1 ? others : [number]) {
+    const end = number === 1 ? 'server=on,addr.path=' : 'server=off,addr.path=../1/'
+    words.push('-netdev', `stream,id=link${other},addr.type=unix,${end}link${other}.sock`)
+    words.push('-netdev', `hubport,id=port${other},hubid=1,netdev=link${other}`)
+  }
+  words.push('-netdev', 'hubport,id=lan,hubid=1')
+  words.push('-device', `virtio-net-pci,netdev=lan,mac=${privateAddress(number).mac}`)
+}
+
+/** Which card of a guest is on the private network, and its address there. */
+export function privateAddress(number: number): { readonly mac: string; readonly ip: string } {
+  return { mac: `52:54:00:01:00:0${number}`, ip: `192.168.90.${number}` }
 }
 
 /** The words for the machine that finishes an image: see `definition/files/usr/local/lib/testbed/seal`. */
 export function sealArguments(definition: GuestDefinition, accelerator: Accelerator, tag: string): readonly string[] {
-  return [
-    ...['-name', `${tag}/seal`, '-no-user-config', '-nodefaults', '-display', 'none', '-no-reboot', '-machine', 'pc'],
-    ...['-accel', accelerator === 'kvm' ? 'kvm' : 'tcg,thread=multi,tb-size=1024'],
-    ...['-cpu', accelerator === 'kvm' ? 'host' : 'max', '-smp', String(definition.cpus), '-m', '2048M'],
-    ...['-drive', 'file=root.img,if=virtio,format=raw,cache=unsafe'],
-    ...['home', 'xfs'].flatMap((disk) => ['-drive', `file=${disk}.qcow2,if=virtio,format=qcow2,cache=unsafe`]),
-    ...['-chardev', 'file,id=console,path=seal.log', '-serial', 'chardev:console'],
-    ...['-kernel', 'vmlinuz', '-initrd', 'initrd.img'],
-    ...['-append', 'root=/dev/vda ro console=ttyS0 quiet selinux=0 init=/usr/local/lib/testbed/seal'],
-  ]
+  const words = machineWords(accelerator, definition.cpus, 2048, `${tag}/seal`)
+  words.push('-no-reboot', '-drive', 'file=root.img,if=virtio,format=raw,cache=unsafe')
+  for (const disk of ['home', 'xfs']) {
+    words.push('-drive', `file=${disk}.qcow2,if=virtio,format=qcow2,cache=unsafe`)
+  }
+  words.push('-chardev', 'file,id=console,path=seal.log', '-serial', 'chardev:console')
+  words.push('-kernel', 'vmlinuz', '-initrd', 'initrd.img')
+  words.push('-append', 'root=/dev/vda ro console=ttyS0 quiet selinux=0 init=/usr/local/lib/testbed/seal')
+  return words
+}
+
+/** Begins with what all our machines have in common. */
+function machineWords(accelerator: Accelerator, cpus: number, memoryMiB: number, name: string): string[] {
+  const accel = accelerator === 'kvm' ? 'kvm' : 'tcg,thread=multi,tb-size=1024'
+  const words = ['-name', name, '-no-user-config', '-nodefaults', '-display', 'none', '-machine', 'pc', '-accel', accel]
+  words.push('-cpu', accelerator === 'kvm' ? 'host' : 'max', '-smp', String(cpus), '-m', `${memoryMiB}M`)
+  return words
 }

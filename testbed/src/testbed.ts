@@ -10,7 +10,7 @@ import { ensureImage, type BuildContext } from './image.ts'
 import { ensureNeeds } from './needs.ts'
 import type { TestbedPaths } from './paths.ts'
 import type { Phases } from './phases.ts'
-import { chooseAccelerator, type Accelerator } from './qemu.ts'
+import { chooseAccelerator, privateAddress, type Accelerator } from './qemu.ts'
 import { openConnection, runInGuest } from './ssh.ts'
 import { goOn, saveState, setClock, stateFolder, type StateKey } from './state.ts'
 import { syncCheckout } from './sync.ts'
@@ -122,17 +122,17 @@ async function awaitReady({ say, signal }: Testbed, guest: Guest): Promise<void>
   say(`${guest.name} is ${state}: ${failed.trim().replaceAll('\n', '; ') || 'no unit has failed'}`)
 }
 
-/** 192.168.90.<number> on the card that QEMU's user network is not on, and a name. */
+/** An address on the card that QEMU's user network is not on, and a name. */
 async function joinNetwork(guests: readonly Guest[]): Promise<void> {
   await Promise.all(
     guests.map((guest, index) => {
       const number = index + 1
-      const mac = `52:54:00:01:00:${number.toString(16).padStart(2, '0')}`
+      const { mac, ip } = privateAddress(number)
       return runInGuest(
         guest,
         `card=$(grep -l ${mac} /sys/class/net/*/address | cut -d/ -f5)
 hostnamectl hostname h${number}
-ip address add 192.168.90.${number}/24 dev "$card" && ip link set "$card" up`,
+ip address add ${ip}/24 dev "$card" && ip link set "$card" up`,
       )
     }),
   )
