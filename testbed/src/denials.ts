@@ -16,3 +16,23 @@ export function denialsSince(log: string, since: number): readonly string[] {
     return (type === 'AVC' || type === 'USER_AVC') && line.includes('denied')
   })
 }
+
+/**
+ * The same refusals in one line each, with how often: who (program and context), what, on what (context and class).
+ * A line that is no AVC stays as it is.
+ */
+export function summarizeDenials(lines: readonly string[]): readonly string[] {
+  const counts = new Map<string, number>()
+  for (const line of lines) {
+    const what = describe(line)
+    counts.set(what, (counts.get(what) ?? 0) + 1)
+  }
+  return [...counts].map(([what, count]) => `${count} x ${what}`)
+}
+
+function describe(line: string): string {
+  const [, permissions] = /avc: +denied +\{ (.+?) \}/.exec(line) ?? []
+  const field = (name: string) => new RegExp(`\\b${name}=("[^"]*"|\\S+)`).exec(line)?.[1] ?? '?'
+  if (permissions === undefined) return line
+  return `${field('comm')} ${permissions}: ${field('scontext')} on ${field('tclass')} ${field('tcontext')}`
+}

@@ -1,7 +1,7 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execa } from 'execa'
-import { denialsSince } from './denials.ts'
+import { denialsSince, summarizeDenials } from './denials.ts'
 import type { Guest } from './guest.ts'
 import type { TestbedPaths } from './paths.ts'
 import { attachToGuest, runInGuest, sshWords } from './ssh.ts'
@@ -36,7 +36,7 @@ export async function runLiveTests(paths: TestbedPaths, guest: Guest, options: L
   const results = join(paths.results, guest.name)
   const denials = await bringBack(guest, results, since)
   say(`SELinux refused ${denials.length} times meanwhile; TAP, journal and denials are in ${results}`)
-  if (code !== 0) for (const denial of denials) say(`  ${denial}`)
+  if (code !== 0) for (const denial of summarizeDenials(denials)) say(`  ${denial}`)
   return code === 0
 }
 

@@ -59,11 +59,11 @@ async function killAll(machine: Host, processes: readonly Process[], all: Readon
 }
 
 /**
- * Exit code 1 means that there was nobody to signal. The tenant may kill our program before it acts: then we come again.
+ * The `--` is for procps 4.0.4, which fails on `-KILL -1`. Exit code 1 means that there was nobody to signal. The tenant may kill our program before it acts: then we come again.
  * `daemon` keeps our locks from it: a process with the tenant's uid must not inherit anything of ours.
  */
 async function killUid(machine: Host, uid: number, options: EffectOptions): Promise<void> {
-  const command = [...becoming(machine, uid), findProgram(machine, 'kill'), '-KILL', '-1'] as const
+  const command = [...becoming(machine, uid), findProgram(machine, 'kill'), '-KILL', '--', '-1'] as const
   try {
     await machine.run([...command], runOptions('machine', options, { accept: [0, 1], daemon: true }))
   } catch (error) {

@@ -81,7 +81,11 @@ function resultOf(
   if (closed?.status === 'failed')
     return { ...common, status: 'failed', message: closed.message ?? 'its login is not closed' }
   if (ended === undefined)
-    return { ...common, status: 'planned', planned: [renderCommand([...becoming(host, uid), 'kill', '-KILL', '-1'])] }
+    return {
+      ...common,
+      status: 'planned',
+      planned: [renderCommand([...becoming(host, uid), 'kill', '-KILL', '--', '-1'])],
+    }
   const left = ended.left.filter(({ uids }) => uids.includes(uid))
   if (left.length === 0) return { ...common, status: 'ended' }
   const names = left.slice(0, 5).map(({ pid, command }) => `${pid} (${command})`)

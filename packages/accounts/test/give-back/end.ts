@@ -29,6 +29,7 @@ void t.test('endProcesses() lets a uid end itself, and no other', async (t) => {
       '--',
       '/usr/bin/kill',
       '-KILL',
+      '--',
       '-1',
     ],
   ])

@@ -13,7 +13,7 @@ void t.test('evict() closes logins below a root, and only plans to end processes
     slots.map((slot) => ({ slot, keys: [someKey], environment: { A: '1' }, linger: true, open: true })),
   )
   const results = await evict(host, slots.slice(0, 1))
-  t.match(results, [{ n: 0, user: 'p10000', status: 'planned', ended: 0, planned: [/--reuid 10000 .* -KILL -1$/] }])
+  t.match(results, [{ n: 0, user: 'p10000', status: 'planned', ended: 0, planned: [/--reuid 10000 .* -KILL -- -1$/] }])
   for (const file of ['/etc/puppy/keys/p10000', '/etc/puppy/env/p10000', '/var/lib/systemd/linger/p10000']) {
     t.equal(await host.status(file), undefined)
   }

@@ -2,6 +2,7 @@ import { haproxyProgram, type ProxyContext } from '../context.ts'
 import { HaproxyError } from '../errors.ts'
 import type { RuntimeOptions } from '../runtime/socket.ts'
 import { serviceCommand } from './command.ts'
+import { planContexts, readPolicy } from './selinux.ts'
 import { renderUnit } from './unit.ts'
 
 /** A systemd that runs this machine and the unit that HAProxy has in it. */
@@ -32,7 +33,9 @@ export async function startService(
 ): Promise<void> {
   const { host, real } = context
   const command = serviceCommand(haproxyProgram(host), real.files)
-  const text = renderUnit({ command, runFolder: real.settings.runFolder })
+  const policy = await readPolicy(context)
+  const before = policy === undefined ? [] : planContexts(policy, real.settings)
+  const text = renderUnit({ command, runFolder: real.settings.runFolder, before })
   const { changed } = await host.replace(unitFile(service), text, { mode: 0o644 })
   if (changed) await systemctl(context, service, ['daemon-reload'], options)
   await systemctl(context, service, ['enable', '--now', service.unit], options)

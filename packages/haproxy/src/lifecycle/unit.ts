@@ -6,6 +6,8 @@ export interface UnitFacts {
   readonly command: Command
   /** Made before every start: it is usually on a file system that a boot empties. */
   readonly runFolder: string
+  /** What else is done before every start; see `planContexts`. A failure of these is left to HAProxy to complain of. */
+  readonly before: readonly Command[]
 }
 
 /**
@@ -16,7 +18,7 @@ export interface UnitFacts {
  * @throws HaproxyError `HAPROXY_NOT_ENCODABLE` for a control character in a word.
  * @see systemd.service(5), systemd.unit(5)
  */
-export function renderUnit({ command, runFolder }: UnitFacts): string {
+export function renderUnit({ command, runFolder, before }: UnitFacts): string {
   return [
     '[Unit]',
     'Description=Front door of the tenants (HAProxy)',
@@ -27,6 +29,7 @@ export function renderUnit({ command, runFolder }: UnitFacts): string {
     '[Service]',
     'Type=notify',
     `ExecStartPre=${renderWords(['/usr/bin/mkdir', '-p', '-m', '0711', '--', runFolder])}`,
+    ...before.map((words) => `ExecStartPre=-${renderWords(words)}`),
     `ExecStart=${renderWords(command)}`,
     'ExecReload=/bin/kill -USR2 $MAINPID',
     'KillMode=mixed',

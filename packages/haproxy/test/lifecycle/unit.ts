@@ -7,20 +7,33 @@ import { testFolder } from '../support/proxy.ts'
 const analyze = ['/usr/bin/systemd-analyze', '/bin/systemd-analyze'].find((path) => existsSync(path))
 
 void t.test('renderUnit() restarts at once and for ever', async (t) => {
-  const unit = renderUnit({ command: ['/usr/sbin/haproxy', '-Ws', '-f', '/f/haproxy.cfg'], runFolder: '/run/puppy' })
+  const unit = renderUnit({
+    command: ['/usr/sbin/haproxy', '-Ws', '-f', '/f/haproxy.cfg'],
+    runFolder: '/run/puppy',
+    before: [],
+  })
   t.match(unit, /^Type=notify$/m)
   t.match(unit, /^ExecStart=\/usr\/sbin\/haproxy -Ws -f \/f\/haproxy\.cfg$/m)
   t.match(unit, /^Restart=always\nRestartSec=200ms$/m)
   t.match(unit, /^StartLimitIntervalSec=0$/m)
 })
 
+void t.test('renderUnit() has the labels set before every start, after the folder is there', async (t) => {
+  const before = [['/usr/bin/chcon', '-R', '--', 'system_u:object_r:haproxy_conf_t:s0', '/f']] as const
+  const unit = renderUnit({ command: ['/x'], runFolder: '/r', before })
+  t.match(
+    unit,
+    /mkdir .*\nExecStartPre=-\/usr\/bin\/chcon -R -- system_u:object_r:haproxy_conf_t:s0 \/f\nExecStart=\/x$/m,
+  )
+})
+
 void t.test('renderUnit() quotes blanks and doubles what systemd would expand', async (t) => {
-  const unit = renderUnit({ command: ['/x', 'a b', '100%', '$HOME', 'say "\\"'], runFolder: '/r' })
+  const unit = renderUnit({ command: ['/x', 'a b', '100%', '$HOME', 'say "\\"'], runFolder: '/r', before: [] })
   t.match(unit, 'ExecStart=/x "a b" 100%% $$HOME "say \\"\\\\\\""\n')
 })
 
 void t.test('renderUnit() refuses a line end', async (t) => {
-  const attempt = () => renderUnit({ command: ['/x', 'a\nUser=root'], runFolder: '/r' })
+  const attempt = () => renderUnit({ command: ['/x', 'a\nUser=root'], runFolder: '/r', before: [] })
   t.throws(attempt, { code: 'HAPROXY_NOT_ENCODABLE' })
 })
 
@@ -29,7 +42,7 @@ void t.test(
   { skip: analyze === undefined ? 'systemd-analyze is not installed' : false },
   async (t) => {
     const file = `${testFolder(t)}/puppy-test.service`
-    writeFileSync(file, renderUnit({ command: ['/bin/true', 'a b', '%', '$x'], runFolder: '/tmp' }))
+    writeFileSync(file, renderUnit({ command: ['/bin/true', 'a b', '%', '$x'], runFolder: '/tmp', before: [] }))
     const verified = () => execFileSync(analyze ?? '', ['verify', '--recursive-errors=no', file], { stdio: 'pipe' })
     t.doesNotThrow(verified)
   },

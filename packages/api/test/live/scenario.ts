@@ -1,0 +1,215 @@
+/** The README on a real machine: installed, three requests, a login, a server, a neighbour who is curious, and gone again. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { request as httpRequest } from 'node:http'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import t, { type Test } from 'tap'
+import { smallPlan } from '../support/app.ts'
+import { eventually } from '../support/puppy.ts'
+
+t.setTimeout(900_000)
+
+const checkout = fileURLToPath(new URL('../../../..', import.meta.url))
+const skip: string | false =
+  process.getuid?.() !== 0
+    ? 'it needs root'
+    : !existsSync('/run/systemd/system')
+      ? 'systemd does not run this machine'
+      : ['/var/lib/puppy', '/etc/puppy'].some((path) => existsSync(path))
+        ? 'a Puppy lives on this machine'
+        : false
+
+interface Finished {
+  readonly code: number | null
+  readonly output: string
+}
+
+/** Runs a program to its end, for at most two minutes. */
+async function run(program: string, args: readonly string[], input = ''): Promise<Finished> {
+  const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'], timeout: 120_000, killSignal: 'SIGKILL' })
+  let output = ''
+  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()))
+  child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()))
+  child.stdin.end(input)
+  await once(child, 'close')
+  return { code: child.exitCode, output }
+}
+
+/** What `npm start` and `npm run puppy` run. */
+const puppyWords = (...words: readonly string[]) => [join(checkout, 'tools/bootstrap.mjs'), ...words]
+
+/** Starts Puppy as the README says, and waits until it says that it is ready. */
+async function start(t: Test): Promise<void> {
+  const child = spawn(process.execPath, puppyWords('up'), { cwd: checkout, stdio: ['ignore', 'pipe', 'pipe'] })
+  let output = ''
+  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()))
+  child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()))
+  t.teardown(async () => {
+    if (child.exitCode !== null) return
+    child.kill('SIGTERM')
+    await once(child, 'exit')
+  })
+  await eventually(
+    'puppy up is ready',
+    async () => {
+      if (child.exitCode !== null) throw new Error(`puppy up ended with ${child.exitCode}: ${output}`)
+      return output.includes('Puppy is ready') ? true : undefined
+    },
+    240,
+  ).catch((error: unknown) => {
+    throw new Error(`${String(error)}; it said: ${output}`)
+  })
+}
+
+async function api(
+  method: string,
+  path: string,
+  body?: unknown,
+): Promise<{ status: number; body: Record<string, unknown> }> {
+  const key = readFileSync('/var/lib/puppy/admin-key', 'utf8').trim()
+  const response = await fetch(`http://127.0.0.1:8420/v1${path}`, {
+    method,
+    headers: {
+      authorization: `Bearer ${key}`,
+      prefer: 'wait=60',
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+    },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  })
+  const text = await response.text()
+  return { status: response.status, body: text === '' ? {} : (JSON.parse(text) as Record<string, unknown>) }
+}
+
+/** What a visitor of port 80 gets. */
+function visit(host: string): Promise<{ readonly status: number; readonly body: string }> {
+  return new Promise((settle, reject) => {
+    const request = httpRequest(
+      { port: 80, host: '127.0.0.1', headers: { host }, agent: false, timeout: 10_000 },
+      (response) => {
+        let body = ''
+        response.on('data', (chunk: Buffer) => (body += chunk.toString()))
+        response.on('end', () => settle({ status: response.statusCode ?? 0, body }))
+      },
+    )
+    request.on('timeout', () => request.destroy(new Error('no answer in 10 s')))
+    request.on('error', reject)
+    request.end()
+  })
+}
+
+interface Tenant {
+  readonly user: string
+  readonly uid: number
+  readonly home: string
+  readonly ports: readonly number[]
+}
+
+const tenantOf = (body: Record<string, unknown>): Tenant => body as unknown as Tenant
+
+/** Everything that a tenant may leave on a machine. */
+function traces({ uid, user }: Tenant): readonly string[] {
+  const owned = (folder: string): readonly string[] =>
+    !existsSync(folder)
+      ? []
+      : readdirSync(folder, { recursive: true, encoding: 'utf8' })
+          .map((name) => join(folder, name))
+          .filter((path) => statSync(path, { throwIfNoEntry: false })?.uid === uid)
+  const processes = readdirSync('/proc')
+    .filter((name) => /^[0-9]+$/.test(name))
+    .filter((pid) => statSync(`/proc/${pid}`, { throwIfNoEntry: false })?.uid === uid)
+    .map((pid) => `process ${pid}`)
+  const named = [
+    `/var/spool/cron/crontabs/${user}`,
+    `/var/lib/systemd/linger/${user}`,
+    `/etc/puppy/keys/${user}`,
+    `/etc/puppy/env/${user}`,
+    `/run/user/${uid}`,
+  ]
+  const folders = ['/tmp', '/var/tmp', '/dev/shm', '/var/spool/cron', '/var/spool/mail', '/run/user']
+  return [...processes, ...named.filter((path) => existsSync(path)), ...folders.flatMap(owned)]
+}
+
+void t.test('from an empty machine to a served tenant, and back', { skip }, async (t) => {
+  const keys = mkdtempSync('/root/.scenario-')
+  t.teardown(() => rmSync(keys, { recursive: true, force: true }))
+  t.teardown(() => run(process.execPath, puppyWords('down', '--purge')))
+  await run('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', 'anna', '-f', `${keys}/key`])
+  const key = readFileSync(`${keys}/key.pub`, 'utf8').trim()
+  const options = ['StrictHostKeyChecking=no', 'UserKnownHostsFile=/dev/null', 'LogLevel=ERROR', 'BatchMode=yes']
+  const login = ({ user }: Tenant, line: string) =>
+    run('ssh', ['-F', 'none', '-i', `${keys}/key`, ...options.flatMap((o) => ['-o', o]), `${user}@127.0.0.1`, line])
+
+  await start(t)
+  t.match(await api('PUT', '/plans/small', smallPlan), { status: 201 })
+  const first = await api('PUT', '/accounts/blog', { plan: 'small', sshKeys: [key] })
+  t.match(first, { status: 201, body: { ready: true } })
+  const blog = tenantOf(first.body)
+  t.match(await api('PUT', '/domains/blog.example.com', { account: 'blog', port: blog.ports[0] }), {
+    status: 201,
+    body: { ready: true },
+  })
+  t.match(await run('id', [blog.user]), { code: 0, output: `uid=${blog.uid}(${blog.user})` })
+
+  await t.test('the tenant logs in with its key, starts a server, and is served', async (t) => {
+    t.match(await login(blog, 'echo $PORT; id -un; umask'), { code: 0, output: `${blog.ports[0]}\n${blog.user}\n` })
+    const serve =
+      'systemd-run --user --quiet --unit web python3 -m http.server --bind 127.0.0.1 --directory ~/site $PORT'
+    t.match(await login(blog, `mkdir site && echo the blog > site/index.html && ${serve}`), { code: 0, output: '' })
+    const answer = await eventually('the server answers', async () => {
+      const { status, body } = await visit('blog.example.com')
+      return status === 200 ? body : undefined
+    })
+    t.equal(answer, 'the blog\n')
+    t.match(await visit('other.example.com'), { status: 404 })
+  })
+
+  await t.test('a neighbour reads nothing of it', async (t) => {
+    const other = await api('PUT', '/accounts/curious', { plan: 'small', sshKeys: [key] })
+    t.match(other, { status: 201, body: { ready: true } })
+    const curious = tenantOf(other.body)
+    t.not(curious.uid, blog.uid)
+    await login(blog, 'echo secret > ~/secret; chmod 644 ~/secret')
+    for (const attempt of [`ls ${blog.home}`, `cat ${blog.home}/secret`, `touch ${blog.home}/mine`]) {
+      const { code, output } = await login(curious, attempt)
+      t.not(code, 0, attempt)
+      t.match(output, 'Permission denied', attempt)
+      t.notMatch(output, 'secret\n', attempt)
+    }
+    t.not((await login(curious, `kill -9 $(cat /proc/[0-9]*/stat 2>/dev/null | grep python3 | cut -d' ' -f1)`)).code, 0)
+    t.match(await visit('blog.example.com'), { status: 200 }, 'the blog still answers')
+  })
+
+  await t.test('both are deleted, and nothing of them is left', async (t) => {
+    const curious = tenantOf((await api('GET', '/accounts/curious')).body)
+    const litter =
+      'echo x > /tmp/$USER; echo x > /dev/shm/$USER; (sleep 900 & ) >/dev/null 2>&1; echo "0 0 1 1 * true" | crontab -'
+    for (const tenant of [blog, curious]) t.match(await login(tenant, litter), { code: 0 })
+    for (const name of ['blog', 'curious']) t.match(await api('DELETE', `/accounts/${name}`), { status: 204 })
+    t.match(await visit('blog.example.com'), { status: 404 })
+    for (const tenant of [blog, curious]) {
+      t.match(await login(tenant, 'true'), { code: 255 }, 'the login is gone')
+      await eventually('its slot is clean', async () => (traces(tenant).length === 0 ? true : undefined), 60).catch(
+        () => undefined,
+      )
+      t.strictSame(traces(tenant), [])
+      t.strictSame(readdirSync(tenant.home), [])
+    }
+  })
+
+  await t.test('down --purge leaves no user, no file and no unit', async (t) => {
+    t.match(await run(process.execPath, puppyWords('down', '--purge')), { code: 0 })
+    t.notMatch(readFileSync('/etc/passwd', 'utf8'), /^(p1\d{4}|puppy-)/m)
+    for (const path of [
+      '/etc/puppy',
+      '/var/lib/puppy',
+      '/run/puppy',
+      blog.home,
+      '/etc/ssh/sshd_config.d/10-puppy.conf',
+    ]) {
+      t.notOk(existsSync(path), path)
+    }
+    t.match(await run('systemctl', ['list-unit-files', '--no-legend', 'puppy*']), { output: '' })
+  })
+})
