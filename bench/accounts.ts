@@ -164,7 +164,7 @@ async function startFloor(t: { teardown(work: () => unknown): void }) {
       map += `floor-${index}.example.com 14000\n`
       await replace(folder, 'hosts.map', map)
       await runtime(
-        join(puppy.runDir, 'haproxy.sock'),
+        join(puppy.runDir, 'haproxy/haproxy.sock'),
         `add map ${join(puppy.stateDir, 'haproxy/hosts.map')} floor-${index}.invalid 14000\n`,
       )
     },

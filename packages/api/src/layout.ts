@@ -44,7 +44,7 @@ export function proxySettings(config: Config, users: SystemUsers | undefined): P
   const { certificates, listen, tlsListen } = config.proxy
   return {
     folder: placesOf(config).proxy,
-    runFolder: config.runDir,
+    runFolder: join(config.runDir, 'haproxy'),
     listen,
     ...(certificates === undefined ? {} : { tls: { listen: tlsListen, certificates } }),
     firstPort: config.layout.firstPort,

@@ -1,4 +1,4 @@
-import type { Host } from '@puppy/host'
+import type { Command, Host } from '@puppy/host'
 import { HaproxyError } from './errors.ts'
 import { openRuntime, type Runtime } from './runtime/socket.ts'
 import { assertSettings, proxyFiles, type ProxyFiles, type ProxySettings } from './settings.ts'
@@ -45,6 +45,12 @@ export function haproxyProgram(host: Host): string {
   if (program !== undefined) return program
   const detail = 'there is no program haproxy; install the package haproxy'
   throw new HaproxyError('HAPROXY_NOT_INSTALLED', { operation: 'find HAProxy', detail })
+}
+
+/** The command that makes the folder of the socket between workers. HAProxy passes it as the group that it becomes. */
+export function peersFolderCommand({ group }: ProxySettings, { peersFolder }: ProxyFiles): Command {
+  const owner = group === undefined ? ['-m', '0700'] : ['-m', '0710', '-g', group]
+  return ['/usr/bin/install', '-d', ...owner, '--', peersFolder]
 }
 
 /** Makes the two folders; one that is there stays as it is. @throws HostError `HOST_WRITE_FAILED` */

@@ -6,7 +6,7 @@ import { parseListen } from './config/listen.ts'
 export interface ProxySettings {
   /** Absolute folder for `haproxy.cfg`, the maps, the crt-list and the last good copy. Made with mode 0700. */
   readonly folder: string
-  /** Absolute, short folder for `haproxy.sock`, `peers.sock` and `haproxy.pid`. Made with mode 0711. */
+  /** Absolute, short folder of its own for `haproxy.sock`, `haproxy.pid` and `peers/`. Made with mode 0711. */
   readonly runFolder: string
   /** `:80` (every address, IPv4 and IPv6), `127.0.0.1:8080`, `[::1]:8080`. */
   readonly listen: readonly string[]
@@ -39,6 +39,8 @@ export interface ProxyFiles {
   readonly goodCrtList: string
   readonly staged: string
   readonly socket: string
+  /** The folder that only HAProxy's own group may pass, and the socket in it. */
+  readonly peersFolder: string
   readonly peers: string
   readonly pid: string
 }
@@ -55,7 +57,8 @@ export function proxyFiles(settings: Pick<ProxySettings, 'folder' | 'runFolder'>
     goodCrtList: `${folder}/certificates.crt-list.good`,
     staged: `${folder}/staged`,
     socket: `${runFolder}/haproxy.sock`,
-    peers: `${runFolder}/peers.sock`,
+    peersFolder: `${runFolder}/peers`,
+    peers: `${runFolder}/peers/sock`,
     pid: `${runFolder}/haproxy.pid`,
   }
 }

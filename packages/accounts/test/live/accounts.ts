@@ -10,6 +10,7 @@ import {
   ensurePool,
   evict,
   readProcesses,
+  removeBase,
   removeSlots,
   scrub,
   slotAt,
@@ -29,6 +30,8 @@ const as = (uid: number, script: string) =>
     stdio: 'ignore',
     cwd: '/tmp',
   })
+/** The group of this test's own layout. */
+const removeGroup = () => host.run(['/usr/sbin/groupdel', layout.group], { touches: 'machine', accept: [0, 6] })
 const alive = async (uid: number) =>
   (await readProcesses(host)).filter((process) => process.uid === uid && process.alive).length
 
@@ -37,6 +40,7 @@ void t.test('a slot lives and is given back while its neighbour stays', { skip }
     await evict(host, slots)
     await scrub(host, layout, slots)
     await removeSlots(host, layout, slots)
+    await removeGroup()
   })
   t.match((await ensurePool(host, layout, slots)).results, [{ status: 'ready' }, { status: 'ready' }])
   t.strictSame((await ensurePool(host, layout, slots)).plan.changes, [])
@@ -74,6 +78,8 @@ void t.test('linger is what logind says', { skip }, async (t) => {
   t.teardown(async () => {
     await evict(host, [first])
     await removeSlots(host, layout, [first])
+    await removeBase(host)
+    await removeGroup()
   })
   await ensureBase(host, defaultLayout)
   await ensurePool(host, layout, [first])

@@ -98,7 +98,7 @@ async function removeState(config: Config, machine: Host): Promise<void> {
     'host.lock',
     'up.lock',
   ]
-  const run = ['postgres', 'up.pid', 'api.pid', 'agent.pid', 'haproxy.pid', 'haproxy.sock', 'peers.sock']
+  const run = ['postgres', 'up.pid', 'api.pid', 'agent.pid', 'haproxy']
   await machine.run([rm, '-rf', '--one-file-system', '--', ...run.map((name) => `${config.runDir}/${name}`)], {
     touches: 'ours',
   })

@@ -109,7 +109,7 @@ interface Tenant {
 const tenantOf = (body: Record<string, unknown>): Tenant => body as unknown as Tenant
 
 /** Everything that a tenant may leave on a machine. */
-function traces({ uid, user }: Tenant): readonly string[] {
+function traces({ uid, user, home }: Tenant): readonly string[] {
   const owned = (folder: string): readonly string[] =>
     !existsSync(folder)
       ? []
@@ -128,7 +128,8 @@ function traces({ uid, user }: Tenant): readonly string[] {
     `/run/user/${uid}`,
   ]
   const folders = ['/tmp', '/var/tmp', '/dev/shm', '/var/spool/cron', '/var/spool/mail', '/run/user']
-  return [...processes, ...named.filter((path) => existsSync(path)), ...folders.flatMap(owned)]
+  const inHome = readdirSync(home).map((name) => join(home, name))
+  return [...inHome, ...processes, ...named.filter((path) => existsSync(path)), ...folders.flatMap(owned)]
 }
 
 void t.test('from an empty machine to a served tenant, and back', { skip }, async (t) => {
@@ -139,7 +140,15 @@ void t.test('from an empty machine to a served tenant, and back', { skip }, asyn
   const key = readFileSync(`${keys}/key.pub`, 'utf8').trim()
   const options = ['StrictHostKeyChecking=no', 'UserKnownHostsFile=/dev/null', 'LogLevel=ERROR', 'BatchMode=yes']
   const login = ({ user }: Tenant, line: string) =>
-    run('ssh', ['-F', 'none', '-i', `${keys}/key`, ...options.flatMap((o) => ['-o', o]), `${user}@127.0.0.1`, line])
+    run('ssh', [
+      '-F',
+      'none',
+      '-i',
+      `${keys}/key`,
+      ...options.flatMap((o) => ['-o', o]),
+      `${user}@127.0.0.1`,
+      `. /etc/profile; ${line}`,
+    ])
 
   await start(t)
   t.match(await api('PUT', '/plans/small', smallPlan), { status: 201 })
@@ -194,7 +203,6 @@ void t.test('from an empty machine to a served tenant, and back', { skip }, asyn
         () => undefined,
       )
       t.strictSame(traces(tenant), [])
-      t.strictSame(readdirSync(tenant.home), [])
     }
   })
 

@@ -129,7 +129,11 @@ export async function runCommand(
 }
 
 function pidOf(stateDir: string, runDir: string, name: string): number {
-  const file = name === 'postgres' ? join(stateDir, 'postgres/data/postmaster.pid') : join(runDir, `${name}.pid`)
+  const files = {
+    postgres: join(stateDir, 'postgres/data/postmaster.pid'),
+    haproxy: join(runDir, 'haproxy/haproxy.pid'),
+  }
+  const file = name === 'postgres' || name === 'haproxy' ? files[name] : join(runDir, `${name}.pid`)
   return Number(readFileSync(file, 'utf8').split(/\s/)[0])
 }
 

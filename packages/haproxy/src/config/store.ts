@@ -35,7 +35,7 @@ export async function removeFiles({ host, settings, files }: ProxyContext): Prom
   for (const file of [config, hosts, suspended, crtList, goodConfig, goodCrtList, socket, peers, pid]) {
     await host.remove(file)
   }
-  for (const folder of [settings.folder, settings.runFolder]) {
+  for (const folder of [settings.folder, files.peersFolder, settings.runFolder]) {
     const names = await host.list(folder)
     const leftovers = names.filter((name) => /^\.puppy-[0-9a-f]+\.tmp$/.test(name))
     for (const name of leftovers) await host.remove(`${folder}/${name}`)

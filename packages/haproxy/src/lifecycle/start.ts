@@ -5,7 +5,7 @@ import { readBundle } from '../config/bundle.ts'
 import { busyAddresses, messagesOf, parseDiagnostics } from '../config/diagnostics.ts'
 import { configDescription } from '../config/render.ts'
 import { keepGood } from '../config/store.ts'
-import { haproxyProgram, makeFolders, type ProxyContext } from '../context.ts'
+import { haproxyProgram, makeFolders, peersFolderCommand, type ProxyContext } from '../context.ts'
 import { HaproxyError } from '../errors.ts'
 import { ensureMapFiles } from '../routes/store.ts'
 import type { RouteChange } from '../routes/plan.ts'
@@ -56,7 +56,9 @@ export async function ensureRunning(context: ProxyContext, options: RuntimeOptio
 }
 
 async function startDaemon({ host, real }: ProxyContext, options: RuntimeOptions): Promise<void> {
-  const result = await host.run(startCommand(haproxyProgram(host), real.files), {
+  const command = startCommand(haproxyProgram(host), real.files)
+  await host.run(peersFolderCommand(real.settings, real.files), { touches: 'ours' })
+  const result = await host.run(command, {
     touches: 'ours',
     daemon: true,
     timeout: 120_000,

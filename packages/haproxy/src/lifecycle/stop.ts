@@ -40,7 +40,7 @@ export async function endOurs(context: ProxyContext, options: RuntimeOptions = {
     const left = (await findOurs(context.real.files.config)).map(({ pid }) => pid).join(', ')
     throw new HaproxyError('HAPROXY_STOP_FAILED', { operation: 'stop HAProxy', detail: `still there: process ${left}` })
   }
-  for (const file of [files.pid, files.socket, files.peers]) await host.remove(file)
+  for (const file of [files.pid, files.socket, files.peers, files.peersFolder]) await host.remove(file)
 }
 
 /** Signals everything of ours until nothing is left; says whether that came to pass in time. */

@@ -1,4 +1,4 @@
-import { haproxyProgram, type ProxyContext } from '../context.ts'
+import { haproxyProgram, peersFolderCommand, type ProxyContext } from '../context.ts'
 import { HaproxyError } from '../errors.ts'
 import type { RuntimeOptions } from '../runtime/socket.ts'
 import { serviceCommand } from './command.ts'
@@ -34,7 +34,8 @@ export async function startService(
   const { host, real } = context
   const command = serviceCommand(haproxyProgram(host), real.files)
   const policy = await readPolicy(context)
-  const before = policy === undefined ? [] : planContexts(policy, real.settings)
+  const contexts = policy === undefined ? [] : planContexts(policy, real.settings)
+  const before = [peersFolderCommand(real.settings, real.files), ...contexts]
   const text = renderUnit({ command, runFolder: real.settings.runFolder, before })
   const { changed } = await host.replace(unitFile(service), text, { mode: 0o644 })
   if (changed) await systemctl(context, service, ['daemon-reload'], options)

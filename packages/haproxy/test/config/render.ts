@@ -39,7 +39,7 @@ void t.test('renderConfig() names user, group and chroot only when asked to', as
   t.notMatch(renderConfig(settings), /^ {2}(user|group|chroot)/m)
   const text = renderConfig({ ...settings, user: 'haproxy', group: 'puppy' })
   t.match(text, /^ {2}user haproxy\n {2}group puppy$/m)
-  t.match(text, /peers\.sock mode 600 user haproxy group puppy$/m)
+  t.match(text, /^ {2}bind unix@\/\S+\/peers\/sock mode 666$/m)
 })
 
 void t.test('renderConfig() bounds old workers', async (t) => {

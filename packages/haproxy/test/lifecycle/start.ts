@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
+import { mkdirSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { createFakeHost } from '@puppy/host/fake'
@@ -40,6 +41,7 @@ for (const victim of ['master', 'worker'] as const) {
 void t.test('ensureRunning() clears away stale files of another life', { skip }, async (t) => {
   const { haproxy, context } = await testProxy(t)
   await haproxy.ensureConfig()
+  mkdirSync(context.files.peersFolder)
   const stale = createServer().listen(context.files.peers)
   await once(stale, 'listening')
   await context.host.replace(context.files.pid, `${process.pid}\n`)
