@@ -13,7 +13,7 @@ export function chooseAccelerator(cpuinfo: string, mayOpenKvm: boolean): Acceler
 }
 
 /** A card on the network between guests: the first guest has a socket for each of the others. */
-export interface PrivateNetwork {
+interface PrivateNetwork {
   /** From 1. */
   readonly number: number
   readonly hosts: number

@@ -43,14 +43,17 @@ function connected(path: string): Promise<Socket> {
 
 function speak(socket: Socket): Monitor {
   const waiting: { settle: (value: unknown) => void; reject: (error: Error) => void }[] = []
-  createInterface({ input: socket }).on('line', (line) => {
+  const fail = () => {
+    for (const { reject } of waiting.splice(0)) reject(new TestbedError('QEMU ended before it answered'))
+  }
+  const lines = createInterface({ input: socket })
+  // The same error comes from both: whoever nobody listens to would end the process.
+  lines.on('error', fail)
+  lines.on('line', (line) => {
     const message = JSON.parse(line) as Message
     if (message.error !== undefined) waiting.shift()?.reject(new TestbedError(`QEMU refused: ${message.error.desc}`))
     else if ('return' in message) waiting.shift()?.settle(message.return)
   })
-  const fail = () => {
-    for (const { reject } of waiting.splice(0)) reject(new TestbedError('QEMU ended before it answered'))
-  }
   socket.on('error', fail).on('close', fail)
   return {
     execute: (command, options) =>

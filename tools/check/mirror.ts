@@ -8,6 +8,7 @@ const testedElsewhere: readonly (readonly [RegExp, string])[] = [
     /^packages\/api\/src\/agent\/facilities\/(facility|index)\.ts$/,
     'test/agent/reconcile.ts and every whole-system test',
   ],
+  [/^testbed\/src\/(image|state|dependencies|testbed|paths|errors)\.ts$/, 'every run of test:host builds, saves and starts'],
   [/^packages\/api\/src\/store\/notify\.ts$/, 'test/http/observer.ts and test/agent/agent.ts listen for it'],
 ]
 
@@ -16,7 +17,7 @@ const testedElsewhere: readonly (readonly [RegExp, string])[] = [
  */
 export function checkMirror(tree: Tree): readonly string[] {
   return [...tree].flatMap(([path, text]) => {
-    if (!/^packages\/[^/]+\/src\/.*\.ts$/.test(path) || !runs(text)) return []
+    if (!/^(packages\/[^/]+|testbed)\/src\/.*\.ts$/.test(path) || !runs(text)) return []
     if (testedElsewhere.some(([pattern]) => pattern.test(path))) return []
     const test = path.replace('/src/', '/test/')
     return tree.has(test) ? [] : [`${path} has no test at ${test}`]

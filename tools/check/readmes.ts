@@ -3,19 +3,19 @@ import type { Tree } from './tree.ts'
 /** Every package has a README whose first line is its name, and which gives a sentence to each of its dependencies. */
 export function checkReadmes(tree: Tree): readonly string[] {
   return [...tree].flatMap(([path, text]) => {
-    const [, folder] = /^packages\/([^/]+)\/package\.json$/.exec(path) ?? []
+    const [, folder] = /^(packages\/[^/]+|testbed)\/package\.json$/.exec(path) ?? []
     if (folder === undefined) return []
-    const readme = tree.get(`packages/${folder}/README.md`)
-    if (readme === undefined) return [`packages/${folder} has no README.md`]
+    const readme = tree.get(`${folder}/README.md`)
+    if (readme === undefined) return [`${folder} has no README.md`]
     const { name, dependencies = {}, optionalDependencies = {} } = JSON.parse(text) as Manifest
     const foreign = Object.keys({ ...dependencies, ...optionalDependencies }).filter(
       (dependency) => !dependency.startsWith('@puppy/'),
     )
     return [
-      ...(readme.startsWith(`# ${name}\n`) ? [] : [`packages/${folder}/README.md does not begin with "# ${name}"`]),
+      ...(readme.startsWith(`# ${name}\n`) ? [] : [`${folder}/README.md does not begin with "# ${name}"`]),
       ...foreign
         .filter((dependency) => !readme.includes(`\`${dependency}\``))
-        .map((dependency) => `packages/${folder}/README.md does not say why it needs ${dependency}`),
+        .map((dependency) => `${folder}/README.md does not say why it needs ${dependency}`),
     ]
   })
 }

@@ -5,8 +5,8 @@ import { fileURLToPath } from 'node:url'
 export type Tree = ReadonlyMap<string, string>
 
 const patterns = [
-  'packages/*/{src,test,examples}/**/*.ts',
-  'packages/*/{README.md,package.json}',
+  '{packages/*,testbed}/{src,test,examples}/**/*.ts',
+  '{packages/*,testbed}/{README.md,package.json}',
   'docs/*.md',
   'tools/**/*.ts',
 ]

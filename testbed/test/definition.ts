@@ -1,0 +1,60 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { findDefinition, imageId, readInputs, shortHash } from '../src/definition.ts'
+
+const trixie = findDefinition(undefined)
+const inputs = new Map([['files/etc/fstab', '- x']])
+
+void t.test('findDefinition() takes the newest Debian, knows the oldest, and names what there is', async (t) => {
+  t.match(trixie, { release: 'trixie', version: 'Debian 13' })
+  t.equal(findDefinition('bookworm').version, 'Debian 12')
+  t.throws(() => findDefinition('sid'), { message: 'There is no release "sid"; there are trixie, bookworm' })
+})
+
+void t.test('imageId() is another for other packages, other files and another key', async (t) => {
+  const id = imageId(trixie, inputs, 'key')
+  t.match(id, /^[0-9a-f]{16}$/)
+  t.equal(imageId({ ...trixie }, new Map(inputs), 'key\n'), id)
+  t.not(imageId({ ...trixie, packages: [...trixie.packages, 'vim'] }, inputs, 'key'), id)
+  t.not(imageId(trixie, new Map([['files/etc/fstab', 'x x']]), 'key'), id)
+  t.not(imageId(trixie, inputs, 'other'), id)
+})
+
+void t.test('imageId() stays for what is chosen at every start', async (t) => {
+  t.equal(
+    imageId({ ...trixie, memoryMiB: 4096, cpus: 1, kernelArguments: [] }, inputs, 'key'),
+    imageId(trixie, inputs, 'key'),
+  )
+})
+
+void t.test('shortHash() tells two texts from one', async (t) => {
+  t.not(shortHash(['ab', 'c']), shortHash(['a', 'bc']))
+})
+
+void t.test('readInputs() reads every file with its mode, and nothing else', async (t) => {
+  const folder = t.testdir({ customize: '#!/bin/sh', files: { etc: { hosts: 'x' } }, 'debian.ts': '' })
+  mkdirSync(`${folder}/files/empty`)
+  writeFileSync(`${folder}/files/run`, 'y', { mode: 0o755 })
+  t.strictSame(
+    [...(await readInputs(folder))],
+    [
+      ['customize', '- #!/bin/sh'],
+      ['files/etc/hosts', '- x'],
+      ['files/run', 'x y'],
+    ],
+  )
+})
+
+void t.test('the definition has no unit that is both masked and enabled, and its files are there', async (t) => {
+  for (const release of ['trixie', 'bookworm']) {
+    const { mask, enable } = findDefinition(release)
+    t.strictSame(
+      mask.filter((unit) => enable.includes(unit)),
+      [],
+    )
+  }
+  const real = await readInputs(fileURLToPath(new URL('../definition', import.meta.url)))
+  t.match(real.get('customize'), /^x #!\/bin\/sh/)
+  t.match(real.get('files/usr/local/lib/testbed/seal'), /^x #!\/bin\/sh/)
+})

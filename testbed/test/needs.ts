@@ -1,0 +1,34 @@
+import { createFakeHost } from '@puppy/host/fake'
+import t from 'tap'
+import { assertSpace, ensureNeeds, missingPackages } from '../src/needs.ts'
+
+void t.test('missingPackages() names each package once, and what only those without root need', async (t) => {
+  t.strictSame(
+    missingPackages(() => true, false),
+    [],
+  )
+  t.strictSame(
+    missingPackages((program) => !program.startsWith('ssh'), true),
+    ['openssh-client'],
+  )
+  t.ok(missingPackages(() => false, false).includes('uidmap'))
+  t.notOk(missingPackages(() => false, true).includes('uidmap'))
+})
+
+void t.test('ensureNeeds() without leave to install prints the line to run', async (t) => {
+  const said: string[] = []
+  const ask = ensureNeeds({ host: createFakeHost(), say: (line) => said.push(line), install: false })
+  await t.rejects(ask, {
+    name: 'TestbedError',
+    message: /^The testbed needs qemu-system-x86, .*; as root run: apt-get install/,
+  })
+  t.strictSame(said, [])
+})
+
+void t.test('assertSpace() says what is needed, where, and what is there', async (t) => {
+  const folder = t.testdir()
+  await assertSpace(folder, 1)
+  await t.rejects(assertSpace(folder, 2 ** 60), {
+    message: /^The testbed needs 1073741824\.0 GiB in .*, and [0-9.]+ GiB are free there$/,
+  })
+})
