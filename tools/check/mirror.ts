@@ -8,7 +8,10 @@ const testedElsewhere: readonly (readonly [RegExp, string])[] = [
     /^packages\/api\/src\/agent\/facilities\/(facility|index)\.ts$/,
     'test/agent/reconcile.ts and every whole-system test',
   ],
-  [/^testbed\/src\/(image|state|dependencies|testbed|paths|errors)\.ts$/, 'every run of test:host builds, saves and starts'],
+  [
+    /^testbed\/src\/(image|state|dependencies|testbed|paths|errors)\.ts$/,
+    'every run of test:host builds, saves and starts',
+  ],
   [/^packages\/api\/src\/store\/notify\.ts$/, 'test/http/observer.ts and test/agent/agent.ts listen for it'],
 ]
 

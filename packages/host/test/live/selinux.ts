@@ -1,0 +1,37 @@
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import t from 'tap'
+import { createHost } from '../../src/host.ts'
+
+t.setTimeout(120_000)
+
+const host = createHost()
+const skip =
+  process.getuid?.() !== 0
+    ? 'it needs root'
+    : existsSync('/sys/fs/selinux/enforce') && host.program('chcon') !== undefined
+      ? false
+      : 'SELinux is not on here'
+
+const contextOf = async (path: string) =>
+  (await host.run(['/usr/bin/stat', '-c', '%C', path], { touches: 'nothing' })).stdout.trim()
+
+void t.test('replace() keeps the SELinux context that somebody gave a file', { skip }, async (t) => {
+  const folder = mkdtempSync('/etc/puppy-live-')
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  const path = `${folder}/file`
+  writeFileSync(path, 'old')
+  t.equal(await contextOf(path), 'unconfined_u:object_r:etc_t:s0')
+  await host.run(['/usr/bin/chcon', '-t', 'net_conf_t', '-l', 's0:c7', path], { touches: 'files' })
+  const given = await contextOf(path)
+  t.match(given, /:net_conf_t:s0:c7$/)
+  t.match(await host.replace(path, 'new', { mode: 0o640 }), { changed: true })
+  t.equal(await contextOf(path), given)
+  t.equal(await host.read(path), 'new')
+})
+
+void t.test('replace() of nothing gives a new file the context of its folder', { skip }, async (t) => {
+  const folder = mkdtempSync('/etc/puppy-live-')
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  await host.replace(`${folder}/new`, 'x', { mode: 0o600 })
+  t.match(await contextOf(`${folder}/new`), /:etc_t:s0$/)
+})
