@@ -107,6 +107,23 @@ if (tapFolder !== undefined) await mkdir(tapFolder, { recursive: true })
 // Live tests change one machine; two at once would see each other's changes.
 await Promise.all(Array.from({ length: live ? 1 : Math.min(4, availableParallelism()) }, worker))
 
+/**
+ * Where `CI` is set a file that failed runs once more, alone: a shared machine stands still for seconds now and then. It is
+ * told as unstable, with what it said the first time above; a file that fails twice has failed.
+ */
+const unstable: string[] = []
+if (process.env['CI'] !== undefined) {
+  const broken = outcomes.filter((outcome) => outcome.failed > 0)
+  for (const first of broken.length > 3 ? [] : broken) {
+    const second = await runFile(first.file)
+    report(second)
+    if (second.failed > 0) continue
+    outcomes.splice(outcomes.indexOf(first), 1, second)
+    unstable.push(first.file)
+  }
+}
+if (unstable.length > 0) console.log(`UNSTABLE, passed only when run again: ${unstable.join(', ')}`)
+
 const sum = (count: (outcome: Outcome) => number) => outcomes.reduce((total, outcome) => total + count(outcome), 0)
 const failed = sum((outcome) => outcome.failed)
 console.log(`${sum((o) => o.passed)} passed, ${failed} failed, ${sum((o) => o.skipped.length)} skipped`)

@@ -12,6 +12,7 @@ const prepare = [
   `cd ${guestCheckout}`,
   `export PATH=${guestCheckout}/node_modules/.bin:$PATH`,
   'export NODE_COMPILE_CACHE=/srv/dependencies/.cache/node NODE_NO_WARNINGS=1',
+  ...(process.env['CI'] === undefined ? [] : ['export CI=true']),
 ].join('\n')
 
 const tapFolder = '/var/tmp/testbed-tap'
