@@ -44,6 +44,7 @@ export async function endProcesses(machine: Host, uids: readonly number[], optio
     await killAll(machine, left, all, options)
     await sleep(pause, undefined, options.signal === undefined ? {} : { signal: options.signal })
   }
+  await forgetFailures(machine, uids, options)
   return { ended: countEnded(seen, left), left }
 }
 
@@ -84,4 +85,12 @@ async function stopSlices(machine: Host, uids: readonly number[], options: Effec
   if (systemctl === undefined || uids.length === 0) return
   const slices = uids.map((uid) => `user-${uid}.slice`)
   await machine.run([systemctl, 'stop', ...slices], runOptions('machine', options, { accept: [0, 1, 5] }))
+}
+
+/** A user manager that was killed stays in `systemctl --failed`. Exit code 1: nothing of them is known there. */
+async function forgetFailures(machine: Host, uids: readonly number[], options: EffectOptions): Promise<void> {
+  const systemctl = (await runsSystemd(machine)) ? machine.program('systemctl') : undefined
+  if (systemctl === undefined || uids.length === 0) return
+  const units = uids.map((uid) => `user@${uid}.service`)
+  await machine.run([systemctl, 'reset-failed', ...units], runOptions('machine', options, { accept: [0, 1, 4, 5] }))
 }

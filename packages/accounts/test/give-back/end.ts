@@ -45,10 +45,13 @@ void t.test('endProcesses() gives up in the end and says who is left', async (t)
   t.match(left, [{ pid: 7, uid: 10_000 }])
 })
 
-void t.test('endProcesses() stops the slices under systemd', async (t) => {
+void t.test('endProcesses() stops the slices under systemd, which then knows of no failure', async (t) => {
   const host = machine(killing, { '/usr/bin/systemctl': () => ({ exitCode: 5 }) }, { '/run/systemd/system/x': '' })
   await endProcesses(host, [10_000, 10_005])
-  t.strictSame(host.commands.at(-1), ['/usr/bin/systemctl', 'stop', 'user-10000.slice', 'user-10005.slice'])
+  t.strictSame(host.commands.slice(-2), [
+    ['/usr/bin/systemctl', 'stop', 'user-10000.slice', 'user-10005.slice'],
+    ['/usr/bin/systemctl', 'reset-failed', 'user@10000.service', 'user@10005.service'],
+  ])
 })
 
 void t.test("endProcesses() refuses root's uid before anything happens", async (t) => {

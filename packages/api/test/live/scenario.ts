@@ -221,5 +221,6 @@ void t.test('from an empty machine to a served tenant, and back', { skip }, asyn
       t.notOk(existsSync(path), path)
     }
     t.match(await run('systemctl', ['list-unit-files', '--no-legend', 'puppy*']), { output: '' })
+    t.equal((await run('systemctl', ['--failed', '--no-legend', '--plain'])).output, '')
   })
 })

@@ -47,11 +47,16 @@ export async function readPolicy({ host }: ProxyContext): Promise<ProxyPolicy | 
   const paths = ['/etc/haproxy/haproxy.cfg', '/run/haproxy/admin.sock'] as const
   const { stdout } = await host.run([ask, '-n', ...paths], { touches: 'nothing' })
   const [configuration, runtime] = stdout.trim().split('\n')
-  if (configuration === undefined || runtime === undefined) return undefined
+  if (!isContext(configuration) || !isContext(runtime)) return undefined
   const names = [...new Set([...connecting, ...binding])]
   const there = await Promise.all(names.map((name) => hasBoolean(host, name)))
   const booleans = names.filter((_, index) => there[index] === true)
   return { configuration, runtime, booleans, programs: { chcon, setsebool } }
+}
+
+/** A policy that does not know HAProxy, as Debian 12's, has `<<none>>` for its run folder, and does not confine it. */
+function isContext(text: string | undefined): text is string {
+  return text !== undefined && /^[^:\s<>]+:[^:\s<>]+:[^:\s<>]+(:\S+)?$/.test(text)
 }
 
 async function hasBoolean(host: Host, name: string): Promise<boolean> {
