@@ -130,7 +130,11 @@ function traces({ uid, user, home }: Tenant): readonly string[] {
     `/run/user/${uid}`,
   ]
   const folders = ['/tmp', '/var/tmp', '/dev/shm', '/var/spool/cron', '/var/spool/mail', '/run/user']
-  const inHome = readdirSync(home).map((name) => join(home, name))
+  // A slot that is free again has the home of a new one.
+  const asNew = readdirSync('/etc/skel')
+  const inHome = readdirSync(home)
+    .filter((name) => !asNew.includes(name))
+    .map((name) => join(home, name))
   return [...inHome, ...processes, ...named.filter((path) => existsSync(path)), ...folders.flatMap(owned)]
 }
 
