@@ -5,6 +5,7 @@ const unions = [
   ['packages/host/src/errors.ts', 'HostErrorCode', '## @puppy/host'],
   ['packages/accounts/src/errors.ts', 'AccountErrorCode', '## @puppy/accounts'],
   ['packages/haproxy/src/errors.ts', 'HaproxyErrorCode', '## @puppy/haproxy'],
+  ['packages/firewall/src/errors.ts', 'FirewallErrorCode', '## @puppy/firewall'],
   ['packages/api/src/errors.ts', 'ApiErrorCode', '## HTTP API'],
 ] as const
 

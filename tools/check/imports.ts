@@ -6,7 +6,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   host: [],
   accounts: ['host'],
   haproxy: ['host'],
-  api: ['host', 'accounts', 'haproxy'],
+  firewall: ['host'],
+  api: ['host', 'accounts', 'haproxy', 'firewall'],
 }
 
 /** Who may touch processes and files of the machine without `host`, and why. */

@@ -1,0 +1,78 @@
+import { FirewallError } from './errors.ts'
+import type { Counter, ObservedTable } from './nft/table.ts'
+
+/** What a tenant's sockets have sent and received off loopback, as the table counts it now. */
+export interface TrafficReading {
+  readonly uid: number
+  /** Bytes with IP headers, of packets before they are cut for the wire and after they are put together again. */
+  readonly sentBytes: number
+  readonly sentPackets: number
+  readonly receivedBytes: number
+  readonly receivedPackets: number
+}
+
+/** A total that never falls, and the reading it was last told. */
+export interface Traffic extends TrafficReading {
+  readonly last: TrafficReading
+}
+
+const counts = ['sentBytes', 'sentPackets', 'receivedBytes', 'receivedPackets'] as const
+
+/** Reads every tenant's counters out of the table, by uid. */
+export function parseTraffic(observed: ObservedTable): readonly TrafficReading[] {
+  const [sent, received] = ['sent', 'received'].map((name) => countersOf(observed, name)) as [Counters, Counters]
+  const uids = [...new Set([...sent.keys(), ...received.keys()])].toSorted((one, other) => one - other)
+  return uids.map((uid) => {
+    const [out, back] = [sent.get(uid) ?? none, received.get(uid) ?? none]
+    return {
+      uid,
+      sentBytes: out.bytes,
+      sentPackets: out.packets,
+      receivedBytes: back.bytes,
+      receivedPackets: back.packets,
+    }
+  })
+}
+
+/**
+ * Adds what is new in a reading to a total. Pure.
+ *
+ * A reading of which any number is below the last one comes from counters that began anew (a reboot, somebody's flush), and
+ * all of it is new. What was counted between the last reading and that moment is lost.
+ *
+ * @throws FirewallError `FIREWALL_INVALID` when the reading is of another uid.
+ */
+export function addTraffic(previous: Traffic | undefined, reading: TrafficReading): Traffic {
+  if (previous === undefined) return { ...reading, last: reading }
+  if (previous.uid !== reading.uid) {
+    const detail = `it was read for uid ${reading.uid}`
+    throw new FirewallError('FIREWALL_INVALID', {
+      operation: 'add to the traffic of uid',
+      value: String(previous.uid),
+      detail,
+    })
+  }
+  const anew = counts.some((count) => reading[count] < previous.last[count])
+  const grown = (count: (typeof counts)[number]) => previous[count] + reading[count] - (anew ? 0 : previous.last[count])
+  return {
+    uid: reading.uid,
+    sentBytes: grown('sentBytes'),
+    sentPackets: grown('sentPackets'),
+    receivedBytes: grown('receivedBytes'),
+    receivedPackets: grown('receivedPackets'),
+    last: reading,
+  }
+}
+
+type Counters = ReadonlyMap<number, Counter>
+
+const none: Counter = { packets: 0, bytes: 0 }
+
+function countersOf(observed: ObservedTable, name: string): Counters {
+  const elements = observed.sets.get(name)?.elements ?? []
+  return new Map(
+    elements.flatMap(({ key: [uid], counter }): [number, Counter][] =>
+      typeof uid === 'number' ? [[uid, counter ?? none]] : [],
+    ),
+  )
+}

@@ -1,0 +1,127 @@
+import { createHash } from 'node:crypto'
+import { FirewallError } from '../errors.ts'
+import type { Base, Chain, Element, Json, KeyPart, NftCommand, NftSet, Rule, Table } from './table.ts'
+
+export const family = 'inet'
+
+/** nft takes 128 bytes of comment and a NUL. */
+const maxComment = 127
+
+/** Renders a transaction as the JSON that `nft -j -f -` reads. The kernel takes all of it or nothing. */
+export function renderCommands(commands: readonly NftCommand[]): string {
+  return JSON.stringify({ nftables: commands })
+}
+
+/**
+ * Renders a table from nothing: sets, then chains, then what refers to both.
+ *
+ * @throws FirewallError `FIREWALL_INVALID` for what nft could not represent.
+ */
+export function addTable(table: Table): readonly NftCommand[] {
+  assertName('table', table.name)
+  return [
+    { add: { table: { family, name: table.name } } },
+    ...table.sets.map((set) => addSet(table.name, set)),
+    ...table.chains.map((chain) => addChain(table.name, chain)),
+    ...table.sets.flatMap((set) => addElements(table.name, set.name, set.elements)),
+    ...table.chains.flatMap((chain) => addRules(table.name, chain)),
+  ]
+}
+
+/** Empties the place of a table, whether one is there or not: `destroy` came only with nft 1.0.8 and Linux 6.3. */
+export function deleteTable(name: string): readonly NftCommand[] {
+  assertName('table', name)
+  return [{ add: { table: { family, name } } }, { delete: { table: { family, name } } }]
+}
+
+export function addSet(table: string, set: NftSet): NftCommand {
+  assertName('set', set.name)
+  const body = {
+    family,
+    table,
+    name: set.name,
+    type: set.type.length === 1 ? (set.type[0] as string) : [...set.type],
+    ...(set.verdicts === true ? { map: 'verdict' } : {}),
+    ...(set.interval === true ? { flags: ['interval'] } : {}),
+    ...(set.counter === true ? { stmt: [{ counter: null }] } : {}),
+  }
+  return { add: set.verdicts === true ? { map: body } : { set: body } }
+}
+
+export function addChain(table: string, { name, base }: Chain): NftCommand {
+  assertName('chain', name)
+  return { add: { chain: { family, table, name, ...(base === undefined ? {} : renderBase(base)) } } }
+}
+
+function renderBase({ hook, priority }: Base): { readonly [key: string]: Json } {
+  return { type: 'filter', hook, prio: priority, policy: 'accept' }
+}
+
+export function addElements(table: string, name: string, elements: readonly Element[]): readonly NftCommand[] {
+  if (elements.length === 0) return []
+  return [{ add: { element: { family, table, name, elem: elements.map((element) => renderElementJson(element)) } } }]
+}
+
+export function deleteElements(table: string, name: string, elements: readonly Element[]): readonly NftCommand[] {
+  if (elements.length === 0) return []
+  return [{ delete: { element: { family, table, name, elem: elements.map(({ key }) => renderKeyJson(key)) } } }]
+}
+
+export function addRules(table: string, chain: Chain): readonly NftCommand[] {
+  return chain.rules.map((rule) => ({
+    add: { rule: { family, table, chain: chain.name, comment: renderComment(rule), expr: rule.statements } },
+  }))
+}
+
+export function flushChain(table: string, name: string): NftCommand {
+  return { flush: { chain: { family, table, name } } }
+}
+
+/**
+ * Renders what a rule is recognised by: its name and a digest of what it does. nft prints rules back in words of its own, which
+ * change with its version, and so nobody compares them.
+ */
+export function renderComment({ name, statements }: Rule): string {
+  const digest = createHash('sha256').update(JSON.stringify(statements)).digest('hex').slice(0, 12)
+  const comment = `puppy:${name}:${digest}`
+  if (/^[\x20-\x7e]+$/.test(comment) && !comment.includes('"') && comment.length <= maxComment) return comment
+  throw new FirewallError('FIREWALL_INVALID', {
+    operation: 'write the comment',
+    value: comment,
+    detail: `nft takes 1 to ${maxComment} printable characters without quotes`,
+  })
+}
+
+function renderElementJson({ key, goto, counter }: Element): Json {
+  const rendered = renderKeyJson(key)
+  const value =
+    counter === undefined
+      ? rendered
+      : { elem: { val: rendered, counter: { packets: counter.packets, bytes: counter.bytes } } }
+  return goto === undefined ? value : [value, { goto: { target: goto } }]
+}
+
+function renderKeyJson(key: readonly KeyPart[]): Json {
+  const parts = key.map((part) => renderPartJson(part))
+  return parts.length === 1 ? (parts[0] as Json) : { concat: parts }
+}
+
+function renderPartJson(part: KeyPart): Json {
+  if (typeof part === 'number') return numberOf(part)
+  if (typeof part === 'string') return part
+  if ('prefix' in part) return { prefix: { addr: part.prefix.addr, len: numberOf(part.prefix.len) } }
+  const [first, last] = part.range
+  return first === last ? numberOf(first) : { range: [numberOf(first), numberOf(last)] }
+}
+
+function numberOf(value: number): number {
+  if (Number.isInteger(value) && value >= 0 && value < 2 ** 32) return value
+  throw new FirewallError('FIREWALL_INVALID', { operation: 'write the element', value: String(value) })
+}
+
+/** @throws FirewallError `FIREWALL_INVALID` for a name that nft's grammar would not take as one word. */
+export function assertName(kind: string, name: string): void {
+  if (/^[a-zA-Z][a-zA-Z0-9_-]{0,62}$/.test(name)) return
+  const detail = 'a name begins with a letter and has up to 63 letters, digits, _ or -'
+  throw new FirewallError('FIREWALL_INVALID', { operation: `name a ${kind}`, value: name, detail })
+}

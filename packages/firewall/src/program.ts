@@ -1,0 +1,214 @@
+import { HostError, renderCommand, type Command, type Host, type RunOptions, type RunResult } from '@puppy/host'
+import { FirewallError } from './errors.ts'
+import { assertName, family, renderCommands } from './nft/render.ts'
+import type { NftCommand } from './nft/table.ts'
+
+/** How long an effect may take and who may end it. */
+export interface EffectOptions {
+  readonly signal?: AbortSignal
+  /** Milliseconds for each program that is run. Default 30,000. */
+  readonly timeout?: number
+}
+
+export interface ProgramOptions {
+  /** A network namespace that `ip netns` knows, instead of our own. */
+  readonly netns?: string
+  /** nft(8) by absolute path; otherwise it is looked for in the system's folders. */
+  readonly nft?: string
+  /** Where a transaction lies while nft reads it; made 0700 when it is not there. Default `/run/puppy-firewall`. */
+  readonly folder?: string
+}
+
+/** nft(8) in one network namespace. */
+export interface Program {
+  /** The words before nft's own arguments. @throws FirewallError `FIREWALL_NOT_INSTALLED` */
+  command(): Command
+  /** Asks for the version. @throws FirewallError `FIREWALL_NOT_INSTALLED`, `FIREWALL_TIMEOUT`, `FIREWALL_UNREADABLE` */
+  version(options?: EffectOptions): Promise<string>
+  /** Lists the names of tables, which shows that the kernel has nf_tables. @throws FirewallError `FIREWALL_REFUSED` */
+  tables(options?: EffectOptions): Promise<void>
+  /** nft's JSON of one table; undefined when there is none. No other table is read. */
+  list(table: string, options?: EffectOptions): Promise<string | undefined>
+  /**
+   * Runs one transaction: the kernel takes all of it or nothing.
+   *
+   * @throws FirewallError `FIREWALL_REFUSED` naming the first command that it does not take; nothing was changed then.
+   *   `FIREWALL_TIMEOUT` when nft did not end: nobody knows whether it was in time.
+   */
+  apply(operation: string, commands: readonly NftCommand[], options?: EffectOptions): Promise<void>
+}
+
+/** A listing of ten thousand tenants has 3 MB. */
+const maxOutput = 64 * 1024 * 1024
+
+/**
+ * Opens nft(8).
+ *
+ * Transactions go to it by file: `nft -j -f -` opens `/dev/stdin` by its path, which fails when standard input is a socket,
+ * and Node's pipes are sockets.
+ */
+export function openProgram(host: Host, { netns, nft, folder = '/run/puppy-firewall' }: ProgramOptions = {}): Program {
+  const byFile = fileMaker(host, folder)
+  const command = () =>
+    commandOf(host, { ...(netns === undefined ? {} : { netns }), ...(nft === undefined ? {} : { nft }) })
+  const run = (operation: string, args: readonly string[], options: RunOptions) =>
+    runNft(host, operation, [...command(), ...args], options)
+
+  const program: Program = {
+    command,
+    version: async (options = {}) => {
+      const { stdout } = await run('ask nft for its version', ['--version'], {
+        ...bounded(options),
+        touches: 'nothing',
+      })
+      const version = parseVersion(stdout)
+      if (version !== undefined) return version
+      const facts = { operation: 'ask nft for its version', value: stdout, detail: 'no version is in what it printed' }
+      throw new FirewallError('FIREWALL_UNREADABLE', facts)
+    },
+    tables: async (options = {}) => {
+      await run('list the tables', ['-j', 'list', 'tables', family], { ...bounded(options), touches: 'nothing' })
+    },
+    list: async (table, options = {}) => {
+      assertName('table', table)
+      const args = ['-j', 'list', 'table', family, table]
+      const run1 = { ...bounded(options), touches: 'nothing', accept: [0, 1] } as const
+      const { exitCode, stdout, stderr } = await run('list the table', args, run1)
+      if (exitCode === 0) return stdout
+      if (/No such file or directory/.test(stderr)) return undefined
+      throw new FirewallError('FIREWALL_REFUSED', { operation: 'list the table', target: table, said: said(stderr) })
+    },
+    apply: async (operation, commands, options = {}) => {
+      if (commands.length === 0) return
+      const live = { ...bounded(options), touches: 'machine', accept: [0, 1] } as const
+      const { exitCode, stderr } = await byFile(commands, (file) => run(operation, ['-j', '-f', file], live))
+      if (exitCode === 0) return
+      const culprit = await findRefused(commands, async (some) => {
+        const check = { ...bounded(options), touches: 'nothing', accept: [0, 1] } as const
+        const checked = await byFile(some, (file) => run('check', ['-c', '-j', '-f', file], check))
+        return checked.exitCode !== 0
+      })
+      throw new FirewallError('FIREWALL_REFUSED', {
+        operation,
+        ...(culprit === undefined ? {} : { value: JSON.stringify(culprit) }),
+        detail: 'nothing was changed',
+        said: said(stderr),
+      })
+    },
+  }
+  return Object.freeze(program)
+}
+
+/** `nftables v1.0.6 (Lester Gooch #5)` */
+export function parseVersion(text: string): string | undefined {
+  return /^nftables v(\d{1,5}(?:\.\d{1,5}){1,3})\b/.exec(text)?.[1]
+}
+
+/** Whether a version like `1.0.6` is at least another. */
+export function isAtLeast(version: string, least: string): boolean {
+  const [one, other] = [version, least].map((text) => text.split('.').map(Number)) as [number[], number[]]
+  const index = other.findIndex((part, at) => (one[at] ?? 0) !== part)
+  return index < 0 || (one[index] ?? 0) > (other[index] ?? 0)
+}
+
+function commandOf(host: Host, { netns, nft }: ProgramOptions): Command {
+  const found = nft ?? host.program('nft')
+  if (found === undefined) throw missing('nft', 'install the package nftables')
+  if (netns === undefined) return [found]
+  if (!/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,200}$/.test(netns)) {
+    const facts = {
+      operation: 'use the setting',
+      target: 'netns',
+      value: netns,
+      detail: 'it is no name of a namespace',
+    }
+    throw new FirewallError('FIREWALL_INVALID', facts)
+  }
+  const ip = host.program('ip')
+  if (ip === undefined) throw missing('ip', 'install the package iproute2')
+  return [ip, 'netns', 'exec', netns, found]
+}
+
+function missing(program: string, detail: string): FirewallError {
+  return new FirewallError('FIREWALL_NOT_INSTALLED', { operation: 'find the program', target: program, detail })
+}
+
+function bounded({ signal, timeout }: EffectOptions): Pick<RunOptions, 'signal' | 'timeout' | 'maxOutput'> {
+  return {
+    maxOutput,
+    ...(signal === undefined ? {} : { signal }),
+    ...(timeout === undefined ? {} : { timeout }),
+  }
+}
+
+async function runNft(host: Host, operation: string, command: Command, options: RunOptions): Promise<RunResult> {
+  try {
+    return await host.run(command, options)
+  } catch (error) {
+    throw error instanceof HostError ? translated(error, operation, command, options) : error
+  }
+}
+
+function translated(cause: HostError, operation: string, command: Command, { timeout }: RunOptions): Error {
+  const facts = { operation, cause }
+  switch (cause.code) {
+    case 'HOST_TIMEOUT': {
+      const detail = `${renderCommand(command)} did not end in ${timeout ?? 30_000} ms; read the table before trying again`
+      return new FirewallError('FIREWALL_TIMEOUT', { ...facts, detail })
+    }
+    case 'HOST_PROGRAM_NOT_FOUND':
+      return new FirewallError('FIREWALL_NOT_INSTALLED', { ...facts, target: command[0] })
+    case 'HOST_OUTPUT_TOO_LARGE':
+      return new FirewallError('FIREWALL_UNREADABLE', { ...facts, detail: `nft printed more than ${maxOutput} bytes` })
+    case 'HOST_PROGRAM_FAILED':
+      return new FirewallError('FIREWALL_REFUSED', { ...facts, said: said(cause.facts.stderr ?? '') })
+    default:
+      return cause
+  }
+}
+
+function said(stderr: string): string {
+  return stderr.trim().slice(-1000)
+}
+
+/**
+ * Finds the first command without which the rest before it would pass. nft says of JSON only that something in it failed, so
+ * the shortest failing beginning is searched by `nft -c`, which asks the kernel and changes nothing.
+ */
+async function findRefused(
+  commands: readonly NftCommand[],
+  fails: (commands: readonly NftCommand[]) => Promise<boolean>,
+): Promise<NftCommand | undefined> {
+  try {
+    if (!(await fails(commands))) return undefined
+    let [passing, failing] = [0, commands.length]
+    while (failing - passing > 1) {
+      const middle = Math.floor((passing + failing) / 2)
+      if (await fails(commands.slice(0, middle))) failing = middle
+      else passing = middle
+    }
+    return commands[failing - 1]
+  } catch {
+    // The refusal itself is what the caller must hear of, not that its cause could not be found.
+    return undefined
+  }
+}
+
+type ByFile = (commands: readonly NftCommand[], use: (file: string) => Promise<RunResult>) => Promise<RunResult>
+
+let files = 0
+
+/** Gives a transaction a file for as long as it is used. */
+function fileMaker(host: Host, folder: string): ByFile {
+  return async (commands, use) => {
+    files += 1
+    const file = `${folder}/${process.pid}-${files}.json`
+    if ((await host.status(folder)) === undefined) await host.makeFolder(folder, { mode: 0o700 })
+    await host.replace(file, renderCommands(commands), { mode: 0o600 })
+    try {
+      return await use(host.path(file))
+    } finally {
+      await host.remove(file)
+    }
+  }
+}

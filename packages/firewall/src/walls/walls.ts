@@ -1,0 +1,218 @@
+import { parseNetwork, withoutNested, type Network } from '../address.ts'
+import type { Chain, Datatype, Element, Json, NftSet, Rule, Table } from '../nft/table.ts'
+import { assertSettings, clientPorts, metadataAddresses, type WallSettings } from '../settings.ts'
+import {
+  back,
+  destinationPort,
+  drop,
+  fromOutside,
+  handshake,
+  is,
+  isNot,
+  jump,
+  one,
+  out,
+  pair,
+  payload,
+  prohibited,
+  range,
+  reset,
+  skuid,
+  sourcePort,
+  tcp,
+  transport,
+} from './statements.ts'
+
+/**
+ * Plans the table for these settings.
+ *
+ * Pure. No rule belongs to one tenant: tenants are elements of sets. No rule looks at connection tracking: an answer is judged
+ * like any packet, because the first answer of a squatter is part of an established connection; and a table of connections
+ * that tenants could fill would cut everybody off.
+ *
+ * @throws FirewallError `FIREWALL_INVALID`
+ */
+export function planWalls(name: string, settings: WallSettings): Table {
+  assertSettings(settings)
+  return { name, sets: planSets(settings), chains: planChains(settings) }
+}
+
+function planSets({ slots, callers, guards = [], egress = [], ...settings }: WallSettings): readonly NftSet[] {
+  const networks = withoutNested((settings.metadata ?? metadataAddresses).map((text) => parseNetwork(text)))
+  const ports = (slot: (typeof slots)[number]) => ({ range: [slot.firstPort, slot.lastPort] as const })
+  const set = (setName: string, type: readonly Datatype[], elements: readonly Element[]): NftSet => ({
+    name: setName,
+    type,
+    elements,
+  })
+  const uids = slots.map(({ uid }): Element => ({ key: [uid] }))
+  const policies = egress.filter(({ policy }) => policy !== 'default')
+  return [
+    {
+      ...set(
+        'slots',
+        ['inet_service'],
+        slots.map((slot) => ({ key: [ports(slot)] })),
+      ),
+      interval: true,
+    },
+    {
+      ...set(
+        'own',
+        ['uid', 'inet_service'],
+        slots.map((slot) => ({ key: [slot.uid, ports(slot)] })),
+      ),
+      interval: true,
+    },
+    set(
+      'callers',
+      ['uid'],
+      [...new Set(callers)].map((uid) => ({ key: [uid] })),
+    ),
+    set(
+      'guarded',
+      ['inet_service'],
+      guards.map(({ port }) => ({ key: [port] })),
+    ),
+    set(
+      'guards',
+      ['uid', 'inet_service'],
+      guards.flatMap(({ port, uids: allowed }) => [...new Set(allowed)].map((uid) => ({ key: [uid, port] }))),
+    ),
+    { ...set('metadata4', ['ipv4_addr'], elementsOf(networks, 'ipv4')), interval: true },
+    { ...set('metadata6', ['ipv6_addr'], elementsOf(networks, 'ipv6')), interval: true },
+    set(
+      'refused',
+      ['inet_service'],
+      [...new Set(settings.refusedPorts ?? [25])].map((port) => ({ key: [port] })),
+    ),
+    {
+      ...set(
+        'egress',
+        ['uid'],
+        policies.map(({ uid, policy }) => ({ key: [uid], goto: policy })),
+      ),
+      verdicts: true,
+    },
+    { ...set('sent', ['uid'], uids), counter: true },
+    { ...set('received', ['uid'], uids), counter: true },
+  ]
+}
+
+function elementsOf(networks: readonly Network[], family: Network['family']): readonly Element[] {
+  return networks
+    .filter((network) => network.family === family)
+    .map(({ address, length }) => ({
+      key: [length === undefined ? address : { prefix: { addr: address, len: length } }],
+    }))
+}
+
+function planChains(settings: WallSettings): readonly Chain[] {
+  return [
+    { name: 'output', base: { hook: 'output', priority: 0 }, rules: outputRules(settings) },
+    { name: 'input', base: { hook: 'input', priority: 0 }, rules: inputRules(settings) },
+    { name: 'answer', rules: answerRules },
+    { name: 'reach', rules: reachRules },
+    { name: 'guard', rules: guardRules },
+    { name: 'tenant', rules: tenantRules },
+    { name: 'metadata', rules: metadataRules },
+    { name: 'open', rules: [] },
+    { name: 'client', rules: clientRules },
+    { name: 'local', rules: [rule('egress-local-tcp', tcp, reset), rule('egress-local', prohibited)] },
+    // Late, so that what other tables drop is not counted.
+    { name: 'sent', base: { hook: 'output', priority: 200 }, rules: [metered('sent', out('!='))] },
+    { name: 'received', base: { hook: 'input', priority: 200 }, rules: [metered('received', fromOutside)] },
+  ]
+}
+
+function rule(name: string, ...statements: readonly Json[]): Rule {
+  return { name, statements }
+}
+
+/** The narrowest range around all slots: two comparisons that most packets fail, before any set is searched. */
+function around({ slots }: WallSettings): Json | undefined {
+  if (slots.length === 0) return undefined
+  const first = slots.reduce((least, slot) => Math.min(least, slot.firstPort), 65_535)
+  const last = slots.reduce((most, slot) => Math.max(most, slot.lastPort), 0)
+  return range(first, last)
+}
+
+function outputRules(settings: WallSettings): readonly Rule[] {
+  const near = around(settings)
+  const { first, last } = settings.tenantUids
+  return [
+    ...(near === undefined
+      ? []
+      : [
+          rule('answers', transport, is(sourcePort, near), is(sourcePort, '@slots'), jump('answer')),
+          rule(
+            'reaches',
+            out('=='),
+            transport,
+            is(destinationPort, near),
+            is(destinationPort, '@slots'),
+            jump('reach'),
+          ),
+        ]),
+    rule('guards', is(payload('tcp', 'sport'), '@guarded'), jump('guard')),
+    rule('tenants', is(skuid, range(first, last)), jump('tenant')),
+  ]
+}
+
+function inputRules(settings: WallSettings): readonly Rule[] {
+  const near = around(settings)
+  if (near === undefined) return []
+  return [rule('outside', fromOutside, transport, is(destinationPort, near), is(destinationPort, '@slots'), drop)]
+}
+
+/**
+ * What comes from a slot's port. A packet without a socket has no uid and meets no rule that asks for one: the reset from a
+ * closed port must pass. But a listener whose short queue is full answers by SYN cookie, which has no socket either, and then a
+ * squatter would be sent the visitor's request; so a handshake is answered by the owner's socket or not at all.
+ */
+const answerRules: readonly Rule[] = [
+  rule('answer-own', is(pair(skuid, sourcePort), '@own'), back),
+  rule('answer-squatter', isNot(pair(skuid, sourcePort), '@own'), drop),
+  rule('answer-cookie', handshake, drop),
+]
+
+const reachRules: readonly Rule[] = [
+  rule('reach-caller', is(skuid, '@callers'), back),
+  rule('reach-own', is(pair(skuid, destinationPort), '@own'), back),
+  rule('reach-stranger-tcp', isNot(skuid, '@callers'), tcp, reset),
+  rule('reach-stranger', isNot(skuid, '@callers'), prohibited),
+]
+
+/** Below 1024 no tenant can listen, and a SYN flood from outside needs cookies to be survived. */
+const guardRules: readonly Rule[] = [
+  rule('guard-own', is(pair(skuid, payload('tcp', 'sport')), '@guards'), back),
+  rule('guard-squatter', isNot(pair(skuid, payload('tcp', 'sport')), '@guards'), drop),
+  rule('guard-cookie', is(payload('tcp', 'sport'), range(1024, 65_535)), handshake, drop),
+]
+
+const tenantRules: readonly Rule[] = [
+  rule('metadata4', is(payload('ip', 'daddr'), '@metadata4'), jump('metadata')),
+  rule('metadata6', is(payload('ip6', 'daddr'), '@metadata6'), jump('metadata')),
+  rule('loopback', out('=='), back),
+  rule('egress', { vmap: { key: skuid, data: '@egress' } }),
+  rule('egress-default', is(payload('tcp', 'dport'), '@refused'), reset),
+]
+
+/** Azure and GCP answer DNS at the very addresses that hand out credentials. */
+const metadataRules: readonly Rule[] = [
+  rule('metadata-dns', transport, is(destinationPort, 53), back),
+  rule('metadata-tcp', tcp, reset),
+  rule('metadata', prohibited),
+]
+
+const clientRules: readonly Rule[] = [
+  rule('egress-client-tcp', is(payload('tcp', 'dport'), one(...clientPorts.tcp)), back),
+  rule('egress-client-udp', is(payload('udp', 'dport'), one(...clientPorts.udp)), back),
+  rule('egress-client-refused', tcp, reset),
+  rule('egress-client', prohibited),
+]
+
+/** A match alone: the set's element counts. At input a packet's socket is known by the kernel's early demultiplexing. */
+function metered(name: 'sent' | 'received', beyond: Json): Rule {
+  return rule(name, beyond, is(skuid, `@${name}`))
+}

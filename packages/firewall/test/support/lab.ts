@@ -1,0 +1,146 @@
+import { spawn } from 'node:child_process'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { createHost, type Command } from '@puppy/host'
+import { openFirewall, type Firewall, type FirewallOptions } from '../../src/index.ts'
+
+/** Why namespaces cannot be made here; false when they can. */
+export const cannotRun: string | false = (() => {
+  const host = createHost()
+  if (process.getuid?.() !== 0) return 'needs root for a network namespace'
+  if (host.program('nft') === undefined) return 'nft is not installed'
+  if (host.program('ip') === undefined) return 'ip is not installed'
+  return false
+})()
+
+export interface Order {
+  readonly do: 'serve' | 'connect' | 'heard'
+  readonly host: string
+  readonly port: number
+  readonly udp?: boolean
+  /** UDP as many servers speak it: by sendto(2) on a socket that is not connected. */
+  readonly unconnected?: boolean
+  readonly localPort?: number
+  readonly backlog?: number
+  /** Bytes that a server answers with; bytes that a client says. */
+  readonly download?: number
+  readonly upload?: number
+  /** Milliseconds until silence is a timeout. Default 700. */
+  readonly wait?: number
+}
+
+export interface Outcome {
+  readonly result: string
+  readonly ms?: number
+  readonly received?: number
+}
+
+export interface Actor {
+  serve(host: string, port: number, more?: Partial<Order>): Promise<string>
+  connect(host: string, port: number, more?: Partial<Order>): Promise<string>
+  /** The same with how long it took. */
+  tell(order: Order): Promise<Outcome>
+  /** Bytes that its servers were sent. */
+  heard(): Promise<number>
+  end(): Promise<void>
+}
+
+interface Cleaner {
+  teardown(work: () => unknown): void
+}
+
+let count = 0
+
+/** A network namespace of its own with loopback up, gone with the test. */
+export interface Lab {
+  readonly netns: string
+  readonly firewall: Firewall
+  open(options?: FirewallOptions): Firewall
+  ip(...args: readonly string[]): Promise<string>
+  nft(...args: readonly string[]): Promise<string>
+  /** Runs a script of nft's own language. */
+  nftScript(script: string): Promise<void>
+  actor(uid: number): Promise<Actor>
+}
+
+const host = createHost()
+
+export async function run(command: readonly string[], input?: string): Promise<string> {
+  const [name = '', ...args] = command
+  const program: Command = [host.program(name) ?? name, ...args]
+  const { stdout } = await host.run(program, { touches: 'ours', ...(input === undefined ? {} : { input }) })
+  return stdout
+}
+
+export async function createLab(t: Cleaner): Promise<Lab> {
+  count += 1
+  const netns = `puppy-test-${process.pid}-${count}`
+  const inside = (...args: readonly string[]) => run(['ip', 'netns', 'exec', netns, ...args])
+  await run(['ip', 'netns', 'add', netns])
+  t.teardown(() => run(['ip', 'netns', 'del', netns]))
+  await run(['ip', '-n', netns, 'link', 'set', 'lo', 'up'])
+  const open = (options: FirewallOptions = {}) => openFirewall(host, { netns, ...options })
+  return {
+    netns,
+    firewall: open(),
+    open,
+    ip: (...args) => run(['ip', '-n', netns, ...args]),
+    nft: (...args) => inside('nft', ...args),
+    nftScript: async (script) => {
+      await run(['ip', 'netns', 'exec', netns, 'nft', '-f', '-'], script)
+    },
+    actor: (uid) => startActor(t, netns, uid),
+  }
+}
+
+/** Joins two labs by a cable: 10.77.0.1 and fd77::1 here, .2 and ::2 there, which is here's way to everywhere. */
+export async function joinLabs(here: Lab, there: Lab): Promise<void> {
+  await here.ip('link', 'add', 'wan', 'type', 'veth', 'peer', 'name', 'wan', 'netns', there.netns)
+  for (const [lab, last] of [
+    [here, 1],
+    [there, 2],
+  ] as const) {
+    await lab.ip('addr', 'add', `10.77.0.${last}/24`, 'dev', 'wan')
+    await lab.ip('addr', 'add', `fd77::${last}/64`, 'dev', 'wan', 'nodad')
+    await lab.ip('link', 'set', 'wan', 'up')
+  }
+  await here.ip('route', 'add', 'default', 'via', '10.77.0.2')
+  await here.ip('-6', 'route', 'add', 'default', 'via', 'fd77::2')
+  for (const address of ['169.254.169.254/32', '168.63.129.16/32', 'fd00:ec2::254/128']) {
+    await there.ip('addr', 'add', address, 'dev', 'lo')
+  }
+}
+
+async function startActor(t: Cleaner, netns: string, uid: number): Promise<Actor> {
+  const script = fileURLToPath(new URL('actor.ts', import.meta.url))
+  const child = spawn(
+    host.program('ip') as string,
+    ['netns', 'exec', netns, process.execPath, '--no-warnings', script, String(uid)],
+    { stdio: ['pipe', 'pipe', 'inherit'] },
+  )
+  const ended = new Promise<void>((settle) => child.once('close', () => settle()))
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
+  const next = async () => {
+    const { value, done } = await lines.next()
+    if (done === true) throw new Error(`the actor of uid ${uid} ended`)
+    return JSON.parse(value as string) as Outcome
+  }
+  const tell = async (order: Order) => {
+    child.stdin.write(`${JSON.stringify(order)}\n`)
+    return next()
+  }
+  const end = async () => {
+    child.stdin.end()
+    child.kill('SIGKILL')
+    await ended
+  }
+  t.teardown(end)
+  await next()
+  return {
+    tell,
+    end,
+    serve: async (address, port, more = {}) => (await tell({ do: 'serve', host: address, port, ...more })).result,
+    connect: async (address, port, more = {}) => (await tell({ do: 'connect', host: address, port, ...more })).result,
+    heard: async () => Number((await tell({ do: 'heard', host: '', port: 0 })).result),
+  }
+}
