@@ -37,7 +37,7 @@ const debian = {
   enable: ['systemd-networkd.service', 'ssh.service', 'cron.service', 'atd.service', 'auditd.service'],
   // Node makes code as it runs. Without this it ends at once in an unconfined shell, whoever's Node it is.
   booleans: ['allow_execmem'],
-  kernelArguments: ['security=selinux', 'selinux=1', 'enforcing=1', 'psi=1'],
+  kernelArguments: ['security=selinux', 'selinux=1', 'enforcing=1', 'psi=1', 'panic=5'],
   cpus: 2,
   memoryMiB: 3072,
   rootSize: '6G',

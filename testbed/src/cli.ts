@@ -5,12 +5,12 @@ import { HostError } from '@puppy/host'
 import { debianGuests } from '../definition/debian.ts'
 import { findDefinition } from './definition.ts'
 import { TestbedError } from './errors.ts'
-import { findGuest } from './guest.ts'
+import { findGuest, findGuests } from './guest.ts'
 import { quote, runBenches, runLiveTests } from './live.ts'
 import { createPaths } from './paths.ts'
 import { createPhases } from './phases.ts'
 import { attachToGuest } from './ssh.ts'
-import { down, reset, status, sync, up, type Testbed, type UpOptions } from './testbed.ts'
+import { down, reset, status, sync, takeGuests, up, type Testbed, type UpOptions } from './testbed.ts'
 
 const usage = `testbed: a disposable Debian host with SELinux enforcing, in QEMU
 
@@ -18,7 +18,7 @@ const usage = `testbed: a disposable Debian host with SELinux enforcing, in QEMU
   ssh [--host N] [command …]           a shell in it as root, or one command
   sync                                 copy the checkout to /srv/puppy in it
   test [--full] [part of a path …]     run the live tests in it
-  bench [name …] [--json]              run the benchmarks in it
+  bench [name …] [--json]              up, sync, and run the benchmarks in it
   reset                                a fresh one in its place
   down [--all]                         end it and throw its disks away
   status                               what runs
@@ -105,17 +105,25 @@ async function run(testbed: Testbed, words: Words): Promise<number> {
     case 'ssh': {
       const line =
         words.rest.length === 0 ? undefined : words.rest.length === 1 ? words.rest[0] : words.rest.map(quote).join(' ')
-      return attachToGuest(await findGuest(paths, release, words.host), line)
+      return attachToGuest(await findGuest(paths, release, words.host), line, testbed.signal)
     }
-    case 'sync':
+    case 'sync': {
+      await using _guests = await takeGuests(testbed, release)
       await sync(testbed, words.up)
       break
+    }
     case 'test': {
+      await using _guests = await takeGuests(testbed, release)
       const guest = await findGuest(paths, release, words.host)
       return (await testbed.phases.time('tests', () => runLiveTests(paths, guest, live(testbed, words)))) ? 0 : 1
     }
-    case 'bench':
-      return runBenches(await findGuest(paths, release), [...words.rest, ...(words.json ? ['--json'] : [])])
+    case 'bench': {
+      await using _guests = await takeGuests(testbed, release)
+      await up(testbed, words.up)
+      const [guest] = await sync(testbed, words.up)
+      if (guest === undefined) throw new TestbedError('No guest was started')
+      return runBenches(guest, [...words.rest, ...(words.json ? ['--json'] : [])], testbed.signal)
+    }
     case 'down':
       for (const name of await down(testbed, words.all ? undefined : release)) say(`Ended ${name}`)
       break
@@ -134,11 +142,19 @@ async function run(testbed: Testbed, words: Words): Promise<number> {
   return 0
 }
 
-const live = (testbed: Testbed, words: Words) => ({ only: words.rest, full: words.full, say: testbed.say })
+const live = (testbed: Testbed, words: Words) => ({
+  only: words.rest,
+  full: words.full,
+  say: testbed.say,
+  signal: testbed.signal,
+})
 
 /** Everything in a row, on a guest of its own start. It ends as it began: with a guest only if there was one. */
 async function check(testbed: Testbed, words: Words): Promise<number> {
   const { phases, paths } = testbed
+  const { release = '' } = words.up
+  await using _guests = await takeGuests(testbed, release)
+  const wasThere = (await findGuests(paths, release)).some((guest) => guest.ready)
   // One start is all there will be here: a state to go on from would be saved for nobody.
   const cold = words.up.cold || process.env['CI'] !== undefined
   try {
@@ -148,13 +164,19 @@ async function check(testbed: Testbed, words: Words): Promise<number> {
     const passed = await phases.time('tests', () => runLiveTests(paths, guest, live(testbed, words)))
     return passed ? 0 : 1
   } finally {
-    await down(testbed, words.up.release)
+    if (wasThere) testbed.say(`${release} ran before and runs on`)
+    else await down(testbed, release)
     testbed.say(`Phases: ${phases.summary()}`)
   }
 }
 
+/** What a person can do something about: our own refusals, and those of the machine. */
+function isExpected(error: unknown): error is Error {
+  return error instanceof TestbedError || error instanceof HostError || (error instanceof Error && 'syscall' in error)
+}
+
 const stop = new AbortController()
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => stop.abort())
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop.abort())
 try {
   const testbed: Testbed = {
     paths: createPaths(),
@@ -165,7 +187,7 @@ try {
   }
   process.exitCode = await run(testbed, parseWords(process.argv.slice(2)))
 } catch (error) {
-  if (!(error instanceof TestbedError) && !(error instanceof HostError)) throw error
+  if (!isExpected(error)) throw error
   console.error(error.message)
   process.exitCode = 1
 }

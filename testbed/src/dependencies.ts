@@ -16,7 +16,7 @@ export async function ensureDependencies(context: BuildContext): Promise<string>
   const { host, paths, say, signal } = context
   const file = join(paths.dependencies, `${await dependenciesId(paths.checkout)}.img`)
   if (existsSync(file)) return file
-  await mkdir(paths.dependencies, { recursive: true })
+  await mkdir(paths.dependencies, { recursive: true, mode: 0o700 })
   // Older ones may be below a guest that runs, whose open descriptors keep them.
   for (const old of await readdir(paths.dependencies)) await rm(join(paths.dependencies, old))
   await assertSpace(paths.base, 2 ** 30)
@@ -24,7 +24,12 @@ export async function ensureDependencies(context: BuildContext): Promise<string>
   const building = join(paths.dependencies, '.building')
   const words = ['-q', '-t', 'ext4', '-L', 'dependencies', '-d', join(paths.checkout, 'node_modules'), building, '3G']
   const options = { touches: 'files', timeout: 300_000, ...(signal === undefined ? {} : { signal }) } as const
-  await host.run([programOf(host, 'mke2fs'), ...words], options)
+  const make = () => host.run([programOf(host, 'mke2fs'), ...words], options)
+  // Once more: another Node may have written to its cache in there meanwhile.
+  await make().catch(async () => {
+    await rm(building, { force: true })
+    await make()
+  })
   await rename(building, file)
   return file
 }

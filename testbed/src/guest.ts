@@ -5,12 +5,13 @@ import { createServer, connect, type AddressInfo } from 'node:net'
 import { once } from 'node:events'
 import { basename, join, relative } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Host } from '@puppy/host'
+import { errno, type Host } from '@puppy/host'
 import type { GuestDefinition } from './definition.ts'
 import { TestbedError } from './errors.ts'
 import { programOf, tail } from './image.ts'
 import type { TestbedPaths } from './paths.ts'
 import { disks, qemuArguments, type Accelerator } from './qemu.ts'
+import { openMonitor } from './qmp.ts'
 import { closeConnection } from './ssh.ts'
 
 /** A guest that runs, or did when this was written: `guest.json` in its folder. */
@@ -26,6 +27,8 @@ export interface Guest {
   readonly dependencies: string
   readonly accelerator: Accelerator
   readonly hosts: number
+  /** False until it can be used: whoever started it may have been killed meanwhile. */
+  readonly ready: boolean
 }
 
 /** Our guests among all processes, whatever became of their folders. */
@@ -85,7 +88,7 @@ export async function startGuest(host: Host, paths: TestbedPaths, options: Start
   const name = `${definition.release}/${number}`
   const folder = join(paths.guests, name)
   await rm(folder, { recursive: true, force: true })
-  await mkdir(folder, { recursive: true })
+  await mkdir(folder, { recursive: true, mode: 0o700 })
   await createDisks(host, folder, options)
   const hostKey = await readFile(join(options.image, 'host-key.pub'), 'utf8')
   await writeFile(join(folder, 'known_hosts'), `testbed ${hostKey}`)
@@ -107,12 +110,24 @@ export async function startGuest(host: Host, paths: TestbedPaths, options: Start
     port,
     accelerator,
     hosts,
+    ready: false,
     image: basename(options.image),
     dependencies: basename(options.dependencies),
   }
-  await writeFile(join(folder, 'guest.json'), `${JSON.stringify(guest, undefined, 2)}\n`)
+  await writeFacts(guest)
   const pid = await launch(programOf(host, 'qemu-system-x86_64'), words, folder)
   return { ...guest, pid }
+}
+
+/** Notes that a guest can be used. */
+export async function markReady(guest: Guest): Promise<Guest> {
+  const ready = { ...guest, ready: true }
+  await writeFacts(ready)
+  return ready
+}
+
+async function writeFacts(guest: Guest): Promise<void> {
+  await writeFile(join(guest.folder, 'guest.json'), `${JSON.stringify(guest, undefined, 2)}\n`)
 }
 
 /** Overlays: what a guest writes goes to these, and they go with it. */
@@ -142,10 +157,17 @@ async function launch(program: string, words: readonly string[], folder: string)
   const child = spawn(program, words, { cwd: folder, detached: true, stdio: ['ignore', log, log] })
   closeSync(log)
   child.unref()
-  const failed = once(child, 'error').then(([error]) => Promise.reject(error as Error))
-  const ended = once(child, 'exit').then(() => true)
-  if (await Promise.race([failed, ended, sleep(500, false)])) throw await startFailure(folder)
-  return child.pid ?? 0
+  let over = false
+  child.once('error', () => (over = true)).once('exit', () => (over = true))
+  // It answers once it has taken its disks, its port and its sockets: then it runs, and not before.
+  for (const until = Date.now() + 60_000; Date.now() < until; await sleep(50)) {
+    if (over) throw await startFailure(folder)
+    const monitor = await openMonitor(folder).catch(() => undefined)
+    await monitor?.[Symbol.asyncDispose]()
+    if (monitor !== undefined) return child.pid ?? 0
+  }
+  child.kill('SIGKILL')
+  throw new TestbedError('QEMU does not answer a minute after its start')
 }
 
 async function startFailure(folder: string): Promise<TestbedError> {
@@ -173,7 +195,7 @@ export async function awaitSsh(
 ): Promise<void> {
   for (const until = Date.now() + options.timeout; Date.now() < until; await sleep(200)) {
     if (options.signal?.aborted === true) throw new TestbedError('Stopped waiting for the guest')
-    if (await hasBanner(guest.port)) return
+    if (await hasBanner(guest.port, Math.min(30_000, options.timeout))) return
     if (!isAlive(guest.pid)) throw await startFailure(guest.folder)
   }
   const said = await readFile(join(guest.folder, 'console.log'), 'utf8').catch(() => '')
@@ -183,14 +205,14 @@ export async function awaitSsh(
   )
 }
 
-function hasBanner(port: number): Promise<boolean> {
+function hasBanner(port: number, patience: number): Promise<boolean> {
   return new Promise((settle) => {
     const socket = connect(port, '127.0.0.1')
     const end = (answer: boolean) => {
       socket.destroy()
       settle(answer)
     }
-    socket.setTimeout(3000, () => end(false))
+    socket.setTimeout(patience, () => end(false))
     socket.once('data', (data) => end(data.toString().startsWith('SSH-2.0')))
     socket.once('close', () => end(false)).once('error', () => end(false))
   })
@@ -214,12 +236,21 @@ export async function stopGuests(paths: TestbedPaths, release?: string): Promise
   return processes.map(([name]) => name)
 }
 
+function signalGuest(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal)
+  } catch (error) {
+    // It has just ended.
+    if (errno(error) !== 'ESRCH') throw error
+  }
+}
+
 async function endGuest(tag: string, name: string, pid: number): Promise<void> {
   const isStill = async () => (await findGuestProcesses(tag)).get(name) === pid
   for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
     if (!(await isStill())) return
-    process.kill(pid, signal)
-    for (let turn = 0; turn < 50 && (await isStill()); turn++) await sleep(100)
+    signalGuest(pid, signal)
+    for (let turn = 0; turn < 150 && (await isStill()); turn++) await sleep(100)
   }
   if (await isStill()) throw new TestbedError(`Cannot end ${name}, process ${pid}`)
 }

@@ -1,18 +1,18 @@
 import { existsSync } from 'node:fs'
-import { mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { HostError, type Host } from '@puppy/host'
-import { execa } from 'execa'
+import { execa, ExecaError } from 'execa'
 import { imageId, readInputs, type GuestDefinition } from './definition.ts'
 import { TestbedError } from './errors.ts'
-import { assertSpace } from './needs.ts'
+import { assertSpace, proxyEnvironment } from './needs.ts'
 import type { TestbedPaths } from './paths.ts'
 import { sealArguments, type Accelerator } from './qemu.ts'
 
 const definitionFolder = fileURLToPath(new URL('../definition', import.meta.url))
 const buildTimeout = 15 * 60_000
-const sealTimeout = 5 * 60_000
+const sealTimeout = 10 * 60_000
 
 export interface BuildContext {
   /** Its lock is held while anything is built, and what builds inherits it. */
@@ -41,13 +41,30 @@ export async function ensureImage(context: BuildContext, definition: GuestDefini
   await assertSpace(paths.base, 4 * 2 ** 30)
   say(`Building ${definition.version} (${definition.release}) with SELinux, once for this definition`)
   const building = join(paths.images, definition.release, `.building-${id}`)
-  await mkdir(join(building, 'tmp'), { recursive: true })
+  await makeBuildFolders(building)
   await bootstrap(context, definition, building)
   await seal(context, definition, building)
   await rm(join(building, 'tmp'), { recursive: true })
+  await chmod(building, 0o700)
   await rename(building, folder)
   await removeOthers(context, definition.release, id)
   return folder
+}
+
+/** Without root mmdebstrap works as another user, who must come here and write. */
+async function makeBuildFolders(building: string): Promise<void> {
+  const folders = [building, join(building, 'tmp')]
+  for (const folder of folders) {
+    await mkdir(folder, { recursive: true })
+    await chmod(folder, process.getuid?.() === 0 ? 0o700 : 0o777)
+  }
+  if (process.getuid?.() === 0) return
+  for (let folder = dirname(building); folder !== '/'; folder = dirname(folder)) {
+    if (((await stat(folder)).mode & 0o001) !== 0) continue
+    throw new TestbedError(
+      `Without root an image is built as another user, who cannot pass ${folder}; run: chmod o+x ${folder}`,
+    )
+  }
 }
 
 /** Images of older definitions, which no guest runs from: this release has none while an image of it is built. */
@@ -81,6 +98,7 @@ async function bootstrap(context: BuildContext, definition: GuestDefinition, bui
   const hook = `--customize-hook=${join(definitionFolder, 'customize')}`
   const words = ['--variant=minbase', '--format=null', packages, hook, definition.release, '/dev/null']
   const env = {
+    ...proxyEnvironment(),
     TMPDIR: join(building, 'tmp'),
     TESTBED_OUT: building,
     TESTBED_KEY: `${paths.key}.pub`,
@@ -108,7 +126,8 @@ async function seal(context: BuildContext, definition: GuestDefinition, building
     timeout: sealTimeout,
     ...(context.signal === undefined ? {} : { cancelSignal: context.signal }),
   }).catch((cause: unknown) => {
-    throw new TestbedError(`Cannot finish the image: ${String(cause)}`)
+    const why = cause instanceof ExecaError ? `${cause.shortMessage.split('\n')[0]} ${cause.stderr}` : String(cause)
+    throw new TestbedError(`Cannot finish the image: ${tail(why)}`)
   })
   const said = await readFile(log, 'utf8')
   if (!said.includes('TESTBED SEALED'))

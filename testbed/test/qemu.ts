@@ -20,7 +20,7 @@ void t.test('chooseAccelerator() goes by the flags of the processor, not by the 
 
 void t.test('qemuArguments() forwards from loopback only, and listens nowhere else', async (t) => {
   const words = qemuArguments(base)
-  t.ok(words.includes('user,id=user,hostfwd=tcp:127.0.0.1:2222-:22'))
+  t.ok(words.includes('user,id=user,restrict=on,hostfwd=tcp:127.0.0.1:2222-:22'))
   t.strictSame(words.filter((word) => /hostfwd|listen=|mcast|vnc|tcp:/.test(word)).length, 1)
   t.ok(words.includes('tag/trixie/1'))
   t.notOk(words.includes('-incoming'))

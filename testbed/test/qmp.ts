@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createHost } from '@puppy/host'
@@ -22,7 +23,7 @@ void t.test('openMonitor() speaks with a QEMU, in however long a folder', { skip
   ]
   const child = spawn('qemu-system-x86_64', words, { cwd: deep, stdio: 'ignore' })
   t.teardown(() => child.kill('SIGKILL'))
-  for (let turn = 0; turn < 100 && !existsSync(`${deep}/qmp.sock`); turn++) await sleep(50)
+  for (let turn = 0; turn < 600 && !existsSync(`${deep}/qmp.sock`); turn++) await sleep(50)
   const monitor = await openMonitor(deep)
   t.match(await monitor.execute('query-status'), { status: 'prelaunch' })
   await t.rejects(monitor.execute('no-such-command'), {
@@ -31,7 +32,7 @@ void t.test('openMonitor() speaks with a QEMU, in however long a folder', { skip
   })
   t.match(await monitor.execute('query-version'), { qemu: {} }, 'the answers stay in order')
   await monitor.execute('quit').catch(() => undefined)
-  await sleep(200)
+  if (child.exitCode === null) await once(child, 'exit')
   await t.rejects(monitor.execute('query-status'), { name: 'TestbedError' })
 })
 

@@ -40,7 +40,7 @@ void t.test(
     process.kill(first.pid, 'SIGKILL')
     const pidFile = `${settings.runFolder}/haproxy.pid`
     const isNew = async () => (await haproxy.alive()) && (await host.read(pidFile))?.trim() !== String(first.pid)
-    for (let turn = 0; turn < 500 && !(await isNew()); turn++) await sleep(20)
+    for (let turn = 0; turn < 3000 && !(await isNew()); turn++) await sleep(20)
     const second = await haproxy.ensureRunning()
     t.not(second.pid, first.pid)
     t.equal(second.started, false, 'systemd did it')
