@@ -121,7 +121,7 @@ async function ensure(
   const wanted = planWalls(table, settings)
   const changes: FirewallChange[] = []
   for (let attempt = 0; attempt < attempts; attempt += 1) {
-    const plan = planTable(wanted, await readTable(program, table, options))
+    const plan = planTable(wanted, await readTable(program, table, options), { afresh: attempt > 0 })
     if (plan.changes.length === 0) return { changed: changes.length > 0, changes }
     const refused = await applyPlan(program, table, plan.commands, options, attempt)
     if (!refused) changes.push(...plan.changes)

@@ -1,4 +1,4 @@
-import { renderElement, renderKey } from './nft/key.ts'
+import { renderElement } from './nft/key.ts'
 import {
   addChain,
   addElements,
@@ -6,13 +6,18 @@ import {
   addSet,
   addTable,
   deleteElements,
+  deleteObject,
   deleteTable,
   flushChain,
+  flushSet,
+  flushTable,
   renderComment,
 } from './nft/render.ts'
+import { foreign } from './nft/parse.ts'
 import type {
   Chain,
   Element,
+  Foreign,
   NftCommand,
   NftSet,
   ObservedChain,
@@ -41,25 +46,67 @@ export interface TablePlan {
 /**
  * Plans how to turn the observed table into the wanted one.
  *
- * Sets change by element and chains are refilled only when their rules differ, so counters go on. A table that holds
- * something that is not ours, or a set or chain of another kind, is replaced whole in the same transaction, its counters
- * carried over.
+ * Sets change by element and chains are refilled only when their rules differ, so counters go on. What is in the table and is
+ * not ours, or is a set or chain of another kind, is removed in the same transaction; then all rules are written anew.
+ *
+ * With `afresh` such a table is deleted whole, which nothing in it can prevent, and its counters begin at zero: nft 1.0.6 does
+ * not take counters of elements by JSON.
  */
-export function planTable(wanted: Table, observed: ObservedTable | undefined): TablePlan {
+export function planTable(
+  wanted: Table,
+  observed: ObservedTable | undefined,
+  options: { readonly afresh?: boolean } = {},
+): TablePlan {
   if (observed === undefined) {
     return { changes: [change('table', 'add', { after: summary(wanted) })], commands: addTable(wanted) }
   }
-  const strange = strangersOf(wanted, observed)
-  if (strange.length > 0) {
-    const changes = [change('table', 'replace', { before: few(strange), after: summary(wanted) })]
-    return { changes, commands: [...deleteTable(wanted.name), ...addTable(carryCounters(wanted, observed))] }
-  }
+  const strangers = strangersIn(wanted, observed)
+  if (strangers.length === 0) return planPieces(wanted, observed)
+  const changes = [
+    change('table', 'replace', { before: few(strangers.map(({ text }) => text)), after: summary(wanted) }),
+  ]
+  if (options.afresh === true) return { changes, commands: [...deleteTable(wanted.name), ...addTable(wanted)] }
+  const kept = withoutRules(observed, strangers)
+  return { changes, commands: [...clearTable(observed, strangers), ...planPieces(wanted, kept).commands] }
+}
+
+function planPieces(wanted: Table, observed: ObservedTable): TablePlan {
   const sets = wanted.sets.map((set) => planSet(wanted.name, set, observed.sets.get(set.name)))
   const chains = wanted.chains.map((chain) => planChain(wanted.name, chain, observed.chains.get(chain.name)))
   const parts = [...sets, ...chains]
   return {
     changes: parts.flatMap((part) => part.changes),
     commands: (['create', 'remove', 'fill', 'rules'] as const).flatMap((phase) => parts.flatMap((part) => part[phase])),
+  }
+}
+
+/** Takes out every rule and verdict, so that nothing refers to anything, and then the strangers. */
+function clearTable({ name, sets }: ObservedTable, strangers: readonly Foreign[]): readonly NftCommand[] {
+  const maps = [...sets.values()].filter((set) => set.verdicts === true)
+  const foreignMaps = strangers.filter(({ kind, name: map }) => kind === 'map' && !maps.some((one) => one.name === map))
+  return [
+    flushTable(name),
+    ...[...maps, ...foreignMaps].map((map) => flushSet(name, { name: map.name, verdicts: true })),
+    ...strangers.filter(({ elements }) => elements === true).map((set) => flushSet(name, set)),
+    ...strangers.filter(({ elements }) => elements !== true).map((stranger) => deleteObject(name, stranger)),
+  ]
+}
+
+function withoutRules(observed: ObservedTable, strangers: readonly Foreign[]): ObservedTable {
+  const gone = new Set(strangers.filter(({ elements }) => elements !== true).map(({ name }) => name))
+  const emptied = new Set(strangers.filter(({ elements }) => elements === true).map(({ name }) => name))
+  const sets = [...observed.sets].filter(([name]) => !gone.has(name))
+  const chains = [...observed.chains].filter(([name]) => !gone.has(name))
+  return {
+    ...observed,
+    foreign: [],
+    sets: new Map(
+      sets.map(([name, set]) => {
+        const empty = emptied.has(name) || set.verdicts === true
+        return [name, empty ? { ...set, elements: [], foreign: 0 } : set]
+      }),
+    ),
+    chains: new Map(chains.map(([name, chain]) => [name, { ...chain, comments: [] }])),
   }
 }
 
@@ -123,26 +170,28 @@ function planChain(table: string, wanted: Chain, observed: ObservedChain | undef
   return {
     ...nothing,
     changes: [change(target, 'change', { before: few(before), after: few(comments) })],
-    rules: [flushChain(table, wanted.name), ...rules],
+    rules: before.length === 0 ? rules : [flushChain(table, wanted.name), ...rules],
   }
 }
 
-/** Why the table cannot be changed piece by piece. */
-function strangersOf(wanted: Table, observed: ObservedTable): readonly string[] {
+/** What keeps the table from being changed piece by piece. */
+function strangersIn(wanted: Table, observed: ObservedTable): readonly Foreign[] {
   const sets = new Map(wanted.sets.map((set) => [set.name, set]))
   const chains = new Map(wanted.chains.map((chain) => [chain.name, chain]))
   return [
     ...observed.foreign,
-    ...[...observed.sets.values()].flatMap((set) => {
+    ...[...observed.sets.values()].flatMap((set): readonly Foreign[] => {
       const ours = sets.get(set.name)
-      if (ours === undefined || !sameKind(ours, set)) return [`set ${JSON.stringify(set.name)}`]
-      return set.foreign > 0 ? [`${set.foreign} elements of set ${set.name}`] : []
+      const kind = set.verdicts === true ? 'map' : 'set'
+      if (ours === undefined || !sameKind(ours, set)) return [foreign(kind, set.name)]
+      const text = `${set.foreign} elements of set ${set.name}`
+      return set.foreign > 0 ? [{ kind, name: set.name, text, elements: true }] : []
     }),
-    ...[...observed.chains.values()].flatMap((chain) => {
+    ...[...observed.chains.values()].flatMap((chain): readonly Foreign[] => {
       const ours = chains.get(chain.name)
       const same =
         ours !== undefined && ours.base?.hook === chain.base?.hook && ours.base?.priority === chain.base?.priority
-      return same ? [] : [`chain ${JSON.stringify(chain.name)}`]
+      return same ? [] : [foreign('chain', chain.name)]
     }),
   ]
 }
@@ -151,22 +200,6 @@ function sameKind(one: NftSet, other: NftSet): boolean {
   const kind = ({ type, interval = false, counter = false, verdicts = false }: NftSet) =>
     JSON.stringify([type, interval, counter, verdicts])
   return kind(one) === kind(other)
-}
-
-function carryCounters(wanted: Table, observed: ObservedTable): Table {
-  return {
-    ...wanted,
-    sets: wanted.sets.map((set) => {
-      if (set.counter !== true) return set
-      const before = observed.sets.get(set.name)?.elements ?? []
-      const counters = new Map(before.map(({ key, counter }) => [renderKey(key), counter]))
-      const elements = set.elements.map(({ key }) => {
-        const counter = counters.get(renderKey(key))
-        return counter === undefined ? { key } : { key, counter }
-      })
-      return { ...set, elements }
-    }),
-  }
 }
 
 function summary({ sets, chains }: Table): string {

@@ -1,5 +1,15 @@
 import { FirewallError } from '../errors.ts'
-import type { Counter, Datatype, Element, Json, KeyPart, ObservedChain, ObservedSet, ObservedTable } from './table.ts'
+import type {
+  Counter,
+  Datatype,
+  Element,
+  Foreign,
+  Json,
+  KeyPart,
+  ObservedChain,
+  ObservedSet,
+  ObservedTable,
+} from './table.ts'
 
 type Fields = { readonly [key: string]: Json }
 
@@ -23,24 +33,28 @@ export function parseListing(text: string, name: string): ObservedTable {
   const sets = new Map<string, ObservedSet>()
   const chains = new Map<string, ObservedChain>()
   const comments = new Map<string, (string | undefined)[]>()
-  const foreign: string[] = []
+  const strangers: Foreign[] = []
   let found = false
   for (const object of objects) {
     const [kind = '', fields] = Object.entries(object)[0] ?? []
     if (!isFields(fields)) throw unreadable(name, JSON.stringify(object), 'an object without fields')
     if (kind === 'table') found = true
-    else if (kind === 'set' || kind === 'map') readSet(kind, fields, sets, foreign)
-    else if (kind === 'chain') readChain(fields, chains, foreign)
-    else if (kind === 'rule') readRule(fields, comments, foreign)
-    else foreign.push(`${kind} ${shown(fields['name'])}`)
+    else if (kind === 'set' || kind === 'map') readSet(kind, fields, sets, strangers)
+    else if (kind === 'chain') readChain(fields, chains, strangers)
+    else if (kind === 'rule') readRule(fields, comments, strangers)
+    else strangers.push(foreign(kind, fields['name']))
   }
   if (!found) throw unreadable(name, text, 'it does not name the table')
-  for (const chain of comments.keys()) if (!chains.has(chain)) foreign.push(`rule in chain ${shown(chain)}`)
   const filled = [...chains.values()].map((chain): [string, ObservedChain] => [
     chain.name,
     { ...chain, comments: comments.get(chain.name) ?? [] },
   ])
-  return { name, sets, chains: new Map(filled), foreign, objects }
+  return { name, sets, chains: new Map(filled), foreign: strangers, objects }
+}
+
+export function foreign(kind: string, name: Json | undefined): Foreign {
+  const known = typeof name === 'string' ? name : ''
+  return { kind, name: known, text: `${kind} ${JSON.stringify(known)}` }
 }
 
 function objectsOf(text: string, name: string): readonly Fields[] {
@@ -60,7 +74,7 @@ function objectsOf(text: string, name: string): readonly Fields[] {
   return objects
 }
 
-function readSet(kind: string, fields: Fields, sets: Map<string, ObservedSet>, foreign: string[]): void {
+function readSet(kind: string, fields: Fields, sets: Map<string, ObservedSet>, strangers: Foreign[]): void {
   const { name, elem = [], flags = [], stmt } = fields
   const type = typeof fields['type'] === 'string' ? [fields['type']] : fields['type']
   const verdicts = fields['map'] === 'verdict'
@@ -73,7 +87,7 @@ function readSet(kind: string, fields: Fields, sets: Map<string, ObservedSet>, f
     flags.every((flag) => flag === 'interval') &&
     verdicts === (kind === 'map')
   if (!known) {
-    foreign.push(`${kind} ${shown(name)}`)
+    strangers.push(foreign(kind, name))
     return
   }
   const counter = Array.isArray(stmt) && stmt.length === 1 && isFields(stmt[0]) && 'counter' in stmt[0]
@@ -90,10 +104,10 @@ function readSet(kind: string, fields: Fields, sets: Map<string, ObservedSet>, f
   })
 }
 
-function readChain(fields: Fields, chains: Map<string, ObservedChain>, foreign: string[]): void {
+function readChain(fields: Fields, chains: Map<string, ObservedChain>, strangers: Foreign[]): void {
   const { name, type, hook, prio, policy } = fields
   if (typeof name !== 'string') {
-    foreign.push(`chain ${shown(name)}`)
+    strangers.push(foreign('chain', name))
     return
   }
   if (hook === undefined) {
@@ -103,14 +117,14 @@ function readChain(fields: Fields, chains: Map<string, ObservedChain>, foreign: 
   if (type === 'filter' && policy === 'accept' && typeof prio === 'number' && (hook === 'input' || hook === 'output')) {
     chains.set(name, { name, base: { hook, priority: prio }, comments: [] })
   } else {
-    foreign.push(`chain ${shown(name)}`)
+    strangers.push(foreign('chain', name))
   }
 }
 
-function readRule(fields: Fields, comments: Map<string, (string | undefined)[]>, foreign: string[]): void {
+function readRule(fields: Fields, comments: Map<string, (string | undefined)[]>, strangers: Foreign[]): void {
   const { chain, comment } = fields
   if (typeof chain !== 'string') {
-    foreign.push('rule')
+    strangers.push(foreign('rule', ''))
     return
   }
   const list = comments.get(chain) ?? []
@@ -172,10 +186,6 @@ function isWord(json: Json | undefined): json is number {
 
 function isFields(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function shown(value: Json | undefined): string {
-  return JSON.stringify(value ?? null).slice(0, 80)
 }
 
 function unreadable(name: string, value: string, detail: string, cause?: unknown): FirewallError {

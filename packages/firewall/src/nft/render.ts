@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { FirewallError } from '../errors.ts'
-import type { Base, Chain, Element, Json, KeyPart, NftCommand, NftSet, Rule, Table } from './table.ts'
+import type { Base, Chain, Element, Foreign, Json, KeyPart, NftCommand, NftSet, Rule, Table } from './table.ts'
 
 export const family = 'inet'
 
@@ -73,6 +73,20 @@ export function addRules(table: string, chain: Chain): readonly NftCommand[] {
   }))
 }
 
+/** Removes every rule of the table. */
+export function flushTable(name: string): NftCommand {
+  return { flush: { table: { family, name } } }
+}
+
+export function flushSet(table: string, { name, verdicts }: Pick<NftSet, 'name' | 'verdicts'>): NftCommand {
+  return { flush: { [verdicts === true ? 'map' : 'set']: { family, table, name } } }
+}
+
+/** Removes an object of any kind, under the name that nft lists it by. */
+export function deleteObject(table: string, { kind, name }: Pick<Foreign, 'kind' | 'name'>): NftCommand {
+  return { delete: { [kind]: { family, table, name } } }
+}
+
 export function flushChain(table: string, name: string): NftCommand {
   return { flush: { chain: { family, table, name } } }
 }
@@ -92,13 +106,9 @@ export function renderComment({ name, statements }: Rule): string {
   })
 }
 
-function renderElementJson({ key, goto, counter }: Element): Json {
+function renderElementJson({ key, goto }: Element): Json {
   const rendered = renderKeyJson(key)
-  const value =
-    counter === undefined
-      ? rendered
-      : { elem: { val: rendered, counter: { packets: counter.packets, bytes: counter.bytes } } }
-  return goto === undefined ? value : [value, { goto: { target: goto } }]
+  return goto === undefined ? rendered : [rendered, { goto: { target: goto } }]
 }
 
 function renderKeyJson(key: readonly KeyPart[]): Json {

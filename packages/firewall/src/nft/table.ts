@@ -18,7 +18,7 @@ export interface Element {
   readonly key: readonly KeyPart[]
   /** The chain that a verdict map sends the packet to, by `goto`. */
   readonly goto?: string
-  /** Given on a set with counters: where this element's counter begins. */
+  /** Observed on a set with counters. */
   readonly counter?: Counter
 }
 
@@ -77,13 +77,24 @@ export interface ObservedChain {
   readonly comments: readonly (string | undefined)[]
 }
 
+/** Something in our table that is not ours. */
+export interface Foreign {
+  /** `chain`, `set`, `map`, `counter`, … */
+  readonly kind: string
+  readonly name: string
+  /** The two for a person. */
+  readonly text: string
+  /** It is a set of ours, with elements that are not. */
+  readonly elements?: boolean
+}
+
 /** The table as the kernel has it. */
 export interface ObservedTable {
   readonly name: string
   readonly sets: ReadonlyMap<string, ObservedSet>
   readonly chains: ReadonlyMap<string, ObservedChain>
-  /** What is in the table and is nothing of ours: `counter "c"`, `set "x" of another shape`. */
-  readonly foreign: readonly string[]
+  /** What is in the table and is of no kind that we make. */
+  readonly foreign: readonly Foreign[]
   /** nft's own objects, for putting the table back as it is. */
   readonly objects: readonly Json[]
 }

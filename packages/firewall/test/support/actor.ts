@@ -20,10 +20,12 @@ async function serve(order: Order): Promise<Outcome> {
       socket.bind(port, host, () => settle({ result: 'listening' }))
       return
     }
-    const server = createServer((socket) => {
+    const server = createServer({ allowHalfOpen: order.sink === true }, (socket) => {
+      socket.on('end', () => socket.end(String(uid)))
       socket.on('error', () => socket.destroy())
       socket.on('data', (data) => {
         heard += data.length
+        if (order.sink === true) return
         if (order.download === undefined) socket.end(String(uid))
         else socket.end(Buffer.alloc(order.download))
       })
@@ -61,7 +63,8 @@ async function connect(order: Order): Promise<Outcome> {
       socket.destroy()
     })
     socket.on('connect', () => {
-      socket.write(order.upload === undefined ? 'hello' : Buffer.alloc(order.upload))
+      if (order.upload === undefined) socket.write('hello')
+      else socket.end(Buffer.alloc(order.upload))
     })
     socket.on('data', (data) => {
       received += data.length

@@ -25,6 +25,8 @@ export interface Order {
   /** Bytes that a server answers with; bytes that a client says. */
   readonly download?: number
   readonly upload?: number
+  /** A server that takes everything in and answers when the client has ended. */
+  readonly sink?: boolean
   /** Milliseconds until silence is a timeout. Default 700. */
   readonly wait?: number
 }
@@ -60,6 +62,8 @@ export interface Lab {
   nft(...args: readonly string[]): Promise<string>
   /** Runs a script of nft's own language. */
   nftScript(script: string): Promise<void>
+  /** Runs a program in there. */
+  inside(...command: readonly string[]): Promise<string>
   actor(uid: number): Promise<Actor>
 }
 
@@ -86,6 +90,7 @@ export async function createLab(t: Cleaner): Promise<Lab> {
     open,
     ip: (...args) => run(['ip', '-n', netns, ...args]),
     nft: (...args) => inside('nft', ...args),
+    inside,
     nftScript: async (script) => {
       await run(['ip', 'netns', 'exec', netns, 'nft', '-f', '-'], script)
     },
