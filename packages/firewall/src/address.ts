@@ -77,3 +77,14 @@ function bytesOf(address: string): readonly number[] {
   const middle = tail === undefined ? [] : Array.from({ length: 8 - front.length - back.length }, () => 0)
   return [...front, ...middle, ...back].flatMap((word) => [word >> 8, word & 0xff])
 }
+
+/** Whether an address goes by loopback on every host. */
+export function isLoopback(address: string): boolean {
+  return isInside(
+    [
+      { family: 'ipv4', address: '127.0.0.0', length: 8 },
+      { family: 'ipv6', address: '::1' },
+    ],
+    address,
+  )
+}

@@ -7,6 +7,7 @@ import type { ObservedTable } from './nft/table.ts'
 import { planTable, type FirewallChange } from './plan.ts'
 import { isAtLeast, openProgram, type EffectOptions, type Program, type ProgramOptions } from './program.ts'
 import type { WallSettings } from './settings.ts'
+import { openRollback, type TrialOptions } from './trial.ts'
 import { planWalls } from './walls/walls.ts'
 
 export interface FirewallOptions extends ProgramOptions {
@@ -29,6 +30,11 @@ export interface Ensured {
   readonly changes: readonly FirewallChange[]
 }
 
+export interface Tried extends Ensured {
+  /** Whether somebody will take it back unless it is confirmed. */
+  readonly armed: boolean
+}
+
 /** One nftables table of ours. Other tables are neither read nor written. */
 export interface Firewall {
   readonly table: string
@@ -46,6 +52,16 @@ export interface Firewall {
    *   somebody else changes the table at the same time, `FIREWALL_TIMEOUT`, `FIREWALL_NOT_INSTALLED`, `FIREWALL_UNREADABLE`.
    */
   ensure(settings: WallSettings, options?: EffectOptions): Promise<Ensured>
+  /**
+   * As `ensure`, and has systemd put back what was before unless `confirm` comes in time, also when we are killed. When nothing
+   * would change nothing is armed.
+   *
+   * @throws FirewallError as `ensure`, and `FIREWALL_UNATTENDED` where no systemd runs, `FIREWALL_CONFLICT` while another trial
+   *   is not confirmed.
+   */
+  trial(settings: WallSettings, options: TrialOptions): Promise<Tried>
+  /** Keeps what `trial` loaded, from whatever process. @throws FirewallError `FIREWALL_TIMEOUT` when it comes too late. */
+  confirm(options?: EffectOptions): Promise<void>
   /** Every tenant's counters, by uid. Runs nft once. */
   traffic(options?: EffectOptions): Promise<readonly TrafficReading[]>
   /** Removes the table. */
@@ -60,6 +76,8 @@ export function openFirewall(host: Host, options: FirewallOptions = {}): Firewal
   const table = options.table ?? 'puppy'
   assertName('table', table)
   const program = openProgram(host, options)
+  const folder = options.folder ?? '/run/puppy-firewall'
+  const rollback = openRollback(host, { table, folder, nft: program.command })
   const read = (effect: EffectOptions = {}) => readTable(program, table, effect)
   return Object.freeze<Firewall>({
     table,
@@ -67,6 +85,21 @@ export function openFirewall(host: Host, options: FirewallOptions = {}): Firewal
     probe: (effect = {}) => probe(host, program, effect),
     plan: async (settings, effect = {}) => planTable(planWalls(table, settings), await read(effect)).changes,
     ensure: (settings, effect = {}) => ensure(program, table, settings, effect),
+    trial: async (settings, effect) => {
+      const before = await read(effect)
+      const { changes } = planTable(planWalls(table, settings), before)
+      if (changes.length === 0) return { changed: false, changes, armed: false }
+      const armed = await rollback.arm(before, effect)
+      try {
+        return { ...(await ensure(program, table, settings, effect)), armed }
+      } catch (error) {
+        // Only a refusal is sure to have changed nothing; after anything else what was before had better come back.
+        const refused = error instanceof FirewallError && error.code === 'FIREWALL_REFUSED'
+        if (armed && refused) await rollback.disarm(effect)
+        throw error
+      }
+    },
+    confirm: (effect = {}) => rollback.disarm(effect),
     traffic: async (effect = {}) => {
       const observed = await read(effect)
       return observed === undefined ? [] : parseTraffic(observed)

@@ -1,0 +1,51 @@
+import { addTable, deleteTable, family, flushSet, flushTable, renderCommands } from './nft/render.ts'
+import type { Json, NftCommand, ObservedTable, Table } from './nft/table.ts'
+
+type Fields = { readonly [key: string]: Json }
+
+/**
+ * Renders a file for `nft -j -f FILE` that makes a table what it was when it was read, whatever it is by then: rules and
+ * elements are written anew in one transaction, and tenants' counters go on.
+ *
+ * A table that holds something foreign is deleted and made again; without a table before, it is deleted.
+ */
+export function renderRestore(name: string, observed: ObservedTable | undefined): string {
+  if (observed === undefined) return renderCommands(deleteTable(name))
+  const begin = observed.foreign.length > 0 ? deleteTable(name) : []
+  return renderCommands([...begin, ...rewrite(name, observed)])
+}
+
+/** The same for a table as it is planned, wherever nobody can look first. */
+export function loadCommands(table: Table): readonly NftCommand[] {
+  const all = addTable(table)
+  const fills = all.filter(({ add }) => add !== undefined && ('element' in add || 'rule' in add))
+  const shells = all.filter((command) => !fills.includes(command))
+  const flushes = table.sets.filter(({ counter }) => counter !== true).map((set) => flushSet(table.name, set))
+  return [...shells, flushTable(table.name), ...flushes, ...fills]
+}
+
+function rewrite(name: string, { objects, sets }: ObservedTable): readonly NftCommand[] {
+  const of = (...kinds: readonly string[]) =>
+    objects.flatMap((object): (readonly [string, Fields])[] => {
+      const [kind = '', fields] = Object.entries(object as Fields)[0] ?? []
+      return kinds.includes(kind) ? [[kind, fields as Fields]] : []
+    })
+  const rest = objects.flatMap((object) => Object.keys(object as Fields)).filter((kind) => !known.includes(kind))
+  const holders = of('set', 'map')
+  return [
+    { add: { table: { family, name } } },
+    ...of(...rest, 'set', 'map', 'chain').map(([kind, fields]) => ({ add: { [kind]: bare(fields) } })),
+    flushTable(name),
+    ...[...sets.values()].filter(({ counter }) => counter !== true).map((set) => flushSet(name, set)),
+    ...holders.flatMap(([, { name: set = '', elem }]): readonly NftCommand[] =>
+      elem === undefined ? [] : [{ add: { element: { family, table: name, name: set, elem } } }],
+    ),
+    ...of('rule').map(([, fields]) => ({ add: { rule: bare(fields) } })),
+  ]
+}
+
+const known: readonly string[] = ['table', 'set', 'map', 'chain', 'rule']
+
+function bare({ handle: _handle, elem: _elem, ...fields }: Fields): Fields {
+  return fields
+}

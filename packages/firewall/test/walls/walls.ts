@@ -1,0 +1,44 @@
+import t from 'tap'
+import { renderElement } from '../../src/nft/key.ts'
+import { planWalls } from '../../src/walls/walls.ts'
+import { crowd, settings } from '../support/settings.ts'
+
+const elementsOf = (name: string, wanted = settings) =>
+  planWalls('puppy', wanted)
+    .sets.find((set) => set.name === name)
+    ?.elements.map((element) => renderElement(element))
+
+void t.test('planWalls() has tenants in sets, and as many rules for one as for thousands', async (t) => {
+  t.strictSame(elementsOf('own')?.[0], '10000 . 10240-10247')
+  t.strictSame(elementsOf('slots')?.length, 4)
+  t.strictSame(elementsOf('sent'), elementsOf('received'))
+  t.strictSame(elementsOf('guards'), ['991 . 8420', '0 . 8080', '990 . 8080'])
+  t.strictSame(elementsOf('egress'), ['10001 : goto open', '10002 : goto client', '10003 : goto local'])
+  t.strictSame(elementsOf('refused'), ['25'])
+  t.ok(elementsOf('metadata4')?.includes('169.254.0.0/16'))
+  t.ok(elementsOf('metadata6')?.includes('fd00:ec2::254'))
+  const rules = (wanted: typeof settings) =>
+    planWalls('puppy', wanted).chains.reduce((sum, chain) => sum + chain.rules.length, 0)
+  t.equal(rules(crowd(2816)), rules(settings))
+})
+
+void t.test('planWalls() walls no port when there are no slots', async (t) => {
+  const { chains } = planWalls('puppy', { ...settings, slots: [], egress: [] })
+  const names = chains.flatMap(({ rules }) => rules.map(({ name }) => name))
+  t.notOk(names.includes('answers') || names.includes('reaches') || names.includes('outside'))
+  t.ok(names.includes('guards'))
+})
+
+void t.test('planWalls() gives every rule a name of its own and drops nothing by policy', async (t) => {
+  const { chains } = planWalls('puppy', settings)
+  const names = chains.flatMap(({ rules }) => rules.map(({ name }) => name))
+  t.equal(new Set(names).size, names.length)
+  const targets = new Set(chains.map(({ name }) => name))
+  for (const [, target = ''] of JSON.stringify(chains).matchAll(/"target":"([^"]+)"/g))
+    t.ok(targets.has(target), target)
+  t.notMatch(JSON.stringify(chains), /"ct"/, 'no connection tracking')
+})
+
+void t.test('planWalls() refuses settings that cannot work', async (t) => {
+  t.throws(() => planWalls('puppy', { ...settings, callers: [-1] }), { code: 'FIREWALL_INVALID' })
+})
