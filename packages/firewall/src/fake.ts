@@ -86,8 +86,8 @@ function apply(tables: Tables, command: Json): void {
   const [verb = '', body] = Object.entries(command as Fields)[0] ?? []
   const [kind = '', given] = Object.entries(body as Fields)[0] ?? []
   const fields = given as Fields
-  if (kind === 'table') applyTable(tables, verb, String(fields['name']))
-  else applyInside(tables.get(String(fields['table'])) ?? fail(absent), verb, kind, fields)
+  if (kind === 'table') applyTable(tables, verb, word(fields['name']))
+  else applyInside(tables.get(word(fields['table'])) ?? fail(absent), verb, kind, fields)
 }
 
 function applyTable(tables: Tables, verb: string, name: string): void {
@@ -99,9 +99,9 @@ function applyTable(tables: Tables, verb: string, name: string): void {
 }
 
 function applyInside({ objects, chains }: FakeTable, verb: string, kind: string, fields: Fields): void {
-  const name = String(fields['name'])
+  const name = word(fields['name'])
   if (kind === 'rule') {
-    const chain = chains.get(String(fields['chain'])) ?? fail(absent)
+    const chain = chains.get(word(fields['chain'])) ?? fail(absent)
     chain.rules.push(fields)
   } else if (kind === 'chain') {
     if (verb === 'add') {
@@ -117,7 +117,10 @@ function applyInside({ objects, chains }: FakeTable, verb: string, kind: string,
 }
 
 function applyElements(elements: Map<string, Json>, verb: string, given: readonly Json[]): void {
-  for (const element of given) {
+  for (const one of given) {
+    // nft 1.0.6 drops the counter of an element that it is given by JSON; this one does, too.
+    const element =
+      one !== null && typeof one === 'object' && 'elem' in one ? ((one['elem'] as Fields)['val'] ?? null) : one
     const key = JSON.stringify(Array.isArray(element) ? element[0] : element)
     if (verb === 'add') elements.set(key, element)
     else if (!elements.delete(key)) fail(absent)
@@ -150,7 +153,10 @@ function list(tables: Tables, counters: ReadonlyMap<string, Counter>, words: rea
     { table: { family, name, handle: 1 } },
     ...[...table.objects.values()].map(({ kind, fields, elements }) => {
       const counted = (element: Json): Json => {
-        const counter = counters.get(`${name} ${String(fields['name'])} ${String(element)}`) ?? { packets: 0, bytes: 0 }
+        const counter = counters.get(`${name} ${word(fields['name'])} ${JSON.stringify(element)}`) ?? {
+          packets: 0,
+          bytes: 0,
+        }
         return { elem: { val: element, counter: { packets: counter.packets, bytes: counter.bytes } } }
       }
       const elem = [...elements.values()].map((element) => ('stmt' in fields ? counted(element) : element))
@@ -159,6 +165,10 @@ function list(tables: Tables, counters: ReadonlyMap<string, Counter>, words: rea
     ...[...table.chains.values()].map(({ fields }) => ({ chain: fields })),
     ...[...table.chains.values()].flatMap(({ rules }) => rules.map((rule) => ({ rule }))),
   ])
+}
+
+function word(json: Json | undefined): string {
+  return typeof json === 'string' ? json : ''
 }
 
 function fail(message: string): never {

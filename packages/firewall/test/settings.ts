@@ -35,6 +35,6 @@ const bad: readonly (readonly [claim: string, wrong: Partial<WallSettings>, mess
 ]
 for (const [claim, wrong, message] of bad) {
   void t.test(`assertSettings() refuses ${claim}`, async (t) => {
-    t.throws(() => assertSettings({ ...settings, ...wrong } as WallSettings), { code: 'FIREWALL_INVALID', message })
+    t.throws(() => assertSettings({ ...settings, ...wrong }), { code: 'FIREWALL_INVALID', message })
   })
 }

@@ -128,7 +128,7 @@ async function startActor(t: Cleaner, netns: string, uid: number): Promise<Actor
   const next = async () => {
     const { value, done } = await lines.next()
     if (done === true) throw new Error(`the actor of uid ${uid} ended`)
-    return JSON.parse(value as string) as Outcome
+    return JSON.parse(value) as Outcome
   }
   const tell = async (order: Order) => {
     child.stdin.write(`${JSON.stringify(order)}\n`)

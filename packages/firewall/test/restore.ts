@@ -1,0 +1,63 @@
+import t, { type Test } from 'tap'
+import { writeFile } from 'node:fs/promises'
+import { renderCommands } from '../src/nft/render.ts'
+import { loadCommands, renderRestore } from '../src/restore.ts'
+import { planWalls } from '../src/walls/walls.ts'
+import { cannotRun, createLab, type Lab } from './support/lab.ts'
+import { crowd, settings } from './support/settings.ts'
+
+async function load(t: Test, lab: Lab, text: string): Promise<void> {
+  const file = `${t.testdir({})}/restore.json`
+  await writeFile(file, text)
+  await lab.nft('-j', '-f', file)
+}
+
+void t.test('renderRestore() of no table deletes it', async (t) => {
+  t.match(JSON.parse(renderRestore('puppy', undefined)), {
+    nftables: [{ add: { table: {} } }, { delete: { table: {} } }],
+  })
+})
+
+void t.test('renderRestore() puts the table back from whatever it has become', { skip: cannotRun }, async (t) => {
+  const lab = await createLab(t)
+  await lab.firewall.ensure(settings)
+  const before = await lab.nft('list', 'table', 'inet', 'puppy')
+  const restore = renderRestore('puppy', await lab.firewall.read())
+  await lab.firewall.ensure(crowd(300))
+  await load(t, lab, restore)
+  t.strictSame(await lab.firewall.plan(settings).then((changes) => changes.map(({ target }) => target)), [
+    'set sent',
+    'set received',
+  ])
+  t.strictSame((await lab.firewall.ensure(settings)).changed, true)
+  await lab.nft('flush', 'ruleset')
+  await load(t, lab, restore)
+  t.equal(await lab.nft('list', 'table', 'inet', 'puppy'), before, 'also when it is gone')
+})
+
+void t.test('renderRestore() puts back what is foreign, too', { skip: cannotRun }, async (t) => {
+  const lab = await createLab(t)
+  await lab.firewall.ensure(settings)
+  await lab.nftScript(
+    'table inet puppy { counter c { }; set e { type ether_addr; elements = { 00:11:22:33:44:55 }; }; chain x { ether saddr @e counter name c drop; }; }',
+  )
+  const before = await lab.nft('list', 'table', 'inet', 'puppy')
+  const restore = renderRestore('puppy', await lab.firewall.read())
+  await lab.firewall.ensure(settings)
+  await load(t, lab, restore)
+  const sorted = (text: string) => text.split('\n').toSorted().join('\n')
+  t.equal(sorted(await lab.nft('list', 'table', 'inet', 'puppy')), sorted(before))
+})
+
+void t.test('loadCommands() loads a table twice, and counters go on', { skip: cannotRun }, async (t) => {
+  const lab = await createLab(t)
+  const text = renderCommands(loadCommands(planWalls('puppy', settings)))
+  await load(t, lab, text)
+  t.strictSame(await lab.firewall.plan(settings), [])
+  await lab.nftScript(
+    'delete element inet puppy sent { 10000 }; add element inet puppy sent { 10000 counter packets 2 bytes 99 }',
+  )
+  await load(t, lab, text)
+  t.strictSame(await lab.firewall.plan(settings), [])
+  t.match((await lab.firewall.traffic())[0], { uid: 10_000, sentBytes: 99 })
+})

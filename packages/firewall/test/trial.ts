@@ -1,0 +1,97 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmod } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { createFakeHost } from '@puppy/host/fake'
+import t from 'tap'
+import { createFakeNft } from '../src/fake.ts'
+import { openFirewall } from '../src/index.ts'
+import { openRollback } from '../src/trial.ts'
+import { cannotRun, createLab } from './support/lab.ts'
+import { settings } from './support/settings.ts'
+
+/** A systemd that knows one timer. */
+function machine(booted = true) {
+  let timer: readonly string[] | undefined
+  const nft = createFakeNft()
+  const host = createFakeHost({
+    files: booted ? { '/run/systemd/system/x': '' } : {},
+    programs: {
+      '/usr/sbin/nft': nft.program,
+      '/usr/bin/systemd-run': ({ args }) => {
+        timer = args
+        return {}
+      },
+      '/usr/bin/systemctl': ({ args: [verb] }) => {
+        const armed = timer !== undefined
+        if (verb === 'stop') timer = undefined
+        return { exitCode: armed ? 0 : 3 }
+      },
+    },
+  })
+  const fire = async () => {
+    const args = (timer ?? []).slice((timer ?? []).indexOf('--') + 1)
+    timer = undefined
+    await host.run(['/usr/sbin/nft', ...args.slice(1)], { touches: 'machine' })
+  }
+  return { host, nft, fire, timer: () => timer }
+}
+
+void t.test('trial() is taken back by systemd unless it is confirmed', async (t) => {
+  const { host, fire, timer } = machine()
+  const firewall = openFirewall(host)
+  t.match(await firewall.trial(settings, { seconds: 30 }), { changed: true, armed: true })
+  t.match(timer(), ['--unit=puppy-firewall-puppy-rollback', '--on-active=30s'])
+  t.equal((await host.status('/run/puppy-firewall/rollback-puppy.json'))?.mode, 0o600)
+  await t.rejects(firewall.trial({ ...settings, slots: [] }, { seconds: 30 }), { code: 'FIREWALL_CONFLICT' })
+  await firewall.confirm()
+  t.equal(timer(), undefined)
+  await t.rejects(firewall.confirm(), { code: 'FIREWALL_TIMEOUT' })
+  t.match(await firewall.trial(settings, { seconds: 30 }), { changed: false, armed: false }, 'nothing to try')
+
+  const other = { ...settings, callers: [0] }
+  await firewall.trial(other, { seconds: 30 })
+  await fire()
+  t.strictSame(await firewall.plan(settings), [], 'what was before is back')
+  await t.rejects(firewall.confirm(), { code: 'FIREWALL_TIMEOUT', message: /taken back/ })
+})
+
+void t.test('trial() refuses where nobody could take it back', async (t) => {
+  const { host } = machine(false)
+  const firewall = openFirewall(host)
+  await t.rejects(firewall.trial(settings, { seconds: 30 }), { code: 'FIREWALL_UNATTENDED' })
+  t.equal(await firewall.read(), undefined, 'nothing was loaded')
+  t.match(await firewall.trial(settings, { seconds: 30, unattended: true }), { changed: true, armed: false })
+})
+
+void t.test('openRollback() wants whole seconds', async (t) => {
+  const rollback = openRollback(machine().host, { table: 'x', folder: '/run/x', nft: () => ['/usr/sbin/nft'] })
+  for (const seconds of [0, -1, 1.5, Number.NaN, 86_401]) {
+    await t.rejects(rollback.arm(undefined, { seconds }), { code: 'FIREWALL_INVALID' })
+  }
+})
+
+void t.test('what cuts everybody off is taken back after SIGKILL', { skip: cannotRun }, async (t) => {
+  const lab = await createLab(t)
+  await lab.firewall.ensure(settings)
+  const folder = t.testdir({
+    // Stands in for systemd here: a process that is nobody's child waits and runs the command.
+    'systemd-run':
+      '#!/bin/sh\nwhile [ "$1" != -- ]; do case $1 in --on-active=*) n=${1#--on-active=};; esac; shift; done; shift\n(sleep "${n%s}"; exec "$@") </dev/null >/dev/null 2>&1 &\n',
+    systemctl: '#!/bin/sh\nexit 3\n',
+    run: {},
+  })
+  for (const name of ['systemd-run', 'systemctl']) await chmod(`${folder}/${name}`, 0o755)
+  const script = fileURLToPath(new URL('support/try-and-die.ts', import.meta.url))
+  const child = spawn(process.execPath, ['--no-warnings', script, lab.netns, folder], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  await once(child.stdout, 'data')
+  t.ok((await lab.firewall.plan(settings)).length > 0, 'the trial is in force')
+  child.kill('SIGKILL')
+  await once(child, 'close')
+  const until = Date.now() + 8000
+  while ((await lab.firewall.plan(settings)).length > 0 && Date.now() < until) await sleep(100)
+  t.strictSame(await lab.firewall.plan(settings), [], 'what was before is back')
+})
