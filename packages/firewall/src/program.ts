@@ -150,21 +150,20 @@ async function runNft(host: Host, operation: string, command: Command, options: 
 }
 
 function translated(cause: HostError, operation: string, command: Command, { timeout }: RunOptions): Error {
+  const { code } = cause
   const facts = { operation, cause }
-  switch (cause.code) {
-    case 'HOST_TIMEOUT': {
-      const detail = `${renderCommand(command)} did not end in ${timeout ?? 30_000} ms; read the table before trying again`
-      return new FirewallError('FIREWALL_TIMEOUT', { ...facts, detail })
-    }
-    case 'HOST_PROGRAM_NOT_FOUND':
-      return new FirewallError('FIREWALL_NOT_INSTALLED', { ...facts, target: command[0] })
-    case 'HOST_OUTPUT_TOO_LARGE':
-      return new FirewallError('FIREWALL_UNREADABLE', { ...facts, detail: `nft printed more than ${maxOutput} bytes` })
-    case 'HOST_PROGRAM_FAILED':
-      return new FirewallError('FIREWALL_REFUSED', { ...facts, said: said(cause.facts.stderr ?? '') })
-    default:
-      return cause
+  if (code === 'HOST_TIMEOUT') {
+    const detail = `${renderCommand(command)} did not end in ${timeout ?? 30_000} ms; read the table before trying again`
+    return new FirewallError('FIREWALL_TIMEOUT', { ...facts, detail })
   }
+  if (code === 'HOST_PROGRAM_NOT_FOUND') {
+    return new FirewallError('FIREWALL_NOT_INSTALLED', { ...facts, target: command[0] })
+  }
+  if (code === 'HOST_OUTPUT_TOO_LARGE') {
+    return new FirewallError('FIREWALL_UNREADABLE', { ...facts, detail: `nft printed more than ${maxOutput} bytes` })
+  }
+  if (code !== 'HOST_PROGRAM_FAILED') return cause
+  return new FirewallError('FIREWALL_REFUSED', { ...facts, said: said(cause.facts.stderr ?? '') })
 }
 
 function said(stderr: string): string {

@@ -88,7 +88,7 @@ void t.test('what is rendered is parsed as the same', async () => {
     fc.property(fc.array(fc.tuple(part, part), { minLength: 1 }), (keys) => {
       const elements = keys.map((key) => ({ key }))
       const [command] = addElements('x', 's', elements)
-      const elem = (command?.add?.['element'] as { elem: unknown }).elem
+      const { elem } = (command?.add?.['element'] ?? {}) as { readonly elem?: unknown }
       const set = { family: 'inet', name: 's', table: 'x', type: ['uid', 'uid'], flags: ['interval'], elem }
       const listing = JSON.stringify({ nftables: [{ table: { name: 'x' } }, { set }] })
       const parsed = parseListing(listing, 'x').sets.get('s')?.elements ?? []

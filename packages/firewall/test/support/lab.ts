@@ -71,7 +71,7 @@ const host = createHost()
 
 export async function run(command: readonly string[], input?: string): Promise<string> {
   const [name = '', ...args] = command
-  const program: Command = [host.program(name) ?? name, ...args]
+  const program: Command = [name.startsWith('/') ? name : (host.program(name) ?? name), ...args]
   const { stdout } = await host.run(program, { touches: 'ours', ...(input === undefined ? {} : { input }) })
   return stdout
 }
