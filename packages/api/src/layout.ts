@@ -1,7 +1,9 @@
 import { join } from 'node:path'
 import { slotCount } from '@puppy/accounts'
+import { openFirewall } from '@puppy/firewall'
 import { createHost, type Host } from '@puppy/host'
 import type { ProxySettings } from '@puppy/haproxy'
+import type { FacilitiesOptions } from './agent/facilities/index.ts'
 import { systemdRuns, type Config } from './config.ts'
 import { embeddedUrls } from './database/embedded.ts'
 import { pidFile } from './processes.ts'
@@ -40,6 +42,28 @@ export function openHosts(config: Pick<Config, 'live' | 'root'>): { readonly mac
   return { machine, host: config.live ? machine : createHost({ root: config.root }) }
 }
 
+/** The firewall of this host, who may pass its walls, and which ports of ours nobody else may answer from. */
+export function wallsOf(config: Config, host: Host, users: SystemUsers | undefined): FacilitiesOptions['walls'] {
+  const proxy = [0, ...(users === undefined ? [] : [users.haproxy.uid])]
+  const api = [0, ...(users === undefined ? [] : [users.api.uid])]
+  const { listen, tlsListen, certificates } = config.proxy
+  const ports = [...listen, ...(certificates === undefined ? [] : tlsListen)].map(portOf)
+  return {
+    firewall: openFirewall(host, { folder: join(config.runDir, 'firewall') }),
+    callers: proxy,
+    guards: [
+      { name: 'api', port: config.listen.port, uids: api },
+      ...[...new Set(ports)].map((port) => ({ name: `proxy-${port}`, port, uids: proxy })),
+    ],
+    ...(systemdRuns(config) ? { rulesFile: join(config.stateDir, 'firewall.json') } : {}),
+  }
+}
+
+/** The port at the end of `:80`, `127.0.0.1:80` or `[::1]:80`. */
+function portOf(address: string): number {
+  return Number(address.slice(address.lastIndexOf(':') + 1))
+}
+
 export function proxySettings(config: Config, users: SystemUsers | undefined): ProxySettings {
   const { certificates, listen, tlsListen } = config.proxy
   return {
@@ -51,7 +75,7 @@ export function proxySettings(config: Config, users: SystemUsers | undefined): P
     portsPerSlot: config.layout.portsPerSlot,
     slots: slotCount(config.layout),
     connectionsPerTenant: 200,
-    ...users?.haproxy,
+    ...(users === undefined ? {} : { user: users.haproxy.user, group: users.haproxy.group }),
     ...(systemdRuns(config) ? { service: 'puppy-haproxy' } : {}),
   }
 }

@@ -8,7 +8,14 @@ import { StartError } from './errors.ts'
 export interface SystemUsers {
   readonly postgres: SystemUser
   readonly api: SystemUser
-  readonly haproxy: { readonly user: string; readonly group: string }
+  readonly haproxy: ProxyUser
+}
+
+/** Whom HAProxy becomes, by the names that its configuration takes, and by number. */
+export interface ProxyUser {
+  readonly user: string
+  readonly group: string
+  readonly uid: number
 }
 
 const own = { postgres: 'puppy-postgres', api: 'puppy-api' } as const
@@ -52,13 +59,13 @@ export async function findOwn(machine: Host): Promise<SystemUsers | undefined> {
 }
 
 /** HAProxy's workers never stay root: its package's user, or else nobody. */
-async function proxyUser(machine: Host): Promise<{ readonly user: string; readonly group: string }> {
+async function proxyUser(machine: Host): Promise<ProxyUser> {
   const user = (await findUser(machine, 'haproxy')) ?? (await findUser(machine, 'nobody'))
   const group = parseGroup((await machine.read('/etc/group')) ?? '').find(({ gid }) => gid === user?.gid)
   if (user === undefined || group === undefined) {
     throw new StartError('There is neither a user haproxy nor nobody with a group, as which HAProxy would serve')
   }
-  return { user: user.name, group: group.name }
+  return { user: user.name, group: group.name, uid: user.uid }
 }
 
 async function findUser(machine: Host, name: string): Promise<SystemUser | undefined> {

@@ -1,6 +1,7 @@
+import { createHost } from '@puppy/host'
 import t from 'tap'
 import { readConfig } from '../src/config.ts'
-import { databaseUrls, openHosts, placesOf, proxySettings } from '../src/layout.ts'
+import { databaseUrls, openHosts, placesOf, proxySettings, wallsOf } from '../src/layout.ts'
 
 const root = { uid: 0, hostname: 'h1', cwd: '/' }
 
@@ -12,7 +13,7 @@ void t.test('placesOf() and proxySettings() keep everything below the state and 
   const users = {
     postgres: { name: 'n', uid: 1, gid: 1 },
     api: { name: 'n', uid: 1, gid: 1 },
-    haproxy: { user: 'haproxy', group: 'haproxy' },
+    haproxy: { user: 'haproxy', group: 'haproxy', uid: 3 },
   }
   t.match(proxySettings(config, users), {
     folder: '/tmp/x/var/lib/puppy/haproxy',
@@ -24,6 +25,15 @@ void t.test('placesOf() and proxySettings() keep everything below the state and 
   })
   t.notOk('service' in proxySettings(config, users), 'no unit of the machine for a folder')
   t.notOk('user' in proxySettings(config, undefined))
+  t.match(wallsOf(config, createHost({ root: '/tmp/x' }), users), {
+    callers: [0, 3],
+    guards: [
+      { name: 'api', port: 8420, uids: [0, 1] },
+      { name: 'proxy-80', port: 80, uids: [0, 3] },
+      { name: 'proxy-443', port: 443, uids: [0, 3] },
+    ],
+  })
+  t.match(wallsOf(config, createHost({ root: '/tmp/x' }), undefined).callers, [0])
 })
 
 void t.test('databaseUrls() are the embedded ones unless given', async (t) => {

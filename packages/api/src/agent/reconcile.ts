@@ -22,6 +22,7 @@ import {
   recordSlots,
   slotsToScrub,
   slotsToVisit,
+  wallsOfHost,
   type SlotRow,
   type SlotUpdate,
 } from '../store/slots.ts'
@@ -246,11 +247,15 @@ function built(row: SlotRow, verdict: SlotVerdict | undefined): readonly SlotUpd
 async function serve(pass: Pass): Promise<void> {
   const { database, host, row } = pass
   // One moment for both: a domain seen without its account would count as done, and the account would not know of it.
-  const { accounts, domains } = await database.snapshot(async (tx) => ({
+  const { accounts, domains, walls } = await database.snapshot(async (tx) => ({
     accounts: await accountsToVisit(tx, host, pass.complete),
     domains: await domainsOfHost(tx, host),
+    walls: await wallsOfHost(tx, host),
   }))
-  const { view, refusedAccounts, refusedDomains } = checkView(row.layout, accounts, domains)
+  const { view, refusedAccounts, refusedDomains } = checkView(row.layout, accounts, domains, {
+    complete: pass.complete,
+    walls,
+  })
   const verdicts = { accounts: listsOf(refusedAccounts), domains: listsOf(refusedDomains) }
   const gone: number[] = []
   for (const facility of pass.working) {

@@ -1,7 +1,9 @@
 import { slotAt, slotCount, type SlotLayout } from '@puppy/accounts'
+import type { Egress } from '@puppy/firewall'
 import type { Verdict } from '../conditions.ts'
 import type { AccountRow } from '../store/accounts.ts'
 import type { DomainRow } from '../store/domains.ts'
+import type { WallRow } from '../store/slots.ts'
 import type { RouteWish, Tenant, View } from './facilities/facility.ts'
 
 /** Rows that make no sense; they get a false condition and reach no facility. */
@@ -15,6 +17,19 @@ function refused(reason: string, message: string): Verdict {
   return { type: 'slot', status: 'false', reason, message }
 }
 
+/** What a pass knows beside accounts and domains. */
+export interface Surroundings {
+  readonly complete: boolean
+  readonly walls: readonly WallRow[]
+}
+
+const nowhere: Surroundings = { complete: false, walls: [] }
+
+/** A plan of another version than ours may say what we do not know; then it is `default`. */
+function isEgress(text: string): text is Egress {
+  return ['default', 'open', 'client', 'local'].includes(text)
+}
+
 /**
  * Computes what the host is to be from rows that whoever broke into the API may have written.
  *
@@ -24,6 +39,7 @@ export function checkView(
   layout: SlotLayout,
   accounts: readonly AccountRow[],
   domains: readonly DomainRow[],
+  around: Surroundings = nowhere,
 ): CheckedView {
   const isSlot = (n: number | null): n is number => n !== null && Number.isInteger(n) && n >= 0 && n < slotCount(layout)
   const refusedAccounts = new Map<number, Verdict>()
@@ -46,7 +62,18 @@ export function checkView(
     .filter((row) => row.suspended && row.deletedAt === null && isSlot(row.slot))
     .map(({ slot }) => slot ?? 0)
   const goneRoutes = domains.filter(({ deletedAt }) => deletedAt !== null).map(({ id, name }) => ({ id, domain: name }))
-  return { view: { tenants, routes, suspended: [...new Set(suspended)], goneRoutes }, refusedAccounts, refusedDomains }
+  const walls = around.walls
+    .filter(({ n }) => isSlot(n))
+    .map(({ n, egress }) => ({ slot: slotAt(layout, n), egress: isEgress(egress) ? egress : 'default' }))
+  const view = {
+    complete: around.complete,
+    walls,
+    tenants,
+    routes,
+    suspended: [...new Set(suspended)],
+    goneRoutes,
+  }
+  return { view, refusedAccounts, refusedDomains }
 }
 
 function tenantOf(row: AccountRow, slot: Tenant['slot'], domains: readonly DomainRow[]): Tenant {

@@ -5,7 +5,7 @@ import { runAgent } from '../agent/agent.ts'
 import { facilitiesOf } from '../agent/facilities/index.ts'
 import type { Config } from '../config.ts'
 import { openDatabase } from '../database/pool.ts'
-import { databaseUrls, openHosts, placesOf, proxySettings } from '../layout.ts'
+import { databaseUrls, openHosts, placesOf, proxySettings, wallsOf } from '../layout.ts'
 import { ensureSystemUsers, findOwn } from '../system-users.ts'
 import { untilToldToEnd } from './signals.ts'
 import { slotCount } from '@puppy/accounts'
@@ -17,7 +17,13 @@ export async function agent(config: Config): Promise<void> {
   await placesOf(config).agent.write(process.pid)
   const users = config.live ? await findOwn(machine) : await ensureSystemUsers(machine, config)
   const haproxy = openHaproxy(machine, proxySettings(config, users))
-  const { facilities, proxy } = facilitiesOf({ machine, host, layout: config.layout, haproxy })
+  const { facilities, proxy } = facilitiesOf({
+    machine,
+    host,
+    layout: config.layout,
+    haproxy,
+    walls: wallsOf(config, host, users),
+  })
   const database = openDatabase({ url: databaseUrls(config).agent, name: 'puppy agent', connections: 5 })
   const ending = new AbortController()
   void untilToldToEnd().then((signal) => ending.abort(new Error(`told to end by ${signal}`)))

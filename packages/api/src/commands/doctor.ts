@@ -3,7 +3,7 @@ import { facilitiesOf } from '../agent/facilities/index.ts'
 import { systemdRuns, type Config } from '../config.ts'
 import { openDatabase } from '../database/pool.ts'
 import { missingWalls } from '../facilities.ts'
-import { databaseUrls, openHosts, proxySettings } from '../layout.ts'
+import { databaseUrls, openHosts, proxySettings, wallsOf } from '../layout.ts'
 import { listHosts, type FacilityState } from '../store/hosts.ts'
 import { installLine, missingNeeds } from '../system-packages.ts'
 
@@ -11,7 +11,13 @@ import { installLine, missingNeeds } from '../system-packages.ts'
 export async function doctor(config: Config): Promise<void> {
   const { machine, host } = openHosts(config)
   const haproxy = openHaproxy(machine, proxySettings(config, undefined))
-  const { facilities } = facilitiesOf({ machine, host, layout: config.layout, haproxy })
+  const { facilities } = facilitiesOf({
+    machine,
+    host,
+    layout: config.layout,
+    haproxy,
+    walls: wallsOf(config, host, undefined),
+  })
   const states: Record<string, FacilityState> = {}
   for (const facility of facilities) {
     const state = await facility.probe(AbortSignal.timeout(30_000))

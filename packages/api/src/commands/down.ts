@@ -11,12 +11,13 @@ import {
   slotCount,
   type SlotLayout,
 } from '@puppy/accounts'
+import { removeFirewall } from '../agent/facilities/firewall.ts'
 import { openHaproxy } from '@puppy/haproxy'
 import type { Host } from '@puppy/host'
 import type { Config } from '../config.ts'
 import { stopEmbedded } from '../database/embedded.ts'
 import { StartError } from '../errors.ts'
-import { openHosts, placesOf, proxySettings } from '../layout.ts'
+import { openHosts, placesOf, proxySettings, wallsOf } from '../layout.ts'
 import { signalProcess } from '../processes.ts'
 import { ensureSystemUsers, findOwn, removeSystemUsers } from '../system-users.ts'
 
@@ -43,6 +44,7 @@ export async function down(config: Config, args: readonly string[]): Promise<voi
     left = await removeTenants(await layoutOf(config, machine), host)
     await removeBase(host)
     await proxy.remove()
+    await removeFirewall({ host, ...wallsOf(config, host, users) })
   } else await proxy.stop()
   console.log('Ended HAProxy')
   if (await stopEmbedded(config.stateDir)) console.log('Ended the database')
@@ -94,11 +96,12 @@ async function removeState(config: Config, machine: Host): Promise<void> {
     'admin-key',
     'machine-id',
     'slots.json',
+    'firewall.json',
     'agent.lock',
     'host.lock',
     'up.lock',
   ]
-  const run = ['postgres', 'up.pid', 'api.pid', 'agent.pid', 'haproxy']
+  const run = ['postgres', 'up.pid', 'api.pid', 'agent.pid', 'haproxy', 'firewall']
   await machine.run([rm, '-rf', '--one-file-system', '--', ...run.map((name) => `${config.runDir}/${name}`)], {
     touches: 'ours',
   })

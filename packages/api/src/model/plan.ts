@@ -51,6 +51,14 @@ export const PlanSpec = Type.Object(
       ),
     ),
     ports: Type.Integer({ minimum: 1, maximum: 8, description: 'How many ports of the slot domains may point to.' }),
+    egress: Type.Optional(
+      Type.Unsafe<'default' | 'open' | 'client' | 'local'>({
+        type: 'string',
+        enum: ['default', 'open', 'client', 'local'],
+        description:
+          'What a tenant may reach: everything but port 25 (default), everything (open), only web, ssh and DNS (client), or nothing beyond the machine (local). Cloud metadata is refused in all.',
+      }),
+    ),
     domains: Type.Integer({ minimum: 0, maximum: 10_000, description: 'How many domains an account may have.' }),
   },
   { ...strict, $id: 'PlanSpec', description: 'Limits and allowances of a plan.' },

@@ -11,6 +11,8 @@ void t.test('checkView computes what a tenant has from the number of its slot', 
   const domain = domainRow(5, { slot: 2, port: 10_257 })
   const { view, refusedAccounts, refusedDomains } = checkView(layout, [account], [domain])
   t.same(view, {
+    complete: false,
+    walls: [],
     tenants: [
       {
         id: 1,
@@ -28,6 +30,20 @@ void t.test('checkView computes what a tenant has from the number of its slot', 
     goneRoutes: [],
   })
   t.same([refusedAccounts.size, refusedDomains.size], [0, 0])
+})
+
+void t.test('checkView computes walls from numbers, and knows no policy that it does not know', async (t) => {
+  const rows = [
+    { n: 0, egress: 'local' },
+    { n: 1, egress: 'of another version' },
+    { n: slotCount(layout), egress: 'open' },
+  ]
+  const { walls, complete } = checkView(layout, [], [], { complete: true, walls: rows }).view
+  t.ok(complete)
+  t.same(walls, [
+    { slot: slotAt(layout, 0), egress: 'local' },
+    { slot: slotAt(layout, 1), egress: 'default' },
+  ])
 })
 
 void t.test('checkView refuses an account whose slot is none of the host', async (t) => {

@@ -199,6 +199,30 @@ void t.test('from an empty machine to a served tenant, and back', { skip }, asyn
     t.match(await visit('blog.example.com'), { status: 200 }, 'the blog still answers')
   })
 
+  await t.test('the port of a tenant is its own', async (t) => {
+    const curious = tenantOf((await api('GET', '/accounts/curious')).body)
+    t.match(
+      first.body['missing'],
+      (first.body['missing'] as string[]).filter((wall) => wall !== 'firewall'),
+    )
+    const ask = (port: number) => `curl -s -m 20 -o /dev/null -w '%{http_code}' http://127.0.0.1:${port}/`
+    t.match(await login(blog, ask(blog.ports[0] ?? 0)), { code: 0, output: '200' }, 'whose it is reaches it')
+    t.match(await login(curious, ask(blog.ports[0] ?? 0)), { output: /^000/ }, 'a neighbour does not, past the proxy')
+    // Nothing of the blog listens there, so that somebody else may bind it; but nobody hears from him.
+    const squatted = blog.ports[1] ?? 0
+    const squat = `mkdir -p site && echo stolen > site/index.html && systemd-run --user --quiet --unit squat python3 -m http.server --bind 127.0.0.1 --directory ~/site ${squatted}`
+    t.match(await login(curious, squat), { code: 0 })
+    t.match(await api('PUT', '/domains/two.example.com', { account: 'blog', port: squatted }), { status: 201 })
+    await eventually('the squatter listens', async () =>
+      (await run('ss', ['-Hltn', `sport = :${squatted}`])).output === '' ? undefined : true,
+    )
+    const answer = await visit('two.example.com')
+    t.ok(answer.status >= 500, `the visitor gets ${answer.status}`)
+    t.notMatch(answer.body, 'stolen')
+    t.match(await run('curl', ['-s', '-m', '20', `http://127.0.0.1:${squatted}/`]), { output: '' }, 'nor does root')
+    t.match(await login(curious, ask(80)), { output: '404' }, 'the front door is open to everybody')
+  })
+
   await t.test('both are deleted, and nothing of them is left', async (t) => {
     const curious = tenantOf((await api('GET', '/accounts/curious')).body)
     const litter =
@@ -228,6 +252,7 @@ void t.test('from an empty machine to a served tenant, and back', { skip }, asyn
       t.notOk(existsSync(path), path)
     }
     t.match(await run('systemctl', ['list-unit-files', '--no-legend', 'puppy*']), { output: '' })
+    t.notMatch((await run('nft', ['list', 'tables'])).output, 'puppy')
     t.equal((await run('systemctl', ['--failed', '--no-legend', '--plain'])).output, '')
   })
 })

@@ -14,6 +14,7 @@ import {
   slotsToScrub,
   slotsToVisit,
   takeSlot,
+  wallsOfHost,
   type SlotUpdate,
 } from '../../src/store/slots.ts'
 import { addHost } from '../support/app.ts'
@@ -28,6 +29,22 @@ const update = (n: number, from: SlotUpdate['from'], to: SlotUpdate['to']): Slot
   evicted: true,
   reason: null,
   message: null,
+})
+
+void t.test('wallsOfHost() names slots that are built, with the policy of who has them', async (t) => {
+  const { agent, api, owner } = await postgres.create(t)
+  await addHost(agent, 'h1', 5)
+  await addPlan(api)
+  await addPlan(api, 'closed', { egress: 'local' })
+  await addAccount(api, 'a', { plan: 'closed' })
+  await addAccount(api, 'b')
+  await owner.query("update slots set state = 'blocked' where n = 3")
+  await owner.query("update slots set state = 'building' where n = 4")
+  t.strictSame(await wallsOfHost(agent, 'h1'), [
+    { n: 0, egress: 'local' },
+    { n: 1, egress: 'default' },
+    { n: 2, egress: 'default' },
+  ])
 })
 
 void t.test('insertSlots() enters the lowest numbers that are not there, below max', async (t) => {

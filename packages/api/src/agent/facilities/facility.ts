@@ -1,4 +1,5 @@
 import type { Slot } from '@puppy/accounts'
+import type { Egress } from '@puppy/firewall'
 import type { Verdict } from '../../conditions.ts'
 import type { FacilityState, PlannedChange } from '../../store/hosts.ts'
 import type { SlotState } from '../../store/slots.ts'
@@ -44,8 +45,18 @@ export interface RouteWish {
   readonly port: number
 }
 
+/** A slot that is built, and what whoever has it may reach. */
+export interface Walled {
+  readonly slot: Slot
+  readonly egress: Egress
+}
+
 /** What the database wants of this host, checked. */
 export interface View {
+  /** Whether this pass looks at everything, and not only at what is behind. */
+  readonly complete: boolean
+  /** Every slot of the host that is built and not somebody else's, always. */
+  readonly walls: readonly Walled[]
   /** The tenants that somebody has to look at; all of them in a full reconcile. */
   readonly tenants: readonly Tenant[]
   /** Every route of the host, always. */

@@ -1,8 +1,9 @@
-import type { SlotLayout } from '@puppy/accounts'
+import { slotCount, type SlotLayout } from '@puppy/accounts'
 import type { Haproxy } from '@puppy/haproxy'
 import type { Host } from '@puppy/host'
 import { accountsFacility } from './accounts.ts'
 import type { Facility } from './facility.ts'
+import { firewallFacility, type FirewallFacilityOptions } from './firewall.ts'
 import { haproxyFacility, type HaproxyFacility } from './haproxy.ts'
 
 export interface FacilitiesOptions {
@@ -10,16 +11,21 @@ export interface FacilitiesOptions {
   readonly host: Host
   readonly layout: SlotLayout
   readonly haproxy: Haproxy
+  readonly walls: Pick<FirewallFacilityOptions, 'firewall' | 'callers' | 'guards' | 'rulesFile'>
 }
 
 /**
  * All facilities in the one order in which walls are built: the user first, its limits and walls, and only when they
- * stand the route that lets visitors in. cgroups, quota, firewall and selinux have their places between these two.
+ * stand the route that lets visitors in. cgroups, quota and selinux have their places between these.
  */
 export function facilitiesOf(options: FacilitiesOptions): {
   readonly facilities: readonly Facility[]
   readonly proxy: HaproxyFacility
 } {
   const proxy = haproxyFacility(options.haproxy)
-  return { facilities: [accountsFacility(options), proxy], proxy }
+  const { layout, host } = options
+  const last = slotCount(layout) - 1
+  const tenantUids = { first: layout.firstUid, last: layout.firstUid + Math.max(last, 0) }
+  const firewall = firewallFacility({ ...options.walls, host, tenantUids })
+  return { facilities: [accountsFacility(options), firewall, proxy], proxy }
 }

@@ -1,0 +1,116 @@
+import { renderRuleset, renderUnit, type Firewall, type Guard, type WallSettings } from '@puppy/firewall'
+import type { Host } from '@puppy/host'
+import type { Verdict } from '../../conditions.ts'
+import { servedNothing, type Facility, type Served, type Step, type View } from './facility.ts'
+
+const name = 'firewall'
+const unitFile = '/etc/systemd/system/puppy-firewall.service'
+
+export interface FirewallFacilityOptions {
+  /** The host itself, not the machine that a folder of it is on: rules are the kernel's. */
+  readonly host: Host
+  readonly firewall: Firewall
+  /** Every uid that a slot may have, whether it is built yet or not. */
+  readonly tenantUids: WallSettings['tenantUids']
+  /** Who may reach every slot's ports: root, and the proxy's user. */
+  readonly callers: readonly number[]
+  /** The ports of the API and of the proxy. */
+  readonly guards: readonly Guard[]
+  /** Where the rules are kept for the next boot; undefined where no systemd loads them. */
+  readonly rulesFile?: string
+}
+
+/**
+ * A slot's ports are its tenant's. The walls stand around every slot that is built, whoever has it, so that a released one is
+ * not open while it is scrubbed.
+ *
+ * A pass over what is behind runs nothing when the walls are the ones that were loaded last; a complete one looks, because a
+ * person may have flushed them.
+ */
+export function firewallFacility(options: FirewallFacilityOptions): Facility {
+  const { host, firewall } = options
+  let loaded: string | undefined
+  return Object.freeze<Facility>({
+    name,
+    judges: ['accounts'],
+    probe: async (signal: AbortSignal) => {
+      if (!host.live) return { works: false, reason: 'this host is only a folder, and rules are the kernel’s' }
+      const { works, version, error } = await firewall.probe({ signal })
+      return {
+        works,
+        ...(version === undefined ? {} : { version }),
+        ...(error === undefined ? {} : { reason: error.message }),
+      }
+    },
+    prepare: async (signal: AbortSignal): Promise<Step<readonly string[]>> => ({
+      changes: [],
+      apply: async () => (await firewall.probe({ signal })).warnings,
+    }),
+    serve: async (view: View, signal: AbortSignal): Promise<Step<Served>> => {
+      const settings = settingsOf(options, view)
+      const key = JSON.stringify(settings)
+      const served = { ...servedNothing, accounts: new Map(view.tenants.map(({ id }) => [id, applied])) }
+      if (key === loaded && !view.complete) return { changes: [], apply: async () => served }
+      const changes = await firewall.plan(settings, { signal })
+      return {
+        changes: changes.map((change) => ({ ...change })),
+        apply: async () => {
+          loaded = undefined
+          if (changes.length > 0) await firewall.ensure(settings, { signal })
+          await keepForBoot(options, settings, signal)
+          loaded = key
+          return served
+        },
+      }
+    },
+  })
+}
+
+const applied: Verdict = { type: name, status: 'true', reason: 'applied' }
+
+function settingsOf({ tenantUids, callers, guards }: FirewallFacilityOptions, view: View): WallSettings {
+  return {
+    slots: view.walls.map(({ slot }) => ({
+      uid: slot.uid,
+      firstPort: slot.ports[0] ?? 0,
+      lastPort: slot.ports.at(-1) ?? 0,
+    })),
+    tenantUids,
+    callers,
+    guards,
+    egress: view.walls.flatMap(({ slot, egress }) => (egress === 'default' ? [] : [{ uid: slot.uid, policy: egress }])),
+  }
+}
+
+/** The walls of now, loaded at boot before anybody's session: an agent comes later than a tenant's cron job. */
+async function keepForBoot(
+  { host, firewall, rulesFile }: FirewallFacilityOptions,
+  settings: WallSettings,
+  signal: AbortSignal,
+): Promise<void> {
+  const [nft, systemctl] = [host.program('nft'), host.program('systemctl')]
+  if (rulesFile === undefined || nft === undefined || systemctl === undefined) return
+  await host.replace(rulesFile, renderRuleset(firewall.table, settings), { mode: 0o600 })
+  const unit = renderUnit([nft, '-j', '-f', rulesFile])
+  const { changed } = await host.replace(unitFile, unit, { mode: 0o644 })
+  if (!changed) return
+  const run = { touches: 'machine', timeout: 60_000, signal } as const
+  await host.run([systemctl, 'daemon-reload'], run)
+  await host.run([systemctl, 'enable', 'puppy-firewall.service'], run)
+}
+
+/** Takes the walls down and forgets them, for a purge. */
+export async function removeFirewall(
+  { host, firewall, rulesFile }: Pick<FirewallFacilityOptions, 'host' | 'firewall' | 'rulesFile'>,
+  options: { readonly signal?: AbortSignal } = {},
+): Promise<void> {
+  if (!host.live || host.program('nft') === undefined) return
+  const systemctl = host.program('systemctl')
+  if (rulesFile !== undefined && systemctl !== undefined && (await host.status(unitFile)) !== undefined) {
+    await host.run([systemctl, 'disable', 'puppy-firewall.service'], { touches: 'machine', timeout: 60_000 })
+    await host.remove(unitFile)
+    await host.run([systemctl, 'daemon-reload'], { touches: 'machine', timeout: 60_000 })
+    await host.remove(rulesFile)
+  }
+  await firewall.remove(options)
+}

@@ -1,0 +1,102 @@
+import { slotAt } from '@puppy/accounts'
+import { openFirewall } from '@puppy/firewall'
+import { createFakeNft } from '@puppy/firewall/fake'
+import { createFakeHost } from '@puppy/host/fake'
+import t from 'tap'
+import type { Tenant, View } from '../../../src/agent/facilities/facility.ts'
+import { firewallFacility, removeFirewall } from '../../../src/agent/facilities/firewall.ts'
+import { smallLayout } from '../support/rows.ts'
+
+const { signal } = new AbortController()
+const slots = [0, 1, 2].map((n) => slotAt(smallLayout, n))
+const tenant = { id: 7, slot: slots[0] } as Tenant
+const view = (count: number, more: Partial<View> = {}): View => ({
+  complete: false,
+  walls: slots.slice(0, count).map((slot) => ({ slot, egress: 'default' })),
+  tenants: [tenant],
+  routes: [],
+  suspended: [],
+  goneRoutes: [],
+  ...more,
+})
+
+function open(live = true) {
+  const nft = createFakeNft()
+  const programs = { '/usr/sbin/nft': nft.program, '/usr/bin/systemctl': () => ({}) }
+  const machine = createFakeHost({
+    programs,
+    live,
+    files: { '/run/x': '', '/var/lib/puppy/x': '', '/etc/systemd/system/x': '' },
+  })
+  const options = {
+    host: machine,
+    firewall: openFirewall(machine, { folder: '/run/puppy/firewall' }),
+    tenantUids: { first: slots[0]?.uid ?? 0, last: (slots[0]?.uid ?? 0) + 99 },
+    callers: [0, 120],
+    guards: [{ name: 'api', port: 8420, uids: [0, 991] }],
+    rulesFile: '/var/lib/puppy/firewall.json',
+  }
+  const listings = () => machine.commands.filter((command) => command.includes('list')).length
+  return { nft, machine, options, facility: firewallFacility(options), listings }
+}
+
+void t.test('firewallFacility builds walls around every slot, and runs nothing when nothing changed', async (t) => {
+  const { facility, options, listings, machine } = open()
+  t.match(await facility.probe(signal), { works: true, version: /^\d/ })
+  const step = await facility.serve!(view(2), signal)
+  t.ok(step.changes.length > 0)
+  t.equal(await options.firewall.read(), undefined, 'a plan loads nothing')
+  const served = await step.apply()
+  t.strictSame([...served.accounts], [[7, { type: 'firewall', status: 'true', reason: 'applied' }]])
+  t.ok(await options.firewall.read())
+  const before = machine.commands.length
+  t.same((await (await facility.serve!(view(2), signal)).apply()).accounts.size, 1)
+  t.equal(machine.commands.length, before, 'no program was started')
+  const looks = listings()
+  t.strictSame((await facility.serve!(view(2, { complete: true }), signal)).changes, [])
+  t.ok(listings() > looks, 'a complete pass looks')
+})
+
+void t.test('firewallFacility adds a slot as an element, and egress by plan', async (t) => {
+  const { facility } = open()
+  await (await facility.serve!(view(2), signal)).apply()
+  const more = await facility.serve!(view(3), signal)
+  const own = more.changes.filter(({ target }) => target === 'set own')
+  t.match(own, [{ action: 'add', after: /^\d+ \. \d+-\d+$/ }], 'one element, and not all of them again')
+  await more.apply()
+  const strict = view(3)
+  const walls = strict.walls.map((wall, index) => (index === 1 ? { ...wall, egress: 'local' as const } : wall))
+  const step = await facility.serve!({ ...strict, walls }, signal)
+  t.match(JSON.stringify(step.changes), /egress/)
+  await step.apply()
+  t.strictSame((await facility.serve!({ ...strict, walls, complete: true }, signal)).changes, [])
+})
+
+void t.test('firewallFacility repairs what a person flushed at the next complete pass', async (t) => {
+  const { facility, nft, options } = open()
+  await (await facility.serve!(view(2), signal)).apply()
+  nft.flushRuleset()
+  const step = await facility.serve!(view(2, { complete: true }), signal)
+  t.ok(step.changes.length > 0)
+  await step.apply()
+  t.ok(await options.firewall.read())
+})
+
+void t.test('firewallFacility keeps the walls for the next boot, and forgets them for a purge', async (t) => {
+  const { facility, machine, options } = open()
+  await (await facility.serve!(view(1), signal)).apply()
+  t.match(await machine.read('/etc/systemd/system/puppy-firewall.service'), 'nft -j -f /var/lib/puppy/firewall.json')
+  t.match(JSON.parse((await machine.read('/var/lib/puppy/firewall.json')) ?? ''), { nftables: Array })
+  t.equal((await machine.status('/var/lib/puppy/firewall.json'))?.mode, 0o600)
+  t.ok(machine.commands.some((command) => command.includes('enable')))
+  await removeFirewall(options)
+  t.equal(await machine.read('/etc/systemd/system/puppy-firewall.service'), undefined)
+  t.equal(await options.firewall.read(), undefined)
+})
+
+void t.test('firewallFacility has no part on a host that is only a folder', async (t) => {
+  const { facility, machine, options } = open(false)
+  t.match(await facility.probe(signal), { works: false, reason: /folder/ })
+  await removeFirewall(options)
+  t.strictSame(machine.commands, [])
+})
