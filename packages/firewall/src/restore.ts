@@ -1,4 +1,4 @@
-import { addTable, deleteTable, family, flushSet, flushTable, renderCommands } from './nft/render.ts'
+import { addTable, deleteTable, family, flushSet, flushTable, inMessages, renderCommands } from './nft/render.ts'
 import type { Json, NftCommand, ObservedTable, Table } from './nft/table.ts'
 
 type Fields = { readonly [key: string]: Json }
@@ -38,7 +38,9 @@ function rewrite(name: string, { objects, sets }: ObservedTable): readonly NftCo
     flushTable(name),
     ...[...sets.values()].filter(({ counter }) => counter !== true).map((set) => flushSet(name, set)),
     ...holders.flatMap(([, { name: set = '', elem }]): readonly NftCommand[] =>
-      elem === undefined ? [] : [{ add: { element: { family, table: name, name: set, elem } } }],
+      inMessages(Array.isArray(elem) ? (elem as readonly Json[]) : []).map((some) => ({
+        add: { element: { family, table: name, name: set, elem: some } },
+      })),
     ),
     ...of('rule').map(([, fields]) => ({ add: { rule: bare(fields) } })),
   ]

@@ -98,6 +98,16 @@ void t.test(
   },
 )
 
+void t.test('2,816 slots are loaded right the first time', { skip: cannotRun }, async (t) => {
+  const lab = await createLab(t)
+  const { changes } = await lab.firewall.ensure(crowd(2816))
+  t.strictSame(
+    changes.map(({ target, action }) => `${action} ${target}`),
+    ['add table'],
+    'nothing was left to repair',
+  )
+})
+
 void t.test('10,000 slots load, change by one and are read back', { skip: cannotRun }, async (t) => {
   const lab = await createLab(t)
   const many = crowd(10_000, 5)

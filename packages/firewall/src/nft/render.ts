@@ -58,14 +58,30 @@ function renderBase({ hook, priority }: Base): { readonly [key: string]: Json } 
 }
 
 export function addElements(table: string, name: string, elements: readonly Element[]): readonly NftCommand[] {
-  if (elements.length === 0) return []
-  return [{ add: { element: { family, table, name, elem: elements.map((element) => renderElementJson(element)) } } }]
+  return inMessages(elements).map((some) => ({
+    add: { element: { family, table, name, elem: some.map((element) => renderElementJson(element)) } },
+  }))
 }
 
 export function deleteElements(table: string, name: string, elements: readonly Element[]): readonly NftCommand[] {
-  if (elements.length === 0) return []
-  return [{ delete: { element: { family, table, name, elem: elements.map(({ key }) => renderKeyJson(key)) } } }]
+  return inMessages(elements).map((some) => ({
+    delete: { element: { family, table, name, elem: some.map(({ key }) => renderKeyJson(key)) } },
+  }))
 }
+
+/**
+ * Elements of one command go to the kernel in messages of 64 KB. Where one is full nft 1.0.6 writes the next element a second
+ * time, and swaps the bytes of a uid in a concatenation with it: of 2,816 slots, one belonged to uid 741212160 instead of 11820.
+ * Commands that fit one message are never cut. All of them are one transaction still.
+ */
+export function inMessages<Item>(elements: readonly Item[]): readonly (readonly Item[])[] {
+  return Array.from({ length: Math.ceil(elements.length / perMessage) }, (_, index) =>
+    elements.slice(index * perMessage, (index + 1) * perMessage),
+  )
+}
+
+/** An element takes up to 100 bytes. */
+const perMessage = 500
 
 export function addRules(table: string, chain: Chain): readonly NftCommand[] {
   return chain.rules.map((rule) => ({

@@ -13,6 +13,7 @@ import {
   flushChain,
   flushSet,
   flushTable,
+  inMessages,
   renderCommands,
   renderComment,
 } from '../../src/nft/render.ts'
@@ -68,6 +69,15 @@ void t.test('assertName() takes one word of nft’s grammar', async (t) => {
   for (const name of ['', '9a', 'a b', 'a;flush ruleset', '@x', 'ä', 'a'.repeat(64)]) {
     t.throws(() => assertName('table', name), { code: 'FIREWALL_INVALID' })
   }
+})
+
+void t.test('addElements() never fills a netlink message', async (t) => {
+  const elements = Array.from({ length: 1200 }, (_, uid) => ({ key: [uid] }))
+  const sizes = inMessages(elements).map(({ length }) => length)
+  t.strictSame(sizes, [500, 500, 200])
+  t.equal(addElements('x', 's', elements).length, 3)
+  t.equal(deleteElements('x', 's', elements).length, 3)
+  t.strictSame(inMessages([]), [])
 })
 
 void t.test('addElements() refuses numbers beyond 32 bits', async (t) => {
