@@ -2,7 +2,7 @@
  * Runs the tests of every package and of the tools, each file a process of its own, and ends with one line of counts.
  *
  * `node tools/test.ts [--live] [--full] [--tap=FOLDER] [part of a path …]`: with `--live` those under `test/live/`, which
- * need a real host; with `--full` the long runs among them too (`PUPPY_TEST_FULL=1`); the TAP of each file goes to FOLDER.
+ * need a real host; with `--full` the long runs among them too (`TEST_FULL=1`); the TAP of each file goes to FOLDER.
  */
 import { spawn } from 'node:child_process'
 import { glob, mkdir, writeFile } from 'node:fs/promises'
@@ -64,7 +64,7 @@ function runFile(file: string): Promise<Outcome> {
     })
     const child = spawn(process.execPath, [file], {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, NODE_NO_WARNINGS: '1', ...(full ? { PUPPY_TEST_FULL: '1' } : {}) },
+      env: { ...process.env, NODE_NO_WARNINGS: '1', ...(full ? { TEST_FULL: '1' } : {}) },
       timeout: fileTimeout,
     })
     child.stdout.on('data', (chunk: Buffer) => {

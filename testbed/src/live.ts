@@ -11,7 +11,7 @@ import { guestCheckout } from './sync.ts'
 const prepare = [
   `cd ${guestCheckout}`,
   `export PATH=${guestCheckout}/node_modules/.bin:$PATH`,
-  'export NODE_COMPILE_CACHE=/srv/dependencies/.cache/node NODE_NO_WARNINGS=1 PUPPY_TESTBED=1',
+  'export NODE_COMPILE_CACHE=/srv/dependencies/.cache/node NODE_NO_WARNINGS=1 TESTBED_GUEST=1',
   ...(process.env['CI'] === undefined ? [] : ['export CI=true']),
 ].join('\n')
 

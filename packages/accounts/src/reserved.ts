@@ -23,6 +23,8 @@ export interface PortReservations {
 export interface ReserveOptions extends EffectOptions {
   /** SELinux port types that begin like this are our own, and reserve nothing. Default `puppy`. */
   readonly ownTypes?: string
+  /** The labels of an earlier answer, instead of asking the policy again. */
+  readonly known?: Pick<PortReservations, 'labels' | 'notes'>
 }
 
 /** Nothing stands in the way; for planning without a machine. */
@@ -40,15 +42,18 @@ const generic = /^(unreserved|ephemeral|hi_reserved|reserved)_port_t$/
 export async function readReserved(machine: Host, options: ReserveOptions = {}): Promise<PortReservations> {
   const [services, labels, listeners] = await Promise.all([
     machine.read('/etc/services'),
-    readLabels(machine, options),
+    options.known ?? labelsOf(machine, options),
     readListeners(machine),
   ])
+  return { services: parseServices(services ?? ''), labels: labels.labels, listeners, notes: labels.notes }
+}
+
+async function labelsOf(machine: Host, options: ReserveOptions): Promise<Pick<PortReservations, 'labels' | 'notes'>> {
   const own = options.ownTypes ?? 'puppy'
+  const { text, note } = await readLabels(machine, options)
   return {
-    services: parseServices(services ?? ''),
-    labels: parsePortLabels(labels.text).filter(({ owner }) => !owner.startsWith(own) && !generic.test(owner)),
-    listeners,
-    notes: labels.note === undefined ? [] : [labels.note],
+    labels: parsePortLabels(text).filter(({ owner }) => !owner.startsWith(own) && !generic.test(owner)),
+    notes: note === undefined ? [] : [note],
   }
 }
 

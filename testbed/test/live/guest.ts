@@ -5,7 +5,7 @@ import t from 'tap'
 
 t.setTimeout(300_000)
 
-const skip = process.env['PUPPY_TESTBED'] === undefined ? 'this is no guest of the testbed' : false
+const skip = process.env['TESTBED_GUEST'] === undefined ? 'this is no guest of the testbed' : false
 const run = (program: string, ...args: string[]) => execFileSync(program, args, { encoding: 'utf8' })
 
 void t.test('SELinux enforces, and files have the labels of the policy', { skip }, async (t) => {

@@ -16,6 +16,7 @@ import {
   scrub,
   type Login,
   type PoolPlan,
+  type PortReservations,
   type Slot,
   type SlotLayout,
 } from '@puppy/accounts'
@@ -34,6 +35,7 @@ export interface AccountsOptions {
 
 /** Users, homes, keys, logins and everything that a tenant leaves behind. */
 export function accountsFacility({ host, machine, layout }: AccountsOptions): Facility {
+  const readReservations = createReservations(machine)
   return Object.freeze<Facility>({
     name,
     judges: ['accounts'],
@@ -44,7 +46,8 @@ export function accountsFacility({ host, machine, layout }: AccountsOptions): Fa
       return lacking.length === 0 ? { works: true } : { works: false, reason: lacking.map(({ why }) => why).join('; ') }
     },
     prepare: (signal: AbortSignal) => prepare(host, layout, signal),
-    build: (slots: readonly SlotToBuild[], signal: AbortSignal) => build({ host, machine, layout }, slots, signal),
+    build: (slots: readonly SlotToBuild[], signal: AbortSignal) =>
+      build({ host, layout, readReservations }, slots, signal),
     serve: (view: { readonly tenants: readonly Tenant[] }, signal: AbortSignal) =>
       serve(host, layout, view.tenants, signal),
     evict: (slots: readonly Slot[], signal: AbortSignal) => evictSlots(host, slots, signal),
@@ -63,8 +66,28 @@ async function prepare(host: Host, layout: SlotLayout, signal: AbortSignal): Pro
   }
 }
 
+type ReadReservations = (signal: AbortSignal) => Promise<PortReservations>
+
+/**
+ * What has a claim on ports. The policy is asked every ten minutes at most: `semanage` takes a second of a processor, a
+ * complete pass comes every minute, and labels of ports change when a person changes the policy.
+ */
+function createReservations(machine: Host): ReadReservations {
+  let known: { readonly at: number; readonly reserved: PortReservations } | undefined
+  return async (signal) => {
+    const fresh = known !== undefined && performance.now() - known.at < 600_000 ? known : undefined
+    const reserved = await readReserved(machine, { signal, ...(fresh === undefined ? {} : { known: fresh.reserved }) })
+    if (fresh === undefined) known = { at: performance.now(), reserved }
+    return reserved
+  }
+}
+
 async function build(
-  { host, machine, layout }: AccountsOptions,
+  {
+    host,
+    layout,
+    readReservations,
+  }: Pick<AccountsOptions, 'host' | 'layout'> & { readonly readReservations: ReadReservations },
   slots: readonly SlotToBuild[],
   signal: AbortSignal,
 ): Promise<Step<SlotVerdicts>> {
@@ -77,7 +100,7 @@ async function build(
   const open = slots.filter(({ state }) => state !== 'taken').map(({ slot }) => slot)
   const taken = slots.filter(({ state }) => state === 'taken').map(({ slot }) => slot)
   // Whoever has a slot may listen on its ports; only of one that nobody has they must be free.
-  const reserved = open.length === 0 ? noReservations : await readReserved(machine, { signal })
+  const reserved = open.length === 0 ? noReservations : await readReservations(signal)
   const plans = [planPool(open, observed, reserved), planPool(taken, observed, noReservations)]
   return {
     changes: plans.flatMap(({ changes }) => changes),
