@@ -5,8 +5,9 @@
  */
 import { accounts } from './accounts.ts'
 import { renderClaim, type Bench, type Claim } from './claim.ts'
+import { firewall } from './firewall.ts'
 
-const benches: Readonly<Record<string, Bench>> = { accounts }
+const benches: Readonly<Record<string, Bench>> = { accounts, firewall }
 
 const args = process.argv.slice(2)
 const wanted = args.filter((argument) => !argument.startsWith('--'))
