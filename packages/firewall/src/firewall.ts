@@ -68,7 +68,8 @@ export interface Firewall {
   remove(options?: EffectOptions): Promise<{ readonly changed: boolean }>
 }
 
-const leastVersion = '1.0.1'
+/** The first that writes and lists counters of sets in JSON. */
+const leastVersion = '1.0.6'
 const attempts = 3
 
 /** Opens our table; nothing is read or run yet. @throws FirewallError `FIREWALL_INVALID` for a name that nft would not take. */
@@ -130,7 +131,7 @@ async function probe(host: Host, program: Program, options: EffectOptions): Prom
 }
 
 function tooOld(version: string): FirewallError {
-  const detail = `version ${leastVersion} or later is needed: older ones read every table and stumble over new objects`
+  const detail = `version ${leastVersion} or later is needed: older ones do not know counters of sets in JSON`
   return new FirewallError('FIREWALL_TOO_OLD', { operation: 'use nft', value: version, detail })
 }
 

@@ -75,7 +75,8 @@ function objectsOf(text: string, name: string): readonly Fields[] {
 }
 
 function readSet(kind: string, fields: Fields, sets: Map<string, ObservedSet>, strangers: Foreign[]): void {
-  const { name, elem = [], flags = [], stmt } = fields
+  const { name, elem = [], stmt } = fields
+  const flags = listOf(fields['flags'])
   const type = typeof fields['type'] === 'string' ? [fields['type']] : fields['type']
   const verdicts = fields['map'] === 'verdict'
   const known =
@@ -83,14 +84,14 @@ function readSet(kind: string, fields: Fields, sets: Map<string, ObservedSet>, s
     Array.isArray(type) &&
     type.every((word) => typeof word === 'string' && datatypes.includes(word)) &&
     Array.isArray(elem) &&
-    Array.isArray(flags) &&
     flags.every((flag) => flag === 'interval') &&
     verdicts === (kind === 'map')
   if (!known) {
     strangers.push(foreign(kind, name))
     return
   }
-  const counter = Array.isArray(stmt) && stmt.length === 1 && isFields(stmt[0]) && 'counter' in stmt[0]
+  const statements = listOf(stmt)
+  const counter = statements.length === 1 && isFields(statements[0]) && 'counter' in statements[0]
   const parsed = (elem as readonly Json[]).map((element) => parseElement(element, verdicts))
   const elements = parsed.filter((element) => element !== undefined)
   sets.set(name, {
@@ -102,6 +103,12 @@ function readSet(kind: string, fields: Fields, sets: Map<string, ObservedSet>, s
     elements,
     foreign: parsed.length - elements.length,
   })
+}
+
+/** Later versions of nft print one flag as a word, and several as a list. */
+function listOf(json: Json | undefined): readonly Json[] {
+  if (json === undefined) return []
+  return Array.isArray(json) ? (json as readonly Json[]) : [json]
 }
 
 function readChain(fields: Fields, chains: Map<string, ObservedChain>, strangers: Foreign[]): void {

@@ -177,6 +177,14 @@ void t.test('parseListing() throws nothing but its own error, whatever it is giv
   fc.assert(fc.property(fc.array(object), (objects) => guarded(JSON.stringify({ nftables: objects }))))
 })
 
+void t.test('parseListing() takes one flag as a word, as nft 1.1 prints it', async (t) => {
+  const { sets } = parseListing(
+    listing({ set: { name: 's', type: 'uid', flags: 'interval', stmt: { counter: null } } }),
+    'x',
+  )
+  t.match(sets.get('s'), { interval: true, counter: true })
+})
+
 void t.test('foreign() names what has a name', async (t) => {
   t.strictSame(foreign('set', 's'), { kind: 'set', name: 's', text: 'set "s"' })
 })
