@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdir, readFile, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -34,9 +35,18 @@ export async function ensureDependencies(context: BuildContext): Promise<string>
   return file
 }
 
-/** What `tools/bootstrap.mjs` wrote when it had installed them. @throws TestbedError when they are not there. */
+/**
+ * Names the dependencies that are installed, by what `tools/bootstrap.mjs` wrote when it had installed them.
+ *
+ * @throws TestbedError when they are not there, or not the lock file's: the guest, without a network, could not mend that.
+ */
 export async function dependenciesId(checkout: string): Promise<string> {
-  const stamp = await readFile(join(checkout, 'node_modules/.puppy-installed'), 'utf8').catch(() => undefined)
-  if (stamp === undefined) throw new TestbedError('The dependencies are not installed; run: npm run testbed -- up')
-  return shortHash([stamp])
+  const stamp = await readFile(join(checkout, 'node_modules/.puppy-installed'), 'utf8').catch(() => '')
+  const hash = createHash('sha256')
+  for (const file of ['package.json', 'pnpm-lock.yaml', 'pnpm-workspace.yaml'])
+    hash.update(await readFile(join(checkout, file)))
+  if (stamp === `${hash.digest('hex')} ${process.arch}`) return shortHash([stamp])
+  throw new TestbedError(
+    'The dependencies that are installed are not those of the lock file; run: npm run testbed -- status',
+  )
 }
