@@ -55,7 +55,7 @@ export function wallsOf(config: Config, host: Host, users: SystemUsers | undefin
       { name: 'api', port: config.listen.port, uids: api },
       ...[...new Set(ports)].map((port) => ({ name: `proxy-${port}`, port, uids: proxy })),
     ],
-    ...(systemdRuns(config) ? { rulesFile: join(config.stateDir, 'firewall.json') } : {}),
+    ...(systemdRuns(config) ? { rulesFile: '/etc/puppy/firewall.json' } : {}),
   }
 }
 

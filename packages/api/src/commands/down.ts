@@ -42,9 +42,9 @@ export async function down(config: Config, args: readonly string[]): Promise<voi
   let left = 0
   if (purging) {
     left = await removeTenants(await layoutOf(config, machine), host)
+    await removeFirewall({ host, ...wallsOf(config, host, users) })
     await removeBase(host)
     await proxy.remove()
-    await removeFirewall({ host, ...wallsOf(config, host, users) })
   } else await proxy.stop()
   console.log('Ended HAProxy')
   if (await stopEmbedded(config.stateDir)) console.log('Ended the database')
@@ -96,7 +96,6 @@ async function removeState(config: Config, machine: Host): Promise<void> {
     'admin-key',
     'machine-id',
     'slots.json',
-    'firewall.json',
     'agent.lock',
     'host.lock',
     'up.lock',

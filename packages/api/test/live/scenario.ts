@@ -215,6 +215,7 @@ void t.test('from an empty machine to a served tenant, and back', { skip }, asyn
     t.ok(answer.status >= 500, `the visitor gets ${answer.status}`)
     t.notMatch(answer.body, 'stolen')
     t.match(await run('curl', ['-s', '-m', '20', `http://127.0.0.1:${squatted}/`]), { output: '' }, 'nor does root')
+    t.match(await run('systemctl', ['start', 'puppy-firewall']), { code: 0, output: '' }, 'as at boot')
     t.match(await login(curious, ask(80)), { output: '404' }, 'the front door is open to everybody')
   })
 

@@ -16,7 +16,10 @@ export interface FirewallFacilityOptions {
   readonly callers: readonly number[]
   /** The ports of the API and of the proxy. */
   readonly guards: readonly Guard[]
-  /** Where the rules are kept for the next boot; undefined where no systemd loads them. */
+  /**
+   * Where the rules are kept for the next boot; undefined where no systemd loads them. Below `/etc`: SELinux confines nft
+   * when a unit starts it, and it may read nothing of ours below `/var/lib` then.
+   */
   readonly rulesFile?: string
 }
 
