@@ -149,7 +149,7 @@ void t.test('egress: by policy, over IPv4 and IPv6', { skip: cannotRun }, async 
   for (const [who, address, port, udp, result] of rows) {
     const actor = actors.get(who) ?? (await lab.actor(who))
     actors.set(who, actor)
-    const more = udp ? { udp } : {}
+    const more = { udp, wait: result === ok ? 3000 : 700 }
     t.equal(await actor.connect(address, port, more), result, `${who} to ${address} ${port} ${udp ? 'udp' : 'tcp'}`)
   }
   for (const [who, address] of [

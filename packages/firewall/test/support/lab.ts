@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { createHost, type Command } from '@puppy/host'
 import { openFirewall, type Firewall, type FirewallOptions } from '../../src/index.ts'
@@ -107,13 +108,21 @@ export async function joinLabs(here: Lab, there: Lab): Promise<void> {
   ] as const) {
     await lab.ip('addr', 'add', `10.77.0.${last}/24`, 'dev', 'wan')
     await lab.ip('addr', 'add', `fd77::${last}/64`, 'dev', 'wan', 'nodad')
+    await lab.inside('sysctl', '-qw', 'net.ipv6.conf.wan.accept_dad=0')
     await lab.ip('link', 'set', 'wan', 'up')
   }
   await here.ip('route', 'add', 'default', 'via', '10.77.0.2')
   await here.ip('-6', 'route', 'add', 'default', 'via', 'fd77::2')
+  for (const lab of [here, there]) await untilSettled(lab)
   for (const address of ['169.254.169.254/32', '168.63.129.16/32', 'fd00:ec2::254/128']) {
     await there.ip('addr', 'add', address, 'dev', 'lo')
   }
+}
+
+/** An address of IPv6 that is tentative sends nothing yet. */
+async function untilSettled(lab: Lab): Promise<void> {
+  const until = Date.now() + 5000
+  while ((await lab.ip('-6', 'addr', 'show', 'dev', 'wan', 'tentative')) !== '' && Date.now() < until) await sleep(50)
 }
 
 async function startActor(t: Cleaner, netns: string, uid: number): Promise<Actor> {
