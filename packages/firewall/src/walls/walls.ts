@@ -1,6 +1,6 @@
 import { parseNetwork, withoutNested, type Network } from '../address.ts'
 import type { Chain, Datatype, Element, Json, NftSet, Rule, Table } from '../nft/table.ts'
-import { assertSettings, clientPorts, metadataAddresses, type WallSettings } from '../settings.ts'
+import { assertSettings, clientPorts, metadataAddresses, type Slot, type WallSettings } from '../settings.ts'
 import {
   back,
   destinationPort,
@@ -49,11 +49,7 @@ function planSets({ slots, callers, guards = [], egress = [], ...settings }: Wal
   const policies = egress.filter(({ policy }) => policy !== 'default')
   return [
     {
-      ...set(
-        'slots',
-        ['inet_service'],
-        slots.map((slot) => ({ key: [ports(slot)] })),
-      ),
+      ...set('slots', ['inet_service'], joined(slots)),
       interval: true,
     },
     {
@@ -97,6 +93,17 @@ function planSets({ slots, callers, guards = [], egress = [], ...settings }: Wal
     { ...set('sent', ['uid'], uids), counter: true },
     { ...set('received', ['uid'], uids), counter: true },
   ]
+}
+
+/** Ranges of all slots, neighbours as one: every packet that is near is looked up in them. */
+function joined(slots: readonly Slot[]): readonly Element[] {
+  const ranges: { first: number; last: number }[] = []
+  for (const { firstPort, lastPort } of slots.toSorted((left, right) => left.firstPort - right.firstPort)) {
+    const before = ranges.at(-1)
+    if (before !== undefined && before.last + 1 === firstPort) before.last = lastPort
+    else ranges.push({ first: firstPort, last: lastPort })
+  }
+  return ranges.map(({ first, last }) => ({ key: [{ range: [first, last] }] }))
 }
 
 function elementsOf(networks: readonly Network[], family: Network['family']): readonly Element[] {
@@ -144,12 +151,12 @@ function outputRules(settings: WallSettings): readonly Rule[] {
     ...(near === undefined
       ? []
       : [
-          rule('answers', transport, is(sourcePort, near), is(sourcePort, '@slots'), jump('answer')),
+          rule('answers', is(sourcePort, near), transport, is(sourcePort, '@slots'), jump('answer')),
           rule(
             'reaches',
+            is(destinationPort, near),
             out('=='),
             transport,
-            is(destinationPort, near),
             is(destinationPort, '@slots'),
             jump('reach'),
           ),
@@ -162,7 +169,7 @@ function outputRules(settings: WallSettings): readonly Rule[] {
 function inputRules(settings: WallSettings): readonly Rule[] {
   const near = around(settings)
   if (near === undefined) return []
-  return [rule('outside', fromOutside, transport, is(destinationPort, near), is(destinationPort, '@slots'), drop)]
+  return [rule('outside', fromOutside, is(destinationPort, near), transport, is(destinationPort, '@slots'), drop)]
 }
 
 /**

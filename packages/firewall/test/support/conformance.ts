@@ -33,11 +33,15 @@ export async function firewallConforms(t: Test, { open, meddle, flushRuleset, ta
   t.equal((await firewall.traffic()).length, settings.slots.length)
 
   const more = { ...settings, slots: [...settings.slots, { uid: 10_004, firstPort: 10_272, lastPort: 10_279 }] }
-  const added = ['slots', 'own', 'sent', 'received'].map((name) => `add set ${name}`)
-  t.strictSame(await actions(more), [...added, 'change chain output', 'change chain input'], 'a slot is an element')
+  const added = ['own', 'sent', 'received'].map((name) => `add set ${name}`)
+  t.strictSame(
+    await actions(more),
+    ['change set slots', ...added, 'change chain output', 'change chain input'],
+    'a slot is an element',
+  )
   t.strictSame(await actions({ ...more, egress: [] }), ['remove set egress'])
   t.strictSame(await actions(settings), [
-    'remove set slots',
+    'change set slots',
     'remove set own',
     'add set egress',
     'remove set sent',
