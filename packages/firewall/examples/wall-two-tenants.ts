@@ -12,7 +12,7 @@ const settings: WallSettings = {
   guards: [{ name: 'api', port: 8420, uids: [0] }],
 }
 const [netns] = process.argv.slice(2) // `ip netns add demo`, then `demo`; without one: this machine
-const firewall = openFirewall(createHost(), netns === undefined ? {} : { netns })
+const firewall = openFirewall(createHost(), netns === undefined ? {} : { netns, folder: `/tmp/${netns}` })
 console.log((await firewall.ensure(settings)).changes)
 console.log((await firewall.ensure(settings)).changed) // false: one listing was all that ran
 console.log(explain(settings, { direction: 'out', uid: 10_001, port: 10_240, protocol: 'tcp' }).why)

@@ -1,9 +1,11 @@
+import { rm } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { cannotRun, createLab, run } from '../support/lab.ts'
 
 void t.test('the example runs', { skip: cannotRun }, async (t) => {
   const lab = await createLab(t)
+  t.teardown(() => rm(`/tmp/${lab.netns}`, { recursive: true }))
   const script = fileURLToPath(new URL('../../examples/wall-two-tenants.ts', import.meta.url))
   const said = await run([process.execPath, '--no-warnings', script, lab.netns])
   t.match(

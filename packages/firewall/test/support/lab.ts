@@ -1,4 +1,7 @@
 import { spawn } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -84,7 +87,9 @@ export async function createLab(t: Cleaner): Promise<Lab> {
   await run(['ip', 'netns', 'add', netns])
   t.teardown(() => run(['ip', 'netns', 'del', netns]))
   await run(['ip', '-n', netns, 'link', 'set', 'lo', 'up'])
-  const open = (options: FirewallOptions = {}) => openFirewall(host, { netns, ...options })
+  const folder = await mkdtemp(join(tmpdir(), 'puppy-test-'))
+  t.teardown(() => rm(folder, { recursive: true }))
+  const open = (options: FirewallOptions = {}) => openFirewall(host, { netns, folder, ...options })
   return {
     netns,
     firewall: open(),
