@@ -128,11 +128,19 @@ export async function removeBase(host: Host, options: EffectOptions = {}): Promi
   const reload = changes.some(({ target }) => target === sshdDropIn) ? await reloadSshd(host, options) : []
   const left: string[] = []
   for (const folder of folders.toReversed()) {
-    const names = await host.list(folder)
+    const all = await host.list(folder)
+    const unfinished = all.filter((name) => isUnfinished(name))
+    for (const name of unfinished) await host.remove(`${folder}/${name}`)
+    const names = all.filter((name) => !isUnfinished(name))
     if (names.length === 0) await remove(folder, 'remove folder')
     else left.push(`${folder} is not empty: ${names.slice(0, 5).join(', ')}${names.length > 5 ? ', …' : ''}`)
   }
   return { changes, degraded: [], planned: [...reload, ...left] }
+}
+
+/** What a `replace` that was killed half way leaves beside its file. */
+function isUnfinished(name: string): boolean {
+  return /^\.puppy-[0-9a-f]+\.tmp$/.test(name)
 }
 
 function wantedFiles(layout: SlotLayout, observed: BaseObservation): readonly BaseFile[] {

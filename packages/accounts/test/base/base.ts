@@ -20,6 +20,7 @@ void t.test('ensureBase() writes once, removeBase() leaves nothing', { skip }, a
   const before = statSync(host.path(dropIn), { bigint: true }).mtimeNs
   t.strictSame((await ensureBase(host, layout)).changes, [])
   t.equal(statSync(host.path(dropIn), { bigint: true }).mtimeNs, before)
+  await host.replace('/etc/puppy/keys/.puppy-0123456789ab.tmp', 'what a killed write left')
   t.equal((await removeBase(host)).changes.length, 6)
   t.equal(await host.status('/etc/puppy'), undefined)
   t.equal(await host.status(dropIn), undefined)

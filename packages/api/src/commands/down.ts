@@ -108,7 +108,11 @@ async function removeState(config: Config, machine: Host): Promise<void> {
     touches: 'ours',
   })
   for (const folder of [config.runDir, config.stateDir]) {
-    const left = await machine.list(folder)
+    const names = await machine.list(folder)
+    // What a write that was killed half way left beside its file.
+    const unfinished = names.filter((entry) => /^\.puppy-[0-9a-f]+\.tmp$/.test(entry))
+    for (const entry of unfinished) await machine.remove(`${folder}/${entry}`)
+    const left = names.filter((entry) => !unfinished.includes(entry))
     if (left.length > 0) console.warn(`${folder} stays: somebody keeps ${left.slice(0, 5).join(', ')} there`)
     else await machine.remove(folder)
   }

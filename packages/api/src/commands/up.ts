@@ -184,13 +184,14 @@ function baseUrl({ listen }: Config): string {
 async function untilReady(config: Config, children: readonly Supervised[], signal: AbortSignal): Promise<void> {
   const failed = Promise.race(children.map((child) => child.failed))
   failed.catch(() => {})
-  for (const until = Date.now() + 60_000; !signal.aborted;) {
+  for (const until = Date.now() + 180_000; !signal.aborted;) {
     const answer = fetch(`${baseUrl(config)}/readyz`, { signal: AbortSignal.timeout(5000) }).then(
       ({ ok }) => ok,
       () => false,
     )
     if ((await Promise.race([answer, failed])) === true) return
-    if (Date.now() > until) throw new StartError(`Not ready after 60 s; the logs in ${placesOf(config).logs} tell why`)
+    if (Date.now() > until)
+      throw new StartError(`Not ready after 3 minutes; the logs in ${placesOf(config).logs} tell why`)
     await sleep(25)
   }
 }
