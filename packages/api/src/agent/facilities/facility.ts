@@ -46,7 +46,7 @@ export interface RouteWish {
 }
 
 /** A slot that is built, and what whoever has it may reach. */
-export interface Walled {
+interface Walled {
   readonly slot: Slot
   readonly egress: Egress
 }
