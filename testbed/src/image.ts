@@ -96,7 +96,15 @@ async function bootstrap(context: BuildContext, definition: GuestDefinition, bui
   ]
   const packages = `--include=${definition.packages.join(',')}`
   const hook = `--customize-hook=${join(definitionFolder, 'customize')}`
-  const words = ['--variant=minbase', '--format=null', packages, hook, definition.release, '/dev/null']
+  const words = [
+    '--variant=minbase',
+    '--format=null',
+    '--aptopt=Acquire::Retries "5"',
+    packages,
+    hook,
+    definition.release,
+    '/dev/null',
+  ]
   const env = {
     ...proxyEnvironment(),
     TMPDIR: join(building, 'tmp'),

@@ -1,8 +1,8 @@
 import { join } from 'node:path'
-import { slotCount } from '@puppy/accounts'
+import { readListeners, slotCount } from '@puppy/accounts'
 import { openFirewall } from '@puppy/firewall'
 import { createHost, type Host } from '@puppy/host'
-import type { ProxySettings } from '@puppy/haproxy'
+import type { Haproxy, ProxySettings } from '@puppy/haproxy'
 import type { FacilitiesOptions } from './agent/facilities/index.ts'
 import { systemdRuns, type Config } from './config.ts'
 import { embeddedUrls } from './database/embedded.ts'
@@ -43,17 +43,30 @@ export function openHosts(config: Pick<Config, 'live' | 'root'>): { readonly mac
 }
 
 /** The firewall of this host, who may pass its walls, and which ports of ours nobody else may answer from. */
-export function wallsOf(config: Config, host: Host, users: SystemUsers | undefined): FacilitiesOptions['walls'] {
+export function wallsOf(
+  config: Config,
+  host: Host,
+  users: SystemUsers | undefined,
+  haproxy: Pick<Haproxy, 'alive'>,
+): FacilitiesOptions['walls'] {
   const proxy = [0, ...(users === undefined ? [] : [users.haproxy.uid])]
-  const api = [0, ...(users === undefined ? [] : [users.api.uid])]
+  // It gives up root before it listens.
+  const api = [users?.api.uid ?? process.getuid?.() ?? 0]
+  const apiListens = async () =>
+    (await readListeners(host)).some(({ port, uid }) => port === config.listen.port && api.includes(uid))
   const { listen, tlsListen, certificates } = config.proxy
   const ports = [...listen, ...(certificates === undefined ? [] : tlsListen)].map(portOf)
   return {
     firewall: openFirewall(host, { folder: join(config.runDir, 'firewall') }),
     callers: proxy,
     guards: [
-      { name: 'api', port: config.listen.port, uids: api },
-      ...[...new Set(ports)].map((port) => ({ name: `proxy-${port}`, port, uids: proxy })),
+      { name: 'api', port: config.listen.port, uids: api, isOurs: apiListens },
+      ...[...new Set(ports)].map((port) => ({
+        name: `proxy-${port}`,
+        port,
+        uids: proxy,
+        isOurs: () => haproxy.alive(),
+      })),
     ],
     ...(systemdRuns(config) ? { rulesFile: '/etc/puppy/firewall.json' } : {}),
   }

@@ -22,7 +22,7 @@ export async function agent(config: Config): Promise<void> {
     host,
     layout: config.layout,
     haproxy,
-    walls: wallsOf(config, host, users),
+    walls: wallsOf(config, host, users, haproxy),
   })
   const database = openDatabase({ url: databaseUrls(config).agent, name: 'puppy agent', connections: 5 })
   const ending = new AbortController()

@@ -16,7 +16,7 @@ export async function doctor(config: Config): Promise<void> {
     host,
     layout: config.layout,
     haproxy,
-    walls: wallsOf(config, host, undefined),
+    walls: wallsOf(config, host, undefined, haproxy),
   })
   const states: Record<string, FacilityState> = {}
   for (const facility of facilities) {

@@ -42,7 +42,7 @@ export async function down(config: Config, args: readonly string[]): Promise<voi
   let left = 0
   if (purging) {
     left = await removeTenants(await layoutOf(config, machine), host)
-    await removeFirewall({ host, ...wallsOf(config, host, users) })
+    await removeFirewall({ host, ...wallsOf(config, host, users, proxy) })
     await removeBase(host)
     await proxy.remove()
   } else await proxy.stop()

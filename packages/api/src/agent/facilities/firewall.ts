@@ -6,6 +6,14 @@ import { servedNothing, type Facility, type Served, type Step, type View } from 
 const name = 'firewall'
 const unitFile = '/etc/systemd/system/puppy-firewall.service'
 
+/**
+ * A port of ours. Its guard stands from when our process was seen there: until then the port may be somebody's web server, which
+ * nobody may cut off.
+ */
+export interface OwnPort extends Guard {
+  isOurs(): Promise<boolean>
+}
+
 export interface FirewallFacilityOptions {
   /** The host itself, not the machine that a folder of it is on: rules are the kernel's. */
   readonly host: Host
@@ -15,7 +23,7 @@ export interface FirewallFacilityOptions {
   /** Who may reach every slot's ports: root, and the proxy's user. */
   readonly callers: readonly number[]
   /** The ports of the API and of the proxy. */
-  readonly guards: readonly Guard[]
+  readonly guards: readonly OwnPort[]
   /**
    * Where the rules are kept for the next boot; undefined where no systemd loads them. Below `/etc`: SELinux confines nft
    * when a unit starts it, and it may read nothing of ours below `/var/lib` then.
@@ -33,6 +41,7 @@ export interface FirewallFacilityOptions {
 export function firewallFacility(options: FirewallFacilityOptions): Facility {
   const { host, firewall } = options
   let loaded: string | undefined
+  const ours = new Set<OwnPort>()
   return Object.freeze<Facility>({
     name,
     judges: ['accounts'],
@@ -50,7 +59,8 @@ export function firewallFacility(options: FirewallFacilityOptions): Facility {
       apply: async () => (await firewall.probe({ signal })).warnings,
     }),
     serve: async (view: View, signal: AbortSignal): Promise<Step<Served>> => {
-      const settings = settingsOf(options, view)
+      for (const guard of options.guards) if (!ours.has(guard) && (await guard.isOurs())) ours.add(guard)
+      const settings = settingsOf(options, [...ours], view)
       const key = JSON.stringify(settings)
       const served = { ...servedNothing, accounts: new Map(view.tenants.map(({ id }) => [id, applied])) }
       if (key === loaded && !view.complete) return { changes: [], apply: async () => served }
@@ -71,7 +81,11 @@ export function firewallFacility(options: FirewallFacilityOptions): Facility {
 
 const applied: Verdict = { type: name, status: 'true', reason: 'applied' }
 
-function settingsOf({ tenantUids, callers, guards }: FirewallFacilityOptions, view: View): WallSettings {
+function settingsOf(
+  { tenantUids, callers }: FirewallFacilityOptions,
+  ours: readonly OwnPort[],
+  view: View,
+): WallSettings {
   return {
     slots: view.walls.map(({ slot }) => ({
       uid: slot.uid,
@@ -80,7 +94,7 @@ function settingsOf({ tenantUids, callers, guards }: FirewallFacilityOptions, vi
     })),
     tenantUids,
     callers,
-    guards,
+    guards: ours.map(({ name: guard, port, uids }) => ({ name: guard, port, uids })),
     egress: view.walls.flatMap(({ slot, egress }) => (egress === 'default' ? [] : [{ uid: slot.uid, policy: egress }])),
   }
 }

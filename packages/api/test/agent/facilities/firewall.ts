@@ -22,6 +22,7 @@ const view = (count: number, more: Partial<View> = {}): View => ({
 
 function open(live = true) {
   const nft = createFakeNft()
+  const seen = { ours: true }
   const programs = { '/usr/sbin/nft': nft.program, '/usr/bin/systemctl': () => ({}) }
   const machine = createFakeHost({
     programs,
@@ -33,11 +34,11 @@ function open(live = true) {
     firewall: openFirewall(machine, { folder: '/run/puppy/firewall' }),
     tenantUids: { first: slots[0]?.uid ?? 0, last: (slots[0]?.uid ?? 0) + 99 },
     callers: [0, 120],
-    guards: [{ name: 'api', port: 8420, uids: [0, 991] }],
+    guards: [{ name: 'api', port: 8420, uids: [991], isOurs: async () => seen.ours }],
     rulesFile: '/var/lib/puppy/firewall.json',
   }
   const listings = () => machine.commands.filter((command) => command.includes('list')).length
-  return { nft, machine, options, facility: firewallFacility(options), listings }
+  return { seen, nft, machine, options, facility: firewallFacility(options), listings }
 }
 
 void t.test('firewallFacility builds walls around every slot, and runs nothing when nothing changed', async (t) => {
@@ -70,6 +71,21 @@ void t.test('firewallFacility adds a slot as an element, and egress by plan', as
   t.match(JSON.stringify(step.changes), /egress/)
   await step.apply()
   t.strictSame((await facility.serve!({ ...strict, walls, complete: true }, signal)).changes, [])
+})
+
+void t.test('firewallFacility guards a port only once our own process was seen there, and from then on', async (t) => {
+  const { facility, options, seen } = open()
+  const guarded = async () => JSON.stringify(await options.firewall.read()).includes('8420')
+  const pass = async () => (await facility.serve!(view(1, { complete: true }), signal)).apply()
+  seen.ours = false
+  await pass()
+  t.notOk(await guarded(), 'it may be somebody else’s')
+  seen.ours = true
+  await pass()
+  t.ok(await guarded())
+  seen.ours = false
+  await pass()
+  t.ok(await guarded(), 'also while it restarts')
 })
 
 void t.test('firewallFacility repairs what a person flushed at the next complete pass', async (t) => {
