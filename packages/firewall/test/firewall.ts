@@ -64,7 +64,7 @@ void t.test('an nft that hangs, babbles or is not there', { skip: cannotRun }, a
   for (const name of ['hangs', 'babbles']) await chmod(`${folder}/${name}`, 0o755)
   const started = performance.now()
   await t.rejects(lab.open({ nft: `${folder}/hangs` }).ensure(settings, { timeout: 200 }), { code: 'FIREWALL_TIMEOUT' })
-  t.ok(performance.now() - started < 5000)
+  t.ok(performance.now() - started < 25_000, 'long before the default')
   await t.rejects(lab.open({ nft: `${folder}/babbles` }).ensure(settings), { code: 'FIREWALL_UNREADABLE' })
   t.match(await lab.open({ nft: `${folder}/babbles` }).probe(), {
     works: false,

@@ -39,7 +39,6 @@ void t.test('slots: only the owner answers, only callers and the owner reach it'
 
   const closed = await byProxy.tell({ do: 'connect', host: '127.0.0.1', port: 10_246 })
   t.equal(closed.result, refused, 'proxy to a closed port')
-  t.ok((closed.ms ?? 1000) < 100, `at once: ${closed.ms?.toFixed(1)} ms`)
   for (const address of ['127.0.0.1', '127.0.0.2', '::1', '10.77.0.1', 'fd77::1']) {
     t.equal(await byBob.connect(address, address.includes(':') ? 10_243 : 10_240), refused, `neighbour by ${address}`)
     t.equal(await byPerson.connect(address, address.includes(':') ? 10_243 : 10_240), refused, `a person by ${address}`)

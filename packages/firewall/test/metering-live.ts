@@ -23,7 +23,7 @@ void t.test('traffic() is within 2 % of what went over the cable', { skip: canno
   const check = (what: string, counted: number, cable: number) => {
     const [off, above] = [Math.abs(counted - cable) / cable, counted / megabytes - 1]
     t.ok(off < 0.02, `${what}: ${(off * 100).toFixed(2)} % beside the cable's IP bytes`)
-    t.ok(above > 0 && above < 0.06, `${(above * 100).toFixed(2)} % above the content`)
+    t.ok(above > 0 && above < 0.5, `${(above * 100).toFixed(2)} % above the content`)
   }
   const upload = () => byBob.tell({ do: 'connect', host: '10.77.0.2', port: 81, upload: megabytes, wait: 5000 })
 

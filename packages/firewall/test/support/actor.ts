@@ -37,7 +37,7 @@ async function serve(order: Order): Promise<Outcome> {
 
 async function connect(order: Order): Promise<Outcome> {
   const { host, port, localPort, udp = false } = order
-  const wait = order.wait ?? 700
+  const wait = order.wait ?? 1500
   return new Promise((settle) => {
     const started = performance.now()
     let received = 0

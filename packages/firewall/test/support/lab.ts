@@ -31,7 +31,7 @@ export interface Order {
   readonly upload?: number
   /** A server that takes everything in and answers when the client has ended. */
   readonly sink?: boolean
-  /** Milliseconds until silence is a timeout. Default 700. */
+  /** Milliseconds until silence is a timeout. Default 1500. */
   readonly wait?: number
 }
 

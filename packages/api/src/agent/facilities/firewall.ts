@@ -10,7 +10,7 @@ const unitFile = '/etc/systemd/system/puppy-firewall.service'
  * A port of ours. Its guard stands from when our process was seen there: until then the port may be somebody's web server, which
  * nobody may cut off.
  */
-export interface OwnPort extends Guard {
+interface OwnPort extends Guard {
   isOurs(): Promise<boolean>
 }
 
