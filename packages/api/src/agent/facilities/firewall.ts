@@ -4,7 +4,10 @@ import type { Verdict } from '../../conditions.ts'
 import { servedNothing, type Facility, type Served, type Step, type View } from './facility.ts'
 
 const name = 'firewall'
-const unitFile = '/etc/systemd/system/puppy-firewall.service'
+const unit = 'puppy-firewall.service'
+const unitFile = `/etc/systemd/system/${unit}`
+/** What `systemctl enable` makes of the unit's `WantedBy=`. */
+const enabled = `/etc/systemd/system/sysinit.target.wants/${unit}`
 
 /**
  * A port of ours. Its guard stands from when our process was seen there: until then the port may be somebody's web server, which
@@ -108,12 +111,12 @@ async function keepForBoot(
   const [nft, systemctl] = [host.program('nft'), host.program('systemctl')]
   if (rulesFile === undefined || nft === undefined || systemctl === undefined) return
   await host.replace(rulesFile, renderRuleset(firewall.table, settings), { mode: 0o600 })
-  const unit = renderUnit([nft, '-j', '-f', rulesFile])
-  const { changed } = await host.replace(unitFile, unit, { mode: 0o644 })
-  if (!changed) return
+  const { changed } = await host.replace(unitFile, renderUnit([nft, '-j', '-f', rulesFile]), { mode: 0o644 })
+  // Whoever wrote it may have been killed before it was enabled.
+  if (!changed && (await host.status(enabled)) !== undefined) return
   const run = { touches: 'machine', timeout: 60_000, signal } as const
   await host.run([systemctl, 'daemon-reload'], run)
-  await host.run([systemctl, 'enable', 'puppy-firewall.service'], run)
+  await host.run([systemctl, 'enable', unit], run)
 }
 
 /** Takes the walls down and forgets them, for a purge. */
@@ -121,13 +124,15 @@ export async function removeFirewall(
   { host, firewall, rulesFile }: Pick<FirewallFacilityOptions, 'host' | 'firewall' | 'rulesFile'>,
   options: { readonly signal?: AbortSignal } = {},
 ): Promise<void> {
-  if (!host.live || host.program('nft') === undefined) return
+  if (!host.live) return
   const systemctl = host.program('systemctl')
-  if (rulesFile !== undefined && systemctl !== undefined && (await host.status(unitFile)) !== undefined) {
-    await host.run([systemctl, 'disable', 'puppy-firewall.service'], { touches: 'machine', timeout: 60_000 })
+  if (systemctl !== undefined && (await host.status(unitFile)) !== undefined) {
+    const run = { touches: 'machine', timeout: 60_000 } as const
+    await host.run([systemctl, 'disable', unit], run)
     await host.remove(unitFile)
-    await host.run([systemctl, 'daemon-reload'], { touches: 'machine', timeout: 60_000 })
-    await host.remove(rulesFile)
+    await host.run([systemctl, 'daemon-reload'], run)
   }
-  await firewall.remove(options)
+  if (rulesFile !== undefined) await host.remove(rulesFile)
+  // Where it does not work, there is no table either, and asking for one would fail.
+  if ((await firewall.probe(options)).works) await firewall.remove(options)
 }

@@ -1,7 +1,7 @@
 import { slotAt } from '@puppy/accounts'
 import { openFirewall } from '@puppy/firewall'
 import { createFakeNft } from '@puppy/firewall/fake'
-import { createFakeHost } from '@puppy/host/fake'
+import { createFakeHost, type FakeProgram } from '@puppy/host/fake'
 import t from 'tap'
 import type { Tenant, View } from '../../../src/agent/facilities/facility.ts'
 import { firewallFacility, removeFirewall } from '../../../src/agent/facilities/firewall.ts'
@@ -20,14 +20,26 @@ const view = (count: number, more: Partial<View> = {}): View => ({
   ...more,
 })
 
+const wanted = '/etc/systemd/system/sysinit.target.wants/puppy-firewall.service'
+
 function open(live = true) {
   const nft = createFakeNft()
   const seen = { ours: true }
-  const programs = { '/usr/sbin/nft': nft.program, '/usr/bin/systemctl': () => ({}) }
+  const systemctl: FakeProgram = async ({ args, host }) => {
+    if (args[0] === 'enable') await host.replace(wanted, '')
+    if (args[0] === 'disable') await host.remove(wanted)
+    return {}
+  }
+  const programs = { '/usr/sbin/nft': nft.program, '/usr/bin/systemctl': systemctl }
   const machine = createFakeHost({
     programs,
     live,
-    files: { '/run/x': '', '/var/lib/puppy/x': '', '/etc/systemd/system/x': '' },
+    files: {
+      '/etc/systemd/system/sysinit.target.wants/x': '',
+      '/run/x': '',
+      '/var/lib/puppy/x': '',
+      '/etc/systemd/system/x': '',
+    },
   })
   const options = {
     host: machine,
@@ -108,6 +120,33 @@ void t.test('firewallFacility keeps the walls for the next boot, and forgets the
   await removeFirewall(options)
   t.equal(await machine.read('/etc/systemd/system/puppy-firewall.service'), undefined)
   t.equal(await options.firewall.read(), undefined)
+})
+
+void t.test('firewallFacility enables a unit that a killed agent had only written', async (t) => {
+  const { facility, machine } = open()
+  await (await facility.serve!(view(1), signal)).apply()
+  await machine.remove(wanted)
+  await (await facility.serve!(view(1, { complete: true }), signal)).apply()
+  t.ok(await machine.status(wanted))
+  const before = machine.commands.filter((command) => command.includes('enable')).length
+  await (await facility.serve!(view(1, { complete: true }), signal)).apply()
+  t.equal(machine.commands.filter((command) => command.includes('enable')).length, before, 'and then not again')
+})
+
+void t.test('removeFirewall() is no error where the kernel has no nf_tables, and removes what there is', async (t) => {
+  const { options, machine } = open()
+  const refusing: FakeProgram = ({ args }) =>
+    args[0] === '--version'
+      ? { stdout: 'nftables v1.0.6 (x)\n' }
+      : { exitCode: 1, stderr: 'Error: Could not process rule: Operation not supported' }
+  const host = createFakeHost({
+    programs: { '/usr/sbin/nft': refusing, '/usr/bin/systemctl': () => ({}) },
+    files: { '/etc/systemd/system/puppy-firewall.service': 'x', [options.rulesFile]: '{}', '/run/x': '' },
+  })
+  await removeFirewall({ ...options, host, firewall: openFirewall(host, { folder: '/run/puppy/firewall' }) })
+  t.equal(await host.status('/etc/systemd/system/puppy-firewall.service'), undefined)
+  t.equal(await host.status(options.rulesFile), undefined)
+  await removeFirewall({ ...options, host: machine })
 })
 
 void t.test('firewallFacility has no part on a host that is only a folder', async (t) => {
