@@ -163,6 +163,14 @@ async function statusOf(path: string): Promise<FileStatus | undefined> {
   }
 }
 
+/**
+ * Whether a name in a folder is what `replace` writes before it renames: one that was killed half way leaves it behind, and
+ * whoever takes a folder of its own away may remove it.
+ */
+export function isUnfinished(name: string): boolean {
+  return /^\.puppy-[0-9a-f]{12}\.tmp$/.test(name)
+}
+
 async function replaceFile(path: string, text: string, options: ReplaceOptions, relabel: Relabel) {
   const before = await statusOf(path)
   const kept = before?.kind === 'file' ? before : undefined

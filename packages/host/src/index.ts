@@ -1,6 +1,7 @@
 export { renderCommand } from './args.ts'
 export { errno, HostError } from './errors.ts'
 export type { HostErrorCode, HostErrorFacts } from './errors.ts'
+export { isUnfinished } from './files.ts'
 export type { Files, FileStatus, ReplaceOptions } from './files.ts'
 export { createHost } from './host.ts'
 export type { Command, Host, HostOptions, Reach, RunOptions, RunResult, StartedProgram, StartOptions } from './host.ts'

@@ -1,6 +1,7 @@
-import { chmodSync, readdirSync, statSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
+import { chmodSync, readdirSync, statSync, symlinkSync, truncateSync, watch, writeFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { createFiles } from '../src/files.ts'
+import { createFiles, isUnfinished } from '../src/files.ts'
 
 void t.test('replace() touches nothing when text, mode and owner agree', async (t) => {
   const root = t.testdir({ a: 'same' })
@@ -10,6 +11,29 @@ void t.test('replace() touches nothing when text, mode and owner agree', async (
   const after = statSync(`${root}/a`, { bigint: true })
   t.equal(after.mtimeNs, before.mtimeNs)
   t.equal(after.ino, before.ino)
+})
+
+void t.test('isUnfinished() knows what replace() writes before it renames, and no other name', async (t) => {
+  const folder = t.testdir()
+  const seen = new Set<string>()
+  const watcher = watch(folder, (_event, name) => void seen.add(String(name)))
+  t.teardown(() => watcher.close())
+  for (let turn = 0; turn < 20; turn++) await createFiles(folder).replace('/a', `text ${turn}`)
+  for (let turn = 0; turn < 100 && seen.size < 3; turn++) await sleep(20)
+  const others = [...seen].filter((name) => name !== 'a')
+  t.ok(others.length > 0)
+  t.strictSame(
+    others.filter((name) => !isUnfinished(name)),
+    [],
+  )
+  for (const name of [
+    'a',
+    '.puppy-.tmp',
+    '.puppy-0123456789ab.tmp~',
+    'x.puppy-0123456789ab.tmp',
+    '.puppy-0123456789AB.tmp',
+  ])
+    t.notOk(isUnfinished(name), name)
 })
 
 void t.test('replace() puts a file in the place of a link and leaves the target alone', async (t) => {

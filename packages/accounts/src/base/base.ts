@@ -1,4 +1,4 @@
-import { HostError, type Host } from '@puppy/host'
+import { HostError, isUnfinished, type Host } from '@puppy/host'
 import type { AccountChange, EffectOptions } from '../change.ts'
 import { AccountError } from '../errors.ts'
 import { assertLayout, type SlotLayout } from '../layout.ts'
@@ -136,11 +136,6 @@ export async function removeBase(host: Host, options: EffectOptions = {}): Promi
     else left.push(`${folder} is not empty: ${names.slice(0, 5).join(', ')}${names.length > 5 ? ', …' : ''}`)
   }
   return { changes, degraded: [], planned: [...reload, ...left] }
-}
-
-/** What a `replace` that was killed half way leaves beside its file. */
-function isUnfinished(name: string): boolean {
-  return /^\.puppy-[0-9a-f]+\.tmp$/.test(name)
 }
 
 function wantedFiles(layout: SlotLayout, observed: BaseObservation): readonly BaseFile[] {

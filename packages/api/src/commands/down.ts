@@ -13,7 +13,7 @@ import {
 } from '@puppy/accounts'
 import { removeFirewall } from '../agent/facilities/firewall.ts'
 import { openHaproxy } from '@puppy/haproxy'
-import type { Host } from '@puppy/host'
+import { isUnfinished, type Host } from '@puppy/host'
 import type { Config } from '../config.ts'
 import { stopEmbedded } from '../database/embedded.ts'
 import { StartError } from '../errors.ts'
@@ -110,7 +110,7 @@ async function removeState(config: Config, machine: Host): Promise<void> {
   for (const folder of [config.runDir, config.stateDir]) {
     const names = await machine.list(folder)
     // What a write that was killed half way left beside its file.
-    const unfinished = names.filter((entry) => /^\.puppy-[0-9a-f]+\.tmp$/.test(entry))
+    const unfinished = names.filter((entry) => isUnfinished(entry))
     for (const entry of unfinished) await machine.remove(`${folder}/${entry}`)
     const left = names.filter((entry) => !unfinished.includes(entry))
     if (left.length > 0) console.warn(`${folder} stays: somebody keeps ${left.slice(0, 5).join(', ')} there`)

@@ -163,17 +163,22 @@ async function callApi(
 }
 
 /** fetch() does not let a caller choose the Host header, so this is node:http. */
-function visit(port: number, host: string, path: string): Promise<{ status: number; body: string }> {
+export function visit(
+  port: number,
+  host: string,
+  path: string,
+  patience = 10_000,
+): Promise<{ readonly status: number; readonly body: string }> {
   return new Promise((resolve, reject) => {
     const request = httpRequest(
-      { port, host: '127.0.0.1', path, headers: { host }, agent: false, timeout: 10_000 },
+      { port, host: '127.0.0.1', path, headers: { host }, agent: false, timeout: patience },
       (response) => {
         let body = ''
         response.on('data', (chunk: Buffer) => (body += chunk.toString()))
         response.on('end', () => resolve({ status: response.statusCode ?? 0, body }))
       },
     )
-    request.on('timeout', () => request.destroy(new Error('no answer in 10 s')))
+    request.on('timeout', () => request.destroy(new Error(`no answer in ${patience} ms`)))
     request.on('error', reject)
     request.end()
   })

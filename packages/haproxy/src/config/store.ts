@@ -1,3 +1,4 @@
+import { isUnfinished } from '@puppy/host'
 import type { ProxyContext } from '../context.ts'
 import type { Bundle } from './bundle.ts'
 
@@ -37,7 +38,7 @@ export async function removeFiles({ host, settings, files }: ProxyContext): Prom
   }
   for (const folder of [settings.folder, files.peersFolder, settings.runFolder]) {
     const names = await host.list(folder)
-    const leftovers = names.filter((name) => /^\.puppy-[0-9a-f]+\.tmp$/.test(name))
+    const leftovers = names.filter((name) => isUnfinished(name))
     for (const name of leftovers) await host.remove(`${folder}/${name}`)
     if (names.length === leftovers.length) await host.remove(folder)
   }
