@@ -5,7 +5,7 @@ import { HostError } from '@puppy/host'
 import { debianGuests } from '../definition/debian.ts'
 import { findDefinition } from './definition.ts'
 import { TestbedError } from './errors.ts'
-import { findGuest, findGuests } from './guest.ts'
+import { answers, findGuest, findGuests } from './guest.ts'
 import { quote, runBenches, runLiveTests } from './live.ts'
 import { createPaths } from './paths.ts'
 import { createPhases } from './phases.ts'
@@ -157,12 +157,19 @@ async function check(testbed: Testbed, words: Words): Promise<number> {
   const wasThere = (await findGuests(paths, release)).some((guest) => guest.ready)
   // One start is all there will be here: a state to go on from would be saved for nobody.
   const cold = words.up.cold || process.env['CI'] !== undefined
-  try {
+  const once = async () => {
     await up(testbed, { ...words.up, cold })
     const [guest] = await sync(testbed, { ...words.up, cold })
     if (guest === undefined) throw new TestbedError('No guest was started')
     const passed = await phases.time('tests', () => runLiveTests(paths, guest, live(testbed, words)))
-    return passed ? 0 : 1
+    return { passed, guest }
+  }
+  try {
+    const { passed, guest } = await once()
+    if (passed || wasThere || (await answers(guest))) return passed ? 0 : 1
+    testbed.say('UNSTABLE: the guest stands still; once more in a fresh one')
+    await down(testbed, release)
+    return (await once()).passed ? 0 : 1
   } finally {
     if (wasThere) testbed.say(`${release} ran before and runs on`)
     else await down(testbed, release)

@@ -205,6 +205,11 @@ export async function awaitSsh(
   )
 }
 
+/** Whether its sshd says who it is, in time. */
+export async function answers(guest: Guest, timeout = 60_000): Promise<boolean> {
+  return isAlive(guest.pid) && (await hasBanner(guest.port, timeout))
+}
+
 function hasBanner(port: number, patience: number): Promise<boolean> {
   return new Promise((settle) => {
     const socket = connect(port, '127.0.0.1')

@@ -3,16 +3,15 @@ import { chmod, mkdir, readFile, readdir, rename, rm, stat, writeFile } from 'no
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { HostError, type Host } from '@puppy/host'
-import { execa, ExecaError } from 'execa'
 import { imageId, readInputs, type GuestDefinition } from './definition.ts'
 import { TestbedError } from './errors.ts'
 import { assertSpace, proxyEnvironment } from './needs.ts'
 import type { TestbedPaths } from './paths.ts'
-import { sealArguments, type Accelerator } from './qemu.ts'
+import type { Accelerator } from './qemu.ts'
+import { seal } from './seal.ts'
 
 const definitionFolder = fileURLToPath(new URL('../definition', import.meta.url))
 const buildTimeout = 15 * 60_000
-const sealTimeout = 10 * 60_000
 
 export interface BuildContext {
   /** Its lock is held while anything is built, and what builds inherits it. */
@@ -119,30 +118,8 @@ async function bootstrap(context: BuildContext, definition: GuestDefinition, bui
   await build(context, [setpriv, '--pdeathsig', 'KILL', ...start, ...words], { env, log: join(building, 'build.log') })
 }
 
-/** Makes the volumes and the labels in a machine of its own, where root may. */
-async function seal(context: BuildContext, definition: GuestDefinition, building: string): Promise<void> {
-  const { host, accelerator, paths } = context
-  const log = join(building, 'seal.log')
-  const image = programOf(host, 'qemu-img')
-  for (const [disk, size] of [['home', definition.homeSize] as const, ['xfs', definition.xfsSize] as const]) {
-    await build(context, [image, 'create', '-q', '-f', 'qcow2', join(building, `${disk}.qcow2`), size], { log })
-  }
-  const { setpriv, qemu } = { setpriv: programOf(host, 'setpriv'), qemu: programOf(host, 'qemu-system-x86_64') }
-  await execa(setpriv, ['--pdeathsig', 'KILL', qemu, ...sealArguments(definition, accelerator, paths.tag)], {
-    cwd: building,
-    stdin: 'ignore',
-    timeout: sealTimeout,
-    ...(context.signal === undefined ? {} : { cancelSignal: context.signal }),
-  }).catch((cause: unknown) => {
-    const why = cause instanceof ExecaError ? `${cause.shortMessage.split('\n')[0]} ${cause.stderr}` : String(cause)
-    throw new TestbedError(`Cannot finish the image: ${tail(why)}`)
-  })
-  const said = await readFile(log, 'utf8')
-  if (!said.includes('TESTBED SEALED'))
-    throw new TestbedError(`Cannot finish the image; the machine said: ${tail(said)}`)
-}
-
-async function build(
+/** Runs a program that builds a part. @throws TestbedError with the end of what it said. */
+export async function build(
   { host, signal }: BuildContext,
   words: readonly string[],
   { env = {}, log }: { readonly env?: Readonly<Record<string, string>>; readonly log: string },

@@ -15,6 +15,8 @@ const prepare = [
   ...(process.env['CI'] === undefined ? [] : ['export CI=true']),
 ].join('\n')
 
+/** What ssh ends with when it is not the command's own. @see ssh(1) */
+const connectionLost = 255
 const tapFolder = '/var/tmp/testbed-tap'
 
 export interface LiveOptions {
@@ -35,6 +37,10 @@ export async function runLiveTests(paths: TestbedPaths, guest: Guest, options: L
   const since = Number(await runInGuest(guest, `rm -rf ${tapFolder}; date +%s`))
   const words = ['node', 'tools/test.ts', '--live', ...(full ? ['--full'] : []), `--tap=${tapFolder}`, ...only]
   const code = await attachToGuest(guest, `${prepare}\n${words.map(quote).join(' ')}`, signal)
+  if (code === connectionLost) {
+    say('The connection to the guest is lost')
+    return false
+  }
   const results = join(paths.results, guest.name)
   const denials = await bringBack(guest, results, since)
   say(`SELinux refused ${denials.length} times meanwhile; TAP, journal and denials are in ${results}`)

@@ -78,16 +78,16 @@ export function privateAddress(number: number): { readonly mac: string; readonly
   return { mac: `52:54:00:01:00:0${number}`, ip: `192.168.90.${number}` }
 }
 
-/** The words for the machine that finishes an image: see `definition/files/usr/local/lib/testbed/seal`. */
-export function sealArguments(definition: GuestDefinition, accelerator: Accelerator, tag: string): readonly string[] {
-  const words = machineWords(accelerator, definition.cpus, 2048, `${tag}/seal`)
-  words.push('-no-reboot', '-drive', 'file=root.img,if=virtio,format=raw,cache=unsafe')
-  for (const disk of ['home', 'xfs']) {
+/** The words for the machine that finishes an image: see `seal.ts`. It does one thing after the other, on one processor. */
+export function sealArguments(accelerator: Accelerator, tag: string): readonly string[] {
+  const words = machineWords(accelerator, 1, 2048, `${tag}/seal`)
+  words.push('-no-reboot')
+  for (const disk of ['sealed', 'home', 'xfs']) {
     words.push('-drive', `file=${disk}.qcow2,if=virtio,format=qcow2,cache=unsafe`)
   }
   words.push('-chardev', 'file,id=console,path=seal.log', '-serial', 'chardev:console')
   words.push('-kernel', 'vmlinuz', '-initrd', 'initrd.img')
-  words.push('-append', 'root=/dev/vda ro console=ttyS0 quiet selinux=0 init=/usr/local/lib/testbed/seal')
+  words.push('-append', 'root=/dev/vda ro console=ttyS0 quiet panic=5 selinux=0 init=/usr/local/lib/testbed/seal')
   return words
 }
 

@@ -19,8 +19,8 @@ export function sshWords(port: number): readonly string[] {
     IdentitiesOnly: 'yes',
     LogLevel: 'ERROR',
     Port: String(port),
-    // A guest that has died keeps its connections: QEMU answers for it. Ten minutes, because an emulated one may be busy.
-    ServerAliveCountMax: '20',
+    // A guest that has died keeps its connections: QEMU answers for it. Five minutes, because an emulated one may be busy.
+    ServerAliveCountMax: '10',
     ServerAliveInterval: '30',
     StrictHostKeyChecking: 'yes',
     User: 'root',

@@ -5,7 +5,16 @@ import { createHost, HostError, type Host, type Lock } from '@puppy/host'
 import { findDefinition, type GuestDefinition } from './definition.ts'
 import { dependenciesId, ensureDependencies } from './dependencies.ts'
 import { TestbedError } from './errors.ts'
-import { awaitSsh, findGuests, markReady, startGuest, stopGuests, type Guest, type StartOptions } from './guest.ts'
+import {
+  answers,
+  awaitSsh,
+  findGuests,
+  markReady,
+  startGuest,
+  stopGuests,
+  type Guest,
+  type StartOptions,
+} from './guest.ts'
 import { ensureImage, type BuildContext } from './image.ts'
 import { ensureNeeds } from './needs.ts'
 import type { TestbedPaths } from './paths.ts'
@@ -96,21 +105,39 @@ async function startAll(
       await rm(saved, { recursive: true })
     }
   }
-  let settled = true
-  const guests = await phases.time('boot', async () => {
-    const started: Guest[] = []
-    for (let number = 1; number <= hosts; number++)
-      started.push(await startGuest(host, testbed.paths, numbered(start, number)))
-    const calm = await Promise.all(started.map((guest) => awaitReady(testbed, guest, hosts)))
-    settled = calm.every(Boolean)
-    return started
-  })
+  const { guests, settled } = await phases.time('boot', () => bootTwice(testbed, host, start))
   if (hosts > 1) await phases.time('network', () => joinNetwork(guests))
   const [guest] = guests
   if (!alone || guest === undefined || !settled) return Promise.all(guests.map(markReady))
   say('Saving the state of the booted machine, for the next starts')
   await phases.time('save', () => saveState(guest, saved))
   return [await resume(testbed, host, { ...start, number: 1, saved })]
+}
+
+interface Booted {
+  readonly guests: readonly Guest[]
+  /** Whether no unit of theirs has failed. */
+  readonly settled: boolean
+}
+
+/** An emulated machine stands still once in a great while: the second boot is from fresh disks. */
+async function bootTwice(testbed: Testbed, host: Host, start: Omit<StartOptions, 'number'>): Promise<Booted> {
+  try {
+    return await boot(testbed, host, start)
+  } catch (error) {
+    if (!(error instanceof TestbedError) || testbed.signal.aborted) throw error
+    testbed.say(`${error.message}; once more`)
+    await stopGuests(testbed.paths, start.definition.release)
+    return boot(testbed, host, start)
+  }
+}
+
+async function boot(testbed: Testbed, host: Host, start: Omit<StartOptions, 'number'>): Promise<Booted> {
+  const guests: Guest[] = []
+  for (let number = 1; number <= start.hosts; number++)
+    guests.push(await startGuest(host, testbed.paths, numbered(start, number)))
+  const calm = await Promise.all(guests.map((guest) => awaitReady(testbed, guest, start.hosts)))
+  return { guests, settled: calm.every(Boolean) }
 }
 
 /** A port that was asked for is the first guest's. */
@@ -228,12 +255,9 @@ export async function status({ paths }: Testbed, definitions: readonly GuestDefi
   const lines: string[] = []
   for (const { release, version } of definitions) {
     for (const guest of await findGuests(paths, release)) {
-      const answers = await awaitSsh(guest, { timeout: 5000 }).then(
-        () => 'answers',
-        () => 'is silent',
-      )
+      const state = (await answers(guest, 5000)) ? 'answers' : 'is silent'
       lines.push(
-        `${guest.name}: ${version}, process ${guest.pid}, ${guest.accelerator}, ssh on 127.0.0.1:${guest.port} ${answers}; ${join(paths.guests, guest.name)}`,
+        `${guest.name}: ${version}, process ${guest.pid}, ${guest.accelerator}, ssh on 127.0.0.1:${guest.port} ${state}; ${join(paths.guests, guest.name)}`,
       )
     }
   }

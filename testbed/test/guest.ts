@@ -5,7 +5,16 @@ import { once } from 'node:events'
 import { createHost } from '@puppy/host'
 import t, { type Test } from 'tap'
 import { findDefinition } from '../src/definition.ts'
-import { awaitSsh, findGuest, findGuestProcesses, findGuests, guestName, startGuest, stopGuests } from '../src/guest.ts'
+import {
+  answers,
+  awaitSsh,
+  findGuest,
+  findGuestProcesses,
+  findGuests,
+  guestName,
+  startGuest,
+  stopGuests,
+} from '../src/guest.ts'
 import { createPaths } from '../src/paths.ts'
 
 t.setTimeout(120_000)
@@ -74,6 +83,7 @@ void t.test(
       name: 'TestbedError',
       message: /^trixie\/1 does not answer by ssh after 1 s; its console said: /,
     })
+    t.equal(await answers(guest, 200), false)
     t.strictSame(await stopGuests(paths, 'trixie'), ['trixie/1'])
     t.strictSame([...(await findGuestProcesses(paths.tag))], [])
     t.strictSame(await host.list(paths.guests), [])

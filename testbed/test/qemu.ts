@@ -49,7 +49,7 @@ void t.test('qemuArguments() joins guests by sockets in the folder of the first'
 })
 
 void t.test('sealArguments() has no network and ends with the machine', async (t) => {
-  const words = sealArguments(base.definition, 'tcg', 'tag')
+  const words = sealArguments('tcg', 'tag')
   t.ok(words.includes('-no-reboot'))
   t.notOk(words.includes('-netdev'))
 })

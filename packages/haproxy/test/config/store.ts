@@ -21,7 +21,7 @@ void t.test('removeFiles() deletes what is ours and leaves what is not', async (
   const { context, settings } = await testProxy(t)
   await makeFolders(context)
   await installBundle(context, { config: 'a', crtList: 'b' })
-  await context.host.replace(`${settings.folder}/.puppy-0123abcd.tmp`, 'x')
+  await context.host.replace(`${settings.folder}/.puppy-0123456789ab.tmp`, 'x')
   await context.host.replace(`${settings.runFolder}/other.sock`, 'x')
   await removeFiles(context)
   t.equal(await context.host.status(settings.folder), undefined)

@@ -1,0 +1,77 @@
+import { readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { execa } from 'execa'
+import type { GuestDefinition } from './definition.ts'
+import { TestbedError } from './errors.ts'
+import { build, programOf, tail, type BuildContext } from './image.ts'
+import { sealArguments } from './qemu.ts'
+
+const attempts = 3
+
+/**
+ * Makes the volumes and the labels in a machine of its own, where root may: `definition/files/usr/local/lib/testbed/seal`.
+ *
+ * It writes to overlays, and what it made becomes the image's only when the machine has said that it is done: after one that
+ * stood still the next attempt begins with what was there before.
+ *
+ * @param timeout of one attempt in milliseconds; it takes 20 seconds under emulation.
+ * @throws TestbedError with what the machine said.
+ */
+export async function seal(
+  context: BuildContext,
+  definition: GuestDefinition,
+  building: string,
+  timeout = 180_000,
+): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    await createDisks(context, definition, building)
+    const said = await runMachine(context, building, timeout)
+    if (said.includes('TESTBED SEALED')) break
+    const why = tail(said) || 'nothing'
+    if (said.includes('TESTBED FAILED') || attempt === attempts)
+      throw new TestbedError(`Cannot finish the image; the machine said: ${why}`)
+    context.say(`The machine that finishes the image did not end in ${timeout / 1000} s (it said: ${why}); once more`)
+  }
+  await build(context, [programOf(context.host, 'qemu-img'), 'commit', '-q', join(building, 'sealed.qcow2')], {
+    log: join(building, 'commit.log'),
+  })
+  await rm(join(building, 'sealed.qcow2'))
+}
+
+async function createDisks(context: BuildContext, definition: GuestDefinition, building: string): Promise<void> {
+  const create = [programOf(context.host, 'qemu-img'), 'create', '-q', '-f', 'qcow2'] as const
+  const log = join(building, 'disks.log')
+  await build(context, [...create, '-b', 'root.img', '-F', 'raw', join(building, 'sealed.qcow2')], { log })
+  await build(context, [...create, join(building, 'home.qcow2'), definition.homeSize], { log })
+  await build(context, [...create, join(building, 'xfs.qcow2'), definition.xfsSize], { log })
+}
+
+/** What the machine said, once it has ended or its time is over. When we are killed it goes too. */
+async function runMachine(context: BuildContext, building: string, timeout: number): Promise<string> {
+  const { host, accelerator, paths, signal } = context
+  const log = join(building, 'seal.log')
+  await rm(log, { force: true })
+  const words = [programOf(host, 'qemu-system-x86_64'), ...sealArguments(accelerator, paths.tag)]
+  const machine = execa(programOf(host, 'setpriv'), ['--pdeathsig', 'KILL', ...words], {
+    cwd: building,
+    stdin: 'ignore',
+    reject: false,
+    forceKillAfterDelay: 10_000,
+  })
+  let over = false
+  void machine.then(() => (over = true))
+  const read = () => readFile(log, 'utf8').catch(() => '')
+  let grace = 100
+  for (const until = Date.now() + timeout; !over && Date.now() < until && grace > 0; await sleep(100)) {
+    if (signal?.aborted === true) break
+    // It has said its last word and turns itself off; if it does not, what it wrote is on its disks all the same.
+    if (/TESTBED (SEALED|FAILED)/.test(await read())) grace -= 1
+  }
+  // Asked to end, QEMU writes what it still holds of its disks.
+  machine.kill('SIGTERM')
+  const { exitCode, stderr } = await machine
+  if (signal?.aborted === true) throw new TestbedError('Stopped building')
+  if (exitCode !== 0 && exitCode !== undefined) throw new TestbedError(`Cannot finish the image: ${tail(stderr)}`)
+  return read()
+}
