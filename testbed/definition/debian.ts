@@ -18,7 +18,9 @@ const bootable =
 const policy = 'selinux-policy-default selinux-utils policycoreutils policycoreutils-python-utils semodule-utils auditd'
 const managedByPuppy = 'haproxy nftables quota openssh-server openssh-client cron at e2fsprogs xfsprogs'
 const usedByTestsAndTenants =
-  'iproute2 procps attr acl rsync curl ca-certificates openssl git python3 gcc libc6-dev make'
+  'iproute2 procps attr acl rsync curl ca-certificates openssl git python3 gcc libc6-dev make stress-ng'
+/** What shares a host with Puppy, for the tests to start. */
+const neighbours = 'firewalld'
 
 /** Units that a guest without a network, which lives for minutes, does not need; each costs time in every boot. */
 const unneeded =
@@ -32,9 +34,10 @@ const words = (...texts: readonly string[]): readonly string[] => texts.flatMap(
 
 const debian = {
   builder: 'mmdebstrap',
-  packages: words(bootable, policy, managedByPuppy, usedByTestsAndTenants),
+  packages: words(bootable, policy, managedByPuppy, usedByTestsAndTenants, neighbours),
   mask: words(unneeded, quotaUnits, inTheWay),
   enable: ['systemd-networkd.service', 'ssh.service', 'cron.service', 'atd.service', 'auditd.service'],
+  disable: ['firewalld.service'],
   // Node makes code as it runs. Without this it ends at once in an unconfined shell, whoever's Node it is.
   booleans: ['allow_execmem'],
   kernelArguments: ['security=selinux', 'selinux=1', 'enforcing=1', 'psi=1', 'panic=5'],

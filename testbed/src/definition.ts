@@ -12,9 +12,10 @@ export interface GuestDefinition {
   readonly version: string
   readonly builder: 'mmdebstrap'
   readonly packages: readonly string[]
-  /** Units that never start, and units that start at boot. */
+  /** Units that never start, those that start at boot, and those that wait for a test to start them. */
   readonly mask: readonly string[]
   readonly enable: readonly string[]
+  readonly disable: readonly string[]
   /** Booleans of the policy that are on. */
   readonly booleans: readonly string[]
   readonly kernelArguments: readonly string[]

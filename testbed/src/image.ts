@@ -113,6 +113,7 @@ async function bootstrap(context: BuildContext, definition: GuestDefinition, bui
     TESTBED_BOOLEANS: definition.booleans.join(' '),
     TESTBED_MASK: definition.mask.join(' '),
     TESTBED_ENABLE: definition.enable.join(' '),
+    TESTBED_DISABLE: definition.disable.join(' '),
   }
   const start = process.getuid?.() === 0 ? contained : [mmdebstrap, '--mode=unshare']
   await build(context, [setpriv, '--pdeathsig', 'KILL', ...start, ...words], { env, log: join(building, 'build.log') })
