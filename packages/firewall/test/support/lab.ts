@@ -100,43 +100,60 @@ export async function createLab(t: Cleaner): Promise<Lab> {
     nftScript: async (script) => {
       await run(['ip', 'netns', 'exec', netns, 'nft', '-f', '-'], script)
     },
-    actor: (uid) => startActor(t, netns, uid),
+    actor: (uid) => startActor(t, uid, [host.program('ip') as string, 'netns', 'exec', netns]),
   }
 }
 
 /** Joins two labs by a cable: 10.77.0.1 and fd77::1 here, .2 and ::2 there, which is here's way to everywhere. */
 export async function joinLabs(here: Lab, there: Lab): Promise<void> {
-  await here.ip('link', 'add', 'wan', 'type', 'veth', 'peer', 'name', 'wan', 'netns', there.netns)
-  for (const [lab, last] of [
-    [here, 1],
-    [there, 2],
-  ] as const) {
-    await lab.ip('addr', 'add', `10.77.0.${last}/24`, 'dev', 'wan')
-    await lab.ip('addr', 'add', `fd77::${last}/64`, 'dev', 'wan', 'nodad')
-    await lab.inside('sysctl', '-qw', 'net.ipv6.conf.wan.accept_dad=0')
-    await lab.ip('link', 'set', 'wan', 'up')
-  }
+  await layCable(here, there.netns)
+  await setAddresses(there, 2)
   await here.ip('route', 'add', 'default', 'via', '10.77.0.2')
   await here.ip('-6', 'route', 'add', 'default', 'via', 'fd77::2')
   for (const lab of [here, there]) await untilSettled(lab)
-  for (const address of ['169.254.169.254/32', '168.63.129.16/32', 'fd00:ec2::254/128']) {
+  for (const address of metadata) await there.ip('addr', 'add', address, 'dev', 'lo')
+}
+
+const metadata = ['169.254.169.254/32', '168.63.129.16/32', 'fd00:ec2::254/128'] as const
+
+/** As `joinLabs` for our own namespace, whose ways elsewhere stay as they are: only those addresses are over there. */
+export async function joinMachine(t: Cleaner, there: Lab): Promise<void> {
+  const here: Place = { ip: (...args) => run(['ip', ...args]), inside: (...args) => run(args) }
+  await layCable(here, there.netns)
+  t.teardown(() => here.ip('link', 'del', 'wan'))
+  await setAddresses(there, 2)
+  for (const place of [here, there]) await untilSettled(place)
+  for (const address of metadata) {
     await there.ip('addr', 'add', address, 'dev', 'lo')
+    await here.ip('route', 'add', address, 'via', address.includes(':') ? 'fd77::2' : '10.77.0.2')
   }
 }
 
+type Place = Pick<Lab, 'ip' | 'inside'>
+
+async function layCable(here: Place, netns: string): Promise<void> {
+  await here.ip('link', 'add', 'wan', 'type', 'veth', 'peer', 'name', 'wan', 'netns', netns)
+  await setAddresses(here, 1)
+}
+
+async function setAddresses(place: Place, last: number): Promise<void> {
+  await place.ip('addr', 'add', `10.77.0.${last}/24`, 'dev', 'wan')
+  await place.ip('addr', 'add', `fd77::${last}/64`, 'dev', 'wan', 'nodad')
+  await place.inside('sysctl', '-qw', 'net.ipv6.conf.wan.accept_dad=0')
+  await place.ip('link', 'set', 'wan', 'up')
+}
+
 /** An address of IPv6 that is tentative sends nothing yet. */
-async function untilSettled(lab: Lab): Promise<void> {
+async function untilSettled(lab: Place): Promise<void> {
   const until = Date.now() + 5000
   while ((await lab.ip('-6', 'addr', 'show', 'dev', 'wan', 'tentative')) !== '' && Date.now() < until) await sleep(50)
 }
 
-async function startActor(t: Cleaner, netns: string, uid: number): Promise<Actor> {
+/** Starts a process that becomes that user and does as it is told. Without words before it, in our own namespace. */
+export async function startActor(t: Cleaner, uid: number, before: readonly string[] = []): Promise<Actor> {
   const script = fileURLToPath(new URL('actor.ts', import.meta.url))
-  const child = spawn(
-    host.program('ip') as string,
-    ['netns', 'exec', netns, process.execPath, '--no-warnings', script, String(uid)],
-    { stdio: ['pipe', 'pipe', 'inherit'] },
-  )
+  const [program = '', ...args] = [...before, process.execPath, '--no-warnings', script, String(uid)]
+  const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] })
   const ended = new Promise<void>((settle) => child.once('close', () => settle()))
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
   const next = async () => {
