@@ -2,7 +2,7 @@
  * Runs the tests of every package and of the tools, each file a process of its own, and ends with one line of counts.
  *
  * `node tools/test.ts [--live] [--full] [--tap=FOLDER] [part of a path …]`: with `--live` those under `test/live/`, which
- * need a real host; with `--full` the long runs among them too (`TEST_FULL=1`); the TAP of each file goes to FOLDER.
+ * need a real host (of those in `test/live/reboot/` only `before` or `after` with `--reboot=before` and `--reboot=after`); with `--full` the long runs among them too (`TEST_FULL=1`); the TAP of each file goes to FOLDER.
  */
 import { spawn } from 'node:child_process'
 import { glob, mkdir, writeFile } from 'node:fs/promises'
@@ -22,6 +22,7 @@ interface Outcome {
 const args = process.argv.slice(2)
 const live = args.includes('--live')
 const full = args.includes('--full')
+const reboot = args.find((argument) => argument.startsWith('--reboot='))?.slice('--reboot='.length)
 const tapFolder = args.find((argument) => argument.startsWith('--tap='))?.slice('--tap='.length)
 const wanted = args.filter((argument) => !argument.startsWith('--'))
 const fileTimeout = 25 * 60_000
@@ -31,6 +32,7 @@ async function testFiles(): Promise<readonly string[]> {
   for await (const file of glob(['{packages/*,testbed,tools}/test/**/*.ts'])) found.push(file)
   return found
     .filter((file) => file.includes('/test/live/') === live)
+    .filter((file) => /\/test\/live\/reboot\/(before|after)\//.exec(file)?.[1] === reboot)
     .filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)))
     .filter((file) => isTest(file))
     .toSorted()

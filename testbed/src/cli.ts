@@ -5,12 +5,12 @@ import { HostError } from '@puppy/host'
 import { debianGuests } from '../definition/debian.ts'
 import { findDefinition } from './definition.ts'
 import { TestbedError } from './errors.ts'
-import { answers, findGuest, findGuests } from './guest.ts'
+import { answers, findGuest, findGuests, type Guest } from './guest.ts'
 import { quote, runBenches, runLiveTests } from './live.ts'
 import { createPaths } from './paths.ts'
 import { createPhases } from './phases.ts'
 import { attachToGuest } from './ssh.ts'
-import { down, reset, status, sync, takeGuests, up, type Testbed, type UpOptions } from './testbed.ts'
+import { down, reboot, reset, status, sync, takeGuests, up, type Testbed, type UpOptions } from './testbed.ts'
 
 const usage = `testbed: a disposable Debian host with SELinux enforcing, in QEMU
 
@@ -20,6 +20,7 @@ const usage = `testbed: a disposable Debian host with SELinux enforcing, in QEMU
   test [--full] [part of a path …]     run the live tests in it
   bench [name …] [--json]              up, sync, and run the benchmarks in it
   reset                                a fresh one in its place
+  reboot                               restart it with what is on its disks
   down [--all]                         end it and throw its disks away
   status                               what runs
   check [--full] [part of a path …]    up, sync, test, down
@@ -117,6 +118,11 @@ async function run(testbed: Testbed, words: Words): Promise<number> {
       const guest = await findGuest(paths, release, words.host)
       return (await testbed.phases.time('tests', () => runLiveTests(paths, guest, live(testbed, words)))) ? 0 : 1
     }
+    case 'reboot': {
+      await using _guests = await takeGuests(testbed, release)
+      await reboot(testbed, await findGuest(paths, release, words.host))
+      break
+    }
     case 'bench': {
       await using _guests = await takeGuests(testbed, release)
       await up(testbed, words.up)
@@ -147,6 +153,7 @@ const live = (testbed: Testbed, words: Words) => ({
   full: words.full,
   say: testbed.say,
   signal: testbed.signal,
+  reboot: (guest: Guest) => reboot(testbed, guest),
 })
 
 /** Everything in a row, on a guest of its own start. It ends as it began: with a guest only if there was one. */

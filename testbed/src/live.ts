@@ -1,4 +1,4 @@
-import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { glob, mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { denialsSince, summarizeDenials } from './denials.ts'
@@ -26,17 +26,32 @@ export interface LiveOptions {
   readonly full: boolean
   readonly say: (line: string) => void
   readonly signal: AbortSignal
+  readonly reboot: (guest: Guest) => Promise<void>
 }
 
 /**
  * Runs the live tests in a guest, their output going to ours, and brings back the TAP of each file, the journal of the
- * time and every denial of SELinux.
+ * time and every denial of SELinux. Those in `test/live/reboot/` come last, with a reboot between `before` and `after`.
  */
 export async function runLiveTests(paths: TestbedPaths, guest: Guest, options: LiveOptions): Promise<boolean> {
-  const { only, full, say, signal } = options
+  const { full, say, only } = options
   const since = Number(await runInGuest(guest, `rm -rf ${tapFolder}; date +%s`))
-  const words = ['node', 'tools/test.ts', '--live', ...(full ? ['--full'] : []), `--tap=${tapFolder}`, ...only]
-  const code = await attachToGuest(guest, `${prepare}\n${words.map(quote).join(' ')}`, signal)
+  const all = await Array.fromAsync(glob('{packages/*,testbed}/test/live/**/*.ts', { cwd: paths.checkout }))
+  const chosen = all.filter((file) => only.length === 0 || only.some((part) => file.includes(part)))
+  const isAround = (file: string) => file.includes('/live/reboot/')
+  let code = 0
+  const words = ['node', 'tools/test.ts', '--live', ...(full ? ['--full'] : []), `--tap=${tapFolder}`]
+  const run = async (...more: readonly string[]) => {
+    const line = [...words, ...more, ...only].map(quote).join(' ')
+    const one = await attachToGuest(guest, `${prepare}\n${line}`, options.signal)
+    code = code === 0 || one === connectionLost ? one : code
+  }
+  if (chosen.length === 0 || chosen.some((file) => !isAround(file))) await run()
+  if (code !== connectionLost && chosen.some(isAround)) {
+    await run('--reboot=before')
+    await options.reboot(guest)
+    await run('--reboot=after')
+  }
   if (code === connectionLost) {
     say('The connection to the guest is lost')
     return false

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { access, constants, mkdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { createHost, HostError, type Host, type Lock } from '@puppy/host'
 import { findDefinition, type GuestDefinition } from './definition.ts'
 import { dependenciesId, ensureDependencies } from './dependencies.ts'
@@ -20,7 +21,7 @@ import { ensureNeeds } from './needs.ts'
 import type { TestbedPaths } from './paths.ts'
 import type { Phases } from './phases.ts'
 import { chooseAccelerator, privateAddress, type Accelerator } from './qemu.ts'
-import { openConnection, runInGuest } from './ssh.ts'
+import { closeConnection, openConnection, runInGuest } from './ssh.ts'
 import { goOn, saveState, setClock, stateFolder, type StateKey } from './state.ts'
 import { syncCheckout } from './sync.ts'
 
@@ -207,6 +208,24 @@ export async function down(testbed: Testbed, release?: string): Promise<readonly
   const { paths, phases } = testbed
   await using _lock = await takeLock(testbed, createHost())
   return await phases.time('down', () => stopGuests(paths, release))
+}
+
+/** Restarts a guest; its disks stay. Comes back when it can be used again. */
+export async function reboot(testbed: Testbed, guest: Guest): Promise<void> {
+  await testbed.phases.time('reboot', async () => {
+    const bootId = () => runInGuest(guest, 'cat /proc/sys/kernel/random/boot_id')
+    const before = await bootId()
+    // The connection is cut before or after it has answered.
+    await runInGuest(guest, 'systemctl reboot').catch(() => {})
+    await closeConnection(guest)
+    for (const until = Date.now() + bootTimeout; Date.now() < until; await sleep(500)) {
+      await awaitSsh(guest, { timeout: bootTimeout, signal: testbed.signal })
+      if ((await bootId().catch(() => before)) === before) continue
+      await awaitReady(testbed, guest, 1)
+      return
+    }
+    throw new TestbedError(`${guest.name} did not restart in ${bootTimeout / 1000} s`)
+  })
 }
 
 /** A fresh guest in the place of the one that runs. */

@@ -1,5 +1,6 @@
 import { HostError, renderCommand, type Command, type Host, type RunOptions, type RunResult } from '@puppy/host'
 import { FirewallError } from './errors.ts'
+import { openFiles, type NftFiles } from './files.ts'
 import { assertName, family, renderCommands } from './nft/render.ts'
 import type { NftCommand } from './nft/table.ts'
 
@@ -48,7 +49,7 @@ const maxOutput = 64 * 1024 * 1024
  * and Node's pipes are sockets.
  */
 export function openProgram(host: Host, { netns, nft, folder = '/run/puppy-firewall' }: ProgramOptions = {}): Program {
-  const byFile = fileMaker(host, folder)
+  const byFile = fileMaker(openFiles(host, folder))
   const command = () =>
     commandOf(host, { ...(netns === undefined ? {} : { netns }), ...(nft === undefined ? {} : { nft }) })
   const run = (operation: string, args: readonly string[], options: RunOptions) =>
@@ -198,16 +199,15 @@ type ByFile = (commands: readonly NftCommand[], use: (file: string) => Promise<R
 let files = 0
 
 /** Gives a transaction a file for as long as it is used. */
-function fileMaker(host: Host, folder: string): ByFile {
+function fileMaker(store: NftFiles): ByFile {
   return async (commands, use) => {
     files += 1
-    const file = `${folder}/${process.pid}-${files}.json`
-    if ((await host.status(folder)) === undefined) await host.makeFolder(folder, { mode: 0o700 })
-    await host.replace(file, renderCommands(commands), { mode: 0o600 })
+    const name = `${process.pid}-${files}.json`
+    const file = await store.write(name, renderCommands(commands))
     try {
-      return await use(host.path(file))
+      return await use(file)
     } finally {
-      await host.remove(file)
+      await store.remove(name)
     }
   }
 }

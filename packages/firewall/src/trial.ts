@@ -1,5 +1,6 @@
 import { HostError, type Command, type Host } from '@puppy/host'
 import { FirewallError } from './errors.ts'
+import { openFiles } from './files.ts'
 import type { ObservedTable } from './nft/table.ts'
 import type { EffectOptions } from './program.ts'
 import { renderRestore } from './restore.ts'
@@ -33,7 +34,8 @@ export interface RollbackFacts {
 
 export function openRollback(host: Host, { table, folder, nft }: RollbackFacts): Rollback {
   const unit = `puppy-firewall-${table}-rollback`
-  const file = `${folder}/rollback-${table}.json`
+  const name = `rollback-${table}.json`
+  const files = openFiles(host, folder)
   return Object.freeze<Rollback>({
     arm: async (before, options) => {
       const { seconds, unattended = false } = options
@@ -50,10 +52,9 @@ export function openRollback(host: Host, { table, folder, nft }: RollbackFacts):
         const detail = `${unit}.timer still waits; confirm that trial, or let it end`
         throw new FirewallError('FIREWALL_CONFLICT', { operation: 'try the table', target: table, detail })
       }
-      if ((await host.status(folder)) === undefined) await host.makeFolder(folder, { mode: 0o700 })
-      await host.replace(file, renderRestore(table, before), { mode: 0o600 })
+      const file = await files.write(name, renderRestore(table, before))
       const timer = [`--unit=${unit}`, `--on-active=${seconds}s`, '--timer-property=AccuracySec=100ms', '--collect']
-      const command: Command = [programOf(host, 'systemd-run'), ...timer, '--', ...nft(), '-j', '-f', host.path(file)]
+      const command: Command = [programOf(host, 'systemd-run'), ...timer, '--', ...nft(), '-j', '-f', file]
       await host.run(command, { ...bounded(options), touches: 'machine' })
       return true
     },
@@ -66,7 +67,7 @@ export function openRollback(host: Host, { table, folder, nft }: RollbackFacts):
         ...bounded(options),
         touches: 'machine',
       })
-      await host.remove(file)
+      await files.remove(name)
     },
   })
 }

@@ -1,7 +1,7 @@
 /** What the table counts, beside what was really transferred over a cable between two namespaces. */
 import t from 'tap'
 import { addTraffic, type Traffic } from '../src/index.ts'
-import { cannotRun, createLab, joinLabs, type Lab } from './support/lab.ts'
+import { cableOf, cannotRun, createLab, joinLabs } from './support/lab.ts'
 import { alice, bob, settings } from './support/settings.ts'
 
 const megabytes = 8_000_000
@@ -54,16 +54,6 @@ void t.test('traffic() is within 2 % of what went over the cable', { skip: canno
   total = addTraffic(total, await of(bob))
   check('the total over somebody’s flush', total.sentBytes / 2, ((await cableOf(lab)).sent - cable.sent) / 2)
 })
-
-/** What the card has counted, without the 14 bytes of Ethernet. */
-async function cableOf(lab: Lab): Promise<{ readonly sent: number; readonly received: number }> {
-  const [link] = JSON.parse(await lab.ip('-j', '-s', 'link', 'show', 'wan')) as readonly {
-    readonly stats64: Readonly<Record<'rx' | 'tx', { readonly bytes: number; readonly packets: number }>>
-  }[]
-  if (link === undefined) throw new Error('there is no cable')
-  const { rx, tx } = link.stats64
-  return { sent: tx.bytes - 14 * tx.packets, received: rx.bytes - 14 * rx.packets }
-}
 
 void t.test(
   'traffic() counts UDP that was received on a connected socket, and not on one that is not',

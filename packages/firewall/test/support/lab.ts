@@ -117,7 +117,7 @@ export async function joinLabs(here: Lab, there: Lab): Promise<void> {
 const metadata = ['169.254.169.254/32', '168.63.129.16/32', 'fd00:ec2::254/128'] as const
 
 /** As `joinLabs` for our own namespace, whose ways elsewhere stay as they are: only those addresses are over there. */
-export async function joinMachine(t: Cleaner, there: Lab): Promise<void> {
+export async function joinMachine(t: Cleaner, there: Lab): Promise<Place> {
   const here: Place = { ip: (...args) => run(['ip', ...args]), inside: (...args) => run(args) }
   await layCable(here, there.netns)
   t.teardown(() => here.ip('link', 'del', 'wan'))
@@ -127,9 +127,21 @@ export async function joinMachine(t: Cleaner, there: Lab): Promise<void> {
     await there.ip('addr', 'add', address, 'dev', 'lo')
     await here.ip('route', 'add', address, 'via', address.includes(':') ? 'fd77::2' : '10.77.0.2')
   }
+  return here
 }
 
-type Place = Pick<Lab, 'ip' | 'inside'>
+/** A network namespace, ours or a lab's. */
+export type Place = Pick<Lab, 'ip' | 'inside'>
+
+/** What the card there has counted, without the 14 bytes of Ethernet. */
+export async function cableOf(place: Place): Promise<{ readonly sent: number; readonly received: number }> {
+  const [link] = JSON.parse(await place.ip('-j', '-s', 'link', 'show', 'wan')) as readonly {
+    readonly stats64: Readonly<Record<'rx' | 'tx', { readonly bytes: number; readonly packets: number }>>
+  }[]
+  if (link === undefined) throw new Error('there is no cable')
+  const { rx, tx } = link.stats64
+  return { sent: tx.bytes - 14 * tx.packets, received: rx.bytes - 14 * rx.packets }
+}
 
 async function layCable(here: Place, netns: string): Promise<void> {
   await here.ip('link', 'add', 'wan', 'type', 'veth', 'peer', 'name', 'wan', 'netns', netns)
@@ -152,7 +164,7 @@ async function untilSettled(lab: Place): Promise<void> {
 /** Starts a process that becomes that user and does as it is told. Without words before it, in our own namespace. */
 export async function startActor(t: Cleaner, uid: number, before: readonly string[] = []): Promise<Actor> {
   const script = fileURLToPath(new URL('actor.ts', import.meta.url))
-  const [program = '', ...args] = [...before, process.execPath, '--no-warnings', script, String(uid)]
+  const [program, ...args] = [...before, process.execPath, '--no-warnings', script, String(uid)]
   const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] })
   const ended = new Promise<void>((settle) => child.once('close', () => settle()))
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()

@@ -1,0 +1,44 @@
+import { createFakeHost } from '@puppy/host/fake'
+import t from 'tap'
+import { openFiles } from '../src/files.ts'
+
+/** A machine with a policy that says this of iptables' own file. */
+function machine(context: string, selinux = true) {
+  return createFakeHost({
+    files: selinux ? { '/sys/fs/selinux/enforce': '1' } : {},
+    programs: { '/usr/sbin/matchpathcon': () => ({ stdout: `${context}\n` }), '/usr/bin/chcon': () => ({}) },
+  })
+}
+
+void t.test('write() makes a file that only root reads, and says where', async (t) => {
+  const host = machine('', false)
+  const files = openFiles(host, '/run/x')
+  t.equal(await files.write('a.json', '{}'), '/run/x/a.json')
+  t.match(await host.status('/run/x'), { mode: 0o700 })
+  t.match(await host.status('/run/x/a.json'), { mode: 0o600 })
+  t.strictSame(host.commands, [], 'without SELinux nothing is run')
+  await files.remove('a.json')
+  t.strictSame(await host.list('/run/x'), [])
+})
+
+void t.test('write() gives each file the policy’s context, asked for once', async (t) => {
+  const host = machine('system_u:object_r:iptables_runtime_t:s0')
+  const files = openFiles(host, '/run/x')
+  for (const name of ['a', 'b']) await files.write(name, '{}')
+  t.strictSame(
+    host.commands.map((command) => command.slice(1)),
+    [
+      ['-n', '/run/xtables.lock'],
+      ['--', 'system_u:object_r:iptables_runtime_t:s0', '/run/x/a'],
+      ['--', 'system_u:object_r:iptables_runtime_t:s0', '/run/x/b'],
+    ],
+  )
+})
+
+void t.test('write() leaves a context alone that the policy has none for', async (t) => {
+  for (const context of ['<<none>>', '', 'a b:c:d', 'nonsense']) {
+    const host = machine(context)
+    await openFiles(host, '/run/x').write('a', '{}')
+    t.equal(host.commands.length, 1, context)
+  }
+})

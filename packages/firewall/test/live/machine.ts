@@ -1,0 +1,96 @@
+/** The table on the machine itself, beside systemd, firewalld and people who type. */
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { createHost } from '@puppy/host'
+import t from 'tap'
+import { openFirewall } from '../../src/index.ts'
+import { cannotRun, createLab, joinMachine } from '../support/lab.ts'
+import { crowd, settings } from '../support/settings.ts'
+
+t.setTimeout(600_000)
+
+const table = 'puppy_live'
+const skip =
+  cannotRun ||
+  (process.env['TESTBED_GUEST'] === undefined && 'it cuts ssh off and flushes all rules: only in a disposable host')
+const run = (program: string, ...args: string[]) =>
+  execFileSync(program, args, { stdio: 'pipe', timeout: 120_000 }).toString()
+
+void t.test('what cuts ssh off is taken back by systemd, though we were killed', { skip }, async (t) => {
+  const folder = t.testdir()
+  const firewall = openFirewall(createHost(), { table, folder: `${folder}/run` })
+  t.teardown(() => firewall.remove())
+  const there = await createLab(t)
+  await joinMachine(t, there)
+  const outside = await there.actor(0)
+  // It says who it is and then waits for more than a greeting: `cut` is an answer.
+  const answers = async () => /cut|SSH-2\.0/.test(await outside.connect('10.77.0.1', 22, { wait: 2000 }))
+  t.ok(await answers(), 'sshd answers')
+
+  for (const before of [undefined, settings] as const) {
+    if (before !== undefined) await firewall.ensure(before)
+    const script = fileURLToPath(new URL('../support/cut-and-die.ts', import.meta.url))
+    const child = spawn(process.execPath, ['--no-warnings', script, table, `${folder}/run`, '10'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    const [said] = (await once(child.stdout, 'data')) as [Buffer]
+    const tried = performance.now()
+    t.match(JSON.parse(said.toString()), { changed: true, armed: true })
+    child.kill('SIGKILL')
+    await once(child, 'close')
+    t.notOk(await answers(), 'sshd is cut off')
+    for (const until = Date.now() + 60_000; !(await answers()) && Date.now() < until;) await sleep(200)
+    t.ok(await answers(), `sshd answers ${((performance.now() - tried) / 1000).toFixed(1)} s later`)
+    if (before === undefined) t.equal(await firewall.read(), undefined, 'there is no table, as before')
+    else t.strictSame(await firewall.plan(before), [], 'the table is what it was')
+    await t.rejects(firewall.confirm(), { code: 'FIREWALL_TIMEOUT' })
+  }
+  const kept = await firewall.trial({ ...settings, callers: [0] }, { seconds: 4 })
+  t.match(kept, { changed: true, armed: true })
+  await firewall.confirm()
+  await sleep(5000)
+  t.strictSame(await firewall.plan({ ...settings, callers: [0] }), [], 'what is confirmed stays')
+})
+
+const withoutFirewalld = skip || (existsSync('/usr/sbin/firewalld') ? false : 'firewalld is not installed')
+void t.test('firewalld beside us: both sets of rules live', { skip: withoutFirewalld }, async (t) => {
+  const folder = t.testdir()
+  const firewall = openFirewall(createHost(), { table, folder: `${folder}/run` })
+  t.teardown(() => firewall.remove())
+  t.teardown(() => run('firewall-offline-cmd', '--remove-port=8443/tcp'))
+  const theirs = () => run('nft', '--stateless', 'list', 'table', 'inet', 'firewalld')
+  await firewall.ensure(settings)
+  // As a program of root's: Debian's policy confines its unit so that `firewall-cmd` gets no answer.
+  const firewalld = spawn('python3', ['/usr/sbin/firewalld', '--nofork', '--nopid'], { stdio: 'ignore' })
+  t.teardown(async () => {
+    firewalld.kill('SIGTERM')
+    if (firewalld.exitCode === null) await once(firewalld, 'exit')
+  })
+  for (const until = Date.now() + 90_000; !isUp(); await sleep(500)) {
+    if (Date.now() > until || firewalld.exitCode !== null) throw new Error('firewalld does not answer')
+  }
+  t.strictSame(await firewall.plan(settings), [], 'its start leaves ours alone')
+  run('firewall-cmd', '--permanent', '--add-port=8443/tcp')
+  run('firewall-cmd', '--reload')
+  const before = theirs()
+  t.match(before, '8443')
+  t.strictSame(await firewall.plan(settings), [], 'its reload leaves ours alone')
+  await firewall.ensure(crowd(100))
+  await firewall.ensure(settings)
+  t.equal(theirs(), before, 'ours leaves its rules alone')
+  run('firewall-cmd', '--complete-reload')
+  t.strictSame(await firewall.plan(settings), [], 'its complete reload leaves ours alone')
+
+  run('nft', 'flush', 'ruleset')
+  t.match((await firewall.ensure(settings)).changes, [{ target: 'table', action: 'add' }])
+  run('firewall-cmd', '--reload')
+  t.equal(theirs(), before, 'after somebody’s flush firewalld puts its rules back')
+  t.strictSame(await firewall.plan(settings), [], 'and ours are back too')
+})
+
+function isUp(): boolean {
+  return spawnSync('firewall-cmd', ['--state'], { stdio: 'ignore', timeout: 30_000 }).status === 0
+}
