@@ -20,7 +20,7 @@ const managedByPuppy = 'haproxy nftables quota openssh-server openssh-client cro
 const usedByTestsAndTenants =
   'iproute2 procps attr acl rsync curl ca-certificates openssl git python3 gcc libc6-dev make stress-ng'
 /** What shares a host with Puppy, for the tests to start. */
-const neighbours = 'firewalld'
+const neighbours = 'firewalld netbase'
 
 /** Units that a guest without a network, which lives for minutes, does not need; each costs time in every boot. */
 const unneeded =
