@@ -197,8 +197,47 @@ void t.test('from an empty machine to a served tenant, and back', { skip }, asyn
     t.ok(answer.status >= 500, `the visitor gets ${answer.status}`)
     t.notMatch(answer.body, 'stolen')
     t.match(await run('curl', ['-s', '-m', '20', `http://127.0.0.1:${squatted}/`]), { output: '' }, 'nor does root')
+    const told = await eventually(
+      'the squatter is named',
+      async () => {
+        const { conditions } = (await api('GET', '/accounts/blog')).body as { conditions: Record<string, string>[] }
+        return conditions.find(({ type, status }) => type === 'ports' && status === 'false')?.['message']
+      },
+      120,
+    )
+    t.match(told, `of user ${curious.user} listens on 127.0.0.1:${squatted}; the firewall keeps visitors away from it`)
+    t.match(told, /^python3 \(pid \d+\) .*"kill \d+" ends it$/)
+    const doctor = await run(process.execPath, puppyWords('doctor'))
+    for (const line of [
+      /^ok {5}firewall table$/m,
+      /^ok {5}firewall guard of port 8420 \(api\)$/m,
+      /^ok {5}firewall at boot \(puppy-firewall\.service\)$/m,
+      new RegExp(`^NOT OK port ${squatted} of ${blog.user}: python3`, 'm'),
+    ])
+      t.match(doctor.output, line)
     t.match(await run('systemctl', ['start', 'puppy-firewall']), { code: 0, output: '' }, 'as at boot')
     t.match(await login(curious, ask(80)), { output: '404' }, 'the front door is open to everybody')
+  })
+
+  await t.test('what a person flushes is loaded again, and told', async (t) => {
+    t.match((await api('GET', '/accounts/blog/usage')).body, { traffic: { sent: Number, received: Number } })
+    t.match(await run('nft', ['flush', 'ruleset']), { code: 0, output: '' })
+    const host = async () =>
+      ((await api('GET', '/hosts')).body['data'] as { conditions: Record<string, string>[] }[])[0]
+    const told = await eventually(
+      'the repair is told',
+      async () =>
+        (await host())?.conditions.find(({ type, reason }) => type === 'firewall' && reason === 'repaired')?.[
+          'message'
+        ],
+      120,
+    )
+    t.match(told, /^changed by others and repaired at .*: the whole table was missing/)
+    t.match(
+      readFileSync('/var/lib/puppy/log/agent.log', 'utf8'),
+      'firewall was changed by others and has been repaired',
+    )
+    t.match((await run('nft', ['list', 'tables'])).output, 'puppy')
   })
 
   await t.test('both are deleted, and nothing of them is left', async (t) => {
