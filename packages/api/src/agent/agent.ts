@@ -130,17 +130,21 @@ async function work(options: AgentOptions, client: pg.Client, told: AbortSignal)
   })
   await client.query(`listen ${wanted}`)
   let ground: Ground | undefined
+  let completeAt = 0
   const background = [
     every(pollEvery, signal, options, () => beat(options.database, options.host)),
     every(sampleEvery, signal, options, () => sample(options, signal)),
-    every(meterEvery, signal, options, () => meter(options, ground, signal)),
+    every(meterEvery, signal, options, async () => {
+      if (await meter(options, ground, signal)) return
+      completeAt = 0
+      bell.ring()
+    }),
     every(reviveEvery, signal, options, () => revive(options, signal)),
     every(500, signal, options, async () => {
       if (ground !== undefined && (await scrub(options, ground, signal)) > 0) bell.ring()
     }),
   ]
   try {
-    let completeAt = 0
     while (!signal.aborted) {
       const complete = Date.now() >= completeAt || options.dryRun
       if (complete) completeAt = Date.now() + completeEvery
@@ -168,14 +172,17 @@ async function sample({ database, host, machine, proxy }: AgentOptions, signal: 
   if (proxy !== undefined) await sampleUsage(database, host, proxy.haproxy, signal)
 }
 
-/** Not where the firewall does not work: nobody has counted there, and zero would be a lie. */
+/**
+ * Not where the firewall does not work: nobody has counted there, and zero would be a lie. Gives whether the counters are there;
+ * without them there are no walls either, and nobody waits a minute for those.
+ */
 async function meter(
   { database, host, machine, registration: { layout }, firewall }: AgentOptions,
   ground: Ground | undefined,
   signal: AbortSignal,
-): Promise<void> {
-  if (firewall === undefined || ground?.states['firewall']?.works !== true) return
-  await sampleTraffic(database, host, { machine, layout, firewall }, signal)
+): Promise<boolean> {
+  if (firewall === undefined || ground?.states['firewall']?.works !== true) return true
+  return sampleTraffic(database, host, { machine, layout, firewall }, signal)
 }
 
 async function revive({ proxy, log }: AgentOptions, signal: AbortSignal): Promise<void> {

@@ -16,6 +16,8 @@ export interface TrafficSource {
  *
  * Who has which slot is read before the counters: what is counted after a slot was seen clean is the next account's.
  *
+ * Gives whether there were counters; when not, although there are slots, the table is gone.
+ *
  * @throws FirewallError
  */
 export async function sampleTraffic(
@@ -23,9 +25,9 @@ export async function sampleTraffic(
   host: string,
   { machine, layout, firewall }: TrafficSource,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<boolean> {
   const meters = (await listMeters(database, host)).filter(({ n }) => n < slotCount(layout))
-  if (meters.length === 0) return
+  if (meters.length === 0) return true
   const boot = (await machine.read('/proc/sys/kernel/random/boot_id'))?.trim() ?? ''
   const readings = new Map((await firewall.traffic({ signal, timeout: 10_000 })).map((one) => [one.uid, one]))
   const steps = meters.flatMap((meter) => {
@@ -34,6 +36,7 @@ export async function sampleTraffic(
     return step === undefined ? [] : [step]
   })
   await stepMeters(database, host, steps)
+  return readings.size > 0 || !meters.some(({ walled }) => walled)
 }
 
 /** What counters say that are not there, because somebody flushed the table: they will begin with it. */
@@ -48,7 +51,7 @@ function nothing(uid: number): TrafficReading {
  * then nobody has them, and counting begins here.
  */
 export function stepOf(
-  { n, account, clean, last: before }: MeterRow,
+  { n, account, clean, last: before }: Omit<MeterRow, 'walled'>,
   counted: TrafficReading,
   boot: string,
 ): MeterStep | undefined {

@@ -16,13 +16,16 @@ export interface MeterRow {
   readonly n: number
   readonly account: number | null
   readonly clean: boolean
+  /** Whether the firewall has walls around it, and so counters. */
+  readonly walled: boolean
   readonly last: MeterReading | null
 }
 
 /** Every slot of a host, who has it now, and what its counters said last. */
 export function listMeters(db: Queryable, host: string): Promise<readonly MeterRow[]> {
   return db.query<MeterRow>(
-    `select s.n, a.id as account, s.state in ('free', 'building') as clean, m.last from slots s
+    `select s.n, a.id as account, s.state in ('free', 'building') as clean, s.state in ('free', 'taken', 'dirty') as walled, m.last
+     from slots s
      left join accounts a on a.host = s.host and a.slot = s.n and a.deleted_at is null
      left join meters m on m.host = s.host and m.n = s.n
      where s.host = $1 order by s.n`,

@@ -78,7 +78,7 @@ void t.test('sampleTraffic() goes on over a flush, a replaced table and a reboot
   count(100)
   await sample()
   nft.flushRuleset()
-  await sample()
+  t.equal(await sample(), false, 'it says that the counters are gone')
   t.equal(await sent(blog), 100, 'a table that is gone counts nothing')
   await load()
   count(300)
@@ -91,6 +91,7 @@ void t.test('sampleTraffic() goes on over a flush, a replaced table and a reboot
   count(50)
   await sample()
   t.equal(await sent(blog), 457, 'a reboot tells itself by its number')
+  t.equal(await sample(), true)
 })
 
 void t.test('sampleTraffic() gives nothing of one tenant to the next', async (t) => {
@@ -144,6 +145,16 @@ void t.test('sampleTraffic() begins where it finds a table that was there before
   count(1001)
   await sample()
   t.equal(await sent(blog), 1)
+})
+
+void t.test('sampleTraffic() misses no counters where no slot has walls yet', async (t) => {
+  const { database, nft, sample } = await open(t)
+  nft.flushRuleset()
+  t.equal(await sample(), false)
+  await database.owner.query(`update slots set state = 'building'`)
+  t.equal(await sample(), true)
+  await database.owner.query('delete from slots')
+  t.equal(await sample(), true)
 })
 
 void t.test('sampleTraffic() writes nothing for tenants that do nothing', async (t) => {
