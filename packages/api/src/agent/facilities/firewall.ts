@@ -81,7 +81,8 @@ export function firewallFacility(options: FirewallFacilityOptions): FirewallFaci
       const served = { ...servedNothing, accounts: new Map(view.tenants.map(({ id }) => [id, applied])) }
       if (key === loaded && !view.complete) return { changes: [], apply: async () => served }
       const changes = await firewall.plan(settings, { signal })
-      const repaired = driftOf(changes, { known: loaded !== undefined, same: key === loaded })
+      const known = loaded !== undefined || (await isKept(options))
+      const repaired = driftOf(changes, { known, mine: loaded !== undefined, same: key === loaded })
       return {
         changes: changes.map((change) => ({ ...change })),
         apply: async () => {
@@ -97,15 +98,28 @@ export function firewallFacility(options: FirewallFacilityOptions): FirewallFaci
   })
 }
 
-/** What somebody else must have done: the table is not what this process loaded, and not only because more is wanted now. */
-function driftOf(
-  changes: readonly FirewallChange[],
-  { known, same }: { readonly known: boolean; readonly same: boolean },
-): string | undefined {
-  const foreign = changes.filter(({ target }) => same || target === 'table')
-  if (!known || foreign.length === 0) return undefined
-  if (foreign.some(({ target, action }) => target === 'table' && action === 'add')) return 'the whole table was missing'
+/** What this process knows of the table before it looks. */
+interface Knowledge {
+  /** It was there once. */
+  readonly known: boolean
+  /** This process loaded it. */
+  readonly mine: boolean
+  /** And loaded just what is wanted now. */
+  readonly same: boolean
+}
+
+/** What somebody else must have done, and not a change of what is wanted, nor another version of ours. */
+function driftOf(changes: readonly FirewallChange[], { known, mine, same }: Knowledge): string | undefined {
+  const ofTable = changes.find(({ target }) => target === 'table')
+  if (known && ofTable?.action === 'add') return 'the whole table was missing'
+  const foreign = same ? changes : mine && ofTable !== undefined ? [ofTable] : []
+  if (foreign.length === 0) return undefined
   return foreign.map(({ action, target, before, after }) => `${action} ${target} (${before ?? after ?? ''})`).join(', ')
+}
+
+/** Whether an agent before this one left rules for the boot: then there was a table, also after one. */
+async function isKept({ host, rulesFile }: FirewallFacilityOptions): Promise<boolean> {
+  return rulesFile !== undefined && (await host.status(rulesFile)) !== undefined
 }
 
 /** Says whether the table, its guards and the unit that loads it at boot are what the agent makes them. */

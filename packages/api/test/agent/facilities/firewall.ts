@@ -126,6 +126,17 @@ void t.test('firewallFacility tells what others changed, and not what is wanted 
   t.equal(await pass(3), undefined)
 })
 
+void t.test('firewallFacility tells what was flushed while no agent ran', async (t) => {
+  const { facility, nft, options } = open()
+  await (await facility.serve!(view(2), signal)).apply()
+  const next = async (count: number) =>
+    (await (await firewallFacility(options).serve!(view(count), signal)).apply()).repaired
+  t.equal(await next(2), undefined)
+  t.equal(await next(3), undefined, 'more is wanted than the last one loaded')
+  nft.flushRuleset()
+  t.equal(await next(3), 'the whole table was missing')
+})
+
 void t.test('firewallFacility says for a person whether table, guards and boot unit stand', async (t) => {
   const { facility, nft, machine, seen } = open()
   const inspect = async (count = 2) =>
