@@ -1,6 +1,6 @@
 /** What one facility says of one thing. */
 export interface Condition {
-  /** The facility, or what it looked at: `accounts`, `haproxy`, `slot`. */
+  /** The facility, or what it looked at: `accounts`, `haproxy`, `slot`, `ports`. */
   readonly type: string
   /** `unknown`: nobody has done anything about it yet, as in a dry run. */
   readonly status: 'true' | 'false' | 'unknown'

@@ -15,6 +15,8 @@ export type FakeProgram = (call: {
 export interface FakeHostOptions {
   /** Text files by absolute path; their folders come along. */
   readonly files?: Readonly<Record<string, string>>
+  /** Symbolic links by absolute path, and where each leads; they are not followed. Their folders come along. */
+  readonly links?: Readonly<Record<string, string>>
   /** Programs by absolute path. One that is not here is not found. */
   readonly programs?: Readonly<Record<string, FakeProgram>>
   /** Default true: a fake may be told to change the machine, nothing happens but what its programs do. */
@@ -42,6 +44,7 @@ export function createFakeHost(options: FakeHostOptions = {}): FakeHost {
   const programs = options.programs ?? {}
   const live = options.live ?? true
   for (const [path, text] of Object.entries(options.files ?? {})) plant(entries, path, text)
+  for (const [path, target] of Object.entries(options.links ?? {})) plantLink(entries, path, target)
   const host: FakeHost = {
     root: '/',
     live,
@@ -83,6 +86,12 @@ function plant(entries: Map<string, Entry>, path: string, text: string): void {
   entries.set(located(path), file(text, { mode: 0o644 }))
 }
 
+function plantLink(entries: Map<string, Entry>, path: string, target: string): void {
+  plantFolders(entries, dirname(located(path)))
+  const status = { kind: 'link', mode: 0o777, uid: 0, gid: 0, size: Buffer.byteLength(target) } as const
+  entries.set(located(path), { text: target, status })
+}
+
 function plantFolders(entries: Map<string, Entry>, path: string): void {
   if (entries.has(path)) return
   plantFolders(entries, dirname(path))
@@ -116,6 +125,10 @@ function fakeFiles(entries: Map<string, Entry>): Files {
         .toSorted()
     },
     status: async (name) => entries.get(located(name))?.status,
+    readLink: async (name) => {
+      const entry = entries.get(located(name))
+      return entry?.status.kind === 'link' ? entry.text : undefined
+    },
     replace: async (name, text, options = {}) => put(entries, located(name), text, options),
     makeFolder: async (name, options = {}) => putFolder(entries, located(name), options),
     remove: async (name) => removeEntry(entries, located(name)),

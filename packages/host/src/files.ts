@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
-import { chmod, chown, lstat, mkdir, open, readdir, realpath, rename, rm, rmdir } from 'node:fs/promises'
+import { chmod, chown, lstat, mkdir, open, readdir, readlink, realpath, rename, rm, rmdir } from 'node:fs/promises'
 import { dirname, join, normalize } from 'node:path'
 import { errno, HostError } from './errors.ts'
 
@@ -38,6 +38,9 @@ export interface Files {
   /** What stands at a path, links not followed; undefined when nothing does. @throws HostError `HOST_READ_FAILED` */
   status(path: string): Promise<FileStatus | undefined>
 
+  /** Where a symbolic link leads, as it is written; undefined when no link stands there. @throws HostError `HOST_READ_FAILED` */
+  readLink(path: string): Promise<string | undefined>
+
   /**
    * Makes a file hold exactly this text, old or new and nothing between, also when the power fails.
    *
@@ -68,6 +71,7 @@ export function createFiles(root: string, relabel?: Relabel): Files {
     read: (name, options = {}) => readText(path(name), options.maxBytes ?? 64 * 1024 * 1024),
     list: (name) => listFolder(path(name)),
     status: (name) => statusOf(path(name)),
+    readLink: (name) => readLink(path(name)),
     replace: async (name, text, options = {}) => {
       await assertInside(root, path(name))
       return replaceFile(path(name), text, options, relabel)
@@ -159,6 +163,16 @@ async function statusOf(path: string): Promise<FileStatus | undefined> {
     return { kind, mode: stat.mode & 0o7777, uid: stat.uid, gid: stat.gid, size: stat.size }
   } catch (error) {
     if (errno(error) === 'ENOENT' || errno(error) === 'ENOTDIR') return undefined
+    throw readFailed(path, error)
+  }
+}
+
+/** EINVAL: something stands there that is no link. */
+async function readLink(path: string): Promise<string | undefined> {
+  try {
+    return await readlink(path)
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR', 'EINVAL'].includes(errno(error) ?? '')) return undefined
     throw readFailed(path, error)
   }
 }

@@ -23,10 +23,12 @@ export async function hostConforms(t: Test, { host, folder, cat, no }: Subject):
   t.equal(await host.read(`${folder}/none`), undefined, 'read() of nothing is undefined')
   t.equal(await host.status(`${folder}/none`), undefined, 'status() of nothing is undefined')
   t.strictSame(await host.list(`${folder}/none`), [], 'list() of nothing is empty')
+  t.equal(await host.readLink(`${folder}/none`), undefined, 'readLink() of nothing is undefined')
 
   t.strictSame(await host.replace(`${folder}/a`, 'one\n', { mode: 0o640 }), { changed: true }, 'replace() creates')
   t.equal(await host.read(`${folder}/a`), 'one\n')
   t.match(await host.status(`${folder}/a`), { kind: 'file', mode: 0o640, size: 4 })
+  t.equal(await host.readLink(`${folder}/a`), undefined, 'readLink() of a file is undefined')
   t.strictSame(
     await host.replace(`${folder}/a`, 'one\n', { mode: 0o640 }),
     { changed: false },

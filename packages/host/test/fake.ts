@@ -32,3 +32,10 @@ void t.test('createFakeHost() records commands and lets programs change files', 
   t.equal(host.program('write'), '/bin/write')
   t.equal(host.program('read'), undefined)
 })
+
+void t.test('createFakeHost() has links', async (t) => {
+  const host = createFakeHost({ links: { '/proc/7/fd/3': 'socket:[4711]' } })
+  t.match(await host.status('/proc/7/fd/3'), { kind: 'link' })
+  t.equal(await host.readLink('/proc/7/fd/3'), 'socket:[4711]')
+  t.strictSame(await host.list('/proc/7/fd'), ['3'])
+})

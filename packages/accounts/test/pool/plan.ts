@@ -37,7 +37,7 @@ void t.test('planPool() lets sysusers choose when the gid before the first is ta
 })
 
 void t.test('planPool() blocks reserved ports and other listeners, and goes on', (t) => {
-  const listener = (port: number, uid: number) => ({ address: '0.0.0.0', family: 'ipv4', port, uid }) as const
+  const listener = (port: number, uid: number) => ({ address: '0.0.0.0', family: 'ipv4', port, uid, inode: 1 }) as const
   const plan = planPool(slots, nothing, {
     services: [{ first: 10_247, last: 10_247, owner: 'nbd' }],
     labels: [],

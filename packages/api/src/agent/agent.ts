@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type pg from 'pg'
+import type { Firewall } from '@puppy/firewall'
 import type { Haproxy } from '@puppy/haproxy'
 import type { Host } from '@puppy/host'
 import { StartError } from '../errors.ts'
@@ -8,12 +9,15 @@ import { wanted } from '../store/notify.ts'
 import type { HaproxyFacility } from './facilities/haproxy.ts'
 import { reconcile, refill, scrub, type Ground, type ReconcileContext } from './reconcile.ts'
 import { sampleListeners, sampleUsage } from './samples.ts'
+import { sampleTraffic } from './traffic.ts'
 
 export interface AgentOptions extends ReconcileContext {
   readonly registration: Registration
   readonly machine: Host
   /** Absent in a dry run: nobody starts a HAProxy then. */
   readonly proxy?: { readonly facility: HaproxyFacility; readonly haproxy: Haproxy }
+  /** Whose counters are traffic. Absent in a dry run: nothing is recorded then. */
+  readonly firewall?: Pick<Firewall, 'traffic'>
 }
 
 const pollEvery = 2000
@@ -23,6 +27,8 @@ const retryEvery = 5000
 /** As long as somebody comes more often than this, slots are built only for those who wait for one. */
 const quiet = 250
 const sampleEvery = 2000
+/** What was counted since the last sample is lost with the table; each starts one nft, which lists all tenants. */
+const meterEvery = 5000
 const reviveEvery = 250
 const firstKeyOfHostLock = 7_077_081
 
@@ -124,16 +130,21 @@ async function work(options: AgentOptions, client: pg.Client, told: AbortSignal)
   })
   await client.query(`listen ${wanted}`)
   let ground: Ground | undefined
+  let completeAt = 0
   const background = [
     every(pollEvery, signal, options, () => beat(options.database, options.host)),
     every(sampleEvery, signal, options, () => sample(options, signal)),
+    every(meterEvery, signal, options, async () => {
+      if (await meter(options, ground, signal)) return
+      completeAt = 0
+      bell.ring()
+    }),
     every(reviveEvery, signal, options, () => revive(options, signal)),
     every(500, signal, options, async () => {
       if (ground !== undefined && (await scrub(options, ground, signal)) > 0) bell.ring()
     }),
   ]
   try {
-    let completeAt = 0
     while (!signal.aborted) {
       const complete = Date.now() >= completeAt || options.dryRun
       if (complete) completeAt = Date.now() + completeEvery
@@ -159,6 +170,19 @@ async function planIsWanted({ database, host, dryRun }: AgentOptions): Promise<b
 async function sample({ database, host, machine, proxy }: AgentOptions, signal: AbortSignal): Promise<void> {
   await sampleListeners(database, host, machine)
   if (proxy !== undefined) await sampleUsage(database, host, proxy.haproxy, signal)
+}
+
+/**
+ * Not where the firewall does not work: nobody has counted there, and zero would be a lie. Gives whether the counters are there;
+ * without them there are no walls either, and nobody waits a minute for those.
+ */
+async function meter(
+  { database, host, machine, registration: { layout }, firewall }: AgentOptions,
+  ground: Ground | undefined,
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (firewall === undefined || ground?.states['firewall']?.works !== true) return true
+  return sampleTraffic(database, host, { machine, layout, firewall }, signal)
 }
 
 async function revive({ proxy, log }: AgentOptions, signal: AbortSignal): Promise<void> {

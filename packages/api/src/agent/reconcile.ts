@@ -50,7 +50,18 @@ export interface PassOptions {
 export interface Ground {
   readonly states: Readonly<Record<string, FacilityState>>
   readonly conditions: readonly Verdict[]
+  /** What was last put right, by facility. */
+  readonly repairs: Readonly<Record<string, Repair>>
 }
+
+/** Somebody else's change that was undone. */
+interface Repair {
+  readonly at: Date
+  readonly what: string
+}
+
+/** How long the host's conditions tell of a repair. */
+const repairToldFor = 24 * 3_600_000
 
 /** Everything that one pass carries along. */
 interface Acting extends ReconcileContext, PassOptions {
@@ -76,15 +87,17 @@ export async function reconcile(context: ReconcileContext, options: PassOptions,
   const changes: PlannedChange[] = []
   const recording = options.planOnly !== true
   const acting = { ...context, ...options, row, changes, recording, dryRun: context.dryRun || !recording }
-  const ground = options.complete || before === undefined ? await prepare(acting) : before
+  const prepared = options.complete || before === undefined ? await prepare(acting, before?.repairs ?? {}) : before
   const pass: Pass = {
     ...acting,
-    working: context.facilities.filter(({ name }) => ground.states[name]?.works === true),
+    working: context.facilities.filter(({ name }) => prepared.states[name]?.works === true),
   }
   const demand = await readDemand(context.database, context.host)
   const waiting = recording && demand.waiting > 0 ? await assign(pass) : 0
   if (options.complete || waiting > 0) await growAndBuild(pass)
-  await serve(pass)
+  const repairs = await serve(pass)
+  const none = Object.keys(repairs).length === 0
+  const ground = none ? prepared : { ...prepared, repairs: { ...prepared.repairs, ...repairs } }
   if (options.complete || demand.released > 0) await evict(pass)
   if (recording && (options.complete || demand.deleted > 0)) await purge(pass)
   if (recording && (options.complete || !looked(row))) await recordGround(pass, ground)
@@ -120,7 +133,7 @@ async function attempt<Result>(
   }
 }
 
-async function prepare(acting: Acting): Promise<Ground> {
+async function prepare(acting: Acting, repairs: Ground['repairs']): Promise<Ground> {
   const { signal } = acting
   const states: Record<string, FacilityState> = {}
   const conditions: Verdict[] = []
@@ -150,7 +163,8 @@ async function prepare(acting: Acting): Promise<Ground> {
     )
     conditions.push(prepared)
   }
-  return { states, conditions }
+  const told = Object.entries(repairs).filter(([, { at }]) => Date.now() - at.getTime() < repairToldFor)
+  return { states, conditions, repairs: Object.fromEntries(told) }
 }
 
 async function probeSafely(facility: Facility, signal: AbortSignal): Promise<FacilityState> {
@@ -244,8 +258,10 @@ function built(row: SlotRow, verdict: SlotVerdict | undefined): readonly SlotUpd
   ]
 }
 
-async function serve(pass: Pass): Promise<void> {
+/** Gives what was repaired, by facility. */
+async function serve(pass: Pass): Promise<Ground['repairs']> {
   const { database, host, row } = pass
+  const repairs: Record<string, Repair> = {}
   // One moment for both: a domain seen without its account would count as done, and the account would not know of it.
   const { accounts, domains, walls } = await database.snapshot(async (tx) => ({
     accounts: await accountsToVisit(tx, host, pass.complete),
@@ -274,6 +290,11 @@ async function serve(pass: Pass): Promise<void> {
     for (const [id, verdict] of served.accounts) append(verdicts.accounts, id, verdict)
     for (const [id, verdict] of served.domains) append(verdicts.domains, id, verdict)
     gone.push(...served.gone)
+    if (served.repaired !== undefined) {
+      const repair = { at: new Date(), what: served.repaired }
+      repairs[facility.name] = repair
+      pass.log(`${facility.name} was changed by others and has been repaired`, { level: 'warning', ...repair })
+    }
   }
   const routed = pass.working.some(({ name }) => name === 'haproxy')
   if (pass.dryRun || !routed) gone.push(...view.goneRoutes.map(({ id }) => id))
@@ -284,9 +305,10 @@ async function serve(pass: Pass): Promise<void> {
     message: 'there is no HAProxy that could route it',
   }
   if (!routed) for (const { id } of view.routes) append(verdicts.domains, id, missing)
-  if (!pass.recording) return
+  if (!pass.recording) return repairs
   await record(pass, accounts, domains, verdicts)
   await purgeDomains(database, gone)
+  return repairs
 }
 
 interface Verdicts {
@@ -413,6 +435,14 @@ async function purge({ database, host, log }: Pass): Promise<void> {
 }
 
 async function recordGround({ database, host, row }: Pass, ground: Ground): Promise<void> {
-  const conditions = updateConditions(row.conditions, ground.conditions, new Date())
+  const verdicts = ground.conditions.map((verdict) => withRepair(verdict, ground.repairs[verdict.type]))
+  const conditions = updateConditions(row.conditions, verdicts, new Date())
   await recordHost(database, host, { generation: row.generation, facilities: ground.states, conditions })
+}
+
+function withRepair(verdict: Verdict, repair: Repair | undefined): Verdict {
+  if (repair === undefined) return verdict
+  const told = `changed by others and repaired at ${repair.at.toISOString()}: ${repair.what}`
+  const message = verdict.message === undefined ? told : `${told}; ${verdict.message}`
+  return { ...verdict, reason: verdict.reason === 'prepared' ? 'repaired' : verdict.reason, message }
 }

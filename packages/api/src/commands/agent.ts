@@ -17,13 +17,8 @@ export async function agent(config: Config): Promise<void> {
   await placesOf(config).agent.write(process.pid)
   const users = config.live ? await findOwn(machine) : await ensureSystemUsers(machine, config)
   const haproxy = openHaproxy(machine, proxySettings(config, users))
-  const { facilities, proxy } = facilitiesOf({
-    machine,
-    host,
-    layout: config.layout,
-    haproxy,
-    walls: wallsOf(config, host, users, haproxy),
-  })
+  const walls = wallsOf(config, host, users, haproxy)
+  const { facilities, proxy } = facilitiesOf({ machine, host, layout: config.layout, haproxy, walls })
   const database = openDatabase({ url: databaseUrls(config).agent, name: 'puppy agent', connections: 5 })
   const ending = new AbortController()
   void untilToldToEnd().then((signal) => ending.abort(new Error(`told to end by ${signal}`)))
@@ -45,7 +40,7 @@ export async function agent(config: Config): Promise<void> {
           poolFree: config.pool,
           poolMax: slotCount(config.layout),
         },
-        ...(config.dryRun ? {} : { proxy: { facility: proxy, haproxy } }),
+        ...(config.dryRun ? {} : { proxy: { facility: proxy, haproxy }, firewall: walls.firewall }),
       },
       ending.signal,
     )

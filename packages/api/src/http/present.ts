@@ -6,6 +6,7 @@ import type { DomainRow } from '../store/domains.ts'
 import type { HostRow } from '../store/hosts.ts'
 import type { PlanRow } from '../store/plans.ts'
 import type { SlotRow, PoolCounts } from '../store/slots.ts'
+import type { UsageRow } from '../store/usage.ts'
 import type { AccountAnswer } from './schemas/account.ts'
 
 /** What an answer needs to know beside the row. */
@@ -48,6 +49,27 @@ export function presentAccount(row: AccountRow, domains: readonly DomainRow[], c
     ...observedPart(row, host, context),
     createdAt: row.createdAt.toISOString(),
     updatedAt: row.updatedAt.toISOString(),
+  }
+}
+
+export function presentUsage({ createdAt }: AccountRow, row: UsageRow | undefined) {
+  const none = {
+    requests: 0,
+    bytesIn: 0,
+    bytesOut: 0,
+    sent: null,
+    received: null,
+    since: createdAt,
+    sampledAt: createdAt,
+  }
+  const { requests, bytesIn, bytesOut, sent, received, since, sampledAt } = row ?? none
+  return {
+    requests,
+    bytesIn,
+    bytesOut,
+    ...(sent === null || received === null ? {} : { traffic: { sent, received } }),
+    since: since.toISOString(),
+    sampledAt: sampledAt.toISOString(),
   }
 }
 

@@ -12,13 +12,17 @@ export interface UsageRow {
   readonly requests: number
   readonly bytesIn: number
   readonly bytesOut: number
+  /** Null until the firewall has counted. */
+  readonly sent: number | null
+  readonly received: number | null
   readonly since: Date
   readonly sampledAt: Date
 }
 
 export async function findUsage(db: Queryable, account: number): Promise<UsageRow | undefined> {
   const rows = await db.query<UsageRow>(
-    `select requests, bytes_in as "bytesIn", bytes_out as "bytesOut", since, sampled_at as "sampledAt" from usage where account = $1`,
+    `select requests, bytes_in as "bytesIn", bytes_out as "bytesOut", sent, received, since, sampled_at as "sampledAt"
+     from usage where account = $1`,
     [account],
   )
   return rows[0]

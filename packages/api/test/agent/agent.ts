@@ -224,3 +224,40 @@ void t.test('runAgent tells of work beside its passes that fails, and goes on', 
   await until(async () => (await slotStates(database.owner)).join() === '0 free,1 taken')
   t.pass('a slot was scrubbed and one given all the same')
 })
+
+void t.test(
+  'runAgent meters traffic where the firewall works, and looks at everything when no counter is there',
+  async (t) => {
+    const [here, without] = [await postgres.create(t), await postgres.create(t)]
+    const asked = { here: 0, without: 0 }
+    const passes = { here: 0, without: 0 }
+    for (const [name, database] of [
+      ['here', here],
+      ['without', without],
+    ] as const) {
+      await addHostWith(database, ['taken'])
+      await addAccount(database.owner, 'blog', 0)
+      const works = name === 'here'
+      const firewall: Facility = {
+        ...content,
+        name: 'firewall',
+        probe: async () => ({ works }),
+        serve: (view, signal) => {
+          if (view.complete) passes[name] += 1
+          return content.serve!(view, signal)
+        },
+      }
+      const traffic = async () => {
+        asked[name] += 1
+        return []
+      }
+      start(t, { ...optionsOf(database), facilities: [firewall], firewall: { traffic } })
+    }
+    const usage = 'select 1 from usage where sent = 0 and received = 0'
+    await until(async () => (await here.owner.query(usage)).length === 1)
+    t.ok(asked.here > 0)
+    await until(() => passes.here > 1)
+    t.equal(asked.without, 0)
+    t.strictSame(await without.owner.query('select 1 from usage'), [])
+  },
+)

@@ -22,13 +22,14 @@ interface Doing {
   readonly blocks?: readonly number[]
   readonly keeps?: readonly number[]
   readonly remarks?: readonly string[]
+  readonly repairs?: string[]
   readonly onView?: (view: View) => void
   readonly works?: boolean
 }
 
 /** A facility that does everything and writes down what it was asked for and what it applied. */
 function facility(name: string, doing: Doing = {}): Facility {
-  const { seen = [], fails, blocks = [], keeps = [], remarks = [], onView, works = true } = doing
+  const { seen = [], fails, blocks = [], keeps = [], remarks = [], repairs = [], onView, works = true } = doing
   const step = <Result>(verb: Verb, targets: string, result: Result): Step<Result> => {
     seen.push(`${name} plans ${verb}${targets}`)
     if (fails === verb) throw new Error(`${verb} is out of order`)
@@ -67,7 +68,9 @@ function facility(name: string, doing: Doing = {}): Facility {
     serve: async (view) => {
       onView?.(view)
       const verdict = { type: name, status: 'true', reason: 'applied' } as const
+      const repaired = repairs.shift()
       const served: Served = {
+        ...(repaired === undefined ? {} : { repaired }),
         accounts: new Map(view.tenants.map(({ id }) => [id, verdict])),
         domains: new Map(view.routes.map(({ id }) => [id, verdict])),
         gone: view.goneRoutes.map(({ id }) => id),
@@ -503,7 +506,7 @@ void t.test('refill adds as many slots as are lacking, in whole batches', async 
     for (let index = 0; index < waiting; index += 1) await addAccount(database.owner, `waiting-${index}`)
     const context: ReconcileContext = contextOf(database, [facility('one')])
     const before = (await slotStates(database.owner)).length
-    await refill(context, { states: { one: { works: true } }, conditions: [] }, signal)
+    await refill(context, { states: { one: { works: true } }, conditions: [], repairs: {} }, signal)
     const after = await slotStates(database.owner)
     t.equal(after.length - before, added, title)
     const still = await database.owner.query('select 1 from accounts where slot is null')
@@ -516,6 +519,46 @@ void t.test('refill does nothing for a host that is not registered', async (t) =
   const database = await postgres.create(t)
   const seen: string[] = []
   const context = contextOf(database, [facility('one', { seen })])
-  await refill(context, { states: { one: { works: true } }, conditions: [] }, signal)
+  await refill(context, { states: { one: { works: true } }, conditions: [], repairs: {} }, signal)
   t.same(seen, [])
+})
+
+void t.test('reconcile tells the log and the host of what was repaired, and goes on telling the host', async (t) => {
+  const database = await postgres.create(t)
+  await addHostWith(database)
+  const repairs: string[] = []
+  const context = contextOf(database, [
+    facility('one', { repairs, remarks: ['it is old'] }),
+    facility('two', { repairs }),
+  ])
+  const conditions = async () => (await findHost(database.owner, 'h1'))?.conditions
+  let ground = await reconcile(context, complete)
+  t.match(await conditions(), [{ reason: 'degraded' }, { reason: 'prepared' }])
+  repairs.push('a table', 'a chain')
+  ground = await reconcile(context, complete, ground)
+  const told = [
+    {
+      type: 'one',
+      status: 'true',
+      reason: 'degraded',
+      message: /^changed by others and repaired at 2.*Z: a table; it is old$/,
+    },
+    { type: 'two', status: 'true', reason: 'repaired', message: /^changed by others and repaired at 2.*Z: a chain$/ },
+  ]
+  t.match(await conditions(), told)
+  t.strictSame(
+    context.lines,
+    ['one', 'two'].map((name) => `${name} was changed by others and has been repaired`),
+  )
+  ground = await reconcile(context, scoped, ground)
+  ground = await reconcile(context, complete, ground)
+  t.match(await conditions(), told, 'an operator looks later')
+  t.equal(context.lines.length, 2)
+  const yesterday = { at: new Date(Date.now() - 25 * 3_600_000), what: 'a table' }
+  await reconcile(context, complete, { ...ground, repairs: { two: yesterday } })
+  t.match(
+    await conditions(),
+    [{ reason: 'degraded', message: 'it is old' }, { reason: 'prepared' }],
+    'but not for ever',
+  )
 })

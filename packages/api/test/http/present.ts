@@ -6,6 +6,7 @@ import {
   presentHost,
   presentPlan,
   presentPool,
+  presentUsage,
   writeStatus,
   type Context,
 } from '../../src/http/present.ts'
@@ -200,6 +201,20 @@ void t.test('presentHost() tells what works and what is missing, and no machine-
     pool,
   })
   t.notOk('heartbeatAt' in presentHost({ ...host, heartbeatAt: null }, pool), 'an agent that never beat')
+})
+
+void t.test('presentUsage() gives traffic only where somebody counted', async (t) => {
+  const counts = { requests: 1, bytesIn: 2, bytesOut: 3 }
+  const row = { ...counts, sent: null, received: null, since: createdAt, sampledAt: updatedAt }
+  const times = { since: createdAt.toISOString(), sampledAt: updatedAt.toISOString() }
+  t.strictSame(presentUsage(account, row), { ...counts, ...times })
+  t.strictSame(presentUsage(account, { ...row, sent: 0, received: 5 }), {
+    ...counts,
+    traffic: { sent: 0, received: 5 },
+    ...times,
+  })
+  const never = { requests: 0, bytesIn: 0, bytesOut: 0, since: times.since, sampledAt: times.since }
+  t.strictSame(presentUsage(account, undefined), never)
 })
 
 const statuses: readonly [string, number, boolean, number][] = [

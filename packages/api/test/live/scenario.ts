@@ -201,6 +201,40 @@ void t.test('from an empty machine to a served tenant, and back', { skip }, asyn
     t.match(await login(curious, ask(80)), { output: '404' }, 'the front door is open to everybody')
   })
 
+  await t.test('what a person flushes is loaded again, and told; the squatter is named', async (t) => {
+    const curious = tenantOf((await api('GET', '/accounts/curious')).body)
+    t.match((await api('GET', '/accounts/blog/usage')).body, { traffic: { sent: Number, received: Number } })
+    t.match(await run('nft', ['flush', 'ruleset']), { code: 0, output: '' })
+    const conditionOf = async (thing: unknown, type: string, reason: string) =>
+      (thing as { conditions: Record<string, string>[] }).conditions.find(
+        (condition) => condition['type'] === type && condition['reason'] === reason,
+      )?.['message']
+    const told = await eventually(
+      'the repair is told',
+      async () => conditionOf(((await api('GET', '/hosts')).body['data'] as unknown[])[0], 'firewall', 'repaired'),
+      90,
+    )
+    t.match(told, /^changed by others and repaired at .*: the whole table was missing/)
+    t.match(
+      readFileSync('/var/lib/puppy/log/agent.log', 'utf8'),
+      'firewall was changed by others and has been repaired',
+    )
+    const squatted = blog.ports[1]
+    const named = await eventually('the squatter is named', async () =>
+      conditionOf((await api('GET', '/accounts/blog')).body, 'ports', 'squatted'),
+    )
+    t.match(named, `of user ${curious.user} listens on 127.0.0.1:${squatted}; the firewall keeps visitors away from it`)
+    t.match(named, /^python3 \(pid \d+\) .*"kill \d+" ends it$/)
+    const doctor = await run(process.execPath, puppyWords('doctor'))
+    for (const line of [
+      /^ok {5}firewall table$/m,
+      /^ok {5}firewall guard of port 8420 \(api\)$/m,
+      /^ok {5}firewall at boot \(puppy-firewall\.service\)$/m,
+      new RegExp(`^NOT OK port ${squatted} of ${blog.user}: python3`, 'm'),
+    ])
+      t.match(doctor.output, line)
+  })
+
   await t.test('both are deleted, and nothing of them is left', async (t) => {
     const curious = tenantOf((await api('GET', '/accounts/curious')).body)
     const litter =

@@ -73,6 +73,8 @@ export interface Served {
   readonly domains: ReadonlyMap<number, Verdict>
   /** Deleted domains that were seen gone. */
   readonly gone: readonly number[]
+  /** What others had taken away or changed of what stood here, and was put right, in words. */
+  readonly repaired?: string
 }
 
 export const servedNothing: Served = { accounts: new Map(), domains: new Map(), gone: [] }
@@ -80,6 +82,14 @@ export const servedNothing: Served = { accounts: new Map(), domains: new Map(), 
 export interface Given {
   readonly done: boolean
   readonly message?: string
+}
+
+/** One thing that `puppy doctor` says of a facility that works. */
+export interface Finding {
+  readonly works: boolean
+  readonly what: string
+  /** Why it does not, and what helps. */
+  readonly otherwise?: string
 }
 
 /**
@@ -106,4 +116,6 @@ export interface Facility {
   evict?(slots: readonly Slot[], signal: AbortSignal): Promise<Step<ReadonlyMap<number, Given>>>
   /** Removes what it left behind and proves it. May take long; runs beside everything else. */
   scrub?(slots: readonly Slot[], signal: AbortSignal): Promise<Step<ReadonlyMap<number, Given>>>
+  /** Looks whether what it has made stands, for a person who asks. */
+  inspect?(view: View, signal: AbortSignal): Promise<readonly Finding[]>
 }

@@ -1,7 +1,14 @@
-import { renderRuleset, renderUnit, type Firewall, type Guard, type WallSettings } from '@puppy/firewall'
+import {
+  renderRuleset,
+  renderUnit,
+  type Firewall,
+  type FirewallChange,
+  type Guard,
+  type WallSettings,
+} from '@puppy/firewall'
 import type { Host } from '@puppy/host'
 import type { Verdict } from '../../conditions.ts'
-import { servedNothing, type Facility, type Served, type Step, type View } from './facility.ts'
+import { servedNothing, type Facility, type Finding, type Served, type Step, type View } from './facility.ts'
 
 const name = 'firewall'
 const unit = 'puppy-firewall.service'
@@ -15,6 +22,11 @@ const enabled = `/etc/systemd/system/sysinit.target.wants/${unit}`
  */
 interface OwnPort extends Guard {
   isOurs(): Promise<boolean>
+}
+
+/** The walls, with a word on whether this process has loaded them. */
+export interface FirewallFacility extends Facility {
+  stands(): boolean
 }
 
 export interface FirewallFacilityOptions {
@@ -41,13 +53,14 @@ export interface FirewallFacilityOptions {
  * A pass over what is behind runs nothing when the walls are the ones that were loaded last; a complete one looks, because a
  * person may have flushed them.
  */
-export function firewallFacility(options: FirewallFacilityOptions): Facility {
+export function firewallFacility(options: FirewallFacilityOptions): FirewallFacility {
   const { host, firewall } = options
   let loaded: string | undefined
   const ours = new Set<OwnPort>()
-  return Object.freeze<Facility>({
+  return Object.freeze<FirewallFacility>({
     name,
     judges: ['accounts'],
+    stands: () => loaded !== undefined,
     probe: async (signal: AbortSignal) => {
       if (!host.live) return { works: false, reason: 'this host is only a folder, and rules are the kernel’s' }
       const { works, version, error } = await firewall.probe({ signal })
@@ -68,6 +81,8 @@ export function firewallFacility(options: FirewallFacilityOptions): Facility {
       const served = { ...servedNothing, accounts: new Map(view.tenants.map(({ id }) => [id, applied])) }
       if (key === loaded && !view.complete) return { changes: [], apply: async () => served }
       const changes = await firewall.plan(settings, { signal })
+      const known = loaded !== undefined || (await isKept(options))
+      const repaired = driftOf(changes, { known, mine: loaded !== undefined, same: key === loaded })
       return {
         changes: changes.map((change) => ({ ...change })),
         apply: async () => {
@@ -75,11 +90,71 @@ export function firewallFacility(options: FirewallFacilityOptions): Facility {
           if (changes.length > 0) await firewall.ensure(settings, { signal })
           await keepForBoot(options, settings, signal)
           loaded = key
-          return served
+          return repaired === undefined ? served : { ...served, repaired }
         },
       }
     },
+    inspect: (view: View, signal: AbortSignal) => inspect(options, view, signal),
   })
+}
+
+/** What this process knows of the table before it looks. */
+interface Knowledge {
+  /** It was there once. */
+  readonly known: boolean
+  /** This process loaded it. */
+  readonly mine: boolean
+  /** And loaded just what is wanted now. */
+  readonly same: boolean
+}
+
+/** What somebody else must have done, and not a change of what is wanted, nor another version of ours. */
+function driftOf(changes: readonly FirewallChange[], { known, mine, same }: Knowledge): string | undefined {
+  const ofTable = changes.find(({ target }) => target === 'table')
+  if (known && ofTable?.action === 'add') return 'the whole table was missing'
+  const foreign = same ? changes : mine && ofTable !== undefined ? [ofTable] : []
+  if (foreign.length === 0) return undefined
+  return foreign.map(({ action, target, before, after }) => `${action} ${target} (${before ?? after ?? ''})`).join(', ')
+}
+
+/** Whether an agent before this one left rules for the boot: then there was a table, also after one. */
+async function isKept({ host, rulesFile }: FirewallFacilityOptions): Promise<boolean> {
+  return rulesFile !== undefined && (await host.status(rulesFile)) !== undefined
+}
+
+/** Says whether the table, its guards and the unit that loads it at boot are what the agent makes them. */
+async function inspect(options: FirewallFacilityOptions, view: View, signal: AbortSignal): Promise<readonly Finding[]> {
+  const { host, firewall, rulesFile } = options
+  const observed = await firewall.read({ signal })
+  if (observed === undefined) {
+    return [{ works: false, what: 'firewall table', otherwise: 'it is not loaded; the agent loads it within a minute' }]
+  }
+  const guarded = new Set(observed.sets.get('guarded')?.elements.map(({ key: [port] }) => port))
+  const standing = options.guards.filter(({ port }) => guarded.has(port))
+  const changes = await firewall.plan(settingsOf(options, standing, view), { signal })
+  const differs = changes.map(({ action, target }) => `${action} ${target}`).join(', ')
+  return [
+    {
+      works: changes.length === 0,
+      what: 'firewall table',
+      otherwise: `it is not complete (${differs}); the agent repairs it within a minute`,
+    },
+    ...options.guards.map((guard) => ({
+      works: standing.includes(guard),
+      what: `firewall guard of port ${guard.port} (${guard.name})`,
+      otherwise: 'it stands once our own process has been seen there',
+    })),
+    ...(rulesFile === undefined ? [] : [await inspectBoot(host, rulesFile)]),
+  ]
+}
+
+async function inspectBoot(host: Host, rulesFile: string): Promise<Finding> {
+  const found = await Promise.all([unitFile, enabled, rulesFile].map((path) => host.status(path)))
+  return {
+    works: found.every((status) => status !== undefined),
+    what: `firewall at boot (${unit})`,
+    otherwise: 'its unit is not enabled; the agent enables it within a minute',
+  }
 }
 
 const applied: Verdict = { type: name, status: 'true', reason: 'applied' }

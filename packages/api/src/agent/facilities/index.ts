@@ -5,6 +5,7 @@ import { accountsFacility } from './accounts.ts'
 import type { Facility } from './facility.ts'
 import { firewallFacility, type FirewallFacilityOptions } from './firewall.ts'
 import { haproxyFacility, type HaproxyFacility } from './haproxy.ts'
+import { portsFacility } from './ports.ts'
 
 export interface FacilitiesOptions {
   readonly machine: Host
@@ -27,5 +28,6 @@ export function facilitiesOf(options: FacilitiesOptions): {
   const last = slotCount(layout) - 1
   const tenantUids = { first: layout.firstUid, last: layout.firstUid + Math.max(last, 0) }
   const firewall = firewallFacility({ ...options.walls, host, tenantUids })
-  return { facilities: [accountsFacility(options), firewall, proxy], proxy }
+  const ports = portsFacility({ host, walled: () => firewall.stands() })
+  return { facilities: [accountsFacility(options), firewall, ports, proxy], proxy }
 }

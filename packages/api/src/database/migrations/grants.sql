@@ -15,9 +15,9 @@ grant insert on audit to :api;
 grant execute on function take_slot, release_slot to :api, :agent;
 grant update (pool_free, pool_max, generation, plan_wanted) on hosts to :api;
 
-grant select on hosts, slots, plans, accounts, domains, usage to :agent;
+grant select on hosts, slots, plans, accounts, domains, usage, meters to :agent;
 grant insert, update on hosts to :agent;
 grant insert, update, delete on slots to :agent;
 grant update (slot, observed_generation, conditions), delete on accounts to :agent;
 grant update (observed_generation, conditions, listener), delete on domains to :agent;
-grant insert, update, delete on usage to :agent;
+grant insert, update, delete on usage, meters to :agent;

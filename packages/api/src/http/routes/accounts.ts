@@ -11,7 +11,7 @@ import { findUsage } from '../../store/usage.ts'
 import { decodeCursor, page } from '../cursor.ts'
 import type { Dependencies } from '../dependencies.ts'
 import { actorOf, callerOf, resellerOf } from '../plugins/auth.ts'
-import { presentAccount, writeStatus } from '../present.ts'
+import { presentAccount, presentUsage, writeStatus } from '../present.ts'
 import type { AccountPatch, AccountWish } from '../schemas/account.ts'
 import { pageQuery, preferHeader, resellerQuery, Slug, strict } from '../schemas/common.ts'
 import { problems } from '../schemas/problem.ts'
@@ -196,10 +196,7 @@ export async function accountRoutes(app: FastifyInstance, dependencies: Dependen
     },
     async (request) => {
       const row = await find(request)
-      const usage = await findUsage(database, row.id)
-      const none = { requests: 0, bytesIn: 0, bytesOut: 0, since: row.createdAt, sampledAt: row.createdAt }
-      const { since, sampledAt, ...counts } = usage ?? none
-      return { ...counts, since: since.toISOString(), sampledAt: sampledAt.toISOString() }
+      return presentUsage(row, await findUsage(database, row.id))
     },
   )
 }

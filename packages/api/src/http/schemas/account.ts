@@ -98,8 +98,17 @@ export const Usage = Type.Object(
     requests: Count('Requests that the proxy passed on or answered for it.'),
     bytesIn: Count('Bytes of requests.'),
     bytesOut: Count('Bytes of answers.'),
+    traffic: Type.Optional(
+      Type.Object(
+        { sent: Count('Bytes that left this machine.'), received: Count('Bytes that came from outside.') },
+        {
+          description:
+            'What its own programs sent and received off loopback, with IP headers. Visitors come by the proxy, and are not in it. Absent where nobody counts: the host has no firewall.',
+        },
+      ),
+    ),
     since: Time('When counting began; the totals only grow.'),
-    sampledAt: Time('When it was last read.'),
+    sampledAt: Time('When something was last added.'),
   },
   { $id: 'Usage', description: 'What an account has used.' },
 )

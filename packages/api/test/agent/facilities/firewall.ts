@@ -103,11 +103,71 @@ void t.test('firewallFacility guards a port only once our own process was seen t
 void t.test('firewallFacility repairs what a person flushed at the next complete pass', async (t) => {
   const { facility, nft, options } = open()
   await (await facility.serve!(view(2), signal)).apply()
+  t.equal(facility.stands(), true)
   nft.flushRuleset()
   const step = await facility.serve!(view(2, { complete: true }), signal)
   t.ok(step.changes.length > 0)
-  await step.apply()
+  t.match(await step.apply(), { repaired: 'the whole table was missing' })
   t.ok(await options.firewall.read())
+})
+
+void t.test('firewallFacility tells what others changed, and not what is wanted now', async (t) => {
+  const { facility, nft } = open()
+  const pass = async (count: number) =>
+    (await (await facility.serve!(view(count, { complete: true }), signal)).apply()).repaired
+  t.equal(facility.stands(), false)
+  t.equal(await pass(1), undefined, 'the first load is nobody’s doing')
+  t.equal(await pass(2), undefined, 'nor is another slot')
+  t.equal(await pass(2), undefined)
+  nft.run({ flush: { chain: { family: 'inet', table: 'puppy', name: 'answer' } } })
+  t.match(await pass(2), /^change chain answer \(/)
+  nft.flushRuleset()
+  t.equal(await pass(3), 'the whole table was missing', 'also when more is wanted at the same time')
+  t.equal(await pass(3), undefined)
+})
+
+void t.test('firewallFacility tells what was flushed while no agent ran', async (t) => {
+  const { facility, nft, options } = open()
+  await (await facility.serve!(view(2), signal)).apply()
+  const next = async (count: number) =>
+    (await (await firewallFacility(options).serve!(view(count), signal)).apply()).repaired
+  t.equal(await next(2), undefined)
+  t.equal(await next(3), undefined, 'more is wanted than the last one loaded')
+  nft.flushRuleset()
+  t.equal(await next(3), 'the whole table was missing')
+})
+
+void t.test('firewallFacility says for a person whether table, guards and boot unit stand', async (t) => {
+  const { facility, nft, machine, seen } = open()
+  const inspect = async (count = 2) =>
+    (await facility.inspect!(view(count), signal)).map(({ works, what }) => `${works ? 'ok' : 'not'} ${what}`)
+  t.strictSame(await inspect(), ['not firewall table'])
+  const load = async () => (await facility.serve!(view(2, { complete: true }), signal)).apply()
+  seen.ours = false
+  await load()
+  const [table, guard, boot] = [
+    'firewall table',
+    'firewall guard of port 8420 (api)',
+    'firewall at boot (puppy-firewall.service)',
+  ]
+  t.strictSame(await inspect(), [`ok ${table}`, `not ${guard}`, `ok ${boot}`])
+  seen.ours = true
+  await load()
+  seen.ours = false
+  t.strictSame(await inspect(), [`ok ${table}`, `ok ${guard}`, `ok ${boot}`], 'a guard stands while the API restarts')
+  const before = machine.commands.length
+  t.strictSame(await inspect(3), [`not ${table}`, `ok ${guard}`, `ok ${boot}`])
+  t.ok(
+    machine.commands.slice(before).every((command) => command.includes('list')),
+    'it only looks',
+  )
+  nft.run({ flush: { chain: { family: 'inet', table: 'puppy', name: 'answer' } } })
+  await machine.remove(wanted)
+  t.match(await facility.inspect!(view(2), signal), [
+    { works: false, otherwise: /not complete \(change chain answer\)/ },
+    { works: true },
+    { works: false, otherwise: /not enabled/ },
+  ])
 })
 
 void t.test('firewallFacility keeps the walls for the next boot, and forgets them for a purge', async (t) => {

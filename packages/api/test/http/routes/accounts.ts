@@ -226,6 +226,12 @@ void t.test('usage begins at nothing and gives what was counted', async (t) => {
     status: 200,
     body: { requests: 3, bytesIn: 100, bytesOut: big },
   })
+  t.notOk('traffic' in (await request('GET', '/v1/accounts/blog/usage')).body, 'absent where nobody counts')
+  await database.agent.query('update usage set sent = $1, received = 0', [big])
+  t.match(await request('GET', '/v1/accounts/blog/usage'), {
+    status: 200,
+    body: { requests: 3, traffic: { sent: big, received: 0 } },
+  })
 })
 
 void t.test('a reseller sees and changes only what is its own', async (t) => {
