@@ -6,8 +6,9 @@
 import { accounts } from './accounts.ts'
 import { renderClaim, type Bench, type Claim } from './claim.ts'
 import { firewall } from './firewall.ts'
+import { firewallProxy } from './firewall-proxy.ts'
 
-const benches: Readonly<Record<string, Bench>> = { accounts, firewall }
+const benches: Readonly<Record<string, Bench>> = { accounts, firewall, 'firewall-proxy': firewallProxy }
 
 const args = process.argv.slice(2)
 const wanted = args.filter((argument) => !argument.startsWith('--'))

@@ -6,6 +6,7 @@ export const skuid: Json = { meta: { key: 'skuid' } }
 export const sourcePort: Json = { payload: { protocol: 'th', field: 'sport' } }
 export const destinationPort: Json = { payload: { protocol: 'th', field: 'dport' } }
 
+export const accept: Json = { accept: null }
 export const drop: Json = { drop: null }
 export const back: Json = { return: null }
 export const reset: Json = { reject: { type: 'tcp reset' } }
@@ -24,5 +25,7 @@ export const transport: Json = is({ meta: { key: 'l4proto' } }, one('tcp', 'udp'
 export const tcp: Json = is({ meta: { key: 'l4proto' } }, 'tcp')
 /** The second packet of a handshake: SYN and ACK. */
 export const handshake: Json = is({ '&': [payload('tcp', 'flags'), 0x12] }, 0x12)
+/** IPv4's loopback, as most of what goes between a proxy and tenants does. */
+export const toLoopback: Json = is(payload('ip', 'daddr'), { prefix: { addr: '127.0.0.0', len: 8 } })
 export const out = (op: '==' | '!='): Json => ({ match: { op, left: { meta: { key: 'oif' } }, right: 'lo' } })
 export const fromOutside: Json = isNot({ meta: { key: 'iif' } }, 'lo')

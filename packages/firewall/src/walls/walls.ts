@@ -2,6 +2,7 @@ import { parseNetwork, withoutNested, type Network } from '../address.ts'
 import type { Chain, Datatype, Element, Json, NftSet, Rule, Table } from '../nft/table.ts'
 import { assertSettings, clientPorts, metadataAddresses, type Slot, type WallSettings } from '../settings.ts'
 import {
+  accept,
   back,
   destinationPort,
   drop,
@@ -20,6 +21,7 @@ import {
   skuid,
   sourcePort,
   tcp,
+  toLoopback,
   transport,
 } from './statements.ts'
 
@@ -136,40 +138,33 @@ function rule(name: string, ...statements: readonly Json[]): Rule {
   return { name, statements }
 }
 
-/** The narrowest range around all slots: two comparisons that most packets fail, before any set is searched. */
-function around({ slots }: WallSettings): Json | undefined {
-  if (slots.length === 0) return undefined
-  const first = slots.reduce((least, slot) => Math.min(least, slot.firstPort), 65_535)
-  const last = slots.reduce((most, slot) => Math.max(most, slot.lastPort), 0)
-  return range(first, last)
+/**
+ * What a packet's port is compared with: the narrowest range around all slots, two comparisons that most packets fail, and
+ * then the set of slots, unless they have no gaps and the range is all there is to ask.
+ */
+function inSlots({ slots }: WallSettings, port: Json): readonly [near: Json, more: readonly Json[]] | undefined {
+  const [first, ...others] = joined(slots)
+  if (first === undefined) return undefined
+  const least = slots.reduce((lowest, slot) => Math.min(lowest, slot.firstPort), 65_535)
+  const most = slots.reduce((highest, slot) => Math.max(highest, slot.lastPort), 0)
+  return [is(port, range(least, most)), others.length === 0 ? [transport] : [transport, is(port, '@slots')]]
 }
 
+/** The order is that of cost: what a visitor's request and its answer meet between the proxy and a tenant comes first. */
 function outputRules(settings: WallSettings): readonly Rule[] {
-  const near = around(settings)
+  const [from, to] = [inSlots(settings, sourcePort), inSlots(settings, destinationPort)]
   const { first, last } = settings.tenantUids
   return [
-    ...(near === undefined
-      ? []
-      : [
-          rule('answers', is(sourcePort, near), transport, is(sourcePort, '@slots'), jump('answer')),
-          rule(
-            'reaches',
-            is(destinationPort, near),
-            out('=='),
-            transport,
-            is(destinationPort, '@slots'),
-            jump('reach'),
-          ),
-        ]),
+    ...(to === undefined ? [] : [rule('reaches', to[0], out('=='), ...to[1], jump('reach'))]),
+    ...(from === undefined ? [] : [rule('answers', from[0], ...from[1], jump('answer'))]),
     rule('guards', is(payload('tcp', 'sport'), '@guarded'), jump('guard')),
     rule('tenants', is(skuid, range(first, last)), jump('tenant')),
   ]
 }
 
 function inputRules(settings: WallSettings): readonly Rule[] {
-  const near = around(settings)
-  if (near === undefined) return []
-  return [rule('outside', fromOutside, is(destinationPort, near), transport, is(destinationPort, '@slots'), drop)]
+  const to = inSlots(settings, destinationPort)
+  return to === undefined ? [] : [rule('outside', fromOutside, to[0], ...to[1], drop)]
 }
 
 /**
@@ -178,13 +173,15 @@ function inputRules(settings: WallSettings): readonly Rule[] {
  * squatter would be sent the visitor's request; so a handshake is answered by the owner's socket or not at all.
  */
 const answerRules: readonly Rule[] = [
+  rule('answer-home', toLoopback, is(pair(skuid, sourcePort), '@own'), accept),
   rule('answer-own', is(pair(skuid, sourcePort), '@own'), back),
   rule('answer-squatter', isNot(pair(skuid, sourcePort), '@own'), drop),
   rule('answer-cookie', handshake, drop),
 ]
 
+/** Callers are no tenants, and no rule below is about them. */
 const reachRules: readonly Rule[] = [
-  rule('reach-caller', is(skuid, '@callers'), back),
+  rule('reach-caller', is(skuid, '@callers'), accept),
   rule('reach-own', is(pair(skuid, destinationPort), '@own'), back),
   rule('reach-stranger-tcp', isNot(skuid, '@callers'), tcp, reset),
   rule('reach-stranger', isNot(skuid, '@callers'), prohibited),

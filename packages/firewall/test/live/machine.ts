@@ -2,6 +2,7 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { createHost } from '@puppy/host'
@@ -53,6 +54,17 @@ void t.test('what cuts ssh off is taken back by systemd, though we were killed',
   await firewall.confirm()
   await sleep(5000)
   t.strictSame(await firewall.plan({ ...settings, callers: [0] }), [], 'what is confirmed stays')
+})
+
+void t.test('a service of systemd’s may load it, whatever the policy makes of nft then', { skip }, async (t) => {
+  const folder = '/run/puppy-firewall-live'
+  const firewall = openFirewall(createHost(), { table, folder })
+  t.teardown(() => rm(folder, { recursive: true, force: true }))
+  t.teardown(() => firewall.remove())
+  const script = fileURLToPath(new URL('../support/ensure.ts', import.meta.url))
+  const words = ['--wait', '--pipe', '--collect', '--quiet', '--', process.execPath, '--no-warnings', script]
+  t.match(run('systemd-run', ...words, table, folder), '{"changed":true}')
+  t.strictSame(await firewall.plan(settings), [])
 })
 
 const withoutFirewalld = skip || (existsSync('/usr/sbin/firewalld') ? false : 'firewalld is not installed')

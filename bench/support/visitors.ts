@@ -1,0 +1,46 @@
+/** Visitors of a proxy: `node visitors.ts PORT CONNECTIONS`; for each line `MILLISECONDS` it visits as fast as it can and prints how often it was served. */
+import { once } from 'node:events'
+import { createConnection, type Socket } from 'node:net'
+import { createInterface } from 'node:readline'
+
+const [port = 0, connections = 1] = process.argv.slice(2).map(Number)
+const request = 'GET / HTTP/1.1\r\nhost: example.org\r\n\r\n'
+let open = false
+let served = 0
+
+async function visitor(): Promise<Socket> {
+  const socket = createConnection({ port, host: '127.0.0.1', noDelay: true })
+  let rest = 0
+  socket.on('data', (data) => {
+    // An answer comes in one piece, or its end decides: each has the same length.
+    rest += data.length
+    if (rest < answerLength) return
+    rest = 0
+    served += 1
+    if (open) socket.write(request)
+  })
+  await once(socket, 'connect')
+  return socket
+}
+
+let answerLength = 0
+const first = createConnection({ port, host: '127.0.0.1' })
+first.write(request)
+const [answer] = (await once(first, 'data')) as [Buffer]
+if (!answer.toString('latin1').startsWith('HTTP/1.1 200')) throw new Error(`no answer: ${answer.toString('latin1')}`)
+answerLength = answer.length
+first.destroy()
+const visitors = await Promise.all(Array.from({ length: connections }, visitor))
+console.log('ready')
+for await (const line of createInterface({ input: process.stdin })) {
+  served = 0
+  open = true
+  const started = performance.now()
+  for (const socket of visitors) socket.write(request)
+  await new Promise((done) => setTimeout(done, Number(line)))
+  open = false
+  console.log(JSON.stringify({ served, ms: performance.now() - started }))
+  // What is under way comes in before the next round.
+  await new Promise((done) => setTimeout(done, 100))
+}
+process.exit(0)

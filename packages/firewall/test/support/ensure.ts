@@ -1,0 +1,8 @@
+/** Makes the table of the machine itself what the settings say: `ensure.ts TABLE FOLDER`. */
+import { createHost } from '@puppy/host'
+import { openFirewall } from '../../src/index.ts'
+import { settings } from './settings.ts'
+
+const [table = '', folder = ''] = process.argv.slice(2)
+const { changed } = await openFirewall(createHost(), { table, folder }).ensure(settings)
+console.log(JSON.stringify({ changed }))
