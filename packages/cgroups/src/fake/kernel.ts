@@ -94,7 +94,7 @@ export function createFakeKernel({ controllers = ['cpu', 'cpuset', 'io', 'memory
     }
     const group = groups.get(path) ?? refuse('ENOENT', 'CGROUP_GONE')
     if (file === 'cgroup.procs') {
-      if (group.handed.size > 0 && path !== '') refuse('EBUSY', 'CGROUP_BUSY')
+      if ([...group.handed].some(isDomain) && path !== '') refuse('EBUSY', 'CGROUP_BUSY')
       const from = [...groups].find(([, { processes }]) => processes.has(Number(value)))
       if (from === undefined) return refuse('ESRCH', 'CGROUP_GONE')
       changeMembers(path, () => {
@@ -104,7 +104,7 @@ export function createFakeKernel({ controllers = ['cpu', 'cpuset', 'io', 'memory
     } else if (file === 'cgroup.subtree_control') {
       for (const word of value.split(' ')) {
         if (!offered(path).includes(word.slice(1))) refuse('ENOENT')
-        if (group.processes.size > 0 && path !== '') refuse('EBUSY', 'CGROUP_BUSY')
+        if (group.processes.size > 0 && path !== '' && isDomain(word.slice(1))) refuse('EBUSY', 'CGROUP_BUSY')
         if (word.startsWith('+')) group.handed.add(word.slice(1))
         else group.handed.delete(word.slice(1))
       }
@@ -196,6 +196,11 @@ function emptyGroup(): Group {
 
 function controllerOf(file: string): string {
   return file.slice(0, file.indexOf('.'))
+}
+
+/** Those that know threads are handed down from a group with processes, too. */
+function isDomain(controller: string): boolean {
+  return controller === 'memory' || controller === 'io'
 }
 
 function inside(path: CgroupPath, outer: CgroupPath): boolean {

@@ -27,16 +27,16 @@ void t.test('create() leaves nothing behind when it fails', async (t) => {
   })
   t.equal(cgroups.exists('x'), false)
   place('p', 4)
-  await cgroups.create('r/s', { pids: { max: 3 } })
+  await cgroups.create('r/s', { memory: { max: 8192 } })
   place('r', 5)
   await t.rejects(cgroups.add('r', 4), { code: 'CGROUP_BUSY' }, 'an inner group takes no processes')
 })
 
 void t.test('create() names the processes that are in the way', async (t) => {
   const { cgroups, place } = tree()
-  await cgroups.create('p', { pids: { max: 3 } })
+  await cgroups.create('p', { memory: { max: 8192 } })
   place('p', 42)
-  await t.rejects(cgroups.create('p/q', { pids: { max: 1 } }), {
+  await t.rejects(cgroups.create('p/q', { memory: { max: 4096 } }), {
     code: 'CGROUP_BUSY',
     message: /processes of its own \(42\)/,
   })
