@@ -201,22 +201,39 @@ async function carryOut(
     const realizing = steps.filter(({ settle }) => settle === 'realize').map(({ slice }) => slice)
     await writeNote(host, realizing, options)
     await forEach(written, 32, (step) => writeStep(host, step, options))
+    // A slice in use has its new limits now, not when systemd has read a thousand units; it will write the same ones.
+    await settleAll(
+      context,
+      steps.filter(({ settle }) => settle === 'write'),
+      highs,
+    )
     await systemctl.reload()
   }
-  await forEach(
+  for (const [slice, error] of await settleAll(
+    context,
     steps.filter(({ settle }) => settle !== 'nothing'),
-    4,
-    async (step) => {
-      try {
-        await settle(context, step, highs.get(step.slice))
-      } catch (error) {
-        if (!(error instanceof CgroupError)) throw error
-        failed.set(step.slice, error)
-      }
-    },
-  )
+    highs,
+  ))
+    failed.set(slice, error)
   if (written.length > 0 || reloadAnyway) await host.remove(notePath(options))
   return { done: steps, failed }
+}
+
+async function settleAll(
+  context: Context,
+  steps: readonly SliceStep[],
+  highs: ReadonlyMap<string, string>,
+): Promise<ReadonlyMap<string, CgroupError>> {
+  const failed = new Map<string, CgroupError>()
+  await forEach(steps, 4, async (step) => {
+    try {
+      await settle(context, step, highs.get(step.slice))
+    } catch (error) {
+      if (!(error instanceof CgroupError)) throw error
+      failed.set(step.slice, error)
+    }
+  })
+  return failed
 }
 
 /** systemd writes a new `memory.max` as it stands, whatever is in use: room is made before it hears of it. */

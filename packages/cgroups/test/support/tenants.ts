@@ -26,10 +26,16 @@ export interface Tenant {
   ssh(script: string, timeout?: number): Promise<string>
 }
 
-export const group = 'puppy-tenants'
+/** Not the one of a real Puppy, which may be there. */
+export const group = 'cgl-tenants'
 
 /** Makes users with a password that nobody has, a key, and one group in common; all is gone afterwards. */
-export async function createTenants(t: Test, host: Host, uids: readonly number[]): Promise<readonly Tenant[]> {
+export async function createTenants(
+  t: Test,
+  host: Host,
+  uids: readonly number[],
+  groups = group,
+): Promise<readonly Tenant[]> {
   const folder = await mkdtemp(join(tmpdir(), 'cgroups-live-'))
   const key = join(folder, 'key')
   const run = async (program: string, args: readonly string[], accept = [0]) =>
@@ -48,7 +54,7 @@ export async function createTenants(t: Test, host: Host, uids: readonly number[]
     const home = `/home/cgl${uid}`
     await run(
       'useradd',
-      ['--create-home', '--uid', `${uid}`, '--groups', group, '--shell', '/bin/bash', '--password', '*', `cgl${uid}`],
+      ['--create-home', '--uid', `${uid}`, '--groups', groups, '--shell', '/bin/bash', '--password', '*', `cgl${uid}`],
       [0, 9],
     )
     await host.makeFolder(`${home}/.ssh`, { mode: 0o700, uid, gid: uid })
