@@ -4,10 +4,11 @@
  * `npm run bench -- [name …] [--json]`; names are those of the files here, or claims.
  */
 import { accounts } from './accounts.ts'
+import { cgroups } from './cgroups.ts'
 import { renderClaim, type Bench, type Claim } from './claim.ts'
 import { firewall } from './firewall.ts'
 
-const benches: Readonly<Record<string, Bench>> = { accounts, firewall }
+const benches: Readonly<Record<string, Bench>> = { accounts, cgroups, firewall }
 
 const args = process.argv.slice(2)
 const wanted = args.filter((argument) => !argument.startsWith('--'))
