@@ -23,7 +23,7 @@ export type {
 export { renderProperties } from './limits/properties.ts'
 export { planWrites } from './limits/writes.ts'
 export type { CgroupWrite } from './limits/writes.ts'
-export { pamProfilePath, renderPamProfile } from './pam.ts'
+export { pamPolicy, pamProfilePath, renderPamProfile } from './pam.ts'
 export type { PamProfileOptions } from './pam.ts'
 export { parseCgroupPath } from './path.ts'
 export type { CgroupPath } from './path.ts'

@@ -45,3 +45,14 @@ export function renderPamProfile({
     '',
   ].join('\n')
 }
+
+/**
+ * What SELinux must allow before the profile is installed, for `semodule -i FILE.cil`: pam_systemd hands logind a descriptor of cron's
+ * process. Debian 13's policy denies it without a word; logind is then thrown off the bus, and **no user can log in as usual until
+ * it is started again**. Machines without SELinux need nothing.
+ */
+export const pamPolicy = `(allow systemd_logind_t crond_t (fd (use)))
+(allow systemd_logind_t crond_t (dir (getattr open read search)))
+(allow systemd_logind_t crond_t (file (getattr open read)))
+(allow systemd_logind_t crond_t (lnk_file (read)))
+`

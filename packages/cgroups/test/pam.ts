@@ -1,5 +1,5 @@
 import t from 'tap'
-import { pamProfilePath, renderPamProfile } from '../src/pam.ts'
+import { pamPolicy, pamProfilePath, renderPamProfile } from '../src/pam.ts'
 
 void t.test('renderPamProfile() moves members of one group', async (t) => {
   t.equal(
@@ -9,6 +9,7 @@ void t.test('renderPamProfile() moves members of one group', async (t) => {
   )
   t.match(renderPamProfile(), /ingroup puppy-tenants\n/)
   t.match(pamProfilePath, /^\/usr\/share\/pam-configs\//)
+  t.match(pamPolicy, /^(\(allow systemd_logind_t crond_t \([a-z_]+ \([a-z ]+\)\)\)\n)+$/)
   for (const group of ['', 'a b', 'a\nb', '-a', 'A'])
     t.throws(() => renderPamProfile({ group }), { code: 'CGROUP_INVALID' })
   t.throws(() => renderPamProfile({ title: 'a\nb' }), { code: 'CGROUP_INVALID' })

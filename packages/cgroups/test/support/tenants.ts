@@ -102,3 +102,17 @@ export const eventually = (answer: () => boolean | Promise<boolean>, timeout = 6
 export async function textOf(host: Host, path: string): Promise<string> {
   return ((await host.read(path)) ?? '').trim()
 }
+
+/** Python programs of a tenant that does not behave. Neither goes on by itself for long. */
+export const storm = `import os,time
+made=refused=0
+for turn in range(120):
+  try:
+    if os.fork()==0: time.sleep(6); os._exit(0)
+    made+=1
+  except OSError: refused+=1
+print('made',made,'refused',refused)
+`
+export const bomb = `x=bytearray(400<<20)
+print('survived')
+`
