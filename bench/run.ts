@@ -4,11 +4,12 @@
  * `npm run bench -- [name …] [--json]`; names are those of the files here, or claims.
  */
 import { accounts } from './accounts.ts'
+import { cgroups } from './cgroups.ts'
 import { renderClaim, type Bench, type Claim } from './claim.ts'
 import { firewall } from './firewall.ts'
 import { firewallProxy } from './firewall-proxy.ts'
 
-const benches: Readonly<Record<string, Bench>> = { accounts, firewall, 'firewall-proxy': firewallProxy }
+const benches: Readonly<Record<string, Bench>> = { accounts, cgroups, firewall, 'firewall-proxy': firewallProxy }
 
 const args = process.argv.slice(2)
 const wanted = args.filter((argument) => !argument.startsWith('--'))

@@ -7,7 +7,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   accounts: ['host'],
   haproxy: ['host'],
   firewall: ['host'],
-  api: ['host', 'accounts', 'haproxy', 'firewall'],
+  cgroups: ['host'],
+  api: ['host', 'accounts', 'haproxy', 'firewall', 'cgroups'],
 }
 
 /** Who may touch processes and files of the machine without `host`, and why. */
@@ -19,6 +20,7 @@ const exempt: readonly (readonly [RegExp, string])[] = [
     'they read our own files, before root is dropped',
   ],
   [/^packages\/api\/src\/commands\/supervise\.ts$/, 'it renames our own log'],
+  [/^packages\/cgroups\/src\/kernel\.ts$/, 'files of the kernel, which no rename replaces and no disk is behind'],
   [/^packages\/haproxy\/src\/process\.ts$/, 'who the process is, by /proc, and signals to it'],
 ]
 

@@ -1,0 +1,169 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Host } from '@puppy/host'
+import { CgroupError } from '../errors.ts'
+import { parseFlatKeyed } from '../formats.ts'
+import type { Kernel } from '../kernel.ts'
+import { joinPath, parseCgroupPath, type CgroupPath } from '../path.ts'
+import { until, type EffectOptions } from '../wait.ts'
+
+/** The processes of a group, or of the whole subtree. A group that vanishes meanwhile has none. */
+export function listProcesses(kernel: Kernel, path: CgroupPath, recursive = false): readonly number[] {
+  const groups = recursive ? listGroups(kernel, path) : [path]
+  return groups.flatMap((group) => parseProcesses(kernel.read(group, 'cgroup.procs') ?? ''))
+}
+
+/** A group and all groups inside it, outermost first. */
+export function listGroups(kernel: Kernel, path: CgroupPath): readonly CgroupPath[] {
+  return [
+    path,
+    ...kernel.children(path).flatMap((name) => (isOurs(name) ? listGroups(kernel, joinPath(path, name)) : [])),
+  ]
+}
+
+/** Process ids, one in a line. A process outside of our pid namespace is 0 and left out. */
+export function parseProcesses(text: string): readonly number[] {
+  return text.split('\n').flatMap((line) => (/^[1-9]\d{0,9}$/.test(line) ? [Number(line)] : []))
+}
+
+/**
+ * Moves a process with all its threads into a group.
+ *
+ * @throws CgroupError `CGROUP_GONE` when there is no such process or group, `CGROUP_BUSY` for a frozen group (whoever joins one
+ *   stands still) and for an inner one, `CGROUP_REFUSED`.
+ */
+export async function addProcess(kernel: Kernel, path: CgroupPath, pid: number): Promise<void> {
+  if (!Number.isInteger(pid) || pid < 1) {
+    throw new CgroupError('CGROUP_INVALID', {
+      operation: 'add the process',
+      value: String(pid),
+      detail: 'a process id is from 1',
+    })
+  }
+  if (stateOf(kernel, path).frozen) {
+    const detail = 'the group is frozen, and whoever joins it stands still; thaw it first'
+    throw new CgroupError('CGROUP_BUSY', {
+      operation: 'add a process to',
+      target: `/${path}`,
+      value: String(pid),
+      detail,
+    })
+  }
+  // EINVAL: it is being made right now and joins a moment later. EBUSY: a process that ends is not gone yet.
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await kernel.write(path, 'cgroup.procs', String(pid))
+    } catch (error) {
+      const number = error instanceof CgroupError ? error.facts.errno : undefined
+      if (attempt === 5 || (number !== 'EINVAL' && number !== 'EBUSY')) throw error
+      await sleep(10 * attempt)
+    }
+  }
+}
+
+/** Moves every process of a group into another, until none is left; those that end meanwhile are no error. */
+export async function moveAll(
+  kernel: Kernel,
+  from: CgroupPath,
+  to: CgroupPath,
+  options: EffectOptions = {},
+): Promise<number> {
+  const moved = new Set<number>()
+  const facts = { operation: 'move all processes out of', target: `/${from}` }
+  await until(
+    async () => {
+      const pids = listProcesses(kernel, from)
+      for (const pid of pids) {
+        try {
+          await addProcess(kernel, to, pid)
+          moved.add(pid)
+        } catch (error) {
+          if (!(error instanceof CgroupError && error.facts.errno === 'ESRCH')) throw error
+        }
+      }
+      return pids.length === 0
+    },
+    facts,
+    options,
+  )
+  return moved.size
+}
+
+export interface GroupState {
+  readonly populated: boolean
+  readonly frozen: boolean
+}
+
+/** Whether any process is in the subtree, and whether all of them stand still. */
+export function stateOf(kernel: Kernel, path: CgroupPath): GroupState {
+  const events = parseFlatKeyed(kernel.read(path, 'cgroup.events') ?? '')
+  return { populated: events.get('populated') === 1n, frozen: events.get('frozen') === 1n }
+}
+
+/** Freezes or thaws a subtree and waits until the kernel says that it is so. @throws CgroupError `CGROUP_TIMEOUT`, `CGROUP_GONE` */
+export async function setFrozen(
+  kernel: Kernel,
+  path: CgroupPath,
+  frozen: boolean,
+  options: EffectOptions = {},
+): Promise<void> {
+  await kernel.write(path, 'cgroup.freeze', frozen ? '1' : '0')
+  const facts = { operation: frozen ? 'freeze' : 'thaw', target: `/${path}` }
+  await until(() => stateOf(kernel, path).frozen === frozen || !kernel.exists(path), facts, options)
+}
+
+/**
+ * Ends every process of a subtree by SIGKILL, also frozen ones and those that are being made, and waits until none is left.
+ * Before Linux 5.14 (no `cgroup.kill`) it freezes the subtree, signals each and thaws. A group that is gone is empty.
+ *
+ * @throws CgroupError `CGROUP_TIMEOUT` when some hang in the kernel.
+ */
+export async function killAll(kernel: Kernel, path: CgroupPath, options: EffectOptions = {}): Promise<void> {
+  if (!kernel.exists(path)) return
+  try {
+    await kernel.write(path, 'cgroup.kill', '1')
+  } catch (error) {
+    if (!(error instanceof CgroupError)) throw error
+    if (error.code === 'CGROUP_GONE') return
+    if (error.facts.errno !== 'ENOENT') throw error
+    await signalAll(kernel, path, options)
+  }
+  await until(
+    () => !stateOf(kernel, path).populated,
+    { operation: 'kill all processes of', target: `/${path}` },
+    options,
+  )
+}
+
+async function signalAll(kernel: Kernel, path: CgroupPath, options: EffectOptions): Promise<void> {
+  await setFrozen(kernel, path, true, options)
+  for (const pid of listProcesses(kernel, path, true)) {
+    try {
+      process.kill(pid, 'SIGKILL')
+    } catch {
+      // It has ended by itself.
+    }
+  }
+  await setFrozen(kernel, path, false, options)
+}
+
+/** The group of a process; undefined when there is no such process. Reads `/proc/PID/cgroup`. */
+export async function groupOf(host: Host, pid: number): Promise<CgroupPath | undefined> {
+  return parseGroupOf((await host.read(`/proc/${pid}/cgroup`)) ?? '')
+}
+
+/** `0::/user.slice/user-1000.slice/session-1.scope`, with ` (deleted)` behind it when the group was removed. */
+export function parseGroupOf(text: string): CgroupPath | undefined {
+  const path = /^0::\/(.*)$/m.exec(text)?.[1]
+  if (path === undefined) return undefined
+  // Seen from another namespace, paths outside of it begin with /..
+  return path.startsWith('..') || path.includes('/../') ? undefined : parseCgroupPath(path.replace(/ \(deleted\)$/, ''))
+}
+
+/** A name that somebody else gave a group may be one that we would not take; it is passed over. */
+function isOurs(name: string): boolean {
+  try {
+    return parseCgroupPath(name) !== ''
+  } catch {
+    return false
+  }
+}

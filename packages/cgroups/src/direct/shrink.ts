@@ -1,0 +1,74 @@
+import { CgroupError } from '../errors.ts'
+import { parseLimit } from '../formats.ts'
+import type { Kernel } from '../kernel.ts'
+import { largestPage } from '../limits/compare.ts'
+import type { CgroupPath } from '../path.ts'
+import type { EffectOptions } from '../wait.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+export interface ShrinkOptions extends EffectOptions {
+  /**
+   * What to do when more memory is in use than the new `memory.max`: `reclaim` (default) pushes it out, which without swap takes
+   * only caches, and refuses when that is not enough in time; `refuse` refuses at once; `kill` lets the kernel kill.
+   */
+  readonly shrink?: 'reclaim' | 'refuse' | 'kill'
+}
+
+/**
+ * Makes room for a `memory.max` below what is in use, so that setting it kills nobody: `memory.high` first, which slows the group
+ * down, then `memory.reclaim`, until it fits. When it does not fit in time `memory.high` is what it was before.
+ *
+ * Leaves `memory.high` at the new maximum; the caller writes both limits. Nothing happens when it fits already.
+ *
+ * @throws CgroupError `CGROUP_REFUSED` with the bytes in use; nothing has changed then.
+ */
+export async function shrinkMemory(
+  kernel: Kernel,
+  path: CgroupPath,
+  max: number,
+  options: ShrinkOptions = {},
+): Promise<void> {
+  const target = wholePages(max)
+  const used = () => Number(parseLimit(kernel.read(path, 'memory.current') ?? '') ?? 0)
+  if (used() <= target || options.shrink === 'kill') return
+  if (options.shrink === 'refuse')
+    throw tooMuch(path, max, used(), 'it would kill; let it reclaim, or end processes first')
+  const before = kernel.read(path, 'memory.high')?.trim() ?? 'max'
+  const end = performance.now() + (options.timeout ?? 10_000)
+  try {
+    await kernel.write(path, 'memory.high', String(target))
+    while (used() > target) {
+      options.signal?.throwIfAborted()
+      if (performance.now() >= end)
+        throw tooMuch(path, max, used(), 'the rest cannot be reclaimed; end processes first, or give it swap')
+      await reclaim(kernel, path, used() - target)
+      if (used() > target) await sleep(50)
+    }
+  } catch (error) {
+    await kernel.write(path, 'memory.high', before)
+    throw error
+  }
+}
+
+/** What the kernel makes of a maximum, whatever its pages: it must fit into that. */
+function wholePages(max: number): number {
+  return max > largestPage ? max - (max % largestPage) : max
+}
+
+/** Asks the kernel to take memory away; it answers EAGAIN when it found less than that. Older kernels (before 5.19) have no such file. */
+async function reclaim(kernel: Kernel, path: CgroupPath, bytes: number): Promise<void> {
+  try {
+    await kernel.write(path, 'memory.reclaim', String(bytes))
+  } catch (error) {
+    if (!(error instanceof CgroupError) || error.code === 'CGROUP_GONE') throw error
+  }
+}
+
+function tooMuch(path: CgroupPath, max: number, used: number, detail: string): CgroupError {
+  return new CgroupError('CGROUP_REFUSED', {
+    operation: 'shrink memory.max of',
+    target: `/${path}`,
+    value: String(max),
+    detail: `${used} bytes are in use; ${detail}; nothing was changed`,
+  })
+}

@@ -1,0 +1,59 @@
+export { openCgroups } from './direct/cgroups.ts'
+export type { Cgroups, CgroupsOptions, RemoveOptions } from './direct/cgroups.ts'
+export type { GroupState } from './direct/processes.ts'
+export type { ShrinkOptions } from './direct/shrink.ts'
+export { CgroupError } from './errors.ts'
+export type { CgroupErrorCode, CgroupErrorFacts } from './errors.ts'
+export { watchGroups } from './events.ts'
+export type { CgroupEvent, WatchOptions } from './events.ts'
+export { openKernel } from './kernel.ts'
+export type { Kernel } from './kernel.ts'
+export { differencesOf } from './limits/compare.ts'
+export type { Difference } from './limits/compare.ts'
+export type {
+  CpuLimits,
+  CpusetLimits,
+  DeviceLimits,
+  IoLimits,
+  Limit,
+  Limits,
+  MemoryLimits,
+  PidsLimits,
+} from './limits/limits.ts'
+export { renderProperties } from './limits/properties.ts'
+export { planWrites } from './limits/writes.ts'
+export type { CgroupWrite } from './limits/writes.ts'
+export { pamPolicy, pamProfilePath, renderPamProfile } from './pam.ts'
+export type { PamProfileOptions } from './pam.ts'
+export { parseCgroupPath } from './path.ts'
+export type { CgroupPath } from './path.ts'
+export { probe } from './probe.ts'
+export type { CgroupMode, Probe, SystemdVersion } from './probe.ts'
+export { readStrays } from './strays.ts'
+export type { Stray } from './strays.ts'
+export type { BindWall, PortRange } from './systemd/drop-in.ts'
+export { readSlices } from './systemd/observe.ts'
+export type { ForeignSetting, ObservedSlice, ObservedSlices, SliceOptions } from './systemd/observe.ts'
+export { planSlices } from './systemd/plan.ts'
+export type { CgroupChange, SliceStep, WantedSlice } from './systemd/plan.ts'
+export { ensureSlices, removeSlices } from './systemd/slices.ts'
+export type { EnsuredSlices, EnsureOptions, SliceResult } from './systemd/slices.ts'
+export { escapeUnit, slicePath, unescapeUnit, userSlice } from './unit.ts'
+export { addUsage, readingOf } from './usage/meter.ts'
+export type { Meter, UsageReading } from './usage/meter.ts'
+export { parsePressure } from './usage/pressure.ts'
+export type { Pressure, PressureShare } from './usage/pressure.ts'
+export { rankGroups } from './usage/top.ts'
+export type { TopReading, TopRow } from './usage/top.ts'
+export { readUsage } from './usage/usage.ts'
+export type {
+  CpuUsage,
+  DeviceUsage,
+  MemoryEvents,
+  MemoryUsage,
+  PidsUsage,
+  Usage,
+  UsageOptions,
+  UsagePart,
+} from './usage/usage.ts'
+export type { EffectOptions } from './wait.ts'

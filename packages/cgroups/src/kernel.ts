@@ -1,0 +1,164 @@
+import { closeSync, constants, mkdirSync, openSync, readdirSync, readSync, rmdirSync, statSync, watch } from 'node:fs'
+import { open } from 'node:fs/promises'
+import { errno, type Host } from '@puppy/host'
+import { CgroupError } from './errors.ts'
+import type { CgroupPath } from './path.ts'
+
+/** The files of the cgroup tree. They are the kernel's: each is one system call or three, and none waits for a disk. */
+export interface Kernel {
+  /** Where the tree is mounted. */
+  readonly mount: string
+  exists(path: CgroupPath): boolean
+  /** The text of a file; undefined when the file or its group is not there, or what it tells is switched off. @throws CgroupError `CGROUP_UNREADABLE` */
+  read(path: CgroupPath, file: string): string | undefined
+  /**
+   * Writes a value in one go, in a thread: reclaiming memory may take a while.
+   *
+   * @throws CgroupError `CGROUP_GONE`, `CGROUP_BUSY`, `CGROUP_REFUSED` naming operation, group, value and errno.
+   */
+  write(path: CgroupPath, file: string, value: string): Promise<void>
+  /** The names of the groups inside a group; none when it is gone. */
+  children(path: CgroupPath): readonly string[]
+  /** Makes one group; false when it is there already. @throws CgroupError as `write` */
+  make(path: CgroupPath): boolean
+  /** Removes one group; false when it is not there. @throws CgroupError `CGROUP_BUSY`, `CGROUP_REFUSED` */
+  remove(path: CgroupPath): boolean
+  /** Calls back when the kernel says that a file changed. Undefined when it cannot be watched. Returns how to stop. */
+  watch(path: CgroupPath, file: string, wake: () => void): (() => void) | undefined
+}
+
+/** Not there, gone while it was read, or of a controller that is switched off (`cgroup.pressure` 0). */
+const absences: readonly string[] = ['ENOENT', 'ENODEV', 'ENOTDIR', 'EOPNOTSUPP', 'ENOTSUP']
+
+/** Opens the tree of a machine; nothing is read yet. */
+export function openKernel(host: Host, mount = '/sys/fs/cgroup'): Kernel {
+  const at = (path: CgroupPath, file = '') =>
+    `${host.path(mount)}${path === '' ? '' : `/${path}`}${file === '' ? '' : `/${file}`}`
+  const refuseFolder = (operation: string) => {
+    if (host.live) return
+    const detail = 'this host is only a folder, which no kernel looks at'
+    throw new CgroupError('CGROUP_UNSUPPORTED', { operation, target: mount, detail })
+  }
+  const exists = (path: CgroupPath) => statSync(at(path), { throwIfNoEntry: false })?.isDirectory() === true
+  return Object.freeze<Kernel>({
+    mount,
+    exists,
+    read: (path, file) => {
+      try {
+        return readText(at(path, file))
+      } catch (error) {
+        if (absences.includes(errno(error) ?? '')) return undefined
+        throw new CgroupError('CGROUP_UNREADABLE', facts(`read ${file} of`, path, error))
+      }
+    },
+    write: async (path, file, value) => {
+      refuseFolder(`write ${file} of`)
+      try {
+        // Not writeFile, which would try to create a file that the controller does not offer.
+        const handle = await open(at(path, file), constants.O_WRONLY)
+        try {
+          await handle.write(value)
+        } finally {
+          await handle.close()
+        }
+      } catch (error) {
+        throw explained(error, { path, file, value, there: exists(path) })
+      }
+    },
+    children: (path) => {
+      try {
+        return readdirSync(at(path), { withFileTypes: true })
+          .filter((entry) => entry.isDirectory())
+          .map(({ name }) => name)
+      } catch (error) {
+        if (absences.includes(errno(error) ?? '')) return []
+        throw new CgroupError('CGROUP_UNREADABLE', facts('list the groups in', path, error))
+      }
+    },
+    make: (path) => {
+      refuseFolder('make the group')
+      try {
+        mkdirSync(at(path))
+        return true
+      } catch (error) {
+        if (errno(error) === 'EEXIST') return false
+        throw new CgroupError('CGROUP_REFUSED', {
+          ...facts('make the group', path, error),
+          detail: 'is its parent there?',
+        })
+      }
+    },
+    remove: (path) => {
+      refuseFolder('remove the group')
+      try {
+        rmdirSync(at(path))
+        return true
+      } catch (error) {
+        if (absences.includes(errno(error) ?? '')) return false
+        const code = errno(error) === 'EBUSY' ? 'CGROUP_BUSY' : 'CGROUP_REFUSED'
+        throw new CgroupError(code, facts('remove the group', path, error))
+      }
+    },
+    watch: (path, file, wake) => {
+      try {
+        const watcher = watch(at(path, file), { persistent: false }, wake)
+        watcher.on('error', () => watcher.close())
+        return () => watcher.close()
+      } catch {
+        // Gone by now, or no inotify watch is left: whoever watches looks from time to time as well.
+        return undefined
+      }
+    },
+  })
+}
+
+const buffer = Buffer.allocUnsafe(64 * 1024)
+
+/** Reads a file of the kernel, whose size is not known before. One buffer for all: nothing else runs in between. */
+function readText(path: string): string {
+  const file = openSync(path, constants.O_RDONLY)
+  try {
+    let text = ''
+    for (;;) {
+      const length = readSync(file, buffer, 0, buffer.length, null)
+      text += buffer.toString('latin1', 0, length)
+      // The kernel hands out a page of a listing at a time; a short read of one line is the whole.
+      if (length === 0 || (length < 1024 && text.length === length)) return text
+    }
+  } finally {
+    closeSync(file)
+  }
+}
+
+function facts(operation: string, path: CgroupPath, error: unknown) {
+  return { operation, target: `/${path}`, errno: errno(error) ?? String(error), cause: error }
+}
+
+/** What the errno of a write means, as far as it says something. */
+const meanings: Readonly<Record<string, string>> = {
+  EACCES: 'this needs root, or a tree that was delegated to us',
+  EBUSY: 'a group with processes cannot hand controllers down, and one that hands them down takes no processes',
+  EINVAL: 'the kernel does not take this value here',
+  ENODEV: 'there is no such device, or it is a partition: limits are for whole disks',
+  EOPNOTSUPP: 'the group is threaded or its domain is invalid, see cgroup.type',
+  EPERM: 'this needs root, or a tree that was delegated to us',
+  ERANGE: 'the value is outside of what the kernel takes',
+  EROFS: 'the tree is mounted read-only',
+  ESRCH: 'there is no such process',
+}
+
+function explained(
+  error: unknown,
+  { path, file, value, there }: { path: CgroupPath; file: string; value: string; there: boolean },
+): CgroupError {
+  const base = { ...facts(`write ${file} of`, path, error), value }
+  if (!there) return new CgroupError('CGROUP_GONE', { ...base, detail: 'the group is not there' })
+  const number = errno(error) ?? ''
+  if (number === 'ENOENT') {
+    const detail = `the controller ${file.split('.')[0]} is not handed down to this group, or this kernel has no such file`
+    return new CgroupError('CGROUP_REFUSED', { ...base, detail })
+  }
+  const detail = meanings[number]
+  const code = number === 'EBUSY' ? 'CGROUP_BUSY' : number === 'ESRCH' ? 'CGROUP_GONE' : 'CGROUP_REFUSED'
+  return new CgroupError(code, { ...base, ...(detail === undefined ? {} : { detail }) })
+}

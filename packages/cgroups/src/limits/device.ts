@@ -1,0 +1,112 @@
+import type { Host } from '@puppy/host'
+import { CgroupError } from '../errors.ts'
+import type { Limits } from './limits.ts'
+
+interface Disk {
+  readonly number: string
+  /** Its name below /dev, and those of its partitions. */
+  readonly name: string
+  readonly partitions: ReadonlyMap<string, string>
+}
+
+/** Resolves the devices of `io.max`, which may be paths, to the numbers of whole disks. */
+export type ResolveDevices = (limits: Limits) => Promise<Limits>
+
+/**
+ * Opens a resolver that reads `/sys/block` and `/proc/self/mountinfo` once, at the first path that needs it.
+ *
+ * @throws CgroupError `CGROUP_INVALID` for what is on no disk: tmpfs, overlay, and btrfs and zfs, whose devices are their own.
+ */
+export function openDevices(host: Host): ResolveDevices {
+  let known: Promise<{ readonly disks: readonly Disk[]; readonly mounts: readonly Mount[] }> | undefined
+  const look = async () => ({
+    disks: await readDisks(host),
+    mounts: parseDevicesOfMounts((await host.read('/proc/self/mountinfo')) ?? ''),
+  })
+  return async (limits) => {
+    const max = limits.io?.max
+    if (max === undefined || max.length === 0) return limits
+    known ??= look()
+    const { disks, mounts } = await known
+    const resolved = max.map((one) => ({ ...one, device: diskOf(one.device, disks, mounts) }))
+    const twice = resolved.find(({ device }, index) => resolved.findIndex((other) => other.device === device) !== index)
+    if (twice !== undefined) refuse(twice.device, 'two entries are of this disk')
+    return { ...limits, io: { ...limits.io, max: resolved } }
+  }
+}
+
+export interface Mount {
+  readonly mount: string
+  readonly number: string
+}
+
+/**
+ * Where which device is mounted, the last mount of a place first.
+ *
+ * ```text
+ *   46 28 254:16 / /home rw,nosuid,nodev,relatime shared:60 - ext4 /dev/vdb rw
+ * ```
+ */
+export function parseDevicesOfMounts(mountinfo: string): readonly Mount[] {
+  const rows = mountinfo.split('\n').flatMap((line) => {
+    const [, number = '', mount = ''] = /^\d+ \d+ (\d+:\d+) \S+ (\/\S*) /.exec(line) ?? []
+    if (mount === '') return []
+    // A blank in a path is \040.
+    return [
+      {
+        number,
+        mount: mount.replaceAll(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8))),
+      },
+    ]
+  })
+  return rows.toReversed()
+}
+
+async function readDisks(host: Host): Promise<readonly Disk[]> {
+  const names = await host.list('/sys/block')
+  return Promise.all(
+    names.map(async (name) => {
+      const parts = (await host.list(`/sys/block/${name}`)).filter((part) => part.startsWith(name))
+      const numbers = await Promise.all(
+        parts.map(async (part) => [part, await numberIn(host, `/sys/block/${name}/${part}/dev`)] as const),
+      )
+      const partitions = new Map(
+        numbers.flatMap(([part, number]): [string, string][] => (number === '' ? [] : [[part, number]])),
+      )
+      return { name, number: await numberIn(host, `/sys/block/${name}/dev`), partitions }
+    }),
+  )
+}
+
+async function numberIn(host: Host, path: string): Promise<string> {
+  return ((await host.read(path)) ?? '').trim()
+}
+
+function diskOf(device: string, disks: readonly Disk[], mounts: readonly Mount[]): string {
+  if (/^\d+:\d+$/.test(device)) return wholeDisk(device, device, disks)
+  if (!device.startsWith('/')) refuse(device, 'a device is a path, or two numbers like 8:0')
+  const name = /^\/dev\/([^/]+)$/.exec(device)?.[1]
+  const disk = disks.find((one) => one.name === name || one.partitions.has(name ?? ''))
+  if (disk !== undefined) return disk.number
+  if (device.startsWith('/dev/'))
+    refuse(device, 'there is no such disk; give its name below /dev, a path on it, or its numbers')
+  const mount = mounts
+    .filter((one) => one.mount === '/' || device === one.mount || device.startsWith(`${one.mount}/`))
+    .toSorted((one, other) => other.mount.length - one.mount.length)[0]
+  return wholeDisk(mount?.number ?? '', device, disks)
+}
+
+function wholeDisk(number: string, device: string, disks: readonly Disk[]): string {
+  const disk = disks.find((one) => one.number === number || [...one.partitions.values()].includes(number))
+  return (
+    disk?.number ??
+    refuse(
+      device,
+      `no disk has the number ${number === '' ? 'of it' : number} (a file system in memory, btrfs or zfs?)`,
+    )
+  )
+}
+
+function refuse(value: string, detail: string): never {
+  throw new CgroupError('CGROUP_INVALID', { operation: 'limit the device', value, detail })
+}

@@ -1,0 +1,64 @@
+import { CgroupError } from '../errors.ts'
+import type { Limits } from '../limits/limits.ts'
+import { renderProperties } from '../limits/properties.ts'
+
+export interface PortRange {
+  readonly first: number
+  readonly last: number
+}
+
+/** Which ports below 32768 processes of a slice may bind. Port 0 and those from 32768 are everybody's. */
+export interface BindWall {
+  readonly allow: readonly (number | PortRange)[]
+}
+
+/** The first port that walls leave alone: the kernel hands out those from here by chance. */
+const firstFreePort = 32_768
+
+const note = '# Written by @puppy/cgroups, and again whenever it differs.\n'
+
+/**
+ * Renders the drop-in of a slice. Pure.
+ *
+ * @throws CgroupError `CGROUP_INVALID`
+ */
+export function renderDropIn(limits: Limits, bind?: BindWall): string {
+  const lines = [...renderProperties(limits), ...(bind === undefined ? [] : bindLines(bind))]
+  return `${note}[Slice]\n${lines.map((line) => `${line}\n`).join('')}`
+}
+
+/**
+ * Takes a drop-in apart, ours or the kind that `systemctl set-property` writes, to `property=value` lines; blank lines, comments and
+ * sections are left out.
+ */
+export function parseDropIn(text: string): readonly { readonly property: string; readonly value: string }[] {
+  return text.split('\n').flatMap((line) => {
+    const [, property, value] = /^\s*([A-Za-z]{1,64})\s*=\s*(.*?)\s*$/.exec(line) ?? []
+    return property === undefined || value === undefined ? [] : [{ property, value }]
+  })
+}
+
+/**
+ * All ports but 0 are denied one by one: `any` would match 0 too, which every UDP client binds. The lists begin empty, so that
+ * nothing is left of what somebody else has set.
+ */
+function bindLines({ allow }: BindWall): readonly string[] {
+  const ports = allow.map((range) => {
+    const { first, last } = typeof range === 'number' ? { first: range, last: range } : range
+    const whole = Number.isInteger(first) && Number.isInteger(last)
+    if (!whole || first < 1 || last >= firstFreePort || first > last) {
+      throw new CgroupError('CGROUP_INVALID', {
+        operation: 'allow to bind',
+        value: `${first}-${last}`,
+        detail: `ports are 1 to ${firstFreePort - 1}`,
+      })
+    }
+    return first === last ? `${first}` : `${first}-${last}`
+  })
+  return [
+    'SocketBindAllow=',
+    'SocketBindDeny=',
+    ...ports.map((range) => `SocketBindAllow=${range}`),
+    `SocketBindDeny=1-${firstFreePort - 1}`,
+  ]
+}

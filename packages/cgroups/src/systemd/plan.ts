@@ -1,0 +1,106 @@
+import { differencesOf, type Difference } from '../limits/compare.ts'
+import type { Limits } from '../limits/limits.ts'
+import { parseDropIn, renderDropIn, type BindWall } from './drop-in.ts'
+import type { ObservedSlice, ObservedSlices } from './observe.ts'
+
+/** What a slice should have. What is absent is left to systemd's defaults and to other drop-ins. */
+export interface WantedSlice {
+  /** `user-10001.slice` */
+  readonly slice: string
+  readonly limits: Limits
+  readonly bind?: BindWall
+}
+
+/** One planned difference between wanted and observed, as a value that can be shown before anything happens. */
+export interface CgroupChange {
+  readonly facility: 'cgroups'
+  /** The slice, and the kernel's file or the drop-in if it is about one: `user-10001.slice memory.max`. */
+  readonly target: string
+  /** `add` and `change` are our drop-in; `repair` is what the kernel has; `remove` is what somebody has set against it. */
+  readonly action: 'add' | 'change' | 'repair' | 'remove'
+  readonly before?: string
+  readonly after?: string
+}
+
+/** What is to be done for one slice. */
+export interface SliceStep {
+  readonly slice: string
+  readonly limits: Limits
+  /** The new text of the drop-in. */
+  readonly text?: string
+  /** Files of `set-property` that contradict it. */
+  readonly remove: readonly string[]
+  /** How what systemd has read gets to the kernel: by writing the same values, or by making systemd write all that it has. */
+  readonly settle: 'nothing' | 'write' | 'realize'
+  readonly changes: readonly CgroupChange[]
+}
+
+/**
+ * Plans what to do so that slices are as wanted. Pure; a slice that is as it should be has no step.
+ *
+ * Devices in the limits must be numbers.
+ *
+ * @throws CgroupError `CGROUP_INVALID`
+ */
+export function planSlices(wanted: readonly WantedSlice[], observed: ObservedSlices): readonly SliceStep[] {
+  const bySlice = new Map(observed.slices.map((slice) => [slice.slice, slice]))
+  return wanted.flatMap((one) => {
+    const seen = bySlice.get(one.slice) ?? { slice: one.slice, busy: false, limits: {}, foreign: [] }
+    const step = planSlice(one, seen, observed.unfinished?.includes(one.slice) === true)
+    return step === undefined ? [] : [step]
+  })
+}
+
+function planSlice(wanted: WantedSlice, seen: ObservedSlice, unfinished: boolean): SliceStep | undefined {
+  const { slice, limits } = wanted
+  const text = renderDropIn(limits, wanted.bind)
+  const own = new Set(parseDropIn(text).map(({ property }) => property))
+  const remove = [
+    ...new Set(
+      seen.foreign.flatMap(({ by, path, property }) => (by === 'set-property' && own.has(property) ? [path] : [])),
+    ),
+  ]
+  const differences = seen.busy ? differencesOf(limits, seen.limits) : []
+  const rewritten = text !== seen.text
+  const settle = !seen.busy
+    ? 'nothing'
+    : unfinished || (rewritten && needsSystemd(seen.text, text))
+      ? 'realize'
+      : settleOf(differences)
+  if (!rewritten && remove.length === 0 && settle === 'nothing') return undefined
+  const changes: readonly CgroupChange[] = [
+    ...(rewritten ? [dropInChange(slice, seen.text, text)] : []),
+    ...remove.map((path): CgroupChange => ({ facility: 'cgroups', target: `${slice} ${path}`, action: 'remove' })),
+    ...(rewritten ? [] : differences).map(({ name, wanted: after, observed: before }): CgroupChange => {
+      const change = { facility: 'cgroups', target: `${slice} ${name}`, action: 'repair', after } as const
+      return before === undefined ? change : { ...change, before }
+    }),
+  ]
+  return { slice, limits, remove, settle, changes, ...(rewritten ? { text } : {}) }
+}
+
+function dropInChange(slice: string, before: string | undefined, after: string): CgroupChange {
+  if (before === undefined) return { facility: 'cgroups', target: slice, action: 'add', after }
+  return { facility: 'cgroups', target: slice, action: 'change', before, after }
+}
+
+/** A file that is not there means a controller that is switched off, which is systemd's to switch on. */
+function settleOf(differences: readonly Difference[]): SliceStep['settle'] {
+  if (differences.length === 0) return 'nothing'
+  return differences.some(({ observed }) => observed === undefined) ? 'realize' : 'write'
+}
+
+/** Whether a drop-in takes something back, whose default only systemd knows, or changes the walls, which are no files. */
+function needsSystemd(before: string | undefined, after: string): boolean {
+  const lines = (text: string) =>
+    parseDropIn(text).map(({ property, value }) => ({ property, value, key: keyOf(property, value) }))
+  const [old, now] = [lines(before ?? ''), lines(after)]
+  const walls = (all: typeof old) =>
+    all.flatMap(({ property, value }) => (property.startsWith('SocketBind') ? [`${property}=${value}`] : []))
+  return walls(old).join() !== walls(now).join() || old.some(({ key }) => !now.some((line) => line.key === key))
+}
+
+/** A limit of a device is about that device. */
+function keyOf(property: string, value: string): string {
+  return /^IO(Read|Write)/.test(property) ? `${property} ${value.split(' ')[0]}` : property
+}

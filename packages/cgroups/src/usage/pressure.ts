@@ -1,0 +1,35 @@
+/** A share of time in percent over the last 10, 60 and 300 seconds, and microseconds in all. */
+export interface PressureShare {
+  readonly avg10: number
+  readonly avg60: number
+  readonly avg300: number
+  readonly total: bigint
+}
+
+/** How long some, or all, of a group's tasks had to wait. */
+export interface Pressure {
+  readonly some?: PressureShare
+  readonly full?: PressureShare
+}
+
+/**
+ * Reads a pressure file; a line of another form is an absent key.
+ *
+ * ```text
+ * some avg10=0.16 avg60=0.07 avg300=0.01 total=62374
+ * full avg10=0.05 avg60=0.02 avg300=0.00 total=35718
+ * ```
+ *
+ * @see "PSI - Pressure Stall Information" in the kernel's documentation
+ */
+export function parsePressure(text: string): Pressure {
+  const shares = text.split('\n').flatMap((line): [string, PressureShare][] => {
+    const [, kind = '', ten, sixty, all, total] =
+      /^(some|full) avg10=(\d{1,3}\.\d+) avg60=(\d{1,3}\.\d+) avg300=(\d{1,3}\.\d+) total=(\d{1,20})$/.exec(
+        line.trim(),
+      ) ?? []
+    if (total === undefined) return []
+    return [[kind, { avg10: Number(ten), avg60: Number(sixty), avg300: Number(all), total: BigInt(total) }]]
+  })
+  return Object.fromEntries(shares)
+}

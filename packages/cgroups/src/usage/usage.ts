@@ -1,0 +1,201 @@
+import type { Host } from '@puppy/host'
+import { parseCount, parseFlatKeyed, parseNestedKeyed } from '../formats.ts'
+import { openKernel, type Kernel } from '../kernel.ts'
+import { parseCgroupPath, type CgroupPath } from '../path.ts'
+import { parsePressure, type Pressure } from './pressure.ts'
+
+export type UsagePart = 'cpu' | 'memory' | 'memoryStat' | 'pids' | 'io' | 'pressure'
+
+/** Microseconds and counts since the group was made. */
+export interface CpuUsage {
+  readonly usageUsec: bigint
+  readonly userUsec?: bigint
+  readonly systemUsec?: bigint
+  /** Periods of `cpu.max` that passed, those in which the group was held back, and for how long. */
+  readonly nrPeriods?: bigint
+  readonly nrThrottled?: bigint
+  readonly throttledUsec?: bigint
+}
+
+/** How often a group met its memory limits, itself and all inside it. */
+export interface MemoryEvents {
+  readonly low?: bigint
+  readonly high?: bigint
+  readonly max?: bigint
+  readonly oom?: bigint
+  /** Processes that were killed. */
+  readonly oomKill?: bigint
+  readonly oomGroupKill?: bigint
+}
+
+/** Bytes. */
+export interface MemoryUsage {
+  readonly current?: bigint
+  readonly peak?: bigint
+  readonly swapCurrent?: bigint
+  readonly events?: MemoryEvents
+  /** `memory.stat` as it stands: `anon`, `file`, … Part `memoryStat`; many times dearer than the rest. */
+  readonly stat?: ReadonlyMap<string, bigint>
+}
+
+export interface PidsUsage {
+  readonly current?: bigint
+  readonly peak?: bigint
+  /** How often a fork was refused. */
+  readonly refused?: bigint
+}
+
+export interface DeviceUsage {
+  readonly rbytes: bigint
+  readonly wbytes: bigint
+  readonly rios: bigint
+  readonly wios: bigint
+}
+
+/** What a group uses and has used. What the kernel does not tell is absent, never 0. */
+export interface Usage {
+  readonly cpu?: CpuUsage
+  readonly memory?: MemoryUsage
+  readonly pids?: PidsUsage
+  /** By device, `8:0`. */
+  readonly io?: ReadonlyMap<string, DeviceUsage>
+  readonly pressure?: { readonly cpu?: Pressure; readonly memory?: Pressure; readonly io?: Pressure }
+}
+
+export interface UsageOptions {
+  /** Which parts to read. Default: all but `memoryStat`. */
+  readonly parts?: readonly UsagePart[]
+  readonly mount?: string
+  readonly kernel?: Kernel
+}
+
+export const allParts: readonly UsagePart[] = ['cpu', 'memory', 'pids', 'io', 'pressure']
+
+/** How long reading goes on before others get a turn: the files are read without waiting, as each is a system call or three. */
+const turn = 10
+
+/**
+ * Reads what groups use, by path; undefined for one that is not there. Needs no root.
+ *
+ * @throws CgroupError `CGROUP_INVALID` for a path that is none, `CGROUP_UNREADABLE`
+ */
+export async function readUsage(
+  host: Host,
+  paths: Iterable<string>,
+  options: UsageOptions = {},
+): Promise<ReadonlyMap<string, Usage | undefined>> {
+  const kernel = options.kernel ?? openKernel(host, options.mount)
+  const parts = new Set(options.parts ?? allParts)
+  const usages = new Map<string, Usage | undefined>()
+  let until = performance.now() + turn
+  for (const text of paths) {
+    usages.set(text, usageOf(kernel, parseCgroupPath(text), parts))
+    if (performance.now() < until) continue
+    await new Promise((next) => setImmediate(next))
+    until = performance.now() + turn
+  }
+  return usages
+}
+
+function usageOf(kernel: Kernel, path: CgroupPath, parts: ReadonlySet<UsagePart>): Usage | undefined {
+  const read = (file: string) => kernel.read(path, file)
+  const usage = parseUsage(read, parts)
+  return Object.keys(usage).length > 0 || kernel.exists(path) ? usage : undefined
+}
+
+/** Makes a usage of the texts of the kernel's files. Pure but for what `read` does. */
+export function parseUsage(read: (file: string) => string | undefined, parts: ReadonlySet<UsagePart>): Usage {
+  return present({
+    cpu: parts.has('cpu') ? cpuOf(read) : undefined,
+    memory: parts.has('memory') || parts.has('memoryStat') ? memoryOf(read, parts) : undefined,
+    pids: parts.has('pids') ? pidsOf(read) : undefined,
+    io: parts.has('io') ? ioOf(read('io.stat')) : undefined,
+    pressure: parts.has('pressure') ? pressureOf(read) : undefined,
+  })
+}
+
+type ReadFile = (file: string) => string | undefined
+
+function cpuOf(read: ReadFile): CpuUsage | undefined {
+  const stat = parseFlatKeyed(read('cpu.stat') ?? '')
+  const usageUsec = stat.get('usage_usec')
+  if (usageUsec === undefined) return undefined
+  return present({
+    usageUsec,
+    userUsec: stat.get('user_usec'),
+    systemUsec: stat.get('system_usec'),
+    nrPeriods: stat.get('nr_periods'),
+    nrThrottled: stat.get('nr_throttled'),
+    throttledUsec: stat.get('throttled_usec'),
+  }) as CpuUsage
+}
+
+function memoryOf(read: ReadFile, parts: ReadonlySet<UsagePart>): MemoryUsage | undefined {
+  const plain = parts.has('memory')
+  const stat = parts.has('memoryStat') ? parseFlatKeyed(read('memory.stat') ?? '') : undefined
+  return orAbsent({
+    current: plain ? countIn(read('memory.current')) : undefined,
+    peak: plain ? countIn(read('memory.peak')) : undefined,
+    swapCurrent: plain ? countIn(read('memory.swap.current')) : undefined,
+    events: plain ? parseMemoryEvents(read('memory.events')) : undefined,
+    stat: stat === undefined || stat.size === 0 ? undefined : stat,
+  })
+}
+
+/** `low 0`, `high 0`, `max 3`, `oom 1`, `oom_kill 1`, `oom_group_kill 0` */
+export function parseMemoryEvents(text: string | undefined): MemoryEvents | undefined {
+  const events = parseFlatKeyed(text ?? '')
+  return orAbsent({
+    low: events.get('low'),
+    high: events.get('high'),
+    max: events.get('max'),
+    oom: events.get('oom'),
+    oomKill: events.get('oom_kill'),
+    oomGroupKill: events.get('oom_group_kill'),
+  })
+}
+
+function pidsOf(read: ReadFile): PidsUsage | undefined {
+  return orAbsent({
+    current: countIn(read('pids.current')),
+    peak: countIn(read('pids.peak')),
+    refused: parseFlatKeyed(read('pids.events') ?? '').get('max'),
+  })
+}
+
+/** `254:0 rbytes=1953792 wbytes=0 rios=53 wios=0 dbytes=0 dios=0`; a device that was not used yet has a number and nothing else. */
+function ioOf(text: string | undefined): Usage['io'] {
+  if (text === undefined) return undefined
+  const rows = [...parseNestedKeyed(text)].flatMap(([device, values]): [string, DeviceUsage][] => {
+    const [rbytes, wbytes, rios, wios] = ['rbytes', 'wbytes', 'rios', 'wios'].map((key) =>
+      parseCount(values.get(key) ?? ''),
+    )
+    if (rbytes === undefined || wbytes === undefined || rios === undefined || wios === undefined) return []
+    return [[device, { rbytes, wbytes, rios, wios }]]
+  })
+  return new Map(rows)
+}
+
+function pressureOf(read: ReadFile): Usage['pressure'] {
+  const of = (file: string) => {
+    const text = read(file)
+    return text === undefined ? undefined : parsePressure(text)
+  }
+  return orAbsent({ cpu: of('cpu.pressure'), memory: of('memory.pressure'), io: of('io.pressure') })
+}
+
+function countIn(text: string | undefined): bigint | undefined {
+  return text === undefined ? undefined : parseCount(text)
+}
+
+type Present<T> = { readonly [Key in keyof T]?: Exclude<T[Key], undefined> }
+
+/** Leaves out what is undefined. */
+function present<T extends object>(values: T): Present<T> {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Present<T>
+}
+
+function orAbsent<T extends object>(values: T): Present<T> | undefined {
+  const some = present(values)
+  return Object.keys(some).length === 0 ? undefined : some
+}

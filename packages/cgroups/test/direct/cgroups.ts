@@ -1,0 +1,70 @@
+import t from 'tap'
+import { createFakeHost } from '@puppy/host/fake'
+import { openCgroups } from '../../src/direct/cgroups.ts'
+import { createFakeKernel } from '../../src/fake/kernel.ts'
+
+function tree() {
+  const fake = createFakeKernel()
+  return { ...fake, cgroups: openCgroups(createFakeHost(), { kernel: fake.kernel }) }
+}
+
+void t.test('create() makes parents, hands down controllers, and is idempotent', async (t) => {
+  const { cgroups } = tree()
+  t.strictSame(await cgroups.create('a/b', { pids: { max: 5 }, memory: { max: 8192 } }), { changed: true })
+  t.strictSame(await cgroups.create('a/b', { pids: { max: 5 } }), { changed: false })
+  t.match(cgroups.limits('a/b'), { pids: { max: 5 }, memory: { max: 8192 } })
+  t.strictSame(cgroups.groups('a'), ['a', 'a/b'])
+  t.strictSame(await cgroups.limit('a/b', { pids: { max: 6 } }), ['pids.max'])
+  t.strictSame(cgroups.groups('gone'), [])
+  t.equal(cgroups.exists('a/b'), true)
+})
+
+void t.test('create() leaves nothing behind when it fails', async (t) => {
+  const { cgroups, place } = tree()
+  await t.rejects(cgroups.create('x/y', { hugetlb: { '2MB': 1 } }), {
+    code: 'CGROUP_REFUSED',
+    facts: { operation: 'hand down the controller', target: 'hugetlb', detail: /does not have it/ },
+  })
+  t.equal(cgroups.exists('x'), false)
+  place('p', 4)
+  await cgroups.create('r/s', { memory: { max: 8192 } })
+  place('r', 5)
+  await t.rejects(cgroups.add('r', 4), { code: 'CGROUP_BUSY' }, 'an inner group takes no processes')
+})
+
+void t.test('create() names the processes that are in the way', async (t) => {
+  const { cgroups, place } = tree()
+  await cgroups.create('p', { memory: { max: 8192 } })
+  place('p', 42)
+  await t.rejects(cgroups.create('p/q', { memory: { max: 4096 } }), {
+    code: 'CGROUP_BUSY',
+    message: /processes of its own \(42\)/,
+  })
+  t.strictSame(cgroups.groups('p'), ['p'])
+})
+
+void t.test('remove() wants to be told to kill', async (t) => {
+  const { cgroups, place } = tree()
+  t.strictSame(await cgroups.remove('gone'), { changed: false })
+  place('a/b', 7)
+  await t.rejects(cgroups.remove('a'), { code: 'CGROUP_BUSY', message: /\(7\)/ })
+  t.strictSame(await cgroups.remove('a', { kill: true }), { changed: true })
+  t.equal(cgroups.exists('a'), false)
+})
+
+void t.test('the rest of a group’s life', async (t) => {
+  const { cgroups, place } = tree()
+  place('a', 7)
+  place('b', 8)
+  await cgroups.freeze('a')
+  t.strictSame(cgroups.state('a'), { populated: true, frozen: true })
+  await cgroups.thaw('a')
+  await cgroups.add('a', 8)
+  t.equal(await cgroups.moveAll('a', 'b'), 2)
+  t.strictSame(cgroups.processes('b'), [7, 8])
+  await cgroups.kill('b')
+  t.strictSame(cgroups.processes('b', { recursive: true }), [])
+  t.equal(await cgroups.groupOf(1), undefined)
+  t.throws(() => cgroups.limits('/a'), { code: 'CGROUP_INVALID' })
+  t.throws(() => cgroups.kill(''), { code: 'CGROUP_INVALID', message: /the whole machine/ })
+})

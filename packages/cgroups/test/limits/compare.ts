@@ -1,0 +1,51 @@
+import t from 'tap'
+import { differencesOf, differingSettings } from '../../src/limits/compare.ts'
+import { parseLimits } from '../../src/limits/parse.ts'
+import { fixture } from '../support/fixtures.ts'
+
+void t.test('differencesOf() finds none where the kernel rounded', async (t) => {
+  const wanted = {
+    cpu: { max: 0.5 },
+    memory: { high: 100_000_000, max: 200_000_000, swapMax: 0 },
+    pids: { max: 60 },
+    io: {
+      weight: 200,
+      max: [
+        { device: '254:0', rbps: 10_000_000, wbps: 'max' as const },
+        { device: '254:16', riops: 'max' as const },
+      ],
+    },
+  }
+  t.strictSame(differencesOf(wanted, parseLimits(fixture)), [])
+})
+
+void t.test('differencesOf() says what is wanted and what is there', async (t) => {
+  const observed = parseLimits(fixture)
+  t.strictSame(
+    differencesOf(
+      { memory: { max: 300_000_000, low: 0 }, pids: { max: 'max' }, io: { max: [{ device: '8:0', rbps: 1 }] } },
+      observed,
+    ),
+    [
+      { name: 'memory.low', wanted: '0' },
+      { name: 'memory.max', wanted: '300000000', observed: '199999488' },
+      { name: 'pids.max', wanted: 'max', observed: '60' },
+      { name: 'io.max 8:0 rbps', wanted: '1', observed: 'max' },
+    ],
+  )
+  t.strictSame(differencesOf({ io: { max: [{ device: '8:0', rbps: 1 }] } }, {}), [
+    { name: 'io.max 8:0 rbps', wanted: '1' },
+  ])
+  t.equal(differencesOf({ memory: { max: 100_000 } }, { memory: { max: 104_000 } }).length, 1, 'never rounded up')
+  t.equal(differencesOf({ memory: { swapMax: 4096 } }, {}).length, 1, 'swap that cannot be limited')
+  t.match(
+    differingSettings(
+      { misc: { a: 1 }, raw: { 'cpu.x': 'y' }, hugetlb: { '2MB': 5 } },
+      { misc: { a: 2 }, raw: { 'cpu.x': 'y' } },
+    ),
+    [
+      { setting: { file: 'hugetlb.2MB.max' }, observed: undefined },
+      { setting: { item: 'a' }, observed: 2 },
+    ],
+  )
+})

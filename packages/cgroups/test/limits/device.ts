@@ -1,0 +1,49 @@
+import t from 'tap'
+import { createFakeHost } from '@puppy/host/fake'
+import { openDevices, parseDevicesOfMounts } from '../../src/limits/device.ts'
+import { fixture } from '../support/fixtures.ts'
+
+const files = {
+  '/proc/self/mountinfo': `${fixture('mountinfo')}70 28 8:2 / /data\\040disk rw - ext4 /dev/sda2 rw\n`,
+  '/sys/block/vda/dev': '254:0\n',
+  '/sys/block/vdb/dev': '254:16\n',
+  '/sys/block/sda/dev': '8:0\n',
+  '/sys/block/sda/sda1/dev': '8:1\n',
+  '/sys/block/sda/sda2/dev': '8:2\n',
+}
+const resolve = async (device: string) =>
+  (await openDevices(createFakeHost({ files }))({ io: { max: [{ device }] } })).io?.max?.[0]?.device
+
+void t.test('openDevices() finds the whole disk', async (t) => {
+  const rows = [
+    ['/home', '254:16'],
+    ['/home/x/y', '254:16'],
+    ['/homes', '254:0'],
+    ['/', '254:0'],
+    ['/dev/vdb', '254:16'],
+    ['/dev/sda2', '8:0'],
+    ['8:1', '8:0'],
+    ['/data disk/x', '8:0'],
+  ] as const
+  for (const [device, expected] of rows) t.equal(await resolve(device), expected, device)
+})
+
+void t.test('openDevices() refuses what is on no disk', async (t) => {
+  for (const device of ['/tmp/x', '/dev/sdz', '9:9', 'home', '', '/proc']) {
+    await t.rejects(resolve(device), { code: 'CGROUP_INVALID', facts: { value: device } }, device)
+  }
+  const twice = { io: { max: [{ device: '/home' }, { device: '254:16' }] } }
+  await t.rejects(openDevices(createFakeHost({ files }))(twice), { message: /two entries/ })
+})
+
+void t.test('openDevices() reads nothing where there is nothing to resolve', async (t) => {
+  const limits = { io: { weight: 5 } }
+  t.equal(await openDevices(createFakeHost())(limits), limits)
+})
+
+void t.test('parseDevicesOfMounts() takes the last mount first', async (t) => {
+  t.strictSame(parseDevicesOfMounts('1 2 8:0 / /a rw - x\nnonsense\n2 3 8:1 / /a rw - x\n'), [
+    { number: '8:1', mount: '/a' },
+    { number: '8:0', mount: '/a' },
+  ])
+})

@@ -1,0 +1,20 @@
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { createHost } from '@puppy/host'
+import { whyNot } from '../support/tenants.ts'
+
+const host = createHost()
+
+void t.test(
+  'the program of the README limits a process and leaves nothing behind',
+  { skip: await whyNot(host) },
+  async (t) => {
+    const script = fileURLToPath(new URL('../../examples/limit-a-process.ts', import.meta.url))
+    const { stdout } = await host.run([process.execPath, '--no-warnings', script], { touches: 'machine' })
+    t.match(stdout, /nrThrottled: [1-9]/)
+    const used = Number(/usageUsec: (\d+)n/.exec(stdout)?.[1])
+    t.comment(`a busy loop under a tenth of a core used ${used} microseconds in 3 s`)
+    t.ok(used < 600_000, 'a tenth of a core, and what it used before it was moved')
+    t.equal(await host.status('/sys/fs/cgroup/puppy-demo'), undefined)
+  },
+)

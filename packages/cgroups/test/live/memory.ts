@@ -1,0 +1,38 @@
+import t from 'tap'
+import { createHost } from '@puppy/host'
+import { ensureSlices, removeSlices } from '../../src/index.ts'
+import { createTenants, eventually, textOf, whyNot, type Tenant } from '../support/tenants.ts'
+
+const host = createHost()
+const skip = await whyNot(host, 'python3', 'ssh', 'useradd')
+const options = { runFolder: '/run/puppy-cgroups-live' }
+const MiB = 1024 ** 2
+t.setTimeout(170_000)
+
+void t.test('memory of a busy slice shrinks without a kill, or is refused', { skip }, async (t) => {
+  const [a] = (await createTenants(t, host, [10_916])) as [Tenant]
+  t.teardown(() => removeSlices(host, [a.slice], options))
+  const limit = (max: number) =>
+    ensureSlices(host, [{ slice: a.slice, limits: { memory: { max, swapMax: 0 } } }], { ...options, timeout: 3000 })
+  await limit(300 * MiB)
+  const session = a.ssh(`python3 -c "
+import time
+x=bytearray(60<<20)
+open('ready','w')
+time.sleep(30)
+print('alive')
+"`)
+  await eventually(async () => (await host.status(`/home/${a.name}/ready`)) !== undefined)
+  await a.ssh('head -c 100M /dev/zero > big; cat big > /dev/null')
+  const used = () => textOf(host, `/sys/fs/cgroup/${a.path}/memory.current`).then(Number)
+  const before = await used()
+  t.match((await limit(110 * MiB)).results, [{ status: 'applied' }])
+  const after = await used()
+  t.match((await limit(30 * MiB)).results, [
+    { status: 'refused', error: { code: 'CGROUP_REFUSED', message: /in use/ } },
+  ])
+  t.equal(await textOf(host, `/sys/fs/cgroup/${a.path}/memory.max`), String(110 * MiB))
+  t.equal(await textOf(host, `/sys/fs/cgroup/${a.path}/memory.high`), 'max')
+  t.equal(await session, 'alive')
+  t.comment(`${Math.round(before / MiB)} MiB in use, ${Math.round(after / MiB)} MiB after shrinking to 110 MiB`)
+})

@@ -1,0 +1,16 @@
+import t from 'tap'
+import { pamPolicy, pamProfilePath, renderPamProfile } from '../src/pam.ts'
+
+void t.test('renderPamProfile() moves members of one group', async (t) => {
+  t.equal(
+    renderPamProfile({ group: 'staff', title: 'Staff' }),
+    'Name: Staff\nDefault: yes\nPriority: 0\nSession-Type: Additional\nSession:\n' +
+      '\t[success=ignore default=1] pam_succeed_if.so quiet user ingroup staff\n\toptional pam_systemd.so\n',
+  )
+  t.match(renderPamProfile(), /ingroup puppy-tenants\n/)
+  t.match(pamProfilePath, /^\/usr\/share\/pam-configs\//)
+  t.match(pamPolicy, /^(\(allow systemd_logind_t crond_t \([a-z_]+ \([a-z ]+\)\)\)\n)+$/)
+  for (const group of ['', 'a b', 'a\nb', '-a', 'A'])
+    t.throws(() => renderPamProfile({ group }), { code: 'CGROUP_INVALID' })
+  t.throws(() => renderPamProfile({ title: 'a\nb' }), { code: 'CGROUP_INVALID' })
+})

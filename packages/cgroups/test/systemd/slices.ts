@@ -1,0 +1,108 @@
+import t from 'tap'
+import { createFakeHost } from '@puppy/host/fake'
+import { createFakeCgroups, type FakeOptions } from '../../src/fake.ts'
+import { readLimits } from '../../src/direct/apply.ts'
+import { dropInPath, notePath } from '../../src/systemd/observe.ts'
+import { ensureSlices, removeSlices } from '../../src/systemd/slices.ts'
+import { slicePath } from '../../src/unit.ts'
+
+const slice = 'user-5.slice'
+const limits = { pids: { max: 5 } }
+function machine(options?: FakeOptions) {
+  const fake = createFakeCgroups(options)
+  const host = createFakeHost({ programs: fake.programs, files: fake.files })
+  const reloads = () => host.commands.filter((command) => command.includes('daemon-reload')).length
+  return { ...fake, host, reloads, options: { kernel: fake.kernel } }
+}
+
+void t.test('ensureSlices() reloads once for however many, and not when nothing differs', async (t) => {
+  const { host, reloads, options } = machine()
+  const wanted = Array.from({ length: 50 }, (_, n) => ({ slice: `user-${n}.slice`, limits }))
+  t.equal((await ensureSlices(host, wanted, options)).changes.length, 50)
+  t.equal(reloads(), 1)
+  t.match(await ensureSlices(host, wanted, options), { changed: false, changes: [] })
+  t.equal(reloads(), 1)
+  await removeSlices(
+    host,
+    wanted.map((one) => one.slice),
+    options,
+  )
+  t.equal(reloads(), 2)
+})
+
+void t.test('ensureSlices() finishes what a kill left', async (t) => {
+  const { host, reloads, login, kernel, options } = machine()
+  await ensureSlices(host, [{ slice, limits }], options)
+  await login(slice, 9)
+  const bind = { allow: [80] }
+  const killed = createFakeHost({ programs: {} })
+  t.equal(await killed.read('/x'), undefined)
+  await host.makeFolder('/run/puppy-cgroups')
+  await host.replace(notePath(), `${slice}\n`)
+  const before = reloads()
+  t.match((await ensureSlices(host, [{ slice, limits }], options)).results, [{ status: 'applied' }])
+  t.equal(reloads(), before + 1)
+  t.equal(await host.read(notePath()), undefined)
+  t.match((await ensureSlices(host, [{ slice, limits, bind }], options)).results, [{ bind: 'set' }])
+  t.equal(readLimits(kernel, slicePath(slice)).pids?.max, 5)
+})
+
+void t.test('ensureSlices() shrinks without a kill, or refuses and changes nothing', async (t) => {
+  const { host, login, use, kernel, options } = machine()
+  const memory = (max: number) => [
+    { slice, limits: { memory: { max } } },
+    { slice: 'user-6.slice', limits },
+  ]
+  await ensureSlices(host, memory(1_048_576), options)
+  await login(slice, 9)
+  use('user.slice/user-5.slice', 500_000, 200_000)
+  t.match((await ensureSlices(host, memory(400_000), { ...options, timeout: 30 })).results, [
+    { status: 'applied' },
+    { status: 'armed' },
+  ])
+  t.match(readLimits(kernel, slicePath(slice)).memory, { max: 397_312, high: 'max' })
+  const text = await host.read(dropInPath(slice))
+  const refused = await ensureSlices(host, memory(100_000), { ...options, timeout: 30 })
+  t.match(refused.results, [
+    { status: 'refused', changed: false, error: { code: 'CGROUP_REFUSED', message: /in use/ } },
+    { status: 'armed' },
+  ])
+  t.equal(await host.read(dropInPath(slice)), text)
+  t.match(readLimits(kernel, slicePath(slice)).memory, { max: 397_312, high: 'max' })
+  t.equal(kernel.read(slicePath(slice), 'cgroup.events'), 'populated 1\nfrozen 0\n')
+})
+
+void t.test('ensureSlices() builds walls where systemd can', async (t) => {
+  const bind = { allow: [{ first: 20_001, last: 20_004 }] }
+  const able = machine()
+  t.match((await ensureSlices(able.host, [{ slice, limits, bind }], able.options)).results, [{ bind: 'set' }])
+  t.match(await able.host.read(dropInPath(slice)), /SocketBindAllow=20001-20004/)
+  const unable = machine({ version: 252, bpf: false })
+  t.match((await ensureSlices(unable.host, [{ slice, limits, bind }], unable.options)).results, [
+    { status: 'armed', bind: 'absent' },
+  ])
+  t.notMatch(await unable.host.read(dropInPath(slice)), /SocketBind/)
+  const wrong = await ensureSlices(able.host, [{ slice, limits, bind: { allow: [0] } }], able.options)
+  t.match(wrong.results, [{ status: 'refused', error: { code: 'CGROUP_INVALID' } }])
+})
+
+void t.test('ensureSlices() says where it cannot work', async (t) => {
+  await t.rejects(ensureSlices(createFakeHost(), []), { code: 'CGROUP_UNSUPPORTED' })
+  const old = machine({ version: 249 })
+  await t.rejects(ensureSlices(old.host, [], old.options), { code: 'CGROUP_UNSUPPORTED', message: /systemd 249/ })
+  const { host, options } = machine()
+  t.match(
+    (
+      await ensureSlices(
+        host,
+        [
+          { slice, limits },
+          { slice, limits },
+        ],
+        options,
+      )
+    ).results,
+    [{ status: 'refused' }, { status: 'refused' }],
+  )
+  await t.rejects(removeSlices(host, ['../x.slice'], options), { code: 'CGROUP_INVALID' })
+})

@@ -1,0 +1,56 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { createHost } from '@puppy/host'
+import { allParts, parseMemoryEvents, parseUsage, readUsage } from '../../src/usage/usage.ts'
+import { fixture } from '../support/fixtures.ts'
+
+void t.test('parseUsage() reads a captured group', async (t) => {
+  const usage = parseUsage(fixture, new Set(allParts))
+  t.match(usage, {
+    cpu: { usageUsec: 1_913_062n, userUsec: 1_305_994n, nrPeriods: 3n, nrThrottled: 0n },
+    memory: { current: 11_616_256n, peak: 14_950_400n, swapCurrent: 0n, events: { oomKill: 0n, high: 0n } },
+    pids: { current: 2n, peak: 4n, refused: 0n },
+    pressure: { cpu: { some: { total: 62_374n } }, memory: {}, io: {} },
+  })
+  t.equal(usage.io?.size, 0, 'a device that was not used has nothing')
+  t.equal(usage.memory?.stat, undefined)
+  t.equal(parseUsage(fixture, new Set(['memoryStat'])).memory?.stat?.get('anon'), 9_576_448n)
+})
+
+void t.test('parseUsage() takes nothing for absent, never for 0', async (t) => {
+  t.strictSame(
+    parseUsage(() => undefined, new Set([...allParts, 'memoryStat'])),
+    {},
+  )
+  t.strictSame(
+    parseUsage((file) => (file === 'pids.current' ? '3\n' : undefined), new Set(allParts)),
+    { pids: { current: 3n } },
+  )
+  const io = parseUsage(
+    () => '254:0 rbytes=18446744073709551615 wbytes=0 rios=53 wios=-1 dbytes=0 dios=0\n8:0 rbytes=1\n',
+    new Set(['io']),
+  ).io
+  t.strictSame(io, new Map([['254:0', { rbytes: 2n ** 64n - 1n, wbytes: 0n, rios: 53n, wios: 0n }]]))
+})
+
+void t.test('parseUsage() and parseMemoryEvents() survive any text', async (t) => {
+  t.equal(parseMemoryEvents(undefined), undefined)
+  const text = fc.oneof(
+    fc.string(),
+    fc.string({ unit: fc.constantFrom('usage_usec', ' ', '1', '=', '\n', 'max', 'some avg10') }),
+  )
+  fc.assert(fc.property(text, (garbage) => void parseUsage(() => garbage, new Set([...allParts, 'memoryStat']))))
+})
+
+void t.test('readUsage() reads only the parts asked for, and tells groups that are gone', async (t) => {
+  const root = t.testdir({
+    sys: { fs: { cgroup: { a: { 'cpu.stat': fixture('cpu.stat') ?? '', 'pids.current': '1\n' }, empty: {} } } },
+  })
+  const usages = await readUsage(createHost({ root }), ['a', 'empty', 'gone'], { parts: ['cpu'] })
+  t.match(usages.get('a'), { cpu: { usageUsec: 1_913_062n } })
+  t.equal(usages.get('a')?.pids, undefined)
+  t.strictSame(usages.get('empty'), {})
+  t.ok(usages.has('gone'))
+  t.equal(usages.get('gone'), undefined)
+  await t.rejects(readUsage(createHost({ root }), ['../a']), { code: 'CGROUP_INVALID' })
+})
