@@ -277,15 +277,15 @@ async function serve(pass: Pass): Promise<Ground['repairs']> {
   for (const facility of pass.working) {
     if (facility.serve === undefined) continue
     const serveAll = facility.serve
-    const { judges = ['accounts', 'domains'] } = facility
+    const { judges = ['accounts', 'domains'], condition: type = facility.name } = facility
     const everybody = (verdict: Verdict): Served => ({
       accounts: new Map(judges.includes('accounts') ? view.tenants.map(({ id }) => [id, verdict]) : []),
       domains: new Map(judges.includes('domains') ? view.routes.map(({ id }) => [id, verdict]) : []),
       gone: [],
     })
     const served = await attempt<Served>(pass, facility.name, () => serveAll(view, pass.signal), {
-      planned: everybody({ type: facility.name, status: 'unknown', reason: 'dry_run' }),
-      failed: (message) => everybody({ type: facility.name, status: 'false', reason: 'failed', message }),
+      planned: everybody({ type, status: 'unknown', reason: 'dry_run' }),
+      failed: (message) => everybody({ type, status: 'false', reason: 'failed', message }),
     })
     for (const [id, verdict] of served.accounts) append(verdicts.accounts, id, verdict)
     for (const [id, verdict] of served.domains) append(verdicts.domains, id, verdict)

@@ -1,6 +1,7 @@
 import { slotAt, slotCount, type SlotLayout } from '@puppy/accounts'
 import type { Egress } from '@puppy/firewall'
 import type { Verdict } from '../conditions.ts'
+import type { PlanSpec } from '../model/plan.ts'
 import type { AccountRow } from '../store/accounts.ts'
 import type { DomainRow } from '../store/domains.ts'
 import type { WallRow } from '../store/slots.ts'
@@ -86,5 +87,16 @@ function tenantOf(row: AccountRow, slot: Tenant['slot'], domains: readonly Domai
     sshKeys: row.sshKeys,
     domains: domains.filter(({ account }) => account === row.id).map(({ name }) => name),
     suspended: row.state === 'suspended',
+    limits: limitsOf(row.planSpec),
+  }
+}
+
+/** What a plan says of processes. What it does not say stays systemd's default. */
+function limitsOf({ cpu, memory, pids, io }: PlanSpec): Tenant['limits'] {
+  return {
+    ...(cpu === undefined ? {} : { cpu }),
+    ...(memory === undefined ? {} : { memory }),
+    ...(pids === undefined ? {} : { pids }),
+    ...(io === undefined ? {} : { io }),
   }
 }

@@ -18,7 +18,14 @@ export async function agent(config: Config): Promise<void> {
   const users = config.live ? await findOwn(machine) : await ensureSystemUsers(machine, config)
   const haproxy = openHaproxy(machine, proxySettings(config, users))
   const walls = wallsOf(config, host, users, haproxy)
-  const { facilities, proxy } = facilitiesOf({ machine, host, layout: config.layout, haproxy, walls })
+  const { facilities, proxy } = facilitiesOf({
+    machine,
+    host,
+    layout: config.layout,
+    haproxy,
+    runDir: config.runDir,
+    walls,
+  })
   const database = openDatabase({ url: databaseUrls(config).agent, name: 'puppy agent', connections: 5 })
   const ending = new AbortController()
   void untilToldToEnd().then((signal) => ending.abort(new Error(`told to end by ${signal}`)))

@@ -21,6 +21,7 @@ export async function doctor(config: Config): Promise<void> {
     host,
     layout: config.layout,
     haproxy,
+    runDir: config.runDir,
     walls: wallsOf(config, host, users, haproxy),
   })
   const states: Record<string, FacilityState> = {}

@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import {
   assertLayout,
   evict,
@@ -11,6 +12,7 @@ import {
   slotCount,
   type SlotLayout,
 } from '@puppy/accounts'
+import { removeLimits } from '../agent/facilities/cgroups.ts'
 import { removeFirewall } from '../agent/facilities/firewall.ts'
 import { openHaproxy } from '@puppy/haproxy'
 import { isUnfinished, type Host } from '@puppy/host'
@@ -41,7 +43,9 @@ export async function down(config: Config, args: readonly string[]): Promise<voi
   }
   let left = 0
   if (purging) {
-    left = await removeTenants(await layoutOf(config, machine), host)
+    const layout = await layoutOf(config, machine)
+    left = await removeTenants(layout, host)
+    await removeLimits({ host, runFolder: join(config.runDir, 'cgroups') }, layout)
     await removeFirewall({ host, ...wallsOf(config, host, users, proxy) })
     await removeBase(host)
     await proxy.remove()
@@ -100,7 +104,7 @@ async function removeState(config: Config, machine: Host): Promise<void> {
     'host.lock',
     'up.lock',
   ]
-  const run = ['postgres', 'up.pid', 'api.pid', 'agent.pid', 'haproxy', 'firewall']
+  const run = ['postgres', 'up.pid', 'api.pid', 'agent.pid', 'haproxy', 'firewall', 'cgroups']
   await machine.run([rm, '-rf', '--one-file-system', '--', ...run.map((name) => `${config.runDir}/${name}`)], {
     touches: 'ours',
   })

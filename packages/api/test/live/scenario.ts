@@ -140,7 +140,8 @@ void t.test('from an empty machine to a served tenant, and back', { skip }, asyn
   // What a run before this one left, on a machine that is ours to clear.
   if (process.env['TESTBED_GUEST'] !== undefined) await run(process.execPath, puppyWords('down', '--purge'))
   await start(t)
-  t.match(await api('PUT', '/plans/small', smallPlan), { status: 201 })
+  const limits = { cpu: { max: 0.5 }, memory: { max: 256 * 2 ** 20, swapMax: 0 }, pids: { max: 64 } }
+  t.match(await api('PUT', '/plans/small', { ...smallPlan, ...limits }), { status: 201 })
   const first = await api('PUT', '/accounts/blog', { plan: 'small', sshKeys: [key] })
   t.match(first, { status: 201, body: { ready: true } })
   const blog = tenantOf(first.body)
@@ -161,6 +162,34 @@ void t.test('from an empty machine to a served tenant, and back', { skip }, asyn
     })
     t.equal(answer, 'the blog\n')
     t.match(await visit('other.example.com'), { status: 404 })
+  })
+
+  await t.test('its plan limits it', async (t) => {
+    const slice = `/sys/fs/cgroup/user.slice/user-${blog.uid}.slice`
+    const read = `cd ${slice} && cat pids.max memory.max memory.swap.max cpu.max`
+    t.match(await login(blog, read), { code: 0, output: `64\n${256 * 2 ** 20}\n0\n50000 100000\n` })
+    const storm = `python3 - <<'END'
+import os, signal
+children = []
+try:
+    while len(children) < 200:
+        child = os.fork()
+        if child == 0: signal.pause()
+        children.append(child)
+except OSError as error:
+    print('held at', len(children), error.strerror)
+for child in children: os.kill(child, 9)
+END`
+    t.match((await login(blog, storm)).output, /^held at [3-6]\d Resource temporarily unavailable$/m)
+    const hog = `python3 -c 'import os; os.urandom(1); x = bytearray(400 * 2 ** 20); print("not held")'`
+    t.notMatch((await login(blog, hog)).output, 'not held', 'what takes more memory is killed')
+    const fewer = { ...smallPlan, ...limits, pids: { max: 60 } }
+    t.match(await api('PUT', '/plans/small', fewer), { status: 200 })
+    await eventually('the new limit holds', async () =>
+      (await run('cat', [`${slice}/pids.max`])).output === '60\n' ? true : undefined,
+    )
+    const { conditions } = (await api('GET', '/accounts/blog')).body as { readonly conditions: readonly unknown[] }
+    t.match(conditions, [{ type: 'accounts' }, { type: 'limits', status: 'true', reason: 'applied' }])
   })
 
   await t.test('a neighbour reads nothing of it', async (t) => {
@@ -263,6 +292,10 @@ void t.test('from an empty machine to a served tenant, and back', { skip }, asyn
     ]) {
       t.notOk(existsSync(path), path)
     }
+    t.strictSame(
+      readdirSync('/etc/systemd/system').filter((entry) => /^user-\d+\.slice\.d$/.test(entry)),
+      [],
+    )
     t.match(await run('systemctl', ['list-unit-files', '--no-legend', 'puppy*']), { output: '' })
     t.notMatch((await run('nft', ['list', 'tables'])).output, 'puppy')
     t.equal((await run('systemctl', ['--failed', '--no-legend', '--plain'])).output, '')

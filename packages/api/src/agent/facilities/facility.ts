@@ -1,4 +1,5 @@
 import type { Slot } from '@puppy/accounts'
+import type { Limits } from '@puppy/cgroups'
 import type { Egress } from '@puppy/firewall'
 import type { Verdict } from '../../conditions.ts'
 import type { FacilityState, PlannedChange } from '../../store/hosts.ts'
@@ -37,6 +38,8 @@ export interface Tenant {
   readonly sshKeys: readonly string[]
   readonly domains: readonly string[]
   readonly suspended: boolean
+  /** What its plan allows its processes. */
+  readonly limits: Limits
 }
 
 export interface RouteWish {
@@ -102,6 +105,8 @@ export interface Finding {
  */
 export interface Facility {
   readonly name: string
+  /** The type of the conditions that it gives, if it is not its name. */
+  readonly condition?: string
   /** What its conditions are about. Default both. */
   readonly judges?: readonly ('accounts' | 'domains')[]
   /** Whether it works on this host, and if not why and what would help. */

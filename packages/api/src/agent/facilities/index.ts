@@ -1,7 +1,9 @@
+import { join } from 'node:path'
 import { slotCount, type SlotLayout } from '@puppy/accounts'
 import type { Haproxy } from '@puppy/haproxy'
 import type { Host } from '@puppy/host'
 import { accountsFacility } from './accounts.ts'
+import { cgroupsFacility } from './cgroups.ts'
 import type { Facility } from './facility.ts'
 import { firewallFacility, type FirewallFacilityOptions } from './firewall.ts'
 import { haproxyFacility, type HaproxyFacility } from './haproxy.ts'
@@ -12,12 +14,14 @@ export interface FacilitiesOptions {
   readonly host: Host
   readonly layout: SlotLayout
   readonly haproxy: Haproxy
+  /** Where facilities keep what is gone with a reboot. */
+  readonly runDir: string
   readonly walls: Pick<FirewallFacilityOptions, 'firewall' | 'callers' | 'guards' | 'rulesFile'>
 }
 
 /**
  * All facilities in the one order in which walls are built: the user first, its limits and walls, and only when they
- * stand the route that lets visitors in. cgroups, quota and selinux have their places between these.
+ * stand the route that lets visitors in. quota and selinux have their places between these.
  */
 export function facilitiesOf(options: FacilitiesOptions): {
   readonly facilities: readonly Facility[]
@@ -29,5 +33,6 @@ export function facilitiesOf(options: FacilitiesOptions): {
   const tenantUids = { first: layout.firstUid, last: layout.firstUid + Math.max(last, 0) }
   const firewall = firewallFacility({ ...options.walls, host, tenantUids })
   const ports = portsFacility({ host, walled: () => firewall.stands() })
-  return { facilities: [accountsFacility(options), firewall, ports, proxy], proxy }
+  const cgroups = cgroupsFacility({ host, runFolder: join(options.runDir, 'cgroups') })
+  return { facilities: [accountsFacility(options), cgroups, firewall, ports, proxy], proxy }
 }

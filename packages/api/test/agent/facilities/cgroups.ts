@@ -1,0 +1,106 @@
+import { slotAt } from '@puppy/accounts'
+import { createFakeCgroups } from '@puppy/cgroups/fake'
+import { createFakeHost } from '@puppy/host/fake'
+import t from 'tap'
+import { cgroupsFacility, removeLimits } from '../../../src/agent/facilities/cgroups.ts'
+import type { Tenant, View } from '../../../src/agent/facilities/facility.ts'
+import { smallLayout } from '../support/rows.ts'
+
+const { signal } = new AbortController()
+const slots = [0, 1].map((n) => slotAt(smallLayout, n))
+const [first, second] = slots as [(typeof slots)[0], (typeof slots)[0]]
+const limits = { cpu: { max: 0.5 }, memory: { max: 512 * 2 ** 20, swapMax: 0 }, pids: { max: 128 } }
+const view = (...tenants: readonly Partial<Tenant>[]): View => ({
+  complete: true,
+  walls: slots.map((slot) => ({ slot, egress: 'default' })),
+  tenants: tenants as readonly Tenant[],
+  routes: [],
+  suspended: [],
+  goneRoutes: [],
+})
+const dropIn = (uid: number) => `/etc/systemd/system/user-${uid}.slice.d/50-puppy.conf`
+
+interface Machine {
+  readonly live?: boolean
+  readonly version?: number
+  readonly files?: Readonly<Record<string, string>>
+}
+
+function open({ live = true, version = 257, files = {} }: Machine = {}) {
+  const fake = createFakeCgroups({ version })
+  const host = createFakeHost({ programs: fake.programs, files: { ...fake.files, '/run/x': '', ...files }, live })
+  const options = { host, runFolder: '/run/puppy/cgroups', kernel: fake.kernel }
+  return { fake, host, options, facility: cgroupsFacility(options) }
+}
+
+void t.test('cgroupsFacility limits slices, before and after somebody uses them', async (t) => {
+  const { fake, host, facility } = open()
+  t.match(await facility.probe(signal), { works: true, version: 'systemd 257' })
+  const both = view({ id: 7, slot: first, limits }, { id: 8, slot: second, limits: {} })
+  const step = await facility.serve!(both, signal)
+  t.match(step.changes, [{ facility: 'cgroups', target: `user-${first.uid}.slice`, action: 'add' }, { action: 'add' }])
+  t.equal(await host.read(dropIn(first.uid)), undefined, 'a plan writes nothing')
+  const armed = { type: 'limits', status: 'true', reason: 'armed' }
+  t.strictSame(
+    [...(await step.apply()).accounts],
+    [
+      [7, armed],
+      [8, armed],
+    ],
+  )
+  t.match(await host.read(dropIn(first.uid)), 'TasksMax=128')
+  const before = host.commands.length
+  t.strictSame((await facility.serve!(both, signal)).changes, [])
+  t.equal(host.commands.length, before, 'looking runs nothing')
+
+  await fake.login(`user-${first.uid}.slice`, 4242)
+  const used = await (await facility.serve!(both, signal)).apply()
+  t.match(used.accounts.get(7), { status: 'true', reason: 'applied' })
+  t.equal(used.repaired, undefined)
+  t.equal(fake.kernel.read(`user.slice/user-${first.uid}.slice` as never, 'pids.max')?.trim(), '128')
+})
+
+void t.test('cgroupsFacility puts right what others set against it, and tells', async (t) => {
+  const { fake, facility } = open()
+  const one = view({ id: 7, slot: first, limits })
+  await (await facility.serve!(one, signal)).apply()
+  await fake.login(`user-${first.uid}.slice`, 4242)
+  await fake.kernel.write(`user.slice/user-${first.uid}.slice` as never, 'pids.max', '9999')
+  const served = await (await facility.serve!(one, signal)).apply()
+  t.match(served.repaired, /repair user-\d+\.slice pids\.max \(9999\)/)
+  t.match(served.accounts.get(7), { status: 'true', reason: 'applied' })
+})
+
+void t.test('cgroupsFacility refuses one account, and the others go on', async (t) => {
+  const { facility } = open()
+  const none = { memory: { high: Number.NaN } }
+  const both = view({ id: 7, slot: first, limits }, { id: 8, slot: second, limits: none })
+  const { accounts } = await (await facility.serve!(both, signal)).apply()
+  t.match(accounts.get(7), { status: 'true', reason: 'armed' })
+  t.match(accounts.get(8), { type: 'limits', status: 'false', reason: 'refused', message: /memory\.high/ })
+})
+
+void t.test('cgroupsFacility does not work without a systemd of today', async (t) => {
+  t.match(await open({ live: false }).facility.probe(signal), { works: false, reason: /only a folder/ })
+  t.match(await open({ version: 251 }).facility.probe(signal), { works: false, reason: /252 or later/ })
+})
+
+void t.test('cgroupsFacility names processes outside of the limits', async (t) => {
+  const files = {
+    '/proc/77/status': `Name:\tsleep\nUid:\t${first.uid}\t${first.uid}\t${first.uid}\t${first.uid}\n`,
+    '/proc/77/cgroup': '0::/system.slice/cron.service\n',
+  }
+  const { facility } = open({ files })
+  t.match(await facility.inspect!(view(), signal), [
+    { works: false, what: `sleep (pid 77) of ${first.user}`, otherwise: /cron\.service, outside/ },
+  ])
+  t.match(await open().facility.inspect!(view(), signal), [{ works: true }])
+})
+
+void t.test('removeLimits() takes every slot’s away', async (t) => {
+  const { host, facility, options } = open()
+  await (await facility.serve!(view({ id: 7, slot: first, limits }), signal)).apply()
+  await removeLimits(options, smallLayout)
+  t.equal(await host.read(dropIn(first.uid)), undefined)
+  await removeLimits(open({ live: false }).options, smallLayout)
+})
