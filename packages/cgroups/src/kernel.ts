@@ -1,10 +1,10 @@
-import { closeSync, constants, mkdirSync, openSync, readdirSync, readSync, rmdirSync, statSync, watch } from 'node:fs'
+import { constants, mkdirSync, readdirSync, readFileSync, rmdirSync, statSync, watch } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { errno, type Host } from '@puppy/host'
 import { CgroupError } from './errors.ts'
 import type { CgroupPath } from './path.ts'
 
-/** The files of the cgroup tree. They are the kernel's: each is one system call or three, and none waits for a disk. */
+/** The files of the cgroup tree. They are the kernel's: none waits for a disk, so reading does not wait either. */
 export interface Kernel {
   /** Where the tree is mounted. */
   readonly mount: string
@@ -45,7 +45,7 @@ export function openKernel(host: Host, mount = '/sys/fs/cgroup'): Kernel {
     exists,
     read: (path, file) => {
       try {
-        return readText(at(path, file))
+        return readFileSync(at(path, file), 'utf8')
       } catch (error) {
         if (absences.includes(errno(error) ?? '')) return undefined
         throw new CgroupError('CGROUP_UNREADABLE', facts(`read ${file} of`, path, error))
@@ -110,24 +110,6 @@ export function openKernel(host: Host, mount = '/sys/fs/cgroup'): Kernel {
       }
     },
   })
-}
-
-const buffer = Buffer.allocUnsafe(64 * 1024)
-
-/** Reads a file of the kernel, whose size is not known before. One buffer for all: nothing else runs in between. */
-function readText(path: string): string {
-  const file = openSync(path, constants.O_RDONLY)
-  try {
-    let text = ''
-    for (;;) {
-      const length = readSync(file, buffer, 0, buffer.length, null)
-      text += buffer.toString('latin1', 0, length)
-      // The kernel hands out a page of a listing at a time; a short read of one line is the whole.
-      if (length === 0 || (length < 1024 && text.length === length)) return text
-    }
-  } finally {
-    closeSync(file)
-  }
 }
 
 function facts(operation: string, path: CgroupPath, error: unknown) {
