@@ -9,7 +9,7 @@ const host = createHost()
 const cgroups = openCgroups(host)
 const skip = await whyNot(host, 'python3')
 const base = `puppy-live-${process.pid}`
-t.setTimeout(170_000)
+t.setTimeout(600_000)
 t.teardown(() => (skip === false ? cgroups.remove(base, { kill: true }) : undefined))
 
 const MiB = 1024 ** 2

@@ -7,7 +7,7 @@ const host = createHost()
 const skip = await whyNot(host, 'python3', 'ssh', 'useradd')
 const options = { runFolder: '/run/puppy-cgroups-live' }
 const MiB = 1024 ** 2
-t.setTimeout(170_000)
+t.setTimeout(600_000)
 
 void t.test('memory of a busy slice shrinks without a kill, or is refused', { skip }, async (t) => {
   const [a] = (await createTenants(t, host, [10_916])) as [Tenant]

@@ -6,7 +6,7 @@ import { slicesConform } from '../support/conformance.ts'
 import { whyNot } from '../support/tenants.ts'
 
 const host = createHost()
-t.setTimeout(170_000)
+t.setTimeout(600_000)
 
 void t.test('the real systemd conforms', { skip: await whyNot(host, 'systemd-run') }, async (t) => {
   const [used, unused] = ['puppycglive-a.slice', 'puppycglive-b.slice']

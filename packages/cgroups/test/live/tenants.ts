@@ -20,7 +20,7 @@ const run = (program: string, ...args: readonly string[]) =>
     env: { DEBIAN_FRONTEND: 'noninteractive' },
   })
 
-t.setTimeout(175_000)
+t.setTimeout(600_000)
 
 void t.test('a tenant is held at its limits by ssh and by user service', { skip }, async (t) => {
   const [a] = (await createTenants(t, host, [10_911])) as [Tenant]

@@ -1,14 +1,15 @@
 import t from 'tap'
 import { createHost } from '@puppy/host'
 import { ensureSlices, probe, removeSlices, type WantedSlice } from '../../src/index.ts'
-import { createTenants, whyNot, type Tenant } from '../support/tenants.ts'
+import { createTenants, whyNot, type Tenant, longRun } from '../support/tenants.ts'
 
 const host = createHost()
 const options = { runFolder: '/run/puppy-cgroups-live' }
 const skip =
   (await whyNot(host, 'python3', 'ssh', 'useradd')) ||
-  ((await probe(host)).systemd?.bpf === true ? false : 'systemd has no BPF here')
-t.setTimeout(170_000)
+  ((await probe(host)).systemd?.bpf === true ? false : 'systemd has no BPF here') ||
+  longRun
+t.setTimeout(600_000)
 
 /** Binds each port and prints what came of it; `u` for UDP. */
 const bind = (...ports: readonly string[]) => `python3 -c "
