@@ -7,7 +7,8 @@ import { accountRow, domainRow, smallLayout } from './support/rows.ts'
 const layout = smallLayout
 
 void t.test('checkView computes what a tenant has from the number of its slot', async (t) => {
-  const account = accountRow(1, { slot: 2, sshKeys: ['ssh-ed25519 AAAA anna'] })
+  const planSpec = { class: 'production', ports: 3, domains: 2, pids: { max: 64 }, disk: { bytes: 1 } } as const
+  const account = accountRow(1, { slot: 2, sshKeys: ['ssh-ed25519 AAAA anna'], planSpec })
   const domain = domainRow(5, { slot: 2, port: 10_257 })
   const { view, refusedAccounts, refusedDomains } = checkView(layout, [account], [domain])
   t.same(view, {
@@ -23,6 +24,7 @@ void t.test('checkView computes what a tenant has from the number of its slot', 
         sshKeys: ['ssh-ed25519 AAAA anna'],
         domains: ['domain-5.example.com'],
         suspended: false,
+        limits: { pids: { max: 64 } },
       },
     ],
     routes: [{ id: 5, domain: 'domain-5.example.com', port: 10_257 }],
