@@ -4,5 +4,4 @@ import { openFirewall } from '../../src/index.ts'
 import { settings } from './settings.ts'
 
 const [table = '', folder = ''] = process.argv.slice(2)
-const { changed } = await openFirewall(createHost(), { table, folder }).ensure(settings)
-console.log(JSON.stringify({ changed }))
+await openFirewall(createHost(), { table, folder }).ensure(settings)
