@@ -6,6 +6,7 @@ const unions = [
   ['packages/accounts/src/errors.ts', 'AccountErrorCode', '## @puppy/accounts'],
   ['packages/haproxy/src/errors.ts', 'HaproxyErrorCode', '## @puppy/haproxy'],
   ['packages/firewall/src/errors.ts', 'FirewallErrorCode', '## @puppy/firewall'],
+  ['packages/quota/src/errors.ts', 'QuotaErrorCode', '## @puppy/quota'],
   ['packages/api/src/errors.ts', 'ApiErrorCode', '## HTTP API'],
 ] as const
 

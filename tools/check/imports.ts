@@ -7,7 +7,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   accounts: ['host'],
   haproxy: ['host'],
   firewall: ['host'],
-  api: ['host', 'accounts', 'haproxy', 'firewall'],
+  quota: ['host'],
+  api: ['host', 'accounts', 'haproxy', 'firewall', 'quota'],
 }
 
 /** Who may touch processes and files of the machine without `host`, and why. */
