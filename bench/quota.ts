@@ -70,23 +70,26 @@ async function measure(host: Host, ids: readonly number[]): Promise<readonly Cla
     const plan = await volume.plan('user', wanted(4))
     times.apply.push(await time(() => volume.apply(plan)))
   }
-  const one = await time(async () => {
-    for (const id of ids.slice(0, sample)) await setquota(line(id, 5).split(' '))
-  })
+  const one = await time(() =>
+    shell(
+      host,
+      ids.slice(0, sample).map((id) => `setquota -u ${line(id, 5)} ${path}`),
+    ),
+  )
   const floor = median(times.bareSet) + median(times.bareReport)
   return [
     claimOf(
       'quota.set.1000',
-      { ours: median(times.set), floor, today: one * (users / sample) },
+      { ours: median(times.apply), floor, today: one * (users / sample) },
       {
         more: {
           bareSet: median(times.bareSet),
           bareReport: median(times.bareReport),
-          applyOfAPlan: median(times.apply),
+          readAndPlanToo: median(times.set),
           noChange: median(times.same),
         },
         floorIs: `setquota -b of ${users} lines (bareSet) and one repquota to read it back (bareReport)`,
-        todayIs: `setquota, one process for each id: ${sample} ids, times ${users / sample}`,
+        todayIs: `setquota in a loop of the shell, one process for each id: ${sample} ids, times ${users / sample}`,
       },
     ),
     claimOf(
@@ -98,17 +101,23 @@ async function measure(host: Host, ids: readonly number[]): Promise<readonly Cla
       },
       {
         floorIs: `repquota of ${users} ids, its output thrown away`,
-        todayIs: `quota -u, one process for each id: ${sample} ids, times ${users / sample}`,
+        todayIs: `quota -u in a loop of the shell, one process for each id: ${sample} ids, times ${users / sample}`,
       },
     ),
   ]
 }
 
 function oneByOne(host: Host, ids: readonly number[]): Promise<number> {
-  return time(async () => {
-    for (const id of ids.slice(0, sample)) {
-      const words = ['-u', '--hide-device', '-p', '-w', '-f', path, String(id)]
-      await host.run(['/usr/bin/quota', ...words], { touches: 'nothing', accept: [0, 1] })
-    }
-  })
+  return time(() =>
+    shell(
+      host,
+      ids.slice(0, sample).map((id) => `quota -u -p -w -f ${path} ${id} >/dev/null || true`),
+    ),
+  )
+}
+
+/** What people write: a loop in a shell, which starts processes quicker than we do. */
+function shell(host: Host, lines: readonly string[]): Promise<unknown> {
+  const options = { touches: 'machine', input: lines.join('\n'), timeout: 300_000 } as const
+  return host.run(['/bin/sh', '-e', '-s'], options)
 }

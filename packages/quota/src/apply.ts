@@ -93,13 +93,16 @@ function resultOf(
   const limits = limitsOf(reading)
   const changed = !sameLimits(limits, before)
   if (sameLimits(limits, wanted)) return { id, changed, reading }
-  const said = saidOf(id, stderr)
-  const facts = { operation, target: String(id), value: JSON.stringify(wanted) }
-  const detail = `it reads ${JSON.stringify(limits)} afterwards`
-  const error =
-    said === undefined
-      ? new QuotaError('QUOTA_MISMATCH', { ...facts, detail, said: stderr.trim().slice(0, 1000) })
-      : new QuotaError('QUOTA_REFUSED', { ...facts, detail, said })
+  // When the kernel does not give it an id at all (a full disk), setquota stops, whatever -c says: its words are about that id
+  // then, and those after it were not tried.
+  const said = saidOf(id, stderr) ?? stderr.trim().slice(-1000)
+  const error = new QuotaError(said === '' ? 'QUOTA_MISMATCH' : 'QUOTA_REFUSED', {
+    operation,
+    target: String(id),
+    value: JSON.stringify(wanted),
+    detail: `it reads ${JSON.stringify(limits)} afterwards`,
+    said,
+  })
   return { id, changed, reading, error }
 }
 

@@ -48,13 +48,11 @@ export function parseReport(kind: QuotaKind, text: string, now: number): readonl
   })
 }
 
+const meter = [1, 2, 3, 4].map(() => '(\\d{1,20})').join(',')
+const row = new RegExp(`^#(\\d{1,10}),(?:ok|soft|hard),(?:ok|soft|hard),${meter},${meter}$`)
+
 function parseLine(line: string, now: number): QuotaReading | undefined {
-  const number = '(\\d{1,20})'
-  const meter = `${number},${number},${number},${number}`
-  const fields = new RegExp(`^#(\\d{1,10}),(?:ok|soft|hard),(?:ok|soft|hard),${meter},${meter}$`)
-    .exec(line)
-    ?.slice(1)
-    .map(Number)
+  const fields = row.exec(line)?.slice(1).map(Number)
   if (fields === undefined) return undefined
   const [id = Infinity, used = 0, soft = 0, hard = 0, grace = 0, ...inodes] = fields
   if (id > maxId) return undefined

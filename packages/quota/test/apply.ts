@@ -1,5 +1,7 @@
+import { createFakeHost } from '@puppy/host/fake'
 import t from 'tap'
 import { applyPlan } from '../src/apply.ts'
+import { openQuota } from '../src/index.ts'
 import { openFake } from './support/open.ts'
 
 const MiB = 1024 * 1024
@@ -62,4 +64,26 @@ void t.test('applyPlan() of nothing runs nothing', async (t) => {
   const plan = { kind: 'user', changes: [], refused: [], unchanged: [5] } as const
   t.strictSame(await applyPlan(host, undefined, plan, {}), { changed: false, results: [{ id: 5, changed: false }] })
   t.strictSame(ran(), [])
+})
+
+void t.test('applyPlan() of a batch that setquota gave up says so for those after it', async (t) => {
+  const { quota, fake } = openFake()
+  const plan = await quota.plan('user', wanted)
+  const stderr = 'setquota: Cannot get quota for user 6 from kernel on /dev/loop0: No space left on device\n'
+  const host = createFakeHost({
+    files: fake.files,
+    programs: {
+      ...fake.programs,
+      '/usr/sbin/setquota': () => {
+        fake.meddle('user', 5, [0, 1024, 0, 0])
+        return { exitCode: 1, stderr }
+      },
+    },
+  })
+  const { results } = await openQuota(host, '/home').apply(plan)
+  t.match(results, [
+    { id: 5, changed: true, error: undefined },
+    { id: 6, error: { code: 'QUOTA_REFUSED', facts: { said: /No space left/ } } },
+    { id: 7, error: { code: 'QUOTA_REFUSED', facts: { said: /user 6 .* No space left/ } } },
+  ])
 })

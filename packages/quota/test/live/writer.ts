@@ -77,6 +77,9 @@ for (const mountPoint of ['/home', '/srv/xfs']) {
       t.match(as(writer, 'fallocate', '-l', '2M', `${folder}/more`), /Disk quota exceeded/, 'fallocate too')
       t.equal(as(neighbour, 'dd', 'if=/dev/zero', `of=${folder}/other`, 'bs=64k', 'count=200', 'conv=fsync'), '')
 
+      t.equal(as(writer, 'chattr', '-p', '79999', `${folder}/big`), '', 'an owner may give his file another project')
+      t.match(as(writer, 'fallocate', '-l', '2M', `${folder}/more`), /Disk quota exceeded/, 'which is no way out')
+
       t.match(await quota.set('user', [{ id: writer, bytes: { hard: MiB, soft: 'none' } }]), {
         results: [{ error: { code: 'QUOTA_BELOW_USAGE' } }],
       })
