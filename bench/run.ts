@@ -8,8 +8,9 @@ import { cgroups } from './cgroups.ts'
 import { renderClaim, type Bench, type Claim } from './claim.ts'
 import { firewall } from './firewall.ts'
 import { firewallProxy } from './firewall-proxy.ts'
+import { quota } from './quota.ts'
 
-const benches: Readonly<Record<string, Bench>> = { accounts, cgroups, firewall, 'firewall-proxy': firewallProxy }
+const benches: Readonly<Record<string, Bench>> = { accounts, cgroups, firewall, 'firewall-proxy': firewallProxy, quota }
 
 const args = process.argv.slice(2)
 const wanted = args.filter((argument) => !argument.startsWith('--'))

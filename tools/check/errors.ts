@@ -7,6 +7,7 @@ const unions = [
   ['packages/haproxy/src/errors.ts', 'HaproxyErrorCode', '## @puppy/haproxy'],
   ['packages/firewall/src/errors.ts', 'FirewallErrorCode', '## @puppy/firewall'],
   ['packages/cgroups/src/errors.ts', 'CgroupErrorCode', '## @puppy/cgroups'],
+  ['packages/quota/src/errors.ts', 'QuotaErrorCode', '## @puppy/quota'],
   ['packages/api/src/errors.ts', 'ApiErrorCode', '## HTTP API'],
 ] as const
 

@@ -8,7 +8,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   haproxy: ['host'],
   firewall: ['host'],
   cgroups: ['host'],
-  api: ['host', 'accounts', 'haproxy', 'firewall', 'cgroups'],
+  quota: ['host'],
+  api: ['host', 'accounts', 'haproxy', 'firewall', 'cgroups', 'quota'],
 }
 
 /** Who may touch processes and files of the machine without `host`, and why. */

@@ -1,0 +1,80 @@
+import type { Host } from '@puppy/host'
+import { applyPlan, type Applied } from './apply.ts'
+import { QuotaError } from './errors.ts'
+import { setGrace, type GraceSet } from './grace.ts'
+import { assertId, type QuotaKind, type WantedQuota } from './limits.ts'
+import { planLimits, type PlanOptions, type QuotaPlan } from './plan.ts'
+import { probe, type Probe } from './probe.ts'
+import type { EffectOptions } from './program.ts'
+import { readAll } from './read.ts'
+import { emptyReading, type QuotaReading } from './report.ts'
+import type { Grace } from './state.ts'
+import { offError } from './support.ts'
+import { readState, volumeFinder } from './volume.ts'
+
+export interface SetOptions extends PlanOptions, EffectOptions {
+  /** When one item cannot be, none is set; when one was not taken, the others get back what they had. */
+  readonly atomic?: boolean
+}
+
+/** Quotas of the file system that a path is on. */
+export interface Quota {
+  readonly path: string
+  /** Finds out what works here, by looking only. Never throws what it can say. */
+  probe(options?: EffectOptions): Promise<Probe>
+  /**
+   * Reads the ids in the order given, or all that the kernel has something of. One report, however many.
+   *
+   * @throws QuotaError `QUOTA_OFF` when use is not counted, `QUOTA_UNSUPPORTED`, `QUOTA_MOVED`, `QUOTA_INVALID`, …
+   */
+  read(kind: QuotaKind, ids?: readonly number[], options?: EffectOptions): Promise<readonly QuotaReading[]>
+  /** Says what `set` would do. @throws QuotaError as `read`, and `QUOTA_OFF` when limits would not hold. */
+  plan(kind: QuotaKind, wanted: readonly WantedQuota[], options?: SetOptions): Promise<QuotaPlan>
+  /**
+   * Sets the limits of a plan in one `setquota -b` and reads back what the kernel has. An empty plan runs nothing.
+   * A killed one leaves some set and some not: plan again.
+   *
+   * @throws QuotaError `QUOTA_TIMEOUT`, `QUOTA_OFF`, `QUOTA_UNREADABLE`, …; what concerns one id is in its result.
+   */
+  apply(plan: QuotaPlan, options?: SetOptions): Promise<Applied>
+  /** `plan` and `apply`. Whoever calls it from several processes holds a lock of `Host`. */
+  set(kind: QuotaKind, wanted: readonly WantedQuota[], options?: SetOptions): Promise<Applied>
+  /** Sets how long ids may stay above soft limits, in seconds; what is absent stays. Running grace times are not changed. */
+  setGrace(kind: QuotaKind, grace: Partial<Grace>, options?: EffectOptions): Promise<GraceSet>
+}
+
+/** Opens quotas by any path of the file system; nothing is read or run yet. */
+export function openQuota(host: Host, path: string): Quota {
+  if (!path.startsWith('/') || path.includes('\0')) {
+    const detail = 'paths are absolute and have no NUL'
+    throw new QuotaError('QUOTA_INVALID', { operation: 'use the path', target: path, detail })
+  }
+  const find = volumeFinder(host, path)
+  const plan: Quota['plan'] = async (kind, wanted, options = {}) => {
+    const volume = await find(options)
+    const [{ state, bounds }, observed] = await Promise.all([
+      readState(host, volume, options),
+      readAll(host, volume, kind, options),
+    ])
+    const error = offError('set limits on', volume.mount, kind, state, 'enforcing')
+    if (error !== undefined) throw error
+    return planLimits(wanted, observed, { kind, bounds, ...options })
+  }
+  const apply: Quota['apply'] = async (planned, options = {}) =>
+    applyPlan(host, planned.changes.length === 0 ? undefined : await find(options), planned, options)
+  return Object.freeze<Quota>({
+    path,
+    plan,
+    apply,
+    probe: (options = {}) => probe(host, path, options),
+    read: async (kind, ids, options = {}) => {
+      for (const id of ids ?? []) if (id !== 0) assertId(id)
+      const readings = await readAll(host, await find(options), kind, options)
+      if (ids === undefined) return readings
+      const byId = new Map(readings.map((reading) => [reading.id, reading]))
+      return ids.map((id) => byId.get(id) ?? emptyReading(id))
+    },
+    set: async (kind, wanted, options = {}) => apply(await plan(kind, wanted, options), options),
+    setGrace: async (kind, grace, options = {}) => setGrace(host, await find(options), kind, grace, options),
+  })
+}

@@ -1,0 +1,43 @@
+import type { Host } from '@puppy/host'
+import { QuotaError } from './errors.ts'
+import type { QuotaKind } from './limits.ts'
+import { bounded, runProgram, type EffectOptions } from './program.ts'
+import { parseReport, type QuotaReading } from './report.ts'
+import { offError } from './support.ts'
+import { readState, type Volume } from './volume.ts'
+
+export const letters = { user: '-u', group: '-g', project: '-P' } as const
+
+/** Reads all that the kernel has of one kind, by one repquota. @throws QuotaError `QUOTA_OFF`, `QUOTA_UNREADABLE`, … */
+export async function readAll(
+  host: Host,
+  volume: Volume,
+  kind: QuotaKind,
+  options: EffectOptions,
+): Promise<readonly QuotaReading[]> {
+  const { mountPoint } = volume.mount
+  const operation = `read the ${kind} quotas of`
+  try {
+    const { stdout } = await runProgram(
+      host,
+      ['repquota', letters[kind], '-v', '-n', '-p', '-O', 'csv', '--', mountPoint],
+      { ...bounded(options), touches: 'nothing', operation, target: mountPoint },
+    )
+    return parseReport(kind, stdout, Math.floor(Date.now() / 1000))
+  } catch (error) {
+    throw await explained(error, host, volume, kind, options)
+  }
+}
+
+/** Of a kind that is off repquota says only that not all mounts have it; the kernel is asked, once it has failed. */
+export async function explained(
+  error: unknown,
+  host: Host,
+  volume: Volume,
+  kind: QuotaKind,
+  options: EffectOptions,
+): Promise<unknown> {
+  if (!(error instanceof QuotaError) || error.code !== 'QUOTA_REFUSED') return error
+  const { state } = await readState(host, volume, options)
+  return offError(error.facts.operation, volume.mount, kind, state, 'accounting') ?? error
+}

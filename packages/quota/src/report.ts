@@ -1,0 +1,97 @@
+import { QuotaError } from './errors.ts'
+import { maxId, type Limit, type Limits, type QuotaKind } from './limits.ts'
+import { statusOf, type QuotaStatus } from './status.ts'
+
+/** Use and limits of one kind of thing, bytes or inodes. */
+export interface Meter extends Limits {
+  readonly used: number
+  /** When the grace time ends, in seconds since 1970; absent while it does not run. */
+  readonly graceEnds?: number
+  /** Seconds of grace left, 0 when it is over; absent while it does not run. */
+  readonly graceLeft?: number
+  readonly status: QuotaStatus
+}
+
+/** What the kernel knows of one id. Bytes and limits over 2^53 are the nearest number that there is. */
+export interface QuotaReading {
+  readonly id: number
+  readonly bytes: Meter
+  readonly inodes: Meter
+}
+
+const columns =
+  'BlockStatus,FileStatus,BlockUsed,BlockSoftLimit,BlockHardLimit,BlockGrace,FileUsed,FileSoftLimit,FileHardLimit,FileGrace'
+const heads = { user: 'User', group: 'Group', project: 'Project' } as const
+
+/**
+ * Parses `repquota -v -n -p -O csv` of one mount and one kind.
+ *
+ *     User,BlockStatus,FileStatus,BlockUsed,BlockSoftLimit,BlockHardLimit,BlockGrace,FileUsed,FileSoftLimit,FileHardLimit,FileGrace
+ *     #70009,soft,soft,152,100,200,1795886580,2,1,2,1795886580
+ *
+ * Space is in KiB. Its own status is not used: it says `soft` at the hard limit and forgets that a grace time is over.
+ *
+ * @param now seconds since 1970.
+ * @throws QuotaError `QUOTA_UNREADABLE` when anything is not as above, a cut last line too.
+ */
+export function parseReport(kind: QuotaKind, text: string, now: number): readonly QuotaReading[] {
+  const [head, ...lines] = text.split('\n')
+  if (head !== `${heads[kind]},${columns}`) throw unreadable(head ?? '', 1, 'its columns are not known')
+  if (lines.pop() !== '') throw unreadable(lines.at(-1) ?? '', lines.length + 1, 'the last line is cut')
+  const seen = new Set<number>()
+  return lines.map((line, at) => {
+    const reading = parseLine(line, now)
+    if (reading === undefined) throw unreadable(line, at + 2, 'a field is no number')
+    if (seen.has(reading.id)) throw unreadable(line, at + 2, 'the id was there before')
+    seen.add(reading.id)
+    return reading
+  })
+}
+
+const meter = [1, 2, 3, 4].map(() => '(\\d{1,20})').join(',')
+const row = new RegExp(`^#(\\d{1,10}),(?:ok|soft|hard),(?:ok|soft|hard),${meter},${meter}$`)
+
+function parseLine(line: string, now: number): QuotaReading | undefined {
+  const fields = row.exec(line)?.slice(1).map(Number)
+  if (fields === undefined) return undefined
+  const [id = Infinity, used = 0, soft = 0, hard = 0, grace = 0, ...inodes] = fields
+  if (id > maxId) return undefined
+  const [inodesUsed = 0, inodesSoft = 0, inodesHard = 0, inodesGrace = 0] = inodes
+  return {
+    id,
+    bytes: meterOf({ used: used * 1024, soft: soft * 1024, hard: hard * 1024, grace }, now),
+    inodes: meterOf({ used: inodesUsed, soft: inodesSoft, hard: inodesHard, grace: inodesGrace }, now),
+  }
+}
+
+interface Numbers {
+  readonly used: number
+  readonly soft: number
+  readonly hard: number
+  readonly grace: number
+}
+
+function meterOf({ used, soft, hard, grace }: Numbers, now: number): Meter {
+  const limits = { soft: limitOf(soft), hard: limitOf(hard) }
+  const running = grace > 0 && limits.soft !== 'none' && used > limits.soft
+  return {
+    used,
+    ...limits,
+    ...(running ? { graceEnds: grace, graceLeft: Math.max(0, grace - now) } : {}),
+    status: statusOf({ used, ...limits, ...(running ? { graceEnds: grace } : {}) }, now),
+  }
+}
+
+function limitOf(value: number): Limit {
+  return value === 0 ? 'none' : value
+}
+
+/** The reading of an id that the kernel has nothing of. */
+export function emptyReading(id: number): QuotaReading {
+  const nothing: Meter = { used: 0, soft: 'none', hard: 'none', status: 'ok' }
+  return { id, bytes: nothing, inodes: nothing }
+}
+
+function unreadable(line: string, at: number, detail: string): QuotaError {
+  return new QuotaError('QUOTA_UNREADABLE', { operation: `read line ${at} of repquota`, value: line, detail })
+}

@@ -1,0 +1,80 @@
+import { QuotaError } from './errors.ts'
+import type { QuotaKind } from './limits.ts'
+
+/** Seconds that somebody may stay above a soft limit. */
+export interface Grace {
+  readonly bytes: number
+  readonly inodes: number
+}
+
+/** What the kernel does for one kind. */
+export interface KindState {
+  /** Whether use is counted. */
+  readonly accounting: boolean
+  /** Whether limits hold. */
+  readonly enforcing: boolean
+  /** Where the kernel keeps it; absent when it does not. */
+  readonly inode?: number
+  /** Absent when use is not counted. */
+  readonly grace?: Grace
+}
+
+export type QuotaState = Readonly<Record<QuotaKind, KindState>>
+
+const off: KindState = { accounting: false, enforcing: false }
+const kinds = { User: 'user', Group: 'group', Project: 'project' } as const
+
+/**
+ * Parses `xfs_quota -f -x -c state MOUNT`, which asks any file system's kernel half; nothing at all means no quota.
+ * `quotaon -p` does not tell counting from enforcing, and repquota cuts grace times to minutes.
+ *
+ *     User quota state on /mnt/b (/dev/loop1)
+ *       Accounting: ON
+ *       Enforcement: OFF
+ *       Inode: #131 (1 blocks, 1 extents)
+ *     Blocks grace time: [0 days 00:05:01]
+ *     Blocks max warnings: 0
+ *     Inodes grace time: [7 days]
+ *
+ * @throws QuotaError `QUOTA_UNREADABLE` when it is neither nothing nor all three kinds.
+ */
+export function parseState(text: string): QuotaState {
+  if (text.trim() === '') return { user: off, group: off, project: off }
+  const sections = [...text.matchAll(/^(User|Group|Project) quota state on .*\n((?:(?!\w+ quota state on).*\n)*)/gm)]
+  const states = new Map(sections.map(([, name = '', body = '']) => [name, parseKind(body)]))
+  const [user, group, project] = (['User', 'Group', 'Project'] as const).map((name) => states.get(name))
+  if (sections.length === 3 && user !== undefined && group !== undefined && project !== undefined)
+    return { user, group, project }
+  const missing = Object.entries(kinds).find(([name]) => states.get(name) === undefined)?.[1]
+  throw new QuotaError('QUOTA_UNREADABLE', {
+    operation: 'read the state of quotas',
+    value: text,
+    detail: `what it says of ${missing ?? 'one kind'} is not understood`,
+  })
+}
+
+function parseKind(body: string): KindState | undefined {
+  const accounting = /^ {2}Accounting: (ON|OFF)$/m.exec(body)?.[1]
+  const enforcement = /^ {2}Enforcement: (ON|OFF)$/m.exec(body)?.[1]
+  if (accounting === undefined || enforcement === undefined) return undefined
+  if (accounting === 'OFF') return off
+  const inode = /^ {2}Inode: #(\d{1,15}) /m.exec(body)?.[1]
+  const bytes = parseGrace(/^Blocks grace time: \[([^\]\n]{1,40})\]$/m.exec(body)?.[1])
+  const inodes = parseGrace(/^Inodes grace time: \[([^\]\n]{1,40})\]$/m.exec(body)?.[1])
+  if (bytes === undefined || inodes === undefined) return undefined
+  return {
+    accounting: true,
+    enforcing: enforcement === 'ON',
+    ...(inode === undefined ? {} : { inode: Number(inode) }),
+    grace: { bytes, inodes },
+  }
+}
+
+/** `7 days`, `1 day 00:01:01`, `0 days 00:05:01`; dashes where there is none. */
+function parseGrace(text: string | undefined): number | undefined {
+  if (text === '--------') return 0
+  const [, days, hours = '0', minutes = '0', seconds = '0'] =
+    /^(\d{1,7}) days?(?: (\d\d):(\d\d):(\d\d))?$/.exec(text ?? '') ?? []
+  if (days === undefined) return undefined
+  return ((Number(days) * 24 + Number(hours)) * 60 + Number(minutes)) * 60 + Number(seconds)
+}

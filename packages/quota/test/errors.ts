@@ -1,0 +1,22 @@
+import t from 'tap'
+import { QuotaError } from '../src/errors.ts'
+
+void t.test('QuotaError says what was attempted, on what, with what, why and what would help', async (t) => {
+  const error = new QuotaError('QUOTA_OFF', {
+    operation: 'read the quotas of',
+    target: '/home',
+    value: 'x'.repeat(300),
+    detail: 'user quota is off',
+    said: 'no',
+    steps: ['umount it', 'mount it'],
+    cause: new Error('deeper'),
+  })
+  t.equal(error.name, 'QuotaError')
+  t.match(
+    error.message,
+    /^Cannot read the quotas of "\/home" "x{200}…": user quota is off; it said: no; to turn it on: umount it, then mount it$/,
+  )
+  t.match(error.cause, { message: 'deeper' })
+  t.notOk(Object.hasOwn(error, 'name'))
+  t.equal(new QuotaError('QUOTA_INVALID', { operation: 'do it' }).message, 'Cannot do it')
+})

@@ -1,0 +1,39 @@
+/** A disk without room for the kernel's own quota files. */
+import { spawnSync } from 'node:child_process'
+import { createHost } from '@puppy/host'
+import t from 'tap'
+import { openQuota } from '../../src/index.ts'
+import { cannotMount, mounted, longRun } from '../support/loop.ts'
+
+t.setTimeout(600_000)
+
+void t.test(
+  'a disk that is full: what cannot be set says so, and what was set stays',
+  { skip: cannotMount || longRun },
+  async (t) => {
+    const path = await mounted(t, '16M', ['mkfs.ext4', '-O', 'quota', '-E', 'quotatype=usrquota'], 'loop,usrquota')
+    const quota = openQuota(createHost(), path)
+    const crowd = (from: number, count: number) =>
+      Array.from({ length: count }, (_, n) => ({ id: from + n, bytes: { hard: 1024 * 1024 } }))
+    await quota.set('user', crowd(70_001, 10))
+    spawnSync('dd', ['if=/dev/zero', `of=${path}/full`, 'bs=64k', 'conv=fsync'], { timeout: 60_000 })
+    for (const size of ['1k', '1']) {
+      spawnSync('dd', ['if=/dev/zero', `of=${path}/full.${size}`, `bs=${size}`, 'count=5000', 'conv=fsync'], {
+        timeout: 60_000,
+      })
+    }
+    const { results } = await quota.set('user', crowd(80_001, 8000))
+    const refused = results.filter(({ error }) => error !== undefined)
+    t.comment(`${refused.length} of 8000 were refused: ${refused[0]?.error?.message}`)
+    t.ok(refused.length > 0, 'there is no room for so many')
+    t.ok(refused.every(({ error, changed }) => error?.code === 'QUOTA_REFUSED' && !changed))
+    t.ok(
+      (
+        await quota.read(
+          'user',
+          crowd(70_001, 10).map(({ id }) => id),
+        )
+      ).every(({ bytes }) => bytes.hard === 1024 * 1024),
+    )
+  },
+)

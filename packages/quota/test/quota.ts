@@ -1,0 +1,46 @@
+import { createFakeHost } from '@puppy/host/fake'
+import t from 'tap'
+import { openQuota } from '../src/quota.ts'
+import { openFake } from './support/open.ts'
+
+const MiB = 1024 * 1024
+
+void t.test('openQuota() wants an absolute path', async (t) => {
+  for (const path of ['', 'home', '-x', '/a\0b'])
+    t.throws(() => openQuota(createFakeHost(), path), { code: 'QUOTA_INVALID' })
+})
+
+void t.test('read() gives the ids in the order asked for, those without anything too', async (t) => {
+  const { quota, fake } = openFake()
+  fake.use('user', 6, { bytes: MiB, inodes: 3 })
+  t.match(await quota.read('user', [7, 6, 0]), [
+    { id: 7, bytes: { used: 0 } },
+    { id: 6, bytes: { used: MiB } },
+    { id: 0 },
+  ])
+  t.match(await quota.read('user'), [{ id: 6 }])
+})
+
+void t.test('plan() refuses where limits would not hold', async (t) => {
+  const { quota } = openFake({ kinds: { user: 'accounting', group: 'off' } })
+  await t.rejects(quota.plan('user', [{ id: 5, bytes: { hard: MiB } }]), { code: 'QUOTA_OFF' })
+  await t.rejects(quota.set('group', [{ id: 5, bytes: { hard: MiB } }]), { code: 'QUOTA_OFF' })
+  t.strictSame(await quota.read('user'), [], 'what is counted can be read')
+})
+
+void t.test('set() passes force on', async (t) => {
+  const { quota, fake } = openFake()
+  fake.use('user', 6, { bytes: 2 * MiB, inodes: 3 })
+  const wanted = [{ id: 6, bytes: { hard: MiB } }]
+  t.match(await quota.set('user', wanted), { changed: false, results: [{ error: { code: 'QUOTA_BELOW_USAGE' } }] })
+  t.match(await quota.set('user', wanted, { force: true }), { changed: true })
+  t.match(await quota.read('user', [6]), [{ bytes: { status: 'hard' } }])
+})
+
+void t.test('set() on a host that is only a folder is planned and not done', async (t) => {
+  const { fake } = openFake()
+  const host = createFakeHost({ live: false, programs: fake.programs, files: fake.files })
+  const quota = openQuota(host, '/home')
+  t.equal((await quota.plan('user', [{ id: 5, bytes: { hard: MiB } }])).changes.length, 1)
+  await t.rejects(quota.set('user', [{ id: 5, bytes: { hard: MiB } }]), { code: 'HOST_NOT_LIVE' })
+})

@@ -1,0 +1,22 @@
+import t from 'tap'
+import { QuotaError } from '../src/errors.ts'
+import { explained, letters, readAll } from '../src/read.ts'
+import { volumeFinder } from '../src/volume.ts'
+import { openFake } from './support/open.ts'
+
+void t.test('readAll() runs one report, whatever there is', async (t) => {
+  const { host, fake, ran } = openFake()
+  for (let id = 1; id <= 100; id += 1) fake.use('group', id, { bytes: 1, inodes: 1 })
+  const volume = await volumeFinder(host, '/home')()
+  t.equal((await readAll(host, volume, 'group', {})).length, 100)
+  t.strictSame(ran(), ['stat', 'stat', 'repquota'])
+  t.strictSame(host.commands.at(-1)?.slice(1), [letters.group, '-v', '-n', '-p', '-O', 'csv', '--', '/home'])
+})
+
+void t.test('readAll() of a kind that is off is QUOTA_OFF with the steps', async (t) => {
+  const { host } = openFake({ kinds: { group: 'off' } })
+  const volume = await volumeFinder(host, '/home')()
+  await t.rejects(readAll(host, volume, 'group', {}), { code: 'QUOTA_OFF', facts: { steps: Array } })
+  const other = new QuotaError('QUOTA_REFUSED', { operation: 'read' })
+  t.equal(await explained(other, host, volume, 'user', {}), other, 'what has another cause stays')
+})

@@ -1,0 +1,70 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { QuotaError } from '../src/errors.ts'
+import { emptyReading, parseReport } from '../src/report.ts'
+import { fixture } from './support/fixture.ts'
+
+const now = 1_795_281_800
+const parse = (name: string, kind: 'user' | 'group' | 'project' = 'user') => parseReport(kind, fixture(name), now)
+
+void t.test('parseReport() reads real reports', async (t) => {
+  const none = { soft: 'none', hard: 'none', status: 'ok' }
+  t.strictSame(parse('ext4-user.csv')[2], {
+    ...emptyReading(70_002),
+    bytes: { used: 0, soft: 1024, hard: 1024, status: 'ok' },
+  })
+  t.match(parse('xfs-user.csv')[2]?.bytes, { soft: 4096, hard: 4096 }, 'XFS rounds')
+  t.match(parse('ext4-user.csv').at(-1), {
+    id: 70_004,
+    bytes: { hard: 5 * 1024 ** 4 },
+    inodes: { hard: 4_294_967_297 },
+  })
+  t.strictSame(parse('ext4-group.csv', 'group'), [
+    { id: 0, bytes: { used: 20_480, ...none }, inodes: { used: 2, ...none } },
+  ])
+  t.match(parse('xfs-project.csv', 'project').at(-1), { id: 4243, bytes: { used: 102_400 } })
+  t.equal(parse('xfs-huge.csv').at(-1)?.id, 4_294_967_294)
+})
+
+void t.test('parseReport() computes the status that repquota has wrong', async (t) => {
+  t.match(parse('ext4-grace.csv'), [{ bytes: { status: 'soft', graceEnds: 1_795_886_580, graceLeft: 604_780 } }])
+  t.match(parse('ext4-hard.csv'), [{ bytes: { status: 'hard' }, inodes: { status: 'hard' } }])
+  const later = parseReport('user', fixture('ext4-grace.csv'), 1_795_886_581)
+  t.match(later, [{ bytes: { status: 'expired', graceLeft: 0 }, inodes: { status: 'hard' } }])
+})
+
+void t.test('parseReport() refuses what is cut or of another kind', async (t) => {
+  const text = fixture('ext4-user.csv')
+  for (let end = 0; end < text.length; end += 1) {
+    const cut = text.slice(0, end)
+    if (cut.endsWith('\n')) continue
+    t.throws(() => parseReport('user', cut, now), { code: 'QUOTA_UNREADABLE' }, `cut at ${end}`)
+  }
+  t.throws(() => parseReport('group', text, now), { code: 'QUOTA_UNREADABLE' })
+  const line = '#5,ok,ok,0,0,0,0,0,0,0,0\n'
+  const head = text.slice(0, text.indexOf('\n') + 1)
+  t.equal(parseReport('user', head + line, now).length, 1)
+  t.throws(() => parseReport('user', head + line + line, now), { message: /there before/ })
+  for (const bad of [
+    '#5,ok,ok,0,0,0,7days,0,0,0,0',
+    'p1,ok,ok,0,0,0,0,0,0,0,0',
+    '#4294967295,ok,ok,0,0,0,0,0,0,0,0',
+    '',
+  ])
+    t.throws(() => parseReport('user', `${head}${bad}\n`, now), { code: 'QUOTA_UNREADABLE' }, bad)
+})
+
+void t.test('parseReport() throws nothing but QuotaError', async () => {
+  const head = fixture('ext4-user.csv').split('\n')[0] ?? ''
+  const field = fc.oneof(fc.constantFrom('#1', 'ok', '0', '-1', '', '1e9', '99999999999999999999999'), fc.string())
+  fc.assert(
+    fc.property(fc.array(fc.array(field, { maxLength: 12 })), (lines) => {
+      try {
+        parseReport('user', [head, ...lines.map((line) => line.join(',')), ''].join('\n'), now)
+        return true
+      } catch (error) {
+        return error instanceof QuotaError && error.code === 'QUOTA_UNREADABLE'
+      }
+    }),
+  )
+})

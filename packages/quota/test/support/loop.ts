@@ -1,0 +1,30 @@
+import { execFileSync } from 'node:child_process'
+import { mkdir, rm } from 'node:fs/promises'
+import type { Test } from 'tap'
+
+/** Why a test cannot mount file systems here. */
+export const cannotMount =
+  (process.getuid?.() !== 0 && 'it needs root') ||
+  (process.env['TESTBED_GUEST'] === undefined && 'it mounts file systems: only in a disposable host')
+
+/** Thousands of ids: a minute where a machine is emulated. */
+export const longRun = process.env['TEST_FULL'] !== '1' && 'a long run: testbed test --full'
+
+export const run = (program: string, ...args: readonly string[]) =>
+  execFileSync(program, args, { stdio: 'pipe', timeout: 60_000 })
+
+/** Makes a file system in a file and mounts it; it is gone with the test. */
+export async function mounted(t: Test, size: string, mkfs: readonly string[], options = 'loop'): Promise<string> {
+  const name = `/var/tmp/puppy-quota-${process.pid}-${Math.floor(Math.random() * 1e6)}`
+  await mkdir(name)
+  run('truncate', '-s', size, `${name}.img`)
+  const [program = '', ...args] = mkfs
+  run(program, '-q', ...args, `${name}.img`)
+  run('mount', '-o', options, `${name}.img`, name)
+  t.teardown(async () => {
+    run('umount', name)
+    await rm(name, { recursive: true })
+    await rm(`${name}.img`)
+  })
+  return name
+}
