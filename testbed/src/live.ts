@@ -17,6 +17,8 @@ const prepare = [
 
 /** What ssh ends with when it is not the command's own. @see ssh(1) */
 const connectionLost = 255
+/** What a shell makes of SIGSEGV, which an emulated Node meets now and then as it starts. */
+const crashed = 139
 const tapFolder = '/var/tmp/testbed-tap'
 
 export interface LiveOptions {
@@ -43,7 +45,11 @@ export async function runLiveTests(paths: TestbedPaths, guest: Guest, options: L
   const words = ['node', 'tools/test.ts', '--live', ...(full ? ['--full'] : []), `--tap=${tapFolder}`]
   const run = async (...more: readonly string[]) => {
     const line = [...words, ...more, ...only].map(quote).join(' ')
-    const one = await attachToGuest(guest, `${prepare}\n${line}`, options.signal)
+    let one = await attachToGuest(guest, `${prepare}\n${line}`, options.signal)
+    if (one === crashed) {
+      say('UNSTABLE: Node itself crashed in the guest; once more')
+      one = await attachToGuest(guest, `${prepare}\n${line}`, options.signal)
+    }
     code = code === 0 || one === connectionLost ? one : code
   }
   if (chosen.length === 0 || chosen.some((file) => !isAround(file))) await run()
