@@ -44,7 +44,7 @@ export const deviceKeys = ['rbps', 'wbps', 'riops', 'wiops'] as const
  * @throws CgroupError `CGROUP_INVALID` naming the first that cannot be.
  */
 export function settingsOf(limits: Limits): readonly Setting[] {
-  assertKnown(limits)
+  assertShape(limits)
   const settings: Setting[] = fields.flatMap(([controller, key, file, kind]) => {
     const value = (limits[controller] as Readonly<Record<string, Value | undefined>> | undefined)?.[key]
     return value === undefined ? [] : [{ file, kind, value: checked(`${controller}.${key}`, kind, value) }]
@@ -106,8 +106,15 @@ const words: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** A misspelt limit would be no limit at all. */
-function assertKnown(limits: Limits): void {
-  for (const [controller, keys] of Object.entries(limits) as [string, object | undefined][]) {
+/**
+ * Refuses what has not the shape of limits, as a row of somebody else's may: a controller that is no object would otherwise be
+ * one without limits.
+ *
+ * @throws CgroupError `CGROUP_INVALID`
+ */
+export function assertShape(limits: Limits): void {
+  for (const [controller, keys] of Object.entries(limits) as [string, unknown][]) {
+    if (keys !== undefined && !isRecord(keys)) refuse(controller, JSON.stringify(keys), 'it is an object of limits')
     const known = words[controller]
     if (known === undefined && !['hugetlb', 'misc', 'raw'].includes(controller))
       refuse(controller, '', 'there is no such controller')
@@ -115,6 +122,15 @@ function assertKnown(limits: Limits): void {
       if (known?.includes(key) === false) refuse(`${controller}.${key}`, '', 'there is no such limit')
     }
   }
+  const devices: unknown = limits.io?.max
+  const whole = (one: unknown) => isRecord(one) && typeof one['device'] === 'string'
+  if (devices !== undefined && !(Array.isArray(devices) && devices.every(whole))) {
+    refuse('io.max', JSON.stringify(devices), 'it is a list of objects, each with a device')
+  }
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function checked(name: string, kind: Kind, value: Value): Value {

@@ -5,6 +5,7 @@ import { CgroupError } from '../errors.ts'
 import { openKernel, type Kernel } from '../kernel.ts'
 import { differencesOf, differingSettings, type Difference } from '../limits/compare.ts'
 import { openDevices } from '../limits/device.ts'
+import { assertShape } from '../limits/settings.ts'
 import { renderSetting } from '../limits/writes.ts'
 import { probe, unsupported, type SystemdVersion } from '../probe.ts'
 import { slicePath } from '../unit.ts'
@@ -164,6 +165,7 @@ async function sortOut(host: Host, wanted: readonly WantedSlice[], { bpf }: Syst
         })
       names.add(slice)
       renderDropIn({}, bind)
+      assertShape(limits)
       const resolved = { slice, limits: await devices(limits), ...(bind === undefined || !bpf ? {} : { bind }) }
       renderDropIn(resolved.limits)
       good.push(resolved)

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { nameOf, settingsOf } from '../../src/limits/settings.ts'
+import { assertShape, nameOf, settingsOf } from '../../src/limits/settings.ts'
 import type { Limits } from '../../src/limits/limits.ts'
 
 void t.test('settingsOf() takes limits apart', async (t) => {
@@ -69,3 +69,18 @@ for (const [title, limits, message] of refused) {
     t.throws(() => settingsOf(limits), { code: 'CGROUP_INVALID', message })
   })
 }
+
+void t.test('assertShape() refuses what is no object of limits, instead of limiting nothing', async (t) => {
+  const shapes: readonly unknown[] = [
+    { memory: null },
+    { cpu: [] },
+    { pids: 5 },
+    { io: { max: 'all' } },
+    { io: { max: [{}] } },
+  ]
+  for (const shape of shapes) {
+    t.throws(() => assertShape(shape as Limits), { code: 'CGROUP_INVALID' }, JSON.stringify(shape))
+    t.throws(() => settingsOf(shape as Limits), { code: 'CGROUP_INVALID' })
+  }
+  t.doesNotThrow(() => assertShape({ cpu: {}, io: { max: [{ device: '/home' }] } }))
+})

@@ -73,11 +73,22 @@ void t.test('cgroupsFacility puts right what others set against it, and tells', 
 
 void t.test('cgroupsFacility refuses one account, and the others go on', async (t) => {
   const { facility } = open()
-  const none = { memory: { high: Number.NaN } }
-  const both = view({ id: 7, slot: first, limits }, { id: 8, slot: second, limits: none })
-  const { accounts } = await (await facility.serve!(both, signal)).apply()
-  t.match(accounts.get(7), { status: 'true', reason: 'armed' })
-  t.match(accounts.get(8), { type: 'limits', status: 'false', reason: 'refused', message: /memory\.high/ })
+  // What whoever broke into the API may have written into a plan.
+  const nonsense: readonly unknown[] = [
+    { memory: { high: Number.NaN } },
+    { memory: null },
+    { pids: 5 },
+    { cpu: [] },
+    { io: { max: 'all' } },
+    { io: { max: [null] } },
+    { pids: { max: '1\n[Service]' } },
+  ]
+  for (const none of nonsense) {
+    const both = view({ id: 7, slot: first, limits }, { id: 8, slot: second, limits: none as Tenant['limits'] })
+    const { accounts } = await (await facility.serve!(both, signal)).apply()
+    t.match(accounts.get(7), { status: 'true', reason: 'armed' })
+    t.match(accounts.get(8), { type: 'limits', status: 'false', reason: 'refused', message: /Cannot use the limit/ })
+  }
 })
 
 void t.test('cgroupsFacility does not work without a systemd of today', async (t) => {
