@@ -1,3 +1,5 @@
+import { quoted, sentenceOf } from '@puppy/host'
+
 /** What went wrong, as a word that never changes its meaning. One line for each stands in `docs/errors.md`. */
 export type CgroupErrorCode =
   | 'CGROUP_BUSY'
@@ -42,16 +44,11 @@ export class CgroupError extends Error {
 }
 
 function sentence(facts: CgroupErrorFacts): string {
-  const target = facts.target === undefined ? '' : ` ${shown(facts.target)}`
-  const value = facts.value === undefined ? '' : `, value ${shown(facts.value)}`
-  const reasons = [
+  const target = facts.target === undefined ? '' : ` ${quoted(facts.target)}`
+  const value = facts.value === undefined ? '' : `, value ${quoted(facts.value)}`
+  return sentenceOf(`${facts.operation}${target}${value}`, [
     facts.errno === undefined ? undefined : `the kernel answered ${facts.errno}`,
     facts.detail,
     facts.said === undefined || facts.said === '' ? undefined : `systemd said: ${facts.said}`,
-  ].filter((reason) => reason !== undefined)
-  return `Cannot ${facts.operation}${target}${value}${reasons.length === 0 ? '' : `: ${reasons.join('; ')}`}`
-}
-
-function shown(value: string): string {
-  return JSON.stringify(value.length > 200 ? `${value.slice(0, 200)}…` : value)
+  ])
 }

@@ -1,3 +1,5 @@
+import { quoted, sentenceOf } from '@puppy/host'
+
 /** What went wrong, as a word that never changes its meaning. One line for each stands in `docs/errors.md`. */
 export type FirewallErrorCode =
   | 'FIREWALL_CONFLICT'
@@ -42,14 +44,9 @@ export class FirewallError extends Error {
 
 function sentence(facts: FirewallErrorFacts): string {
   const target = facts.target === undefined ? '' : ` ${JSON.stringify(facts.target)}`
-  const value = facts.value === undefined ? '' : ` ${shown(facts.value)}`
-  const reasons = [
+  const value = facts.value === undefined ? '' : ` ${quoted(facts.value)}`
+  return sentenceOf(`${facts.operation}${target}${value}`, [
     facts.detail,
     facts.said === undefined || facts.said === '' ? undefined : `nft said: ${facts.said}`,
-  ].filter((reason) => reason !== undefined)
-  return `Cannot ${facts.operation}${target}${value}${reasons.length === 0 ? '' : `: ${reasons.join('; ')}`}`
-}
-
-function shown(value: string): string {
-  return JSON.stringify(value.length > 200 ? `${value.slice(0, 200)}…` : value)
+  ])
 }

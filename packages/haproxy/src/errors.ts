@@ -1,3 +1,5 @@
+import { quoted, sentenceOf } from '@puppy/host'
+
 /** What went wrong, as a word that never changes its meaning. One line for each stands in `docs/errors.md`. */
 export type HaproxyErrorCode =
   | 'HAPROXY_ABORTED'
@@ -56,14 +58,9 @@ export function isHaproxyError(error: unknown, code: HaproxyErrorCode): error is
 
 function sentence(facts: HaproxyErrorFacts): string {
   const target = facts.path === undefined ? '' : ` ${JSON.stringify(facts.path)}`
-  const value = facts.value === undefined ? '' : ` ${shown(facts.value)}`
-  const reasons = [
+  const value = facts.value === undefined ? '' : ` ${quoted(facts.value)}`
+  return sentenceOf(`${facts.operation}${target}${value}`, [
     facts.detail,
     facts.said === undefined || facts.said.length === 0 ? undefined : `HAProxy said: ${facts.said.join(' | ')}`,
-  ].filter((reason) => reason !== undefined)
-  return `Cannot ${facts.operation}${target}${value}${reasons.length === 0 ? '' : `: ${reasons.join('; ')}`}`
-}
-
-function shown(value: string): string {
-  return JSON.stringify(value.length > 200 ? `${value.slice(0, 200)}…` : value)
+  ])
 }

@@ -1,3 +1,5 @@
+import { sentenceOf } from './sentence.ts'
+
 /** What went wrong, as a word that never changes its meaning. One line for each stands in `docs/errors.md`. */
 export type HostErrorCode =
   | 'HOST_ABORTED'
@@ -47,13 +49,12 @@ export class HostError extends Error {
 
 function sentence(facts: HostErrorFacts): string {
   const target = facts.path === undefined ? '' : ` ${JSON.stringify(facts.path)}`
-  const reasons = [
+  return sentenceOf(`${facts.operation}${target}`, [
     facts.exitCode === undefined ? undefined : `exit code ${facts.exitCode}`,
     facts.detail,
     facts.stderr === undefined || facts.stderr === '' ? undefined : `it said: ${facts.stderr}`,
     facts.command === undefined ? undefined : `command: ${facts.command}`,
-  ].filter((reason) => reason !== undefined)
-  return `Cannot ${facts.operation}${target}${reasons.length === 0 ? '' : `: ${reasons.join('; ')}`}`
+  ])
 }
 
 /** The errno name of a Node error (`ENOENT`), or undefined for anything else. */

@@ -1,3 +1,5 @@
+import { quoted, sentenceOf } from '@puppy/host'
+
 /** What went wrong, as a word that never changes its meaning. One line for each stands in `docs/errors.md`. */
 export type QuotaErrorCode =
   | 'QUOTA_BELOW_USAGE'
@@ -45,16 +47,11 @@ export class QuotaError extends Error {
 }
 
 function sentence(facts: QuotaErrorFacts): string {
-  const target = facts.target === undefined ? '' : ` ${shown(facts.target)}`
-  const value = facts.value === undefined ? '' : ` ${shown(facts.value)}`
-  const reasons = [
+  const target = facts.target === undefined ? '' : ` ${quoted(facts.target)}`
+  const value = facts.value === undefined ? '' : ` ${quoted(facts.value)}`
+  return sentenceOf(`${facts.operation}${target}${value}`, [
     facts.detail,
     facts.said === undefined || facts.said === '' ? undefined : `it said: ${facts.said}`,
     facts.steps === undefined ? undefined : `to turn it on: ${facts.steps.join(', then ')}`,
-  ].filter((reason) => reason !== undefined)
-  return `Cannot ${facts.operation}${target}${value}${reasons.length === 0 ? '' : `: ${reasons.join('; ')}`}`
-}
-
-function shown(value: string): string {
-  return JSON.stringify(value.length > 200 ? `${value.slice(0, 200)}…` : value)
+  ])
 }

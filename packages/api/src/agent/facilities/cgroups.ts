@@ -16,6 +16,7 @@ import {
 } from '@puppy/cgroups'
 import type { Host } from '@puppy/host'
 import type { Verdict } from '../../conditions.ts'
+import { printable } from '../../printable.ts'
 import type { FacilityState } from '../../store/hosts.ts'
 import {
   servedNothing,
@@ -98,11 +99,6 @@ export function cgroupsFacility(options: CgroupsFacilityOptions): Facility {
 
 /** More than these are not listed. */
 const most = 20
-
-/** A process chooses its own name, and a user's manager those of its groups. */
-function printable(text: string): string {
-  return text.replaceAll(/[^\x20-\x7e]/g, '?')
-}
 
 /** The options of `@puppy/cgroups`. */
 function treeOf({ runFolder, kernel }: CgroupsFacilityOptions) {

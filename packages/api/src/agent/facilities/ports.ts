@@ -1,6 +1,7 @@
 import { findHolders, parsePasswd, readListeners, type Listener, type Process, type Slot } from '@puppy/accounts'
 import type { Host } from '@puppy/host'
 import type { Verdict } from '../../conditions.ts'
+import { printable } from '../../printable.ts'
 import { servedNothing, type Facility, type Finding, type Served, type Step, type View } from './facility.ts'
 
 const name = 'ports'
@@ -107,9 +108,4 @@ function remedy(squatters: readonly Squatter[]): string {
   const pids = [...new Set(squatters.flatMap(({ processes }) => processes.map(({ pid }) => pid)))].slice(0, 2 * most)
   if (pids.length > 0) return `"kill ${pids.join(' ')}" ends it`
   return `"ss -ltnp sport = :${squatters[0]?.listener.port}" finds it`
-}
-
-/** A process chooses its own name. */
-function printable(command: string): string {
-  return command.replaceAll(/[^\x20-\x7e]/g, '?')
 }
