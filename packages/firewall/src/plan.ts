@@ -124,7 +124,7 @@ const nothing: Part = { changes: [], create: [], remove: [], fill: [], rules: []
 function planSet(table: string, wanted: NftSet, observed: ObservedSet | undefined): Part {
   const target = `set ${wanted.name}`
   if (observed === undefined) {
-    const after = few(wanted.elements.map((element) => renderElement(element)))
+    const after = fewElements(wanted.elements)
     return {
       ...nothing,
       changes: [change(target, 'add', { after })],
@@ -132,12 +132,12 @@ function planSet(table: string, wanted: NftSet, observed: ObservedSet | undefine
       fill: addElements(table, wanted.name, wanted.elements),
     }
   }
-  const missing = without(wanted.elements, observed.elements)
-  const extra = without(observed.elements, wanted.elements)
+  const [here, there] = [byKey(wanted.elements), byKey(observed.elements)]
+  const [missing, extra] = [without(here, there), without(there, here)]
   if (missing.length === 0 && extra.length === 0) return nothing
   const texts = {
-    ...(extra.length === 0 ? {} : { before: few(extra.map((element) => renderElement(element))) }),
-    ...(missing.length === 0 ? {} : { after: few(missing.map((element) => renderElement(element))) }),
+    ...(extra.length === 0 ? {} : { before: fewElements(extra) }),
+    ...(missing.length === 0 ? {} : { after: fewElements(missing) }),
   }
   const action = extra.length === 0 ? 'add' : missing.length === 0 ? 'remove' : 'change'
   return {
@@ -148,9 +148,12 @@ function planSet(table: string, wanted: NftSet, observed: ObservedSet | undefine
   }
 }
 
-function without(elements: readonly Element[], others: readonly Element[]): readonly Element[] {
-  const known = new Set(others.map((element) => renderElement(element)))
-  return elements.filter((element) => !known.has(renderElement(element)))
+function byKey(elements: readonly Element[]): ReadonlyMap<string, Element> {
+  return new Map(elements.map((element) => [renderElement(element), element]))
+}
+
+function without(elements: ReadonlyMap<string, Element>, others: ReadonlyMap<string, Element>): readonly Element[] {
+  return [...elements].flatMap(([key, element]) => (others.has(key) ? [] : [element]))
 }
 
 function planChain(table: string, wanted: Chain, observed: ObservedChain | undefined): Part {
@@ -208,9 +211,21 @@ function summary({ sets, chains }: Table): string {
   return `${chains.length} chains, ${rules} rules, ${sets.length} sets, ${elements} elements`
 }
 
+const shown = 8
+
 function few(texts: readonly string[]): string {
-  const shown = texts.slice(0, 8).join(', ')
-  return texts.length <= 8 ? shown : `${shown}, … (${texts.length})`
+  return fewOf(texts.slice(0, shown), texts.length)
+}
+
+function fewElements(elements: readonly Element[]): string {
+  return fewOf(
+    elements.slice(0, shown).map((element) => renderElement(element)),
+    elements.length,
+  )
+}
+
+function fewOf(texts: readonly string[], count: number): string {
+  return count <= shown ? texts.join(', ') : `${texts.join(', ')}, … (${count})`
 }
 
 function change(

@@ -54,7 +54,7 @@ void t.test('a transaction that fails in the middle changes nothing and is named
   await chmod(`${commands}/nft`, 0o755)
   const spoiled = lab.open({ nft: `${commands}/nft` })
   const error = await spoiled.ensure({ ...settings, callers: [0] }).catch((reason: unknown) => reason)
-  t.match(error, { code: 'FIREWALL_REFUSED', message: /answer-home.*nothing was changed.*No such file/ })
+  t.match(error, { code: 'FIREWALL_REFUSED', message: /answer-own.*nothing was changed.*No such file/ })
   t.equal(await lab.nft('list', 'ruleset'), before, 'the rules before are in force')
 })
 

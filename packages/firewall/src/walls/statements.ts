@@ -25,7 +25,7 @@ export const transport: Json = is({ meta: { key: 'l4proto' } }, one('tcp', 'udp'
 export const tcp: Json = is({ meta: { key: 'l4proto' } }, 'tcp')
 /** The second packet of a handshake: SYN and ACK. */
 export const handshake: Json = is({ '&': [payload('tcp', 'flags'), 0x12] }, 0x12)
-/** IPv4's loopback, as most of what goes between a proxy and tenants does. */
-export const toLoopback: Json = is(payload('ip', 'daddr'), { prefix: { addr: '127.0.0.0', len: 8 } })
+/** TCP after the handshake: it was judged by its first two packets, the ones that carry a SYN. */
+export const judged: Json = isNot({ '&': [payload('tcp', 'flags'), 0x02] }, 0x02)
 export const out = (op: '==' | '!='): Json => ({ match: { op, left: { meta: { key: 'oif' } }, right: 'lo' } })
-export const fromOutside: Json = isNot({ meta: { key: 'iif' } }, 'lo')
+export const fromInside: Json = is({ meta: { key: 'iif' } }, 'lo')

@@ -6,10 +6,11 @@ import {
   back,
   destinationPort,
   drop,
-  fromOutside,
+  fromInside,
   handshake,
   is,
   isNot,
+  judged,
   jump,
   one,
   out,
@@ -21,16 +22,15 @@ import {
   skuid,
   sourcePort,
   tcp,
-  toLoopback,
   transport,
 } from './statements.ts'
 
 /**
  * Plans the table for these settings.
  *
- * Pure. No rule belongs to one tenant: tenants are elements of sets. No rule looks at connection tracking: an answer is judged
- * like any packet, because the first answer of a squatter is part of an established connection; and a table of connections
- * that tenants could fill would cut everybody off.
+ * Pure. No rule belongs to one tenant: tenants are elements of sets. No rule looks at connection tracking: the first answer of a
+ * squatter is part of an established connection, and is judged; and a table of connections that tenants could fill would cut
+ * everybody off.
  *
  * @throws FirewallError `FIREWALL_INVALID`
  */
@@ -116,10 +116,13 @@ function elementsOf(networks: readonly Network[], family: Network['family']): re
     }))
 }
 
+/** After other tables, so that what they drop is not counted. A packet meets two chains of ours on its way, not four. */
+const priority = 200
+
 function planChains(settings: WallSettings): readonly Chain[] {
   return [
-    { name: 'output', base: { hook: 'output', priority: 0 }, rules: outputRules(settings) },
-    { name: 'input', base: { hook: 'input', priority: 0 }, rules: inputRules(settings) },
+    { name: 'output', base: { hook: 'output', priority }, rules: outputRules(settings) },
+    { name: 'input', base: { hook: 'input', priority }, rules: inputRules(settings) },
     { name: 'answer', rules: answerRules },
     { name: 'reach', rules: reachRules },
     { name: 'guard', rules: guardRules },
@@ -128,9 +131,6 @@ function planChains(settings: WallSettings): readonly Chain[] {
     { name: 'open', rules: [] },
     { name: 'client', rules: clientRules },
     { name: 'local', rules: [rule('egress-local-tcp', tcp, reset), rule('egress-local', prohibited)] },
-    // Late, so that what other tables drop is not counted.
-    { name: 'sent', base: { hook: 'output', priority: 200 }, rules: [metered('sent', out('!='))] },
-    { name: 'received', base: { hook: 'input', priority: 200 }, rules: [metered('received', fromOutside)] },
   ]
 }
 
@@ -150,21 +150,32 @@ function inSlots({ slots }: WallSettings, port: Json): readonly [near: Json, mor
   return [is(port, range(least, most)), others.length === 0 ? [transport] : [transport, is(port, '@slots')]]
 }
 
-/** The order is that of cost: what a visitor's request and its answer meet between the proxy and a tenant comes first. */
+/**
+ * The order is that of cost: what a visitor's request and its answer meet between the proxy and a tenant comes first.
+ *
+ * Of TCP on loopback only the handshake is judged: without its SYN there is no connection to reach somebody by, and without the
+ * SYN of the answer none for a squatter to answer on. What leaves the host is judged packet by packet.
+ */
 function outputRules(settings: WallSettings): readonly Rule[] {
   const [from, to] = [inSlots(settings, sourcePort), inSlots(settings, destinationPort)]
   const { first, last } = settings.tenantUids
   return [
+    rule('loopback-judged', out('=='), judged, accept),
     ...(to === undefined ? [] : [rule('reaches', to[0], out('=='), ...to[1], jump('reach'))]),
     ...(from === undefined ? [] : [rule('answers', from[0], ...from[1], jump('answer'))]),
     rule('guards', is(payload('tcp', 'sport'), '@guarded'), jump('guard')),
     rule('tenants', is(skuid, range(first, last)), jump('tenant')),
+    metered('sent', out('!=')),
   ]
 }
 
 function inputRules(settings: WallSettings): readonly Rule[] {
   const to = inSlots(settings, destinationPort)
-  return to === undefined ? [] : [rule('outside', fromOutside, to[0], ...to[1], drop)]
+  return [
+    rule('inside', fromInside, accept),
+    ...(to === undefined ? [] : [rule('outside', to[0], ...to[1], drop)]),
+    metered('received'),
+  ]
 }
 
 /**
@@ -173,7 +184,6 @@ function inputRules(settings: WallSettings): readonly Rule[] {
  * squatter would be sent the visitor's request; so a handshake is answered by the owner's socket or not at all.
  */
 const answerRules: readonly Rule[] = [
-  rule('answer-home', toLoopback, is(pair(skuid, sourcePort), '@own'), accept),
   rule('answer-own', is(pair(skuid, sourcePort), '@own'), back),
   rule('answer-squatter', isNot(pair(skuid, sourcePort), '@own'), drop),
   rule('answer-cookie', handshake, drop),
@@ -217,6 +227,6 @@ const clientRules: readonly Rule[] = [
 ]
 
 /** A match alone: the set's element counts. At input a packet's socket is known by the kernel's early demultiplexing. */
-function metered(name: 'sent' | 'received', beyond: Json): Rule {
-  return rule(name, beyond, is(skuid, `@${name}`))
+function metered(name: 'sent' | 'received', ...beyond: readonly Json[]): Rule {
+  return rule(name, ...beyond, is(skuid, `@${name}`))
 }
