@@ -10,6 +10,7 @@ export { openKernel } from './kernel.ts'
 export type { Kernel } from './kernel.ts'
 export { differencesOf } from './limits/compare.ts'
 export type { Difference } from './limits/compare.ts'
+export { findDisk } from './limits/device.ts'
 export type {
   CpuLimits,
   CpusetLimits,

@@ -7,6 +7,7 @@ import { StartError } from '../errors.ts'
 import { beat, findHost, registerHost, type Registration } from '../store/hosts.ts'
 import { wanted } from '../store/notify.ts'
 import type { HaproxyFacility } from './facilities/haproxy.ts'
+import { sampleProcesses } from './process-usage.ts'
 import { reconcile, refill, scrub, type Ground, type ReconcileContext } from './reconcile.ts'
 import { sampleListeners, sampleUsage } from './samples.ts'
 import { sampleTraffic } from './traffic.ts'
@@ -139,6 +140,7 @@ async function work(options: AgentOptions, client: pg.Client, told: AbortSignal)
       completeAt = 0
       bell.ring()
     }),
+    every(meterEvery, signal, options, () => count(options, ground)),
     every(reviveEvery, signal, options, () => revive(options, signal)),
     every(500, signal, options, async () => {
       if (ground !== undefined && (await scrub(options, ground, signal)) > 0) bell.ring()
@@ -183,6 +185,15 @@ async function meter(
 ): Promise<boolean> {
   if (firewall === undefined || ground?.states['firewall']?.works !== true) return true
   return sampleTraffic(database, host, { machine, layout, firewall }, signal)
+}
+
+/** Nobody counts where the host has no cgroups, or in a dry run, which records nothing. */
+async function count(
+  { database, host, machine, dryRun, registration: { layout } }: AgentOptions,
+  ground: Ground | undefined,
+): Promise<void> {
+  if (dryRun || ground?.states['cgroups']?.works !== true) return
+  await sampleProcesses(database, host, { machine, layout })
 }
 
 async function revive({ proxy, log }: AgentOptions, signal: AbortSignal): Promise<void> {

@@ -87,6 +87,7 @@ function tenantOf(row: AccountRow, slot: Tenant['slot'], domains: readonly Domai
     sshKeys: row.sshKeys,
     domains: domains.filter(({ account }) => account === row.id).map(({ name }) => name),
     suspended: row.state === 'suspended',
+    throttled: row.state === 'throttled',
     limits: limitsOf(row.planSpec),
   }
 }

@@ -2,7 +2,7 @@ import type { Condition } from '../conditions.ts'
 import type { Queryable } from '../database/pool.ts'
 import type { PlanSpec } from '../model/plan.ts'
 
-export type AccountState = 'active' | 'suspended'
+export type AccountState = 'active' | 'throttled' | 'suspended'
 
 export interface AccountRow {
   readonly id: number

@@ -8,6 +8,26 @@ export interface Reading {
   readonly bytesOut: number
 }
 
+/** What an account's processes have used in all, what they hold now, and what the kernel's counters said last. */
+export interface ProcessesUsed {
+  readonly total: ProcessCounters
+  readonly now: { readonly memoryBytes: number; readonly processes: number }
+  readonly last: ProcessCounters
+  /** Which boot of the machine `last` is of. */
+  readonly boot: string
+}
+
+export interface ProcessCounters {
+  readonly cpuUsec: number
+  readonly throttledUsec: number
+  readonly readBytes: number
+  readonly writtenBytes: number
+  readonly readOperations: number
+  readonly writtenOperations: number
+  readonly oomKills: number
+  readonly forksRefused: number
+}
+
 export interface UsageRow {
   readonly requests: number
   readonly bytesIn: number
@@ -15,13 +35,14 @@ export interface UsageRow {
   /** Null until the firewall has counted. */
   readonly sent: number | null
   readonly received: number | null
+  readonly processes: ProcessesUsed | null
   readonly since: Date
   readonly sampledAt: Date
 }
 
 export async function findUsage(db: Queryable, account: number): Promise<UsageRow | undefined> {
   const rows = await db.query<UsageRow>(
-    `select requests, bytes_in as "bytesIn", bytes_out as "bytesOut", sent, received, since, sampled_at as "sampledAt"
+    `select requests, bytes_in as "bytesIn", bytes_out as "bytesOut", sent, received, processes, since, sampled_at as "sampledAt"
      from usage where account = $1`,
     [account],
   )
@@ -47,5 +68,34 @@ export async function addReadings(db: Queryable, readings: readonly Reading[]): 
      on conflict (account) do update set requests = ${grown('requests', 'requests')}, bytes_in = ${grown('bytes_in', 'bytesIn')},
        bytes_out = ${grown('bytes_out', 'bytesOut')}, counted = excluded.counted, sampled_at = now()`,
     [JSON.stringify(readings)],
+  )
+}
+
+/** Accounts that have a slot on a host, and what their processes had used. */
+export function listProcessesUsed(
+  db: Queryable,
+  host: string,
+): Promise<readonly { readonly account: number; readonly n: number; readonly before: ProcessesUsed | null }[]> {
+  return db.query(
+    `select a.id as account, a.slot as n, u.processes as before
+     from accounts a join slots s on s.host = a.host and s.n = a.slot and s.state = 'taken'
+     left join usage u on u.account = a.id
+     where a.host = $1 and a.deleted_at is null order by a.id`,
+    [host],
+  )
+}
+
+/** Records what processes have used by now, of accounts that are still there. Only the agent of their host writes this. */
+export async function recordProcessesUsed(
+  db: Queryable,
+  used: readonly { readonly account: number; readonly processes: ProcessesUsed }[],
+): Promise<void> {
+  if (used.length === 0) return
+  await db.query(
+    `insert into usage as u (account, processes)
+     select r.account, r.processes from jsonb_to_recordset($1::jsonb) as r(account bigint, processes jsonb)
+     where exists (select 1 from accounts a where a.id = r.account and a.deleted_at is null)
+     on conflict (account) do update set processes = excluded.processes, sampled_at = now()`,
+    [JSON.stringify(used)],
   )
 }

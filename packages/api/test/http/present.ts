@@ -205,12 +205,27 @@ void t.test('presentHost() tells what works and what is missing, and no machine-
 
 void t.test('presentUsage() gives traffic only where somebody counted', async (t) => {
   const counts = { requests: 1, bytesIn: 2, bytesOut: 3 }
-  const row = { ...counts, sent: null, received: null, since: createdAt, sampledAt: updatedAt }
+  const row = { ...counts, sent: null, received: null, processes: null, since: createdAt, sampledAt: updatedAt }
   const times = { since: createdAt.toISOString(), sampledAt: updatedAt.toISOString() }
   t.strictSame(presentUsage(account, row), { ...counts, ...times })
   t.strictSame(presentUsage(account, { ...row, sent: 0, received: 5 }), {
     ...counts,
     traffic: { sent: 0, received: 5 },
+    ...times,
+  })
+  const counters = {
+    cpuUsec: 5,
+    throttledUsec: 0,
+    readBytes: 1,
+    writtenBytes: 2,
+    readOperations: 1,
+    writtenOperations: 1,
+  }
+  const total = { ...counters, oomKills: 0, forksRefused: 3 }
+  const now = { memoryBytes: 4096, processes: 2 }
+  t.strictSame(presentUsage(account, { ...row, processes: { total, now, last: total, boot: 'secret' } }), {
+    ...counts,
+    processes: { ...total, ...now },
     ...times,
   })
   const never = { requests: 0, bytesIn: 0, bytesOut: 0, since: times.since, sampledAt: times.since }

@@ -1,7 +1,17 @@
 /** The README on a real machine: installed, three requests, a login, a server, a neighbour who is curious, and gone again. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -120,6 +130,7 @@ function traces({ uid, user, home }: Tenant): readonly string[] {
 }
 
 void t.test('from an empty machine to a served tenant, and back', { skip }, async (t) => {
+  const outer = t
   const keys = mkdtempSync('/root/.scenario-')
   t.teardown(() => rmSync(keys, { recursive: true, force: true }))
   t.teardown(() => run(process.execPath, puppyWords('down', '--purge')))
@@ -165,6 +176,9 @@ void t.test('from an empty machine to a served tenant, and back', { skip }, asyn
   })
 
   await t.test('its plan limits it', async (t) => {
+    // Read later: cron looks once a minute.
+    const job = '* * * * * cat /proc/self/cgroup > where.new && mv where.new where'
+    t.match(await login(blog, `echo '${job}' | crontab -`), { code: 0 })
     const slice = `/sys/fs/cgroup/user.slice/user-${blog.uid}.slice`
     const read = `cd ${slice} && cat pids.max memory.max memory.swap.max cpu.max`
     t.match(await login(blog, read), { code: 0, output: `64\n${256 * 2 ** 20}\n0\n50000 100000\n` })
@@ -192,6 +206,52 @@ END`
     t.match(conditions, [{ type: 'accounts' }, { type: 'limits', status: 'true', reason: 'applied' }])
   })
 
+  await t.test('throttled it is squeezed, and active it is exactly what it was', async (t) => {
+    const slice = `/sys/fs/cgroup/user.slice/user-${blog.uid}.slice`
+    const files = ['cpu.max', 'cpu.weight', 'pids.max', 'memory.max', 'io.max'].map((file) => `${slice}/${file}`)
+    const stands = async () => (await run('cat', files)).output
+    const before = await stands()
+    const throttled = await api('PATCH', '/accounts/blog', { state: 'throttled' })
+    t.match(throttled, { status: 200, body: { state: 'throttled', ready: true } })
+    t.match(throttled.body['conditions'], [{}, { type: 'limits', reason: 'throttled' }])
+    const squeezed = await stands()
+    t.match(squeezed, /^10000 100000\n1\n32\n/)
+    t.match(squeezed, /\d+:\d+ rbps=1048576 wbps=1048576 riops=100 wiops=100/)
+    t.match(await login(blog, 'echo still here'), { code: 0, output: 'still here' })
+    t.match(await visit('blog.example.com'), { status: 200 }, 'and still served')
+    t.match(await api('PATCH', '/accounts/blog', { state: 'active' }), { status: 200, body: { ready: true } })
+    t.equal(await stands(), before)
+  })
+
+  await t.test('suspended nothing of it runs', async (t) => {
+    t.match(await api('PUT', '/accounts/idle', { plan: 'small', sshKeys: [key] }), {
+      status: 201,
+      body: { ready: true },
+    })
+    const idle = tenantOf((await api('GET', '/accounts/idle')).body)
+    const forks = `python3 -c "
+import os, signal
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+if os.fork() == 0:
+  os.setsid()
+  while True:
+    try:
+      if os.fork(): os._exit(0)
+    except OSError: pass
+"`
+    t.match(await login(idle, `${forks} > /dev/null 2>&1`), { code: 0 })
+    const suspended = await api('PATCH', '/accounts/idle', { state: 'suspended' })
+    t.match(suspended, { status: 200, body: { ready: true } })
+    t.strictSame(
+      traces(idle).filter((trace) => trace.startsWith('process')),
+      [],
+    )
+    t.match(await login(idle, 'true'), { code: 255 }, 'nobody logs in')
+    t.match(await api('PATCH', '/accounts/idle', { state: 'active' }), { status: 200, body: { ready: true } })
+    t.match(await login(idle, 'echo back'), { code: 0, output: 'back' })
+    t.match(await api('DELETE', '/accounts/idle'), { status: 204 })
+  })
+
   await t.test('a neighbour reads nothing of it', async (t) => {
     const other = await api('PUT', '/accounts/curious', { plan: 'small', sshKeys: [key] })
     t.match(other, { status: 201, body: { ready: true } })
@@ -216,8 +276,22 @@ END`
     t.match(await login(curious, ask(blog.ports[0] ?? 0)), { output: /^000/ }, 'a neighbour does not, past the proxy')
     // Nothing of the blog listens there, so that somebody else may bind it; but nobody hears from him.
     const squatted = blog.ports[1] ?? 0
-    const squat = `mkdir -p site && echo stolen > site/index.html && systemd-run --user --quiet --unit squat python3 -m http.server --bind 127.0.0.1 --directory ~/site ${squatted}`
-    t.match(await login(curious, squat), { code: 0 })
+    const bind = (port: number) =>
+      `python3 -c "import socket; s = socket.socket(); s.bind(('127.0.0.1', ${port})); s.listen(); print('listens')"`
+    const walled = (await run('systemctl', ['--version'])).output.includes('+BPF_FRAMEWORK')
+    t.match(await login(curious, bind(squatted)), { output: walled ? 'Operation not permitted' : 'listens' })
+    t.match(await login(curious, bind(curious.ports[0] ?? 0)), { code: 0, output: 'listens' }, 'its own')
+    t.match(await login(curious, bind(0)), { code: 0, output: 'listens' }, 'what the kernel gives')
+    // A person of the machine is no tenant, and behind no wall of a slice.
+    const site = mkdtempSync('/var/tmp/squat-')
+    t.teardown(() => rmSync(site, { recursive: true }))
+    writeFileSync(join(site, 'index.html'), 'stolen')
+    chmodSync(site, 0o755)
+    const server = ['python3', '-m', 'http.server', '--bind', '127.0.0.1', '--directory', site, `${squatted}`]
+    t.match(await run('systemd-run', ['--quiet', '--collect', '--unit', 'test-squat', '--uid', 'nobody', ...server]), {
+      code: 0,
+    })
+    outer.teardown(() => run('systemctl', ['stop', 'test-squat']))
     t.match(await api('PUT', '/domains/two.example.com', { account: 'blog', port: squatted }), { status: 201 })
     await eventually('the squatter listens', async () =>
       (await run('ss', ['-Hltn', `sport = :${squatted}`])).output === '' ? undefined : true,
@@ -231,8 +305,15 @@ END`
   })
 
   await t.test('what a person flushes is loaded again, and told; the squatter is named', async (t) => {
-    const curious = tenantOf((await api('GET', '/accounts/curious')).body)
-    t.match((await api('GET', '/accounts/blog/usage')).body, { traffic: { sent: Number, received: Number } })
+    const { traffic, processes } = (await api('GET', '/accounts/blog/usage')).body as Record<
+      string,
+      Record<string, number>
+    >
+    t.match(traffic, { sent: Number, received: Number })
+    t.ok((processes?.['cpuUsec'] ?? 0) > 100_000, `it used ${processes?.['cpuUsec']} µs of processors`)
+    t.ok((processes?.['memoryBytes'] ?? 0) > 2 ** 20, `it holds ${processes?.['memoryBytes']} bytes`)
+    t.ok((processes?.['oomKills'] ?? 0) > 0, 'what was killed at its limit is counted')
+    t.ok((processes?.['forksRefused'] ?? 0) > 0, 'what was not started, too')
     t.match(await run('nft', ['flush', 'ruleset']), { code: 0, output: '' })
     const conditionOf = async (thing: unknown, type: string, reason: string) =>
       (thing as { conditions: Record<string, string>[] }).conditions.find(
@@ -252,7 +333,7 @@ END`
     const named = await eventually('the squatter is named', async () =>
       conditionOf((await api('GET', '/accounts/blog')).body, 'ports', 'squatted'),
     )
-    t.match(named, `of user ${curious.user} listens on 127.0.0.1:${squatted}; the firewall keeps visitors away from it`)
+    t.match(named, `of user nobody listens on 127.0.0.1:${squatted}; the firewall keeps visitors away from it`)
     t.match(named, /^python3 \(pid \d+\) .*"kill \d+" ends it$/)
     const doctor = await run(process.execPath, puppyWords('doctor'))
     for (const line of [
@@ -262,6 +343,16 @@ END`
       new RegExp(`^NOT OK port ${squatted} of ${blog.user}: python3`, 'm'),
     ])
       t.match(doctor.output, line)
+  })
+
+  await t.test('a job of cron is under its limits, and no other', async (t) => {
+    const where = await eventually(
+      'cron has run its job',
+      async () => (existsSync(`${blog.home}/where`) ? readFileSync(`${blog.home}/where`, 'utf8') : undefined),
+      90,
+    )
+    t.match(where, `/user.slice/user-${blog.uid}.slice/session-`)
+    t.match(await run('loginctl', ['list-sessions', '--no-legend']), { code: 0 }, 'logind goes on')
   })
 
   await t.test('both are deleted, and nothing of them is left', async (t) => {
@@ -298,6 +389,7 @@ END`
     )
     t.match(await run('systemctl', ['list-unit-files', '--no-legend', 'puppy*']), { output: '' })
     t.notMatch((await run('nft', ['list', 'tables'])).output, 'puppy')
+    t.notMatch(readFileSync('/etc/pam.d/common-session-noninteractive', 'utf8'), 'puppy')
     t.equal((await run('systemctl', ['--failed', '--no-legend', '--plain'])).output, '')
   })
 })

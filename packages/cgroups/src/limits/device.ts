@@ -35,6 +35,17 @@ export function openDevices(host: Host): ResolveDevices {
   }
 }
 
+/** The disk that a path is on, as `8:0`; undefined when it is on none that `io.max` could be about. */
+export async function findDisk(host: Host, path: string): Promise<string | undefined> {
+  try {
+    const { io } = await openDevices(host)({ io: { max: [{ device: path }] } })
+    return io?.max?.[0]?.device
+  } catch (error) {
+    if (error instanceof CgroupError) return undefined
+    throw error
+  }
+}
+
 export interface Mount {
   readonly mount: string
   readonly number: string

@@ -1,13 +1,17 @@
-import { slotAt, slotCount, type SlotLayout } from '@puppy/accounts'
+import { slotAt, slotCount, type Slot, type SlotLayout } from '@puppy/accounts'
 import {
   CgroupError,
   ensureSlices,
+  findDisk,
+  openCgroups,
   planSlices,
   probe,
   readSlices,
   readStrays,
   removeSlices,
+  slicePath,
   userSlice,
+  type Cgroups,
   type Kernel,
   type ObservedSlices,
   type SliceResult,
@@ -22,11 +26,17 @@ import {
   servedNothing,
   type Facility,
   type Finding,
+  type Given,
   type Served,
+  type SlotToBuild,
+  type SlotVerdict,
+  type SlotVerdicts,
   type Step,
   type Tenant,
   type View,
 } from './facility.ts'
+import { planSessions, removeSessions } from './sessions.ts'
+import { squeeze } from './squeeze.ts'
 
 const condition = 'limits'
 /** systemd 252 is the first that has every property. */
@@ -35,6 +45,7 @@ const leastSystemd = 252
 export interface CgroupsFacilityOptions {
   /** The host itself, not the machine that a folder of it is on: the tree is the kernel's. */
   readonly host: Host
+  readonly layout: Pick<SlotLayout, 'homes' | 'group'>
   /** Where it is noted which slices are not finished; gone with a reboot. */
   readonly runFolder: string
   /** The tree itself, for tests. */
@@ -45,28 +56,46 @@ export interface CgroupsFacilityOptions {
  * An account's limits are those of its user's slice: over logins and services of the user, before the first one and after a
  * reboot.
  *
- * A released slot keeps the limits of whoever had it while its processes are ended, and until somebody else's take their place.
+ * A released slot keeps the limits of whoever had it while its processes are ended. Before that, and again when it is built anew,
+ * its slice says which ports it may bind, where systemd can hold it to them: walls must be there before the first process.
  */
 export function cgroupsFacility(options: CgroupsFacilityOptions): Facility {
-  const { host } = options
+  const { host, layout } = options
   const tree = treeOf(options)
+  const groups = openCgroups(host, options.kernel === undefined ? {} : { kernel: options.kernel })
+  let walls = false
   return Object.freeze<Facility>({
     name: 'cgroups',
     condition,
     judges: ['accounts'],
-    probe: () => probeSystemd(options),
+    probe: async () => {
+      const { bpf, ...state } = await probeSystemd(options)
+      walls = bpf
+      return state
+    },
+    prepare: (signal: AbortSignal) => planSessions(host, layout.group, signal),
+    build: (slots: readonly SlotToBuild[], signal: AbortSignal) =>
+      walls ? buildWalls(options, slots, signal) : Promise.resolve({ changes: [], apply: async () => new Map() }),
     serve: async ({ tenants }: View, signal: AbortSignal): Promise<Step<Served>> => {
-      const wanted = tenants.map(wantedOf)
+      const disk = tenants.some(({ throttled }) => throttled) ? await findDisk(host, layout.homes) : undefined
+      const wanted = tenants.map((tenant) => wantedOf(tenant, disk))
       const slices = wanted.map(({ slice }) => slice)
       const steps = planEach(wanted, await readSlices(host, slices, tree))
       return {
         changes: steps.flatMap(({ changes }) => changes),
         apply: async () => {
           const { results } = await ensureSlices(host, wanted, { ...tree, signal })
-          const verdicts = new Map(results.map((result) => [result.slice, verdictOf(result)]))
+          const bySlice = new Map(results.map((result) => [result.slice, result]))
+          const left = await endAll(
+            groups,
+            tenants.filter(({ suspended }) => suspended).map(({ slot }) => slot),
+            signal,
+          )
           const accounts = tenants.flatMap((tenant): [number, Verdict][] => {
-            const verdict = verdicts.get(userSlice(tenant.slot.uid))
-            return verdict === undefined ? [] : [[tenant.id, verdict]]
+            const result = bySlice.get(userSlice(tenant.slot.uid))
+            const trouble = left.get(tenant.slot.n)
+            if (trouble !== undefined) return [[tenant.id, failed('processes_left', trouble)]]
+            return result === undefined ? [] : [[tenant.id, verdictOf(result, tenant, disk)]]
           })
           const repairs = steps.flatMap(({ changes }) =>
             changes.filter(({ action }) => action === 'repair' || action === 'remove'),
@@ -80,8 +109,23 @@ export function cgroupsFacility(options: CgroupsFacilityOptions): Facility {
         },
       }
     },
-    inspect: async ({ walls }: View): Promise<readonly Finding[]> => {
-      const users = new Map(walls.map(({ slot }) => [slot.uid, slot.user]))
+    evict: async (slots: readonly Slot[], signal: AbortSignal): Promise<Step<ReadonlyMap<number, Given>>> => {
+      const busy = slots.filter(({ uid }) => groups.exists(slicePath(userSlice(uid))))
+      return {
+        changes: busy.map(({ uid }) => ({ facility: 'cgroups', target: userSlice(uid), action: 'end its processes' })),
+        apply: async () => {
+          const left = await endAll(groups, slots, signal)
+          return new Map(
+            slots.map(({ n }) => {
+              const message = left.get(n)
+              return [n, message === undefined ? { done: true } : { done: false, message }]
+            }),
+          )
+        },
+      }
+    },
+    inspect: async ({ walls: built }: View): Promise<readonly Finding[]> => {
+      const users = new Map(built.map(({ slot }) => [slot.uid, slot.user]))
       const strays = await readStrays(host, users.keys())
       if (strays.length === 0) return [{ works: true, what: 'no process of a tenant is outside of its limits' }]
       const more = strays.length - most
@@ -101,18 +145,21 @@ export function cgroupsFacility(options: CgroupsFacilityOptions): Facility {
 const most = 20
 
 /** The options of `@puppy/cgroups`. */
-function treeOf({ runFolder, kernel }: CgroupsFacilityOptions) {
+function treeOf({ runFolder, kernel }: Pick<CgroupsFacilityOptions, 'runFolder' | 'kernel'>) {
   return kernel === undefined ? { runFolder } : { runFolder, kernel }
 }
 
-async function probeSystemd({ host, kernel }: CgroupsFacilityOptions): Promise<FacilityState> {
-  if (!host.live) return { works: false, reason: 'this host is only a folder, and cgroups are the kernel’s' }
+type Found = FacilityState & { readonly bpf: boolean }
+
+async function probeSystemd({ host, kernel }: Pick<CgroupsFacilityOptions, 'host' | 'kernel'>): Promise<Found> {
+  const no = (reason: string) => ({ works: false, reason, bpf: false })
+  if (!host.live) return no('this host is only a folder, and cgroups are the kernel’s')
   const { works, error, systemd } = await probe(host, kernel === undefined ? {} : { kernel })
-  if (!works) return { works: false, reason: error?.message ?? 'there is no cgroup v2' }
-  if (systemd === undefined) return { works: false, reason: 'systemd does not run this machine, and slices are its' }
+  if (!works) return no(error?.message ?? 'there is no cgroup v2')
+  if (systemd === undefined) return no('systemd does not run this machine, and slices are its')
   const version = `systemd ${systemd.version}`
-  if (systemd.version >= leastSystemd) return { works: true, version }
-  return { works: false, version, reason: `systemd ${leastSystemd} or later is needed` }
+  if (systemd.version >= leastSystemd) return { works: true, version, bpf: systemd.bpf }
+  return { ...no(`systemd ${leastSystemd} or later is needed`), version }
 }
 
 /** One at a time: a plan that makes no sense is refused for its accounts by `ensureSlices`, and the others go on. */
@@ -127,19 +174,96 @@ function planEach(wanted: readonly WantedSlice[], observed: ObservedSlices): rea
   })
 }
 
-function wantedOf({ slot, limits }: Tenant): WantedSlice {
-  return { slice: userSlice(slot.uid), limits }
+function wantedOf({ slot, limits, throttled }: Tenant, disk: string | undefined): WantedSlice {
+  return { ...walled(slot), limits: throttled ? squeeze(limits, disk) : limits }
 }
 
-function verdictOf({ status, error, differences }: SliceResult): Verdict {
-  if (status !== 'refused') return { type: condition, status: 'true', reason: status }
+/** The first port that anybody may get by chance, which is nobody's to forbid. */
+const firstFreePort = 32_768
+
+function walled({ uid, ports }: Slot): WantedSlice {
+  const slice = userSlice(uid)
+  const [first, last] = [ports[0] ?? 0, ports.at(-1) ?? 0]
+  return { slice, limits: {}, ...(last < firstFreePort ? { bind: { allow: [{ first, last }] } } : {}) }
+}
+
+/** Slots that nobody has: their slices get the walls alone. A taken one gets them with its limits. */
+async function buildWalls(
+  options: CgroupsFacilityOptions,
+  slots: readonly SlotToBuild[],
+  signal: AbortSignal,
+): Promise<Step<SlotVerdicts>> {
+  const { host } = options
+  const tree = treeOf(options)
+  const open = slots.filter(({ state }) => state !== 'taken').map(({ slot }) => slot)
+  const wanted = open.map(walled)
+  const slices = wanted.map(({ slice }) => slice)
+  return {
+    changes: planEach(wanted, await readSlices(host, slices, tree)).flatMap(({ changes }) => changes),
+    apply: async () => {
+      const { results } = await ensureSlices(host, wanted, { ...tree, signal })
+      return new Map(
+        open.flatMap(({ n }, index): [number, SlotVerdict][] => {
+          const { status, error } = results[index] ?? { status: 'refused' }
+          if (status !== 'refused') return []
+          return [[n, { status: 'failed', reason: 'slice_refused', message: error?.message ?? 'its slice is refused' }]]
+        }),
+      )
+    },
+  }
+}
+
+/**
+ * Ends whatever is in the slices of slots, also what runs as another user: by one write each, which nothing that forks escapes.
+ * Gives what went wrong, by slot.
+ */
+async function endAll(
+  groups: Cgroups,
+  slots: readonly Slot[],
+  signal: AbortSignal,
+): Promise<ReadonlyMap<number, string>> {
+  const left = new Map<number, string>()
+  for (const { n, uid } of slots) {
+    const path = slicePath(userSlice(uid))
+    if (!groups.exists(path) || !groups.state(path).populated) continue
+    try {
+      await groups.kill(path, { signal })
+    } catch (error) {
+      if (!(error instanceof CgroupError)) throw error
+      if (error.code !== 'CGROUP_GONE') left.set(n, error.message)
+    }
+  }
+  return left
+}
+
+function failed(reason: string, message: string): Verdict {
+  return { type: condition, status: 'false', reason, message }
+}
+
+function verdictOf(
+  { status, error, differences }: SliceResult,
+  { throttled }: Pick<Tenant, 'throttled'>,
+  disk: string | undefined,
+): Verdict {
+  if (status !== 'refused') {
+    const verdict = {
+      type: condition,
+      status: 'true',
+      reason: throttled && status === 'applied' ? 'throttled' : status,
+    } as const
+    if (!throttled || disk !== undefined) return verdict
+    return {
+      ...verdict,
+      message: 'homes are on no disk that the kernel limits: processor and processes are squeezed alone',
+    }
+  }
   const differing = differences.map(({ name, wanted, observed = 'absent' }) => `${name} is ${observed}, not ${wanted}`)
-  const message = error?.message ?? differing.join(', ')
-  return { type: condition, status: 'false', reason: 'refused', message }
+  return failed('refused', error?.message ?? differing.join(', '))
 }
 
 /** Takes every limit away, for a purge. */
-export async function removeLimits(options: CgroupsFacilityOptions, layout: SlotLayout): Promise<void> {
+export async function removeLimits(options: Omit<CgroupsFacilityOptions, 'layout'>, layout: SlotLayout): Promise<void> {
+  await removeSessions(options.host)
   if (!(await probeSystemd(options)).works) return
   const slices = Array.from({ length: slotCount(layout) }, (_, n) => userSlice(slotAt(layout, n).uid))
   await removeSlices(options.host, slices, treeOf(options))

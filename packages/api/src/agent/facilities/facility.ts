@@ -38,6 +38,8 @@ export interface Tenant {
   readonly sshKeys: readonly string[]
   readonly domains: readonly string[]
   readonly suspended: boolean
+  /** Squeezed: it goes on, and hurts nobody. */
+  readonly throttled: boolean
   /** What its plan allows its processes. */
   readonly limits: Limits
 }

@@ -33,6 +33,6 @@ export function facilitiesOf(options: FacilitiesOptions): {
   const tenantUids = { first: layout.firstUid, last: layout.firstUid + Math.max(last, 0) }
   const firewall = firewallFacility({ ...options.walls, host, tenantUids })
   const ports = portsFacility({ host, walled: () => firewall.stands() })
-  const cgroups = cgroupsFacility({ host, runFolder: join(options.runDir, 'cgroups') })
+  const cgroups = cgroupsFacility({ host, layout, runFolder: join(options.runDir, 'cgroups') })
   return { facilities: [accountsFacility(options), cgroups, firewall, ports, proxy], proxy }
 }

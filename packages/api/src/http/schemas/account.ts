@@ -6,8 +6,8 @@ const sshKeys = Type.Array(Type.String({ minLength: 1, maxLength: 16_384 }), {
   description: 'Public keys, each one line: type, base64, comment.',
 })
 const state = choice(
-  ['active', 'suspended'],
-  'Suspended: nobody logs in, nothing runs, the proxy says so, all data stays.',
+  ['active', 'throttled', 'suspended'],
+  'Throttled: everything goes on with a tenth of a processor, few processes and a trickle of disk. Suspended: nobody logs in, nothing runs, the proxy says so, all data stays. Either is exactly undone by active.',
 )
 const labelName = '^[A-Za-z0-9_.-]{1,63}$'
 const labelValue = { maxLength: 255, pattern: plainPattern }
@@ -35,9 +35,9 @@ export const AccountPatch = Type.Object(
     plan: Type.Optional(Slug('The name of a plan.')),
     sshKeys: Type.Optional(Type.Unsafe<readonly string[] | null>({ ...sshKeys, type: ['array', 'null'] })),
     state: Type.Optional(
-      Type.Unsafe<'active' | 'suspended' | null>({
+      Type.Unsafe<'active' | 'throttled' | 'suspended' | null>({
         type: ['string', 'null'],
-        enum: ['active', 'suspended', null],
+        enum: ['active', 'throttled', 'suspended', null],
         description: 'As in AccountWish.',
       }),
     ),
@@ -104,6 +104,26 @@ export const Usage = Type.Object(
         {
           description:
             'What its own programs sent and received off loopback, with IP headers. Visitors come by the proxy, and are not in it. Absent where nobody counts: the host has no firewall.',
+        },
+      ),
+    ),
+    processes: Type.Optional(
+      Type.Object(
+        {
+          cpuUsec: Count('Processor time, in microseconds.'),
+          throttledUsec: Count('Microseconds that it had to wait because of its own limit.'),
+          readBytes: Count('Bytes read from disks.'),
+          writtenBytes: Count('Bytes written to disks.'),
+          readOperations: Count('Operations of reading.'),
+          writtenOperations: Count('Operations of writing.'),
+          oomKills: Count('Processes that were killed at its memory limit.'),
+          forksRefused: Count('Times that it could not start a process because it had too many.'),
+          memoryBytes: Count('Memory in use when last looked, caches of its files included.'),
+          processes: Count('Processes and threads when last looked.'),
+        },
+        {
+          description:
+            'What its logins and services used, as the kernel counts it. Absent where nobody counts: the host has no cgroups.',
         },
       ),
     ),

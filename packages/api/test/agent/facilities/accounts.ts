@@ -39,6 +39,7 @@ function open(t: Test, { firstPort = 10_240, real = false } = {}) {
     sshKeys: [sshKey],
     domains: ['a.example.com', 'b.example.com'],
     suspended: false,
+    throttled: false,
     limits: {},
     ...more,
   })

@@ -21,15 +21,16 @@ const view = (...tenants: readonly Partial<Tenant>[]): View => ({
 const dropIn = (uid: number) => `/etc/systemd/system/user-${uid}.slice.d/50-puppy.conf`
 
 interface Machine {
+  readonly bpf?: boolean
   readonly live?: boolean
   readonly version?: number
   readonly files?: Readonly<Record<string, string>>
 }
 
-function open({ live = true, version = 257, files = {} }: Machine = {}) {
-  const fake = createFakeCgroups({ version })
+function open({ live = true, version = 257, bpf = true, files = {} }: Machine = {}) {
+  const fake = createFakeCgroups({ version, bpf })
   const host = createFakeHost({ programs: fake.programs, files: { ...fake.files, '/run/x': '', ...files }, live })
-  const options = { host, runFolder: '/run/puppy/cgroups', kernel: fake.kernel }
+  const options = { host, layout: smallLayout, runFolder: '/run/puppy/cgroups', kernel: fake.kernel }
   return { fake, host, options, facility: cgroupsFacility(options) }
 }
 
@@ -89,6 +90,87 @@ void t.test('cgroupsFacility refuses one account, and the others go on', async (
     t.match(accounts.get(7), { status: 'true', reason: 'armed' })
     t.match(accounts.get(8), { type: 'limits', status: 'false', reason: 'refused', message: /Cannot use the limit/ })
   }
+})
+
+void t.test('cgroupsFacility walls the ports of a slice before anybody has it, where systemd can', async (t) => {
+  const { host, facility } = open()
+  const building = slots.map((slot) => ({ slot, state: 'building' as const }))
+  await facility.probe(signal)
+  const step = await facility.build!(building, signal)
+  t.match(step.changes, [{ target: `user-${first.uid}.slice`, action: 'add' }, { action: 'add' }])
+  t.equal((await step.apply()).size, 0, 'nothing is to be said of slots that are ready')
+  const allowed = `SocketBindAllow=${first.ports[0]}-${first.ports.at(-1)}\nSocketBindDeny=1-32767\n`
+  t.match(await host.read(dropIn(first.uid)), allowed)
+  t.strictSame((await facility.build!(building, signal)).changes, [])
+
+  await (await facility.serve!(view({ id: 7, slot: first, limits }), signal)).apply()
+  t.match(await host.read(dropIn(first.uid)), `TasksMax=128`)
+  t.match(await host.read(dropIn(first.uid)), allowed, 'and with its limits')
+  t.strictSame((await facility.build!([{ slot: first, state: 'taken' }], signal)).changes, [], 'a taken one is left')
+
+  const without = open({ bpf: false })
+  await without.facility.probe(signal)
+  t.strictSame((await without.facility.build!(building, signal)).changes, [])
+  await (await without.facility.build!(building, signal)).apply()
+  t.equal(await without.host.read(dropIn(first.uid)), undefined)
+})
+
+void t.test('cgroupsFacility says why a slot’s slice is refused', async (t) => {
+  const { facility } = open()
+  await facility.probe(signal)
+  const hostile = { ...first, ports: [0, 5] }
+  const verdicts = await (
+    await facility.build!(
+      [
+        { slot: hostile, state: 'free' },
+        { slot: second, state: 'free' },
+      ],
+      signal,
+    )
+  ).apply()
+  t.match(verdicts.get(first.n), { status: 'failed', reason: 'slice_refused', message: /ports are 1 to/ })
+  t.equal(verdicts.has(second.n), false)
+})
+
+void t.test('cgroupsFacility squeezes who is throttled, and lets go exactly', async (t) => {
+  const files = {
+    '/sys/block/vdb/dev': '254:16\n',
+    '/proc/self/mountinfo':
+      '46 28 254:16 / /home rw,relatime - ext4 /dev/vdb rw\n32 23 0:27 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n',
+  }
+  const { fake, host, facility } = open({ files })
+  const serve = async (throttled: boolean) =>
+    (await (await facility.serve!(view({ id: 7, slot: first, limits, throttled }), signal)).apply()).accounts.get(7)
+  t.match(await serve(false), { reason: 'armed' })
+  const before = await host.read(dropIn(first.uid))
+  t.match(await serve(true), { status: 'true', reason: 'armed' })
+  for (const line of ['CPUQuota=10', 'CPUWeight=1', 'TasksMax=32', 'IOWriteBandwidthMax=/dev/block/254:16 1048576'])
+    t.match(await host.read(dropIn(first.uid)), line)
+  await fake.login(`user-${first.uid}.slice`, 4242)
+  t.match(await serve(true), { status: 'true', reason: 'throttled' })
+  t.match(await serve(false), { status: 'true', reason: 'applied' })
+  t.equal(await host.read(dropIn(first.uid)), before)
+
+  const { facility: diskless } = open()
+  const served = await (await diskless.serve!(view({ id: 7, slot: first, limits, throttled: true }), signal)).apply()
+  t.match(served.accounts.get(7), { status: 'true', message: /no disk that the kernel limits/ })
+})
+
+void t.test('cgroupsFacility ends what is in the slice of who is suspended or gone', async (t) => {
+  const { fake, facility } = open()
+  const path = `user.slice/user-${first.uid}.slice` as never
+  const suspended = view({ id: 7, slot: first, limits, suspended: true })
+  await (await facility.serve!(suspended, signal)).apply()
+  for (const end of [
+    async () => (await (await facility.serve!(suspended, signal)).apply()).accounts.get(7),
+    async () => (await (await facility.evict!(slots, signal)).apply()).get(first.n),
+  ]) {
+    await fake.login(`user-${first.uid}.slice`, 4242)
+    t.match(fake.kernel.read(path, 'cgroup.events'), 'populated 1')
+    t.match(await end(), {})
+    t.match(fake.kernel.read(path, 'cgroup.events'), 'populated 0')
+  }
+  t.match((await facility.evict!(slots, signal)).changes, [{ action: 'end its processes' }])
 })
 
 void t.test('cgroupsFacility does not work without a systemd of today', async (t) => {

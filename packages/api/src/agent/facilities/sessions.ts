@@ -1,0 +1,118 @@
+import { pamPolicy, pamProfilePath, renderPamProfile } from '@puppy/cgroups'
+import { HostError, type Host } from '@puppy/host'
+import type { PlannedChange } from '../../store/hosts.ts'
+import type { Step } from './facility.ts'
+
+/** What cron and at open for a session; pam-auth-update(8) writes it. */
+const common = '/etc/pam.d/common-session-noninteractive'
+/** The name of our module in the policy, and of the text that was loaded for it. */
+const module = 'puppy-cgroups'
+const policyFile = `/etc/puppy/selinux/${module}.cil`
+/** Rebuilding a policy takes half a minute where the machine is emulated. */
+const timeout = 300_000
+
+/**
+ * Brings tenants' cron and at jobs under their limits: a PAM profile for the members of their group, and before it, where SELinux
+ * is, the rules without which it would harm logind.
+ *
+ * Nobody's configuration is edited: pam-auth-update(8) refuses where a person has written the common files by hand, and then a
+ * remark says so.
+ */
+export async function planSessions(host: Host, group: string, signal: AbortSignal): Promise<Step<readonly string[]>> {
+  const nothing = { changes: [], apply: async () => [] }
+  if (!host.live) return nothing
+  const profile = renderPamProfile({ group, title: 'Limits of Puppy for cron jobs of its tenants' })
+  const [update, text] = [host.program('pam-auth-update'), await host.read(common)]
+  if (update === undefined || text === undefined) return remark('this system has no pam-auth-update(8)')
+  const policy = await planPolicy(host)
+  if (typeof policy === 'string') return remark(policy)
+  const stands = (await host.read(pamProfilePath)) === profile && isInstalled(text, group)
+  if (stands && policy.length === 0) return nothing
+  const changes = [...policy, ...(stands ? [] : [change(pamProfilePath, 'install')])]
+  return {
+    changes,
+    apply: async () => {
+      const run = runner(host, signal)
+      try {
+        if (policy.length > 0) await loadPolicy(host, run)
+        if (stands) return []
+        await host.replace(pamProfilePath, profile, { mode: 0o644 })
+        await run([update, '--package'])
+      } catch (error) {
+        if (error instanceof HostError) return said(error.message)
+        throw error
+      }
+      if (isInstalled((await host.read(common)) ?? '', group)) return []
+      return said(`pam-auth-update(8) leaves ${common} as it is, because somebody has edited it`)
+    },
+  }
+}
+
+/** Takes the profile and the rules away, in this order. */
+export async function removeSessions(host: Host): Promise<void> {
+  if (!host.live) return
+  const run = runner(host, new AbortController().signal)
+  const update = host.program('pam-auth-update')
+  if ((await host.read(pamProfilePath)) !== undefined && update !== undefined) {
+    await run([update, '--package', '--remove', pamProfilePath.slice(folderOf(pamProfilePath).length + 1)])
+    await host.remove(pamProfilePath)
+  }
+  const semodule = host.program('semodule')
+  if ((await host.read(policyFile)) === undefined || semodule === undefined) return
+  await run([semodule, '-r', module])
+  await host.remove(policyFile)
+  await host.remove(folderOf(policyFile))
+}
+
+function isInstalled(text: string, group: string): boolean {
+  return text.split('\n').some((line) => !line.startsWith('#') && line.includes(`ingroup ${group}`))
+}
+
+/** What is to be done about the policy, or why it cannot be. */
+async function planPolicy(host: Host): Promise<readonly PlannedChange[] | string> {
+  if ((await host.status('/sys/fs/selinux/enforce')) === undefined) return []
+  const [, type] =
+    /^\s*SELINUXTYPE\s*=\s*([A-Za-z0-9_-]+)\s*$/m.exec((await host.read('/etc/selinux/config')) ?? '') ?? []
+  if (type === undefined) return 'SELinux is on, and /etc/selinux/config does not say which policy'
+  if (host.program('semodule') === undefined) return 'SELinux is on, and semodule(8) is not installed'
+  const loaded = await host.status(`/var/lib/selinux/${type}/active/modules/400/${module}`)
+  const same = (await host.read(policyFile)) === pamPolicy
+  return loaded !== undefined && same ? [] : [change(module, 'load')]
+}
+
+async function loadPolicy(host: Host, run: Run): Promise<void> {
+  const semodule = host.program('semodule')
+  if (semodule === undefined) return
+  // semodule names a module by its file. Only what was loaded is kept as such.
+  const folder = `${folderOf(policyFile)}/loading`
+  await host.makeFolder(folderOf(policyFile))
+  await host.makeFolder(folder)
+  await host.replace(`${folder}/${module}.cil`, pamPolicy, { mode: 0o600 })
+  await run([semodule, '-i', `${folder}/${module}.cil`])
+  await host.replace(policyFile, pamPolicy, { mode: 0o600 })
+  await host.remove(`${folder}/${module}.cil`)
+  await host.remove(folder)
+}
+
+function folderOf(path: string): string {
+  return path.slice(0, path.lastIndexOf('/'))
+}
+
+type Run = (command: readonly [string, ...string[]]) => Promise<unknown>
+
+function runner(host: Host, signal: AbortSignal): Run {
+  return (command) =>
+    host.run([...command], { touches: 'machine', timeout, signal, env: { DEBIAN_FRONTEND: 'noninteractive' } })
+}
+
+function change(target: string, action: string): PlannedChange {
+  return { facility: 'cgroups', target, action }
+}
+
+function said(why: string): readonly string[] {
+  return [`cron and at jobs of tenants are outside of their limits: ${why}`]
+}
+
+function remark(why: string): Step<readonly string[]> {
+  return { changes: [], foreseen: said(why), apply: async () => said(why) }
+}
