@@ -35,7 +35,7 @@ import {
   type Tenant,
   type View,
 } from './facility.ts'
-import { planSessions, removeSessions } from './sessions.ts'
+import { removeSessions, sessionsKeeper } from './sessions.ts'
 import { squeeze } from './squeeze.ts'
 
 const condition = 'limits'
@@ -73,7 +73,7 @@ export function cgroupsFacility(options: CgroupsFacilityOptions): Facility {
       walls = bpf
       return state
     },
-    prepare: (signal: AbortSignal) => planSessions(host, layout.group, signal),
+    prepare: sessionsKeeper(host, layout.group),
     build: (slots: readonly SlotToBuild[], signal: AbortSignal) =>
       walls ? buildWalls(options, slots, signal) : Promise.resolve({ changes: [], apply: async () => new Map() }),
     serve: async ({ tenants }: View, signal: AbortSignal): Promise<Step<Served>> => {

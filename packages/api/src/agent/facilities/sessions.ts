@@ -8,8 +8,30 @@ const common = '/etc/pam.d/common-session-noninteractive'
 /** The name of our module in the policy, and of the text that was loaded for it. */
 const module = 'puppy-cgroups'
 const policyFile = `/etc/puppy/selinux/${module}.cil`
+/** semodule names a module by its file. Only what was loaded is kept as such. */
+const draft = `/etc/puppy/selinux/loading/${module}.cil`
 /** Rebuilding a policy takes half a minute where the machine is emulated. */
 const timeout = 300_000
+
+/** What failed is not tried again in every pass: a policy takes long to build. */
+const patience = 600_000
+
+/** `planSessions` again and again, with patience after a failure. */
+export function sessionsKeeper(host: Host, group: string): (signal: AbortSignal) => Promise<Step<readonly string[]>> {
+  let failed: { readonly at: number; readonly remarks: readonly string[] } | undefined
+  return async (signal) => {
+    if (failed !== undefined && performance.now() - failed.at < patience) return remarked(failed.remarks)
+    const step = await planSessions(host, group, signal)
+    return {
+      ...step,
+      apply: async () => {
+        const remarks = await step.apply()
+        failed = remarks.length > 0 && step.changes.length > 0 ? { at: performance.now(), remarks } : undefined
+        return remarks
+      },
+    }
+  }
+}
 
 /**
  * Brings tenants' cron and at jobs under their limits: a PAM profile for the members of their group, and before it, where SELinux
@@ -58,8 +80,9 @@ export async function removeSessions(host: Host): Promise<void> {
     await host.remove(pamProfilePath)
   }
   const semodule = host.program('semodule')
-  if ((await host.read(policyFile)) === undefined || semodule === undefined) return
-  await run([semodule, '-r', module])
+  if ((await host.status(folderOf(policyFile))) === undefined) return
+  await removeDraft(host)
+  if ((await host.read(policyFile)) !== undefined && semodule !== undefined) await run([semodule, '-r', module])
   await host.remove(policyFile)
   await host.remove(folderOf(policyFile))
 }
@@ -83,15 +106,21 @@ async function planPolicy(host: Host): Promise<readonly PlannedChange[] | string
 async function loadPolicy(host: Host, run: Run): Promise<void> {
   const semodule = host.program('semodule')
   if (semodule === undefined) return
-  // semodule names a module by its file. Only what was loaded is kept as such.
-  const folder = `${folderOf(policyFile)}/loading`
+  const folder = folderOf(draft)
   await host.makeFolder(folderOf(policyFile))
   await host.makeFolder(folder)
-  await host.replace(`${folder}/${module}.cil`, pamPolicy, { mode: 0o600 })
-  await run([semodule, '-i', `${folder}/${module}.cil`])
+  await host.replace(draft, pamPolicy, { mode: 0o600 })
+  // SELinux confines semodule too: it maps files of its own store into memory, and none of /etc.
+  const chcon = host.program('chcon')
+  if (chcon !== undefined) await run([chcon, '-t', 'semanage_store_t', '--', draft])
+  await run([semodule, '-i', draft])
   await host.replace(policyFile, pamPolicy, { mode: 0o600 })
-  await host.remove(`${folder}/${module}.cil`)
-  await host.remove(folder)
+  await removeDraft(host)
+}
+
+async function removeDraft(host: Host): Promise<void> {
+  await host.remove(draft)
+  await host.remove(folderOf(draft))
 }
 
 function folderOf(path: string): string {
@@ -114,5 +143,9 @@ function said(why: string): readonly string[] {
 }
 
 function remark(why: string): Step<readonly string[]> {
-  return { changes: [], foreseen: said(why), apply: async () => said(why) }
+  return remarked(said(why))
+}
+
+function remarked(remarks: readonly string[]): Step<readonly string[]> {
+  return { changes: [], foreseen: remarks, apply: async () => remarks }
 }

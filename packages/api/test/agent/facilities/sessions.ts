@@ -1,7 +1,7 @@
 import { pamPolicy, pamProfilePath } from '@puppy/cgroups'
 import { createFakeHost, type FakeProgram } from '@puppy/host/fake'
 import t from 'tap'
-import { planSessions, removeSessions } from '../../../src/agent/facilities/sessions.ts'
+import { planSessions, removeSessions, sessionsKeeper } from '../../../src/agent/facilities/sessions.ts'
 
 const { signal } = new AbortController()
 const group = 'puppy-tenants'
@@ -106,3 +106,16 @@ void t.test(
     t.equal(await host.read(pamProfilePath), undefined)
   },
 )
+
+void t.test('sessionsKeeper() has patience after a failure, and none after a success', async (t) => {
+  const host = open({}, { edited: true })
+  const prepare = sessionsKeeper(host, group)
+  const remarks = await (await prepare(signal)).apply()
+  t.match(remarks, [/somebody has edited it/])
+  const before = host.commands.length
+  t.strictSame(await (await prepare(signal)).apply(), remarks, 'it is still told')
+  t.equal(host.commands.length, before, 'and not tried again')
+  const good = sessionsKeeper(open(), group)
+  t.strictSame(await (await good(signal)).apply(), [])
+  t.strictSame((await good(signal)).changes, [])
+})
