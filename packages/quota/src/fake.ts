@@ -104,6 +104,7 @@ export function createFakeQuota(options: FakeQuotaOptions = {}): FakeQuota {
         if (args.includes('%S')) return { stdout: '4096\n' }
         return { stdout: path === mountPoint || path.startsWith(`${mountPoint}/`) ? `${device}\n` : '65024\n' }
       },
+      '/usr/bin/sync': ({ args }) => (args.at(-1) === mountPoint ? {} : { exitCode: 1 }),
       '/usr/sbin/xfs_quota': ({ args }) => ({
         stdout: args.at(-1) === mountPoint ? renderState(kinds, fileSystem) : '',
       }),

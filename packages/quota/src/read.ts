@@ -29,6 +29,16 @@ export async function readAll(
   }
 }
 
+/** Writes out one file system, and no other. @see sync(1) */
+export async function sync(host: Host, { mount: { mountPoint } }: Volume, options: EffectOptions): Promise<void> {
+  await runProgram(host, ['sync', '-f', '--', mountPoint], {
+    ...bounded(options),
+    touches: 'nothing',
+    operation: 'write out',
+    target: mountPoint,
+  })
+}
+
 /** Of a kind that is off repquota says only that not all mounts have it; the kernel is asked, once it has failed. */
 export async function explained(
   error: unknown,

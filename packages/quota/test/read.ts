@@ -1,6 +1,6 @@
 import t from 'tap'
 import { QuotaError } from '../src/errors.ts'
-import { explained, letters, readAll } from '../src/read.ts'
+import { explained, letters, readAll, sync } from '../src/read.ts'
 import { volumeFinder } from '../src/volume.ts'
 import { openFake } from './support/open.ts'
 
@@ -19,4 +19,11 @@ void t.test('readAll() of a kind that is off is QUOTA_OFF with the steps', async
   await t.rejects(readAll(host, volume, 'group', {}), { code: 'QUOTA_OFF', facts: { steps: Array } })
   const other = new QuotaError('QUOTA_REFUSED', { operation: 'read' })
   t.equal(await explained(other, host, volume, 'user', {}), other, 'what has another cause stays')
+})
+
+void t.test('sync() writes out the one file system', async (t) => {
+  const { host } = openFake()
+  const volume = await volumeFinder(host, '/home')()
+  await sync(host, volume, {})
+  t.strictSame(host.commands.at(-1)?.slice(1), ['-f', '--', '/home'])
 })

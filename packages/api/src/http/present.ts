@@ -59,15 +59,17 @@ export function presentUsage({ createdAt }: AccountRow, row: UsageRow | undefine
     bytesOut: 0,
     sent: null,
     received: null,
+    disk: null,
     since: createdAt,
     sampledAt: createdAt,
   }
-  const { requests, bytesIn, bytesOut, sent, received, since, sampledAt } = row ?? none
+  const { requests, bytesIn, bytesOut, sent, received, disk, since, sampledAt } = row ?? none
   return {
     requests,
     bytesIn,
     bytesOut,
     ...(sent === null || received === null ? {} : { traffic: { sent, received } }),
+    ...(disk === null ? {} : { disk }),
     since: since.toISOString(),
     sampledAt: sampledAt.toISOString(),
   }

@@ -40,6 +40,7 @@ function open(t: Test, { firstPort = 10_240, real = false } = {}) {
     domains: ['a.example.com', 'b.example.com'],
     suspended: false,
     limits: {},
+    disk: {},
     ...more,
   })
   return {
