@@ -5,6 +5,8 @@ import { existsSync, lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { createHost } from '@puppy/host'
+import { openQuota } from '@puppy/quota'
 import t, { type Test } from 'tap'
 import { smallPlan } from '../support/app.ts'
 import { eventually, visit as visitProxy } from '../support/puppy.ts'
@@ -90,15 +92,13 @@ interface Tenant {
   readonly ports: readonly number[]
 }
 
-/** What the kernel has of a user on the file system of the homes, in KiB and inodes; zeros when it has nothing. */
-async function readQuota({ uid }: Pick<Tenant, 'uid'>): Promise<Readonly<Record<'used' | 'hard' | 'files', number>>> {
-  const { output } = await run('repquota', ['-u', '-v', '-n', '-p', '-O', 'csv', '/home'])
-  const fields = output
-    .split('\n')
-    .find((line) => line.startsWith(`#${uid},`))
-    ?.split(',')
-    .map(Number)
-  return { used: fields?.[3] ?? 0, hard: fields?.[5] ?? 0, files: fields?.[7] ?? 0 }
+/** By any path of the file system of the homes, wherever that is mounted. */
+const quota = openQuota(createHost(), '/home')
+
+/** What the kernel has of a user on the file system of the homes: bytes and files. */
+async function readQuota({ uid }: Pick<Tenant, 'uid'>) {
+  const [reading] = await quota.read('user', [uid], { sync: true })
+  return { used: reading?.bytes.used ?? 0, hard: reading?.bytes.hard, files: reading?.inodes.used ?? 0 }
 }
 
 const tenantOf = (body: Record<string, unknown>): Tenant => body as unknown as Tenant
@@ -226,63 +226,6 @@ END`
     t.match(await visit('blog.example.com'), { status: 200 }, 'the blog still answers')
   })
 
-  await t.test('what it keeps is limited, also while it is suspended, and its neighbour still writes', async (t) => {
-    const curious = tenantOf((await api('GET', '/accounts/curious')).body)
-    t.notOk((first.body['missing'] as string[]).includes('quota'))
-    const fill = (count: number) => `dd if=/dev/zero of=big bs=64k count=${count} conv=fsync`
-    const isFull = async (title: string) => {
-      const { used, hard } = await readQuota(blog)
-      t.ok(hard === 24 * 1024 && used <= hard && used > hard - 1024, `${title}: ${used} of ${hard} KiB`)
-    }
-    const conditionOf = async () =>
-      ((await api('GET', '/accounts/blog')).body as { conditions: Record<string, string>[] }).conditions.find(
-        ({ type }) => type === 'quota',
-      )
-    t.match(await login(blog, fill(1000)), { code: 1, output: 'Disk quota exceeded' })
-    await isFull('filled')
-    t.match(await login(curious, fill(100)), { code: 0 })
-    const measured = await eventually(
-      'its use is told',
-      async () => {
-        const { disk: told } = (await api('GET', '/accounts/blog/usage')).body as { disk?: Record<string, unknown> }
-        return (told?.['bytes'] as { used: number } | undefined)?.used === (await readQuota(blog)).used * 1024
-          ? told
-          : undefined
-      },
-      60,
-    )
-    t.match(measured, { bytes: { limit: disk.bytes }, inodes: { used: Number, limit: disk.inodes } })
-
-    t.match(await api('PATCH', '/accounts/blog', { state: 'suspended' }), { status: 200 })
-    await isFull('suspended')
-    t.match(await api('PATCH', '/accounts/blog', { state: 'active' }), { status: 200, body: { ready: true } })
-    await isFull('resumed')
-    t.match(await login(blog, 'head -c 2000000 /dev/zero > more'), { output: 'Disk quota exceeded' })
-
-    t.match(await api('PUT', '/plans/tiny', { ...smallPlan, disk: { bytes: 4 * MiB, inodes: 60 } }), { status: 201 })
-    t.match(await api('PATCH', '/accounts/blog', { plan: 'tiny' }), { status: 200, body: { ready: false } })
-    t.match(await conditionOf(), {
-      status: 'false',
-      reason: 'below_usage',
-      message: /allows 4194304 bytes, 60 files, and it uses \d+ bytes, \d+ files; its limits stay 25165824 bytes/,
-    })
-    await isFull('a plan that is too small')
-    t.match(await api('PATCH', '/accounts/blog', { plan: 'small' }), { status: 200, body: { ready: true } })
-
-    t.match(await run('setquota', ['-u', String(blog.uid), '0', '0', '0', '0', '/home']), { code: 0 })
-    const repair = await eventually(
-      'what others lifted is set again, and told',
-      async () => {
-        const hosts = (await api('GET', '/hosts')).body['data'] as { conditions: Record<string, string>[] }[]
-        return hosts[0]?.conditions.find(({ type, reason }) => type === 'quota' && reason === 'repaired')
-      },
-      150,
-    )
-    t.match(repair, { message: new RegExp(`set limits of ${blog.user} \\(any number of bytes`) })
-    await isFull('repaired')
-    t.match(await login(blog, 'rm -f big more'), { code: 0 })
-  })
-
   await t.test('the port of a tenant is its own', async (t) => {
     const curious = tenantOf((await api('GET', '/accounts/curious')).body)
     t.notOk((first.body['missing'] as string[]).includes('firewall'))
@@ -331,13 +274,71 @@ END`
     t.match(named, /^python3 \(pid \d+\) .*"kill \d+" ends it$/)
     const doctor = await run(process.execPath, puppyWords('doctor'))
     for (const line of [
-      /^ok {5}limits of users hold on \/home$/m,
+      /^ok {5}limits of users hold on \/(home|srv\/xfs)$/m,
       /^ok {5}firewall table$/m,
       /^ok {5}firewall guard of port 8420 \(api\)$/m,
       /^ok {5}firewall at boot \(puppy-firewall\.service\)$/m,
       new RegExp(`^NOT OK port ${squatted} of ${blog.user}: python3`, 'm'),
     ])
       t.match(doctor.output, line)
+  })
+
+  await t.test('what it keeps is limited, also while it is suspended, and its neighbour still writes', async (t) => {
+    const curious = tenantOf((await api('GET', '/accounts/curious')).body)
+    t.notOk((first.body['missing'] as string[]).includes('quota'))
+    const fill = (count: number) => `dd if=/dev/zero of=big bs=64k count=${count} conv=fsync`
+    const isFull = async (title: string) => {
+      const { used, hard } = await readQuota(blog)
+      t.ok(hard === disk.bytes && used <= hard && used > hard - MiB, `${title}: ${used} of ${hard} bytes`)
+    }
+    const conditionOf = async () =>
+      ((await api('GET', '/accounts/blog')).body as { conditions: Record<string, string>[] }).conditions.find(
+        ({ type }) => type === 'quota',
+      )
+    t.match(await login(blog, fill(1000)), { code: 1, output: 'Disk quota exceeded' })
+    await isFull('filled')
+    t.match(await login(curious, fill(100)), { code: 0 })
+    const measured = await eventually(
+      'its use is told',
+      async () => {
+        const { disk: told } = (await api('GET', '/accounts/blog/usage')).body as { disk?: Record<string, unknown> }
+        return (told?.['bytes'] as { used: number } | undefined)?.used === (await readQuota(blog)).used
+          ? told
+          : undefined
+      },
+      60,
+    )
+    t.match(measured, { bytes: { limit: disk.bytes }, inodes: { used: Number, limit: disk.inodes } })
+
+    t.match(await api('PATCH', '/accounts/blog', { state: 'suspended' }), { status: 200 })
+    await isFull('suspended')
+    t.match(await api('PATCH', '/accounts/blog', { state: 'active' }), { status: 200, body: { ready: true } })
+    await isFull('resumed')
+    t.match(await login(blog, 'head -c 2000000 /dev/zero > more'), { output: 'Disk quota exceeded' })
+
+    t.match(await api('PUT', '/plans/tiny', { ...smallPlan, disk: { bytes: 4 * MiB, inodes: 60 } }), { status: 201 })
+    t.match(await api('PATCH', '/accounts/blog', { plan: 'tiny' }), { status: 200, body: { ready: false } })
+    t.match(await conditionOf(), {
+      status: 'false',
+      reason: 'below_usage',
+      message: /allows 4194304 bytes, 60 files, and it uses \d+ bytes, \d+ files; its limits stay 25165824 bytes/,
+    })
+    await isFull('a plan that is too small')
+    t.match(await api('PATCH', '/accounts/blog', { plan: 'small' }), { status: 200, body: { ready: true } })
+
+    const none = { soft: 'none', hard: 'none' } as const
+    t.match(await quota.set('user', [{ id: blog.uid, bytes: none, inodes: none }]), { changed: true })
+    const repair = await eventually(
+      'what others lifted is set again, and told',
+      async () => {
+        const hosts = (await api('GET', '/hosts')).body['data'] as { conditions: Record<string, string>[] }[]
+        return hosts[0]?.conditions.find(({ type, reason }) => type === 'quota' && reason === 'repaired')
+      },
+      150,
+    )
+    t.match(repair, { message: new RegExp(`set limits of ${blog.user} \\(any number of bytes`) })
+    await isFull('repaired')
+    t.match(await login(blog, 'rm -f big more'), { code: 0 })
   })
 
   await t.test('both are deleted, and nothing of them is left', async (t) => {
@@ -369,8 +370,8 @@ END`
     t.ok(heir, 'somebody has the slot of the blog')
     if (heir === undefined) return
     const { used, hard, files } = await readQuota(heir)
-    t.equal(hard, 4 * 1024)
-    t.ok(used < 100 && files > 0 && files < 10, `a new home: ${used} KiB, ${files} files`)
+    t.equal(hard, 4 * MiB)
+    t.ok(used < 100_000 && files > 0 && files < 10, `a new home: ${used} bytes, ${files} files`)
     t.match(await login(heir, 'dd if=/dev/zero of=big bs=64k count=100 conv=fsync'), { output: 'Disk quota exceeded' })
     t.match(await login(heir, 'rm big; for i in $(seq 100); do touch file$i || exit; done'), {
       output: 'Disk quota exceeded',
@@ -396,7 +397,7 @@ END`
     )
     t.match(await run('systemctl', ['list-unit-files', '--no-legend', 'puppy*']), { output: '' })
     t.notMatch((await run('nft', ['list', 'tables'])).output, 'puppy')
-    t.strictSame(await readQuota(blog), { used: 0, hard: 0, files: 0 })
+    t.strictSame(await readQuota(blog), { used: 0, hard: 'none', files: 0 })
     t.equal((await run('systemctl', ['--failed', '--no-legend', '--plain'])).output, '')
   })
 })
