@@ -27,3 +27,15 @@ void t.test('sync() writes out the one file system', async (t) => {
   await sync(host, volume, {})
   t.strictSame(host.commands.at(-1)?.slice(1), ['-f', '--', '/home'])
 })
+
+void t.test('readEach() gives one after the other, and ends when nobody wants more', async (t) => {
+  const { quota, fake, ran } = openFake()
+  for (let id = 1; id <= 100; id += 1) fake.use('user', id, { bytes: id * 1024, inodes: 1 })
+  const seen: number[] = []
+  for await (const { id, bytes } of quota.readEach('user', { sync: true })) {
+    seen.push(bytes.used)
+    if (id === 3) break
+  }
+  t.strictSame(seen, [1024, 2048, 3072])
+  t.strictSame(ran().slice(-2), ['sync', 'repquota'], 'one report')
+})

@@ -1,10 +1,12 @@
 import type { Slot } from '@puppy/accounts'
 import type { Host } from '@puppy/host'
 import {
+  findOpenPlaces,
   planLimits,
   type BothLimits,
   type Bounds,
   type Limit,
+  type OpenPlace,
   type Quota,
   type QuotaPlan,
   type QuotaReading,
@@ -56,6 +58,7 @@ export function quotaFacility(options: QuotaFacilityOptions): Facility {
     if (place === undefined) throw new Error(`There is no quota on ${quota.path} any more`)
     return place
   }
+  const open = watchPlaces(host)
   /** What was seen set by uid, and for which account: something else later is somebody else's work. */
   const seen = new Map<number, string>()
   return Object.freeze<Facility>({
@@ -66,6 +69,10 @@ export function quotaFacility(options: QuotaFacilityOptions): Facility {
       place = found.place
       return found.state
     },
+    prepare: async (signal: AbortSignal): Promise<Step<readonly string[]>> => ({
+      changes: [],
+      apply: async () => remarksOn(open(signal)),
+    }),
     serve: async ({ tenants }: View, signal: AbortSignal): Promise<Step<Served>> => {
       if (tenants.length === 0) return { changes: [], apply: async () => servedNothing }
       const { bounds } = await find(signal)
@@ -117,10 +124,51 @@ export function quotaFacility(options: QuotaFacilityOptions): Facility {
       const { mountPoint } = await find(signal)
       return [
         { works: true, what: `limits of users hold on ${mountPoint}` },
+        ...(await findOpenPlaces(host, { signal })).map((place) => ({
+          works: false,
+          what: `limits in ${place.path}`,
+          otherwise: `no quota of users counts what is written there, on ${describe(place)}; ${place.steps.join(', then ')}`,
+        })),
         ...(await findLeft({ host, quota, mountPoint }, view, tenantUids, signal)),
       ]
     },
   })
+}
+
+/** Half the machine's folders are looked at for it. */
+const lookEvery = 3_600_000
+
+/** Looks for folders without limits beside the passes, and gives what was seen last. */
+function watchPlaces(host: Host): (signal: AbortSignal) => readonly OpenPlace[] {
+  let known: readonly OpenPlace[] = []
+  let again = 0
+  return (signal) => {
+    if (Date.now() >= again) {
+      again = Date.now() + lookEvery
+      findOpenPlaces(host, { signal }).then(
+        (found) => (known = found),
+        // `puppy doctor` looks too, and says why it cannot.
+        () => undefined,
+      )
+    }
+    return known
+  }
+}
+
+function remarksOn(places: readonly OpenPlace[]): readonly string[] {
+  if (places.length === 0) return []
+  const more = places.length > most ? [`and ${places.length - most} more`] : []
+  const shown = [...places.slice(0, most).map((place) => `${place.path} (${describe(place)})`), ...more].join(', ')
+  return [`Tenants can fill folders that no quota of users counts: ${shown}`]
+}
+
+/** More than these are not listed. */
+const most = 10
+
+/** `tmpfs of 1561411584 bytes` */
+function describe({ mount, size }: OpenPlace): string {
+  if (size !== undefined) return `${mount.fileSystem} of ${size} bytes`
+  return mount.fileSystem === 'tmpfs' ? 'tmpfs of half the memory' : `${mount.fileSystem} on ${mount.mountPoint}`
 }
 
 async function probeQuota(

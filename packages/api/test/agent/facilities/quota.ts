@@ -1,5 +1,5 @@
 import { slotAt } from '@puppy/accounts'
-import { createFakeHost } from '@puppy/host/fake'
+import { createFakeHost, type FakeProgram } from '@puppy/host/fake'
 import { openQuota } from '@puppy/quota'
 import { createFakeQuota, type FakeQuotaOptions } from '@puppy/quota/fake'
 import t from 'tap'
@@ -25,13 +25,16 @@ const applied = { type: 'quota', status: 'true', reason: 'applied' }
 
 interface Machine extends FakeQuotaOptions {
   readonly live?: boolean
+  /** What find(1) says of folders that anybody can write to. */
+  readonly places?: string
 }
 
-function open({ live = true, ...options }: Machine = {}) {
+function open({ live = true, places = '', ...options }: Machine = {}) {
   const fake = createFakeQuota(options)
   const files = { ...fake.files, [`${first.home}/.profile`]: '' }
   // As after a scrub: a home has itself and one file.
-  const find = () => ({ stdout: `${first.uid}\n${first.uid}\n0\n` })
+  const find: FakeProgram = ({ args }) =>
+    args[0] === '/' ? { stdout: places } : { stdout: `${first.uid}\n${first.uid}\n0\n` }
   const host = createFakeHost({ programs: { ...fake.programs, '/usr/bin/find': find }, files, live })
   const quota = openQuota(host, '/home')
   const limits = async (uid: number) =>
@@ -214,6 +217,19 @@ void t.test('quotaFacility keeps a released slot that still owns files, with its
 void t.test('quotaFacility says that limits hold, for a person who asks', async (t) => {
   const { facility } = open()
   t.strictSame(await facility.inspect!(view(), signal), [{ works: true, what: 'limits of users hold on /home' }])
+})
+
+void t.test('quotaFacility says where no limit holds, without waiting for it', async (t) => {
+  const { facility } = open({ places: `${254 * 256} /var/tmp\0` })
+  const remarks = async () => (await facility.prepare!(signal)).apply()
+  t.strictSame(await remarks(), [])
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  t.strictSame(await remarks(), ['Tenants can fill folders that no quota of users counts: /var/tmp (ext4 on /)'])
+  t.match(await facility.inspect!(view(), signal), [
+    { works: true },
+    { works: false, what: 'limits in /var/tmp', otherwise: /on ext4 on \/; .*tune2fs .*, then .*reboot$/ },
+  ])
+  t.strictSame(await (await open().facility.prepare!(signal)).apply(), [])
 })
 
 void t.test('removeQuotas() lifts what slots have, and nobody else’s', async (t) => {
