@@ -10,6 +10,8 @@ export interface FakeQuotaOptions {
   readonly kinds?: Readonly<Partial<Record<QuotaKind, 'off' | 'accounting'>>>
   /** Ids that setquota is refused by the kernel, each a neighbour of others that it takes. */
   readonly refused?: readonly number[]
+  /** Grace times of single ids stay as they are, as kernels of old do with XFS. */
+  readonly keepsGrace?: boolean
 }
 
 /** The quota tools and one file system in memory, for a fake host. */
@@ -79,6 +81,13 @@ export function createFakeQuota(options: FakeQuotaOptions = {}): FakeQuota {
       return { exitCode: 1, stderr: `${tool}: Not all specified mountpoints are using quota.\n` }
     }
   const setquota = onMount('setquota', (kind, args, input) => {
+    if (args[1] === '-T') {
+      const row = rowOf(kind, Number(args[2]))
+      for (const [at, counter] of [row.space, row.inodes].entries())
+        if (counter.graceEnds > 0 && options.keepsGrace !== true)
+          counter.graceEnds = Math.floor(Date.now() / 1000) + Number(args[3 + at])
+      return {}
+    }
     if (args[1] === '-t') {
       kind.grace = [Number(args[2]), Number(args[3])]
       return {}
@@ -104,6 +113,7 @@ export function createFakeQuota(options: FakeQuotaOptions = {}): FakeQuota {
         if (args.includes('%S')) return { stdout: '4096\n' }
         return { stdout: path === mountPoint || path.startsWith(`${mountPoint}/`) ? `${device}\n` : '65024\n' }
       },
+      '/usr/bin/sync': ({ args }) => (args.at(-1) === mountPoint ? {} : { exitCode: 1 }),
       '/usr/sbin/xfs_quota': ({ args }) => ({
         stdout: args.at(-1) === mountPoint ? renderState(kinds, fileSystem) : '',
       }),

@@ -22,6 +22,7 @@ const packages: Readonly<Record<string, string>> = {
   repquota: 'quota',
   setquota: 'quota',
   stat: 'coreutils',
+  sync: 'coreutils',
   xfs_quota: 'xfsprogs',
 }
 

@@ -1,12 +1,12 @@
 import type { Host } from '@puppy/host'
 import { applyPlan, type Applied } from './apply.ts'
 import { QuotaError } from './errors.ts'
-import { setGrace, type GraceSet } from './grace.ts'
+import { setGrace, setGraceOf, type GraceSet } from './grace.ts'
 import { assertId, type QuotaKind, type WantedQuota } from './limits.ts'
 import { planLimits, type PlanOptions, type QuotaPlan } from './plan.ts'
 import { probe, type Probe } from './probe.ts'
 import type { EffectOptions } from './program.ts'
-import { readAll } from './read.ts'
+import { readAll, readEach, sync } from './read.ts'
 import { emptyReading, type QuotaReading } from './report.ts'
 import type { Grace } from './state.ts'
 import { offError } from './support.ts'
@@ -15,6 +15,14 @@ import { readState, volumeFinder } from './volume.ts'
 export interface SetOptions extends PlanOptions, EffectOptions {
   /** When one item cannot be, none is set; when one was not taken, the others get back what they had. */
   readonly atomic?: boolean
+}
+
+export interface ReadOptions extends EffectOptions {
+  /**
+   * Writes out first what the file system still holds back. Use of XFS follows removed and half-written files a moment later;
+   * what is to be proven is read with it.
+   */
+  readonly sync?: boolean
 }
 
 /** Quotas of the file system that a path is on. */
@@ -27,7 +35,9 @@ export interface Quota {
    *
    * @throws QuotaError `QUOTA_OFF` when use is not counted, `QUOTA_UNSUPPORTED`, `QUOTA_MOVED`, `QUOTA_INVALID`, …
    */
-  read(kind: QuotaKind, ids?: readonly number[], options?: EffectOptions): Promise<readonly QuotaReading[]>
+  read(kind: QuotaKind, ids?: readonly number[], options?: ReadOptions): Promise<readonly QuotaReading[]>
+  /** The same of all, one after the other by rising id; what the kernel has when it is begun. For more ids than an array should hold. */
+  readEach(kind: QuotaKind, options?: ReadOptions): AsyncIterable<QuotaReading>
   /** Says what `set` would do. @throws QuotaError as `read`, and `QUOTA_OFF` when limits would not hold. */
   plan(kind: QuotaKind, wanted: readonly WantedQuota[], options?: SetOptions): Promise<QuotaPlan>
   /**
@@ -41,6 +51,12 @@ export interface Quota {
   set(kind: QuotaKind, wanted: readonly WantedQuota[], options?: SetOptions): Promise<Applied>
   /** Sets how long ids may stay above soft limits, in seconds; what is absent stays. Running grace times are not changed. */
   setGrace(kind: QuotaKind, grace: Partial<Grace>, options?: EffectOptions): Promise<GraceSet>
+  /**
+   * Sets how long one id that is above its soft limit may stay there from now, in seconds; what is absent stays.
+   *
+   * @throws QuotaError `QUOTA_INVALID` when no grace time of it runs, `QUOTA_MISMATCH` when the kernel keeps another.
+   */
+  setGraceOf(kind: QuotaKind, id: number, grace: Partial<Grace>, options?: EffectOptions): Promise<QuotaReading>
 }
 
 /** Opens quotas by any path of the file system; nothing is read or run yet. */
@@ -69,12 +85,21 @@ export function openQuota(host: Host, path: string): Quota {
     probe: (options = {}) => probe(host, path, options),
     read: async (kind, ids, options = {}) => {
       for (const id of ids ?? []) if (id !== 0) assertId(id)
-      const readings = await readAll(host, await find(options), kind, options)
+      const volume = await find(options)
+      if (options.sync === true) await sync(host, volume, options)
+      const readings = await readAll(host, volume, kind, options)
       if (ids === undefined) return readings
       const byId = new Map(readings.map((reading) => [reading.id, reading]))
       return ids.map((id) => byId.get(id) ?? emptyReading(id))
     },
+    readEach: async function* (kind, options = {}) {
+      const volume = await find(options)
+      if (options.sync === true) await sync(host, volume, options)
+      yield* readEach(host, volume, kind, options)
+    },
     set: async (kind, wanted, options = {}) => apply(await plan(kind, wanted, options), options),
     setGrace: async (kind, grace, options = {}) => setGrace(host, await find(options), kind, grace, options),
+    setGraceOf: async (kind, id, grace, options = {}) =>
+      setGraceOf(host, await find(options), { kind, id, grace }, options),
   })
 }

@@ -2,7 +2,7 @@ import type { Host } from '@puppy/host'
 import { QuotaError } from './errors.ts'
 import type { QuotaKind } from './limits.ts'
 import { bounded, runProgram, type EffectOptions } from './program.ts'
-import { parseReport, type QuotaReading } from './report.ts'
+import { parseReport, parseReportLines, type QuotaReading } from './report.ts'
 import { offError } from './support.ts'
 import { readState, type Volume } from './volume.ts'
 
@@ -15,6 +15,24 @@ export async function readAll(
   kind: QuotaKind,
   options: EffectOptions,
 ): Promise<readonly QuotaReading[]> {
+  return parseReport(kind, await runReport(host, volume, kind, options), now())
+}
+
+/** The same, one after the other: of a file system of a million ids only the text is held. */
+export async function* readEach(
+  host: Host,
+  volume: Volume,
+  kind: QuotaKind,
+  options: EffectOptions,
+): AsyncGenerator<QuotaReading, void> {
+  yield* parseReportLines(kind, await runReport(host, volume, kind, options), now())
+}
+
+function now(): number {
+  return Math.floor(Date.now() / 1000)
+}
+
+async function runReport(host: Host, volume: Volume, kind: QuotaKind, options: EffectOptions): Promise<string> {
   const { mountPoint } = volume.mount
   const operation = `read the ${kind} quotas of`
   try {
@@ -23,10 +41,20 @@ export async function readAll(
       ['repquota', letters[kind], '-v', '-n', '-p', '-O', 'csv', '--', mountPoint],
       { ...bounded(options), touches: 'nothing', operation, target: mountPoint },
     )
-    return parseReport(kind, stdout, Math.floor(Date.now() / 1000))
+    return stdout
   } catch (error) {
     throw await explained(error, host, volume, kind, options)
   }
+}
+
+/** Writes out one file system, and no other. @see sync(1) */
+export async function sync(host: Host, { mount: { mountPoint } }: Volume, options: EffectOptions): Promise<void> {
+  await runProgram(host, ['sync', '-f', '--', mountPoint], {
+    ...bounded(options),
+    touches: 'nothing',
+    operation: 'write out',
+    target: mountPoint,
+  })
 }
 
 /** Of a kind that is off repquota says only that not all mounts have it; the kernel is asked, once it has failed. */

@@ -35,17 +35,28 @@ const heads = { user: 'User', group: 'Group', project: 'Project' } as const
  * @throws QuotaError `QUOTA_UNREADABLE` when anything is not as above, a cut last line too.
  */
 export function parseReport(kind: QuotaKind, text: string, now: number): readonly QuotaReading[] {
-  const [head, ...lines] = text.split('\n')
-  if (head !== `${heads[kind]},${columns}`) throw unreadable(head ?? '', 1, 'its columns are not known')
-  if (lines.pop() !== '') throw unreadable(lines.at(-1) ?? '', lines.length + 1, 'the last line is cut')
+  return [...parseReportLines(kind, text, now)]
+}
+
+/** The same, one reading after the other; what was given before it throws was right. */
+export function* parseReportLines(kind: QuotaKind, text: string, now: number): Generator<QuotaReading, void> {
+  const headLine = text.slice(0, Math.max(0, text.indexOf('\n')))
+  if (headLine !== `${heads[kind]},${columns}`) throw unreadable(headLine, 1, 'its columns are not known')
+  if (!text.endsWith('\n')) {
+    const last = text.slice(text.lastIndexOf('\n') + 1)
+    throw unreadable(last, text.split('\n').length, 'the last line is cut')
+  }
   const seen = new Set<number>()
-  return lines.map((line, at) => {
+  for (let from = headLine.length + 1, at = 2; from < text.length; at += 1) {
+    const to = text.indexOf('\n', from)
+    const line = text.slice(from, to)
+    from = to + 1
     const reading = parseLine(line, now)
-    if (reading === undefined) throw unreadable(line, at + 2, 'a field is no number')
-    if (seen.has(reading.id)) throw unreadable(line, at + 2, 'the id was there before')
+    if (reading === undefined) throw unreadable(line, at, 'a field is no number')
+    if (seen.has(reading.id)) throw unreadable(line, at, 'the id was there before')
     seen.add(reading.id)
-    return reading
-  })
+    yield reading
+  }
 }
 
 const meter = [1, 2, 3, 4].map(() => '(\\d{1,20})').join(',')

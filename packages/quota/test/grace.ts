@@ -18,3 +18,38 @@ void t.test('setGrace() refuses what is no time, and a kind that is off', async 
     await t.rejects(quota.setGrace('user', { bytes }), { code: 'QUOTA_INVALID' }, String(bytes))
   await t.rejects(quota.setGrace('group', { bytes: 5 }), { code: 'QUOTA_OFF' })
 })
+
+void t.test('setGraceOf() lets running grace times end, and leaves the others alone', async (t) => {
+  const { quota, fake, host } = openFake()
+  await quota.set('user', [{ id: 5, bytes: { soft: 4096 }, inodes: { soft: 10 } }])
+  fake.use('user', 5, { bytes: 8192, inodes: 1 })
+  t.match(await quota.setGraceOf('user', 5, { bytes: 100 }), {
+    bytes: { graceLeft: 100 },
+    inodes: { graceLeft: undefined },
+  })
+  t.strictSame(host.commands.at(-2)?.slice(1), ['-u', '-T', '5', '100', '0', '--', '/home'])
+  fake.use('user', 5, { bytes: 8192, inodes: 11 })
+  t.match(await quota.setGraceOf('user', 5, { inodes: 50 }), { bytes: { status: 'soft' }, inodes: { graceLeft: 50 } })
+  t.match((await quota.setGraceOf('user', 5, { bytes: 7 })).inodes.graceLeft, 50, 'what is absent stays')
+})
+
+void t.test('setGraceOf() refuses an id whose grace time does not run', async (t) => {
+  const { quota, ran } = openFake()
+  await t.rejects(quota.setGraceOf('user', 5, { bytes: 100 }), {
+    code: 'QUOTA_INVALID',
+    message: /no grace time of bytes/,
+  })
+  await t.rejects(quota.setGraceOf('user', 0, { bytes: 100 }), { code: 'QUOTA_INVALID' })
+  await t.rejects(quota.setGraceOf('user', 5, { bytes: 0 }), { code: 'QUOTA_INVALID' })
+  t.notOk(ran().includes('setquota'))
+})
+
+void t.test('setGraceOf() says when the kernel has kept another time', async (t) => {
+  const { quota, fake } = openFake({ keepsGrace: true })
+  await quota.set('user', [{ id: 5, bytes: { soft: 4096 } }])
+  fake.use('user', 5, { bytes: 8192, inodes: 1 })
+  await t.rejects(quota.setGraceOf('user', 5, { bytes: 100 }), {
+    code: 'QUOTA_MISMATCH',
+    message: /604\d+ of bytes is left/,
+  })
+})

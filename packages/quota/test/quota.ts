@@ -21,6 +21,14 @@ void t.test('read() gives the ids in the order asked for, those without anything
   t.match(await quota.read('user'), [{ id: 6 }])
 })
 
+void t.test('read() writes out before, when what it says is to be a proof', async (t) => {
+  const { quota, ran } = openFake()
+  await quota.read('user', [5])
+  t.notOk(ran().includes('sync'))
+  await quota.read('user', [5], { sync: true })
+  t.strictSame(ran().slice(-2), ['sync', 'repquota'])
+})
+
 void t.test('plan() refuses where limits would not hold', async (t) => {
   const { quota } = openFake({ kinds: { user: 'accounting', group: 'off' } })
   await t.rejects(quota.plan('user', [{ id: 5, bytes: { hard: MiB } }]), { code: 'QUOTA_OFF' })

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { QuotaError } from '../src/errors.ts'
-import { explained, letters, readAll } from '../src/read.ts'
+import { explained, letters, readAll, sync } from '../src/read.ts'
 import { volumeFinder } from '../src/volume.ts'
 import { openFake } from './support/open.ts'
 
@@ -19,4 +19,23 @@ void t.test('readAll() of a kind that is off is QUOTA_OFF with the steps', async
   await t.rejects(readAll(host, volume, 'group', {}), { code: 'QUOTA_OFF', facts: { steps: Array } })
   const other = new QuotaError('QUOTA_REFUSED', { operation: 'read' })
   t.equal(await explained(other, host, volume, 'user', {}), other, 'what has another cause stays')
+})
+
+void t.test('sync() writes out the one file system', async (t) => {
+  const { host } = openFake()
+  const volume = await volumeFinder(host, '/home')()
+  await sync(host, volume, {})
+  t.strictSame(host.commands.at(-1)?.slice(1), ['-f', '--', '/home'])
+})
+
+void t.test('readEach() gives one after the other, and ends when nobody wants more', async (t) => {
+  const { quota, fake, ran } = openFake()
+  for (let id = 1; id <= 100; id += 1) fake.use('user', id, { bytes: id * 1024, inodes: 1 })
+  const seen: number[] = []
+  for await (const { id, bytes } of quota.readEach('user', { sync: true })) {
+    seen.push(bytes.used)
+    if (id === 3) break
+  }
+  t.strictSame(seen, [1024, 2048, 3072])
+  t.strictSame(ran().slice(-2), ['sync', 'repquota'], 'one report')
 })

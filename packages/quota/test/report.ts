@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { QuotaError } from '../src/errors.ts'
-import { emptyReading, parseReport } from '../src/report.ts'
+import { emptyReading, parseReport, parseReportLines } from '../src/report.ts'
 import { fixture } from './support/fixture.ts'
 
 const now = 1_795_281_800
@@ -67,4 +67,11 @@ void t.test('parseReport() throws nothing but QuotaError', async () => {
       }
     }),
   )
+})
+
+void t.test('parseReportLines() gives what is right before what is not', async (t) => {
+  const lines = fixture('ext4-user.csv').split('\n')
+  const bad = parseReportLines('user', [...lines.slice(0, 2), 'bad', ''].join('\n'), now)
+  t.match(bad.next(), { done: false, value: { id: Number } })
+  t.throws(() => bad.next(), { code: 'QUOTA_UNREADABLE', message: /line 3/ })
 })

@@ -3,10 +3,12 @@ import type pg from 'pg'
 import type { Firewall } from '@puppy/firewall'
 import type { Haproxy } from '@puppy/haproxy'
 import type { Host } from '@puppy/host'
+import type { Quota } from '@puppy/quota'
 import { StartError } from '../errors.ts'
 import { beat, findHost, registerHost, type Registration } from '../store/hosts.ts'
 import { wanted } from '../store/notify.ts'
 import type { HaproxyFacility } from './facilities/haproxy.ts'
+import { sampleDisk } from './disk.ts'
 import { sampleProcesses } from './process-usage.ts'
 import { reconcile, refill, scrub, type Ground, type ReconcileContext } from './reconcile.ts'
 import { sampleListeners, sampleUsage } from './samples.ts'
@@ -19,6 +21,8 @@ export interface AgentOptions extends ReconcileContext {
   readonly proxy?: { readonly facility: HaproxyFacility; readonly haproxy: Haproxy }
   /** Whose counters are traffic. Absent in a dry run: nothing is recorded then. */
   readonly firewall?: Pick<Firewall, 'traffic'>
+  /** Where disk use is counted. Absent in a dry run. */
+  readonly quota?: Pick<Quota, 'read'>
 }
 
 const pollEvery = 2000
@@ -30,6 +34,8 @@ const quiet = 250
 const sampleEvery = 2000
 /** What was counted since the last sample is lost with the table; each starts one nft, which lists all tenants. */
 const meterEvery = 5000
+/** Each starts one repquota, which lists all tenants. */
+const diskEvery = 10_000
 const reviveEvery = 250
 const firstKeyOfHostLock = 7_077_081
 
@@ -141,6 +147,7 @@ async function work(options: AgentOptions, client: pg.Client, told: AbortSignal)
       bell.ring()
     }),
     every(meterEvery, signal, options, () => count(options, ground)),
+    every(diskEvery, signal, options, () => measureDisk(options, ground, signal)),
     every(reviveEvery, signal, options, () => revive(options, signal)),
     every(500, signal, options, async () => {
       if (ground !== undefined && (await scrub(options, ground, signal)) > 0) bell.ring()
@@ -194,6 +201,17 @@ async function count(
 ): Promise<void> {
   if (dryRun || ground?.states['cgroups']?.works !== true) return
   await sampleProcesses(database, host, { machine, layout })
+}
+
+/** As with traffic: where quota does not work there are no figures. */
+async function measureDisk(
+  { database, host, registration: { layout }, quota }: AgentOptions,
+  ground: Ground | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  if (quota === undefined || ground === undefined) return
+  const works = ground.states['quota']?.works === true
+  await sampleDisk(database, host, works ? { layout, quota } : undefined, signal)
 }
 
 async function revive({ proxy, log }: AgentOptions, signal: AbortSignal): Promise<void> {

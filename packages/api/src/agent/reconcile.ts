@@ -349,8 +349,8 @@ async function record(
  */
 async function evict(pass: Pass): Promise<void> {
   const { database, host, row } = pass
-  // While one that ends processes does not work, nobody may believe that they have ended.
-  if (pass.facilities.some((one) => one.scrub !== undefined && !pass.working.includes(one))) return
+  // While the one that ends processes does not work, nobody may believe that they have ended.
+  if (pass.facilities.some((one) => one.clears === true && !pass.working.includes(one))) return
   const rows = (await slotsToVisit(database, host, pass.complete)).filter(
     ({ state, n }) => state === 'dirty' && n < slotCount(row.layout),
   )
@@ -374,19 +374,20 @@ async function evict(pass: Pass): Promise<void> {
   )
 }
 
-/** Gives what went wrong, by slot. */
+/** Gives what went wrong, by slot. What one facility could not remove the next need not look for. */
 async function giveBack(
   pass: Pick<Pass, 'working' | 'dryRun' | 'log' | 'signal'> & { readonly changes: PlannedChange[] },
   slots: readonly Slot[],
   how: 'evict' | 'scrub',
 ): Promise<ReadonlyMap<number, string>> {
   const trouble = new Map<number, string>()
-  for (const facility of pass.working.toReversed()) {
+  for (const facility of how === 'evict' ? pass.working.toReversed() : pass.working) {
     const act = facility[how]
-    if (act === undefined) continue
-    const given = await attempt(pass, facility.name, () => act(slots, pass.signal), {
+    const left = how === 'evict' ? slots : slots.filter(({ n }) => !trouble.has(n))
+    if (act === undefined || left.length === 0) continue
+    const given = await attempt(pass, facility.name, () => act(left, pass.signal), {
       planned: new Map(),
-      failed: (message) => new Map(slots.map(({ n }) => [n, { done: false, message }])),
+      failed: (message) => new Map(left.map(({ n }) => [n, { done: false, message }])),
     })
     for (const [n, { done, message }] of given) if (!done) trouble.set(n, `${facility.name}: ${message ?? 'not done'}`)
   }
@@ -397,8 +398,8 @@ async function giveBack(
 export async function scrub(context: ReconcileContext, ground: Ground, signal: AbortSignal): Promise<number> {
   const { database, host } = context
   const works = ({ name }: Facility) => ground.states[name]?.works === true
-  // Nothing is proven clean by a plan, nor while one who would have to look does not work.
-  if (context.dryRun || context.facilities.some((one) => one.scrub !== undefined && !works(one))) return 0
+  // Nothing is proven clean by a plan, nor while the one that cleans does not work.
+  if (context.dryRun || context.facilities.some((one) => one.clears === true && !works(one))) return 0
   const row = await findHost(database, host)
   if (row === undefined) return 0
   const rows = (await slotsToScrub(database, host)).filter(({ n }) => n < slotCount(row.layout))

@@ -65,7 +65,7 @@ export function checkView(
   const goneRoutes = domains.filter(({ deletedAt }) => deletedAt !== null).map(({ id, name }) => ({ id, domain: name }))
   const walls = around.walls
     .filter(({ n }) => isSlot(n))
-    .map(({ n, egress }) => ({ slot: slotAt(layout, n), egress: isEgress(egress) ? egress : 'default' }))
+    .map(({ n, egress, free }) => ({ slot: slotAt(layout, n), egress: isEgress(egress) ? egress : 'default', free }))
   const view = {
     complete: around.complete,
     walls,
@@ -89,6 +89,7 @@ function tenantOf(row: AccountRow, slot: Tenant['slot'], domains: readonly Domai
     suspended: row.state === 'suspended',
     throttled: row.state === 'throttled',
     limits: limitsOf(row.planSpec),
+    disk: row.planSpec.disk ?? {},
   }
 }
 

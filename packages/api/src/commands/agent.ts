@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { openHaproxy } from '@puppy/haproxy'
 import type { Host } from '@puppy/host'
+import { openQuota } from '@puppy/quota'
 import { runAgent } from '../agent/agent.ts'
 import { facilitiesOf } from '../agent/facilities/index.ts'
 import type { Config } from '../config.ts'
@@ -18,12 +19,14 @@ export async function agent(config: Config): Promise<void> {
   const users = config.live ? await findOwn(machine) : await ensureSystemUsers(machine, config)
   const haproxy = openHaproxy(machine, proxySettings(config, users))
   const walls = wallsOf(config, host, users, haproxy)
+  const quota = openQuota(host, config.layout.homes)
   const { facilities, proxy } = facilitiesOf({
     machine,
     host,
     layout: config.layout,
     haproxy,
     runDir: config.runDir,
+    quota,
     walls,
   })
   const database = openDatabase({ url: databaseUrls(config).agent, name: 'puppy agent', connections: 5 })
@@ -47,7 +50,7 @@ export async function agent(config: Config): Promise<void> {
           poolFree: config.pool,
           poolMax: slotCount(config.layout),
         },
-        ...(config.dryRun ? {} : { proxy: { facility: proxy, haproxy }, firewall: walls.firewall }),
+        ...(config.dryRun ? {} : { proxy: { facility: proxy, haproxy }, firewall: walls.firewall, quota }),
       },
       ending.signal,
     )

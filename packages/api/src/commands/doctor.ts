@@ -1,4 +1,5 @@
 import { openHaproxy } from '@puppy/haproxy'
+import { openQuota } from '@puppy/quota'
 import type { Facility, View } from '../agent/facilities/facility.ts'
 import { facilitiesOf } from '../agent/facilities/index.ts'
 import { checkView } from '../agent/view.ts'
@@ -22,6 +23,7 @@ export async function doctor(config: Config): Promise<void> {
     layout: config.layout,
     haproxy,
     runDir: config.runDir,
+    quota: openQuota(host, config.layout.homes),
     walls: wallsOf(config, host, users, haproxy),
   })
   const states: Record<string, FacilityState> = {}

@@ -3,6 +3,7 @@ import {
   assertLayout,
   evict,
   noReservations,
+  parsePasswd,
   planPool,
   readPool,
   removeBase,
@@ -14,8 +15,10 @@ import {
 } from '@puppy/accounts'
 import { removeLimits } from '../agent/facilities/cgroups.ts'
 import { removeFirewall } from '../agent/facilities/firewall.ts'
+import { removeQuotas } from '../agent/facilities/quota.ts'
 import { openHaproxy } from '@puppy/haproxy'
 import { isUnfinished, type Host } from '@puppy/host'
+import { openQuota } from '@puppy/quota'
 import type { Config } from '../config.ts'
 import { stopEmbedded } from '../database/embedded.ts'
 import { StartError } from '../errors.ts'
@@ -46,6 +49,7 @@ export async function down(config: Config, args: readonly string[]): Promise<voi
     const layout = await layoutOf(config, machine)
     left = await removeTenants(layout, host)
     await removeLimits({ host, runFolder: join(config.runDir, 'cgroups') }, layout)
+    await removeDiskLimits(layout, host)
     await removeFirewall({ host, ...wallsOf(config, host, users, proxy) })
     await removeBase(host)
     await proxy.remove()
@@ -87,6 +91,16 @@ async function removeTenants(layout: SlotLayout, host: Host): Promise<number> {
   for (const { n, message } of failures) console.warn(`Slot ${n} was left alone: ${message}`)
   console.log(`Removed ${results.filter(({ changed }) => changed).length} tenants' users and homes`)
   return failures.filter(({ n }) => !theirs.has(n)).length
+}
+
+/** Not those of a person who has the uid of a slot. */
+async function removeDiskLimits(layout: SlotLayout, host: Host): Promise<void> {
+  const people = new Set(parsePasswd((await host.read('/etc/passwd')) ?? '').map(({ uid }) => uid))
+  const uids = Array.from({ length: slotCount(layout) }, (_, n) => slotAt(layout, n).uid)
+  await removeQuotas(
+    { host, quota: openQuota(host, layout.homes) },
+    uids.filter((uid) => !people.has(uid)),
+  )
 }
 
 /** Only what we made: a state folder that somebody else keeps things in stays, with them. */

@@ -59,16 +59,18 @@ export function presentUsage({ createdAt }: AccountRow, row: UsageRow | undefine
     bytesOut: 0,
     sent: null,
     received: null,
+    disk: null,
     processes: null,
     since: createdAt,
     sampledAt: createdAt,
   }
-  const { requests, bytesIn, bytesOut, sent, received, processes, since, sampledAt } = row ?? none
+  const { requests, bytesIn, bytesOut, sent, received, disk, processes, since, sampledAt } = row ?? none
   return {
     requests,
     bytesIn,
     bytesOut,
     ...(sent === null || received === null ? {} : { traffic: { sent, received } }),
+    ...(disk === null ? {} : { disk }),
     ...(processes === null ? {} : { processes: { ...processes.total, ...processes.now } }),
     since: since.toISOString(),
     sampledAt: sampledAt.toISOString(),

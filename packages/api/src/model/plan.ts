@@ -2,6 +2,7 @@ import { Type, type Static } from 'typebox'
 
 const bytes = (description: string) =>
   Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: `${description}, in bytes` })
+const atLeastOne = { minimum: 1, maximum: Number.MAX_SAFE_INTEGER }
 const weight = (description: string) => Type.Integer({ minimum: 1, maximum: 10_000, description })
 const strict = { additionalProperties: false }
 
@@ -42,10 +43,13 @@ export const PlanSpec = Type.Object(
     disk: Type.Optional(
       Type.Object(
         {
-          bytes: Type.Optional(bytes('hard limit of the user quota')),
-          inodes: Type.Optional(
-            Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'hard limit, in inodes' }),
+          bytes: Type.Optional(
+            Type.Integer({
+              ...atLeastOne,
+              description: 'hard limit of the user quota, in bytes; rounded up to blocks of the file system',
+            }),
           ),
+          inodes: Type.Optional(Type.Integer({ ...atLeastOne, description: 'hard limit of files and folders' })),
         },
         strict,
       ),

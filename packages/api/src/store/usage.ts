@@ -28,6 +28,18 @@ export interface ProcessCounters {
   readonly forksRefused: number
 }
 
+/** Bytes or inodes. */
+export interface DiskMeter {
+  readonly used: number
+  /** Absent where there is none. */
+  readonly limit?: number
+}
+
+export interface DiskUsage {
+  readonly bytes: DiskMeter
+  readonly inodes: DiskMeter
+}
+
 export interface UsageRow {
   readonly requests: number
   readonly bytesIn: number
@@ -35,6 +47,8 @@ export interface UsageRow {
   /** Null until the firewall has counted. */
   readonly sent: number | null
   readonly received: number | null
+  /** Null where nobody counts. */
+  readonly disk: DiskUsage | null
   readonly processes: ProcessesUsed | null
   readonly since: Date
   readonly sampledAt: Date
@@ -42,7 +56,7 @@ export interface UsageRow {
 
 export async function findUsage(db: Queryable, account: number): Promise<UsageRow | undefined> {
   const rows = await db.query<UsageRow>(
-    `select requests, bytes_in as "bytesIn", bytes_out as "bytesOut", sent, received, processes, since, sampled_at as "sampledAt"
+    `select requests, bytes_in as "bytesIn", bytes_out as "bytesOut", sent, received, disk, processes, since, sampled_at as "sampledAt"
      from usage where account = $1`,
     [account],
   )
@@ -68,6 +82,29 @@ export async function addReadings(db: Queryable, readings: readonly Reading[]): 
      on conflict (account) do update set requests = ${grown('requests', 'requests')}, bytes_in = ${grown('bytes_in', 'bytesIn')},
        bytes_out = ${grown('bytes_out', 'bytesOut')}, counted = excluded.counted, sampled_at = now()`,
     [JSON.stringify(readings)],
+  )
+}
+
+/** Records disk use as it is now; what is the same is not written. */
+export async function recordDisk(
+  db: Queryable,
+  readings: readonly { readonly account: number; readonly disk: DiskUsage }[],
+): Promise<void> {
+  if (readings.length === 0) return
+  await db.query(
+    `insert into usage as u (account, disk)
+     select r.account, r.disk from jsonb_to_recordset($1::jsonb) as r(account bigint, disk jsonb)
+     where exists (select 1 from accounts a where a.id = r.account and a.deleted_at is null)
+     on conflict (account) do update set disk = excluded.disk, sampled_at = now() where u.disk is distinct from excluded.disk`,
+    [JSON.stringify(readings)],
+  )
+}
+
+/** Forgets the disk use of a host's accounts: nobody counts there any more. */
+export async function forgetDisk(db: Queryable, host: string): Promise<void> {
+  await db.query(
+    `update usage u set disk = null from accounts a where a.id = u.account and a.host = $1 and u.disk is not null`,
+    [host],
   )
 }
 

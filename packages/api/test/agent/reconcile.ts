@@ -25,11 +25,22 @@ interface Doing {
   readonly repairs?: string[]
   readonly onView?: (view: View) => void
   readonly works?: boolean
+  readonly clears?: boolean
 }
 
 /** A facility that does everything and writes down what it was asked for and what it applied. */
 function facility(name: string, doing: Doing = {}): Facility {
-  const { seen = [], fails, blocks = [], keeps = [], remarks = [], repairs = [], onView, works = true } = doing
+  const {
+    seen = [],
+    fails,
+    blocks = [],
+    keeps = [],
+    remarks = [],
+    repairs = [],
+    onView,
+    works = true,
+    clears = false,
+  } = doing
   const step = <Result>(verb: Verb, targets: string, result: Result): Step<Result> => {
     seen.push(`${name} plans ${verb}${targets}`)
     if (fails === verb) throw new Error(`${verb} is out of order`)
@@ -52,6 +63,7 @@ function facility(name: string, doing: Doing = {}): Facility {
   const numbers = (slots: readonly { readonly n: number }[]) => ` ${slots.map(({ n }) => n).join()}`
   return {
     name,
+    clears,
     probe: async () => {
       if (fails === 'probe') throw new Error('the probe is out of order')
       return works ? { works } : { works, reason: 'it is not installed' }
@@ -437,8 +449,8 @@ void t.test('scrub frees what is proven clean for building, and keeps the rest d
   t.equal(await scrub(context, ground, signal), 2)
   t.same(
     seen.filter((line) => line.includes('plans')),
-    ['two plans scrub 0,1', 'one plans scrub 0,1'],
-    'backwards',
+    ['one plans scrub 0,1', 'two plans scrub 0'],
+    'what one could not clean the next need not look for',
   )
   t.same(await slotStates(database.owner), ['0 building', '1 dirty: scrub_failed', '2 free'])
   t.match(await database.owner.query('select message from slots where n = 1'), [{ message: /^one: stuck/ }])
@@ -448,18 +460,19 @@ void t.test('scrub frees what is proven clean for building, and keeps the rest d
   t.equal((await slotStates(database.owner))[1], '1 building')
 })
 
-void t.test('scrub keeps a slot dirty when a facility throws or one that would look does not work', async (t) => {
-  for (const [fails, expected] of [
-    ['scrub', '0 dirty: scrub_failed'],
-    ['scrub applied', '0 dirty: scrub_failed'],
-    ['probe', '0 dirty'],
+void t.test('scrub keeps a slot dirty when a facility throws or the one that clears does not work', async (t) => {
+  for (const [fails, clears, expected] of [
+    ['scrub', false, '0 dirty: scrub_failed'],
+    ['scrub applied', false, '0 dirty: scrub_failed'],
+    ['probe', true, '0 dirty'],
+    ['probe', false, '0 building'],
   ] as const) {
     const database = await postgres.create(t)
     await addHostWith(database, ['dirty'])
-    const context = contextOf(database, [facility('one', { fails }), facility('two')])
+    const context = contextOf(database, [facility('one', { fails, clears }), facility('two')])
     const ground = await reconcile(context, complete)
     await scrub(context, ground, signal)
-    t.same(await slotStates(database.owner), [expected], fails)
+    t.same(await slotStates(database.owner), [expected], `${fails} ${clears}`)
   }
 })
 

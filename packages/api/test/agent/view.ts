@@ -26,6 +26,7 @@ void t.test('checkView computes what a tenant has from the number of its slot', 
         suspended: false,
         throttled: false,
         limits: { pids: { max: 64 } },
+        disk: { bytes: 1 },
       },
     ],
     routes: [{ id: 5, domain: 'domain-5.example.com', port: 10_257 }],
@@ -37,15 +38,15 @@ void t.test('checkView computes what a tenant has from the number of its slot', 
 
 void t.test('checkView computes walls from numbers, and knows no policy that it does not know', async (t) => {
   const rows = [
-    { n: 0, egress: 'local' },
-    { n: 1, egress: 'of another version' },
-    { n: slotCount(layout), egress: 'open' },
+    { n: 0, egress: 'local', free: false },
+    { n: 1, egress: 'of another version', free: true },
+    { n: slotCount(layout), egress: 'open', free: true },
   ]
   const { walls, complete } = checkView(layout, [], [], { complete: true, walls: rows }).view
   t.ok(complete)
   t.same(walls, [
-    { slot: slotAt(layout, 0), egress: 'local' },
-    { slot: slotAt(layout, 1), egress: 'default' },
+    { slot: slotAt(layout, 0), egress: 'local', free: false },
+    { slot: slotAt(layout, 1), egress: 'default', free: true },
   ])
 })
 

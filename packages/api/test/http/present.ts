@@ -203,9 +203,17 @@ void t.test('presentHost() tells what works and what is missing, and no machine-
   t.notOk('heartbeatAt' in presentHost({ ...host, heartbeatAt: null }, pool), 'an agent that never beat')
 })
 
-void t.test('presentUsage() gives traffic only where somebody counted', async (t) => {
+void t.test('presentUsage() gives traffic and disk only where somebody counted', async (t) => {
   const counts = { requests: 1, bytesIn: 2, bytesOut: 3 }
-  const row = { ...counts, sent: null, received: null, processes: null, since: createdAt, sampledAt: updatedAt }
+  const row = {
+    ...counts,
+    sent: null,
+    received: null,
+    disk: null,
+    processes: null,
+    since: createdAt,
+    sampledAt: updatedAt,
+  }
   const times = { since: createdAt.toISOString(), sampledAt: updatedAt.toISOString() }
   t.strictSame(presentUsage(account, row), { ...counts, ...times })
   t.strictSame(presentUsage(account, { ...row, sent: 0, received: 5 }), {
@@ -213,6 +221,8 @@ void t.test('presentUsage() gives traffic only where somebody counted', async (t
     traffic: { sent: 0, received: 5 },
     ...times,
   })
+  const disk = { bytes: { used: 4096, limit: 8192 }, inodes: { used: 1 } }
+  t.strictSame(presentUsage(account, { ...row, disk }), { ...counts, disk, ...times })
   const counters = {
     cpuUsec: 5,
     throttledUsec: 0,

@@ -15,6 +15,8 @@ import {
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { createHost } from '@puppy/host'
+import { openQuota } from '@puppy/quota'
 import t, { type Test } from 'tap'
 import { smallPlan } from '../support/app.ts'
 import { eventually, visit as visitProxy } from '../support/puppy.ts'
@@ -30,6 +32,8 @@ const skip: string | false =
       : process.env['TESTBED_GUEST'] === undefined && ['/var/lib/puppy', '/etc/puppy'].some((path) => existsSync(path))
         ? 'a Puppy lives on this machine'
         : false
+
+const MiB = 2 ** 20
 
 interface Finished {
   readonly code: number | null
@@ -98,6 +102,15 @@ interface Tenant {
   readonly ports: readonly number[]
 }
 
+/** By any path of the file system of the homes, wherever that is mounted. */
+const quota = openQuota(createHost(), '/home')
+
+/** What the kernel has of a user on the file system of the homes: bytes and files. */
+async function readQuota({ uid }: Pick<Tenant, 'uid'>) {
+  const [reading] = await quota.read('user', [uid], { sync: true })
+  return { used: reading?.bytes.used ?? 0, hard: reading?.bytes.hard, files: reading?.inodes.used ?? 0 }
+}
+
 const tenantOf = (body: Record<string, unknown>): Tenant => body as unknown as Tenant
 
 /** Everything that a tenant may leave on a machine. */
@@ -151,7 +164,8 @@ void t.test('from an empty machine to a served tenant, and back', { skip }, asyn
   // What a run before this one left, on a machine that is ours to clear.
   if (process.env['TESTBED_GUEST'] !== undefined) await run(process.execPath, puppyWords('down', '--purge'))
   await start(t)
-  const limits = { cpu: { max: 0.5 }, memory: { max: 256 * 2 ** 20, swapMax: 0 }, pids: { max: 64 } }
+  const disk = { bytes: 24 * MiB, inodes: 500 }
+  const limits = { cpu: { max: 0.5 }, memory: { max: 256 * MiB, swapMax: 0 }, pids: { max: 64 }, disk }
   t.match(await api('PUT', '/plans/small', { ...smallPlan, ...limits }), { status: 201 })
   const first = await api('PUT', '/accounts/blog', { plan: 'small', sshKeys: [key] })
   t.match(first, { status: 201, body: { ready: true } })
@@ -181,7 +195,7 @@ void t.test('from an empty machine to a served tenant, and back', { skip }, asyn
     t.match(await login(blog, `echo '${job}' | crontab -`), { code: 0 })
     const slice = `/sys/fs/cgroup/user.slice/user-${blog.uid}.slice`
     const read = `cd ${slice} && cat pids.max memory.max memory.swap.max cpu.max`
-    t.match(await login(blog, read), { code: 0, output: `64\n${256 * 2 ** 20}\n0\n50000 100000\n` })
+    t.match(await login(blog, read), { code: 0, output: `64\n${256 * MiB}\n0\n50000 100000\n` })
     const storm = `python3 - <<'END'
 import os, signal
 children = []
@@ -203,7 +217,11 @@ END`
       (await run('cat', [`${slice}/pids.max`])).output === '60\n' ? true : undefined,
     )
     const { conditions } = (await api('GET', '/accounts/blog')).body as { readonly conditions: readonly unknown[] }
-    t.match(conditions, [{ type: 'accounts' }, { type: 'limits', status: 'true', reason: 'applied' }])
+    t.match(conditions, [
+      { type: 'accounts' },
+      { type: 'limits', status: 'true', reason: 'applied' },
+      { type: 'quota', status: 'true', reason: 'applied' },
+    ])
   })
 
   await t.test('throttled it is squeezed, and active it is exactly what it was', async (t) => {
@@ -337,6 +355,7 @@ if os.fork() == 0:
     t.match(named, /^python3 \(pid \d+\) .*"kill \d+" ends it$/)
     const doctor = await run(process.execPath, puppyWords('doctor'))
     for (const line of [
+      /^ok {5}limits of users hold on \/(home|srv\/xfs)$/m,
       /^ok {5}firewall table$/m,
       /^ok {5}firewall guard of port 8420 \(api\)$/m,
       /^ok {5}firewall at boot \(puppy-firewall\.service\)$/m,
@@ -355,6 +374,65 @@ if os.fork() == 0:
     t.match(await run('loginctl', ['list-sessions', '--no-legend']), { code: 0 }, 'logind goes on')
   })
 
+  await t.test('what it keeps is limited, also while it is suspended, and its neighbour still writes', async (t) => {
+    const curious = tenantOf((await api('GET', '/accounts/curious')).body)
+    t.notOk((first.body['missing'] as string[]).includes('quota'))
+    const fill = (count: number) => `dd if=/dev/zero of=big bs=64k count=${count} conv=fsync`
+    const isFull = async (title: string) => {
+      const { used, hard } = await readQuota(blog)
+      t.ok(hard === disk.bytes && used <= hard && used > hard - MiB, `${title}: ${used} of ${hard} bytes`)
+    }
+    const conditionOf = async () =>
+      ((await api('GET', '/accounts/blog')).body as { conditions: Record<string, string>[] }).conditions.find(
+        ({ type }) => type === 'quota',
+      )
+    t.match(await login(blog, fill(1000)), { code: 1, output: 'Disk quota exceeded' })
+    await isFull('filled')
+    t.match(await login(curious, fill(100)), { code: 0 })
+    const measured = await eventually(
+      'its use is told',
+      async () => {
+        const { disk: told } = (await api('GET', '/accounts/blog/usage')).body as { disk?: Record<string, unknown> }
+        return (told?.['bytes'] as { used: number } | undefined)?.used === (await readQuota(blog)).used
+          ? told
+          : undefined
+      },
+      60,
+    )
+    t.match(measured, { bytes: { limit: disk.bytes }, inodes: { used: Number, limit: disk.inodes } })
+
+    t.match(await api('PATCH', '/accounts/blog', { state: 'suspended' }), { status: 200 })
+    await isFull('suspended')
+    t.match(await api('PATCH', '/accounts/blog', { state: 'active' }), { status: 200 })
+    await isFull('resumed')
+    t.match(await login(blog, 'head -c 2000000 /dev/zero > more'), { output: 'Disk quota exceeded' })
+
+    t.match(await api('PUT', '/plans/tiny', { ...smallPlan, disk: { bytes: 4 * MiB, inodes: 60 } }), { status: 201 })
+    t.match(await api('PATCH', '/accounts/blog', { plan: 'tiny' }), { status: 200 })
+    t.match(await conditionOf(), {
+      status: 'false',
+      reason: 'below_usage',
+      message: /allows 4194304 bytes, 60 files, and it uses \d+ bytes, \d+ files; its limits stay 25165824 bytes/,
+    })
+    await isFull('a plan that is too small')
+    t.match(await api('PATCH', '/accounts/blog', { plan: 'small' }), { status: 200 })
+    t.match(await conditionOf(), { status: 'true', reason: 'applied' })
+
+    const none = { soft: 'none', hard: 'none' } as const
+    t.match(await quota.set('user', [{ id: blog.uid, bytes: none, inodes: none }]), { changed: true })
+    const repair = await eventually(
+      'what others lifted is set again, and told',
+      async () => {
+        const hosts = (await api('GET', '/hosts')).body['data'] as { conditions: Record<string, string>[] }[]
+        return hosts[0]?.conditions.find(({ type, message }) => type === 'quota' && message?.includes('repaired'))
+      },
+      150,
+    )
+    t.match(repair, { message: new RegExp(`set limits of ${blog.user} \\(any number of bytes`) })
+    await isFull('repaired')
+    t.match(await login(blog, 'rm -f big more'), { code: 0 })
+  })
+
   await t.test('both are deleted, and nothing of them is left', async (t) => {
     const curious = tenantOf((await api('GET', '/accounts/curious')).body)
     const litter =
@@ -369,6 +447,28 @@ if os.fork() == 0:
       )
       t.strictSame(traces(tenant), [])
     }
+  })
+
+  await t.test('somebody else has its slot, and nothing of it', async (t) => {
+    const [host] = (await api('GET', '/hosts')).body['data'] as { name: string; pool: { slots: { free: number } } }[]
+    const free = host?.pool.slots.free ?? 0
+    t.match(await api('PUT', `/hosts/${host?.name}/pool`, { free: 0, max: 100 }), { status: 200 })
+    // Those that nobody had are given first.
+    const names = Array.from({ length: free }, (_, n) => `next-${n}`)
+    const tenants = (
+      await Promise.all(names.map((name) => api('PUT', `/accounts/${name}`, { plan: 'tiny', sshKeys: [key] })))
+    ).map(({ body }) => tenantOf(body))
+    const heir = tenants.find(({ uid }) => uid === blog.uid)
+    t.ok(heir, 'somebody has the slot of the blog')
+    if (heir === undefined) return
+    const { used, hard, files } = await readQuota(heir)
+    t.equal(hard, 4 * MiB)
+    t.ok(used < 100_000 && files > 0 && files < 10, `a new home: ${used} bytes, ${files} files`)
+    t.match(await login(heir, 'dd if=/dev/zero of=big bs=64k count=100 conv=fsync'), { output: 'Disk quota exceeded' })
+    t.match(await login(heir, 'rm big; for i in $(seq 100); do touch file$i || exit; done'), {
+      output: 'Disk quota exceeded',
+    })
+    t.equal((await readQuota(heir)).files, 60)
   })
 
   await t.test('down --purge leaves no user, no file and no unit', async (t) => {
@@ -390,6 +490,7 @@ if os.fork() == 0:
     t.match(await run('systemctl', ['list-unit-files', '--no-legend', 'puppy*']), { output: '' })
     t.notMatch((await run('nft', ['list', 'tables'])).output, 'puppy')
     t.notMatch(readFileSync('/etc/pam.d/common-session-noninteractive', 'utf8'), 'puppy')
+    t.strictSame(await readQuota(blog), { used: 0, hard: 'none', files: 0 })
     t.equal((await run('systemctl', ['--failed', '--no-legend', '--plain'])).output, '')
   })
 })

@@ -31,7 +31,7 @@ const update = (n: number, from: SlotUpdate['from'], to: SlotUpdate['to']): Slot
   message: null,
 })
 
-void t.test('wallsOfHost() names slots that are built, with the policy of who has them', async (t) => {
+void t.test('wallsOfHost() names slots that are built, with who has them and their policy', async (t) => {
   const { agent, api, owner } = await postgres.create(t)
   await addHost(agent, 'h1', 5)
   await addPlan(api)
@@ -41,9 +41,9 @@ void t.test('wallsOfHost() names slots that are built, with the policy of who ha
   await owner.query("update slots set state = 'blocked' where n = 3")
   await owner.query("update slots set state = 'building' where n = 4")
   t.strictSame(await wallsOfHost(agent, 'h1'), [
-    { n: 0, egress: 'local' },
-    { n: 1, egress: 'default' },
-    { n: 2, egress: 'default' },
+    { n: 0, egress: 'local', free: false },
+    { n: 1, egress: 'default', free: false },
+    { n: 2, egress: 'default', free: true },
   ])
 })
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { markAccountDeleted } from '../../src/store/accounts.ts'
-import { addReadings, findUsage, type Reading } from '../../src/store/usage.ts'
+import { addReadings, findUsage, forgetDisk, recordDisk, type Reading } from '../../src/store/usage.ts'
 import { addHost } from '../support/app.ts'
 import { startPostgres } from '../support/database.ts'
 import { addAccount, addPlan } from '../support/rows.ts'
@@ -123,4 +123,44 @@ void t.test('addReadings() adds many, and passes over accounts that are gone', a
   t.match(await findUsage(api, other), { requests: 4 })
   t.equal(await findUsage(api, gone), undefined)
   t.equal(await findUsage(api, -1), undefined)
+})
+
+void t.test('recordDisk() keeps what is so now, and writes only what differs', async (t) => {
+  const { agent, api, owner, account } = await prepare(t)
+  const gone = await addAccount(api, 'gone')
+  await markAccountDeleted(api, gone)
+  const disk = { bytes: { used: 2 ** 45, limit: 2 ** 46 }, inodes: { used: 3 } }
+  await recordDisk(agent, [
+    { account, disk },
+    { account: gone, disk },
+    { account: -1, disk },
+  ])
+  t.match(await findUsage(api, account), { disk, requests: 0, sent: null })
+  t.equal(await findUsage(api, gone), undefined)
+  const version = 'select xmin::text, sampled_at from usage'
+  const before = await owner.query(version)
+  await recordDisk(agent, [{ account, disk }])
+  await recordDisk(agent, [])
+  t.strictSame(await owner.query(version), before)
+  await recordDisk(agent, [{ account, disk: { ...disk, inodes: { used: 1 } } }])
+  t.strictSame((await findUsage(api, account))?.disk, { ...disk, inodes: { used: 1 } }, 'it shrinks too')
+  await addReadings(agent, [reading(account, [1, 2, 3])])
+  t.match(await findUsage(api, account), { disk: { inodes: { used: 1 } }, requests: 1 })
+})
+
+void t.test('forgetDisk() forgets those of one host', async (t) => {
+  const { agent, api, owner, account } = await prepare(t)
+  await addHost(agent, 'h2')
+  const other = await addAccount(api, 'other', { host: 'h2' })
+  const disk = { bytes: { used: 1 }, inodes: { used: 1 } }
+  await recordDisk(agent, [
+    { account, disk },
+    { account: other, disk },
+  ])
+  await forgetDisk(agent, 'h1')
+  t.equal((await findUsage(api, account))?.disk, null)
+  t.match(await findUsage(api, other), { disk })
+  const before = await owner.query('select xmin::text from usage')
+  await forgetDisk(agent, 'h1')
+  t.strictSame(await owner.query('select xmin::text from usage'), before)
 })

@@ -37,3 +37,42 @@ void t.test(
     )
   },
 )
+
+void t.test(
+  'XFS that is full: limits are set all the same, or say why not',
+  { skip: cannotMount || longRun },
+  async (t) => {
+    const path = await mounted(t, '300M', ['mkfs.xfs'], 'loop,uquota')
+    const quota = openQuota(createHost(), path)
+    const crowd = (from: number, count: number, hard: number) =>
+      Array.from({ length: count }, (_, n) => ({ id: from + n, bytes: { hard } }))
+    const MiB = 1024 * 1024
+    await quota.set('user', crowd(70_001, 10, MiB))
+    for (const size of ['1M', '4k', '1']) {
+      spawnSync('dd', ['if=/dev/zero', `of=${path}/full.${size}`, `bs=${size}`, 'conv=fsync'], { timeout: 60_000 })
+    }
+    const full = spawnSync('dd', ['if=/dev/zero', `of=${path}/more`, 'bs=4k', 'count=100', 'conv=fsync'])
+    t.match(full.stderr.toString(), /No space left on device/, 'the disk is full')
+    const { results } = await quota.set('user', crowd(80_001, 2000, MiB))
+    const refused = results.filter(({ error }) => error !== undefined)
+    t.comment(`${refused.length} of 2000 were refused: ${refused[0]?.error?.message}`)
+    t.ok(refused.every(({ error, changed }) => error?.code === 'QUOTA_REFUSED' && !changed))
+    const set = new Set(results.flatMap(({ id, error }) => (error === undefined ? [id] : [])))
+    const hards = new Map((await quota.read('user')).map(({ id, bytes }) => [id, bytes.hard]))
+    t.ok(
+      [...set].every((id) => hards.get(id) === MiB),
+      'what is said to be set is set',
+    )
+    t.ok(
+      refused.every(({ id }) => !hards.has(id) || hards.get(id) === 'none'),
+      'and nothing else is',
+    )
+    const known = crowd(70_001, 10, MiB).map(({ id }) => id)
+    t.ok(
+      (await quota.read('user', known)).every(({ bytes }) => bytes.hard === MiB),
+      'what was set stays',
+    )
+    t.match(await quota.set('user', crowd(70_001, 10, 2 * MiB)), { changed: true }, 'who has limits can get others')
+    t.ok((await quota.read('user', known)).every(({ bytes }) => bytes.hard === 2 * MiB))
+  },
+)

@@ -1,29 +1,18 @@
 /** The quotas of real file systems: what is set holds, to the block. */
-import { execFileSync, spawnSync } from 'node:child_process'
+import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { chmod, mkdir, rm } from 'node:fs/promises'
+import { chmod, link, mkdir, rm } from 'node:fs/promises'
 import { createHost } from '@puppy/host'
 import t from 'tap'
 import { openQuota } from '../../src/index.ts'
+import { as, cannotLimit, MiB, none } from '../support/live.ts'
 
 t.setTimeout(600_000)
 
-const skip =
-  (process.getuid?.() !== 0 && 'it needs root') ||
-  (process.env['TESTBED_GUEST'] === undefined && 'it sets limits on the machine: only in a disposable host')
-const MiB = 1024 * 1024
 const [writer, neighbour] = [71_001, 71_002]
-const none = { soft: 'none', hard: 'none' } as const
-
-/** Runs a program as somebody; gives what it wrote to standard error. */
-function as(uid: number, ...command: readonly string[]): string {
-  const words = ['--reuid', String(uid), '--regid', String(uid), '--clear-groups', '--', ...command]
-  const { stderr, status } = spawnSync('setpriv', words, { timeout: 60_000, env: { ...process.env, LC_ALL: 'C' } })
-  return status === 0 ? '' : stderr.toString() || `exit code ${status}`
-}
 
 for (const mountPoint of ['/home', '/srv/xfs']) {
-  const missing = skip || (existsSync(mountPoint) ? false : `there is no ${mountPoint}`)
+  const missing = cannotLimit || (existsSync(mountPoint) ? false : `there is no ${mountPoint}`)
   const quota = openQuota(createHost(), mountPoint)
 
   void t.test(`${mountPoint}: 100 ids in one call`, { skip: missing }, async (t) => {
@@ -76,9 +65,34 @@ for (const mountPoint of ['/home', '/srv/xfs']) {
       t.equal(full?.bytes.status, used === hard ? 'hard' : 'soft')
       t.match(as(writer, 'fallocate', '-l', '2M', `${folder}/more`), /Disk quota exceeded/, 'fallocate too')
       t.equal(as(neighbour, 'dd', 'if=/dev/zero', `of=${folder}/other`, 'bs=64k', 'count=200', 'conv=fsync'), '')
+      const wall = async (title: string) => {
+        const [{ bytes } = { bytes: { used: NaN } }] = await quota.read('user', [writer], { sync: true })
+        t.ok(bytes.used <= hard && bytes.used > hard - MiB, `${title}: ${bytes.used} of ${hard} bytes are used`)
+      }
+      t.equal(as(writer, 'truncate', '-s', '100M', `${folder}/sparse`), '', 'a hole is no space')
+      const into = ['conv=notrunc,fsync', 'seek=1000', 'bs=64k', 'count=32']
+      t.match(
+        as(writer, 'dd', 'if=/dev/zero', `of=${folder}/sparse`, ...into),
+        /Disk quota exceeded/,
+        'what fills it is',
+      )
+      await wall('a sparse file')
+      await mkdir(`${folder}/theirs`, { mode: 0o755 })
+      await chmod(`${folder}/theirs`, 0o1777)
+      await link(`${folder}/big`, `${folder}/theirs/linked`)
+      const append = ['oflag=append', 'conv=notrunc,fsync', 'bs=64k', 'count=32']
+      for (const uid of [writer, neighbour]) {
+        await chmod(`${folder}/big`, 0o666)
+        const said = as(uid, 'dd', 'if=/dev/zero', `of=${folder}/theirs/linked`, ...append)
+        t.match(said, /Disk quota exceeded/, `through a hard link ${uid} fills the owner's quota, and no more`)
+      }
+      await wall('a hard link')
 
       t.equal(as(writer, 'chattr', '-p', '79999', `${folder}/big`), '', 'an owner may give his file another project')
       t.match(as(writer, 'fallocate', '-l', '2M', `${folder}/more`), /Disk quota exceeded/, 'which is no way out')
+      const padded = ['oflag=append', 'conv=notrunc,fsync', 'bs=64k', 'count=32']
+      t.match(as(writer, 'dd', 'if=/dev/zero', `of=${folder}/big`, ...padded), /Disk quota exceeded/, 'nor is a write')
+      await wall('another project')
 
       t.match(await quota.set('user', [{ id: writer, bytes: { hard: MiB, soft: 'none' } }]), {
         results: [{ error: { code: 'QUOTA_BELOW_USAGE' } }],
@@ -90,6 +104,16 @@ for (const mountPoint of ['/home', '/srv/xfs']) {
       t.match(await quota.read('user', [writer]), [
         { inodes: { used: 10, hard: 10, status: 'hard' }, bytes: { hard: 'none' } },
       ])
+
+      await rm(folder, { recursive: true })
+      await mkdir(folder)
+      await chmod(folder, 0o1777)
+      await quota.set('user', [{ id: writer, bytes: { hard: MiB }, inodes: none }])
+      const script = 'for n in $(seq 400); do head -c 1000 /dev/zero > $0/small$n || exit 1; done'
+      t.match(as(writer, 'sh', '-c', script, folder), /Disk quota exceeded/, 'many small files')
+      const [small] = await quota.read('user', [writer], { sync: true })
+      t.equal(small?.bytes.used, MiB, 'to the block')
+      await quota.set('user', [{ id: writer, bytes: none, inodes: { hard: 10 } }], { force: true })
 
       await rm(folder, { recursive: true })
       execFileSync('sync', ['-f', mountPoint])

@@ -39,6 +39,7 @@ export function accountsFacility({ host, machine, layout }: AccountsOptions): Fa
   return Object.freeze<Facility>({
     name,
     judges: ['accounts'],
+    clears: true,
     probe: async () => {
       const lacking = (await probe(host)).filter(
         ({ works, name: ability }) => !works && (ability === 'pool' || ability === 'keys'),

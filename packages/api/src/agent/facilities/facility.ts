@@ -2,6 +2,7 @@ import type { Slot } from '@puppy/accounts'
 import type { Limits } from '@puppy/cgroups'
 import type { Egress } from '@puppy/firewall'
 import type { Verdict } from '../../conditions.ts'
+import type { PlanSpec } from '../../model/plan.ts'
 import type { FacilityState, PlannedChange } from '../../store/hosts.ts'
 import type { SlotState } from '../../store/slots.ts'
 
@@ -42,6 +43,8 @@ export interface Tenant {
   readonly throttled: boolean
   /** What its plan allows its processes. */
   readonly limits: Limits
+  /** What its plan allows it to keep: hard limits. */
+  readonly disk: NonNullable<PlanSpec['disk']>
 }
 
 export interface RouteWish {
@@ -54,6 +57,8 @@ export interface RouteWish {
 interface Walled {
   readonly slot: Slot
   readonly egress: Egress
+  /** Nobody has it, and nothing of whoever had it before is left. */
+  readonly free: boolean
 }
 
 /** What the database wants of this host, checked. */
@@ -101,12 +106,14 @@ export interface Finding {
  * One Linux mechanism as the agent uses it. Every part is optional but the first two: a facility that limits tenants
  * has only `serve`, one that labels ports has `build` too.
  *
- * The agent calls `prepare`, `build` and `serve` in the order of the facilities, and `evict` in the reverse order. A
+ * The agent calls `prepare`, `build`, `serve` and `scrub` in the order of the facilities, and `evict` in the reverse order. A
  * method observes once for everything it is given, and plans; its step applies in one batch. A method may throw: then
  * all that it was given gets a false condition, and the other facilities go on.
  */
 export interface Facility {
   readonly name: string
+  /** Nothing is given back while it does not work: it is the one that ends processes and removes files. */
+  readonly clears?: boolean
   /** The type of the conditions that it gives, if it is not its name. */
   readonly condition?: string
   /** What its conditions are about. Default both. */
@@ -121,7 +128,10 @@ export interface Facility {
   serve?(view: View, signal: AbortSignal): Promise<Step<Served>>
   /** Ends what a released slot still does: routes, logins, processes. Quick. */
   evict?(slots: readonly Slot[], signal: AbortSignal): Promise<Step<ReadonlyMap<number, Given>>>
-  /** Removes what it left behind and proves it. May take long; runs beside everything else. */
+  /**
+   * Removes what it left behind and proves it; gets the slots that nobody before it failed to clean. May take long; runs beside
+   * everything else.
+   */
   scrub?(slots: readonly Slot[], signal: AbortSignal): Promise<Step<ReadonlyMap<number, Given>>>
   /** Looks whether what it has made stands, for a person who asks. */
   inspect?(view: View, signal: AbortSignal): Promise<readonly Finding[]>

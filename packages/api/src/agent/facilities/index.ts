@@ -2,18 +2,22 @@ import { join } from 'node:path'
 import { slotCount, type SlotLayout } from '@puppy/accounts'
 import type { Haproxy } from '@puppy/haproxy'
 import type { Host } from '@puppy/host'
+import type { Quota } from '@puppy/quota'
 import { accountsFacility } from './accounts.ts'
 import { cgroupsFacility } from './cgroups.ts'
 import type { Facility } from './facility.ts'
 import { firewallFacility, type FirewallFacilityOptions } from './firewall.ts'
 import { haproxyFacility, type HaproxyFacility } from './haproxy.ts'
 import { portsFacility } from './ports.ts'
+import { quotaFacility } from './quota.ts'
 
 export interface FacilitiesOptions {
   readonly machine: Host
   readonly host: Host
   readonly layout: SlotLayout
   readonly haproxy: Haproxy
+  /** Quotas of the file system of the homes. */
+  readonly quota: Quota
   /** Where facilities keep what is gone with a reboot. */
   readonly runDir: string
   readonly walls: Pick<FirewallFacilityOptions, 'firewall' | 'callers' | 'guards' | 'rulesFile'>
@@ -21,7 +25,7 @@ export interface FacilitiesOptions {
 
 /**
  * All facilities in the one order in which walls are built: the user first, its limits and walls, and only when they
- * stand the route that lets visitors in. quota and selinux have their places between these.
+ * stand the route that lets visitors in. selinux has its place between these.
  */
 export function facilitiesOf(options: FacilitiesOptions): {
   readonly facilities: readonly Facility[]
@@ -34,5 +38,6 @@ export function facilitiesOf(options: FacilitiesOptions): {
   const firewall = firewallFacility({ ...options.walls, host, tenantUids })
   const ports = portsFacility({ host, walled: () => firewall.stands() })
   const cgroups = cgroupsFacility({ host, layout, runFolder: join(options.runDir, 'cgroups') })
-  return { facilities: [accountsFacility(options), cgroups, firewall, ports, proxy], proxy }
+  const quota = quotaFacility({ host, quota: options.quota, tenantUids })
+  return { facilities: [accountsFacility(options), cgroups, quota, firewall, ports, proxy], proxy }
 }

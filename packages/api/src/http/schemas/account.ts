@@ -93,6 +93,12 @@ export const AccountList = Type.Object(
   { $id: 'AccountList', description: 'A page of accounts.' },
 )
 
+const diskMeter = (what: string) =>
+  Type.Object({
+    used: Type.Integer({ minimum: 0, description: `In ${what}, a few seconds ago.` }),
+    limit: Type.Optional(Type.Integer({ minimum: 1, description: 'Nothing more can be written; absent without one.' })),
+  })
+
 export const Usage = Type.Object(
   {
     requests: Count('Requests that the proxy passed on or answered for it.'),
@@ -104,6 +110,15 @@ export const Usage = Type.Object(
         {
           description:
             'What its own programs sent and received off loopback, with IP headers. Visitors come by the proxy, and are not in it. Absent where nobody counts: the host has no firewall.',
+        },
+      ),
+    ),
+    disk: Type.Optional(
+      Type.Object(
+        { bytes: diskMeter('bytes'), inodes: diskMeter('files and folders') },
+        {
+          description:
+            'What its user owns on the file system of the homes, and the limits that hold there. Absent where nobody counts: the host has no quota.',
         },
       ),
     ),

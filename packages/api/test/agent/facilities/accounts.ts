@@ -41,6 +41,7 @@ function open(t: Test, { firstPort = 10_240, real = false } = {}) {
     suspended: false,
     throttled: false,
     limits: {},
+    disk: {},
     ...more,
   })
   return {

@@ -12,7 +12,7 @@ const slots = [0, 1, 2].map((n) => slotAt(smallLayout, n))
 const tenant = { id: 7, slot: slots[0] } as Tenant
 const view = (count: number, more: Partial<View> = {}): View => ({
   complete: false,
-  walls: slots.slice(0, count).map((slot) => ({ slot, egress: 'default' })),
+  walls: slots.slice(0, count).map((slot) => ({ slot, egress: 'default', free: false })),
   tenants: [tenant],
   routes: [],
   suspended: [],

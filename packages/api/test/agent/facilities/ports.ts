@@ -10,7 +10,7 @@ const slots = [0, 1].map((n) => slotAt(smallLayout, n))
 const [blog, curious] = slots.map((slot, index) => ({ id: index + 7, slot }) as Tenant) as [Tenant, Tenant]
 const view = (more: Partial<View> = {}): View => ({
   complete: true,
-  walls: slots.map((slot) => ({ slot, egress: 'default' })),
+  walls: slots.map((slot) => ({ slot, egress: 'default', free: false })),
   tenants: [blog, curious],
   routes: [],
   suspended: [],

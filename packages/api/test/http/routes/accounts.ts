@@ -232,6 +232,9 @@ void t.test('usage begins at nothing and gives what was counted', async (t) => {
     status: 200,
     body: { requests: 3, traffic: { sent: big, received: 0 } },
   })
+  const disk = { bytes: { used: 4096, limit: big }, inodes: { used: 1 } }
+  await database.agent.query('update usage set disk = $1', [JSON.stringify(disk)])
+  t.strictSame((await request('GET', '/v1/accounts/blog/usage')).body['disk'], disk)
 })
 
 void t.test('a reseller sees and changes only what is its own', async (t) => {

@@ -1,0 +1,16 @@
+import { spawnSync } from 'node:child_process'
+
+/** Why a test that sets limits of the machine's own file systems cannot run here. */
+export const cannotLimit =
+  (process.getuid?.() !== 0 && 'it needs root') ||
+  (process.env['TESTBED_GUEST'] === undefined && 'it sets limits on the machine: only in a disposable host')
+
+export const MiB = 1024 * 1024
+export const none = { soft: 'none', hard: 'none' } as const
+
+/** Runs a program as somebody; gives what it wrote to standard error. */
+export function as(uid: number, ...command: readonly string[]): string {
+  const words = ['--reuid', String(uid), '--regid', String(uid), '--clear-groups', '--', ...command]
+  const { stderr, status } = spawnSync('setpriv', words, { timeout: 60_000, env: { ...process.env, LC_ALL: 'C' } })
+  return status === 0 ? '' : stderr.toString() || `exit code ${status}`
+}
