@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { pamPolicy, pamProfilePath, renderPamProfile } from '@puppy/cgroups'
 import { HostError, type Host } from '@puppy/host'
 import type { PlannedChange } from '../../store/hosts.ts'
@@ -15,22 +16,40 @@ const timeout = 300_000
 
 /** What failed is not tried again in every pass: a policy takes long to build. */
 const patience = 600_000
+/** How long a pass waits for it. */
+const soon = 2000
 
-/** `planSessions` again and again, with patience after a failure. */
+/**
+ * `planSessions` again and again, with patience after a failure. What it does goes on beside the pass, which nobody keeps waiting
+ * for a policy to be built; the next one tells what came of it.
+ */
 export function sessionsKeeper(host: Host, group: string): (signal: AbortSignal) => Promise<Step<readonly string[]>> {
   let failed: { readonly at: number; readonly remarks: readonly string[] } | undefined
+  let going: Promise<void> | undefined
   return async (signal) => {
+    if (going !== undefined) return remarked(said('that is being changed'))
     if (failed !== undefined && performance.now() - failed.at < patience) return remarked(failed.remarks)
     const step = await planSessions(host, group, signal)
+    if (step.changes.length === 0) return step
+    const work = async () => {
+      const remarks = await step.apply().catch((error: unknown) => said(sentence(error)))
+      failed = remarks.length > 0 ? { at: performance.now(), remarks } : undefined
+      going = undefined
+    }
     return {
       ...step,
       apply: async () => {
-        const remarks = await step.apply()
-        failed = remarks.length > 0 && step.changes.length > 0 ? { at: performance.now(), remarks } : undefined
-        return remarks
+        going = work()
+        // Without a policy to build it is done at once.
+        await Promise.race([going, sleep(soon)])
+        return going === undefined ? (failed?.remarks ?? []) : said('that is being changed')
       },
     }
   }
+}
+
+function sentence(error: unknown): string {
+  return error instanceof Error ? error.message : 'it failed without a word'
 }
 
 /**

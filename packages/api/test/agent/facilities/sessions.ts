@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { pamPolicy, pamProfilePath } from '@puppy/cgroups'
 import { createFakeHost, type FakeProgram } from '@puppy/host/fake'
 import t from 'tap'
@@ -118,4 +119,22 @@ void t.test('sessionsKeeper() has patience after a failure, and none after a suc
   const good = sessionsKeeper(open(), group)
   t.strictSame(await (await good(signal)).apply(), [])
   t.strictSame((await good(signal)).changes, [])
+})
+
+void t.test('sessionsKeeper() keeps no pass waiting for a policy', async (t) => {
+  const host = open(selinux)
+  const built = Promise.withResolvers<undefined>()
+  const slow = {
+    ...host,
+    run: async (...args: Parameters<typeof host.run>) => {
+      await built.promise
+      return host.run(...args)
+    },
+  }
+  const prepare = sessionsKeeper(slow, group)
+  t.match(await (await prepare(signal)).apply(), [/being changed/])
+  t.match(await (await prepare(signal)).apply(), [/being changed/], 'nor does it begin twice')
+  built.resolve(undefined)
+  while ((await (await prepare(signal)).apply()).length > 0) await sleep(5)
+  t.match(await host.read(common), `ingroup ${group}`)
 })
