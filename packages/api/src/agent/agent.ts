@@ -232,7 +232,7 @@ async function every(
       told = ''
     } catch (error) {
       const message = error instanceof Error ? error.message : 'it failed without a word'
-      if (!signal.aborted && message !== told) log('will be tried again', { message })
+      if (!signal.aborted && message !== told) log('will be tried again', { error: message })
       told = message
     }
     await sleep(milliseconds, undefined, { signal }).catch(() => {})

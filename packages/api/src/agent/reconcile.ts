@@ -128,7 +128,7 @@ async function attempt<Result>(
   } catch (error) {
     pass.signal.throwIfAborted()
     const message = error instanceof Error ? error.message : 'it failed without a word'
-    pass.log(`${facility} failed`, { message, stack: error instanceof Error ? error.stack : undefined })
+    pass.log(`${facility} failed`, { error: message, stack: error instanceof Error ? error.stack : undefined })
     return otherwise.failed(message)
   }
 }

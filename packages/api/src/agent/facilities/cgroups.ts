@@ -4,7 +4,6 @@ import {
   ensureSlices,
   findDisk,
   openCgroups,
-  planSlices,
   probe,
   readSlices,
   readStrays,
@@ -13,9 +12,7 @@ import {
   userSlice,
   type Cgroups,
   type Kernel,
-  type ObservedSlices,
   type SliceResult,
-  type SliceStep,
   type WantedSlice,
 } from '@puppy/cgroups'
 import type { Host } from '@puppy/host'
@@ -29,13 +26,12 @@ import {
   type Given,
   type Served,
   type SlotToBuild,
-  type SlotVerdict,
-  type SlotVerdicts,
   type Step,
   type Tenant,
   type View,
 } from './facility.ts'
 import { removeSessions, sessionsKeeper } from './sessions.ts'
+import { buildWalls, planEach, walled } from './slice-walls.ts'
 import { squeeze } from './squeeze.ts'
 
 const condition = 'limits'
@@ -75,10 +71,12 @@ export function cgroupsFacility(options: CgroupsFacilityOptions): Facility {
     },
     prepare: sessionsKeeper(host, layout.group),
     build: (slots: readonly SlotToBuild[], signal: AbortSignal) =>
-      walls ? buildWalls(options, slots, signal) : Promise.resolve({ changes: [], apply: async () => new Map() }),
+      walls
+        ? buildWalls(host, slots, { ...tree, signal })
+        : Promise.resolve({ changes: [], apply: async () => new Map() }),
     serve: async ({ tenants }: View, signal: AbortSignal): Promise<Step<Served>> => {
       const disk = tenants.some(({ throttled }) => throttled) ? await findDisk(host, layout.homes) : undefined
-      const wanted = tenants.map((tenant) => wantedOf(tenant, disk))
+      const wanted = tenants.map((tenant) => wantedOf(tenant, { disk, walls }))
       const slices = wanted.map(({ slice }) => slice)
       const steps = planEach(wanted, await readSlices(host, slices, tree))
       return {
@@ -162,55 +160,13 @@ async function probeSystemd({ host, kernel }: Pick<CgroupsFacilityOptions, 'host
   return { ...no(`systemd ${leastSystemd} or later is needed`), version }
 }
 
-/** One at a time: a plan that makes no sense is refused for its accounts by `ensureSlices`, and the others go on. */
-function planEach(wanted: readonly WantedSlice[], observed: ObservedSlices): readonly SliceStep[] {
-  return wanted.flatMap((one) => {
-    try {
-      return planSlices([one], observed)
-    } catch (error) {
-      if (error instanceof CgroupError) return []
-      throw error
-    }
-  })
-}
-
-function wantedOf({ slot, limits, throttled }: Tenant, disk: string | undefined): WantedSlice {
-  return { ...walled(slot), limits: throttled ? squeeze(limits, disk) : limits }
-}
-
-/** The first port that anybody may get by chance, which is nobody's to forbid. */
-const firstFreePort = 32_768
-
-function walled({ uid, ports }: Slot): WantedSlice {
-  const slice = userSlice(uid)
-  const [first, last] = [ports[0] ?? 0, ports.at(-1) ?? 0]
-  return { slice, limits: {}, ...(last < firstFreePort ? { bind: { allow: [{ first, last }] } } : {}) }
-}
-
-/** Slots that nobody has: their slices get the walls alone. A taken one gets them with its limits. */
-async function buildWalls(
-  options: CgroupsFacilityOptions,
-  slots: readonly SlotToBuild[],
-  signal: AbortSignal,
-): Promise<Step<SlotVerdicts>> {
-  const { host } = options
-  const tree = treeOf(options)
-  const open = slots.filter(({ state }) => state !== 'taken').map(({ slot }) => slot)
-  const wanted = open.map(walled)
-  const slices = wanted.map(({ slice }) => slice)
-  return {
-    changes: planEach(wanted, await readSlices(host, slices, tree)).flatMap(({ changes }) => changes),
-    apply: async () => {
-      const { results } = await ensureSlices(host, wanted, { ...tree, signal })
-      return new Map(
-        open.flatMap(({ n }, index): [number, SlotVerdict][] => {
-          const { status, error } = results[index] ?? { status: 'refused' }
-          if (status !== 'refused') return []
-          return [[n, { status: 'failed', reason: 'slice_refused', message: error?.message ?? 'its slice is refused' }]]
-        }),
-      )
-    },
-  }
+/** Without BPF in systemd nothing is said of ports, so that a plan shows only what would be done. */
+function wantedOf(
+  { slot, limits, throttled }: Tenant,
+  { disk, walls }: { readonly disk: string | undefined; readonly walls: boolean },
+): WantedSlice {
+  const slice = walls ? walled(slot) : { slice: userSlice(slot.uid) }
+  return { ...slice, limits: throttled ? squeeze(limits, disk) : limits }
 }
 
 /**

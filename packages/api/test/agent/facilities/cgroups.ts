@@ -92,44 +92,18 @@ void t.test('cgroupsFacility refuses one account, and the others go on', async (
   }
 })
 
-void t.test('cgroupsFacility walls the ports of a slice before anybody has it, where systemd can', async (t) => {
-  const { host, facility } = open()
+void t.test('cgroupsFacility says nothing of ports where systemd has no BPF', async (t) => {
+  const { host, facility } = open({ bpf: false })
+  await facility.probe(signal)
   const building = slots.map((slot) => ({ slot, state: 'building' as const }))
-  await facility.probe(signal)
   const step = await facility.build!(building, signal)
-  t.match(step.changes, [{ target: `user-${first.uid}.slice`, action: 'add' }, { action: 'add' }])
-  t.equal((await step.apply()).size, 0, 'nothing is to be said of slots that are ready')
-  const allowed = `SocketBindAllow=${first.ports[0]}-${first.ports.at(-1)}\nSocketBindDeny=1-32767\n`
-  t.match(await host.read(dropIn(first.uid)), allowed)
-  t.strictSame((await facility.build!(building, signal)).changes, [])
-
-  await (await facility.serve!(view({ id: 7, slot: first, limits }), signal)).apply()
-  t.match(await host.read(dropIn(first.uid)), `TasksMax=128`)
-  t.match(await host.read(dropIn(first.uid)), allowed, 'and with its limits')
-  t.strictSame((await facility.build!([{ slot: first, state: 'taken' }], signal)).changes, [], 'a taken one is left')
-
-  const without = open({ bpf: false })
-  await without.facility.probe(signal)
-  t.strictSame((await without.facility.build!(building, signal)).changes, [])
-  await (await without.facility.build!(building, signal)).apply()
-  t.equal(await without.host.read(dropIn(first.uid)), undefined)
-})
-
-void t.test('cgroupsFacility says why a slot’s slice is refused', async (t) => {
-  const { facility } = open()
-  await facility.probe(signal)
-  const hostile = { ...first, ports: [0, 5] }
-  const verdicts = await (
-    await facility.build!(
-      [
-        { slot: hostile, state: 'free' },
-        { slot: second, state: 'free' },
-      ],
-      signal,
-    )
-  ).apply()
-  t.match(verdicts.get(first.n), { status: 'failed', reason: 'slice_refused', message: /ports are 1 to/ })
-  t.equal(verdicts.has(second.n), false)
+  t.strictSame(step.changes, [])
+  await step.apply()
+  const one = view({ id: 7, slot: first, limits })
+  await (await facility.serve!(one, signal)).apply()
+  t.notMatch(await host.read(dropIn(first.uid)), 'SocketBind')
+  t.strictSame((await facility.serve!(one, signal)).changes, [], 'and a plan shows nothing that is not done')
+  t.equal(await host.read(dropIn(second.uid)), undefined)
 })
 
 void t.test('cgroupsFacility squeezes who is throttled, and lets go exactly', async (t) => {
