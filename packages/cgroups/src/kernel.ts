@@ -34,8 +34,8 @@ const absences: readonly string[] = ['ENOENT', 'ENODEV', 'ENOTDIR', 'EOPNOTSUPP'
 
 /** Opens the tree of a machine; nothing is read yet. */
 export function openKernel(host: Host, mount = '/sys/fs/cgroup'): Kernel {
-  const at = (path: CgroupPath, file = '') =>
-    `${host.path(mount)}${path === '' ? '' : `/${path}`}${file === '' ? '' : `/${file}`}`
+  const root = host.path(mount)
+  const at = (path: CgroupPath, file = '') => `${root}${path === '' ? '' : `/${path}`}${file === '' ? '' : `/${file}`}`
   const refuseFolder = (operation: string) => {
     if (host.live) return
     const detail = 'this host is only a folder, which no kernel looks at'

@@ -51,7 +51,7 @@ interface Work {
   readonly folders: string[]
 }
 
-/** So many descriptors are open at a time, and others have a turn in between. */
+/** Twice so many descriptors are open at a time, and others have a turn in between. */
 const atOnce = 32
 
 const sync = promisify(fsync)
@@ -67,13 +67,17 @@ export async function replaceMany(
 ): Promise<readonly Replaced[]> {
   assertOnce(files)
   const works: Work[] = []
+  let onTheirWay = Promise.resolve()
   for (const some of chunksOf(files, atOnce)) {
     const begun = await Promise.all(some.map((file) => begin(file, locate)))
     for (const work of begun) attempt(work, () => writeTemporary(work))
-    await Promise.all(begun.map((work) => attemptSync(work, work.descriptor)))
-    for (const work of begun) closeQuietly(work)
+    // The disk works on these while the next are written.
+    const before = onTheirWay
+    onTheirWay = syncAll(begun)
+    await before
     works.push(...begun)
   }
+  await onTheirWay
   await relabelAll(works, relabel)
   for (const some of chunksOf(works, atOnce)) {
     for (const work of some) attempt(work, () => rename(work))
@@ -113,6 +117,11 @@ function attempt(work: Work, step: () => void): void {
   } catch (error) {
     fail(work, error)
   }
+}
+
+async function syncAll(works: readonly Work[]): Promise<void> {
+  await Promise.all(works.map((work) => attemptSync(work, work.descriptor)))
+  for (const work of works) closeQuietly(work)
 }
 
 async function attemptSync(work: Work, descriptor: number | undefined): Promise<void> {
