@@ -1,7 +1,7 @@
 import { differencesOf, type Difference } from '../limits/compare.ts'
 import type { Limits } from '../limits/limits.ts'
 import { parseDropIn, renderDropIn, type BindWall } from './drop-in.ts'
-import type { ObservedSlice, ObservedSlices } from './observe.ts'
+import type { ForeignSetting, ObservedSlice, ObservedSlices } from './observe.ts'
 import { stands } from './walls.ts'
 
 /** What a slice should have. What is absent is left to systemd's defaults and to other drop-ins. */
@@ -57,12 +57,7 @@ export function planSlices(wanted: readonly WantedSlice[], observed: ObservedSli
 function planSlice(wanted: WantedSlice, seen: ObservedSlice, unfinished: boolean): SliceStep | undefined {
   const { slice, limits } = wanted
   const text = renderDropIn(limits, wanted.bind)
-  const own = new Set(parseDropIn(text).map(({ property }) => property))
-  const remove = [
-    ...new Set(
-      seen.foreign.flatMap(({ by, path, property }) => (by === 'set-property' && own.has(property) ? [path] : [])),
-    ),
-  ]
+  const remove = seen.foreign.length === 0 ? [] : against(text, seen.foreign)
   const differences = seen.busy ? differencesOf(limits, seen.limits) : []
   const rewritten = text !== seen.text
   const walls = wallsOf(seen, text)
@@ -85,6 +80,13 @@ function planSlice(wanted: WantedSlice, seen: ObservedSlice, unfinished: boolean
   ]
   const step = { slice, limits, remove, settle, changes }
   return { ...step, ...(rewritten ? { text } : {}), ...(walls === undefined ? {} : { walls }) }
+}
+
+/** Files of `set-property` that set what ours sets. */
+function against(text: string, foreign: readonly ForeignSetting[]): readonly string[] {
+  const own = new Set(parseDropIn(text).map(({ property }) => property))
+  const paths = foreign.flatMap(({ by, path, property }) => (by === 'set-property' && own.has(property) ? [path] : []))
+  return [...new Set(paths)]
 }
 
 function dropInChange(slice: string, before: string | undefined, after: string): CgroupChange {

@@ -48,8 +48,9 @@ export function resultOf(wanted: WantedSlice, outcome: Outcome): SliceResult {
 
 function limitsResult(wanted: WantedSlice, { seen, changed, error }: Outcome): SliceResult {
   const { slice, limits } = wanted
-  const ours = new Set(error === undefined ? parseDropIn(renderDropIn(limits)).map(({ property }) => property) : [])
   const foreign = seen?.foreign ?? []
+  const known = error === undefined && foreign.length > 0
+  const ours = new Set(known ? parseDropIn(renderDropIn(limits)).map(({ property }) => property) : [])
   const base = { slice, changed, foreign: foreign.filter(({ property }) => !ours.has(property)) }
   if (error !== undefined) return { ...base, status: 'refused', differences: [], error }
   const over = foreign.filter(({ property, by }) => by === 'file' && ours.has(property))
