@@ -1,5 +1,6 @@
 import type { FakeHost, FakeProgram } from '@puppy/host/fake'
 import { createFakeKernel, type FakeKernel } from './fake/kernel.ts'
+import { createFakeWalls } from './fake/walls.ts'
 import { ancestorsOf } from './path.ts'
 import { parseDropIn } from './systemd/drop-in.ts'
 import { slicePath } from './unit.ts'
@@ -18,6 +19,8 @@ export interface FakeOptions {
   readonly version?: number
   /** Whether it was built with BPF. Default true. */
   readonly bpf?: boolean
+  /** Whether walls for ports come to nothing in the kernel, whatever systemd says. Default false. */
+  readonly forgetsWalls?: boolean
 }
 
 const files = [
@@ -43,8 +46,9 @@ const words: Readonly<Record<string, string>> = {
  * Creates a systemd in memory, as far as slices go. It proves nothing about a machine: nothing runs in its groups. It passes the
  * same conformance suite as the real one.
  */
-export function createFakeCgroups({ version = 257, bpf = true }: FakeOptions = {}): FakeCgroups {
+export function createFakeCgroups({ version = 257, bpf = true, forgetsWalls = false }: FakeOptions = {}): FakeCgroups {
   const fake = createFakeKernel()
+  const walls = createFakeWalls(fake.kernel)
   let loaded = new Map<string, ReadonlyMap<string, string>>()
   let machine: FakeHost | undefined
   const realize = async (slice: string) => {
@@ -60,6 +64,8 @@ export function createFakeCgroups({ version = 257, bpf = true }: FakeOptions = {
     for (const group of ancestorsOf(path))
       await fake.kernel.write(group, 'cgroup.subtree_control', controllers.map((name) => `+${name}`).join(' '))
     for (const [file, value] of writesOf(properties)) await fake.kernel.write(path, file, value)
+    const walled = [...loaded].flatMap(([name, has]) => (has.has('SocketBindDeny') ? [name] : []))
+    if (machine !== undefined && !forgetsWalls) await walls.install(machine, slice, walled)
   }
   const program: FakeProgram = async ({ args, host }) => {
     machine = host
@@ -67,6 +73,7 @@ export function createFakeCgroups({ version = 257, bpf = true }: FakeOptions = {
     if (verb === '--version') return { stdout: `systemd ${version} (fake)\n${bpf ? '+' : '-'}BPF_FRAMEWORK\n` }
     if (verb === 'daemon-reload') {
       loaded = await load(host)
+      await walls.reload(host)
       if (version < 256)
         for (const slice of loaded.keys()) if (fake.kernel.exists(slicePath(slice))) await realize(slice)
       return {}

@@ -8,10 +8,13 @@
  */
 export function parseFlatKeyed(text: string): ReadonlyMap<string, bigint> {
   const values = new Map<string, bigint>()
-  for (const line of text.split('\n')) {
-    const space = line.indexOf(' ')
-    const value = space > 0 ? parseCount(line.slice(space + 1)) : undefined
-    if (value !== undefined) values.set(line.slice(0, space), value)
+  for (let at = 0; at < text.length;) {
+    const newline = text.indexOf('\n', at)
+    const end = newline < 0 ? text.length : newline
+    const space = text.indexOf(' ', at)
+    const value = space > at && space < end ? parseCount(text.slice(space + 1, end)) : undefined
+    if (value !== undefined) values.set(text.slice(at, space), value)
+    at = end + 1
   }
   return values
 }
@@ -39,8 +42,22 @@ export function parseNestedKeyed(text: string): ReadonlyMap<string, ReadonlyMap<
 /** A counter of 64 bits. One below zero, which kernels have shown for a moment, is 0; anything else is undefined. */
 export function parseCount(text: string): bigint | undefined {
   const trimmed = text.trim()
+  const small = smallCount(trimmed)
+  if (small !== undefined) return BigInt(small)
   if (/^\d{1,20}$/.test(trimmed)) return BigInt(trimmed)
   return /^-\d{1,20}$/.test(trimmed) ? 0n : undefined
+}
+
+/** Nearly all counters are, and many are read at a time: up to 15 digits are exact as a number. */
+function smallCount(text: string): number | undefined {
+  if (text === '' || text.length > 15) return undefined
+  let value = 0
+  for (let index = 0; index < text.length; index += 1) {
+    const digit = text.charCodeAt(index) - 48
+    if (digit < 0 || digit > 9) return undefined
+    value = value * 10 + digit
+  }
+  return value
 }
 
 /** A limit: a whole number, or `max`. A number that is too large to be exact is as good as `max`. */

@@ -9,6 +9,8 @@ export interface Kernel {
   /** Where the tree is mounted. */
   readonly mount: string
   exists(path: CgroupPath): boolean
+  /** The number of a group, which others call it by; undefined when it is not there. */
+  id(path: CgroupPath): bigint | undefined
   /** The text of a file; undefined when the file or its group is not there, or what it tells is switched off. @throws CgroupError `CGROUP_UNREADABLE` */
   read(path: CgroupPath, file: string): string | undefined
   /**
@@ -32,8 +34,8 @@ const absences: readonly string[] = ['ENOENT', 'ENODEV', 'ENOTDIR', 'EOPNOTSUPP'
 
 /** Opens the tree of a machine; nothing is read yet. */
 export function openKernel(host: Host, mount = '/sys/fs/cgroup'): Kernel {
-  const at = (path: CgroupPath, file = '') =>
-    `${host.path(mount)}${path === '' ? '' : `/${path}`}${file === '' ? '' : `/${file}`}`
+  const root = host.path(mount)
+  const at = (path: CgroupPath, file = '') => `${root}${path === '' ? '' : `/${path}`}${file === '' ? '' : `/${file}`}`
   const refuseFolder = (operation: string) => {
     if (host.live) return
     const detail = 'this host is only a folder, which no kernel looks at'
@@ -43,6 +45,7 @@ export function openKernel(host: Host, mount = '/sys/fs/cgroup'): Kernel {
   return Object.freeze<Kernel>({
     mount,
     exists,
+    id: (path) => statSync(at(path), { bigint: true, throwIfNoEntry: false })?.ino,
     read: (path, file) => {
       try {
         return readFileSync(at(path, file), 'utf8')

@@ -62,3 +62,11 @@ export function errno(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('code' in error)) return undefined
   return typeof error.code === 'string' ? error.code : undefined
 }
+
+export function readFailed(path: string, cause: unknown): HostError {
+  return new HostError('HOST_READ_FAILED', { operation: 'read', path, detail: errno(cause) ?? String(cause), cause })
+}
+
+export function writeFailed(operation: string, path: string, cause: unknown): HostError {
+  return new HostError('HOST_WRITE_FAILED', { operation, path, detail: errno(cause) ?? String(cause), cause })
+}

@@ -1,9 +1,11 @@
 import { dirname, normalize } from 'node:path'
 import { renderCommand } from './args.ts'
 import { HostError } from './errors.ts'
-import type { Files, FileStatus, ReplaceOptions } from './files.ts'
+import type { Files } from './files.ts'
 import type { Command, Host, RunOptions, RunResult, StartedProgram } from './host.ts'
 import type { Lock, LockOptions } from './lock.ts'
+import { assertOnce, type FileText, type Replaced } from './replace-many.ts'
+import type { FileStatus, ReplaceOptions } from './status.ts'
 
 /** What a fake program does: gets its arguments and input, may change the fake's files, and answers. */
 export type FakeProgram = (call: {
@@ -130,6 +132,7 @@ function fakeFiles(entries: Map<string, Entry>): Files {
       return entry?.status.kind === 'link' ? entry.text : undefined
     },
     replace: async (name, text, options = {}) => put(entries, located(name), text, options),
+    replaceMany: async (files) => putMany(entries, files),
     makeFolder: async (name, options = {}) => putFolder(entries, located(name), options),
     remove: async (name) => removeEntry(entries, located(name)),
   }
@@ -143,6 +146,20 @@ function put(entries: Map<string, Entry>, path: string, text: string, options: R
   if (before !== undefined && same(before, entry)) return { changed: false }
   entries.set(path, entry)
   return { changed: true }
+}
+
+function putMany(entries: Map<string, Entry>, files: readonly FileText[]): readonly Replaced[] {
+  assertOnce(files)
+  return files.map(({ path, text, makeFolder, ...options }) => {
+    try {
+      const at = located(path)
+      if (makeFolder === true) putFolder(entries, dirname(at), {})
+      return { path, ...put(entries, at, text, options) }
+    } catch (error) {
+      if (!(error instanceof HostError)) throw error
+      return { path, changed: false, error }
+    }
+  })
 }
 
 function putFolder(entries: Map<string, Entry>, path: string, options: ReplaceOptions) {

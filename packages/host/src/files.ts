@@ -1,26 +1,9 @@
-import { randomBytes } from 'node:crypto'
-import { constants } from 'node:fs'
-import { chmod, chown, lstat, mkdir, open, readdir, readlink, realpath, rename, rm, rmdir } from 'node:fs/promises'
+import { chmod, chown, lstat, mkdir, readdir, readlink, realpath, rm, rmdir } from 'node:fs/promises'
 import { dirname, join, normalize } from 'node:path'
-import { errno, HostError } from './errors.ts'
-
-export interface ReplaceOptions {
-  /** Permission bits. Default: those of the file that is replaced, or 0600 for a new one. */
-  readonly mode?: number
-  /** Default: the owner of the file that is replaced, or us. Giving a file away needs root. */
-  readonly uid?: number
-  readonly gid?: number
-}
-
-export interface FileStatus {
-  readonly kind: 'file' | 'folder' | 'link' | 'other'
-  /** Permission bits, 0 to 0o7777. */
-  readonly mode: number
-  readonly uid: number
-  readonly gid: number
-  /** Bytes. */
-  readonly size: number
-}
+import { errno, HostError, readFailed, writeFailed } from './errors.ts'
+import { replaceMany, type FileText, type Replaced } from './replace-many.ts'
+import { readText, replaceFile, statusOf, syncFolder, type Relabel } from './replace.ts'
+import { sameMetadata, type FileStatus, type ReplaceOptions } from './status.ts'
 
 export interface Files {
   /** Where a path of the machine is below the root. @throws HostError `HOST_PATH_OUTSIDE_ROOT` */
@@ -53,6 +36,18 @@ export interface Files {
   replace(path: string, text: string, options?: ReplaceOptions): Promise<{ readonly changed: boolean }>
 
   /**
+   * Makes many files hold exactly these texts, each as `replace` does, and each with a result of its own: one that fails does
+   * not disturb the others. Everything that needs waiting for the disk is asked for at once, so that it is many times faster than
+   * one after the other, and files are left alone that are as wanted already. Not for files that somebody else's file system
+   * has: writing is done without a thread, waiting for the disk is not.
+   *
+   * When it is ended half way each file is old or new, and names that `isUnfinished` knows may be left beside them.
+   *
+   * @throws TypeError when a path is given twice; nothing else.
+   */
+  replaceMany(files: readonly FileText[]): Promise<readonly Replaced[]>
+
+  /**
    * Makes a folder with this mode and owner, its parents as plain 0755 ones. An existing folder gets mode and owner.
    * @throws HostError `HOST_WRITE_FAILED` also when something that is no folder stands there.
    */
@@ -61,8 +56,6 @@ export interface Files {
   /** Removes one file or one empty folder; it is no error when nothing is there. @throws HostError `HOST_WRITE_FAILED` */
   remove(path: string): Promise<{ readonly changed: boolean }>
 }
-
-type Relabel = ((from: string, to: string) => Promise<void>) | undefined
 
 export function createFiles(root: string, relabel?: Relabel): Files {
   const path = (name: string) => below(root, name)
@@ -75,6 +68,16 @@ export function createFiles(root: string, relabel?: Relabel): Files {
     replace: async (name, text, options = {}) => {
       await assertInside(root, path(name))
       return replaceFile(path(name), text, options, relabel)
+    },
+    replaceMany: async (files) => {
+      const inside = new Map<string, Promise<void>>()
+      const locate = async (name: string) => {
+        const at = path(name)
+        const folder = dirname(at)
+        await (inside.get(folder) ?? inside.set(folder, assertInside(root, at)).get(folder))
+        return at
+      }
+      return replaceMany(files, locate, relabel)
     },
     makeFolder: async (name, options = {}) => {
       await assertInside(root, path(name))
@@ -113,56 +116,11 @@ async function nearestExisting(folder: string): Promise<string> {
   }
 }
 
-async function readText(path: string, maxBytes: number): Promise<string | undefined> {
-  let file
-  try {
-    file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
-  } catch (error) {
-    if (errno(error) === 'ENOENT' || errno(error) === 'ENOTDIR') return undefined
-    throw readFailed(path, error)
-  }
-  try {
-    const { size } = await file.stat()
-    if (size > maxBytes) throw tooLarge(path, maxBytes)
-    const text = await file.readFile('utf8')
-    if (text.length > maxBytes) throw tooLarge(path, maxBytes)
-    return text
-  } catch (error) {
-    if (error instanceof HostError) throw error
-    throw readFailed(path, error)
-  } finally {
-    await file.close()
-  }
-}
-
-function tooLarge(path: string, maxBytes: number): HostError {
-  return new HostError('HOST_FILE_TOO_LARGE', { operation: 'read', path, detail: `it has more than ${maxBytes} bytes` })
-}
-
-function readFailed(path: string, cause: unknown): HostError {
-  return new HostError('HOST_READ_FAILED', { operation: 'read', path, detail: errno(cause) ?? String(cause), cause })
-}
-
-function writeFailed(operation: string, path: string, cause: unknown): HostError {
-  return new HostError('HOST_WRITE_FAILED', { operation, path, detail: errno(cause) ?? String(cause), cause })
-}
-
 async function listFolder(path: string): Promise<readonly string[]> {
   try {
     return (await readdir(path)).toSorted()
   } catch (error) {
     if (errno(error) === 'ENOENT') return []
-    throw readFailed(path, error)
-  }
-}
-
-async function statusOf(path: string): Promise<FileStatus | undefined> {
-  try {
-    const stat = await lstat(path)
-    const kind = stat.isFile() ? 'file' : stat.isDirectory() ? 'folder' : stat.isSymbolicLink() ? 'link' : 'other'
-    return { kind, mode: stat.mode & 0o7777, uid: stat.uid, gid: stat.gid, size: stat.size }
-  } catch (error) {
-    if (errno(error) === 'ENOENT' || errno(error) === 'ENOTDIR') return undefined
     throw readFailed(path, error)
   }
 }
@@ -174,77 +132,6 @@ async function readLink(path: string): Promise<string | undefined> {
   } catch (error) {
     if (['ENOENT', 'ENOTDIR', 'EINVAL'].includes(errno(error) ?? '')) return undefined
     throw readFailed(path, error)
-  }
-}
-
-/**
- * Whether a name in a folder is what `replace` writes before it renames: one that was killed half way leaves it behind, and
- * whoever takes a folder of its own away may remove it.
- */
-export function isUnfinished(name: string): boolean {
-  return /^\.puppy-[0-9a-f]{12}\.tmp$/.test(name)
-}
-
-async function replaceFile(path: string, text: string, options: ReplaceOptions, relabel: Relabel) {
-  const before = await statusOf(path)
-  const kept = before?.kind === 'file' ? before : undefined
-  const wanted = {
-    mode: options.mode ?? kept?.mode ?? 0o600,
-    uid: options.uid ?? kept?.uid,
-    gid: options.gid ?? kept?.gid,
-  }
-  if (kept !== undefined && sameMetadata(kept, wanted) && kept.size === Buffer.byteLength(text)) {
-    if ((await readText(path, kept.size + 1)) === text) return { changed: false }
-  }
-  const temporary = join(dirname(path), `.puppy-${randomBytes(6).toString('hex')}.tmp`)
-  try {
-    await writeTemporary(temporary, text, wanted)
-    if (kept !== undefined) await relabel?.(path, temporary)
-    await rename(temporary, path)
-    await syncFolder(dirname(path))
-  } catch (error) {
-    await rm(temporary, { force: true })
-    throw error instanceof HostError ? error : writeFailed('replace', path, error)
-  }
-  return { changed: true }
-}
-
-interface Metadata {
-  readonly mode: number
-  readonly uid: number | undefined
-  readonly gid: number | undefined
-}
-
-function sameMetadata(seen: FileStatus, wanted: Metadata): boolean {
-  return (
-    seen.mode === wanted.mode &&
-    (wanted.uid === undefined || seen.uid === wanted.uid) &&
-    (wanted.gid === undefined || seen.gid === wanted.gid)
-  )
-}
-
-async function writeTemporary(path: string, text: string, wanted: Metadata): Promise<void> {
-  const file = await open(path, 'wx', 0o600)
-  try {
-    await file.writeFile(text)
-    const stat = await file.stat()
-    if (wanted.uid !== undefined || wanted.gid !== undefined) {
-      await file.chown(wanted.uid ?? stat.uid, wanted.gid ?? stat.gid)
-    }
-    // After chown, which clears set-id bits, and explicitly, because the umask has cut the mode given to open.
-    await file.chmod(wanted.mode)
-    await file.sync()
-  } finally {
-    await file.close()
-  }
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, constants.O_RDONLY | constants.O_DIRECTORY)
-  try {
-    await folder.sync()
-  } finally {
-    await folder.close()
   }
 }
 

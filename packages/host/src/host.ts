@@ -1,5 +1,5 @@
-import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { createRelabel } from './context.ts'
 import { createFiles, type Files } from './files.ts'
 import { createLocks, type Lock, type LockOptions } from './lock.ts'
 import { findProgram, runProgram, startProgram } from './run.ts'
@@ -111,7 +111,7 @@ export interface HostOptions {
 export function createHost(options: HostOptions = {}): Host {
   const root = resolve(options.root ?? '/')
   const live = root === '/'
-  const files = createFiles(root, relabeller(live))
+  const files = createFiles(root, createRelabel(live))
   const locks = createLocks(files.path)
   return Object.freeze({
     root,
@@ -122,17 +122,4 @@ export function createHost(options: HostOptions = {}): Host {
     start: startProgram,
     run: (command: Command, run: RunOptions) => runProgram(command, run, { live, heldDescriptors: locks.descriptors }),
   })
-}
-
-/** On a machine with SELinux a replaced file keeps the context of the one it replaces; elsewhere there is nothing to do. */
-function relabeller(live: boolean): ((from: string, to: string) => Promise<void>) | undefined {
-  const chcon = findProgram('chcon')
-  if (!live || chcon === undefined || !existsSync('/sys/fs/selinux/enforce')) return undefined
-  return async (from, to) => {
-    await runProgram(
-      [chcon, `--reference=${from}`, '--', to],
-      { touches: 'files' },
-      { live, heldDescriptors: () => [] },
-    )
-  }
 }

@@ -1,5 +1,5 @@
 import type { Test } from 'tap'
-import { HostError, type Host, type HostErrorCode } from '../src/index.ts'
+import { HostError, type FileText, type Host, type HostErrorCode } from '../src/index.ts'
 
 /** What every `Host` does, real or fake. `folder` is an empty folder of the host that may be written. */
 export interface Subject {
@@ -45,6 +45,37 @@ export async function hostConforms(t: Test, { host, folder, cat, no }: Subject):
   await fails('HOST_WRITE_FAILED', host.replace(`${folder}/no/such`, 'x'), 'replace() wants the folder to be there')
   await fails('HOST_READ_FAILED', host.read(folder), 'read() of a folder')
   await fails('HOST_FILE_TOO_LARGE', host.read(`${folder}/a`, { maxBytes: 2 }), 'read() of too much')
+
+  const many = [
+    { path: `${folder}/m/n/a`, text: 'one\n', mode: 0o640, makeFolder: true },
+    { path: `${folder}/b`, text: 'ü' },
+    { path: `${folder}/no/such`, text: 'x' },
+    { path: `${folder}/a/below-a-file`, text: 'x', makeFolder: true },
+    { path: `${folder}/m`, text: 'x' },
+    { path: 'relative', text: 'x' },
+  ]
+  const failed = (code: HostErrorCode) => ({ changed: false, error: { code } })
+  const outcomes = (first: boolean) => [
+    { path: `${folder}/m/n/a`, changed: first },
+    { path: `${folder}/b`, changed: first },
+    { path: `${folder}/no/such`, ...failed('HOST_WRITE_FAILED') },
+    failed('HOST_WRITE_FAILED'),
+    failed('HOST_WRITE_FAILED'),
+    failed('HOST_PATH_OUTSIDE_ROOT'),
+  ]
+  t.match(await host.replaceMany(many), outcomes(true), 'replaceMany(): each has its own result')
+  t.match(await host.replaceMany(many), outcomes(false), 'replaceMany() is idempotent')
+  t.strictSame(await host.replaceMany([]), [])
+  t.equal(await host.read(`${folder}/m/n/a`), 'one\n')
+  t.match(await host.status(`${folder}/m`), { kind: 'folder', mode: 0o755 })
+  t.match(await host.status(`${folder}/m/n/a`), { mode: 0o640 })
+  t.match(await host.status(`${folder}/b`), { mode: 0o600, size: 2 })
+  t.match(await host.replaceMany([{ path: `${folder}/m/n/a`, text: 'two\n' }]), [{ changed: true }])
+  t.match(await host.status(`${folder}/m/n/a`), { mode: 0o640 }, 'replaceMany() keeps the mode')
+  t.equal(await host.read(`${folder}/m/n/a`), 'two\n')
+  t.strictSame(await host.list(folder), ['a', 'b', 'm'], 'replaceMany() leaves no temporary file')
+  await t.rejects(host.replaceMany([many[1] as FileText, many[1] as FileText]), TypeError, 'a path given twice')
+  for (const path of ['m/n/a', 'm/n', 'm', 'b']) await host.remove(`${folder}/${path}`)
 
   t.strictSame(await host.makeFolder(`${folder}/x/y`, { mode: 0o711 }), { changed: true }, 'makeFolder() makes parents')
   t.match(await host.status(`${folder}/x`), { kind: 'folder', mode: 0o755 })

@@ -63,6 +63,7 @@ export function useOf(before: ProcessesUsed | null, usage: Usage | undefined, bo
       processes: Number(usage?.pids?.current ?? 0n),
     },
     last: numbers(meter.last),
+    disks: usage?.io !== undefined || before?.disks === true,
     boot,
   }
 }

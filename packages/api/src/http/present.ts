@@ -6,7 +6,7 @@ import type { DomainRow } from '../store/domains.ts'
 import type { HostRow } from '../store/hosts.ts'
 import type { PlanRow } from '../store/plans.ts'
 import type { SlotRow, PoolCounts } from '../store/slots.ts'
-import type { UsageRow } from '../store/usage.ts'
+import type { ProcessesUsed, UsageRow } from '../store/usage.ts'
 import type { AccountAnswer } from './schemas/account.ts'
 
 /** What an answer needs to know beside the row. */
@@ -71,10 +71,16 @@ export function presentUsage({ createdAt }: AccountRow, row: UsageRow | undefine
     bytesOut,
     ...(sent === null || received === null ? {} : { traffic: { sent, received } }),
     ...(disk === null ? {} : { disk }),
-    ...(processes === null ? {} : { processes: { ...processes.total, ...processes.now } }),
+    ...(processes === null ? {} : { processes: presentProcesses(processes) }),
     since: since.toISOString(),
     sampledAt: sampledAt.toISOString(),
   }
+}
+
+/** What nobody counts is absent, and not zero. */
+function presentProcesses({ total, now, disks }: ProcessesUsed) {
+  const { readBytes, writtenBytes, readOperations, writtenOperations, ...others } = total
+  return { ...others, ...now, ...(disks ? { readBytes, writtenBytes, readOperations, writtenOperations } : {}) }
 }
 
 export function presentDomain(row: DomainRow, context: Context) {

@@ -13,6 +13,8 @@ export interface ProcessesUsed {
   readonly total: ProcessCounters
   readonly now: { readonly memoryBytes: number; readonly processes: number }
   readonly last: ProcessCounters
+  /** Whether the kernel ever counted its disks: only where something limits them. */
+  readonly disks: boolean
   /** Which boot of the machine `last` is of. */
   readonly boot: string
 }

@@ -28,6 +28,11 @@ async function open(t: Test) {
     sample: () => sampleProcesses(database.agent, 'h1', { machine, layout: smallLayout, kernel: fake.kernel }),
     used: async () => (await findUsage(database.api, account))?.processes,
     boot: (id: string) => machine.replace(bootId, `${id}\n`),
+    /** A session, on a machine that counts disks. */
+    login: async () => {
+      await fake.login(slice, 4242)
+      for (const group of ['', 'user.slice']) await fake.kernel.write(group as never, 'cgroup.subtree_control', '+io')
+    },
     spend: (usec: number, bytes = 0) => {
       fake.put(
         path,
@@ -42,10 +47,10 @@ async function open(t: Test) {
 }
 
 void t.test('sampleProcesses() adds up what the slice of an account has used', async (t) => {
-  const { fake, sample, used, spend } = await open(t)
+  const { login, sample, used, spend } = await open(t)
   await sample()
   t.match(await used(), { total: { cpuUsec: 0 }, now: { memoryBytes: 0, processes: 0 } }, 'nothing runs')
-  await fake.login(slice, 4242)
+  await login()
   spend(1000, 4096)
   await sample()
   const total = {
@@ -64,8 +69,8 @@ void t.test('sampleProcesses() adds up what the slice of an account has used', a
 })
 
 void t.test('sampleProcesses() goes on over a new slice and a boot', async (t) => {
-  const { fake, sample, used, spend, boot } = await open(t)
-  await fake.login(slice, 4242)
+  const { login, sample, used, spend, boot } = await open(t)
+  await login()
   spend(1000)
   await sample()
   spend(300)
@@ -78,8 +83,8 @@ void t.test('sampleProcesses() goes on over a new slice and a boot', async (t) =
 })
 
 void t.test('sampleProcesses() writes nothing when nothing moves, and nothing for who is gone', async (t) => {
-  const { database, account, fake, sample, used, spend } = await open(t)
-  await fake.login(slice, 4242)
+  const { database, account, login, sample, used, spend } = await open(t)
+  await login()
   spend(1000)
   await sample()
   const at = async () => (await findUsage(database.api, account))?.sampledAt
@@ -94,8 +99,10 @@ void t.test('sampleProcesses() writes nothing when nothing moves, and nothing fo
 
 void t.test('useOf() counts a slice that is not there as nothing', async (t) => {
   const before = useOf(null, { cpu: { usageUsec: 5n } }, 'boot')
-  t.match(before, { total: { cpuUsec: 5 }, last: { cpuUsec: 5 } })
+  t.match(before, { total: { cpuUsec: 5 }, last: { cpuUsec: 5 }, disks: false })
   const gone = useOf(before, undefined, 'boot')
   t.match(gone, { total: { cpuUsec: 5 }, last: { cpuUsec: 0 }, now: { processes: 0 } })
   t.match(useOf(gone, { cpu: { usageUsec: 7n } }, 'boot'), { total: { cpuUsec: 12 } })
+  const counted = useOf(gone, { io: new Map() }, 'boot')
+  t.match([counted.disks, useOf(counted, undefined, 'boot').disks], [true, true])
 })

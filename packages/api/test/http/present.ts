@@ -233,11 +233,13 @@ void t.test('presentUsage() gives traffic and disk only where somebody counted',
   }
   const total = { ...counters, oomKills: 0, forksRefused: 3 }
   const now = { memoryBytes: 4096, processes: 2 }
-  t.strictSame(presentUsage(account, { ...row, processes: { total, now, last: total, boot: 'secret' } }), {
+  t.strictSame(presentUsage(account, { ...row, processes: { total, now, last: total, disks: true, boot: 'secret' } }), {
     ...counts,
     processes: { ...total, ...now },
     ...times,
   })
+  const few = presentUsage(account, { ...row, processes: { total, now, last: total, disks: false, boot: 'secret' } })
+  t.notOk('readBytes' in (few.processes ?? {}), 'disks that nobody counts')
   const never = { requests: 0, bytesIn: 0, bytesOut: 0, since: times.since, sampledAt: times.since }
   t.strictSame(presentUsage(account, undefined), never)
 })

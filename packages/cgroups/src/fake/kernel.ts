@@ -16,6 +16,7 @@ export interface FakeKernel {
 }
 
 interface Group {
+  readonly id: bigint
   readonly files: Map<string, string>
   readonly processes: Set<number>
   readonly handed: Set<string>
@@ -48,6 +49,15 @@ const defaults: Readonly<Record<string, string>> = {
 }
 
 export function createFakeKernel({ controllers = ['cpu', 'cpuset', 'io', 'memory', 'pids'] } = {}): FakeKernel {
+  let groupsMade = 0n
+  const emptyGroup = (): Group => ({
+    id: (groupsMade += 1n),
+    files: new Map(),
+    processes: new Set(),
+    handed: new Set(),
+    frozen: false,
+    pinned: 0,
+  })
   const groups = new Map<CgroupPath, Group>([[rootPath, emptyGroup()]])
   const watchers = new Map<string, Set<() => void>>()
   const wake = (path: CgroupPath, file: string) => {
@@ -142,6 +152,7 @@ export function createFakeKernel({ controllers = ['cpu', 'cpuset', 'io', 'memory
   const kernel = Object.freeze<Kernel>({
     mount: '/sys/fs/cgroup',
     exists: (path) => groups.has(path),
+    id: (path) => groups.get(path)?.id,
     read,
     write,
     children: (path) =>
@@ -188,10 +199,6 @@ export function createFakeKernel({ controllers = ['cpu', 'cpuset', 'io', 'memory
       wake(path, file)
     },
   })
-}
-
-function emptyGroup(): Group {
-  return { files: new Map(), processes: new Set(), handed: new Set(), frozen: false, pinned: 0 }
 }
 
 function controllerOf(file: string): string {

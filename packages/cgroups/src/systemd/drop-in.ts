@@ -38,6 +38,11 @@ export function parseDropIn(text: string): readonly { readonly property: string;
   })
 }
 
+/** Whether a drop-in of ours has walls for ports. */
+export function hasWalls(text: string | undefined): boolean {
+  return text?.includes('\nSocketBindDeny=1-') === true
+}
+
 /**
  * All ports but 0 are denied one by one: `any` would match 0 too, which every UDP client binds. The lists begin empty, so that
  * nothing is left of what somebody else has set.

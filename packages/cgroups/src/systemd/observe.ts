@@ -3,8 +3,9 @@ import { readLimits } from '../direct/apply.ts'
 import { openKernel, type Kernel } from '../kernel.ts'
 import type { Limits } from '../limits/limits.ts'
 import { slicePath } from '../unit.ts'
-import { parseDropIn } from './drop-in.ts'
+import { hasWalls, parseDropIn } from './drop-in.ts'
 import { forEach } from './each.ts'
+import { parseOldWalls, readWalls, type WallLink } from './walls.ts'
 
 export interface SliceOptions {
   /** The name of our drop-in, without `.conf`. Default `50-puppy`; one that sorts later wins over one that sorts earlier. */
@@ -36,10 +37,14 @@ export interface ObservedSlice {
   /** What the kernel has. */
   readonly limits: Limits
   readonly foreign: readonly ForeignSetting[]
+  /** The links of programs by which the kernel knows of its walls for ports; only of a slice in use whose drop-in has some. */
+  readonly walls?: readonly WallLink[]
 }
 
 export interface ObservedSlices {
   readonly slices: readonly ObservedSlice[]
+  /** Links of walls that were to go, by slice, as far as they were noted. */
+  readonly oldWalls?: ReadonlyMap<string, readonly number[]>
   /** Slices that an earlier run has changed and not finished; when set, systemd must read its units anew. */
   readonly unfinished?: readonly string[]
 }
@@ -54,6 +59,11 @@ export function notePath({ runFolder = '/run/puppy-cgroups' }: SliceOptions = {}
   return `${runFolder}/unfinished`
 }
 
+/** Where it is noted which links of walls were to go, a slice in a line. */
+export function oldWallsPath({ runFolder = '/run/puppy-cgroups' }: SliceOptions = {}): string {
+  return `${runFolder}/old-walls`
+}
+
 /** Reads slices: our drop-ins, others', and the kernel's files. Runs nothing. @throws CgroupError `CGROUP_INVALID` */
 export async function readSlices(
   host: Host,
@@ -62,23 +72,40 @@ export async function readSlices(
 ): Promise<ObservedSlices> {
   const kernel = options.kernel ?? openKernel(host, options.mount)
   const foreign = await readForeign(host, slices, options)
-  const observed = await forEach(slices, 32, async (slice): Promise<ObservedSlice> => {
-    const path = slicePath(slice)
+  const files = await forEach(slices, 32, async (slice) => {
     const text = await host.read(dropInPath(slice, options))
+    const file = { slice, foreign: foreign.get(slice) ?? [] }
+    return text === undefined ? file : { ...file, text }
+  })
+  const note = await host.read(notePath(options))
+  return {
+    slices: await readTree(host, kernel, files),
+    oldWalls: parseOldWalls((await host.read(oldWallsPath(options))) ?? ''),
+    ...(note === undefined ? {} : { unfinished: note.split('\n').filter((line) => line !== '') }),
+  }
+}
+
+/** Reads what the kernel has of slices whose files are known. */
+export async function readTree(
+  host: Host,
+  kernel: Kernel,
+  files: readonly Pick<ObservedSlice, 'slice' | 'text' | 'foreign'>[],
+): Promise<readonly ObservedSlice[]> {
+  const walled = ({ slice, text }: (typeof files)[number]) => hasWalls(text) && kernel.exists(slicePath(slice))
+  const walls = files.some(walled) ? await readWalls(host) : undefined
+  return forEach(files, 32, async ({ slice, text, foreign }): Promise<ObservedSlice> => {
+    const path = slicePath(slice)
     const busy = kernel.exists(path)
+    const id = busy && hasWalls(text) ? kernel.id(path) : undefined
     return {
       slice,
       busy,
       limits: busy ? readLimits(kernel, path) : {},
-      foreign: foreign.get(slice) ?? [],
+      foreign,
       ...(text === undefined ? {} : { text }),
+      ...(walls === undefined || id === undefined ? {} : { walls: walls.get(id) ?? [] }),
     }
   })
-  const note = await host.read(notePath(options))
-  return {
-    slices: observed,
-    ...(note === undefined ? {} : { unfinished: note.split('\n').filter((line) => line !== '') }),
-  }
 }
 
 /** Where `set-property` writes, and where people do. Later ones win over ours when their files sort later. */

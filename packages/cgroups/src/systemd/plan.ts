@@ -1,7 +1,8 @@
 import { differencesOf, type Difference } from '../limits/compare.ts'
 import type { Limits } from '../limits/limits.ts'
 import { parseDropIn, renderDropIn, type BindWall } from './drop-in.ts'
-import type { ObservedSlice, ObservedSlices } from './observe.ts'
+import type { ForeignSetting, ObservedSlice, ObservedSlices } from './observe.ts'
+import { stands } from './walls.ts'
 
 /** What a slice should have. What is absent is left to systemd's defaults and to other drop-ins. */
 export interface WantedSlice {
@@ -32,6 +33,8 @@ export interface SliceStep {
   readonly remove: readonly string[]
   /** How what systemd has read gets to the kernel: by writing the same values, or by making systemd write all that it has. */
   readonly settle: 'nothing' | 'write' | 'realize'
+  /** Whether walls that the kernel has must go, or walls that it should have are missing. */
+  readonly walls?: 'change' | 'restore'
   readonly changes: readonly CgroupChange[]
 }
 
@@ -54,20 +57,16 @@ export function planSlices(wanted: readonly WantedSlice[], observed: ObservedSli
 function planSlice(wanted: WantedSlice, seen: ObservedSlice, unfinished: boolean): SliceStep | undefined {
   const { slice, limits } = wanted
   const text = renderDropIn(limits, wanted.bind)
-  const own = new Set(parseDropIn(text).map(({ property }) => property))
-  const remove = [
-    ...new Set(
-      seen.foreign.flatMap(({ by, path, property }) => (by === 'set-property' && own.has(property) ? [path] : [])),
-    ),
-  ]
+  const remove = seen.foreign.length === 0 ? [] : against(text, seen.foreign)
   const differences = seen.busy ? differencesOf(limits, seen.limits) : []
   const rewritten = text !== seen.text
+  const walls = wallsOf(seen, text)
   const settle = !seen.busy
     ? 'nothing'
     : unfinished || (rewritten && needsSystemd(seen.text, text))
       ? 'realize'
       : settleOf(differences)
-  if (!rewritten && remove.length === 0 && settle === 'nothing') return undefined
+  if (!rewritten && remove.length === 0 && settle === 'nothing' && walls === undefined) return undefined
   const changes: readonly CgroupChange[] = [
     ...(rewritten ? [dropInChange(slice, seen.text, text)] : []),
     ...remove.map((path): CgroupChange => ({ facility: 'cgroups', target: `${slice} ${path}`, action: 'remove' })),
@@ -75,13 +74,31 @@ function planSlice(wanted: WantedSlice, seen: ObservedSlice, unfinished: boolean
       const change = { facility: 'cgroups', target: `${slice} ${name}`, action: 'repair', after } as const
       return before === undefined ? change : { ...change, before }
     }),
+    ...(walls === 'restore'
+      ? [{ facility: 'cgroups', target: `${slice} SocketBindDeny`, action: 'repair' } as const]
+      : []),
   ]
-  return { slice, limits, remove, settle, changes, ...(rewritten ? { text } : {}) }
+  const step = { slice, limits, remove, settle, changes }
+  return { ...step, ...(rewritten ? { text } : {}), ...(walls === undefined ? {} : { walls }) }
+}
+
+/** Files of `set-property` that set what ours sets. */
+function against(text: string, foreign: readonly ForeignSetting[]): readonly string[] {
+  const own = new Set(parseDropIn(text).map(({ property }) => property))
+  const paths = foreign.flatMap(({ by, path, property }) => (by === 'set-property' && own.has(property) ? [path] : []))
+  return [...new Set(paths)]
 }
 
 function dropInChange(slice: string, before: string | undefined, after: string): CgroupChange {
   if (before === undefined) return { facility: 'cgroups', target: slice, action: 'add', after }
   return { facility: 'cgroups', target: slice, action: 'change', before, after }
+}
+
+/** What the kernel has decides: systemd 257 lets go of walls when it reads its units anew, and says that they are there. */
+function wallsOf(seen: ObservedSlice, text: string): SliceStep['walls'] {
+  if (!seen.busy || seen.walls === undefined) return undefined
+  if (wallLines(seen.text) !== wallLines(text)) return 'change'
+  return stands(seen.walls) ? undefined : 'restore'
 }
 
 /** A file that is not there means a controller that is switched off, which is systemd's to switch on. */
@@ -95,9 +112,13 @@ function needsSystemd(before: string | undefined, after: string): boolean {
   const lines = (text: string) =>
     parseDropIn(text).map(({ property, value }) => ({ property, value, key: keyOf(property, value) }))
   const [old, now] = [lines(before ?? ''), lines(after)]
-  const walls = (all: typeof old) =>
-    all.flatMap(({ property, value }) => (property.startsWith('SocketBind') ? [`${property}=${value}`] : []))
-  return walls(old).join() !== walls(now).join() || old.some(({ key }) => !now.some((line) => line.key === key))
+  return wallLines(before) !== wallLines(after) || old.some(({ key }) => !now.some((line) => line.key === key))
+}
+
+function wallLines(text = ''): string {
+  return parseDropIn(text)
+    .flatMap(({ property, value }) => (property.startsWith('SocketBind') ? [`${property}=${value}`] : []))
+    .join()
 }
 
 /** A limit of a device is about that device. */

@@ -23,13 +23,12 @@ export interface Pressure {
  * @see "PSI - Pressure Stall Information" in the kernel's documentation
  */
 export function parsePressure(text: string): Pressure {
-  const shares = text.split('\n').flatMap((line): [string, PressureShare][] => {
-    const [, kind = '', ten, sixty, all, total] =
-      /^(some|full) avg10=(\d{1,3}\.\d+) avg60=(\d{1,3}\.\d+) avg300=(\d{1,3}\.\d+) total=(\d{1,20})$/.exec(
-        line.trim(),
-      ) ?? []
-    if (total === undefined) return []
-    return [[kind, { avg10: Number(ten), avg60: Number(sixty), avg300: Number(all), total: BigInt(total) }]]
-  })
-  return Object.fromEntries(shares)
+  const shares: { some?: PressureShare; full?: PressureShare } = {}
+  for (const [, kind, ten, sixty, all, total = ''] of text.matchAll(line)) {
+    shares[kind as 'some'] = { avg10: Number(ten), avg60: Number(sixty), avg300: Number(all), total: BigInt(total) }
+  }
+  return shares
 }
+
+const line =
+  /^[^\S\n]*(some|full) avg10=(\d{1,3}\.\d+) avg60=(\d{1,3}\.\d+) avg300=(\d{1,3}\.\d+) total=(\d{1,20})[^\S\n]*$/gm

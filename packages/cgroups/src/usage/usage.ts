@@ -1,7 +1,7 @@
 import type { Host } from '@puppy/host'
 import { parseCount, parseFlatKeyed, parseNestedKeyed } from '../formats.ts'
 import { openKernel, type Kernel } from '../kernel.ts'
-import { parseCgroupPath, type CgroupPath } from '../path.ts'
+import { parentOf, parseCgroupPath, type CgroupPath } from '../path.ts'
 import { parsePressure, type Pressure } from './pressure.ts'
 
 export type UsagePart = 'cpu' | 'memory' | 'memoryStat' | 'pids' | 'io' | 'pressure'
@@ -88,8 +88,10 @@ export async function readUsage(
   const parts = new Set(options.parts ?? allParts)
   const usages = new Map<string, Usage | undefined>()
   let until = performance.now() + turn
+  const handedDown = new Map<CgroupPath, ReadonlySet<string>>()
   for (const text of paths) {
-    usages.set(text, usageOf(kernel, parseCgroupPath(text), parts))
+    const path = parseCgroupPath(text)
+    usages.set(text, usageOf(kernel, path, parts, controllersOf(kernel, path, handedDown)))
     if (performance.now() < until) continue
     await new Promise((next) => setImmediate(next))
     until = performance.now() + turn
@@ -97,10 +99,47 @@ export async function readUsage(
   return usages
 }
 
-function usageOf(kernel: Kernel, path: CgroupPath, parts: ReadonlySet<UsagePart>): Usage | undefined {
-  const read = (file: string) => kernel.read(path, file)
+function usageOf(
+  kernel: Kernel,
+  path: CgroupPath,
+  parts: ReadonlySet<UsagePart>,
+  controllers: ReadonlySet<string> | undefined,
+): Usage | undefined {
+  const read = (file: string) => {
+    const controller = ofControllers[file]
+    const without = controller !== undefined && controllers?.has(controller) === false
+    return without ? undefined : kernel.read(path, file)
+  }
   const usage = parseUsage(read, parts)
-  return Object.keys(usage).length > 0 || kernel.exists(path) ? usage : undefined
+  for (const _some in usage) return usage
+  return kernel.exists(path) ? usage : undefined
+}
+
+/** Files that are not there without their controller. The others are every group's own, `cpu.stat` and pressure among them. */
+const ofControllers: Readonly<Record<string, string>> = Object.fromEntries(
+  ['memory.current', 'memory.peak', 'memory.swap.current', 'memory.events', 'memory.stat']
+    .concat(['pids.current', 'pids.peak', 'pids.events', 'io.stat'])
+    .map((file) => [file, file.slice(0, file.indexOf('.'))]),
+)
+
+/**
+ * What a group's parent hands down, asked once for all its children: to find out that a file is not there costs several times as much
+ * as to read one. Undefined where it cannot be told.
+ */
+function controllersOf(
+  kernel: Kernel,
+  path: CgroupPath,
+  known: Map<CgroupPath, ReadonlySet<string>>,
+): ReadonlySet<string> | undefined {
+  if (path === '') return undefined
+  const parent = parentOf(path)
+  const before = known.get(parent)
+  if (before !== undefined) return before
+  const text = kernel.read(parent, 'cgroup.subtree_control')
+  if (text === undefined) return undefined
+  const controllers = new Set(text.trim().split(' '))
+  known.set(parent, controllers)
+  return controllers
 }
 
 /** Makes a usage of the texts of the kernel's files. Pure but for what `read` does. */
@@ -192,10 +231,12 @@ type Present<T> = { readonly [Key in keyof T]?: Exclude<T[Key], undefined> }
 
 /** Leaves out what is undefined. */
 function present<T extends object>(values: T): Present<T> {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Present<T>
+  const some: Partial<T> = {}
+  for (const key in values) if (values[key] !== undefined) some[key] = values[key]
+  return some as Present<T>
 }
 
 function orAbsent<T extends object>(values: T): Present<T> | undefined {
-  const some = present(values)
-  return Object.keys(some).length === 0 ? undefined : some
+  for (const key in values) if (values[key] !== undefined) return present(values)
+  return undefined
 }

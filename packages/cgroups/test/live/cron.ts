@@ -1,9 +1,7 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import t from 'tap'
 import { createHost } from '@puppy/host'
-import { ensureSlices, pamPolicy, readStrays, readUsage, removeSlices, renderPamProfile } from '../../src/index.ts'
+import { ensureSlices, readStrays, readUsage, removeSlices } from '../../src/index.ts'
+import { installCrontab, installPamProfile, removeCrontab } from '../support/pam.ts'
 import {
   bomb,
   createTenants,
@@ -35,23 +33,11 @@ void t.test(
   async (t) => {
     const [a] = (await createTenants(t, host, [10_931])) as [Tenant]
     const [other] = (await createTenants(t, host, [10_932], 'users')) as [Tenant]
-    const name = 'puppy-cgroups-live'
-    const profile = `/usr/share/pam-configs/${name}`
-    const folder = await mkdtemp(join(tmpdir(), `${name}-`))
-    const selinux = (await host.status('/sys/fs/selinux/enforce')) !== undefined
     t.teardown(async () => {
-      for (const { name: user } of [a, other]) await run('crontab', '-u', user, '-r').catch(() => undefined)
-      await run('pam-auth-update', '--package', '--remove', name)
-      await host.remove(profile)
-      if (selinux) await run('semodule', '-r', 'puppy-cgroups-live')
+      for (const { name } of [a, other]) await removeCrontab(host, name)
       await removeSlices(host, [a.slice], options)
-      await rm(folder, { recursive: true })
     })
-    // Before the profile: without these rules the first cron job takes logind off the bus.
-    await writeFile(join(folder, `${name}.cil`), pamPolicy)
-    if (selinux) await run('semodule', '-i', join(folder, `${name}.cil`))
-    await host.replace(profile, renderPamProfile({ group, title: 'Slices of the live test' }), { mode: 0o644 })
-    await run('pam-auth-update', '--package')
+    await installPamProfile(t, host)
     t.match(await textOf(host, '/etc/pam.d/common-session-noninteractive'), new RegExp(`ingroup ${group}`))
 
     await ensureSlices(
@@ -70,10 +56,7 @@ void t.test(
       ],
       [other, `${where}; sleep 40`],
     ] as const
-    for (const [{ name: user }, job] of jobs) {
-      await writeFile(join(folder, 'crontab'), `* * * * * ${job}\n`)
-      await run('crontab', '-u', user, join(folder, 'crontab'))
-    }
+    for (const [{ name }, job] of jobs) await installCrontab(host, name, job)
     const there = async ({ name: user }: Tenant, file: string) =>
       (await host.status(`/home/${user}/${file}`)) !== undefined
     await eventually(async () => (await there(a, 'where')) && (await there(other, 'where')), 110_000)

@@ -139,7 +139,7 @@ x=bytearray(90<<20)`
   t.ok(seen.length < 100, `${seen.length} events, and no flood`)
 })
 
-void t.test('1,000 random operations leak nothing', { skip }, async (t) => {
+void t.test('random operations leak nothing', { skip }, async (t) => {
   const names = Array.from({ length: 8 }, (_, n) => `${base}/random/g${n}`)
   await cgroups.create(`${base}/random`)
   const one = (): string => names[Math.floor(Math.random() * names.length)] ?? ''
@@ -166,7 +166,12 @@ void t.test('1,000 random operations leak nothing', { skip }, async (t) => {
       }
     }
   }
+  const began = performance.now()
   await Promise.all([worker(), worker(), worker()])
+  const seconds = (performance.now() - began) / 1000
+  t.comment(
+    `${counts.done} operations in ${seconds.toFixed(1)} s, ${Math.round(counts.done / seconds)} each second; ${counts.refused} refused`,
+  )
   t.strictSame(surprises, [])
   t.ok(counts.refused < counts.done)
   await cgroups.remove(`${base}/random`, { kill: true })

@@ -3,7 +3,8 @@ import type { Test } from 'tap'
 import { CgroupError } from '../../src/errors.ts'
 import type { Limits } from '../../src/limits/limits.ts'
 import { dropInPath } from '../../src/systemd/observe.ts'
-import { ensureSlices, removeSlices, type EnsureOptions } from '../../src/systemd/slices.ts'
+import type { EnsureOptions } from '../../src/systemd/carry-out.ts'
+import { ensureSlices, removeSlices } from '../../src/systemd/slices.ts'
 
 /** A systemd, real or fake. */
 export interface Subject {

@@ -1,20 +1,13 @@
 import t from 'tap'
 import { createFakeHost } from '@puppy/host/fake'
-import { createFakeCgroups, type FakeOptions } from '../../src/fake.ts'
 import { readLimits } from '../../src/direct/apply.ts'
 import { dropInPath, notePath } from '../../src/systemd/observe.ts'
 import { ensureSlices, removeSlices } from '../../src/systemd/slices.ts'
 import { slicePath } from '../../src/unit.ts'
+import { machine } from '../support/machine.ts'
 
 const slice = 'user-5.slice'
 const limits = { pids: { max: 5 } }
-function machine(options?: FakeOptions) {
-  const fake = createFakeCgroups(options)
-  const host = createFakeHost({ programs: fake.programs, files: fake.files })
-  const reloads = () => host.commands.filter((command) => command.includes('daemon-reload')).length
-  return { ...fake, host, reloads, options: { kernel: fake.kernel } }
-}
-
 void t.test('ensureSlices() reloads once for however many, and not when nothing differs', async (t) => {
   const { host, reloads, options } = machine()
   const wanted = Array.from({ length: 50 }, (_, n) => ({ slice: `user-${n}.slice`, limits }))
@@ -84,6 +77,47 @@ void t.test('ensureSlices() builds walls where systemd can', async (t) => {
   t.notMatch(await unable.host.read(dropInPath(slice)), /SocketBind/)
   const wrong = await ensureSlices(able.host, [{ slice, limits, bind: { allow: [0] } }], able.options)
   t.match(wrong.results, [{ status: 'refused', error: { code: 'CGROUP_INVALID' } }])
+})
+
+void t.test('ensureSlices() tells of walls what the kernel has', async (t) => {
+  const { host, login, reloads, setProperty, options } = machine()
+  const wanted = (first: number) => [{ slice, limits, bind: { allow: [{ first, last: first + 3 }] } }]
+  const ensure = async (first: number) => {
+    const { changes, results } = await ensureSlices(host, wanted(first), options)
+    return { actions: changes.map(({ action, target }) => `${action} ${target}`), result: results[0] }
+  }
+  t.match(await ensure(20_001), { result: { status: 'armed', bind: 'set' } })
+  await login(slice, 9)
+  await login('user-6.slice', 10)
+  t.match(await ensure(20_001), { actions: [], result: { status: 'applied', bind: 'set' } })
+  t.match(await ensure(20_005), { result: { status: 'applied', bind: 'set' } }, 'systemd lets go of the old ones')
+
+  await host.run(['/usr/bin/systemctl', 'daemon-reload'], { touches: 'machine' })
+  t.strictSame(await host.list('/proc/1/fdinfo'), [], 'systemd has taken them away')
+  const before = reloads()
+  t.match(await ensure(20_005), { actions: [`repair ${slice} SocketBindDeny`], result: { bind: 'set' } })
+  t.equal(reloads(), before, 'and is not made to do so again')
+  await ensureSlices(host, [{ slice: 'user-6.slice', limits }], options)
+  t.match(await ensure(20_005), { actions: [] }, 'limiting another slice leaves them standing')
+
+  await setProperty(slice, 'CPUWeight=100')
+  t.match(await ensure(20_005), { result: { status: 'applied', bind: 'set' } }, 'twice the same wall')
+  const stale = { status: 'refused', bind: 'stale', error: { message: /daemon-reexec/ } }
+  t.match(await ensure(20_009), { result: stale }, 'the lost one stands beside the new one')
+  t.match(await ensure(20_009), { actions: [], result: stale }, 'and goes on to do so')
+  for (const name of await host.list('/proc/1/fdinfo')) await host.remove(`/proc/1/fdinfo/${name}`)
+  t.match(await ensure(20_009), { result: { status: 'applied', bind: 'set' } }, 'after daemon-reexec')
+  t.equal(await host.status('/run/puppy-cgroups/old-walls'), undefined)
+})
+
+void t.test('ensureSlices() says so when walls do not come', async (t) => {
+  const { host, login, options } = machine({ forgetsWalls: true })
+  const wanted = [{ slice, limits, bind: { allow: [20_001] } }]
+  await ensureSlices(host, wanted, options)
+  await login(slice, 9)
+  t.match((await ensureSlices(host, wanted, options)).results, [
+    { status: 'refused', bind: 'absent', error: { code: 'CGROUP_REFUSED', message: /the kernel has none/ } },
+  ])
 })
 
 void t.test('ensureSlices() says where it cannot work', async (t) => {

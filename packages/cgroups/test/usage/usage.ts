@@ -1,6 +1,9 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { createHost } from '@puppy/host'
+import { createFakeHost } from '@puppy/host/fake'
+import { createFakeKernel } from '../../src/fake/kernel.ts'
+import { parseCgroupPath, type CgroupPath } from '../../src/path.ts'
 import { allParts, parseMemoryEvents, parseUsage, readUsage } from '../../src/usage/usage.ts'
 import { fixture } from '../support/fixtures.ts'
 
@@ -53,4 +56,25 @@ void t.test('readUsage() reads only the parts asked for, and tells groups that a
   t.ok(usages.has('gone'))
   t.equal(usages.get('gone'), undefined)
   await t.rejects(readUsage(createHost({ root }), ['../a']), { code: 'CGROUP_INVALID' })
+})
+
+void t.test('readUsage() does not look for files of controllers that are not handed down', async (t) => {
+  const { kernel, place } = createFakeKernel()
+  const seen: string[] = []
+  const counting = {
+    ...kernel,
+    read: (path: CgroupPath, file: string) => {
+      seen.push(`${path} ${file}`)
+      return kernel.read(path, file)
+    },
+  }
+  for (const [n, path] of ['a/x', 'a/y'].entries()) place(path, n + 1)
+  for (const path of ['', 'a']) await kernel.write(parseCgroupPath(path), 'cgroup.subtree_control', '+memory')
+  const usages = await readUsage(createFakeHost(), ['a/x', 'a/y'], {
+    kernel: counting,
+    parts: ['memory', 'pids', 'io'],
+  })
+  t.match(usages.get('a/x'), { memory: { current: 0n } })
+  t.notOk(seen.some((one) => / (pids|io)\./.test(one)))
+  t.equal(seen.filter((one) => one === 'a cgroup.subtree_control').length, 1, 'asked once for all')
 })

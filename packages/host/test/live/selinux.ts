@@ -35,3 +35,24 @@ void t.test('replace() of nothing gives a new file the context of its folder', {
   await host.replace(`${folder}/new`, 'x', { mode: 0o600 })
   t.match(await contextOf(`${folder}/new`), /:etc_t:s0$/)
 })
+
+void t.test('replaceMany() keeps each file’s context, and gives new ones that of their folder', { skip }, async (t) => {
+  const folder = mkdtempSync('/etc/puppy-live-')
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  const paths = Array.from({ length: 300 }, (_, n) => `${folder}/f${n}`)
+  for (const path of paths) writeFileSync(path, 'old')
+  const types = ['net_conf_t', 'shadow_t']
+  for (const [n, type] of types.entries()) {
+    const some = paths.filter((_, index) => index % 3 === n)
+    await host.run(['/usr/bin/chcon', '-t', type, ...some], { touches: 'files' })
+  }
+  const done = await host.replaceMany([...paths, `${folder}/new`].map((path) => ({ path, text: 'new' })))
+  t.ok(done.every(({ changed }) => changed))
+  const { stdout } = await host.run(['/usr/bin/stat', '-c', '%C', ...paths, `${folder}/new`], { touches: 'nothing' })
+  const seen = stdout.trim().split('\n')
+  const expected = [...paths.map((_, index) => types[index % 3] ?? 'etc_t'), 'etc_t']
+  t.strictSame(
+    seen.map((context) => context.split(':')[2]),
+    expected,
+  )
+})

@@ -127,10 +127,10 @@ export const Usage = Type.Object(
         {
           cpuUsec: Count('Processor time, in microseconds.'),
           throttledUsec: Count('Microseconds that it had to wait because of its own limit.'),
-          readBytes: Count('Bytes read from disks.'),
-          writtenBytes: Count('Bytes written to disks.'),
-          readOperations: Count('Operations of reading.'),
-          writtenOperations: Count('Operations of writing.'),
+          readBytes: Type.Optional(Count('Bytes read from disks.')),
+          writtenBytes: Type.Optional(Count('Bytes written to disks.')),
+          readOperations: Type.Optional(Count('Operations of reading.')),
+          writtenOperations: Type.Optional(Count('Operations of writing.')),
           oomKills: Count('Processes that were killed at its memory limit.'),
           forksRefused: Count('Times that it could not start a process because it had too many.'),
           memoryBytes: Count('Memory in use when last looked, caches of its files included.'),
@@ -138,7 +138,7 @@ export const Usage = Type.Object(
         },
         {
           description:
-            'What its logins and services used, as the kernel counts it. Absent where nobody counts: the host has no cgroups.',
+            'What its logins and services used, as the kernel counts it. Absent where nobody counts: the host has no cgroups. Disks are counted where they are limited.',
         },
       ),
     ),

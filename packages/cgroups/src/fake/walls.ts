@@ -1,0 +1,44 @@
+import type { Host } from '@puppy/host'
+import type { Kernel } from '../kernel.ts'
+import { slicePath } from '../unit.ts'
+
+/** The walls for ports of a systemd in memory, as descriptors of process 1. */
+export interface FakeWalls {
+  /** systemd writes all that it has for a slice, and comes to its neighbours that have walls and none in the kernel. */
+  install(host: Host, slice: string, walled: readonly string[]): Promise<void>
+  /** systemd 257 closes those that it knows of. */
+  reload(host: Host): Promise<void>
+}
+
+const folder = '/proc/1/fdinfo'
+
+/**
+ * Creates the walls of a systemd in memory. It forgets as the real one does: a wall that is built a second time without a reload in
+ * between leaves the first one standing for good, and a reload takes the others away until something happens.
+ */
+export function createFakeWalls(kernel: Kernel): FakeWalls {
+  const known = new Map<string, readonly number[]>()
+  let last = 0
+  const build = async (host: Host, slice: string) => {
+    const group = kernel.id(slicePath(slice))
+    if (group === undefined) return
+    const pair: number[] = []
+    for (const type of [8, 9]) {
+      last += 1
+      pair.push(last)
+      const text = `pos:\t0\nlink_type:\tcgroup\nlink_id:\t${last}\nprog_id:\t1\ncgroup_id:\t${group}\nattach_type:\t${type}\n`
+      await host.makeFolder(folder)
+      await host.replace(`${folder}/${last + 100}`, text)
+    }
+    known.set(slice, pair)
+  }
+  return {
+    install: async (host, slice, walled) => {
+      for (const name of walled) if (name === slice || !known.has(name)) await build(host, name)
+    },
+    reload: async (host) => {
+      for (const pair of known.values()) for (const id of pair) await host.remove(`${folder}/${id + 100}`)
+      known.clear()
+    },
+  }
+}

@@ -1,0 +1,85 @@
+import { HostError, type Host } from '@puppy/host'
+import type { Kernel } from '../kernel.ts'
+import { parentOf } from '../path.ts'
+import { slicePath } from '../unit.ts'
+import { forEach } from './each.ts'
+
+/** A BPF program that systemd holds attached to a group, so that the kernel asks it about bind(2). */
+export interface WallLink {
+  /** Grows with every link that is made, and is not used again. */
+  readonly id: number
+  /** The group's number, which is the inode of its folder. */
+  readonly group: bigint
+  readonly family: 'inet' | 'inet6'
+}
+
+/** BPF_CGROUP_INET4_BIND and BPF_CGROUP_INET6_BIND of `enum bpf_attach_type`. */
+const families: Readonly<Record<string, WallLink['family']>> = { '8': 'inet', '9': 'inet6' }
+
+/**
+ * Reads what `/proc/PID/fdinfo/N` says of a descriptor; undefined for what is no link of a program for bind(2).
+ *
+ * ```text
+ * pos:	0
+ * link_type:	cgroup
+ * link_id:	5
+ * prog_tag:	378f991df5870a2f
+ * cgroup_id:	2960
+ * attach_type:	8
+ * ```
+ */
+export function parseWallLink(text: string): WallLink | undefined {
+  const of = (key: string) => new RegExp(`^${key}:\\s*(\\w{1,20})$`, 'm').exec(text)?.[1] ?? ''
+  const family = of('link_type') === 'cgroup' ? families[of('attach_type')] : undefined
+  const [id, group] = [of('link_id'), of('cgroup_id')]
+  if (family === undefined || !/^\d{1,10}$/.test(id) || !/^\d+$/.test(group)) return undefined
+  return { id: Number(id), group: BigInt(group), family }
+}
+
+/**
+ * Reads which walls stand in the kernel, by group; undefined when we may not look, which takes root.
+ *
+ * systemd tells what it was told. What it did is seen by its own descriptors: a program is attached as long as process 1 has one.
+ */
+export async function readWalls(host: Host): Promise<ReadonlyMap<bigint, readonly WallLink[]> | undefined> {
+  const folder = '/proc/1/fdinfo'
+  try {
+    const texts = await forEach(await host.list(folder), 32, (name) => host.read(`${folder}/${name}`))
+    const links = texts.flatMap((text) => parseWallLink(text ?? '') ?? [])
+    return Map.groupBy(links, ({ group }) => group)
+  } catch (error) {
+    if (error instanceof HostError && error.code === 'HOST_READ_FAILED') return undefined
+    throw error
+  }
+}
+
+/** Whether the kernel asks a wall about both families. Of several it asks each, and all must allow. */
+export function stands(links: readonly WallLink[]): boolean {
+  return ['inet', 'inet6'].every((family) => links.some((link) => link.family === family))
+}
+
+/** The slices of the tree that somebody uses, below the parents of these. */
+export function busyNeighbours(kernel: Kernel, slices: readonly string[]): readonly string[] {
+  const parents = new Set(slices.map((slice) => parentOf(slicePath(slice))))
+  return [...parents].flatMap((parent) => kernel.children(parent).filter((name) => name.endsWith('.slice')))
+}
+
+/**
+ * What is noted of walls that were to go and that systemd has lost sight of: a slice and the ids of links in a line each. Pure.
+ *
+ * ```text
+ * user-10001.slice 3 4
+ * ```
+ */
+export function parseOldWalls(text: string): ReadonlyMap<string, readonly number[]> {
+  return new Map(
+    text.split('\n').flatMap((line): [string, number[]][] => {
+      const [slice = '', ...ids] = line.split(' ')
+      return slice === '' ? [] : [[slice, ids.filter((id) => /^\d{1,10}$/.test(id)).map(Number)]]
+    }),
+  )
+}
+
+export function renderOldWalls(old: ReadonlyMap<string, readonly number[]>): string {
+  return [...old].map(([slice, ids]) => `${[slice, ...ids].join(' ')}\n`).join('')
+}

@@ -1,0 +1,23 @@
+import t from 'tap'
+import { createFakeHost } from '@puppy/host/fake'
+import { createFakeKernel } from '../../src/fake/kernel.ts'
+import { createFakeWalls } from '../../src/fake/walls.ts'
+
+const folder = '/proc/1/fdinfo'
+
+void t.test('createFakeWalls() forgets as systemd 257 does', async (t) => {
+  const { kernel, place } = createFakeKernel()
+  const host = createFakeHost()
+  const walls = createFakeWalls(kernel)
+  place('user.slice/user-5.slice', 1)
+  await walls.install(host, 'user-9.slice', ['user-9.slice'])
+  t.strictSame(await host.list(folder), [], 'nobody uses it')
+  await walls.install(host, 'user-9.slice', ['user-5.slice'])
+  t.equal((await host.list(folder)).length, 2, 'a neighbour gets its own')
+  await walls.install(host, 'user-9.slice', ['user-5.slice'])
+  t.equal((await host.list(folder)).length, 2, 'once')
+  await walls.install(host, 'user-5.slice', ['user-5.slice'])
+  t.equal((await host.list(folder)).length, 4, 'built anew the old one stays')
+  await walls.reload(host)
+  t.equal((await host.list(folder)).length, 2, 'for good')
+})

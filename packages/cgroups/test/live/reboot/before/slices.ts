@@ -1,0 +1,20 @@
+import t from 'tap'
+import { createHost } from '@puppy/host'
+import { ensureSlices } from '../../../../src/index.ts'
+import { options, uids, wanted } from '../../../support/reboot.ts'
+import { createTenants, eventually, whyNot, type Tenant } from '../../../support/tenants.ts'
+
+const host = createHost()
+const skip =
+  (await whyNot(host, 'ssh', 'useradd')) ||
+  (process.env['TESTBED_GUEST'] === undefined && 'it is about a host that restarts')
+t.setTimeout(300_000)
+
+void t.test('slices are limited before a reboot, in use or not', { skip }, async (t) => {
+  const [busy] = (await createTenants(t, host, uids.slice(1))) as [Tenant]
+  const session = busy.ssh('touch ready; exec sleep 60')
+  await eventually(async () => (await host.status(`/home/${busy.name}/ready`)) !== undefined)
+  const { results } = await ensureSlices(host, wanted, options)
+  t.match(results, [{ status: 'armed' }, { status: 'applied' }])
+  await session
+})

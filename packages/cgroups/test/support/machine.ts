@@ -1,0 +1,27 @@
+import type { FakeHost } from '@puppy/host/fake'
+import { createFakeHost } from '@puppy/host/fake'
+import { createFakeCgroups, type FakeCgroups, type FakeOptions } from '../../src/fake.ts'
+
+export interface FakeMachine extends FakeCgroups {
+  readonly host: FakeHost
+  readonly options: { readonly kernel: FakeCgroups['kernel'] }
+  /** How often systemd has read its units anew. */
+  reloads(): number
+  /** As an operator would. */
+  setProperty(unit: string, line: string): Promise<void>
+}
+
+/** A host with a systemd, both in memory. */
+export function machine(options?: FakeOptions): FakeMachine {
+  const fake = createFakeCgroups(options)
+  const host = createFakeHost({ programs: fake.programs, files: fake.files })
+  return {
+    ...fake,
+    host,
+    options: { kernel: fake.kernel },
+    reloads: () => host.commands.filter((command) => command.includes('daemon-reload')).length,
+    setProperty: async (unit, line) => {
+      await host.run(['/usr/bin/systemctl', 'set-property', '--runtime', unit, line], { touches: 'machine' })
+    },
+  }
+}

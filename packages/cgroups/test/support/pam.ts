@@ -1,0 +1,48 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Host } from '@puppy/host'
+import type { Test } from 'tap'
+import { pamPolicy, renderPamProfile } from '../../src/pam.ts'
+import { group } from './tenants.ts'
+
+const name = 'puppy-cgroups-live'
+
+/** Has cron jobs of the tenants' group run in their slices, as an operator would; all is gone afterwards. */
+export async function installPamProfile(t: Test, host: Host): Promise<void> {
+  const run = (program: string, ...args: readonly string[]) =>
+    host.run([host.program(program) ?? program, ...args], {
+      touches: 'machine',
+      timeout: 120_000,
+      env: { DEBIAN_FRONTEND: 'noninteractive' },
+    })
+  const profile = `/usr/share/pam-configs/${name}`
+  const folder = await mkdtemp(join(tmpdir(), `${name}-`))
+  const selinux = (await host.status('/sys/fs/selinux/enforce')) !== undefined
+  t.teardown(async () => {
+    await run('pam-auth-update', '--package', '--remove', name)
+    await host.remove(profile)
+    if (selinux) await run('semodule', '-r', name)
+    await rm(folder, { recursive: true })
+  })
+  // Before the profile: without these rules the first cron job takes logind off the bus.
+  await writeFile(join(folder, `${name}.cil`), pamPolicy)
+  if (selinux) await run('semodule', '-i', join(folder, `${name}.cil`))
+  await host.replace(profile, renderPamProfile({ group, title: 'Slices of the live test' }), { mode: 0o644 })
+  await run('pam-auth-update', '--package')
+}
+
+/** Gives a user one crontab, of one job each minute. */
+export async function installCrontab(host: Host, user: string, job: string): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), `${name}-`))
+  await writeFile(join(folder, 'crontab'), `* * * * * ${job}\n`)
+  const crontab = host.program('crontab') ?? '/usr/bin/crontab'
+  await host.run([crontab, '-u', user, join(folder, 'crontab')], { touches: 'machine' })
+  await rm(folder, { recursive: true })
+}
+
+/** Takes a user's crontab away, if there is one. */
+export async function removeCrontab(host: Host, user: string): Promise<void> {
+  const crontab = host.program('crontab') ?? '/usr/bin/crontab'
+  await host.run([crontab, '-u', user, '-r'], { touches: 'machine', accept: [0, 1] })
+}

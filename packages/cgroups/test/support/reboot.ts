@@ -1,0 +1,26 @@
+import type { Limits, WantedSlice } from '../../src/index.ts'
+
+/** What is to be there after a reboot: nobody logs in to the first before it, and somebody to the second. */
+export const uids = [10_951, 10_952] as const
+export const options = { runFolder: '/run/puppy-cgroups-live' }
+
+export const limits: Limits = {
+  cpu: { max: 0.3, weight: 50 },
+  memory: { high: 100 * 1024 ** 2, max: 120 * 1024 ** 2, swapMax: 0 },
+  pids: { max: 45 },
+}
+/** What the kernel's files say then. */
+export const inForce = {
+  'cpu.max': '30000 100000',
+  'cpu.weight': '50',
+  'memory.high': String(100 * 1024 ** 2),
+  'memory.max': String(120 * 1024 ** 2),
+  'memory.swap.max': '0',
+  'pids.max': '45',
+}
+
+export const wanted: readonly WantedSlice[] = uids.map((uid) => ({
+  slice: `user-${uid}.slice`,
+  limits,
+  bind: { allow: [{ first: 20_001, last: 20_004 }] },
+}))

@@ -1,0 +1,113 @@
+import { randomBytes } from 'node:crypto'
+import { constants } from 'node:fs'
+import { lstat, open, rename, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { errno, HostError, readFailed, writeFailed } from './errors.ts'
+import {
+  sameMetadata,
+  statusFrom,
+  wantedMetadata,
+  type FileStatus,
+  type Metadata,
+  type ReplaceOptions,
+} from './status.ts'
+
+/** Gives each `to` the SELinux context of its `from`. */
+export type Relabel = (pairs: readonly { readonly from: string; readonly to: string }[]) => Promise<void>
+
+/**
+ * Whether a name in a folder is what `replace` writes before it renames: one that was killed half way leaves it behind, and
+ * whoever takes a folder of its own away may remove it.
+ */
+export function isUnfinished(name: string): boolean {
+  return /^\.puppy-[0-9a-f]{12}\.tmp$/.test(name)
+}
+
+export function temporaryBeside(path: string): string {
+  return join(dirname(path), `.puppy-${randomBytes(6).toString('hex')}.tmp`)
+}
+
+export async function replaceFile(
+  path: string,
+  text: string,
+  options: ReplaceOptions,
+  relabel?: Relabel,
+): Promise<{ readonly changed: boolean }> {
+  const before = await statusOf(path)
+  const kept = before?.kind === 'file' ? before : undefined
+  const wanted = wantedMetadata(kept, options)
+  if (kept !== undefined && sameMetadata(kept, wanted) && kept.size === Buffer.byteLength(text)) {
+    if ((await readText(path, kept.size + 1)) === text) return { changed: false }
+  }
+  const temporary = temporaryBeside(path)
+  try {
+    await writeTemporary(temporary, text, wanted)
+    if (kept !== undefined) await relabel?.([{ from: path, to: temporary }])
+    await rename(temporary, path)
+    await syncFolder(dirname(path))
+  } catch (error) {
+    await rm(temporary, { force: true })
+    throw error instanceof HostError ? error : writeFailed('replace', path, error)
+  }
+  return { changed: true }
+}
+
+async function writeTemporary(path: string, text: string, wanted: Metadata): Promise<void> {
+  const file = await open(path, 'wx', 0o600)
+  try {
+    await file.writeFile(text)
+    const stat = await file.stat()
+    if (wanted.uid !== undefined || wanted.gid !== undefined) {
+      await file.chown(wanted.uid ?? stat.uid, wanted.gid ?? stat.gid)
+    }
+    // After chown, which clears set-id bits, and explicitly, because the umask has cut the mode given to open.
+    await file.chmod(wanted.mode)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+}
+
+export async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, constants.O_RDONLY | constants.O_DIRECTORY)
+  try {
+    await folder.sync()
+  } finally {
+    await folder.close()
+  }
+}
+
+export async function statusOf(path: string): Promise<FileStatus | undefined> {
+  try {
+    return statusFrom(await lstat(path))
+  } catch (error) {
+    if (errno(error) === 'ENOENT' || errno(error) === 'ENOTDIR') return undefined
+    throw readFailed(path, error)
+  }
+}
+
+export async function readText(path: string, maxBytes: number): Promise<string | undefined> {
+  let file
+  try {
+    file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
+  } catch (error) {
+    if (errno(error) === 'ENOENT' || errno(error) === 'ENOTDIR') return undefined
+    throw readFailed(path, error)
+  }
+  try {
+    const { size } = await file.stat()
+    if (size > maxBytes) throw tooLarge(path, maxBytes)
+    const text = await file.readFile('utf8')
+    if (text.length > maxBytes) throw tooLarge(path, maxBytes)
+    return text
+  } catch (error) {
+    if (error instanceof HostError) throw error
+    throw readFailed(path, error)
+  } finally {
+    await file.close()
+  }
+}
+
+function tooLarge(path: string, maxBytes: number): HostError {
+  return new HostError('HOST_FILE_TOO_LARGE', { operation: 'read', path, detail: `it has more than ${maxBytes} bytes` })
+}

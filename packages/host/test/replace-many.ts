@@ -1,0 +1,85 @@
+import { chmodSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import t from 'tap'
+import { createFiles } from '../src/files.ts'
+import { isUnfinished } from '../src/replace.ts'
+
+void t.test('replaceMany() replaces many and touches none that is as wanted', async (t) => {
+  const root = t.testdir()
+  const files = createFiles(root)
+  const wanted = Array.from({ length: 100 }, (_, n) => ({
+    path: `/d${n % 40}/f${n}`,
+    text: `text ${n}\n`,
+    mode: 0o644,
+    makeFolder: true,
+  }))
+  t.ok((await files.replaceMany(wanted)).every(({ changed, error }) => changed && error === undefined))
+  const inode = (path: string) => statSync(`${root}${path}`).ino
+  const before = wanted.map(({ path }) => inode(path))
+  chmodSync(`${root}/d1/f1`, 0o600)
+  writeFileSync(`${root}/d2/f2`, 'text ?\n')
+  const again = await files.replaceMany(wanted)
+  t.strictSame(
+    again.flatMap(({ path, changed }) => (changed ? [path] : [])),
+    ['/d1/f1', '/d2/f2'],
+    'the mode alone, and the text alone',
+  )
+  t.equal(wanted.filter(({ path }, n) => inode(path) !== before[n]).length, 2)
+  t.equal(await files.read('/d2/f2'), 'text 2\n')
+  t.strictSame(
+    readdirSync(root, { recursive: true }).filter((name) => isUnfinished(String(name).split('/').at(-1) ?? '')),
+    [],
+  )
+})
+
+void t.test('replaceMany() makes folders readable whatever the umask', async (t) => {
+  const root = t.testdir()
+  const umask = process.umask(0o077)
+  t.teardown(() => process.umask(umask))
+  await createFiles(root).replaceMany([{ path: '/a/b/f', text: 'x', makeFolder: true }])
+  t.equal(statSync(`${root}/a/b`).mode & 0o777, 0o755)
+  t.equal(statSync(`${root}/a/b/f`).mode & 0o777, 0o600)
+})
+
+void t.test('replaceMany() hands all that are replaced to the relabeller at once', async (t) => {
+  const root = t.testdir({ a: 'old', b: 'old' })
+  const seen: string[][] = []
+  const files = createFiles(root, async (pairs) => void seen.push(pairs.map(({ from }) => from)))
+  await files.replaceMany(['a', 'b', 'new'].map((name) => ({ path: `/${name}`, text: 'new' })))
+  t.strictSame(seen, [[`${root}/a`, `${root}/b`]], 'a new file has no label to keep')
+})
+
+void t.test('replaceMany() fails for the file alone that cannot have its label', async (t) => {
+  const root = t.testdir({ a: 'old', b: 'old' })
+  const files = createFiles(root, async (pairs) => {
+    if (pairs.some(({ from }) => from.endsWith('/a'))) throw new Error('no label')
+  })
+  const done = await files.replaceMany(['a', 'b'].map((name) => ({ path: `/${name}`, text: 'new' })))
+  t.match(done, [
+    { changed: false, error: { code: 'HOST_WRITE_FAILED', message: /"\/a".*no label/ } },
+    { changed: true },
+  ])
+  t.strictSame([await files.read('/a'), await files.read('/b')], ['old', 'new'])
+  t.strictSame(readdirSync(root), ['a', 'b'])
+})
+
+void t.test('replaceMany() that fails at the rename leaves no temporary file', async (t) => {
+  const root = t.testdir({ folder: { x: '' } })
+  const [one] = await createFiles(root).replaceMany([{ path: '/folder', text: 'x' }])
+  t.match(one, { changed: false, error: { code: 'HOST_WRITE_FAILED' } })
+  t.strictSame(readdirSync(root), ['folder'])
+})
+
+void t.test('replaceMany() does not leave the root', async (t) => {
+  const inner = t.testdir({ root: { link: t.fixture('symlink', '../out'), in: {} }, out: {} })
+  const done = await createFiles(`${inner}/root`).replaceMany([
+    { path: '/link/f', text: 'x' },
+    { path: 'relative', text: 'x' },
+    { path: '/in/f', text: 'x' },
+  ])
+  t.match(done, [
+    { error: { code: 'HOST_PATH_OUTSIDE_ROOT' } },
+    { error: { code: 'HOST_PATH_OUTSIDE_ROOT' } },
+    { changed: true },
+  ])
+  t.strictSame(readdirSync(`${inner}/out`), [])
+})
