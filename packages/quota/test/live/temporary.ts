@@ -33,7 +33,7 @@ void t.test('a tenant is held in /tmp, /var/tmp and /dev/shm by its own quota', 
   )
   t.notOk(places.some((path) => path.startsWith('/home') || path.startsWith('/proc')))
 
-  const folder = await mkdtemp('/root/.puppy-quota-policy-')
+  const folder = await mkdtemp('/var/tmp/puppy-quota-policy-')
   const { files, folders } = renderTemporary({ group, below })
   const selinux = existsSync('/sys/fs/selinux/enforce')
   const [tenant, neighbour, person] = (await createUsers(t, host, [
@@ -85,7 +85,7 @@ void t.test('a tenant is held in /tmp, /var/tmp and /dev/shm by its own quota', 
   const fill = (path: string) => `dd if=/dev/zero of=${path} bs=64k count=32 conv=fsync`
   const job = ['/tmp/cron', '/var/tmp/cron', '/dev/shm/cron'].map((path) => `echo x > ${path}`).join('; ')
   await writeFile(join(folder, 'crontab'), `* * * * * ${job}; ${fill('/var/tmp/big')} 2>&1; touch done\n`)
-  await tell(host, 'crontab', '-u', tenant.name, join(folder, 'crontab'))
+  t.equal(await tell(host, 'crontab', '-u', tenant.name, join(folder, 'crontab')), '')
   await until('cron ran', async () => existsSync(`/home/${tenant.name}/done`))
   await tell(host, 'crontab', '-u', tenant.name, '-r')
   for (const [name, path] of [
