@@ -3,6 +3,7 @@ import { deviceOf, findMount, parseMountinfo, type Mount } from './mount.ts'
 import { QuotaError } from './errors.ts'
 import { bounded, runProgram, type EffectOptions } from './program.ts'
 import { stepsOf, unsupported } from './support.ts'
+import { sharedFolders } from './temporary.ts'
 import { readState, type Volume } from './volume.ts'
 
 /** A folder that anybody can write to, on a file system where no quota of users holds. */
@@ -144,8 +145,7 @@ function sizeOf({ fileSystem, options }: Mount): number | undefined {
 }
 
 function stepsFor(path: string, mount: Mount): readonly string[] {
-  const own = `give each tenant a ${path} of its own below the homes (renderTemporary of @puppy/quota)`
-  if (mount.fileSystem === 'tmpfs') return [own]
-  if (unsupported(mount) !== undefined) return [own]
-  return stepsOf(mount, 'user', { accounting: false, enforcing: false })
+  if (sharedFolders.includes(path)) return [`give each tenant a ${path} of its own (renderTemporary of @puppy/quota)`]
+  if (unsupported(mount) === undefined) return stepsOf(mount, 'user', { accounting: false, enforcing: false })
+  return [`keep others from writing to it (chmod o-w ${path}) where nothing needs it`]
 }

@@ -29,17 +29,19 @@ void t.test('findOpenPlaces() names what no quota covers, its bound and what hel
     [254, 0, '/var/tmp'],
     [0, 26, '/dev/shm'],
     [0, 32, '/run/lock'],
+    [254, 0, '/srv/share'],
     [254, 16, '/home/shared'],
   ] as const
   const host = open(lines.map(([major, minor, path]) => `${number(major, minor)} ${path}\0`).join(''))
   const places = await findOpenPlaces(host)
   t.match(places, [
     { path: '/tmp', mount: { fileSystem: 'tmpfs' }, size: 1_524_816 * 1024, steps: [/a \/tmp of its own/] },
-    { path: '/var/tmp', mount: { mountPoint: '/' }, steps: [/tune2fs -O quota/, /rootflags=usrquota/, 'reboot'] },
+    { path: '/var/tmp', mount: { mountPoint: '/' }, steps: [/a \/var\/tmp of its own/] },
     { path: '/dev/shm', size: undefined },
-    { path: '/run/lock', size: 5120 * 1024 },
+    { path: '/run/lock', size: 5120 * 1024, steps: [/chmod o-w \/run\/lock/] },
+    { path: '/srv/share', size: undefined, steps: [/tune2fs -O quota/, /rootflags=usrquota/, 'reboot'] },
   ])
-  t.equal(places.length, 4, 'what has quota is not named')
+  t.equal(places.length, 5, 'what has quota is not named')
   const [, ...words] = host.commands.at(-1) ?? []
   t.match(
     words.join(' '),

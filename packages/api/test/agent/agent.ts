@@ -261,3 +261,28 @@ void t.test(
     t.strictSame(await without.owner.query('select 1 from usage'), [])
   },
 )
+
+void t.test('runAgent measures disks where quota works, and forgets what was measured where it does not', async (t) => {
+  const [here, without] = [await postgres.create(t), await postgres.create(t)]
+  const nothing = { soft: 'none', hard: 'none', status: 'ok' } as const
+  const read = async (_kind: string, ids: readonly number[] = []) =>
+    ids.map((id) => ({ id, bytes: { ...nothing, used: 4096, hard: 8192 }, inodes: { ...nothing, used: 1 } }))
+  for (const [database, works] of [
+    [here, true],
+    [without, false],
+  ] as const) {
+    await addHostWith(database, ['taken'])
+    await addAccount(database.owner, 'blog', 0)
+    const disk = JSON.stringify({ bytes: { used: 1 }, inodes: { used: 1 } })
+    await database.owner.query('insert into usage (account, disk) select id, $1 from accounts', [disk])
+    const quota: Facility = { ...content, name: 'quota', probe: async () => ({ works }) }
+    start(t, { ...optionsOf(database), facilities: [quota], quota: { read } })
+  }
+  const diskOf = async (database: typeof here) =>
+    (await database.owner.query<{ disk: unknown }>('select disk from usage'))[0]?.disk
+  await until(async () => (await diskOf(without)) === null)
+  await until(
+    async () => JSON.stringify(await diskOf(here)) !== JSON.stringify({ bytes: { used: 1 }, inodes: { used: 1 } }),
+  )
+  t.strictSame(await diskOf(here), { bytes: { used: 4096, limit: 8192 }, inodes: { used: 1 } })
+})

@@ -138,12 +138,13 @@ export function quotaFacility(options: QuotaFacilityOptions): Facility {
 /** Half the machine's folders are looked at for it. */
 const lookEvery = 3_600_000
 
-/** Looks for folders without limits beside the passes, and gives what was seen last. */
+/** Looks for folders without limits beside the passes, but not beside the first, when slots are built; gives what was seen last. */
 function watchPlaces(host: Host): (signal: AbortSignal) => readonly OpenPlace[] {
   let known: readonly OpenPlace[] = []
-  let again = 0
+  let again: number | undefined
   return (signal) => {
-    if (Date.now() >= again) {
+    if (again === undefined) again = 0
+    else if (Date.now() >= again) {
       again = Date.now() + lookEvery
       findOpenPlaces(host, { signal }).then(
         (found) => (known = found),

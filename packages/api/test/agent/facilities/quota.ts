@@ -222,14 +222,13 @@ void t.test('quotaFacility says that limits hold, for a person who asks', async 
 void t.test('quotaFacility says where no limit holds, without waiting for it', async (t) => {
   const { facility } = open({ places: `${254 * 256} /var/tmp\0` })
   const remarks = async () => (await facility.prepare!(signal)).apply()
-  t.strictSame(await remarks(), [])
+  for (let pass = 1; pass <= 2; pass += 1) t.strictSame(await remarks(), [])
   await new Promise((resolve) => setTimeout(resolve, 50))
   t.strictSame(await remarks(), ['Tenants can fill folders that no quota of users counts: /var/tmp (ext4 on /)'])
   t.match(await facility.inspect!(view(), signal), [
     { works: true },
-    { works: false, what: 'limits in /var/tmp', otherwise: /on ext4 on \/; .*tune2fs .*, then .*reboot$/ },
+    { works: false, what: 'limits in /var/tmp', otherwise: /on ext4 on \/; give each tenant a \/var\/tmp of its own/ },
   ])
-  t.strictSame(await (await open().facility.prepare!(signal)).apply(), [])
 })
 
 void t.test('removeQuotas() lifts what slots have, and nobody else’s', async (t) => {
