@@ -9,7 +9,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   firewall: ['host'],
   cgroups: ['host'],
   quota: ['host'],
-  api: ['host', 'accounts', 'haproxy', 'firewall', 'cgroups', 'quota'],
+  selinux: ['host'],
+  api: ['host', 'accounts', 'haproxy', 'firewall', 'cgroups', 'quota', 'selinux'],
 }
 
 /** Who may touch processes and files of the machine without `host`, and why. */

@@ -1,0 +1,18 @@
+export { parseContext, renderContext, sameContext } from './context.ts'
+export type { Context } from './context.ts'
+export { SelinuxError } from './errors.ts'
+export type { SelinuxErrorCode, SelinuxErrorFacts } from './errors.ts'
+export {
+  dominates,
+  intersect,
+  pairAt,
+  pairCount,
+  parseLevel,
+  parseRange,
+  renderLevel,
+  renderRange,
+  sameLevel,
+} from './level.ts'
+export type { Level, LevelRange, PairOptions } from './level.ts'
+export { readState } from './state.ts'
+export type { DisabledState, EnabledState, SelinuxMode, SelinuxState } from './state.ts'
