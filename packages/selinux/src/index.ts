@@ -16,3 +16,7 @@ export {
 export type { Level, LevelRange, PairOptions } from './level.ts'
 export { readState } from './state.ts'
 export type { DisabledState, EnabledState, SelinuxMode, SelinuxState } from './state.ts'
+export { renderRecords } from './cil/records.ts'
+export type { FileRecord, LoginRecord, PortProtocol, PortRecord, Records } from './cil/records.ts'
+export { renderTenantPolicy, renderTenantSlots } from './cil/tenants.ts'
+export type { TenantPolicy, TenantSlot } from './cil/tenants.ts'
