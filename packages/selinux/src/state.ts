@@ -82,6 +82,6 @@ export function parseConfig(text: string): { readonly type?: string; readonly mo
 }
 
 /** Whether a text can be the name of a policy: a folder's name, and no way out of it. */
-function isType(text: string): boolean {
+export function isType(text: string): boolean {
   return /^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$/.test(text)
 }
