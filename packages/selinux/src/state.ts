@@ -26,7 +26,7 @@ export interface EnabledState {
 }
 
 /** Where the kernel speaks of SELinux. */
-const selinuxfs = '/sys/fs/selinux'
+export const selinuxfs = '/sys/fs/selinux'
 
 /**
  * Reads what SELinux is here. That it is off is an answer, no error.

@@ -1,5 +1,6 @@
 import type { Command, Host } from '@puppy/host'
-import { programOf, runProgram } from '../program.ts'
+import { programOf } from '../program.ts'
+import { labelLike } from './label-like.ts'
 
 const operation = 'hide the tenants from genhomedircon'
 
@@ -38,11 +39,7 @@ export async function hiding(
   if (shown === passwd || !host.live) return command
   const path = `${folder}/passwd`
   await host.replace(path, shown, { mode: 0o644 })
-  await runProgram(host, ['chcon', '--reference=/etc/passwd', '--', path], {
-    operation,
-    target: path,
-    touches: 'files',
-  })
+  await labelLike(host, '/etc/passwd', [path])
   // One after the other without a shell: find runs the next when the one before ended well, and then shows it.
   const sequence = [
     '-exec',

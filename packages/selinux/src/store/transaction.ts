@@ -2,8 +2,10 @@ import { HostError, type Command, type Host, type Lock } from '@puppy/host'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SelinuxError } from '../errors.ts'
 import { programOf, type EffectOptions } from '../program.ts'
+import { selinuxfs } from '../state.ts'
 import { failureOf, isLocked } from './failure.ts'
 import { endedWell, hiding } from './hide.ts'
+import { labelLike } from './label-like.ts'
 import { findHolder, type LockHolder } from './locks.ts'
 import { planModules, semoduleWords, type PolicyChange, type PolicyPlan, type PolicyWish } from './modules.ts'
 import { readStore, storePaths } from './observe.ts'
@@ -59,6 +61,7 @@ export async function commit(
   if (plan.changes.length === 0) return { changed: false, plan, needsReload: false, repaired }
   await assertSpace(host, storePaths(type), short(options))
   const files = await writeModules(host, plan.changes)
+  await labelLike(host, storePaths(type).active, files)
   try {
     await runSemodule(host, type, plan.changes, { ...options, deadline })
   } finally {
@@ -125,7 +128,8 @@ async function runSemodule(
   const words = semoduleWords(changes, (name) => host.path(fileOf(name)))
   const where = host.live ? [] : ['-p', host.root]
   const quiet = reloads(host, attempt) ? [] : ['-N']
-  const command: Command = [programOf(host, 'semodule', operation), ...where, ...quiet, '-s', type, ...words]
+  const semodule = [programOf(host, 'semodule', operation), ...where, ...quiet, '-s', type, ...words] as const
+  const command = await inOurDomain(host, semodule)
   const users = attempt.hidden ?? new Set<string>()
   const hidden = users.size === 0 ? command : await hiding(host, command, { users, folder: workFolder })
   for (let holder: LockHolder | undefined; ;) {
@@ -140,6 +144,26 @@ async function runSemodule(
     await sleep(200, undefined, attempt.signal === undefined ? {} : { signal: attempt.signal })
   }
 }
+
+/**
+ * Runs a tool in the domain that we have. In its own, which a policy gives it, it may not write to what Node has for pipes (sockets), and
+ * nobody would be told why it fails.
+ *
+ * @see runcon(1)
+ */
+async function inOurDomain(host: Host, command: Command): Promise<Command> {
+  const [runcon, id] = [host.program('runcon'), host.program('id')]
+  const enabled = host.live && (await host.status(`${selinuxfs}/enforce`)) !== undefined
+  if (!enabled || runcon === undefined || id === undefined) return command
+  // Not our own: what systemd started is in another domain as soon as it runs something.
+  const domain = (await host.run([id, '-Z'], { touches: 'nothing' })).stdout.trim()
+  const may = await host.run([runcon, domain, command[0], '--help'], { touches: 'nothing', accept: anyCode })
+  return may.exitCode === notRun ? command : [runcon, domain, ...command]
+}
+
+/** What runcon(1) ends with when it may not run a program so. */
+const notRun = 126
+const anyCode = Array.from({ length: 256 }, (_, code) => code)
 
 interface Try {
   readonly store: string
