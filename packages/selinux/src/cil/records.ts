@@ -69,7 +69,7 @@ function loginStatement({ login: name, user, range }: LoginRecord): CilExpressio
 }
 
 /** `(filecon "/srv/a(/.*)?" any (system_u object_r etc_t ((s0) (s0))))` */
-function fileStatement({ path, below = false, context }: FileRecord): CilExpression {
+export function fileStatement({ path, below = false, context }: FileRecord): CilExpression {
   return ['filecon', cilText(pathPattern(path) + (below ? '(/.*)?' : '')), 'any', contextExpression(context)]
 }
 

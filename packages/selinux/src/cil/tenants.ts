@@ -2,7 +2,7 @@ import { isIdentifier } from '../context.ts'
 import { SelinuxError } from '../errors.ts'
 import { everyCategory, singleLevel, type Level, type LevelRange } from '../level.ts'
 import { renderCil, type CilExpression } from './expression.ts'
-import { rangeExpression, renderRecords, type PortRecord } from './records.ts'
+import { fileStatement, rangeExpression, renderRecords, type PortRecord } from './records.ts'
 
 /** What the tenants' policy is called, and what it is about. */
 export interface TenantPolicy {
@@ -23,6 +23,7 @@ export interface TenantPolicy {
 export interface TenantSlot {
   /** The name that it logs in by. */
   readonly login: string
+  readonly uid: number
   /** Its own; none may dominate another's. */
   readonly level: Level
   readonly ports: { readonly first: number; readonly last: number }
@@ -98,12 +99,39 @@ export function renderTenantSlots(policy: TenantPolicy, slots: readonly TenantSl
     }
     levels.set(key, login)
   }
-  return renderRecords({
+  const records = renderRecords({
     ports: slots.flatMap(({ level, ports }) =>
       (['tcp', 'udp'] as const).map((protocol) => ({ protocol, ...ports, type: portType, range: singleLevel(level) })),
     ),
     logins: slots.map(({ login, level }) => ({ login, user, range: singleLevel(level) })),
   })
+  return slots.length === 0 ? '' : records + renderCil(runtimeStatements(user, slots))
+}
+
+/** What systemd makes in a user's runtime folder with a label that it looks up, and a tenant's processes reach for. */
+const runtime = {
+  '': 'user_runtime_t',
+  '/bus': 'session_dbusd_runtime_t',
+  '/dbus-1': 'session_dbusd_runtime_t',
+  '/openssh_agent': 'ssh_agent_tmp_t',
+  '/systemd': 'systemd_user_runtime_t',
+} as const
+
+/**
+ * Paths without a pattern, which count before the patterns for all users: those give the folder to the user that everybody is by default, and
+ * where policies compare users (Debian's) no user service would start. At the tenant's level, too.
+ */
+function runtimeStatements(user: string, slots: readonly TenantSlot[]): readonly CilExpression[] {
+  return Object.entries(runtime).map(([name, type], at) =>
+    optional(
+      `runtime_${at}`,
+      ...slots.map(({ uid, level }) => {
+        if (!Number.isInteger(uid) || uid < 1) throw new RangeError(`Uid ${uid} is no tenant's`)
+        const context = { user, role: 'object_r', type, range: singleLevel(level) }
+        return fileStatement({ path: `/run/user/${uid}${name}`, context })
+      }),
+    ),
+  )
 }
 
 function namesOf({ user = 'puppy_u', portType = 'puppy_port_t' }: TenantPolicy) {
@@ -121,6 +149,7 @@ function userStatements(user: string): readonly CilExpression[] {
   return [
     ['user', user],
     ['userrole', user, role],
+    ['userrole', user, 'object_r'],
     ['userlevel', user, ['s0']],
     ['userrange', user, rangeExpression(allLevels)],
     ['userprefix', user, 'user'],
@@ -174,6 +203,11 @@ const work: readonly CilExpression[] = [
   ...[domain, 'user_systemd_t', 'user_dbusd_t'].map((name) =>
     optional(`pidfd_${name}`, allow(name, 'unlabeled_t', 'filesystem', 'getattr')),
   ),
+  // systemctl looks whether it is in the namespaces of whom it asks.
+  ...[domain, 'user_systemd_t'].map((name) => optional(`namespaces_${name}`, allow(name, 'nsfs_t', 'file', 'getattr'))),
+  // What else it makes there has the label of everybody's.
+  optional('manager_files', ['typeattributeset', 'ubacfile', ['user_systemd_t']]),
+  optional('manager_labels', ['typeattributeset', 'can_change_object_identity', ['user_systemd_t']]),
   // A user service whose output goes to the caller (systemd-run --pipe) is handed ssh's pipe.
   ...['user_systemd_t', 'user_dbusd_t'].map((name) =>
     optional(

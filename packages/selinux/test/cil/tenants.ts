@@ -5,6 +5,7 @@ import { pairAt } from '../../src/level.ts'
 const policy = { ports: { first: 10_240, last: 32_767 } }
 const slot = (n: number) => ({
   login: `p${10_000 + n}`,
+  uid: 10_000 + n,
   level: pairAt(n),
   ports: { first: 10_240 + 8 * n, last: 10_247 + 8 * n },
 })
@@ -33,8 +34,13 @@ void t.test('renderTenantPolicy() names one user and one port type, and closes t
 void t.test(
   'renderTenantSlots() gives each slot its login and ports, and refuses to give one thing twice',
   async (t) => {
+    const text = renderTenantSlots(policy, [slot(1)])
+    const bus =
+      '(filecon "/run/user/10001/bus" any (puppy_u object_r session_dbusd_runtime_t ((s0 (c0 c2)) (s0 (c0 c2)))))'
+    t.match(text, bus)
+    t.throws(() => renderTenantSlots(policy, [{ ...slot(1), uid: -1 }]), RangeError)
     t.equal(
-      renderTenantSlots(policy, [slot(1)]),
+      text.slice(0, text.indexOf('(optional')),
       `(portcon tcp (10248 10255) (system_u object_r puppy_port_t ((s0 (c0 c2)) (s0 (c0 c2)))))
 (portcon udp (10248 10255) (system_u object_r puppy_port_t ((s0 (c0 c2)) (s0 (c0 c2)))))
 (selinuxuser p10001 puppy_u ((s0 (c0 c2)) (s0 (c0 c2))))

@@ -13,6 +13,7 @@ t.setTimeout(120_000)
 const tenants = { ports: { first: 10_240, last: 32_767 } }
 const slots = Array.from({ length: 20 }, (_, n) => ({
   login: `p${10_000 + n}`,
+  uid: 10_000 + n,
   level: pairAt(n),
   ports: { first: 10_240 + 8 * n, last: 10_247 + 8 * n },
 }))
