@@ -8,6 +8,7 @@ const unions = [
   ['packages/firewall/src/errors.ts', 'FirewallErrorCode', '## @puppy/firewall'],
   ['packages/cgroups/src/errors.ts', 'CgroupErrorCode', '## @puppy/cgroups'],
   ['packages/quota/src/errors.ts', 'QuotaErrorCode', '## @puppy/quota'],
+  ['packages/selinux/src/errors.ts', 'SelinuxErrorCode', '## @puppy/selinux'],
   ['packages/api/src/errors.ts', 'ApiErrorCode', '## HTTP API'],
 ] as const
 

@@ -1,0 +1,143 @@
+import { isIdentifier, type Context } from '../context.ts'
+import { SelinuxError } from '../errors.ts'
+import { runsOf, type Level, type LevelRange } from '../level.ts'
+import { cilText, renderCil, type CilExpression } from './expression.ts'
+
+export type PortProtocol = 'tcp' | 'udp' | 'sctp' | 'dccp'
+
+/** What a port, or each of a range, is labelled. Of two ranges the shorter one counts. */
+export interface PortRecord {
+  readonly protocol: PortProtocol
+  readonly first: number
+  /** Inclusive. Default `first`. */
+  readonly last?: number
+  readonly type: string
+  /** Default `s0`. */
+  readonly range?: LevelRange
+}
+
+/** Which SELinux user somebody is after login, and at which level. */
+export interface LoginRecord {
+  readonly login: string
+  readonly user: string
+  readonly range: LevelRange
+}
+
+/** What files at a path are labelled by restorecon(8). */
+export interface FileRecord {
+  readonly path: string
+  /** Whether what is below the path is meant too. */
+  readonly below?: boolean
+  readonly context: Context
+}
+
+export interface Records {
+  readonly ports?: readonly PortRecord[]
+  readonly logins?: readonly LoginRecord[]
+  readonly files?: readonly FileRecord[]
+}
+
+const lowest: LevelRange = { low: { sensitivity: 0, categories: [] }, high: { sensitivity: 0, categories: [] } }
+const login = /^[A-Za-z_][A-Za-z0-9_.-]{0,31}\$?$/
+
+/**
+ * Renders records as one module of CIL. Pure.
+ *
+ * Records of a module and those of semanage(8) live beside each other; the same range with another label in the policy makes the
+ * transaction fail, and a shorter one in it wins over ours.
+ *
+ * @throws SelinuxError `SELINUX_INVALID` for what cannot be written, ports that overlap without one range being within the other, and
+ *   a port range or login that is named twice.
+ */
+export function renderRecords({ ports = [], logins = [], files = [] }: Records): string {
+  assertPorts(ports)
+  const [[twice] = []] = [...Map.groupBy(logins, ({ login: name }) => name)].filter(([, same]) => same.length > 1)
+  if (twice !== undefined) throw invalid('label the login', twice, 'it is named twice')
+  return renderCil([...ports.map(portStatement), ...logins.map(loginStatement), ...files.map(fileStatement)])
+}
+
+/** `(portcon tcp (10240 10247) (system_u object_r puppy_port_t ((s0 (c0 c1)) (s0 (c0 c1)))))` */
+function portStatement({ protocol, first, last = first, type, range = lowest }: PortRecord): CilExpression {
+  const ports = first === last ? `${first}` : [`${first}`, `${last}`]
+  return ['portcon', protocol, ports, contextExpression({ user: 'system_u', role: 'object_r', type, range })]
+}
+
+/** `(selinuxuser p10000 puppy_u ((s0 (c0 c1)) (s0 (c0 c1))))` */
+function loginStatement({ login: name, user, range }: LoginRecord): CilExpression {
+  if (!login.test(name)) throw invalid('label the login', name, 'it is no name of a user')
+  return ['selinuxuser', name, named(user), rangeExpression(range)]
+}
+
+/** `(filecon "/srv/a(/.*)?" any (system_u object_r etc_t ((s0) (s0))))` */
+export function fileStatement({ path, below = false, context }: FileRecord): CilExpression {
+  return ['filecon', cilText(pathPattern(path) + (below ? '(/.*)?' : '')), 'any', contextExpression(context)]
+}
+
+/** A path as a pattern that matches it alone. @throws SelinuxError `SELINUX_INVALID` for one that is not absolute and plain. */
+function pathPattern(path: string): string {
+  // file_contexts(5) are lines of words: a blank would end the pattern.
+  if (!/^(\/[^/\s]+)+$/.test(path) || /\/\.\.?(\/|$)/.test(path)) {
+    throw invalid('label the path', path, 'it must be absolute, without blanks, dots as names, or a slash at its end')
+  }
+  return path.replaceAll(/[.^$?*+|[\](){}\\]/g, '\\$&')
+}
+
+function contextExpression({ user, role, type, range = lowest }: Context): CilExpression {
+  return [named(user), named(role), named(type), rangeExpression(range)]
+}
+
+function named(name: string): string {
+  if (isIdentifier(name)) return name
+  throw invalid('use the name', name, 'it is no name of a user, role or type')
+}
+
+/** `((s0 (c0 c1)) (s0 (c0 c1)))` */
+export function rangeExpression({ low, high }: LevelRange): CilExpression {
+  return [levelExpression(low), levelExpression(high)]
+}
+
+/** `(s0)`, `(s0 (c0 c1))`, `(s0 ((range c0 c1023)))` */
+function levelExpression({ sensitivity, categories }: Level): CilExpression {
+  if (categories.length === 0) return [`s${sensitivity}`]
+  const runs = runsOf(categories).map(([first, last]): CilExpression =>
+    first === last ? `c${first}` : ['range', `c${first}`, `c${last}`],
+  )
+  return [`s${sensitivity}`, runs]
+}
+
+function assertPorts(ports: readonly PortRecord[]): void {
+  for (const { protocol, first, last = first } of ports) {
+    if (!['tcp', 'udp', 'sctp', 'dccp'].includes(protocol))
+      throw invalid('label ports of', protocol, 'unknown protocol')
+    if (![first, last].every((port) => Number.isInteger(port) && port >= 1 && port <= 65_535) || last < first) {
+      throw invalid('label the ports', `${first}-${last}`, 'ports are whole numbers from 1 to 65535, the first first')
+    }
+  }
+  for (const one of Map.groupBy(ports, ({ protocol }) => protocol).values()) assertNested(one)
+}
+
+/** Ranges may contain each other, because the shorter one counts; sorted so, an open one that does not contain the next is at fault. */
+function assertNested(ports: readonly PortRecord[]): void {
+  const ends = ({ first, last = first }: PortRecord) => ({ first, last })
+  const sorted = ports.map(ends).toSorted((one, other) => one.first - other.first || other.last - one.last)
+  const open: { readonly first: number; readonly last: number }[] = []
+  for (const range of sorted) {
+    while (open.length > 0 && open.at(-1)!.last < range.first) open.pop()
+    const outer = open.at(-1)
+    const shown = `${range.first}-${range.last}`
+    if (outer?.first === range.first && outer.last === range.last)
+      throw invalid('label the ports', shown, 'named twice')
+    if (outer !== undefined && outer.last < range.last) {
+      throw invalid(
+        'label the ports',
+        shown,
+        `they overlap with ${outer.first}-${outer.last}, and neither contains the other`,
+      )
+    }
+    open.push(range)
+  }
+}
+
+function invalid(operation: string, value: string, detail: string): SelinuxError {
+  return new SelinuxError('SELINUX_INVALID', { operation, value, detail })
+}

@@ -1,0 +1,37 @@
+export { parseContext, renderContext, sameContext } from './context.ts'
+export type { Context } from './context.ts'
+export { SelinuxError } from './errors.ts'
+export type { SelinuxErrorCode, SelinuxErrorFacts } from './errors.ts'
+export {
+  dominates,
+  intersect,
+  pairAt,
+  pairCount,
+  parseLevel,
+  parseRange,
+  renderLevel,
+  renderRange,
+  sameLevel,
+} from './level.ts'
+export type { Level, LevelRange, PairOptions } from './level.ts'
+export { readState } from './state.ts'
+export type { DisabledState, EnabledState, SelinuxMode, SelinuxState } from './state.ts'
+export { renderRecords } from './cil/records.ts'
+export type { FileRecord, LoginRecord, PortProtocol, PortRecord, Records } from './cil/records.ts'
+export { renderTenantPolicy, renderTenantSlots } from './cil/tenants.ts'
+export type { TenantPolicy, TenantSlot } from './cil/tenants.ts'
+export { openPolicy } from './policy.ts'
+export type { EnsureOptions, Policy, PolicyOptions } from './policy.ts'
+export { moduleName, moduleOf, planModules } from './store/modules.ts'
+export type { PolicyChange, PolicyPlan, PolicyWish } from './store/modules.ts'
+export type { StoreObservation } from './store/observe.ts'
+export type { Committed } from './store/transaction.ts'
+export type { EffectOptions } from './program.ts'
+export { groupDenials, parseDenial, readDenials } from './denials.ts'
+export type { Denial, DenialGroup, DenialOptions } from './denials.ts'
+export { inspect } from './doctor.ts'
+export type { Check, Finding, InspectOptions, Tenant } from './doctor.ts'
+export { decide } from './kernel.ts'
+export type { Decision, Question } from './kernel.ts'
+export { readLabels, relabel } from './labels.ts'
+export type { Label, RelabelOptions, RelabelWish } from './labels.ts'

@@ -1,0 +1,33 @@
+import type { Host } from '@puppy/host'
+import { SelinuxError } from '../errors.ts'
+import { bounded, runProgram, type EffectOptions } from '../program.ts'
+import type { StorePaths } from './observe.ts'
+
+/** A transaction copies the store, and writes policies as large as that beside it. */
+const copies = 3
+
+/**
+ * Refuses a transaction for which the store's file system has no room: three times the store's size.
+ *
+ * @throws SelinuxError `SELINUX_NO_SPACE`.
+ */
+export async function assertSpace(
+  host: Host,
+  { store, active }: StorePaths,
+  options: EffectOptions = {},
+): Promise<void> {
+  const operation = 'find room for a transaction in'
+  const run = { operation, target: store, touches: 'nothing', ...bounded(options) } as const
+  const [used, free] = await Promise.all([
+    runProgram(host, ['du', '--summarize', '--block-size=1', '--', host.path(active)], run),
+    runProgram(host, ['df', '--block-size=1', '--output=avail', '--', host.path(store)], run),
+  ])
+  const needed = copies * Number(/^(\d+)\t/.exec(used.stdout)?.[1] ?? Number.NaN)
+  const available = Number(/^\s*Avail\n\s*(\d+)\n$/.exec(free.stdout)?.[1] ?? Number.NaN)
+  if (Number.isNaN(needed) || Number.isNaN(available)) {
+    throw new SelinuxError('SELINUX_UNREADABLE', { operation, target: store, said: used.stdout + free.stdout })
+  }
+  if (available >= needed) return
+  const detail = `${available} bytes are free, and a transaction may need ${needed}`
+  throw new SelinuxError('SELINUX_NO_SPACE', { operation, target: store, detail })
+}

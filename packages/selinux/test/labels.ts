@@ -1,0 +1,97 @@
+import { createFakeHost, type FakeProgram } from '@puppy/host/fake'
+import fc from 'fast-check'
+import t from 'tap'
+import { SelinuxError } from '../src/errors.ts'
+import { assertTree, readLabels, relabel } from '../src/labels.ts'
+import { pairAt } from '../src/level.ts'
+
+const home = { path: '/home/p10000', user: 'puppy_u', level: pairAt(0), uid: 10_000 }
+const hostWith = (find: FakeProgram) =>
+  createFakeHost({
+    files: { '/home/p10000/x': '', '/sys/fs/selinux/enforce': '1' },
+    programs: { '/usr/bin/find': find, '/sbin/restorecon': () => ({}) },
+  })
+
+void t.test('assertTree() refuses the system and what is not plain', async (t) => {
+  for (const path of ['/home/p1', '/srv/homes/a', '/var/lib/puppy/keys', '/mnt/x'])
+    t.doesNotThrow(() => assertTree(path))
+  for (const path of [
+    '',
+    '/',
+    'home/a',
+    '/home',
+    '/home/',
+    '/home/..',
+    '/home/../etc',
+    '/etc/x',
+    '/usr/x',
+    '/var',
+    '/var/lib',
+    '/tmp/x',
+    '/home//a',
+    '/home/a\0',
+    '/proc/1',
+  ])
+    t.throws(() => assertTree(path), { code: 'SELINUX_INVALID' }, JSON.stringify(path))
+  fc.assert(
+    fc.property(fc.string(), (text) => {
+      try {
+        assertTree(text)
+        return text.startsWith('/') && !text.includes('/../')
+      } catch (error) {
+        return error instanceof SelinuxError
+      }
+    }),
+  )
+})
+
+void t.test('relabel() changes once, looks again, and says what is left', async (t) => {
+  let left = ''
+  const host = hostWith(({ args }) => ({ stdout: args.includes('-execdir') ? 'xx' : left, exitCode: 0 }))
+  t.strictSame(await relabel(host, home), { changed: true })
+  const [change, look] = host.commands
+  t.match(
+    change?.join(' '),
+    '! -context puppy_u:*:s0:c0,c1 -printf x -execdir chcon --no-dereference --user puppy_u --range s0:c0,c1 -- {} +',
+  )
+  t.ok(look?.includes('-quit'))
+  await relabel(host, home, { types: true })
+  t.ok(host.commands.some(([program]) => program === '/sbin/restorecon'))
+  left = '/home/p10000/x\0'
+  await t.rejects(relabel(host, home), {
+    code: 'SELINUX_REFUSED',
+    message: /does not give the label to \/home\/p10000\/x/,
+  })
+  t.strictSame(
+    await relabel(
+      hostWith(() => ({})),
+      home,
+    ),
+    { changed: false },
+  )
+})
+
+void t.test('relabel() refuses what it may not touch', async (t) => {
+  const host = hostWith(() => ({}))
+  await t.rejects(relabel(host, { ...home, path: '/etc' }), { code: 'SELINUX_INVALID' })
+  await t.rejects(relabel(host, { ...home, path: '/home/p10000/x' }), { message: /no folder stands there/ })
+  await t.rejects(relabel(host, { ...home, user: '-x' }), { code: 'SELINUX_INVALID' })
+  await t.rejects(relabel(host, { ...home, uid: 0 }), RangeError)
+  t.strictSame(host.commands, [])
+  const off = createFakeHost({ files: { '/home/p10000/x': '' } })
+  await t.rejects(relabel(off, home), { code: 'SELINUX_DISABLED' })
+})
+
+void t.test('readLabels() gives them in order, and nothing for what is gone or has none', async (t) => {
+  const host = hostWith(({ input }) => {
+    t.equal(input, '/b\0/a\0/gone\0/odd\0')
+    return { stdout: 'a_u:b_r:c_t:s0:c1\0/a\0x_u:b_r:c_t:s0\0/b\0?\0/odd\0', exitCode: 1 }
+  })
+  t.match(await readLabels(host, ['/b', '/a', '/gone', '/odd']), [
+    { path: '/b', context: { user: 'x_u' } },
+    { path: '/a', context: { user: 'a_u' } },
+    { path: '/odd', context: undefined },
+  ])
+  t.strictSame(await readLabels(host, []), [])
+  await t.rejects(readLabels(host, ['a']), { code: 'SELINUX_INVALID' })
+})

@@ -1,0 +1,58 @@
+import { createFakeHost } from '@puppy/host/fake'
+import t from 'tap'
+import { openPolicy } from '../src/policy.ts'
+import { createMiniStore, noStore } from './support/mini.ts'
+
+t.setTimeout(120_000)
+const marker = (name: string) => `(type ${name}_t)\n`
+
+void t.test('openPolicy() starts no process when there is nothing to do', { skip: noStore }, async (t) => {
+  const host = await createMiniStore(t)
+  const commands: string[] = []
+  const watched = {
+    ...host,
+    run: (...call: Parameters<typeof host.run>) => (commands.push(call[0][0]), host.run(...call)),
+  }
+  const policy = openPolicy(watched)
+  t.match((await policy.plan({ modules: { a: marker('a') } })).changes, [{ action: 'install' }])
+  t.match(await policy.ensure({ modules: { a: marker('a') } }), { changed: true })
+  commands.length = 0
+  t.match(await policy.ensure({ modules: { a: marker('a') } }), { changed: false })
+  t.strictSame(commands, [])
+})
+
+void t.test(
+  'ensure() makes one transaction of many callers, and none fails for another',
+  { skip: noStore },
+  async (t) => {
+    const host = await createMiniStore(t)
+    let transactions = 0
+    const counting = {
+      ...host,
+      run: (...call: Parameters<typeof host.run>) => {
+        if (call[0][0].endsWith('/semodule')) transactions += 1
+        return host.run(...call)
+      },
+    }
+    const policy = openPolicy(counting)
+    const names = Array.from({ length: 30 }, (_, n) => `m${n}`)
+    const results = await Promise.all(names.map((name) => policy.ensure({ modules: { [name]: marker(name) } })))
+    t.ok(results.every(({ changed }) => changed))
+    t.ok(transactions <= 2, `${transactions} transactions for 30 callers`)
+    t.equal((await policy.read()).modules.length, 30)
+
+    const settled = await Promise.allSettled([
+      policy.ensure({ modules: { first: marker('first') } }),
+      policy.ensure({ modules: { bad: '(allow' } }),
+      policy.ensure({ modules: { good: marker('good') }, remove: ['m0'] }),
+    ])
+    t.match(settled, [{ status: 'fulfilled' }, { reason: { code: 'SELINUX_REFUSED' } }, { status: 'fulfilled' }])
+    await Promise.all([policy.ensure({ remove: ['m1'] }), policy.ensure({ modules: { m1: marker('other') } })])
+    t.equal((await policy.read()).modules.filter((name) => /^(m[01]|good)-/.test(name)).length, 2)
+  },
+)
+
+void t.test('ensure() says when there is no SELinux', async (t) => {
+  await t.rejects(openPolicy(createFakeHost()).ensure({}), { code: 'SELINUX_DISABLED' })
+  await t.rejects(openPolicy(createFakeHost(), { type: 'default' }).read(), { code: 'SELINUX_DISABLED' })
+})

@@ -1,0 +1,50 @@
+import { createFakeHost, type FakeProgram } from '@puppy/host/fake'
+import { HostError } from '@puppy/host'
+import t from 'tap'
+import { bounded, programOf, runProgram } from '../src/program.ts'
+
+const what = { touches: 'nothing', operation: 'look at', target: '/x' } as const
+const hostWith = (program: FakeProgram) => createFakeHost({ programs: { '/usr/sbin/semodule': program } })
+const failing = (code: HostError['code']) =>
+  hostWith(() => {
+    throw new HostError(code, { operation: 'run semodule', stderr: ' why \n' })
+  })
+
+void t.test('runProgram() says what is missing, and what went wrong', async (t) => {
+  t.match(
+    await runProgram(
+      hostWith(() => ({ stdout: 'x' })),
+      ['semodule', '-l'],
+      what,
+    ),
+    { stdout: 'x' },
+  )
+  await t.rejects(runProgram(createFakeHost(), ['semodule'], what), {
+    code: 'SELINUX_NOT_INSTALLED',
+    message: /install the package policycoreutils/,
+  })
+  for (const [code, ours] of [
+    ['HOST_TIMEOUT', 'SELINUX_TIMEOUT'],
+    ['HOST_OUTPUT_TOO_LARGE', 'SELINUX_UNREADABLE'],
+    ['HOST_PROGRAM_FAILED', 'SELINUX_REFUSED'],
+    ['HOST_ABORTED', 'HOST_ABORTED'],
+  ] as const)
+    await t.rejects(runProgram(failing(code), ['semodule'], what), { code: ours })
+  t.match(await runProgram(failing('HOST_PROGRAM_FAILED'), ['semodule'], what).catch((error: unknown) => error), {
+    facts: { said: 'why' },
+  })
+})
+
+void t.test('programOf() finds it, bounded() passes on only what is there', async (t) => {
+  t.equal(
+    programOf(
+      hostWith(() => ({})),
+      'semodule',
+      'do',
+    ),
+    '/usr/sbin/semodule',
+  )
+  t.throws(() => programOf(createFakeHost(), 'other', 'do'), { message: /install the package other/ })
+  t.strictSame(bounded({}), {})
+  t.strictSame(bounded({ timeout: 5 }), { timeout: 5 })
+})

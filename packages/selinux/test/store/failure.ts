@@ -1,0 +1,30 @@
+import { HostError } from '@puppy/host'
+import t from 'tap'
+import { failureOf, isLocked, reasonIn } from '../../src/store/failure.ts'
+
+const store = '/var/lib/selinux/default'
+const failed = (stderr: string) =>
+  failureOf(new HostError('HOST_PROGRAM_FAILED', { operation: 'run', stderr }), store, ['ours-1'])
+
+void t.test('failureOf() says whose module is at fault', async (t) => {
+  const at = (name: string) =>
+    `Failed to resolve allow statement at ${store}/tmp/modules/400/${name}/cil:3\nFailed to resolve AST\n`
+  t.match(failed(at('ours-1')), { code: 'SELINUX_REFUSED', message: /the module ours-1 is not taken in line 3/ })
+  t.match(failed(at('theirs')), { message: /somebody else's module \(priority 400\) theirs is not taken in line 3/ })
+  t.match(failed(at('theirs') + at('ours-1')), { facts: { value: 'ours-1' } })
+  t.match(failed('semodule:  Failed!'), { code: 'SELINUX_REFUSED', facts: { said: 'semodule:  Failed!' } })
+})
+
+void t.test('failureOf() knows a full disk and a slow machine', async (t) => {
+  t.equal(failed('write: No space left on device').code, 'SELINUX_NO_SPACE')
+  const slow = new HostError('HOST_TIMEOUT', { operation: 'run' })
+  t.equal(failureOf(slow, store, []).code, 'SELINUX_TIMEOUT')
+})
+
+void t.test('isLocked() and reasonIn() read what semodule says', async (t) => {
+  const said =
+    'libsemanage.semanage_get_lock: Could not get direct transaction lock at /x. (Resource temporarily unavailable).'
+  t.ok(isLocked(said))
+  t.notOk(isLocked('semodule:  Failed!'))
+  t.equal(reasonIn('libsemanage.add_user: user sddm not in password file\nwhy\n'), 'why')
+})

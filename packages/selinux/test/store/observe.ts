@@ -1,0 +1,44 @@
+import { createFakeHost } from '@puppy/host/fake'
+import t from 'tap'
+import { readStore, readType, storePaths } from '../../src/store/observe.ts'
+
+const active = '/var/lib/selinux/default/active/modules'
+const policy = {
+  '/etc/selinux/default/policy/policy.33': 'x',
+  '/etc/selinux/default/contexts/files/file_contexts': 'x',
+  '/etc/selinux/default/seusers': 'x',
+}
+const store = (files: Record<string, string>) =>
+  readStore(createFakeHost({ files: { ...policy, ...files } }), 'default')
+
+void t.test('readStore() lists what is ours to change', async (t) => {
+  const files = { [`${active}/100/base/cil`]: '', [`${active}/400/puppy_a-0/cil`]: '', [`${active}/disabled/x`]: '' }
+  t.strictSame(await store(files), {
+    type: 'default',
+    modules: ['puppy_a-0'],
+    disabled: ['x'],
+    empty: [],
+    interrupted: false,
+  })
+})
+
+void t.test(
+  'readStore() finds files that a power failure left empty, and a transaction that was interrupted',
+  async (t) => {
+    const base = { [`${active}/100/base/cil`]: '' }
+    t.strictSame((await store({ ...base, '/etc/selinux/default/seusers': '' })).empty, ['/etc/selinux/default/seusers'])
+    const bare = createFakeHost({ files: base })
+    t.strictSame((await readStore(bare, 'default')).empty.length, 3, 'missing is empty')
+    const previous = { '/var/lib/selinux/default/previous/modules/100/base/cil': '' }
+    t.equal((await store(previous)).interrupted, true)
+    t.equal((await store({ ...previous, [`${active}/disabled/x`]: '' })).interrupted, true)
+    t.equal((await store({ ...previous, ...base })).interrupted, false, 'a previous one may be kept')
+  },
+)
+
+void t.test('readType() and storePaths() say when there is no policy, and leave no folder', async (t) => {
+  t.equal(await readType(createFakeHost({ files: { '/etc/selinux/config': 'SELINUXTYPE=mls\n' } })), 'mls')
+  await t.rejects(readType(createFakeHost()), { code: 'SELINUX_DISABLED' })
+  await t.rejects(readStore(createFakeHost(), 'default'), { code: 'SELINUX_DISABLED' })
+  t.throws(() => storePaths('../x'), { code: 'SELINUX_INVALID' })
+})

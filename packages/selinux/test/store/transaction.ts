@@ -1,0 +1,91 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { rename, writeFile } from 'node:fs/promises'
+import t from 'tap'
+import { renderTenantPolicy, renderTenantSlots } from '../../src/cil/tenants.ts'
+import { pairAt } from '../../src/level.ts'
+import { moduleName } from '../../src/store/modules.ts'
+import { readStore, storePaths } from '../../src/store/observe.ts'
+import { commit, workFolder } from '../../src/store/transaction.ts'
+import { createMiniStore, noStore, semodule } from '../support/mini.ts'
+
+t.setTimeout(120_000)
+const tenants = { ports: { first: 10_240, last: 32_767 } }
+const slots = Array.from({ length: 20 }, (_, n) => ({
+  login: `p${10_000 + n}`,
+  uid: 10_000 + n,
+  level: pairAt(n),
+  ports: { first: 10_240 + 8 * n, last: 10_247 + 8 * n },
+}))
+const modules = { puppy_tenants: renderTenantPolicy(tenants), puppy_slots: renderTenantSlots(tenants, slots) }
+const names = Object.entries(modules).map(([module, text]) => moduleName(module, text))
+
+void t.test('commit() installs, changes and removes, each in one transaction', { skip: noStore }, async (t) => {
+  const host = await createMiniStore(t)
+  const counted = async () => (await host.read('/var/lib/selinux/mini/active/commit_num'))?.replaceAll('\0', '')
+  t.match(await commit(host, 'mini', { modules }), { changed: true, needsReload: true, repaired: false })
+  t.match((await readStore(host, 'mini')).modules, names.toSorted())
+  t.match(await host.read('/etc/selinux/mini/seusers'), /^p10003:puppy_u:s0:c0,c3-s0:c0,c3$/m)
+  const before = await counted()
+  t.match(await commit(host, 'mini', { modules }), { changed: false, needsReload: false })
+  t.equal(await counted(), before, 'nothing was committed')
+
+  const fewer = { ...modules, puppy_slots: renderTenantSlots(tenants, slots.slice(0, 3)) }
+  t.match(await commit(host, 'mini', { modules: fewer }), { changed: true })
+  t.notMatch(await host.read('/etc/selinux/mini/seusers'), /^p10003:/m)
+  await semodule(host, '-d', moduleName('puppy_slots', fewer.puppy_slots))
+  t.match(await commit(host, 'mini', { modules: fewer }), { plan: { changes: [{ action: 'enable' }] } })
+  await writeFile(host.path('/etc/selinux/mini/seusers'), '')
+  t.match(await commit(host, 'mini', { modules: fewer }), { plan: { changes: [{ action: 'rebuild' }] } })
+  t.match(await host.read('/etc/selinux/mini/seusers'), /^p10002:/m)
+
+  await commit(host, 'mini', { remove: ['puppy_slots', 'puppy_tenants'] })
+  t.strictSame((await readStore(host, 'mini')).modules, [])
+  t.strictSame(await host.list(workFolder), ['lock'])
+})
+
+void t.test('commit() fails without a change for what the policy does not take', { skip: noStore }, async (t) => {
+  const host = await createMiniStore(t)
+  await commit(host, 'mini', { modules })
+  const bad = (text: string) => commit(host, 'mini', { modules: { puppy_bad: text } })
+  await t.rejects(bad('(allow'), { code: 'SELINUX_REFUSED', message: /the module puppy_bad-\w+ is not taken/ })
+  await t.rejects(bad('(allow gone_t gone_t (file (read)))'), { message: /is not taken in line 1/ })
+  await t.rejects(bad('(selinuxuser x nobody_u ((s0) (s0)))'), { code: 'SELINUX_REFUSED' })
+  await t.rejects(commit(host, 'mini', { remove: ['puppy_tenants'] }), {
+    code: 'SELINUX_REFUSED',
+    message: /puppy_slots/,
+  })
+  t.match((await readStore(host, 'mini')).modules, names.toSorted())
+
+  // Somebody's module that became wrong behind the tool's back, as after an update of the policy.
+  await writeFile(host.path('/theirs.cil'), '(type theirs_t)')
+  await semodule(host, '-i', host.path('/theirs.cil'))
+  await writeFile(host.path(`${storePaths('mini').modules}/theirs/cil`), '(allow gone_t gone_t (file (read)))')
+  await t.rejects(bad('(type fine_t)'), { message: /somebody else's module \(priority 400\) theirs is not taken/ })
+})
+
+void t.test('commit() waits for others, and names them', { skip: noStore }, async (t) => {
+  const host = await createMiniStore(t)
+  const { lock, active, previous } = storePaths('mini')
+  const hold = spawn('flock', ['--no-fork', host.path(lock), 'sh', '-c', 'echo held; read _'], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
+  t.teardown(() => hold.kill('SIGKILL'))
+  await once(hold.stdout, 'data')
+  await t.rejects(commit(host, 'mini', { modules }, { patience: 300 }), {
+    code: 'SELINUX_LOCKED',
+    message: /process \d+ \(sh\) has it/,
+  })
+  const patient = commit(host, 'mini', { modules }, { patience: 30_000 })
+  setTimeout(() => hold.stdin.end('\n'), 500)
+  t.match(await patient, { changed: true })
+
+  await using _ours = await host.lock(`${workFolder}/lock`, { purpose: 'somebody of ours' })
+  await t.rejects(commit(host, 'mini', { modules }, { patience: 100 }), {
+    code: 'SELINUX_LOCKED',
+    message: /somebody of ours/,
+  })
+  await _ours.release()
+  await rename(host.path(active), host.path(previous))
+  t.match(await commit(host, 'mini', { modules }), { changed: false, repaired: true })
+})

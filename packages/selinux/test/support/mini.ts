@@ -1,0 +1,106 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createHost, type Host } from '@puppy/host'
+import type { Test } from 'tap'
+import { renderCil, type CilExpression } from '../../src/cil/expression.ts'
+
+const machine = createHost()
+
+/** Why no store can be made here; false when one can. */
+export const noStore: string | false =
+  machine.program('semodule') === undefined
+    ? 'semodule is not installed (policycoreutils)'
+    : process.getuid?.() === 0
+      ? false
+      : 'the tools want root, also for a folder'
+
+const type = 'mini'
+
+/** The smallest policy that has all of the words that ours use, so that a transaction takes a tenth of a second. */
+function smallestPolicy(): string {
+  const categories = Array.from({ length: 1024 }, (_, category) => `c${category}`)
+  const files = ['file', 'lnk_file', 'chr_file', 'blk_file', 'sock_file', 'fifo_file']
+  const classes: Readonly<Record<string, readonly string[]>> = {
+    ...Object.fromEntries(files.map((name) => [name, ['read', 'write', 'append', 'open', 'execute', 'map', 'create']])),
+    dir: ['read', 'write', 'search', 'open', 'add_name', 'remove_name'],
+    process: ['transition'],
+    filesystem: ['getattr'],
+    tcp_socket: ['name_bind', 'name_connect'],
+    udp_socket: ['name_bind'],
+  }
+  const types = { kernel_t: 'system_r', user_t: 'user_r', port_t: 'object_r', unlabeled_t: 'object_r' }
+  const sids = {
+    kernel: ['system_r', 'kernel_t'],
+    unlabeled: ['object_r', 'unlabeled_t'],
+    port: ['object_r', 'port_t'],
+  }
+  const one: CilExpression = [['s0'], ['s0']]
+  return renderCil([
+    ['handleunknown', 'allow'],
+    ['mls', 'true'],
+    ...categories.map((name): CilExpression => ['category', name]),
+    ['categoryorder', categories],
+    ['sensitivity', 's0'],
+    ['sensitivityorder', ['s0']],
+    ['sensitivitycategory', 's0', ['range', 'c0', 'c1023']],
+    ...Object.entries(classes).map(([name, acts]): CilExpression => ['class', name, acts]),
+    ['classorder', Object.keys(classes)],
+    ...Object.keys(sids).map((name): CilExpression => ['sid', name]),
+    ['sidorder', Object.keys(sids)],
+    ['user', 'system_u'],
+    ...['object_r', 'system_r', 'user_r'].map((name): CilExpression => ['role', name]),
+    ['userrole', 'system_u', 'object_r'],
+    ['userrole', 'system_u', 'system_r'],
+    ['userlevel', 'system_u', ['s0']],
+    ['userrange', 'system_u', [['s0'], ['s0', [['range', 'c0', 'c1023']]]]],
+    ['userprefix', 'system_u', 'user'],
+    ['typeattribute', 'port_type'],
+    ...Object.entries(types).flatMap(([name, role]): CilExpression[] => [
+      ['type', name],
+      ['roletype', role, name],
+    ]),
+    ['typeattributeset', 'port_type', ['port_t']],
+    ...Object.entries(sids).map(([name, context]): CilExpression => [
+      'sidcontext',
+      name,
+      ['system_u', ...context, one],
+    ]),
+    ['allow', 'kernel_t', 'user_t', ['process', ['transition']]],
+    ['mlsconstrain', ['file', ['create']], ['eq', 'l1', 'h1']],
+    ['filecon', { text: '/.*' }, 'any', ['system_u', 'object_r', 'unlabeled_t', one]],
+    ['selinuxuser', '__default__', 'system_u', one],
+  ])
+}
+
+/** A folder that is taken for a machine with the smallest policy; it is gone after the test. */
+export async function createMiniStore(t: Test): Promise<Host> {
+  const root = await mkdtemp(join(tmpdir(), 'selinux-store-'))
+  t.teardown(() => rm(root, { recursive: true, force: true }))
+  const host = createHost({ root })
+  for (const folder of [
+    `/var/lib/selinux/${type}`,
+    `/etc/selinux/${type}/contexts/files`,
+    `/etc/selinux/${type}/policy`,
+  ])
+    await mkdir(host.path(folder), { recursive: true })
+  await writeFile(host.path('/etc/selinux/config'), `SELINUX=enforcing\nSELINUXTYPE=${type}\n`)
+  await writeFile(host.path('/etc/selinux/semanage.conf'), 'module-store = direct\nexpand-check=0\n')
+  await writeFile(host.path('/base.cil'), smallestPolicy())
+  await semodule(host, '-X', '100', '-i', host.path('/base.cil'))
+  return host
+}
+
+/** Somebody else's use of the tool on such a store. */
+export async function semodule(host: Host, ...words: readonly string[]): Promise<string> {
+  const command = [
+    machine.program('semodule') ?? '/usr/sbin/semodule',
+    '-p',
+    host.root,
+    '-N',
+    '-s',
+    type,
+    ...words,
+  ] as const
+  return (await host.run(command, { touches: 'files' })).stdout
+}
