@@ -46,6 +46,8 @@ async function run(program: string, args: readonly string[], input = ''): Promis
   let output = ''
   child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()))
   child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()))
+  // Whoever reads nothing may have ended before this.
+  child.stdin.on('error', () => undefined)
   child.stdin.end(input)
   await once(child, 'close')
   return { code: child.exitCode, output }
