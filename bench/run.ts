@@ -9,8 +9,16 @@ import { renderClaim, type Bench, type Claim } from './claim.ts'
 import { firewall } from './firewall.ts'
 import { firewallProxy } from './firewall-proxy.ts'
 import { quota } from './quota.ts'
+import { selinux } from './selinux.ts'
 
-const benches: Readonly<Record<string, Bench>> = { accounts, cgroups, firewall, 'firewall-proxy': firewallProxy, quota }
+const benches: Readonly<Record<string, Bench>> = {
+  accounts,
+  cgroups,
+  firewall,
+  'firewall-proxy': firewallProxy,
+  quota,
+  selinux,
+}
 
 const args = process.argv.slice(2)
 const wanted = args.filter((argument) => !argument.startsWith('--'))

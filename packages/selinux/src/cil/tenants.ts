@@ -216,6 +216,8 @@ const work: readonly CilExpression[] = [
       allow(name, 'sshd_t', 'fifo_file', 'getattr', 'read', 'write', 'append', 'ioctl'),
     ),
   ),
+  // Debian 12's bus looks for the service manager's folder when a unit is started through it.
+  optional('bus', allow('user_dbusd_t', 'systemd_user_runtime_t', 'dir', 'search')),
   // One's own units in ~/.config/systemd/user.
   ...['xdg_config_t', 'user_home_t'].map((name) =>
     optional(`unit_${name}`, allow(domain, name, 'service', 'start', 'stop', 'status', 'reload', 'enable', 'disable')),
