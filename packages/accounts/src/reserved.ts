@@ -1,4 +1,4 @@
-import type { Host } from '@puppy/host'
+import { inOurDomain, type Host } from '@puppy/host'
 import type { EffectOptions } from './change.ts'
 import { readListeners, type Listener } from './listeners.ts'
 import { runOptions } from './program.ts'
@@ -61,9 +61,12 @@ async function readLabels(machine: Host, options: EffectOptions): Promise<{ text
   if ((await machine.status('/etc/selinux/config')) === undefined) return { text: '' }
   const semanage = machine.program('semanage')
   if (semanage === undefined) return { text: '', note: 'SELinux port types are unknown: semanage is not installed' }
-  const run = await machine.run([semanage, 'port', '-l'], runOptions('nothing', options, { accept: [0, 1] }))
-  if (run.exitCode === 0) return { text: run.stdout }
-  return { text: '', note: `SELinux port types are unknown: ${run.stderr.trim().slice(-500)}` }
+  const command = await inOurDomain(machine, [semanage, 'port', '-l'])
+  const run = await machine.run(command, runOptions('nothing', options, { accept: [0, 1] }))
+  // No policy is without ports: nothing at all means that we were not told.
+  if (run.exitCode === 0 && run.stdout.trim() !== '') return { text: run.stdout }
+  const said = run.stderr.trim().slice(-500)
+  return { text: '', note: `SELinux port types are unknown: ${said === '' ? 'semanage said nothing' : said}` }
 }
 
 /** Reads the TCP ports of services(5): `nbd 10809/tcp # Linux Network Block Device`. */

@@ -74,4 +74,6 @@ void t.test('readReserved() says when it could not learn the labels', async (t) 
   t.match((await readReserved(createFakeHost({ files }))).notes, [/not installed/])
   const programs = { '/usr/sbin/semanage': () => ({ exitCode: 1, stderr: 'no store' }) }
   t.match((await readReserved(createFakeHost({ files, programs }))).notes, [/no store/])
+  const silent = { '/usr/sbin/semanage': () => ({ stdout: '' }) }
+  t.match((await readReserved(createFakeHost({ files, programs: silent }))).notes, [/unknown/], 'it was not heard')
 })

@@ -1,4 +1,5 @@
 export { renderCommand } from './args.ts'
+export { inOurDomain } from './domain.ts'
 export { errno, HostError } from './errors.ts'
 export type { HostErrorCode, HostErrorFacts } from './errors.ts'
 export type { FileText, Replaced } from './replace-many.ts'

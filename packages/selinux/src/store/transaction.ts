@@ -1,8 +1,7 @@
-import { HostError, type Command, type Host, type Lock } from '@puppy/host'
+import { HostError, inOurDomain, type Command, type Host, type Lock } from '@puppy/host'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SelinuxError } from '../errors.ts'
 import { programOf, type EffectOptions } from '../program.ts'
-import { selinuxfs } from '../state.ts'
 import { failureOf, isLocked } from './failure.ts'
 import { endedWell, hiding } from './hide.ts'
 import { labelLike } from './label-like.ts'
@@ -144,26 +143,6 @@ async function runSemodule(
     await sleep(200, undefined, attempt.signal === undefined ? {} : { signal: attempt.signal })
   }
 }
-
-/**
- * Runs a tool in the domain that we have. In its own, which a policy gives it, it may not write to what Node has for pipes (sockets), and
- * nobody would be told why it fails.
- *
- * @see runcon(1)
- */
-async function inOurDomain(host: Host, command: Command): Promise<Command> {
-  const [runcon, id] = [host.program('runcon'), host.program('id')]
-  const enabled = host.live && (await host.status(`${selinuxfs}/enforce`)) !== undefined
-  if (!enabled || runcon === undefined || id === undefined) return command
-  // Not our own: what systemd started is in another domain as soon as it runs something.
-  const domain = (await host.run([id, '-Z'], { touches: 'nothing' })).stdout.trim()
-  const may = await host.run([runcon, domain, command[0], '--help'], { touches: 'nothing', accept: anyCode })
-  return may.exitCode === notRun ? command : [runcon, domain, ...command]
-}
-
-/** What runcon(1) ends with when it may not run a program so. */
-const notRun = 126
-const anyCode = Array.from({ length: 256 }, (_, code) => code)
 
 interface Try {
   readonly store: string
