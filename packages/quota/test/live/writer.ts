@@ -110,7 +110,7 @@ for (const mountPoint of ['/home', '/srv/xfs']) {
       await chmod(folder, 0o1777)
       await quota.set('user', [{ id: writer, bytes: { hard: 4 * MiB }, inodes: none }])
       const script = 'for n in $(seq 1200); do printf %1000s x > $0/small$n || exit 1; done'
-      t.match(as(writer, 'sh', '-c', script, folder), /Disk quota exceeded/, 'many small files')
+      t.match(as(writer, 'bash', '-c', script, folder), /Disk quota exceeded/, 'many small files')
       const [small] = await quota.read('user', [writer], { sync: true })
       const smallUsed = small?.bytes.used ?? Number.NaN
       // XFS wants room for the folder and the inodes before it makes a file.

@@ -12,9 +12,10 @@ export interface Counted {
   readonly mountPoint: string
 }
 
-/** Long enough for XFS to let go of what was removed: it does so after the call that removed it. */
+/** XFS lets go of what was removed after the call that removed it; writing out hurries it. Less than there is it never says. */
 const attempts = 5
 const pause = 500
+const slowly = { sync: true, timeout: 300_000 }
 
 /**
  * Says of released slots whose homes are as new what their uids still own elsewhere on the file system, by slot number; nothing
@@ -27,7 +28,7 @@ export async function readLeft(
 ): Promise<ReadonlyMap<number, string>> {
   const uids = slots.map(({ uid }) => uid)
   for (let attempt = 1; ; attempt += 1) {
-    const readings = await quota.read('user', uids, { signal, sync: true })
+    const readings = await quota.read('user', uids, { signal, ...(attempt === 1 ? {} : slowly) })
     const inHomes = await countInHomes(host, slots, signal)
     const left = slots.flatMap(({ n, uid }, at): [number, string][] => {
       const reading = readings[at]
