@@ -470,9 +470,19 @@ if os.fork() == 0:
   })
 
   await t.test('somebody else has its slot, and nothing of it', async (t) => {
-    const [host] = (await api('GET', '/hosts')).body['data'] as { name: string; pool: { slots: { free: number } } }[]
-    const free = host?.pool.slots.free ?? 0
-    t.match(await api('PUT', `/hosts/${host?.name}/pool`, { free: 0, max: 100 }), { status: 200 })
+    const { host, free } = await eventually(
+      'the released slots are free again',
+      async () => {
+        const [{ name, pool } = { name: '', pool: { slots: {} } }] = (await api('GET', '/hosts')).body['data'] as {
+          readonly name: string
+          readonly pool: { readonly slots: Record<string, number> }
+        }[]
+        const { dirty = 0, building = 0, free: count = 0 } = pool.slots
+        return dirty + building === 0 && count > 0 ? { host: name, free: count } : undefined
+      },
+      120,
+    )
+    t.match(await api('PUT', `/hosts/${host}/pool`, { free: 0, max: 100 }), { status: 200 })
     // Those that nobody had are given first.
     const names = Array.from({ length: free }, (_, n) => `next-${n}`)
     const tenants = (
