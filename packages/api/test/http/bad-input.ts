@@ -131,7 +131,7 @@ refuse(
 
 const account = { method: 'PUT', url: '/v1/accounts/new', body: { plan: 'small' } } as const
 const patch = { method: 'PATCH', url: '/v1/accounts/blog', body: {} } as const
-const notState = [5, true, [], {}, '', 'Active', 'active\n', 'throttled', long(1000)]
+const notState = [5, true, [], {}, '', 'Active', 'active\n', 'frozen', long(1000)]
 const notLabel = [5, true, [], {}, '\0', 'a\nb', 'a\u007f', '\ud800', long(256)]
 const many = Object.fromEntries(Array.from({ length: 33 }, (_, n) => [`label${n}`, 'x']))
 refuse([
