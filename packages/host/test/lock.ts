@@ -6,6 +6,9 @@ import t from 'tap'
 import { createHost } from '../src/host.ts'
 import { overlaps, parseIntervals } from './lock-intervals.ts'
 
+// Five hundred rounds begin a hundred processes, which takes as long as the machine is busy.
+t.setTimeout(180_000)
+
 const holder = new URL('./lock-holder.ts', import.meta.url)
 
 function start(folder: string, args: readonly string[]): ChildProcess {
