@@ -9,7 +9,10 @@ import {
   ensureLogins,
   ensurePool,
   evict,
+  planPool,
+  readPool,
   readProcesses,
+  readReserved,
   removeBase,
   removeSlots,
   scrub,
@@ -18,7 +21,7 @@ import {
 import { someKey, whyNot } from '../support/scratch.ts'
 
 /** Far from the default pool, and with a group of its own. */
-const layout = { ...defaultLayout, firstUid: 24_000, firstPort: 24_000, group: 'puppy-live-test' }
+const layout = { ...defaultLayout, firstUid: 24_000, firstPort: 28_000, group: 'puppy-live-test' }
 const slots = [0, 1].map((n) => slotAt(layout, n))
 const [first, second] = slots as [(typeof slots)[0], (typeof slots)[0]]
 const host = createHost()
@@ -44,7 +47,7 @@ void t.test('a slot lives and is given back while its neighbour stays', { skip }
   })
   t.match((await ensurePool(host, layout, slots)).results, [{ status: 'ready' }, { status: 'ready' }])
   t.strictSame((await ensurePool(host, layout, slots)).plan.changes, [])
-  const login = { slot: first, keys: [someKey], environment: { PORT: '24000' }, linger: false, open: true }
+  const login = { slot: first, keys: [someKey], environment: { PORT: '28000' }, linger: false, open: true }
   t.match((await ensureLogins(host, [login])).results, [{ status: 'ready', changed: true }])
 
   // Each goes on making new ones while the others are ended; few enough for a machine that is only emulated.
@@ -68,6 +71,23 @@ void t.test('a slot lives and is given back while its neighbour stays', { skip }
   await evict(host, slots)
   await scrub(host, layout, slots)
   t.match(await removeSlots(host, layout, slots), [{ status: 'removed' }, { status: 'removed' }])
+})
+
+void t.test('a slot whose port the policy gives to somebody is blocked', { skip }, async (t) => {
+  if ((await host.status('/etc/selinux/config')) === undefined) {
+    t.pass('no policy', { skip: 'there is no policy of SELinux here' })
+    return
+  }
+  // Port 24007 is glusterd's, in Debian's policy and in Fedora's.
+  const taken = { ...layout, firstPort: 24_000 }
+  const { labels } = await readReserved(host)
+  t.match(labels, [{ owner: /_port_t$/ }], 'semanage was heard')
+  const { blocked } = planPool(
+    [slotAt(taken, 0)],
+    await readPool(host, taken, [slotAt(taken, 0)]),
+    await readReserved(host),
+  )
+  t.match(blocked, [{ reason: 'port_reserved', message: /24007.*glusterd_port_t/ }])
 })
 
 void t.test('linger is what logind says', { skip }, async (t) => {
