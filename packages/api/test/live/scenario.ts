@@ -377,6 +377,8 @@ if os.fork() == 0:
       new RegExp(`^NOT OK port ${squatted} of ${blog.user}: python3`, 'm'),
     ])
       t.match(doctor.output, line)
+    // While somebody listens on a port of a slot it is given to nobody.
+    t.match(await run('systemctl', ['stop', 'test-squat']), { code: 0 })
   })
 
   await t.test('a job of cron is under its limits, and no other', async (t) => {
