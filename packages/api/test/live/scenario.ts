@@ -12,6 +12,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs'
+import { release } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -346,7 +347,10 @@ if os.fork() == 0:
     t.ok((processes?.['cpuUsec'] ?? 0) > 100_000, `it used ${processes?.['cpuUsec']} µs of processors`)
     t.ok((processes?.['memoryBytes'] ?? 0) > 2 ** 20, `it holds ${processes?.['memoryBytes']} bytes`)
     t.ok((processes?.['oomKills'] ?? 0) > 0, 'what was killed at its limit is counted')
-    t.ok((processes?.['forksRefused'] ?? 0) > 0, 'what was not started, too')
+    // Before Linux 6.11 a refused fork is counted in the session that made it, not in the slice that has the limit.
+    const [major = 0, minor = 0] = release().split('.').map(Number)
+    const counts = major > 6 || (major === 6 && minor >= 11)
+    t.equal((processes?.['forksRefused'] ?? 0) > 0, counts, 'what was not started, too')
     t.match(await run('nft', ['flush', 'ruleset']), { code: 0, output: '' })
     const conditionOf = async (thing: unknown, type: string, reason: string) =>
       (thing as { conditions: Record<string, string>[] }).conditions.find(

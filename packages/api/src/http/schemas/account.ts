@@ -132,7 +132,9 @@ export const Usage = Type.Object(
           readOperations: Type.Optional(Count('Operations of reading.')),
           writtenOperations: Type.Optional(Count('Operations of writing.')),
           oomKills: Count('Processes that were killed at its memory limit.'),
-          forksRefused: Count('Times that it could not start a process because it had too many.'),
+          forksRefused: Count(
+            'Times that it could not start a process because it had too many; Linux tells since 6.11.',
+          ),
           memoryBytes: Count('Memory in use when last looked, caches of its files included.'),
           processes: Count('Processes and threads when last looked.'),
         },
