@@ -181,9 +181,8 @@ async function endAll(
   const left = new Map<number, string>()
   for (const { n, uid } of slots) {
     const path = slicePath(userSlice(uid))
-    if (!groups.exists(path) || !groups.state(path).populated) continue
     try {
-      await groups.kill(path, { signal })
+      if (groups.exists(path) && groups.state(path).populated) await groups.kill(path, { signal })
     } catch (error) {
       if (!(error instanceof CgroupError)) throw error
       if (error.code !== 'CGROUP_GONE') left.set(n, error.message)

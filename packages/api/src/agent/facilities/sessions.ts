@@ -101,7 +101,8 @@ export async function removeSessions(host: Host): Promise<void> {
   const semodule = host.program('semodule')
   if ((await host.status(folderOf(policyFile))) === undefined) return
   await removeDraft(host)
-  if ((await host.read(policyFile)) !== undefined && semodule !== undefined) await run([semodule, '-r', module])
+  // Whoever has removed it before us has done our work, and semodule fails then.
+  if (semodule !== undefined && (await isLoaded(host, await policyType(host)))) await run([semodule, '-r', module])
   await host.remove(policyFile)
   await host.remove(folderOf(policyFile))
 }
@@ -113,13 +114,21 @@ function isInstalled(text: string, group: string): boolean {
 /** What is to be done about the policy, or why it cannot be. */
 async function planPolicy(host: Host): Promise<readonly PlannedChange[] | string> {
   if ((await host.status('/sys/fs/selinux/enforce')) === undefined) return []
-  const [, type] =
-    /^\s*SELINUXTYPE\s*=\s*([A-Za-z0-9_-]+)\s*$/m.exec((await host.read('/etc/selinux/config')) ?? '') ?? []
+  const type = await policyType(host)
   if (type === undefined) return 'SELinux is on, and /etc/selinux/config does not say which policy'
   if (host.program('semodule') === undefined) return 'SELinux is on, and semodule(8) is not installed'
-  const loaded = await host.status(`/var/lib/selinux/${type}/active/modules/400/${module}`)
   const same = (await host.read(policyFile)) === pamPolicy
-  return loaded !== undefined && same ? [] : [change(module, 'load')]
+  return same && (await isLoaded(host, type)) ? [] : [change(module, 'load')]
+}
+
+async function policyType(host: Host): Promise<string | undefined> {
+  const config = (await host.read('/etc/selinux/config')) ?? ''
+  return /^\s*SELINUXTYPE\s*=\s*([A-Za-z0-9_-]+)\s*$/m.exec(config)?.[1]
+}
+
+async function isLoaded(host: Host, type: string | undefined): Promise<boolean> {
+  const folder = `/var/lib/selinux/${type}/active/modules/400/${module}`
+  return type !== undefined && (await host.status(folder)) !== undefined
 }
 
 async function loadPolicy(host: Host, run: Run): Promise<void> {

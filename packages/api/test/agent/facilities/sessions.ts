@@ -79,6 +79,19 @@ void t.test('planSessions() loads the policy before the profile, and again when 
   t.equal(await host.read(policyFile), undefined)
 })
 
+void t.test('removeSessions() goes on where somebody has removed the module before', async (t) => {
+  const host = open(selinux)
+  await ensure(host)
+  await host.remove(stored)
+  await host.remove(stored.slice(0, -'/cil'.length))
+  const before = host.commands.length
+  await removeSessions(host)
+  const asked = host.commands.slice(before).map(([program]) => program)
+  t.strictSame(asked, ['/usr/sbin/pam-auth-update'], 'semodule is not asked for what is gone')
+  t.equal(await host.read(policyFile), undefined)
+  t.equal(await host.read(pamProfilePath), undefined)
+})
+
 void t.test('planSessions() says what keeps jobs outside, and touches nothing then', async (t) => {
   const rows = [
     [open({}, { lacking: 'pam-auth-update' }), /no pam-auth-update/],
