@@ -55,41 +55,28 @@ export async function sampleProcesses(
 /** What an account has used by now; a slice that is not there uses nothing, and counts from zero when it comes. Pure. */
 export function useOf(before: ProcessesUsed | null, usage: Usage | undefined, boot: string): ProcessesUsed {
   const reading = usage === undefined ? undefined : readingOf(usage)
-  const meter = addUsage(before === null ? undefined : meterOf(before, boot), reading)
+  const { last, ...total } = addUsage(before === null ? undefined : meterOf(before, boot), reading)
   return {
-    total: numbers(meter),
+    total: numbers(total),
     now: {
       memoryBytes: Number(usage?.memory?.current ?? 0n),
       processes: Number(usage?.pids?.current ?? 0n),
     },
-    last: numbers(meter.last),
+    last: numbers(last),
     disks: usage?.io !== undefined || before?.disks === true,
     boot,
   }
 }
 
-const counters = [
-  'cpuUsec',
-  'throttledUsec',
-  'readBytes',
-  'writtenBytes',
-  'readOperations',
-  'writtenOperations',
-  'oomKills',
-  'forksRefused',
-] as const satisfies readonly (keyof UsageReading & keyof ProcessCounters)[]
-
 /** After a boot every counter begins anew, also one that is higher by now. */
 function meterOf({ total, last, boot: then }: ProcessesUsed, boot: string): Meter {
-  const nothing = Object.fromEntries(counters.map((counter) => [counter, 0])) as unknown as ProcessCounters
-  return { ...bigints(total), last: bigints(then === boot ? last : nothing) }
+  return { ...bigints(total), last: then === boot ? bigints(last) : readingOf({}) }
 }
 
 function bigints(values: ProcessCounters): UsageReading {
-  return Object.fromEntries(counters.map((counter) => [counter, BigInt(values[counter])])) as unknown as UsageReading
+  return Object.fromEntries(Object.entries(values).map(([key, value]) => [key, BigInt(value)])) as UsageReading
 }
 
-/** Microseconds stay exact for 285 years of one processor. */
 function numbers(values: UsageReading): ProcessCounters {
-  return Object.fromEntries(counters.map((counter) => [counter, Number(values[counter])])) as unknown as ProcessCounters
+  return Object.fromEntries(Object.entries(values).map(([key, value]) => [key, Number(value)])) as ProcessCounters
 }

@@ -1,3 +1,4 @@
+import type { UsageReading } from '@puppy/cgroups'
 import type { Queryable } from '../database/pool.ts'
 
 /** What the proxy has counted for an account since it last forgot. */
@@ -19,16 +20,8 @@ export interface ProcessesUsed {
   readonly boot: string
 }
 
-export interface ProcessCounters {
-  readonly cpuUsec: number
-  readonly throttledUsec: number
-  readonly readBytes: number
-  readonly writtenBytes: number
-  readonly readOperations: number
-  readonly writtenOperations: number
-  readonly oomKills: number
-  readonly forksRefused: number
-}
+/** As `@puppy/cgroups` counts. Microseconds stay exact for 285 years of one processor. */
+export type ProcessCounters = Readonly<Record<keyof UsageReading, number>>
 
 /** Bytes or inodes. */
 export interface DiskMeter {
