@@ -19,6 +19,8 @@ export function renderRuleset(table: string, settings: WallSettings): string {
 /**
  * Renders a systemd unit that loads that file before there is a network and before anybody can log in. Pure.
  *
+ * nft runs where `/etc/passwd` is empty: it would look for a login's name of each uid there.
+ *
  * @param load the command, as `renderRuleset`'s file wants it: `['/usr/sbin/nft', '-j', '-f', FILE]`
  * @throws FirewallError `FIREWALL_INVALID` for a word that systemd would read otherwise
  * @see systemd.special(7) for network-pre.target
@@ -35,6 +37,7 @@ Conflicts=shutdown.target
 [Service]
 Type=oneshot
 RemainAfterExit=yes
+BindReadOnlyPaths=/dev/null:/etc/passwd
 ExecStart=${load.map((word) => plainWord(word)).join(' ')}
 
 [Install]

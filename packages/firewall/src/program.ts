@@ -1,6 +1,7 @@
 import { HostError, renderCommand, type Command, type Host, type RunOptions, type RunResult } from '@puppy/host'
 import { FirewallError } from './errors.ts'
 import { openFiles, type NftFiles } from './files.ts'
+import { cannotHide, looksUpMany, withoutNames } from './names.ts'
 import { assertName, family, renderCommands } from './nft/render.ts'
 import type { NftCommand } from './nft/table.ts'
 
@@ -54,6 +55,17 @@ export function openProgram(host: Host, { netns, nft, folder = '/run/puppy-firew
     commandOf(host, { ...(netns === undefined ? {} : { netns }), ...(nft === undefined ? {} : { nft }) })
   const run = (operation: string, args: readonly string[], options: RunOptions) =>
     runNft(host, operation, [...command(), ...args], options)
+  /** Has nft read a transaction: to check it when it may touch nothing. */
+  const load = async (operation: string, file: string, commands: readonly NftCommand[], options: RunOptions) => {
+    const words = [...command(), ...(options.touches === 'nothing' ? ['-c'] : []), '-j', '-f'] as const
+    if (looksUpMany(commands)) {
+      const nft = command().length - 1
+      const quick = withoutNames(host, { command: words, nft, file, milliseconds: options.timeout ?? 30_000 })
+      const result = await runNft(host, operation, quick, options)
+      if (!cannotHide(result.stderr)) return result
+    }
+    return runNft(host, operation, [...words, file], options)
+  }
 
   const program: Program = {
     command,
@@ -82,11 +94,11 @@ export function openProgram(host: Host, { netns, nft, folder = '/run/puppy-firew
     apply: async (operation, commands, options = {}) => {
       if (commands.length === 0) return
       const live = { ...bounded(options), touches: 'machine', accept: [0, 1] } as const
-      const { exitCode, stderr } = await byFile(commands, (file) => run(operation, ['-j', '-f', file], live))
+      const { exitCode, stderr } = await byFile(commands, (file) => load(operation, file, commands, live))
       if (exitCode === 0) return
       const culprit = await findRefused(commands, async (some) => {
         const check = { ...bounded(options), touches: 'nothing', accept: [0, 1] } as const
-        const checked = await byFile(some, (file) => run('check', ['-c', '-j', '-f', file], check))
+        const checked = await byFile(some, (file) => load('check', file, some, check))
         return checked.exitCode !== 0
       })
       throw new FirewallError('FIREWALL_REFUSED', {

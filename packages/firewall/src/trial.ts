@@ -54,7 +54,9 @@ export function openRollback(host: Host, { table, folder, nft }: RollbackFacts):
       }
       const file = await files.write(name, renderRestore(table, before))
       const timer = [`--unit=${unit}`, `--on-active=${seconds}s`, '--timer-property=AccuracySec=100ms', '--collect']
-      const command: Command = [programOf(host, 'systemd-run'), ...timer, '--', ...nft(), '-j', '-f', file]
+      const service = ['--property=BindReadOnlyPaths=/dev/null:/etc/passwd']
+      const words = [...timer, ...service, '--', ...nft(), '-j', '-f', file]
+      const command: Command = [programOf(host, 'systemd-run'), ...words]
       await host.run(command, { ...bounded(options), touches: 'machine' })
       return true
     },

@@ -14,6 +14,7 @@ void t.test('renderRuleset() is one transaction that ends in a new line', async 
 void t.test('renderUnit() comes before the network and before logins', async (t) => {
   const unit = renderUnit(['/usr/sbin/nft', '-j', '-f', '/var/lib/puppy/firewall.json'])
   t.match(unit, /^ExecStart=\/usr\/sbin\/nft -j -f \/var\/lib\/puppy\/firewall\.json$/m)
+  t.match(unit, /^BindReadOnlyPaths=\/dev\/null:\/etc\/passwd$/m, 'without looking for a login of each uid')
   t.match(unit, /^Before=network-pre\.target systemd-user-sessions\.service/m)
   t.match(unit, /^Wants=network-pre\.target$/m)
   for (const word of ['a b', 'a%n', 'a$B', 'a\nExecStart=/bin/sh', '']) {

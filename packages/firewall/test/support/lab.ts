@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { createHost, type Command } from '@puppy/host'
+import { createHost, type Command, type Host } from '@puppy/host'
 import { openFirewall, type Firewall, type FirewallOptions } from '../../src/index.ts'
 
 /** Why namespaces cannot be made here; false when they can. */
@@ -60,6 +60,7 @@ let count = 0
 /** A network namespace of its own with loopback up, gone with the test. */
 export interface Lab {
   readonly netns: string
+  readonly host: Host
   readonly firewall: Firewall
   open(options?: FirewallOptions): Firewall
   ip(...args: readonly string[]): Promise<string>
@@ -92,6 +93,7 @@ export async function createLab(t: Cleaner): Promise<Lab> {
   const open = (options: FirewallOptions = {}) => openFirewall(host, { netns, folder, ...options })
   return {
     netns,
+    host,
     firewall: open(),
     open,
     ip: (...args) => run(['ip', '-n', netns, ...args]),
