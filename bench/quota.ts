@@ -53,6 +53,7 @@ async function measure(host: Host, ids: readonly number[]): Promise<readonly Cla
     host.run(['/usr/sbin/repquota', '-u', '-v', '-n', '-p', '-O', 'csv', path], { touches: 'nothing' })
 
   const times = {
+    overwrite: [] as number[],
     set: [] as number[],
     apply: [] as number[],
     same: [] as number[],
@@ -65,6 +66,7 @@ async function measure(host: Host, ids: readonly number[]): Promise<readonly Cla
     times.bareSet.push(await time(() => bareSet(2)))
     times.bareReport.push(await time(bareReport))
     times.read.push(await time(() => volume.read('user')))
+    times.overwrite.push(await time(() => volume.set('user', wanted(5), { overwrite: true })))
     times.set.push(await time(() => volume.set('user', wanted(3))))
     times.same.push(await time(() => volume.set('user', wanted(3))))
     const plan = await volume.plan('user', wanted(4))
@@ -80,11 +82,12 @@ async function measure(host: Host, ids: readonly number[]): Promise<readonly Cla
   return [
     claimOf(
       'quota.set.1000',
-      { ours: median(times.apply), floor, today: one * (users / sample) },
+      { ours: median(times.overwrite), floor, today: one * (users / sample) },
       {
         more: {
           bareSet: median(times.bareSet),
           bareReport: median(times.bareReport),
+          planAtHand: median(times.apply),
           readAndPlanToo: median(times.set),
           noChange: median(times.same),
         },

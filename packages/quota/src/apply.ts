@@ -91,7 +91,8 @@ function resultOf(
 ): SetResult {
   const reading = found ?? emptyReading(id)
   const limits = limitsOf(reading)
-  const changed = !sameLimits(limits, before)
+  // Of one that nobody looked at before, what was written counts as changed.
+  const changed = before === undefined ? sameLimits(limits, wanted) : !sameLimits(limits, before)
   if (sameLimits(limits, wanted)) return { id, changed, reading }
   // When the kernel does not give it an id at all (a full disk), setquota stops, whatever -c says: its words are about that id
   // then, and those after it were not tried.
@@ -109,8 +110,8 @@ function resultOf(
 /** Gives those that changed what they had, so that a batch that is all or nothing is nothing. */
 async function putBack(run: Run, results: readonly SetResult[], culprit: number): Promise<readonly SetResult[]> {
   const changed = new Set(results.flatMap((result) => (result.changed ? [result.id] : [])))
-  const changes = run.plan.changes.filter(({ id }) => changed.has(id))
-  const back = changes.length === 0 ? [] : await write(run, changes, (change) => change.before)
+  const changes = run.plan.changes.filter(({ id, before }) => changed.has(id) && before !== undefined)
+  const back = changes.length === 0 ? [] : await write(run, changes, ({ before, after }) => before ?? after)
   const errors = new Map(back.map(({ id, error }) => [id, error]))
   return results.map(({ id, error }) => ({
     id,

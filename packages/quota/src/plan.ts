@@ -14,7 +14,8 @@ export interface QuotaChange {
   readonly target: string
   readonly action: 'set'
   readonly id: number
-  readonly before: BothLimits
+  /** Absent when nobody has looked: `overwrite`. */
+  readonly before?: BothLimits
   readonly after: BothLimits
 }
 
@@ -38,22 +39,50 @@ export interface PlanOptions {
   readonly force?: boolean
 }
 
+/** As of something that has been read. */
+type SeenChange = QuotaChange & Required<Pick<QuotaChange, 'before'>>
+export interface SeenPlan extends QuotaPlan {
+  readonly changes: readonly SeenChange[]
+}
+
 interface Facts extends PlanOptions {
   readonly kind: QuotaKind
   readonly bounds: Bounds
 }
 
 /** Compares what is wanted with what was read. Pure; an item that is refused spoils no other. */
-export function planLimits(wanted: readonly WantedQuota[], observed: readonly QuotaReading[], facts: Facts): QuotaPlan {
+export function planLimits(wanted: readonly WantedQuota[], observed: readonly QuotaReading[], facts: Facts): SeenPlan {
   const readings = new Map(observed.map((reading) => [reading.id, reading]))
+  return planEach(wanted, facts.kind, (one) => planOne(one, readings.get(one.id), facts))
+}
+
+/**
+ * The same without having read anything: every item says all four of its limits, and every one is written. Pure.
+ */
+export function planOverwrite(wanted: readonly WantedQuota[], facts: Omit<Facts, 'force'>): QuotaPlan {
+  return planEach(wanted, facts.kind, (one): QuotaChange => {
+    assertId(one.id)
+    const given = [one.bytes?.soft, one.bytes?.hard, one.inodes?.soft, one.inodes?.hard]
+    if (given.includes(undefined)) throw invalid(one.id, 'overwrite wants all four limits, soft and hard, of everybody')
+    const unlike = emptyReading(one.id)
+    const after = { bytes: merge('bytes', one, unlike, facts), inodes: merge('inodes', one, unlike, facts) }
+    return { facility: 'quota', target: `${facts.kind} ${one.id}`, action: 'set', id: one.id, after }
+  })
+}
+
+function planEach<Change extends QuotaChange>(
+  wanted: readonly WantedQuota[],
+  kind: QuotaKind,
+  plan: (one: WantedQuota) => Change | undefined,
+): QuotaPlan & { readonly changes: readonly Change[] } {
   const counts = Map.groupBy(wanted, ({ id }) => id)
-  const changes: QuotaChange[] = []
+  const changes: Change[] = []
   const refused: RefusedQuota[] = []
   const unchanged: number[] = []
   for (const one of wanted) {
     try {
       if ((counts.get(one.id)?.length ?? 0) > 1) throw invalid(one.id, 'the batch has this id more than once')
-      const change = planOne(one, readings.get(one.id), facts)
+      const change = plan(one)
       if (change === undefined) unchanged.push(one.id)
       else changes.push(change)
     } catch (error) {
@@ -61,10 +90,10 @@ export function planLimits(wanted: readonly WantedQuota[], observed: readonly Qu
       refused.push({ id: one.id, error })
     }
   }
-  return { kind: facts.kind, changes, refused, unchanged }
+  return { kind, changes, refused, unchanged }
 }
 
-function planOne(wanted: WantedQuota, found: QuotaReading | undefined, facts: Facts): QuotaChange | undefined {
+function planOne(wanted: WantedQuota, found: QuotaReading | undefined, facts: Facts): SeenChange | undefined {
   assertId(wanted.id)
   const reading = found ?? emptyReading(wanted.id)
   const before = limitsOf(reading)
@@ -84,7 +113,12 @@ function planOne(wanted: WantedQuota, found: QuotaReading | undefined, facts: Fa
   return { facility: 'quota', target: `${facts.kind} ${wanted.id}`, action: 'set', id: wanted.id, before, after }
 }
 
-function merge(name: 'bytes' | 'inodes', wanted: WantedQuota, before: BothLimits, { bounds }: Facts): Limits {
+function merge(
+  name: 'bytes' | 'inodes',
+  wanted: WantedQuota,
+  before: BothLimits,
+  { bounds }: Pick<Facts, 'bounds'>,
+): Limits {
   const given = wanted[name] ?? {}
   const soft = given.soft === undefined ? before[name].soft : roundLimit(name, given.soft, bounds)
   const hard = given.hard === undefined ? before[name].hard : roundLimit(name, given.hard, bounds)

@@ -2,19 +2,25 @@ import type { Host } from '@puppy/host'
 import { applyPlan, type Applied } from './apply.ts'
 import { QuotaError } from './errors.ts'
 import { setGrace, setGraceOf, type GraceSet } from './grace.ts'
-import { assertId, type QuotaKind, type WantedQuota } from './limits.ts'
-import { planLimits, type PlanOptions, type QuotaPlan } from './plan.ts'
+import { assertId, type Bounds, type QuotaKind, type WantedQuota } from './limits.ts'
+import { planLimits, planOverwrite, type PlanOptions, type QuotaPlan } from './plan.ts'
 import { probe, type Probe } from './probe.ts'
 import type { EffectOptions } from './program.ts'
 import { readAll, readEach, sync } from './read.ts'
 import { emptyReading, type QuotaReading } from './report.ts'
 import type { Grace } from './state.ts'
 import { offError } from './support.ts'
-import { readState, volumeFinder } from './volume.ts'
+import { readState, volumeFinder, type Volume } from './volume.ts'
 
 export interface SetOptions extends PlanOptions, EffectOptions {
   /** When one item cannot be, none is set; when one was not taken, the others get back what they had. */
   readonly atomic?: boolean
+  /**
+   * Writes without reading first, which takes as long as writing: every item gives all four limits, none is refused for what it uses, and
+   * each that was written counts as changed. What it writes is read back all the same, and `QUOTA_OFF` may come after it was written. Not
+   * with `atomic`.
+   */
+  readonly overwrite?: boolean
 }
 
 export interface ReadOptions extends EffectOptions {
@@ -66,18 +72,38 @@ export function openQuota(host: Host, path: string): Quota {
     throw new QuotaError('QUOTA_INVALID', { operation: 'use the path', target: path, detail })
   }
   const find = volumeFinder(host, path)
-  const plan: Quota['plan'] = async (kind, wanted, options = {}) => {
-    const volume = await find(options)
-    const [{ state, bounds }, observed] = await Promise.all([
-      readState(host, volume, options),
-      readAll(host, volume, kind, options),
-    ])
+  /** Of file systems whose limits held when they were asked. */
+  const known = new WeakMap<Volume, Bounds>()
+  const ask = async (kind: QuotaKind, volume: Volume, options: EffectOptions): Promise<Bounds> => {
+    const { state, bounds } = await readState(host, volume, options)
     const error = offError('set limits on', volume.mount, kind, state, 'enforcing')
     if (error !== undefined) throw error
+    known.set(volume, bounds)
+    return bounds
+  }
+  const plan: Quota['plan'] = async (kind, wanted, options = {}) => {
+    const volume = await find(options)
+    if (options.overwrite === true) {
+      if (options.atomic === true) throw notBoth()
+      return planOverwrite(wanted, { kind, bounds: await ask(kind, volume, options) })
+    }
+    const [bounds, observed] = await Promise.all([ask(kind, volume, options), readAll(host, volume, kind, options)])
     return planLimits(wanted, observed, { kind, bounds, ...options })
   }
   const apply: Quota['apply'] = async (planned, options = {}) =>
     applyPlan(host, planned.changes.length === 0 ? undefined : await find(options), planned, options)
+  /** Where limits held the last time, whether they still do is asked while they are written. */
+  const overwrite: Quota['set'] = async (kind, wanted, options = {}) => {
+    const volume = await find(options)
+    const bounds = known.get(volume)
+    if (bounds === undefined || options.atomic === true) return apply(await plan(kind, wanted, options), options)
+    const holds = ask(kind, volume, options)
+    const applied = applyPlan(host, volume, planOverwrite(wanted, { kind, bounds }), options)
+    // Nothing of ours goes on when the caller is told.
+    await Promise.allSettled([holds, applied])
+    await holds
+    return applied
+  }
   return Object.freeze<Quota>({
     path,
     plan,
@@ -97,9 +123,15 @@ export function openQuota(host: Host, path: string): Quota {
       if (options.sync === true) await sync(host, volume, options)
       yield* readEach(host, volume, kind, options)
     },
-    set: async (kind, wanted, options = {}) => apply(await plan(kind, wanted, options), options),
+    set: async (kind, wanted, options = {}) =>
+      options.overwrite === true ? overwrite(kind, wanted, options) : apply(await plan(kind, wanted, options), options),
     setGrace: async (kind, grace, options = {}) => setGrace(host, await find(options), kind, grace, options),
     setGraceOf: async (kind, id, grace, options = {}) =>
       setGraceOf(host, await find(options), { kind, id, grace }, options),
   })
+}
+
+function notBoth(): QuotaError {
+  const detail = 'what nobody has read cannot be put back; take atomic or overwrite'
+  return new QuotaError('QUOTA_INVALID', { operation: 'set limits with', value: 'atomic, overwrite', detail })
 }

@@ -45,6 +45,36 @@ void t.test('set() passes force on', async (t) => {
   t.match(await quota.read('user', [6]), [{ bytes: { status: 'hard' } }])
 })
 
+void t.test('set() with overwrite reads nothing first, and reads back', async (t) => {
+  const { quota, fake, host } = openFake()
+  fake.use('user', 6, { bytes: 2 * MiB, inodes: 3 })
+  await quota.plan('user', [])
+  const both = { bytes: { soft: 'none', hard: MiB }, inodes: { soft: 10, hard: 20 } } as const
+  const wanted = [
+    { id: 6, ...both },
+    { id: 7, ...both },
+    { id: 8, bytes: both.bytes },
+    { id: 9, ...both, inodes: { soft: 30, hard: 20 } },
+    { id: 0, ...both },
+  ]
+  const before = host.commands.length
+  const { changed, results } = await quota.set('user', wanted, { overwrite: true })
+  const programs = host.commands.slice(before).map(([program]) => program.slice(program.lastIndexOf('/') + 1))
+  t.strictSame(programs.toSorted(), ['repquota', 'setquota', 'xfs_quota'])
+  t.equal(changed, true)
+  t.match(results, [
+    { id: 6, changed: true, reading: { bytes: { hard: MiB, status: 'hard' } } },
+    { id: 7, changed: true },
+    { id: 8, changed: false, error: { code: 'QUOTA_INVALID', message: /all four limits/ } },
+    { id: 9, error: { code: 'QUOTA_INVALID' } },
+    { id: 0, error: { code: 'QUOTA_INVALID' } },
+  ])
+  await t.rejects(quota.set('user', wanted, { overwrite: true, atomic: true }), {
+    code: 'QUOTA_INVALID',
+    message: /take atomic or overwrite/,
+  })
+})
+
 void t.test('set() on a host that is only a folder is planned and not done', async (t) => {
   const { fake } = openFake()
   const host = createFakeHost({ live: false, programs: fake.programs, files: fake.files })

@@ -8,7 +8,7 @@ import {
   type Limit,
   type OpenPlace,
   type Quota,
-  type QuotaPlan,
+  type SeenPlan,
   type QuotaReading,
   type SetResult,
   type WantedQuota,
@@ -204,7 +204,7 @@ function planAll(
   wanted: readonly WantedQuota[],
   readings: ReadonlyMap<number, QuotaReading>,
   bounds: Bounds,
-): QuotaPlan {
+): SeenPlan {
   const isOpen = (one: WantedQuota) =>
     (['bytes', 'inodes'] as const).some(
       (what) => one[what]?.hard !== 'none' && readings.get(one.id)?.[what].hard === 'none',
