@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Host } from '@puppy/host'
 import { SelinuxError } from './errors.ts'
 import { planModules, type PolicyPlan, type PolicyWish } from './store/modules.ts'
@@ -11,6 +12,10 @@ export interface PolicyOptions {
   readonly reload?: boolean
   /** Users whose homes need no file contexts of their own: tenants. See `openPolicy`. */
   readonly hidden?: () => Iterable<string> | Promise<Iterable<string>>
+  /** Milliseconds that the first caller waits for others to share its transaction. Default 0. */
+  readonly gather?: number
+  /** Ends a transaction that runs. The store is as before it, or is put back before the next one. */
+  readonly signal?: AbortSignal
 }
 
 export type EnsureOptions = Pick<TransactionOptions, 'timeout' | 'patience'>
@@ -58,12 +63,15 @@ export function openPolicy(host: Host, options: PolicyOptions = {}): Policy {
   async function run(wish: PolicyWish, given: EnsureOptions): Promise<Committed> {
     const hidden = new Set(await options.hidden?.())
     const reload = options.reload === undefined ? {} : { reload: options.reload }
-    return commit(host, await typeOf(), wish, { ...given, ...reload, hidden })
+    const signal = options.signal === undefined ? {} : { signal: options.signal }
+    return commit(host, await typeOf(), wish, { ...given, ...reload, ...signal, hidden })
   }
 
   async function drain(): Promise<void> {
     if (running) return
     running = true
+    // Whoever is told to end while it waits is told so by the transaction.
+    if (options.gather !== undefined) await sleep(options.gather, undefined, { signal: options.signal }).catch(() => {})
     while (waiting.length > 0) {
       const [first, ...others] = waiting
       waiting = []

@@ -20,6 +20,7 @@ export async function agent(config: Config): Promise<void> {
   const haproxy = openHaproxy(machine, proxySettings(config, users))
   const walls = wallsOf(config, host, users, haproxy)
   const quota = openQuota(host, config.layout.homes)
+  const ending = new AbortController()
   const { facilities, proxy } = facilitiesOf({
     machine,
     host,
@@ -28,9 +29,9 @@ export async function agent(config: Config): Promise<void> {
     runDir: config.runDir,
     quota,
     walls,
+    signal: ending.signal,
   })
   const database = openDatabase({ url: databaseUrls(config).agent, name: 'puppy agent', connections: 5 })
-  const ending = new AbortController()
   void untilToldToEnd().then((signal) => ending.abort(new Error(`told to end by ${signal}`)))
   const locks = await lockHosts(config, machine, host, ending.signal)
   try {

@@ -15,7 +15,9 @@ import {
 } from '@puppy/accounts'
 import { removeLimits } from '../agent/facilities/cgroups.ts'
 import { removeFirewall } from '../agent/facilities/firewall.ts'
+import { openTenantPolicy } from '../agent/facilities/index.ts'
 import { removeQuotas } from '../agent/facilities/quota.ts'
+import { removePolicy } from '../agent/facilities/selinux.ts'
 import { openHaproxy } from '@puppy/haproxy'
 import { isUnfinished, type Host } from '@puppy/host'
 import { openQuota } from '@puppy/quota'
@@ -49,6 +51,7 @@ export async function down(config: Config, args: readonly string[]): Promise<voi
     const layout = await layoutOf(config, machine)
     left = await removeTenants(layout, host)
     await removeLimits({ host, runFolder: join(config.runDir, 'cgroups') }, layout)
+    await removePolicy({ host, policy: openTenantPolicy(host, layout) })
     await removeDiskLimits(layout, host)
     await removeFirewall({ host, ...wallsOf(config, host, users, proxy) })
     await removeBase(host)

@@ -190,9 +190,11 @@ void t.test('from an empty machine to a served tenant, and back', { skip }, asyn
     status: 201,
     body: { ready: true },
   })
+  t.strictSame(first.body['missing'], [], 'every wall stands')
   t.match(await run('id', [blog.user]), { code: 0, output: `uid=${blog.uid}(${blog.user})` })
 
   await t.test('the tenant logs in with its key, starts a server, and is served', async (t) => {
+    t.match(await login(blog, 'id -Z'), { code: 0, output: /^puppy_u:user_r:user_t:s0:c\d+,c\d+\n/ })
     t.match(await login(blog, 'echo $PORT; id -un; umask'), { code: 0, output: `${blog.ports[0]}\n${blog.user}\n` })
     const serve =
       'systemd-run --user --quiet --unit web python3 -m http.server --bind 127.0.0.1 --directory ~/site $PORT'
@@ -298,6 +300,23 @@ if os.fork() == 0:
       t.match(output, 'Permission denied', attempt)
       t.notMatch(output, 'secret\n', attempt)
     }
+    // As open as modes can be: what keeps the neighbour out then is SELinux.
+    const open = 'echo open > ~/open; chmod 777 ~ ~/open; echo open > /dev/shm/open; chmod 777 /dev/shm/open'
+    t.match(await login(blog, open), { code: 0 })
+    const pid = (await login(blog, 'pgrep -n -u $USER python3')).output.trim()
+    t.match(pid, /^\d+$/)
+    for (const attempt of [
+      `ls ${blog.home}`,
+      `cat ${blog.home}/open`,
+      `touch ${blog.home}/mine`,
+      'cat /dev/shm/open',
+      `cat /proc/${pid}/cmdline`,
+    ]) {
+      const { code, output } = await login(curious, attempt)
+      t.not(code, 0, `${attempt}, at 777`)
+      t.notMatch(output, /^open$/m, `${attempt}, at 777`)
+    }
+    t.match(await login(blog, 'cat ~/open /dev/shm/open && chmod 700 ~ && rm ~/open /dev/shm/open'), { code: 0 })
     t.not((await login(curious, `kill -9 $(cat /proc/[0-9]*/stat 2>/dev/null | grep python3 | cut -d' ' -f1)`)).code, 0)
     t.match(await visit('blog.example.com'), { status: 200 }, 'the blog still answers')
   })
@@ -308,15 +327,15 @@ if os.fork() == 0:
     const ask = (port: number) => `curl -s -m 20 -o /dev/null -w '%{http_code}' http://127.0.0.1:${port}/`
     t.match(await login(blog, ask(blog.ports[0] ?? 0)), { code: 0, output: '200' }, 'whose it is reaches it')
     t.match(await login(curious, ask(blog.ports[0] ?? 0)), { output: /^000/ }, 'a neighbour does not, past the proxy')
-    // Nothing of the blog listens there, so that somebody else may bind it; but nobody hears from him.
+    // Nothing of the blog listens there, and still it is not for others.
     const squatted = blog.ports[1] ?? 0
     const bind = (port: number) =>
       `python3 -c "import socket; s = socket.socket(); s.bind(('127.0.0.1', ${port})); s.listen(); print('listens')"`
-    const walled = (await run('systemctl', ['--version'])).output.includes('+BPF_FRAMEWORK')
-    t.match(await login(curious, bind(squatted)), { output: walled ? 'Operation not permitted' : 'listens' })
+    t.match(await login(curious, bind(squatted)), { code: 1, output: 'Permission denied' })
+    t.match(await login(curious, bind(32_000)), { code: 1, output: 'Permission denied' }, 'nor one of nobody’s')
     t.match(await login(curious, bind(curious.ports[0] ?? 0)), { code: 0, output: 'listens' }, 'its own')
     t.match(await login(curious, bind(0)), { code: 0, output: 'listens' }, 'what the kernel gives')
-    // A person of the machine is no tenant, and behind no wall of a slice.
+    // A person of the machine is no tenant, and behind no wall of a slice or of SELinux.
     const site = mkdtempSync('/var/tmp/squat-')
     t.teardown(() => rmSync(site, { recursive: true }))
     writeFileSync(join(site, 'index.html'), 'stolen')
@@ -376,6 +395,11 @@ if os.fork() == 0:
     for (const line of [
       /^ok {5}limits of users hold on \/(home|srv\/xfs)$/m,
       /^ok {5}firewall table$/m,
+      /^ok {5}SELinux enforces$/m,
+      /^ok {5}no tenant reaches another$/m,
+      /^ok {5}a tenant binds its own ports only$/m,
+      /^ok {5}every process of a tenant is at its level$/m,
+      /^ok {5}homes are labelled$/m,
       /^ok {5}firewall guard of port 8420 \(api\)$/m,
       /^ok {5}firewall at boot \(puppy-firewall\.service\)$/m,
       new RegExp(`^NOT OK port ${squatted} of ${blog.user}: python3`, 'm'),
@@ -526,6 +550,7 @@ if os.fork() == 0:
     t.match(await run('systemctl', ['list-unit-files', '--no-legend', 'puppy*']), { output: '' })
     t.notMatch((await run('nft', ['list', 'tables'])).output, 'puppy')
     t.notMatch(readFileSync('/etc/pam.d/common-session-noninteractive', 'utf8'), 'puppy')
+    t.notMatch((await run('ls', ['/var/lib/selinux/default/active/modules/400'])).output, 'puppy_')
     t.strictSame(await readQuota(blog), { used: 0, hard: 'none', files: 0 })
     t.equal((await run('systemctl', ['--failed', '--no-legend', '--plain'])).output, '')
   })

@@ -16,6 +16,7 @@ import {
   type WantedSlice,
 } from '@puppy/cgroups'
 import type { Host } from '@puppy/host'
+import type { Policy } from '@puppy/selinux'
 import type { Verdict } from '../../conditions.ts'
 import { printable } from '../../printable.ts'
 import type { FacilityState } from '../../store/hosts.ts'
@@ -44,6 +45,8 @@ export interface CgroupsFacilityOptions {
   readonly layout: Pick<SlotLayout, 'homes' | 'group'>
   /** Where it is noted which slices are not finished; gone with a reboot. */
   readonly runFolder: string
+  /** For what SELinux must allow before cron's sessions are moved. */
+  readonly policy: Policy
   /** The tree itself, for tests. */
   readonly kernel?: Kernel
 }
@@ -69,7 +72,7 @@ export function cgroupsFacility(options: CgroupsFacilityOptions): Facility {
       walls = bpf
       return state
     },
-    prepare: sessionsKeeper(host, layout.group),
+    prepare: sessionsKeeper({ host, group: layout.group, policy: options.policy }),
     build: (slots: readonly SlotToBuild[], signal: AbortSignal) =>
       walls
         ? buildWalls(host, slots, { ...tree, signal })
@@ -217,7 +220,10 @@ function verdictOf(
 }
 
 /** Takes every limit away, for a purge. */
-export async function removeLimits(options: Omit<CgroupsFacilityOptions, 'layout'>, layout: SlotLayout): Promise<void> {
+export async function removeLimits(
+  options: Omit<CgroupsFacilityOptions, 'layout' | 'policy'>,
+  layout: SlotLayout,
+): Promise<void> {
   await removeSessions(options.host)
   if (!(await probeSystemd(options)).works) return
   const slices = Array.from({ length: slotCount(layout) }, (_, n) => userSlice(slotAt(layout, n).uid))

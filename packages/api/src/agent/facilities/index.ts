@@ -1,8 +1,9 @@
 import { join } from 'node:path'
-import { slotCount, type SlotLayout } from '@puppy/accounts'
+import { slotAt, slotCount, type SlotLayout } from '@puppy/accounts'
 import type { Haproxy } from '@puppy/haproxy'
 import type { Host } from '@puppy/host'
 import type { Quota } from '@puppy/quota'
+import { openPolicy, type Policy } from '@puppy/selinux'
 import { accountsFacility } from './accounts.ts'
 import { cgroupsFacility } from './cgroups.ts'
 import type { Facility } from './facility.ts'
@@ -10,6 +11,7 @@ import { firewallFacility, type FirewallFacilityOptions } from './firewall.ts'
 import { haproxyFacility, type HaproxyFacility } from './haproxy.ts'
 import { portsFacility } from './ports.ts'
 import { quotaFacility } from './quota.ts'
+import { selinuxFacility } from './selinux.ts'
 
 export interface FacilitiesOptions {
   readonly machine: Host
@@ -21,11 +23,13 @@ export interface FacilitiesOptions {
   /** Where facilities keep what is gone with a reboot. */
   readonly runDir: string
   readonly walls: Pick<FirewallFacilityOptions, 'firewall' | 'callers' | 'guards' | 'rulesFile'>
+  /** Ends what goes on beside the passes. */
+  readonly signal?: AbortSignal
 }
 
 /**
  * All facilities in the one order in which walls are built: the user first, its limits and walls, and only when they
- * stand the route that lets visitors in. selinux has its place between these.
+ * stand the route that lets visitors in.
  */
 export function facilitiesOf(options: FacilitiesOptions): {
   readonly facilities: readonly Facility[]
@@ -37,7 +41,18 @@ export function facilitiesOf(options: FacilitiesOptions): {
   const tenantUids = { first: layout.firstUid, last: layout.firstUid + Math.max(last, 0) }
   const firewall = firewallFacility({ ...options.walls, host, tenantUids })
   const ports = portsFacility({ host, walled: () => firewall.stands() })
-  const cgroups = cgroupsFacility({ host, layout, runFolder: join(options.runDir, 'cgroups') })
+  const policy = openTenantPolicy(host, layout, options.signal)
+  const cgroups = cgroupsFacility({ host, layout, policy, runFolder: join(options.runDir, 'cgroups') })
+  const selinux = selinuxFacility({ host, layout, policy })
   const quota = quotaFacility({ host, quota: options.quota, tenantUids })
-  return { facilities: [accountsFacility(options), cgroups, quota, firewall, ports, proxy], proxy }
+  return { facilities: [accountsFacility(options), cgroups, quota, firewall, selinux, ports, proxy], proxy }
+}
+
+/** As long as facilities take to say at the start what they want of the policy: one transaction then does it for all. */
+const gather = 2000
+
+/** The policy of a host whose tenants need no file contexts of their own. */
+export function openTenantPolicy(host: Host, layout: SlotLayout, signal?: AbortSignal): Policy {
+  const hidden = () => Array.from({ length: slotCount(layout) }, (_, n) => slotAt(layout, n).user)
+  return openPolicy(host, { hidden, gather, ...(signal === undefined ? {} : { signal }) })
 }

@@ -1,17 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pamPolicy, pamProfilePath, renderPamProfile } from '@puppy/cgroups'
 import { HostError, type Host } from '@puppy/host'
+import { readState, SelinuxError, type Policy } from '@puppy/selinux'
 import type { PlannedChange } from '../../store/hosts.ts'
 import type { Step } from './facility.ts'
 
 /** What cron and at open for a session; pam-auth-update(8) writes it. */
 const common = '/etc/pam.d/common-session-noninteractive'
-/** The name of our module in the policy, and of the text that was loaded for it. */
-const module = 'puppy-cgroups'
-const policyFile = `/etc/puppy/selinux/${module}.cil`
-/** semodule names a module by its file. Only what was loaded is kept as such. */
-const draft = `/etc/puppy/selinux/loading/${module}.cil`
-/** Rebuilding a policy takes half a minute where the machine is emulated. */
+/** The name of our module in the policy. */
+export const sessionsModule = 'puppy_cgroups'
 const timeout = 300_000
 
 /** What failed is not tried again in every pass: a policy takes long to build. */
@@ -19,17 +16,25 @@ const patience = 600_000
 /** How long a pass waits for it. */
 const soon = 2000
 
+export interface SessionsOptions {
+  readonly host: Host
+  /** The group that tenants are in. */
+  readonly group: string
+  /** Whose transactions others share. */
+  readonly policy: Policy
+}
+
 /**
  * `planSessions` again and again, with patience after a failure. What it does goes on beside the pass, which nobody keeps waiting
  * for a policy to be built; the next one tells what came of it.
  */
-export function sessionsKeeper(host: Host, group: string): (signal: AbortSignal) => Promise<Step<readonly string[]>> {
+export function sessionsKeeper(options: SessionsOptions): (signal: AbortSignal) => Promise<Step<readonly string[]>> {
   let failed: { readonly at: number; readonly remarks: readonly string[] } | undefined
   let going: Promise<void> | undefined
   return async (signal) => {
     if (going !== undefined) return remarked(said('that is being changed'))
     if (failed !== undefined && performance.now() - failed.at < patience) return remarked(failed.remarks)
-    const step = await planSessions(host, group, signal)
+    const step = await planSessions(options, signal)
     if (step.changes.length === 0) return step
     const work = async () => {
       const remarks = await step.apply().catch((error: unknown) => said(sentence(error)))
@@ -59,28 +64,34 @@ function sentence(error: unknown): string {
  * Nobody's configuration is edited: pam-auth-update(8) refuses where a person has written the common files by hand, and then a
  * remark says so.
  */
-export async function planSessions(host: Host, group: string, signal: AbortSignal): Promise<Step<readonly string[]>> {
+export async function planSessions(
+  { host, group, policy }: SessionsOptions,
+  signal: AbortSignal,
+): Promise<Step<readonly string[]>> {
   const nothing = { changes: [], apply: async () => [] }
   if (!host.live) return nothing
   const profile = renderPamProfile({ group, title: 'Limits of Puppy for cron jobs of its tenants' })
   const [update, text] = [host.program('pam-auth-update'), await host.read(common)]
   if (update === undefined || text === undefined) return remark('this system has no pam-auth-update(8)')
-  const policy = await planPolicy(host)
-  if (typeof policy === 'string') return remark(policy)
+  const wish = { modules: { [sessionsModule]: pamPolicy } }
+  const carries = await isCarried(host, policy, wish)
+  if (typeof carries === 'string') return remark(carries)
   const stands = (await host.read(pamProfilePath)) === profile && isInstalled(text, group)
-  if (stands && policy.length === 0) return nothing
-  const changes = [...policy, ...(stands ? [] : [change(pamProfilePath, 'install')])]
+  if (stands && carries) return nothing
+  const changes = [
+    ...(carries ? [] : [change(sessionsModule, 'load')]),
+    ...(stands ? [] : [change(pamProfilePath, 'install')]),
+  ]
   return {
     changes,
     apply: async () => {
-      const run = runner(host, signal)
       try {
-        if (policy.length > 0) await loadPolicy(host, run)
+        if (!carries) await policy.ensure(wish, { timeout, patience: timeout })
         if (stands) return []
         await host.replace(pamProfilePath, profile, { mode: 0o644 })
-        await run([update, '--package'])
+        await runner(host, signal)([update, '--package'])
       } catch (error) {
-        if (error instanceof HostError) return said(error.message)
+        if (error instanceof HostError || error instanceof SelinuxError) return said(error.message)
         throw error
       }
       if (isInstalled((await host.read(common)) ?? '', group)) return []
@@ -89,70 +100,29 @@ export async function planSessions(host: Host, group: string, signal: AbortSigna
   }
 }
 
-/** Takes the profile and the rules away, in this order. */
-export async function removeSessions(host: Host): Promise<void> {
-  if (!host.live) return
-  const run = runner(host, new AbortController().signal)
-  const update = host.program('pam-auth-update')
-  if ((await host.read(pamProfilePath)) !== undefined && update !== undefined) {
-    await run([update, '--package', '--remove', pamProfilePath.slice(folderOf(pamProfilePath).length + 1)])
-    await host.remove(pamProfilePath)
+/** Whether the policy has the rules, or why it cannot have them. Where SELinux is off nobody needs them. */
+async function isCarried(host: Host, policy: Policy, wish: Parameters<Policy['plan']>[0]): Promise<boolean | string> {
+  if ((await readState(host)).mode === 'disabled') return true
+  if (host.program('semodule') === undefined) return 'SELinux is on, and semodule(8) is not installed'
+  try {
+    return (await policy.plan(wish)).changes.length === 0
+  } catch (error) {
+    if (error instanceof SelinuxError) return error.message
+    throw error
   }
-  const semodule = host.program('semodule')
-  if ((await host.status(folderOf(policyFile))) === undefined) return
-  await removeDraft(host)
-  // Whoever has removed it before us has done our work, and semodule fails then.
-  if (semodule !== undefined && (await isLoaded(host, await policyType(host)))) await run([semodule, '-r', module])
-  await host.remove(policyFile)
-  await host.remove(folderOf(policyFile))
+}
+
+/** Takes the profile away. The rules for it go after it, with the others of ours. */
+export async function removeSessions(host: Host): Promise<void> {
+  const update = host.program('pam-auth-update')
+  if (!host.live || (await host.read(pamProfilePath)) === undefined || update === undefined) return
+  const name = pamProfilePath.slice(pamProfilePath.lastIndexOf('/') + 1)
+  await runner(host, new AbortController().signal)([update, '--package', '--remove', name])
+  await host.remove(pamProfilePath)
 }
 
 function isInstalled(text: string, group: string): boolean {
   return text.split('\n').some((line) => !line.startsWith('#') && line.includes(`ingroup ${group}`))
-}
-
-/** What is to be done about the policy, or why it cannot be. */
-async function planPolicy(host: Host): Promise<readonly PlannedChange[] | string> {
-  if ((await host.status('/sys/fs/selinux/enforce')) === undefined) return []
-  const type = await policyType(host)
-  if (type === undefined) return 'SELinux is on, and /etc/selinux/config does not say which policy'
-  if (host.program('semodule') === undefined) return 'SELinux is on, and semodule(8) is not installed'
-  const same = (await host.read(policyFile)) === pamPolicy
-  return same && (await isLoaded(host, type)) ? [] : [change(module, 'load')]
-}
-
-async function policyType(host: Host): Promise<string | undefined> {
-  const config = (await host.read('/etc/selinux/config')) ?? ''
-  return /^\s*SELINUXTYPE\s*=\s*([A-Za-z0-9_-]+)\s*$/m.exec(config)?.[1]
-}
-
-async function isLoaded(host: Host, type: string | undefined): Promise<boolean> {
-  const folder = `/var/lib/selinux/${type}/active/modules/400/${module}`
-  return type !== undefined && (await host.status(folder)) !== undefined
-}
-
-async function loadPolicy(host: Host, run: Run): Promise<void> {
-  const semodule = host.program('semodule')
-  if (semodule === undefined) return
-  const folder = folderOf(draft)
-  await host.makeFolder(folderOf(policyFile))
-  await host.makeFolder(folder)
-  await host.replace(draft, pamPolicy, { mode: 0o600 })
-  // SELinux confines semodule too: it maps files of its own store into memory, and none of /etc.
-  const chcon = host.program('chcon')
-  if (chcon !== undefined) await run([chcon, '-t', 'semanage_store_t', '--', draft])
-  await run([semodule, '-i', draft])
-  await host.replace(policyFile, pamPolicy, { mode: 0o600 })
-  await removeDraft(host)
-}
-
-async function removeDraft(host: Host): Promise<void> {
-  await host.remove(draft)
-  await host.remove(folderOf(draft))
-}
-
-function folderOf(path: string): string {
-  return path.slice(0, path.lastIndexOf('/'))
 }
 
 type Run = (command: readonly [string, ...string[]]) => Promise<unknown>

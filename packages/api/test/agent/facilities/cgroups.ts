@@ -5,6 +5,7 @@ import t from 'tap'
 import { cgroupsFacility, removeLimits } from '../../../src/agent/facilities/cgroups.ts'
 import type { Tenant, View } from '../../../src/agent/facilities/facility.ts'
 import { smallLayout } from '../support/rows.ts'
+import { createFakePolicy } from './support/policy.ts'
 
 const { signal } = new AbortController()
 const slots = [0, 1].map((n) => slotAt(smallLayout, n))
@@ -30,7 +31,8 @@ interface Machine {
 function open({ live = true, version = 257, bpf = true, files = {} }: Machine = {}) {
   const fake = createFakeCgroups({ version, bpf })
   const host = createFakeHost({ programs: fake.programs, files: { ...fake.files, '/run/x': '', ...files }, live })
-  const options = { host, layout: smallLayout, runFolder: '/run/puppy/cgroups', kernel: fake.kernel }
+  const runFolder = '/run/puppy/cgroups'
+  const options = { host, layout: smallLayout, policy: createFakePolicy(), runFolder, kernel: fake.kernel }
   return { fake, host, options, facility: cgroupsFacility(options) }
 }
 

@@ -5,6 +5,7 @@ import t from 'tap'
 import { cgroupsFacility } from '../../../src/agent/facilities/cgroups.ts'
 import { buildWalls, walled } from '../../../src/agent/facilities/slice-walls.ts'
 import { smallLayout } from '../support/rows.ts'
+import { createFakePolicy } from './support/policy.ts'
 
 const { signal } = new AbortController()
 const slots = [0, 1].map((n) => slotAt(smallLayout, n))
@@ -14,7 +15,8 @@ const dropIn = (uid: number) => `/etc/systemd/system/user-${uid}.slice.d/50-pupp
 function open() {
   const fake = createFakeCgroups()
   const host = createFakeHost({ programs: fake.programs, files: { ...fake.files, '/run/x': '' } })
-  const options = { runFolder: '/run/puppy/cgroups', kernel: fake.kernel, signal }
+  const policy = createFakePolicy()
+  const options = { runFolder: '/run/puppy/cgroups', kernel: fake.kernel, signal, policy }
   return { host, options, build: (...built: Parameters<typeof buildWalls>[1]) => buildWalls(host, built, options) }
 }
 

@@ -1,0 +1,119 @@
+import { parsePasswd, slotAt, slotCount, type Slot, type SlotLayout } from '@puppy/accounts'
+import type { Host } from '@puppy/host'
+import {
+  pairAt,
+  renderTenantPolicy,
+  renderTenantSlots,
+  SelinuxError,
+  type Policy,
+  type TenantPolicy,
+  type TenantSlot,
+} from '@puppy/selinux'
+
+/** Our modules in the policy: what keeps tenants apart, and who they are. */
+export const tenantModules = { tenants: 'puppy_tenants', slots: 'puppy_slots' } as const
+
+/** A policy takes half a minute to build where the machine is emulated, and longer when others change it too. */
+export const transactionTimes = { timeout: 300_000, patience: 300_000 } as const
+
+/** What failed is not tried again in every pass. */
+const patience = 120_000
+
+/** Whether the policy labels every slot that it was told of. */
+export type Standing =
+  | { readonly status: 'stands' }
+  | { readonly status: 'pending'; readonly message: string }
+  | { readonly status: 'failed'; readonly message: string }
+
+/** A transaction costs the same for one slot and for many, so they get their levels before anybody needs them. */
+const ahead = 512
+
+/** The slots in the policy. They come and never go: a level that nobody has harms nobody. */
+export interface SlotLabels {
+  /**
+   * Adds every slot up to one, and a good many after it. Those whose user or uid a person has are left away: the level would be that
+   * person's.
+   */
+  reach(n: number): Promise<void>
+  /** Reads the store; starts no process. */
+  look(): Promise<Standing>
+  /** Begins a transaction beside the pass when one is needed, and none runs. */
+  start(): void
+  /** Whether it stood once and somebody has taken it away since, until it stands again. */
+  lost(): boolean
+}
+
+export function slotLabels(host: Host, policy: Policy, layout: SlotLayout): SlotLabels {
+  const about: TenantPolicy = { ports: { first: layout.firstPort, last: layout.portLimit - 1 } }
+  const known = new Set<number>()
+  let rendered: { readonly size: number; readonly modules: Readonly<Record<string, string>> } | undefined
+  let [reached, stood, gone] = [0, -1, false]
+  let going: Promise<void> | undefined
+  let failed: { readonly at: number; readonly message: string } | undefined
+
+  const wish = () => {
+    if (rendered?.size !== known.size) {
+      const slots = [...known].toSorted((one, other) => one - other).map((n) => tenantOf(slotAt(layout, n)))
+      const modules = {
+        [tenantModules.tenants]: renderTenantPolicy(about),
+        [tenantModules.slots]: renderTenantSlots(about, slots),
+      }
+      rendered = { size: known.size, modules }
+    }
+    return { modules: rendered.modules }
+  }
+  const patient = () => failed !== undefined && performance.now() - failed.at < patience
+
+  return Object.freeze<SlotLabels>({
+    reach: async (n) => {
+      const end = Math.min((Math.floor(n / ahead) + 1) * ahead, slotCount(layout))
+      if (end <= reached) return
+      const users = parsePasswd((await host.read('/etc/passwd')) ?? '')
+      const uids = new Map(users.map(({ name, uid }) => [name, uid]))
+      const names = new Map(users.map(({ name, uid }) => [uid, name]))
+      for (let slot = reached; slot < end; slot += 1) {
+        const { user, uid } = slotAt(layout, slot)
+        if ((uids.get(user) ?? uid) === uid && (names.get(uid) ?? user) === user) known.add(slot)
+      }
+      reached = end
+    },
+    look: async () => {
+      try {
+        const { changes } = await policy.plan(wish())
+        if (changes.length === 0) {
+          ;[stood, gone, failed] = [known.size, false, undefined]
+          return { status: 'stands' }
+        }
+      } catch (error) {
+        if (!(error instanceof SelinuxError)) throw error
+        return { status: 'failed', message: error.message }
+      }
+      if (stood === known.size && going === undefined) gone = true
+      if (going === undefined && failed !== undefined) return { status: 'failed', message: failed.message }
+      return { status: 'pending', message: 'its level and ports are being added to the policy' }
+    },
+    start: () => {
+      if (going !== undefined || patient()) return
+      going = policy
+        .ensure(wish(), transactionTimes)
+        .then(() => {
+          failed = undefined
+        })
+        .catch((error: unknown) => {
+          failed = {
+            at: performance.now(),
+            message: error instanceof Error ? error.message : 'it failed without a word',
+          }
+        })
+        .finally(() => {
+          going = undefined
+        })
+    },
+    lost: () => gone,
+  })
+}
+
+/** The tenant of a slot as SELinux knows it: everything is arithmetic on the slot's number. */
+export function tenantOf({ n, user, uid, home, ports }: Slot): TenantSlot & { readonly home: string } {
+  return { login: user, uid, home, level: pairAt(n), ports: { first: ports[0] ?? 0, last: ports.at(-1) ?? 0 } }
+}
