@@ -9,6 +9,7 @@ import { renderClaim, type Bench, type Claim } from './claim.ts'
 import { firewall } from './firewall.ts'
 import { firewallProxy } from './firewall-proxy.ts'
 import { quota } from './quota.ts'
+import { selinuxRelabel } from './selinux-relabel.ts'
 import { selinux } from './selinux.ts'
 
 const benches: Readonly<Record<string, Bench>> = {
@@ -18,6 +19,7 @@ const benches: Readonly<Record<string, Bench>> = {
   'firewall-proxy': firewallProxy,
   quota,
   selinux,
+  'selinux-relabel': selinuxRelabel,
 }
 
 const args = process.argv.slice(2)

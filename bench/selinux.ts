@@ -3,32 +3,15 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createHost, type Host } from '../packages/host/src/index.ts'
-import {
-  openPolicy,
-  pairAt,
-  renderTenantPolicy,
-  renderTenantSlots,
-  type TenantSlot,
-} from '../packages/selinux/src/index.ts'
+import { openPolicy, renderTenantSlots } from '../packages/selinux/src/index.ts'
 import { claimOf, median, time, type Bench, type Claim } from './claim.ts'
+import { slotsOf, tenants, wishOf } from './support/slots.ts'
 
 const count = 1000
 const rounds = 3
 /** One transaction for each slot takes more than an hour: so many are measured, the rest is reckoned as quick. */
 const sample = 2
 const type = 'default'
-const tenants = { ports: { first: 10_240, last: 32_767 } }
-const slotOf = (n: number): TenantSlot => ({
-  login: `p${10_000 + n}`,
-  uid: 10_000 + n,
-  level: pairAt(n),
-  ports: { first: 10_240 + 8 * n, last: 10_247 + 8 * n },
-})
-const slots = (many: number, from = 0) => Array.from({ length: many }, (_, n) => slotOf(from + n))
-const wish = (many: number) => ({
-  modules: { puppy_tenants: renderTenantPolicy(tenants), puppy_slots: renderTenantSlots(tenants, slots(many)) },
-})
-
 /** A thousand slots with eight ports each, in a copy of the machine's policy; nothing is loaded. */
 export const selinux: Bench = {
   claims: ['selinux.pool.1000'],
@@ -69,17 +52,17 @@ async function measure(host: Host): Promise<readonly Claim[]> {
     bare: [] as number[],
   }
   for (let round = 0; round < rounds; round += 1) {
-    await policy.ensure({ remove: Object.keys(wish(0).modules) })
+    await policy.ensure({ remove: Object.keys(wishOf(0).modules) })
     times.floor.push(await time(() => semodule('-B')))
-    times.ours.push(await time(() => policy.ensure(wish(count))))
-    times.same.push(await time(() => policy.ensure(wish(count))))
+    times.ours.push(await time(() => policy.ensure(wishOf(count))))
+    times.same.push(await time(() => policy.ensure(wishOf(count))))
     times.bare.push(await time(() => semodule('-B')))
-    times.one.push(await time(() => policy.ensure(wish(count + 1))))
+    times.one.push(await time(() => policy.ensure(wishOf(count + 1))))
   }
   const today = await time(async () => {
     for (let n = 0; n < sample; n += 1) {
       const file = `/one_${n}.cil`
-      await host.replace(file, renderTenantSlots(tenants, slots(1, count + 10 + n)).split('\n(optional')[0] + '\n')
+      await host.replace(file, renderTenantSlots(tenants, slotsOf(1, count + 10 + n)).split('\n(optional')[0] + '\n')
       await semodule('-i', host.path(file))
     }
   })

@@ -5,8 +5,13 @@ export interface CilText {
   readonly text: string
 }
 
+/** What has been rendered before: a part that many statements share is checked and written once. */
+interface CilRendered {
+  readonly cil: string
+}
+
 /** What CIL is made of: a word, a quoted text, or a list in parentheses. */
-export type CilExpression = string | CilText | readonly CilExpression[]
+export type CilExpression = string | CilText | CilRendered | readonly CilExpression[]
 
 /** Words of CIL that cannot end a list, begin a comment or a text, or be two. */
 const word = /^[A-Za-z0-9_.@*/:-]{1,1024}$/
@@ -19,6 +24,11 @@ export function cilText(text: string): CilText {
   return Object.freeze({ text })
 }
 
+/** Renders an expression for the statements that share it. @throws SelinuxError `SELINUX_INVALID` as `renderCil` */
+export function rendered(expression: CilExpression): CilExpression {
+  return Object.freeze({ cil: render(expression) })
+}
+
 /**
  * Renders statements, one on each line. Pure.
  *
@@ -26,7 +36,9 @@ export function cilText(text: string): CilText {
  * @see the CIL reference guide of the SELinux project
  */
 export function renderCil(statements: readonly CilExpression[]): string {
-  return statements.map((statement) => `${render(statement)}\n`).join('')
+  let text = ''
+  for (const statement of statements) text += `${render(statement)}\n`
+  return text
 }
 
 function render(expression: CilExpression): string {
@@ -38,7 +50,10 @@ function render(expression: CilExpression): string {
     if (inQuotes.test(expression.text)) return `"${expression.text}"`
     throw refused(expression.text, 'a quoted text of CIL has no quote and no control character')
   }
-  return `(${expression.map(render).join(' ')})`
+  if ('cil' in expression) return expression.cil
+  let text = ''
+  for (const part of expression) text += text === '' ? render(part) : ` ${render(part)}`
+  return `(${text})`
 }
 
 function refused(value: string, detail: string): SelinuxError {

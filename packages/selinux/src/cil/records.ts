@@ -1,7 +1,7 @@
 import { isIdentifier, type Context } from '../context.ts'
 import { SelinuxError } from '../errors.ts'
 import { runsOf, type Level, type LevelRange } from '../level.ts'
-import { cilText, renderCil, type CilExpression } from './expression.ts'
+import { cilText, renderCil, rendered, type CilExpression } from './expression.ts'
 
 export type PortProtocol = 'tcp' | 'udp' | 'sctp' | 'dccp'
 
@@ -91,9 +91,15 @@ function named(name: string): string {
   throw invalid('use the name', name, 'it is no name of a user, role or type')
 }
 
-/** `((s0 (c0 c1)) (s0 (c0 c1)))` */
-export function rangeExpression({ low, high }: LevelRange): CilExpression {
-  return [levelExpression(low), levelExpression(high)]
+const ranges = new WeakMap<LevelRange, CilExpression>()
+
+/** `((s0 (c0 c1)) (s0 (c0 c1)))`; rendered once for all records that share the range. */
+export function rangeExpression(range: LevelRange): CilExpression {
+  const known = ranges.get(range)
+  if (known !== undefined) return known
+  const expression = rendered([levelExpression(range.low), levelExpression(range.high)])
+  ranges.set(range, expression)
+  return expression
 }
 
 /** `(s0)`, `(s0 (c0 c1))`, `(s0 ((range c0 c1023)))` */

@@ -99,13 +99,14 @@ export function renderTenantSlots(policy: TenantPolicy, slots: readonly TenantSl
     }
     levels.set(key, login)
   }
+  const ranged = slots.map((slot) => ({ ...slot, range: singleLevel(slot.level) }))
   const records = renderRecords({
-    ports: slots.flatMap(({ level, ports }) =>
-      (['tcp', 'udp'] as const).map((protocol) => ({ protocol, ...ports, type: portType, range: singleLevel(level) })),
+    ports: ranged.flatMap(({ range, ports }) =>
+      (['tcp', 'udp'] as const).map((protocol) => ({ protocol, ...ports, type: portType, range })),
     ),
-    logins: slots.map(({ login, level }) => ({ login, user, range: singleLevel(level) })),
+    logins: ranged.map(({ login, range }) => ({ login, user, range })),
   })
-  return slots.length === 0 ? '' : records + renderCil(runtimeStatements(user, slots))
+  return slots.length === 0 ? '' : records + renderCil(runtimeStatements(user, ranged))
 }
 
 /** What systemd makes in a user's runtime folder with a label that it looks up, and a tenant's processes reach for. */
@@ -121,13 +122,16 @@ const runtime = {
  * Paths without a pattern, which count before the patterns for all users: those give the folder to the user that everybody is by default, and
  * where policies compare users (Debian's) no user service would start. At the tenant's level, too.
  */
-function runtimeStatements(user: string, slots: readonly TenantSlot[]): readonly CilExpression[] {
+function runtimeStatements(
+  user: string,
+  slots: readonly { readonly uid: number; readonly range: LevelRange }[],
+): readonly CilExpression[] {
   return Object.entries(runtime).map(([name, type], at) =>
     optional(
       `runtime_${at}`,
-      ...slots.map(({ uid, level }) => {
+      ...slots.map(({ uid, range }) => {
         if (!Number.isInteger(uid) || uid < 1) throw new RangeError(`Uid ${uid} is no tenant's`)
-        const context = { user, role: 'object_r', type, range: singleLevel(level) }
+        const context = { user, role: 'object_r', type, range }
         return fileStatement({ path: `/run/user/${uid}${name}`, context })
       }),
     ),

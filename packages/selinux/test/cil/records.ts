@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
+import { renderCil } from '../../src/cil/expression.ts'
 import { rangeExpression, renderRecords, type PortRecord, type Records } from '../../src/cil/records.ts'
 import { parseContext } from '../../src/context.ts'
 import { SelinuxError } from '../../src/errors.ts'
@@ -30,7 +31,11 @@ void t.test('renderRecords() writes ports, logins and files', async (t) => {
       '',
     ].join('\n'),
   )
-  t.strictSame(rangeExpression(parseRange('s0-s0:c0.c5,c9')), [['s0'], ['s0', [['range', 'c0', 'c5'], 'c9']]])
+  const shared = rangeExpression(parseRange('s0-s0:c0.c5,c9'))
+  t.equal(
+    renderCil([shared, ['twice', shared]]),
+    '((s0) (s0 ((range c0 c5) c9)))\n(twice ((s0) (s0 ((range c0 c5) c9))))\n',
+  )
 })
 
 void t.test('renderRecords() refuses ports that cannot be or that meet each other', async (t) => {

@@ -1,0 +1,68 @@
+import { existsSync } from 'node:fs'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createHost } from '../packages/host/src/index.ts'
+import { openPolicy, type Policy } from '../packages/selinux/src/index.ts'
+import { claimOf, median, time, type Bench, type Claim } from './claim.ts'
+import { slotsOf, wishOf } from './support/slots.ts'
+
+const count = 1000
+const rounds = 9
+const files = 200
+const home = '/home/bench-selinux'
+const host = createHost()
+
+/** What a thousand labelled tenants cost restorecon(8), which reads all file contexts for a single home. */
+export const selinuxRelabel: Bench = {
+  claims: ['selinux.relabel.home'],
+  cannotRun: () => {
+    if (process.getuid?.() !== 0) return 'it needs root'
+    if (process.env['TESTBED_GUEST'] === undefined) return 'it loads a policy: only in a disposable host'
+    return existsSync('/sys/fs/selinux/enforce') ? undefined : 'SELinux is off'
+  },
+  run: async () => {
+    const passwd = await readFile('/etc/passwd', 'utf8')
+    const logins = slotsOf(count).map(({ login, uid }) => `${login}:x:${uid}:${uid}::/home/${login}:/bin/bash\n`)
+    await mkdir(home, { recursive: true })
+    for (let n = 0; n < files; n += 1) await writeFile(join(home, `file-${n}`), '')
+    const names = slotsOf(count).map(({ login }) => login)
+    const quiet = openPolicy(host, { hidden: () => names })
+    try {
+      await writeFile('/etc/passwd', passwd + logins.join(''))
+      return await measure(quiet, openPolicy(host))
+    } finally {
+      await quiet.ensure({ remove: Object.keys(wishOf(0).modules) })
+      await writeFile('/etc/passwd', passwd)
+      await rm(home, { recursive: true })
+    }
+  },
+}
+
+async function measure(quiet: Policy, ordinary: Policy): Promise<readonly Claim[]> {
+  const restorecon = async () => {
+    const times: number[] = []
+    for (let round = 0; round < rounds; round += 1) {
+      times.push(
+        await time(() =>
+          host.run([host.program('restorecon') ?? '', '-R', '-F', '--', home], { touches: 'files', timeout: 60_000 }),
+        ),
+      )
+    }
+    return median(times)
+  }
+  const floor = await restorecon()
+  await quiet.ensure(wishOf(count))
+  const ours = await restorecon()
+  await ordinary.ensure(wishOf(count - 1))
+  const today = await restorecon()
+  return [
+    claimOf(
+      'selinux.relabel.home',
+      { ours, floor, today },
+      {
+        floorIs: `restorecon of a home of ${files} files, without a tenant in the policy`,
+        todayIs: `the same with ${count - 1} logins in the policy whose users genhomedircon sees`,
+      },
+    ),
+  ]
+}

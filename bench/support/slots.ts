@@ -1,0 +1,20 @@
+import { pairAt, renderTenantPolicy, renderTenantSlots, type TenantSlot } from '../../packages/selinux/src/index.ts'
+
+/** The ports of all slots. */
+export const tenants = { ports: { first: 10_240, last: 32_767 } }
+
+/** Slots as they are by default, each with eight ports. */
+export function slotsOf(many: number, from = 0): readonly TenantSlot[] {
+  return Array.from({ length: many }, (_, at) => {
+    const n = from + at
+    const ports = { first: 10_240 + 8 * n, last: 10_247 + 8 * n }
+    return { login: `p${10_000 + n}`, uid: 10_000 + n, level: pairAt(n), ports }
+  })
+}
+
+/** The policy of so many slots. */
+export function wishOf(many: number) {
+  return {
+    modules: { puppy_tenants: renderTenantPolicy(tenants), puppy_slots: renderTenantSlots(tenants, slotsOf(many)) },
+  }
+}

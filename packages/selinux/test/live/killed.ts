@@ -1,0 +1,53 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { createHost } from '@puppy/host'
+import t from 'tap'
+import { openPolicy, renderRecords } from '../../src/index.ts'
+import { moduleName, moduleOf } from '../../src/store/modules.ts'
+import { whyNot } from '../support/tenants.ts'
+
+t.setTimeout(1_800_000)
+const host = createHost()
+const longRun = process.env['TEST_FULL'] !== '1' && 'a long run: testbed test --full'
+const skip = (await whyNot(host)) || longRun
+const script = fileURLToPath(new URL('../support/commit-and-die.ts', import.meta.url))
+const text = (first: number) => renderRecords({ ports: [{ protocol: 'tcp', first, type: 'http_port_t' }] })
+const [one, other] = [text(29_400), text(29_401)]
+const wish = (module: string) => ({ modules: { puppy_killed: module } })
+
+void t.test('the machine’s own store, killed twice within a transaction that loads it', { skip }, async (t) => {
+  const policy = openPolicy(host)
+  t.teardown(() => policy.ensure({ remove: ['puppy_killed'] }))
+  const began = performance.now()
+  t.match(await policy.ensure(wish(one)), { changed: true })
+  const length = performance.now() - began
+  for (let turn = 0; turn < 2; turn += 1) {
+    // Both say that the module they find is to be the other one.
+    const child = spawn(process.execPath, ['--no-warnings', script, '/', other, one], {
+      detached: true,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    await once(child.stdout, 'data')
+    const moment = Math.round((0.1 + 0.9 * Math.random()) * length)
+    await sleep(moment)
+    process.kill(-(child.pid ?? 0), 'SIGKILL')
+    await once(child, 'exit')
+    const left = await policy.read()
+    t.comment(
+      `killed after ${moment} of ${Math.round(length)} ms: ${left.interrupted ? 'between the renames' : 'a whole store'}`,
+    )
+    if (!left.interrupted) {
+      const listed = await host.run([host.program('semodule') ?? '', '-l'], { touches: 'nothing', timeout: 60_000 })
+      t.match(listed.stdout, /^base$/m, 'valid')
+      const ours = left.modules.filter((name) => moduleOf(name) === 'puppy_killed')
+      t.ok(
+        [one, other].some((module) => ours.join() === moduleName('puppy_killed', module)),
+        `old or new: ${ours.join()}`,
+      )
+    }
+    await policy.ensure(wish(one))
+    t.strictSame(await policy.ensure(wish(one)).then(({ changed }) => changed), false, 'the next run converges')
+  }
+})
