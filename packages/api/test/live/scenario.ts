@@ -400,6 +400,7 @@ if os.fork() == 0:
       /^ok {5}a tenant binds its own ports only$/m,
       /^ok {5}every process of a tenant is at its level$/m,
       /^ok {5}homes are labelled$/m,
+      /^ok {5}levels of slots in the policy$/m,
       /^ok {5}firewall guard of port 8420 \(api\)$/m,
       /^ok {5}firewall at boot \(puppy-firewall\.service\)$/m,
       new RegExp(`^NOT OK port ${squatted} of ${blog.user}: python3`, 'm'),
@@ -422,6 +423,37 @@ if os.fork() == 0:
     )
     t.match(where, slice)
     t.match(await run('loginctl', ['list-sessions', '--no-legend']), { code: 0 }, 'logind goes on')
+  })
+
+  const longRun = process.env['TEST_FULL'] !== '1' && 'a long run: testbed test --full'
+  await t.test('whoever switches SELinux off, or takes a module away, reads of it', { skip: longRun }, async (t) => {
+    const told = (wanted: RegExp) =>
+      eventually(
+        `the host says ${wanted.source}`,
+        async () => {
+          const [{ conditions } = { conditions: [] }] = (await api('GET', '/hosts')).body['data'] as {
+            readonly conditions: Record<string, string>[]
+          }[]
+          return conditions.find(({ type, message }) => type === 'selinux' && wanted.test(message ?? ''))
+        },
+        120,
+      )
+    const doctor = async () => (await run(process.execPath, puppyWords('doctor'))).output
+    t.match(await run('setenforce', ['0']), { code: 0 })
+    t.match(await doctor(), /^NOT OK SELinux: mode: SELinux is permissive/m)
+    t.match(await told(/permissive/), { reason: 'degraded' })
+    t.match(await run('setenforce', ['1']), { code: 0 })
+    const modules = readdirSync('/var/lib/selinux/default/active/modules/400')
+    const slots = modules.find((name) => name.startsWith('puppy_slots-')) ?? ''
+    t.match(await run('semodule', ['-X', '400', '-r', slots]), { code: 0 })
+    t.match(await doctor(), /^NOT OK levels of slots in the policy: /m)
+    t.match(await told(/puppy_slots, which was removed/), { reason: 'repaired' })
+    await eventually(
+      'it is loaded again',
+      async () => (existsSync(`/var/lib/selinux/default/active/modules/400/${slots}`) ? true : undefined),
+      180,
+    )
+    t.match(await doctor(), /^ok {5}levels of slots in the policy$/m)
   })
 
   await t.test('what it keeps is limited, also while it is suspended, and its neighbour still writes', async (t) => {

@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { chmod, link, mkdir, rm } from 'node:fs/promises'
 import { createHost } from '@puppy/host'
+import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { openQuota } from '../../src/index.ts'
 import { as, cannotLimit, MiB, none } from '../support/live.ts'
@@ -120,6 +121,9 @@ for (const mountPoint of ['/home', '/srv/xfs']) {
 
       await rm(folder, { recursive: true })
       execFileSync('sync', ['-f', mountPoint])
+      // XFS frees in the background, and a busy host takes a while.
+      const emptied = async () => (await quota.read('user', ids)).every(({ inodes }) => inodes.used === 0)
+      for (let turn = 0; turn < 100 && !(await emptied()); turn += 1) await sleep(200)
       t.match(await quota.read('user', ids), [
         { bytes: { used: 0, status: 'ok' }, inodes: { used: 0, hard: 10, status: 'ok' } },
         { bytes: { used: 0 }, inodes: { used: 0 } },

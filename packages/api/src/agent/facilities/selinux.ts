@@ -126,9 +126,15 @@ export function selinuxFacility({ host, layout, policy }: SelinuxFacilityOptions
         host,
         walls.map(({ slot }) => tenantOf(slot)),
       )
-      return findings.map(({ check, holds, message }) =>
-        holds ? { works: true, what: message } : { works: false, what: `SELinux: ${check}`, otherwise: message },
-      )
+      await labels.reach(walls.at(-1)?.slot.n ?? 0)
+      const standing = await labels.look()
+      const loaded = { works: standing.status === 'stands', what: 'levels of slots in the policy' }
+      return [
+        ...findings.map(({ check, holds, message }) =>
+          holds ? { works: true, what: message } : { works: false, what: `SELinux: ${check}`, otherwise: message },
+        ),
+        standing.status === 'stands' ? loaded : { ...loaded, otherwise: standing.message },
+      ]
     },
   })
 }

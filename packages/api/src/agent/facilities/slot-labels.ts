@@ -90,7 +90,10 @@ export function slotLabels(host: Host, policy: Policy, layout: SlotLayout): Slot
       }
       if (stood === known.size && going === undefined) gone = true
       if (going === undefined && failed !== undefined) return { status: 'failed', message: failed.message }
-      return { status: 'pending', message: 'its level and ports are being added to the policy' }
+      return {
+        status: 'pending',
+        message: 'levels and ports are not in the policy yet, or not any more; the agent adds them',
+      }
     },
     start: () => {
       if (going !== undefined || patient()) return

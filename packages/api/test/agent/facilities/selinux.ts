@@ -156,6 +156,16 @@ void t.test('a policy that cannot be loaded is told, and fails closed', async (t
   t.match((await serve()).accounts.get(7), { status: 'false', reason: 'policy_failed' })
 })
 
+void t.test('inspect() says whether the levels are loaded, beside what the kernel says', async (t) => {
+  const { facility, serve } = open()
+  const loaded = async () => (await facility.inspect!(view, signal)).find(({ what }) => what.startsWith('levels'))
+  t.match(await loaded(), { works: false, otherwise: /not in the policy yet/ })
+  await serve()
+  await soon()
+  t.match(await loaded(), { works: true })
+  t.match(await facility.inspect!(view, signal), [{ works: true, what: 'SELinux enforces' }, { works: false }])
+})
+
 void t.test('removePolicy() takes away what is ours', async (t) => {
   const { host, policy, serve } = open()
   await serve()
