@@ -9,7 +9,7 @@ import { renderClaim, type Bench, type Claim } from './claim.ts'
 import { firewall } from './firewall.ts'
 import { firewallProxy } from './firewall-proxy.ts'
 import { quota } from './quota.ts'
-import { selinuxRelabel } from './selinux-relabel.ts'
+import { selinuxLoaded } from './selinux-loaded.ts'
 import { selinux } from './selinux.ts'
 
 const benches: Readonly<Record<string, Bench>> = {
@@ -19,7 +19,7 @@ const benches: Readonly<Record<string, Bench>> = {
   'firewall-proxy': firewallProxy,
   quota,
   selinux,
-  'selinux-relabel': selinuxRelabel,
+  'selinux-loaded': selinuxLoaded,
 }
 
 const args = process.argv.slice(2)
