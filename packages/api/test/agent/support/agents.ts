@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { ReconcileContext } from '../../../src/agent/reconcile.ts'
+import type { ReconcileContext } from '../../../src/agent/pass.ts'
 import type { Facility } from '../../../src/agent/facilities/facility.ts'
 import type { Database } from '../../../src/database/pool.ts'
 import { insertAccount, type AccountState } from '../../../src/store/accounts.ts'
