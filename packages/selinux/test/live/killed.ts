@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { createHost } from '@puppy/host'
+import { createHost, inOurDomain } from '@puppy/host'
 import t from 'tap'
 import { openPolicy, renderRecords } from '../../src/index.ts'
 import { moduleName, moduleOf } from '../../src/store/modules.ts'
@@ -39,7 +39,8 @@ void t.test('the machine’s own store, killed twice within a transaction that l
       `killed after ${moment} of ${Math.round(length)} ms: ${left.interrupted ? 'between the renames' : 'a whole store'}`,
     )
     if (!left.interrupted) {
-      const listed = await host.run([host.program('semodule') ?? '', '-l'], { touches: 'nothing', timeout: 60_000 })
+      const list = await inOurDomain(host, [host.program('semodule') ?? '', '-l'])
+      const listed = await host.run(list, { touches: 'nothing', timeout: 60_000 })
       t.match(listed.stdout, /^base$/m, 'valid')
       const ours = left.modules.filter((name) => moduleOf(name) === 'puppy_killed')
       t.ok(
