@@ -222,6 +222,14 @@ const work: readonly CilExpression[] = [
   ),
   // Debian 12's bus looks for the service manager's folder when a unit is started through it.
   optional('bus', allow('user_dbusd_t', 'systemd_user_runtime_t', 'dir', 'search')),
+  // A unit that says when it is ready does so by the manager's socket; on Debian 12 the bus is one, and may not.
+  ...['user_dbusd_t', domain].map((name) =>
+    optional(
+      `notify_${name}`,
+      allow(name, 'systemd_user_runtime_notify_t', 'sock_file', 'write'),
+      allow(name, 'user_systemd_t', 'unix_dgram_socket', 'sendto'),
+    ),
+  ),
   // One's own units in ~/.config/systemd/user.
   ...['xdg_config_t', 'user_home_t'].map((name) =>
     optional(`unit_${name}`, allow(domain, name, 'service', 'start', 'stop', 'status', 'reload', 'enable', 'disable')),
