@@ -211,6 +211,8 @@ void t.test('from an empty machine to a served tenant, and back', { skip }, asyn
   await t.test('the tenant logs in with its key, starts a server, and is served', async (t) => {
     t.match(await login(blog, 'id -Z'), { code: 0, output: /^puppy_u:user_r:user_t:s0:c\d+,c\d+\n/ })
     t.match(await login(blog, 'echo $PORT; id -un; umask'), { code: 0, output: `${blog.ports[0]}\n${blog.user}\n` })
+    const shown = await login(blog, 'systemctl --user show-environment | grep ^PORT=')
+    t.match(shown, { code: 0, output: `PORT=${blog.ports[0]}` }, 'its services are told as well')
     const serve =
       'systemd-run --user --quiet --unit web python3 -m http.server --bind 127.0.0.1 --directory ~/site $PORT'
     t.match(await login(blog, `mkdir site && echo the blog > site/index.html && ${serve}`), { code: 0, output: '' })

@@ -230,6 +230,10 @@ const work: readonly CilExpression[] = [
       allow(name, 'user_systemd_t', 'unix_dgram_socket', 'sendto'),
     ),
   ),
+  // Debian 12: to start a unit that has no file is asked of the manager itself.
+  optional('transient', allow(domain, 'user_systemd_t', 'system', 'start', 'stop', 'status', 'reload')),
+  // What an administrator gives users' managers for an environment: /etc/systemd/user-environment-generators.
+  optional('generators', allow('user_systemd_t', 'etc_t', 'file', 'execute', 'execute_no_trans')),
   // One's own units in ~/.config/systemd/user.
   ...['xdg_config_t', 'user_home_t'].map((name) =>
     optional(`unit_${name}`, allow(domain, name, 'service', 'start', 'stop', 'status', 'reload', 'enable', 'disable')),
