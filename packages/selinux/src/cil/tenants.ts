@@ -232,6 +232,9 @@ const work: readonly CilExpression[] = [
   ),
   // Debian 12: to start a unit that has no file is asked of the manager itself.
   optional('transient', allow(domain, 'user_systemd_t', 'system', 'start', 'stop', 'status', 'reload')),
+  // There its bus does not carry messages between programs and the manager.
+  optional('messages', allow(domain, 'user_systemd_t', 'dbus', 'send_msg')),
+  optional('answers', allow('user_systemd_t', domain, 'dbus', 'send_msg')),
   // What an administrator gives users' managers for an environment: /etc/systemd/user-environment-generators.
   optional('generators', allow('user_systemd_t', 'etc_t', 'file', 'execute', 'execute_no_trans')),
   // One's own units in ~/.config/systemd/user.
