@@ -42,13 +42,21 @@ unset PUPPY_ENV_FILE PUPPY_ENV_LINE
 `
 }
 
-/** Renders the program that gives user services the same variables. @see systemd.environment-generator(7) */
+/**
+ * Renders the program that gives user services the same variables. It writes by itself: where SELinux confines users, a program that
+ * it starts is in another domain, and may not write to what the manager has opened.
+ *
+ * @see systemd.environment-generator(7)
+ */
 export function renderGenerator(): string {
   return `#!/bin/sh
 # Puppy: the variables of a tenant, for user services.
 user=$(id -un) || exit 0
 file="${environmentFolder}/$user"
-[ -f "$file" ] && [ -r "$file" ] && cat "$file"
+[ -f "$file" ] && [ -r "$file" ] || exit 0
+while IFS= read -r line; do
+  printf '%s\\n' "$line"
+done <"$file"
 exit 0
 `
 }
