@@ -1,4 +1,4 @@
-import type { Host } from '@puppy/host'
+import { HostError, type Host } from '@puppy/host'
 import type { EffectOptions } from '../change.ts'
 import type { Slot, SlotLayout } from '../layout.ts'
 import { findProgram, rootArguments, runOptions } from '../program.ts'
@@ -24,7 +24,8 @@ export interface EnsurePoolOptions extends EffectOptions {
 }
 
 /**
- * Builds what a plan says: one run of `systemd-sysusers`, one of `systemd-tmpfiles`, whatever the number of slots.
+ * Builds what a plan says: one run of `systemd-sysusers`, one of `systemd-tmpfiles`, whatever the number of slots. A home that is only
+ * to be mended takes no process.
  *
  * Needs root. Writes `/etc/{passwd,group,shadow,gshadow}` and the homes below the host's root. Every slot of the plan
  * has its result, the ready and the blocked ones too; all that was built is read back exactly, because sysusers ends
@@ -69,13 +70,17 @@ async function build(host: Host, layout: SlotLayout, plan: PoolPlan, options: Ef
   const slots = plan.work.map(({ slot }) => slot)
   const made = await verdicts(host, layout, slots, options)
   const sound = plan.work.filter(({ slot }) => accountFault(made.get(slot.n)) === undefined)
-  const input = sound.map((work) => renderHome(work, plan.skeleton)).join('')
+  const of = (home: SlotWork['home']) => sound.filter((work) => work.home === home).map(({ slot }) => slot)
+  const input = of('create')
+    .map((slot) => renderTmpfiles(slot, plan.skeleton))
+    .join('')
   const refused = input === '' ? '' : await runTmpfiles(host, input, options)
-  const after = input === '' ? made : await verdicts(host, layout, slots, options)
+  const mended = await repairHomes(host, of('repair'))
+  const after = input === '' && of('repair').length === 0 ? made : await verdicts(host, layout, slots, options)
   const kept = new Set(plan.kept.map(({ n }) => n))
   return plan.work.map((work) => {
     const fresh = work.account && !kept.has(work.slot.n)
-    return resultOf(work.slot, fresh, after.get(work.slot.n), [complaint, refused])
+    return resultOf(work.slot, fresh, after.get(work.slot.n), [complaint, refused, ...mended])
   })
 }
 
@@ -87,8 +92,21 @@ async function runSysusers(host: Host, input: string, options: EffectOptions): P
   return run.exitCode === 0 ? '' : run.stderr.trim().slice(-2000)
 }
 
-function renderHome({ slot, home }: SlotWork, skeleton: readonly string[]): string {
-  return home === 'none' ? '' : renderTmpfiles(slot, home === 'create' ? skeleton : [])
+/**
+ * Sets mode and group of homes that are there, and leaves what they are labelled: systemd-tmpfiles would label them as everybody's, and
+ * a tenant whom SELinux holds to a level could not read its own for a moment. Gives what went wrong; one does not stop the others.
+ */
+async function repairHomes(host: Host, slots: readonly Slot[]): Promise<readonly string[]> {
+  const complaints: string[] = []
+  for (const { home, uid, gid } of slots) {
+    try {
+      await host.makeFolder(home, { mode: 0o700, uid, gid })
+    } catch (error) {
+      if (!(error instanceof HostError)) throw error
+      complaints.push(error.message)
+    }
+  }
+  return complaints
 }
 
 async function verdicts(host: Host, layout: SlotLayout, slots: readonly Slot[], options: EffectOptions) {

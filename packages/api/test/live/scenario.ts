@@ -327,8 +327,7 @@ if os.fork() == 0:
     // As open as modes can be: what keeps the neighbour out then is SELinux.
     const open = 'echo open > ~/open; chmod 777 ~ ~/open; echo open > /dev/shm/open; chmod 777 /dev/shm/open'
     t.match(await login(blog, open), { code: 0 })
-    // When the agent mends the home's mode its label is another for a moment, and the shell says that it cannot read ~/.bashrc.
-    const pid = (await login(blog, 'pgrep -n -u $USER python3')).output.trim().split('\n').at(-1) ?? ''
+    const pid = (await login(blog, 'pgrep -n -u $USER python3')).output.trim()
     t.match(pid, /^\d+$/)
     for (const attempt of [
       `ls ${blog.home}`,
@@ -341,8 +340,7 @@ if os.fork() == 0:
       t.not(code, 0, `${attempt}, at 777`)
       t.notMatch(output, /^open$/m, `${attempt}, at 777`)
     }
-    const close = 'cat ~/open /dev/shm/open && chmod 700 ~ && rm ~/open /dev/shm/open'
-    await eventually('whose it is reads it', async () => ((await login(blog, close)).code === 0 ? true : undefined))
+    t.match(await login(blog, 'cat ~/open /dev/shm/open && chmod 700 ~ && rm ~/open /dev/shm/open'), { code: 0 })
     t.not((await login(curious, `kill -9 $(cat /proc/[0-9]*/stat 2>/dev/null | grep python3 | cut -d' ' -f1)`)).code, 0)
     t.match(await visit('blog.example.com'), { status: 200 }, 'the blog still answers')
   })
