@@ -596,6 +596,7 @@ if os.fork() == 0:
       '/etc/puppy',
       '/var/lib/puppy',
       '/run/puppy',
+      '/run/puppy-selinux',
       blog.home,
       '/etc/ssh/sshd_config.d/10-puppy.conf',
     ]) {

@@ -32,7 +32,7 @@ export interface Committed {
   readonly repaired: boolean
 }
 
-/** A folder of ours: the lock, and what the tools are given to read. */
+/** A folder of ours: the lock, and what the tools are given to read. Gone with a reboot, or removed when nobody uses it any more. */
 export const workFolder = '/run/puppy-selinux'
 
 const operation = 'commit the policy'

@@ -8,6 +8,7 @@ import {
   renderLevel,
   renderRange,
   SelinuxError,
+  workFolder,
   type Policy,
 } from '@puppy/selinux'
 import type { Verdict } from '../../conditions.ts'
@@ -212,9 +213,11 @@ function verdictOf(standing: Standing, home: SlotVerdict | undefined, enforcing:
   return { type: name, status: 'true', reason: 'permissive', message: 'SELinux is permissive here: it denies nothing' }
 }
 
-/** Takes our modules out of the policy, for a purge: when no process of a tenant is left. */
+/** Takes our modules out of the policy, and what was needed to put them there, for a purge: when no process of a tenant is left. */
 export async function removePolicy({ host, policy }: Pick<SelinuxFacilityOptions, 'host' | 'policy'>): Promise<void> {
   const { mode } = host.live ? await readState(host) : { mode: 'disabled' }
   if (mode === 'disabled' || host.program('semodule') === undefined) return
   await policy.ensure({ remove: [...Object.values(tenantModules), sessionsModule] }, transactionTimes)
+  for (const file of await host.list(workFolder)) await host.remove(`${workFolder}/${file}`)
+  await host.remove(workFolder)
 }

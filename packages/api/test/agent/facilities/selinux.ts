@@ -167,12 +167,13 @@ void t.test('inspect() says whether the levels are loaded, beside what the kerne
 })
 
 void t.test('removePolicy() takes away what is ours', async (t) => {
-  const { host, policy, serve } = open()
+  const { host, policy, serve } = open({ files: { '/run/puppy-selinux/lock': '', '/run/other': '' } })
   await serve()
   await soon()
   policy.modules.set('somebody', 'else')
   await removePolicy({ host, policy })
   t.strictSame([...policy.modules.keys()], ['somebody'])
+  t.strictSame(await host.list('/run'), ['other'])
   const off = open({ mode: 'disabled' })
   off.policy.unreadable = new Error('there is none')
   await removePolicy(off)
