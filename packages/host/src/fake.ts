@@ -1,8 +1,10 @@
+import { randomUUID } from 'node:crypto'
 import { dirname, normalize } from 'node:path'
 import { renderCommand } from './args.ts'
 import { HostError } from './errors.ts'
 import type { Files } from './files.ts'
 import type { Command, Host, RunOptions, RunResult, StartedProgram } from './host.ts'
+import type { Lines, Place } from './lines.ts'
 import type { Lock, LockOptions } from './lock.ts'
 import { assertOnce, type FileText, type Replaced } from './replace-many.ts'
 import type { FileStatus, ReplaceOptions } from './status.ts'
@@ -21,6 +23,8 @@ export interface FakeHostOptions {
   readonly links?: Readonly<Record<string, string>>
   /** Programs by absolute path. One that is not here is not found. */
   readonly programs?: Readonly<Record<string, FakeProgram>>
+  /** What files of the kernel's answer by absolute path; undefined where the question makes no sense. */
+  readonly answers?: Readonly<Record<string, (question: string) => string | undefined>>
   /** Default true: a fake may be told to change the machine, nothing happens but what its programs do. */
   readonly live?: boolean
 }
@@ -29,11 +33,15 @@ export interface FakeHostOptions {
 export interface FakeHost extends Host {
   /** Every command run or started, oldest first. */
   readonly commands: readonly Command[]
+  /** Lets somebody write to the end of a file that is there: it stays the same file. */
+  append(path: string, text: string): void
 }
 
 interface Entry {
   readonly status: FileStatus
   readonly text: string
+  /** Another one for each file that is made. */
+  readonly inode: string
 }
 
 /**
@@ -52,6 +60,12 @@ export function createFakeHost(options: FakeHostOptions = {}): FakeHost {
     live,
     commands,
     ...fakeFiles(entries),
+    ask: async (path, question) => answerOf(options.answers ?? {}, path, question),
+    append: (path, text) => {
+      const before = entries.get(located(path))
+      if (before?.status.kind !== 'file') refuse('append to', path, 'ENOENT')
+      entries.set(located(path), { ...file(before.text + text, {}, before.status), inode: before.inode })
+    },
     lock: fakeLocks(),
     program: (name) => Object.keys(programs).find((path) => path.endsWith(`/${name}`)),
     run: async (command, run) => {
@@ -70,6 +84,7 @@ export function createFakeHost(options: FakeHostOptions = {}): FakeHost {
 function folder(options: ReplaceOptions = {}): Entry {
   return {
     text: '',
+    inode: randomUUID(),
     status: { kind: 'folder', mode: options.mode ?? 0o755, uid: options.uid ?? 0, gid: options.gid ?? 0, size: 0 },
   }
 }
@@ -79,6 +94,7 @@ function file(text: string, options: ReplaceOptions, before?: FileStatus): Entry
   const mode = options.mode ?? before?.mode ?? 0o600
   return {
     text,
+    inode: randomUUID(),
     status: { kind: 'file', mode, uid: options.uid ?? before?.uid ?? 0, gid: options.gid ?? before?.gid ?? 0, size },
   }
 }
@@ -91,7 +107,7 @@ function plant(entries: Map<string, Entry>, path: string, text: string): void {
 function plantLink(entries: Map<string, Entry>, path: string, target: string): void {
   plantFolders(entries, dirname(located(path)))
   const status = { kind: 'link', mode: 0o777, uid: 0, gid: 0, size: Buffer.byteLength(target) } as const
-  entries.set(located(path), { text: target, status })
+  entries.set(located(path), { text: target, status, inode: randomUUID() })
 }
 
 function plantFolders(entries: Map<string, Entry>, path: string): void {
@@ -110,7 +126,25 @@ function refuse(operation: string, path: string, detail: string): never {
   throw new HostError(operation === 'read' ? 'HOST_READ_FAILED' : 'HOST_WRITE_FAILED', { operation, path, detail })
 }
 
-function fakeFiles(entries: Map<string, Entry>): Files {
+function answerOf(answers: NonNullable<FakeHostOptions['answers']>, path: string, question: string) {
+  const answer = answers[located(path)]
+  return answer === undefined ? undefined : (answer(question) ?? refuse('read', path, 'EINVAL'))
+}
+
+function linesOf(path: string, entry: Entry | undefined, after?: Place | 'end'): Lines | undefined {
+  if (entry === undefined) return undefined
+  if (entry.status.kind === 'folder') refuse('read', path, 'EISDIR')
+  const bytes = Buffer.from(entry.text)
+  const file = `0:${entry.inode}`
+  if (after === 'end') return { lines: [], place: { file, offset: bytes.length }, anew: false }
+  const anew = after !== undefined && (after.file !== file || after.offset > bytes.length)
+  const rest = bytes.subarray(after === undefined || anew ? 0 : after.offset)
+  const end = rest.lastIndexOf('\n') + 1
+  const lines = end === 0 ? [] : rest.toString('utf8', 0, end - 1).split('\n')
+  return { lines, place: { file, offset: bytes.length - rest.length + end }, anew }
+}
+
+function fakeFiles(entries: Map<string, Entry>): Omit<Files, 'ask'> {
   return {
     path: located,
     read: async (name, options = {}) => {
@@ -119,6 +153,7 @@ function fakeFiles(entries: Map<string, Entry>): Files {
       if (entry === undefined || entry.text.length <= (options.maxBytes ?? Infinity)) return entry?.text
       throw new HostError('HOST_FILE_TOO_LARGE', { operation: 'read', path: name })
     },
+    readLines: async (name, after) => linesOf(name, entries.get(located(name)), after),
     list: async (name) => {
       const at = located(name)
       return [...entries.keys()]

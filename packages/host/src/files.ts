@@ -1,6 +1,8 @@
 import { chmod, chown, lstat, mkdir, readdir, readlink, realpath, rm, rmdir } from 'node:fs/promises'
 import { dirname, join, normalize } from 'node:path'
+import { askFile } from './ask.ts'
 import { errno, HostError, readFailed, writeFailed } from './errors.ts'
+import { readLinesOf, type Lines, type Place } from './lines.ts'
 import { replaceMany, type FileText, type Replaced } from './replace-many.ts'
 import { readText, replaceFile, statusOf, syncFolder, type Relabel } from './replace.ts'
 import { sameMetadata, type FileStatus, type ReplaceOptions } from './status.ts'
@@ -14,6 +16,20 @@ export interface Files {
    * @throws HostError `HOST_READ_FAILED`, `HOST_FILE_TOO_LARGE` (over `maxBytes`, default 64 MiB).
    */
   read(path: string, options?: { readonly maxBytes?: number }): Promise<string | undefined>
+
+  /**
+   * Reads the complete lines of a file that grows, after a place or from its beginning; undefined when there is none. `'end'` gives
+   * none and the place to go on from. At most a mebibyte: call again until there are none.
+   * @throws HostError `HOST_READ_FAILED`, `HOST_FILE_TOO_LARGE` (a line of more than a mebibyte).
+   */
+  readLines(path: string, after?: Place | 'end'): Promise<Lines | undefined>
+
+  /**
+   * Writes a question to a file of the kernel's that answers (selinuxfs has them), and reads the answer from the same open file;
+   * undefined when there is no such file.
+   * @throws HostError `HOST_READ_FAILED`, with the errno as `facts.detail`: EINVAL says that the question makes no sense.
+   */
+  ask(path: string, question: string): Promise<string | undefined>
 
   /** The names in a folder, sorted; none when the folder is not there. @throws HostError `HOST_READ_FAILED` */
   list(path: string): Promise<readonly string[]>
@@ -62,6 +78,8 @@ export function createFiles(root: string, relabel?: Relabel): Files {
   return {
     path,
     read: (name, options = {}) => readText(path(name), options.maxBytes ?? 64 * 1024 * 1024),
+    readLines: (name, after) => readLinesOf(path(name), after),
+    ask: (name, question) => askFile(path(name), question),
     list: (name) => listFolder(path(name)),
     status: (name) => statusOf(path(name)),
     readLink: (name) => readLink(path(name)),

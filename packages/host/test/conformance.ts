@@ -46,6 +46,19 @@ export async function hostConforms(t: Test, { host, folder, cat, no }: Subject):
   await fails('HOST_READ_FAILED', host.read(folder), 'read() of a folder')
   await fails('HOST_FILE_TOO_LARGE', host.read(`${folder}/a`, { maxBytes: 2 }), 'read() of too much')
 
+  const grown = `${folder}/grown`
+  t.equal(await host.readLines(grown), undefined, 'readLines() of nothing is undefined')
+  await host.replace(grown, 'one\ntwö\nhal')
+  const first = await host.readLines(grown)
+  t.match(first, { lines: ['one', 'twö'], anew: false }, 'readLines() gives complete lines')
+  t.match(await host.readLines(grown, first?.place), { lines: [], anew: false, place: first?.place ?? {} })
+  t.match(await host.readLines(grown, 'end'), { lines: [], place: { offset: 12 } }, 'readLines() from the end')
+  await host.replace(grown, 'other\n')
+  t.match(await host.readLines(grown, first?.place), { lines: ['other'], anew: true }, 'readLines() of another file')
+  await fails('HOST_READ_FAILED', host.readLines(folder), 'readLines() of a folder')
+  await host.remove(grown)
+  t.equal(await host.ask(`${folder}/none`, 'anything'), undefined, 'ask() of nothing is undefined')
+
   const many = [
     { path: `${folder}/m/n/a`, text: 'one\n', mode: 0o640, makeFolder: true },
     { path: `${folder}/b`, text: 'ü' },

@@ -39,3 +39,17 @@ void t.test('createFakeHost() has links', async (t) => {
   t.equal(await host.readLink('/proc/7/fd/3'), 'socket:[4711]')
   t.strictSame(await host.list('/proc/7/fd'), ['3'])
 })
+
+void t.test('createFakeHost() has files that answer, and files that grow', async (t) => {
+  const answers = { '/sys/fs/selinux/context': (asked: string) => (asked === 'known' ? 'yes' : undefined) }
+  const host = createFakeHost({ answers, files: { '/var/log/a': 'one\n' } })
+  t.equal(await host.ask('/sys/fs/selinux/context', 'known'), 'yes')
+  await t.rejects(host.ask('/sys/fs/selinux/context', 'other'), {
+    code: 'HOST_READ_FAILED',
+    facts: { detail: 'EINVAL' },
+  })
+  const read = await host.readLines('/var/log/a')
+  host.append('/var/log/a', 'two\n')
+  t.match(await host.readLines('/var/log/a', read?.place), { lines: ['two'], anew: false })
+  t.throws(() => host.append('/var/log/b', 'x'), { code: 'HOST_WRITE_FAILED' })
+})

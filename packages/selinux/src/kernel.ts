@@ -1,5 +1,4 @@
-import { open } from 'node:fs/promises'
-import { errno, type Host } from '@puppy/host'
+import { HostError, type Host } from '@puppy/host'
 import { renderContext, type Context } from './context.ts'
 import { SelinuxError } from './errors.ts'
 import { selinuxfs } from './state.ts'
@@ -66,24 +65,18 @@ function unknown(value: string): SelinuxError {
   return new SelinuxError('SELINUX_INVALID', { operation: 'ask the kernel', value, detail })
 }
 
-/** A question is written and its answer read from the same open file. @returns undefined when the policy does not know a word. */
+/** @returns undefined when the policy does not know a word. */
 async function transact(host: Host, file: string, question: string): Promise<string | undefined> {
-  const path = `${selinuxfs}/${file}`
+  const [path, operation] = [`${selinuxfs}/${file}`, 'ask the kernel']
+  let answer
   try {
-    await using handle = await open(host.path(path), 'r+')
-    await handle.write(`${question}\0`)
-    const { buffer, bytesRead } = await handle.read(Buffer.alloc(4096), 0, 4096, 0)
-    return buffer.toString('utf8', 0, bytesRead).replace(/\0$/, '')
+    answer = await host.ask(path, `${question}\0`)
   } catch (cause) {
-    if (errno(cause) === 'EINVAL') return undefined
-    const operation = 'ask the kernel'
-    if (errno(cause) === 'ENOENT') throw new SelinuxError('SELINUX_DISABLED', { operation, target: path, cause })
-    throw new SelinuxError('SELINUX_REFUSED', {
-      operation,
-      target: path,
-      value: question,
-      said: errno(cause) ?? '',
-      cause,
-    })
+    if (!(cause instanceof HostError)) throw cause
+    if (cause.facts.detail === 'EINVAL') return undefined
+    const said = cause.facts.detail ?? ''
+    throw new SelinuxError('SELINUX_REFUSED', { operation, target: path, value: question, said, cause })
   }
+  if (answer === undefined) throw new SelinuxError('SELINUX_DISABLED', { operation, target: path })
+  return answer.replace(/\0$/, '')
 }

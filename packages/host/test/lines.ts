@@ -1,0 +1,41 @@
+import { appendFile, rename, truncate, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import t from 'tap'
+import { createHost } from '../src/index.ts'
+
+void t.test('readLines() follows a file that grows, is renamed, and is made shorter', async (t) => {
+  const root = t.testdir({ log: 'a\nb\n' })
+  const host = createHost({ root })
+  const start = await host.readLines('/log')
+  t.match(start, { lines: ['a', 'b'], anew: false })
+  await appendFile(join(root, 'log'), 'c')
+  t.match(await host.readLines('/log', start?.place), { lines: [], place: start?.place ?? {} }, 'half a line')
+  await appendFile(join(root, 'log'), 'd\n\n')
+  const grown = await host.readLines('/log', start?.place)
+  t.match(grown, { lines: ['cd', ''], anew: false })
+
+  await appendFile(join(root, 'log'), 'last\n')
+  await rename(join(root, 'log'), join(root, 'log.1'))
+  await writeFile(join(root, 'log'), 'new\n')
+  t.match(await host.readLines('/log.1', grown?.place), { lines: ['last'], anew: false }, 'the old one by its new name')
+  const anew = await host.readLines('/log', grown?.place)
+  t.match(anew, { lines: ['new'], anew: true })
+
+  await truncate(join(root, 'log'), 0)
+  t.match(await host.readLines('/log', anew?.place), { lines: [], anew: true, place: { offset: 0 } })
+})
+
+void t.test('readLines() reads at most a mebibyte, and refuses a line of more', async (t) => {
+  const many = `${'x'.repeat(99)}\n`.repeat(20_000)
+  const host = createHost({
+    root: t.testdir({ many, long: 'x'.repeat(1024 * 1024 + 1), bytes: Buffer.from([0xff, 10]) }),
+  })
+  let [lines, looks] = [0, 0]
+  for (let read = await host.readLines('/many'); read!.lines.length > 0; looks += 1) {
+    lines += read!.lines.length
+    read = await host.readLines('/many', read!.place)
+  }
+  t.strictSame([lines, looks], [20_000, 2])
+  await t.rejects(host.readLines('/long'), { code: 'HOST_FILE_TOO_LARGE' })
+  t.match(await host.readLines('/bytes'), { lines: ['\ufffd'] })
+})
