@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Host } from '@puppy/host'
 import { SelinuxError } from './errors.ts'
-import { planModules, type PolicyPlan, type PolicyWish } from './store/modules.ts'
 import { readStore, readType, type StoreObservation } from './store/observe.ts'
-import { commit, type Committed, type TransactionOptions } from './store/transaction.ts'
+import { planPolicy, type BooleanWish, type PolicyPlan, type PolicyWish } from './store/plan.ts'
+import { commit, rollback, type Committed, type TransactionOptions } from './store/transaction.ts'
 
 export interface PolicyOptions {
   /** Which policy. Default the one of `/etc/selinux/config`. */
@@ -18,7 +18,15 @@ export interface PolicyOptions {
   readonly signal?: AbortSignal
 }
 
-export type EnsureOptions = Pick<TransactionOptions, 'timeout' | 'patience'>
+export type TransactionTimes = Pick<TransactionOptions, 'timeout' | 'patience'>
+
+export interface EnsureOptions extends TransactionTimes {
+  /**
+   * Looks whether the machine works with the policy that has just been loaded, and says what does not. Then all of the transaction is taken
+   * back, which is a second one. `inspect` is meant for it. It is not asked where nothing was changed or loaded.
+   */
+  readonly verify?: () => Promise<string | undefined>
+}
 
 /** The policy of a machine, or of a folder that is taken for one. */
 export interface Policy {
@@ -29,7 +37,7 @@ export interface Policy {
   plan(wish: PolicyWish): Promise<PolicyPlan>
 
   /**
-   * Makes the policy have these modules and not those.
+   * Makes the policy have these modules and not those, and booleans these values.
    *
    * When it has, no process is started. Otherwise one transaction does all; callers that come while one runs share the next. When a
    * shared one is refused, each caller's part is tried alone, so that nobody fails for another's module.
@@ -37,6 +45,15 @@ export interface Policy {
    * @throws SelinuxError see `docs/errors.md`; the store is as before.
    */
   ensure(wish: PolicyWish, options?: EnsureOptions): Promise<Committed>
+
+  /**
+   * Goes back to what the policy had of ours, modules and booleans, before the last transaction, whoever of ours made it; also after a
+   * reboot. A second one goes forward again. What others have changed stays.
+   *
+   * @throws SelinuxError `SELINUX_NO_PREVIOUS` when there is nothing to go back to, or somebody has changed since what it made; otherwise as
+   *   `ensure`.
+   */
+  rollback(options?: TransactionTimes): Promise<Committed>
 }
 
 interface Waiting {
@@ -58,13 +75,29 @@ export function openPolicy(host: Host, options: PolicyOptions = {}): Policy {
   let waiting: Waiting[] = []
   let running = false
   const typeOf = async () => options.type ?? (await readType(host))
-  const plan = async (wish: PolicyWish) => planModules(wish, await readStore(host, await typeOf()))
+  const look = async (wish: PolicyWish) => readStore(host, await typeOf(), Object.keys(wish.booleans ?? {}))
+  const transaction = async ({ timeout, patience }: TransactionTimes): Promise<TransactionOptions> => ({
+    ...(timeout === undefined ? {} : { timeout }),
+    ...(patience === undefined ? {} : { patience }),
+    ...(options.reload === undefined ? {} : { reload: options.reload }),
+    ...(options.signal === undefined ? {} : { signal: options.signal }),
+    hidden: new Set(await options.hidden?.()),
+  })
+  const goBack = async (times: TransactionTimes) => rollback(host, await typeOf(), await transaction(times))
 
   async function run(wish: PolicyWish, given: EnsureOptions): Promise<Committed> {
-    const hidden = new Set(await options.hidden?.())
-    const reload = options.reload === undefined ? {} : { reload: options.reload }
-    const signal = options.signal === undefined ? {} : { signal: options.signal }
-    return commit(host, await typeOf(), wish, { ...given, ...reload, ...signal, hidden })
+    const result = await commit(host, await typeOf(), wish, await transaction(given))
+    const complaint = result.changed && !result.needsReload ? await given.verify?.() : undefined
+    if (complaint === undefined) return result
+    const facts = { operation: 'verify the policy', detail: complaint }
+    await goBack(given).catch((cause: unknown) => {
+      throw new SelinuxError('SELINUX_MISMATCH', {
+        ...facts,
+        said: `and it could not be taken back: ${String(cause)}`,
+        cause,
+      })
+    })
+    throw new SelinuxError('SELINUX_ROLLED_BACK', facts)
   }
 
   async function drain(): Promise<void> {
@@ -82,7 +115,7 @@ export function openPolicy(host: Host, options: PolicyOptions = {}): Policy {
 
   async function serve(batch: readonly [Waiting, ...Waiting[]]): Promise<void> {
     try {
-      const result = await run(merged(batch.map(({ wish }) => wish)), longest(batch))
+      const result = await run(merged(batch.map(({ wish }) => wish)), together(batch))
       for (const { settle } of batch) settle(result)
     } catch (error) {
       const shared = batch.length > 1 && error instanceof SelinuxError && separable.includes(error.code)
@@ -96,12 +129,13 @@ export function openPolicy(host: Host, options: PolicyOptions = {}): Policy {
 
   return Object.freeze({
     read: async () => readStore(host, await typeOf()),
-    plan,
+    plan: async (wish: PolicyWish) => planPolicy(wish, await look(wish)),
+    rollback: (times: TransactionTimes = {}) => goBack(times),
     ensure: async (wish: PolicyWish, given: EnsureOptions = {}) => {
-      const planned = await plan(wish)
-      const seen = planned.changes.length === 0 && (await readStore(host, await typeOf()))
-      if (seen !== false && !seen.interrupted) {
-        return { changed: false, plan: planned, needsReload: false, repaired: false }
+      const seen = await look(wish)
+      const plan = planPolicy(wish, seen)
+      if (plan.changes.length === 0 && !seen.interrupted) {
+        return { changed: false, plan, needsReload: false, repaired: false }
       }
       return new Promise<Committed>((settle, fail) => {
         waiting.push({ wish, options: given, settle, fail })
@@ -112,13 +146,15 @@ export function openPolicy(host: Host, options: PolicyOptions = {}): Policy {
 }
 
 /** What another's wish can be the cause of. */
-const separable: readonly string[] = ['SELINUX_REFUSED', 'SELINUX_INVALID']
+const separable: readonly string[] = ['SELINUX_REFUSED', 'SELINUX_INVALID', 'SELINUX_ROLLED_BACK']
 
-/** What comes later counts where two name the same module. */
+/** What comes later counts where two name the same. */
 function merged(wishes: readonly PolicyWish[]): PolicyWish {
   const modules = new Map<string, string>()
   const remove = new Set<string>()
+  const booleans: Record<string, BooleanWish> = {}
   for (const wish of wishes) {
+    Object.assign(booleans, wish.booleans)
     for (const module of wish.remove ?? []) {
       modules.delete(module)
       remove.add(module)
@@ -128,13 +164,27 @@ function merged(wishes: readonly PolicyWish[]): PolicyWish {
       modules.set(module, text)
     }
   }
-  return { modules: Object.fromEntries(modules), remove: [...remove] }
+  const dontaudit = wishes.findLast((wish) => wish.dontaudit !== undefined)?.dontaudit
+  return {
+    modules: Object.fromEntries(modules),
+    remove: [...remove],
+    booleans,
+    ...(dontaudit === undefined ? {} : { dontaudit }),
+  }
 }
 
-function longest(batch: readonly Waiting[]): EnsureOptions {
-  const most = (key: keyof EnsureOptions) => {
+/** The most time that one of them gives, and everybody's doubts. */
+function together(batch: readonly Waiting[]): EnsureOptions {
+  const most = (key: keyof TransactionTimes) => {
     const given = batch.flatMap(({ options }) => options[key] ?? [])
     return given.length === 0 ? {} : { [key]: Math.max(...given) }
   }
-  return { ...most('timeout'), ...most('patience') }
+  const verify = async () => {
+    for (const { options } of batch) {
+      const complaint = await options.verify?.()
+      if (complaint !== undefined) return complaint
+    }
+    return undefined
+  }
+  return { ...most('timeout'), ...most('patience'), verify }
 }

@@ -24,8 +24,10 @@ const packages: Readonly<Record<string, string>> = {
   flock: 'util-linux',
   mount: 'mount',
   mv: 'coreutils',
+  python3: 'python3',
   restorecon: 'policycoreutils',
   semodule: 'policycoreutils',
+  setsebool: 'policycoreutils',
   stat: 'coreutils',
   tail: 'coreutils',
   unshare: 'util-linux',
@@ -43,7 +45,7 @@ export function programOf(host: Host, name: string, operation: string): string {
 }
 
 /**
- * Runs a program of the system's own folders by its bare name.
+ * Runs a program of the system's own folders by its bare name, or one by its path.
  *
  * @throws SelinuxError `SELINUX_NOT_INSTALLED`, `SELINUX_TIMEOUT`, `SELINUX_UNREADABLE` (too much output), `SELINUX_REFUSED`; those of
  *   the host otherwise.
@@ -53,7 +55,7 @@ export async function runProgram(
   [name, ...args]: readonly [string, ...string[]],
   { operation, target, ...options }: ProgramRun,
 ): Promise<RunResult> {
-  const command = [programOf(host, name, operation), ...args] as const
+  const command = [name.startsWith('/') ? name : programOf(host, name, operation), ...args] as const
   try {
     return await host.run(command, { maxOutput, ...options })
   } catch (cause) {

@@ -1,5 +1,6 @@
 import { HostError } from '@puppy/host'
 import { SelinuxError } from '../errors.ts'
+import { noBoolean } from './plan.ts'
 
 const operation = 'commit the policy'
 
@@ -15,7 +16,7 @@ export function reasonIn(stderr: string): string {
 }
 
 /**
- * Turns the failure of semodule(8) into ours, and names the module that the policy does not take:
+ * Turns the failure of semodule(8), or of our script, into ours, and names the module that the policy does not take:
  *
  *     Failed to resolve allow statement at /var/lib/selinux/default/tmp/modules/400/some/cil:1
  *
@@ -23,10 +24,17 @@ export function reasonIn(stderr: string): string {
  */
 export function failureOf(cause: HostError, store: string, ours: readonly string[]): SelinuxError {
   if (cause.code === 'HOST_TIMEOUT') {
-    const detail = 'semodule did not end in time and was ended; the store is valid'
+    const detail = 'it did not end in time and was ended; the store is valid'
     return new SelinuxError('SELINUX_TIMEOUT', { operation, target: store, detail, cause })
   }
   const said = reasonIn(cause.facts.stderr ?? '')
+  const missing = /^no library: (.*)$/m.exec(said)?.[1]
+  if (missing !== undefined) {
+    const detail = `libsemanage cannot be used from Python; install the package python3-semanage (Debian’s name)`
+    return new SelinuxError('SELINUX_NOT_INSTALLED', { operation, detail, said: missing, cause })
+  }
+  const unknown = /^no boolean: (\w+)$/m.exec(said)?.[1]
+  if (unknown !== undefined) return noBoolean(unknown)
   if (/No space left on device|Disk quota exceeded/.test(said)) {
     return new SelinuxError('SELINUX_NO_SPACE', {
       operation,

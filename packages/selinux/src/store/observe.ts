@@ -1,6 +1,8 @@
 import type { Host } from '@puppy/host'
 import { SelinuxError } from '../errors.ts'
-import { isType, parseConfig } from '../state.ts'
+import { isType, parseConfig, selinuxfs } from '../state.ts'
+import { parseLocal, readBooleans } from './booleans.ts'
+import type { Dontaudit } from './plan.ts'
 
 /** Where a policy's modules and what is made of them are. */
 export interface StorePaths {
@@ -25,6 +27,12 @@ export interface StoreObservation {
   readonly modules: readonly string[]
   /** Those that somebody switched off. */
   readonly disabled: readonly string[]
+  /** Booleans that somebody has given a value other than the policy's, by their names. */
+  readonly booleans: Readonly<Record<string, boolean>>
+  /** Values that the kernel has now of the booleans that were asked for; undefined where the store is not the kernel's. */
+  readonly loaded?: Readonly<Record<string, boolean>>
+  /** Whether denials that policies keep to themselves are written down. */
+  readonly dontaudit: Dontaudit
   /** Files without which the machine has no policy, and that are missing or empty. */
   readonly empty: readonly string[]
   /** Whether a transaction was ended between its two renames: there is only the store from before. */
@@ -63,25 +71,45 @@ export async function readType(host: Host): Promise<string> {
 }
 
 /**
- * Reads a store: a few folders, no process.
+ * Reads a store: a few folders and files, no process.
  *
+ * @param booleans those whose values in the kernel are read too
  * @throws SelinuxError `SELINUX_DISABLED` when there is no such store, `SELINUX_INVALID` for its name; HostError `HOST_READ_FAILED`.
  */
-export async function readStore(host: Host, type: string): Promise<StoreObservation> {
+export async function readStore(host: Host, type: string, booleans: readonly string[] = []): Promise<StoreObservation> {
   const paths = storePaths(type)
   if ((await host.status(paths.store)) === undefined) {
     const detail = 'there is no such store; install the policy, with semodule(8)'
     throw new SelinuxError('SELINUX_DISABLED', { operation: 'read the store', target: paths.store, detail })
   }
-  const [modules, disabled, priorities, previous, empty] = await Promise.all([
+  const [modules, disabled, priorities, previous, empty, local, logged, loaded] = await Promise.all([
     host.list(paths.modules),
     host.list(paths.disabled),
     host.list(`${paths.active}/modules`),
     host.list(`${paths.previous}/modules`),
     findEmpty(host, paths),
+    host.read(`${paths.active}/booleans.local`),
+    host.status(`${paths.active}/disable_dontaudit`),
+    readLoaded(host, type, booleans),
   ])
   const interrupted = !priorities.some(isPriority) && previous.some(isPriority)
-  return { type, modules, disabled, empty, interrupted }
+  return {
+    type,
+    modules,
+    disabled,
+    booleans: parseLocal(local ?? ''),
+    ...(loaded === undefined ? {} : { loaded }),
+    dontaudit: logged === undefined ? 'silent' : 'logged',
+    empty,
+    interrupted,
+  }
+}
+
+/** The kernel has the policy that the machine is configured for, when it has one. */
+async function readLoaded(host: Host, type: string, booleans: readonly string[]) {
+  if (!host.live || (await host.status(`${selinuxfs}/enforce`)) === undefined) return undefined
+  const { type: configured } = parseConfig((await host.read('/etc/selinux/config')) ?? '')
+  return configured === type ? readBooleans(host, booleans) : undefined
 }
 
 function isPriority(name: string): boolean {

@@ -1,14 +1,13 @@
-import { HostError, inOurDomain, type Command, type Host, type Lock } from '@puppy/host'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { HostError, type Host, type Lock } from '@puppy/host'
 import { SelinuxError } from '../errors.ts'
-import { programOf, type EffectOptions } from '../program.ts'
-import { failureOf, isLocked } from './failure.ts'
-import { endedWell, hiding } from './hide.ts'
+import type { EffectOptions } from '../program.ts'
+import { loadBooleans } from './booleans.ts'
+import { previousWish, textFile, tidyGenerations, writeGeneration } from './generations.ts'
 import { labelLike } from './label-like.ts'
-import { findHolder, type LockHolder } from './locks.ts'
-import { planModules, semoduleWords, type PolicyChange, type PolicyPlan, type PolicyWish } from './modules.ts'
-import { readStore, storePaths } from './observe.ts'
+import { readStore, storePaths, type StoreObservation } from './observe.ts'
+import { planPolicy, type PolicyChange, type PolicyPlan, type PolicyWish } from './plan.ts'
 import { repairStore } from './repair.ts'
+import { runTransaction } from './run.ts'
 import { assertSpace } from './space.ts'
 
 export interface TransactionOptions extends EffectOptions {
@@ -38,13 +37,13 @@ export const workFolder = '/run/puppy-selinux'
 const operation = 'commit the policy'
 
 /**
- * Makes the store have what is wanted, in one transaction of semodule(8) or none, and reads it back.
+ * Makes the policy have what is wanted, in one transaction or none, and reads it back.
  *
  * Killed at any moment it leaves the store as before or as wanted; the next one goes on. When it fails, the store and the kernel are as
  * before.
  *
  * @throws SelinuxError `SELINUX_LOCKED` naming who has the store, `SELINUX_REFUSED`, `SELINUX_NO_SPACE`, `SELINUX_TIMEOUT`,
- *   `SELINUX_BROKEN`, `SELINUX_MISMATCH`, `SELINUX_NOT_INSTALLED`.
+ *   `SELINUX_BROKEN`, `SELINUX_MISMATCH`, `SELINUX_NOT_INSTALLED`, `SELINUX_INVALID`.
  */
 export async function commit(
   host: Host,
@@ -52,30 +51,82 @@ export async function commit(
   wish: PolicyWish,
   options: TransactionOptions = {},
 ): Promise<Committed> {
+  return transact(host, type, async () => wish, options)
+}
+
+/**
+ * Makes the policy have what it had of ours before the last transaction that stands; a second one makes it have the newer again.
+ *
+ * @throws SelinuxError as `commit`, and `SELINUX_NO_PREVIOUS`.
+ */
+export async function rollback(host: Host, type: string, options: TransactionOptions = {}): Promise<Committed> {
+  return transact(host, type, (seen) => previousWish(host, seen), options)
+}
+
+async function transact(
+  host: Host,
+  type: string,
+  decide: (seen: StoreObservation) => Promise<PolicyWish>,
+  options: TransactionOptions,
+): Promise<Committed> {
   const deadline = Date.now() + (options.patience ?? 60_000)
   await host.makeFolder(workFolder, { mode: 0o700 })
   await using _lock = await takeOurs(host, deadline, options)
   const repaired = await repairStore(host, type, options)
-  const plan = planModules(wish, await readStore(host, type))
+  const wish = await decide(await readStore(host, type))
+  const look = () => readStore(host, type, Object.keys(wish.booleans ?? {}))
+  const seen = await look()
+  const plan = planPolicy(wish, seen)
   if (plan.changes.length === 0) return { changed: false, plan, needsReload: false, repaired }
-  await assertSpace(host, storePaths(type), short(options))
-  const files = await writeModules(host, plan.changes)
-  await labelLike(host, storePaths(type).active, files)
-  try {
-    await runSemodule(host, type, plan.changes, { ...options, deadline })
-  } finally {
-    for (const file of files) await host.remove(file)
-  }
-  const left = planModules(wish, await readStore(host, type)).changes
+  const reload = host.live && (options.reload ?? true)
+  const given = await perform(host, seen, plan.changes, { ...options, deadline, reload })
+  if (reload) await loadBooleans(host, { ...given, ...valuesOf(plan.changes) }, short(options))
+  const after = await look()
+  await tidyGenerations(host, after)
+  const left = planPolicy(wish, after).changes.filter(({ action }) => reload || action !== 'load')
   if (left.length > 0) {
-    const detail = `${left.map((change) => ('name' in change ? change.name : change.why)).join(', ')} is not as it should be`
+    const detail = `${left.map(subjectOf).join(', ')} is not as it should be`
     throw new SelinuxError('SELINUX_MISMATCH', { operation, target: storePaths(type).store, detail })
   }
-  return { changed: true, plan, needsReload: !reloads(host, options), repaired }
+  return { changed: true, plan, needsReload: !reload, repaired }
 }
 
-function reloads(host: Host, { reload = true }: TransactionOptions): boolean {
-  return host.live && reload
+interface Attempt extends TransactionOptions {
+  readonly deadline: number
+  readonly reload: boolean
+}
+
+/** @returns what the policy has afterwards for the booleans that were changed. */
+async function perform(
+  host: Host,
+  seen: StoreObservation,
+  all: readonly PolicyChange[],
+  attempt: Attempt,
+): Promise<Readonly<Record<string, boolean>>> {
+  const { type } = seen
+  const changes = all.filter(({ action }) => action !== 'load')
+  if (changes.length === 0) return {}
+  await assertSpace(host, storePaths(type), short(attempt))
+  await writeGeneration(host, seen, changes)
+  const texts = changes.flatMap((change) => (change.action === 'install' ? [textFile(type, change.name)] : []))
+  await labelLike(host, storePaths(type).active, texts)
+  return runTransaction(host, type, changes, { ...attempt, folder: workFolder })
+}
+
+function valuesOf(changes: readonly PolicyChange[]): Readonly<Record<string, boolean>> {
+  return Object.fromEntries(
+    changes.flatMap((change) =>
+      (change.action === 'set' || change.action === 'load') && change.value !== 'default'
+        ? [[change.boolean, change.value]]
+        : [],
+    ),
+  )
+}
+
+function subjectOf(change: PolicyChange): string {
+  if ('name' in change) return change.name
+  if ('boolean' in change) return change.boolean
+  return 'why' in change ? change.why : change.action
 }
 
 /** The time of the transaction is not that of the small programs around it. */
@@ -94,82 +145,5 @@ async function takeOurs(host: Host, deadline: number, { signal }: EffectOptions)
   } catch (cause) {
     if (!(cause instanceof HostError) || cause.code !== 'HOST_LOCK_TIMEOUT') throw cause
     throw new SelinuxError('SELINUX_LOCKED', { operation, target: path, detail: cause.facts.detail ?? '', cause })
-  }
-}
-
-async function writeModules(host: Host, changes: readonly PolicyChange[]): Promise<readonly string[]> {
-  const files: string[] = []
-  for (const change of changes) {
-    if (change.action !== 'install') continue
-    await host.replace(fileOf(change.name), change.text, { mode: 0o600 })
-    files.push(fileOf(change.name))
-  }
-  return files
-}
-
-function fileOf(name: string): string {
-  return `${workFolder}/${name}.cil`
-}
-
-interface Attempt extends TransactionOptions {
-  /** When to give up waiting for others, in milliseconds since 1970. */
-  readonly deadline: number
-}
-
-/** Old tools try for five seconds to get the store and fail, new ones wait for ever: neither is started while somebody has it. */
-async function runSemodule(
-  host: Host,
-  type: string,
-  changes: readonly PolicyChange[],
-  attempt: Attempt,
-): Promise<void> {
-  const { store, lock } = storePaths(type)
-  const words = semoduleWords(changes, (name) => host.path(fileOf(name)))
-  const where = host.live ? [] : ['-p', host.root]
-  const quiet = reloads(host, attempt) ? [] : ['-N']
-  const semodule = [programOf(host, 'semodule', operation), ...where, ...quiet, '-s', type, ...words] as const
-  const command = await inOurDomain(host, semodule)
-  const users = attempt.hidden ?? new Set<string>()
-  const hidden = users.size === 0 ? command : await hiding(host, command, { users, folder: workFolder })
-  for (let holder: LockHolder | undefined; ;) {
-    const found = await findHolder(host, lock, short(attempt))
-    if (found === undefined && (await tryOnce(host, hidden, { store, changes, attempt, alone: hidden === command })))
-      return
-    holder = found ?? holder
-    if (Date.now() >= attempt.deadline) {
-      const who = holder === undefined ? 'somebody who is gone again' : `process ${holder.pid} (${holder.name})`
-      throw new SelinuxError('SELINUX_LOCKED', { operation, target: store, detail: `${who} has it` })
-    }
-    await sleep(200, undefined, attempt.signal === undefined ? {} : { signal: attempt.signal })
-  }
-}
-
-interface Try {
-  readonly store: string
-  readonly changes: readonly PolicyChange[]
-  readonly attempt: Attempt
-  /** Whether semodule is run as it is, so that its exit code is ours. */
-  readonly alone: boolean
-}
-
-/** @returns false when somebody else has the store. */
-async function tryOnce(host: Host, command: Command, { store, changes, attempt, alone }: Try): Promise<boolean> {
-  const ours = changes.flatMap((change) => ('name' in change ? [change.name] : []))
-  const failed = (cause: HostError) => {
-    if (isLocked(cause.facts.stderr ?? '')) return false
-    throw failureOf(cause, store, ours)
-  }
-  try {
-    const { stdout, stderr } = await host.run(command, {
-      touches: host.live ? 'machine' : 'files',
-      timeout: attempt.timeout ?? 600_000,
-      ...short(attempt),
-    })
-    if (alone || stdout.endsWith(endedWell)) return true
-    return failed(new HostError('HOST_PROGRAM_FAILED', { operation: 'run semodule', stderr }))
-  } catch (cause) {
-    const ended = cause instanceof HostError && ['HOST_PROGRAM_FAILED', 'HOST_TIMEOUT'].includes(cause.code)
-    if (!ended) throw cause
-    return failed(cause)
   }
 }

@@ -17,6 +17,8 @@ void t.test('readStore() lists what is ours to change', async (t) => {
     type: 'default',
     modules: ['puppy_a-0'],
     disabled: ['x'],
+    booleans: {},
+    dontaudit: 'silent',
     empty: [],
     interrupted: false,
   })
@@ -35,6 +37,22 @@ void t.test(
     t.equal((await store({ ...previous, ...base })).interrupted, false, 'a previous one may be kept')
   },
 )
+
+void t.test('readStore() reads booleans of the store, and of the kernel that has it', async (t) => {
+  const files = {
+    ...policy,
+    '/var/lib/selinux/default/active/booleans.local': '# x\n\na=1\n',
+    '/var/lib/selinux/default/active/disable_dontaudit': '',
+  }
+  const kernel = { '/sys/fs/selinux/enforce': '1', '/sys/fs/selinux/booleans/a': '0 0' }
+  const configured = { '/etc/selinux/config': 'SELINUXTYPE=default\n' }
+  const read = (more: Record<string, string>) =>
+    readStore(createFakeHost({ files: { ...files, ...more } }), 'default', ['a', 'b'])
+  t.match(await read({}), { booleans: { a: true }, dontaudit: 'logged' })
+  t.strictSame((await read(kernel)).loaded, undefined, 'another policy is loaded')
+  t.strictSame((await read({ ...kernel, ...configured })).loaded, { a: false })
+  t.strictSame((await read(configured)).loaded, undefined, 'SELinux is off')
+})
 
 void t.test('readType() and storePaths() say when there is no policy, and leave no folder', async (t) => {
   t.equal(await readType(createFakeHost({ files: { '/etc/selinux/config': 'SELINUXTYPE=mls\n' } })), 'mls')

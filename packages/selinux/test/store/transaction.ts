@@ -6,8 +6,8 @@ import { renderTenantPolicy, renderTenantSlots } from '../../src/cil/tenants.ts'
 import { pairAt } from '../../src/level.ts'
 import { moduleName } from '../../src/store/modules.ts'
 import { readStore, storePaths } from '../../src/store/observe.ts'
-import { commit, workFolder } from '../../src/store/transaction.ts'
-import { createMiniStore, noStore, semodule } from '../support/mini.ts'
+import { commit, rollback, workFolder } from '../../src/store/transaction.ts'
+import { createMiniStore, noLibrary, noStore, semodule } from '../support/mini.ts'
 
 t.setTimeout(120_000)
 const tenants = { ports: { first: 10_240, last: 32_767 } }
@@ -88,4 +88,61 @@ void t.test('commit() waits for others, and names them', { skip: noStore }, asyn
   await _ours.release()
   await rename(host.path(active), host.path(previous))
   t.match(await commit(host, 'mini', { modules }), { changed: false, repaired: true })
+})
+
+void t.test('commit() sets booleans and modules in one transaction', { skip: noStore || noLibrary }, async (t) => {
+  const host = await createMiniStore(t)
+  const { active } = storePaths('mini')
+  const counted = async () => (await host.read(`${active}/commit_num`))?.replaceAll('\0', '')
+  const wish = { modules: { puppy_own: '(boolean own false) (boolean other true)\n' }, booleans: { own: true } }
+  const start = Number(await counted())
+  t.match(await commit(host, 'mini', wish), { changed: true, needsReload: true })
+  t.equal(Number(await counted()), start + 1)
+  t.match(await readStore(host, 'mini'), { booleans: { own: true }, modules: [/^puppy_own-/] })
+  t.match(await commit(host, 'mini', wish), { changed: false })
+  await t.rejects(commit(host, 'mini', { remove: ['puppy_own'], booleans: { none: true } }), {
+    code: 'SELINUX_INVALID',
+    message: /"none".*the policy has none/,
+  })
+  t.equal((await readStore(host, 'mini')).modules.length, 1, 'nothing of a refused one')
+  t.match(await commit(host, 'mini', { booleans: { own: 'default', other: false } }), { changed: true })
+  t.strictSame((await readStore(host, 'mini')).booleans, { other: false })
+
+  // What is said of a module that is refused is the same by this way.
+  const bad = { modules: { puppy_bad: '(allow gone_t gone_t (file (read)))' }, booleans: { own: true } }
+  await t.rejects(commit(host, 'mini', bad), {
+    code: 'SELINUX_REFUSED',
+    message: /puppy_bad-\w+ is not taken in line 1/,
+  })
+  t.strictSame((await readStore(host, 'mini')).booleans, { other: false }, 'a refused transaction sets nothing')
+  t.strictSame(await host.list(workFolder), ['lock'])
+})
+
+void t.test('commit() shows the hidden denials, and hides them again', { skip: noStore || noLibrary }, async (t) => {
+  const host = await createMiniStore(t)
+  const seen = async () => (await readStore(host, 'mini')).dontaudit
+  await commit(host, 'mini', { dontaudit: 'logged' })
+  await commit(host, 'mini', { modules })
+  t.equal(await seen(), 'logged', 'another transaction leaves it')
+  t.match(await commit(host, 'mini', { remove: ['puppy_slots'], dontaudit: 'silent' }), { changed: true })
+  t.equal(await seen(), 'silent')
+  t.equal((await readStore(host, 'mini')).modules.length, 1)
+})
+
+void t.test('rollback() goes back, and forward again', { skip: noStore || noLibrary }, async (t) => {
+  const host = await createMiniStore(t)
+  const texts = { one: '(type one_t) (boolean own false)\n', two: '(type two_t) (boolean own false)\n' }
+  await t.rejects(rollback(host, 'mini'), { code: 'SELINUX_NO_PREVIOUS' })
+  await commit(host, 'mini', { modules: { puppy_own: texts.one } })
+  await commit(host, 'mini', { modules: { puppy_own: texts.two }, booleans: { own: true } })
+  const names = async () => (await readStore(host, 'mini')).modules
+  const [one, two] = [moduleName('puppy_own', texts.one), moduleName('puppy_own', texts.two)]
+
+  t.match(await rollback(host, 'mini'), { changed: true })
+  t.strictSame([await names(), (await readStore(host, 'mini')).booleans], [[one], {}])
+  t.match(await rollback(host, 'mini'), { changed: true })
+  t.strictSame([await names(), (await readStore(host, 'mini')).booleans], [[two], { own: true }])
+
+  await semodule(host, '-X', '400', '-r', two)
+  await t.rejects(rollback(host, 'mini'), { code: 'SELINUX_NO_PREVIOUS' }, 'somebody else has changed it')
 })

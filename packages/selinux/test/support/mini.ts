@@ -15,6 +15,17 @@ export const noStore: string | false =
       ? false
       : 'the tools want root, also for a folder'
 
+/** Why booleans cannot be set here; false when they can. */
+export const noLibrary: string | false = await libraryIsMissing()
+
+async function libraryIsMissing(): Promise<string | false> {
+  const python = machine.program('python3')
+  const command = [python ?? '', '-I', '-c', 'import semanage'] as const
+  const works =
+    python !== undefined && (await machine.run(command, { touches: 'nothing', accept: [0, 1] })).exitCode === 0
+  return works ? false : 'Python’s libsemanage is not installed (python3-semanage)'
+}
+
 const type = 'mini'
 
 /** The smallest policy that has all of the words that ours use, so that a transaction takes a tenth of a second. */

@@ -18,6 +18,7 @@ export function createFakePolicy(): FakePolicy {
     behind: undefined,
     unreadable: undefined,
     read: () => Promise.reject(new Error('nobody reads it here')),
+    rollback: () => Promise.reject(new Error('nobody goes back here')),
     plan: async ({ modules = {}, remove = [] }) => {
       if (policy.unreadable !== undefined) throw policy.unreadable
       const there = Object.entries(modules).flatMap(([module, text]) =>

@@ -1,0 +1,84 @@
+"""One transaction of libsemanage: modules, booleans and dontaudit together, as semodule(8) and setsebool(8) make several of.
+
+The only argument is a file of JSON: root, type, reload, remove, install (files), enable, booleans (name to 0, 1 or null), declared (names of
+booleans that come with a module), rebuild, silent. Prints `boolean NAME 0` for what the policy has afterwards; why it fails is on standard error.
+"""
+
+import json
+import sys
+
+try:
+    import semanage
+except ImportError as error:
+    sys.exit(f"no library: {error}")
+
+PRIORITY = 400
+
+
+def made(result):
+    """Constructors answer with a code before what they made; a code below 0 is an exception already."""
+    return result[1]
+
+
+def boolean(handle, name):
+    return made(semanage.semanage_bool_key_create(handle, name))
+
+
+def set_boolean(handle, name, value):
+    key = boolean(handle, name)
+    if value is None:
+        if made(semanage.semanage_bool_exists_local(handle, key)):
+            semanage.semanage_bool_del_local(handle, key)
+        return
+    record = made(semanage.semanage_bool_create(handle))
+    semanage.semanage_bool_set_name(handle, record, name)
+    semanage.semanage_bool_set_value(record, value)
+    semanage.semanage_bool_modify_local(handle, key, record)
+
+
+def exists(handle, name):
+    return made(semanage.semanage_bool_exists(handle, boolean(handle, name)))
+
+
+def commit(wish):
+    if wish["root"] != "/":
+        semanage.semanage_set_root(wish["root"])
+    handle = semanage.semanage_handle_create()
+    semanage.semanage_select_store(handle, wish["type"], semanage.SEMANAGE_CON_DIRECT)
+    semanage.semanage_set_reload(handle, wish["reload"])
+    semanage.semanage_connect(handle)
+    semanage.semanage_begin_transaction(handle)
+    semanage.semanage_set_default_priority(handle, PRIORITY)
+    # A value for a boolean that the policy does not have is dropped by the commit, without a word.
+    for name, value in wish["booleans"].items():
+        if value is not None and name not in wish["declared"] and not exists(handle, name):
+            sys.exit(f"no boolean: {name}")
+    for name in wish["remove"]:
+        semanage.semanage_module_remove(handle, name)
+    for file in wish["install"]:
+        semanage.semanage_module_install_file(handle, file)
+    for name in wish["enable"]:
+        key = made(semanage.semanage_module_key_create(handle))
+        semanage.semanage_module_key_set_name(handle, key, name)
+        semanage.semanage_module_set_enabled(handle, key, 1)
+    for name, value in wish["booleans"].items():
+        set_boolean(handle, name, value)
+    if wish["silent"] is not None:
+        semanage.semanage_set_disable_dontaudit(handle, int(not wish["silent"]))
+    if wish["rebuild"] or wish["silent"] is not None:
+        semanage.semanage_set_rebuild(handle, 1)
+    semanage.semanage_commit(handle)
+    for name in wish["booleans"]:
+        # Asking for the value of one that is not there ends the process.
+        if exists(handle, name):
+            record = made(semanage.semanage_bool_query(handle, boolean(handle, name)))
+            print("boolean", name, semanage.semanage_bool_get_value(record))
+    semanage.semanage_disconnect(handle)
+
+
+try:
+    with open(sys.argv[1], encoding="utf-8") as file:
+        commit(json.load(file))
+except OSError as error:
+    # The library has said why, on standard error.
+    sys.exit(f"libsemanage: {error.strerror or error}")
