@@ -1,7 +1,9 @@
 import { createFakeHost } from '@puppy/host/fake'
 import t from 'tap'
+import { createFakeSelinux } from '../src/fake.ts'
 import { openPolicy } from '../src/policy.ts'
-import { createMiniStore, noStore } from './support/mini.ts'
+import { policyConforms } from './support/conformance.ts'
+import { commitsOf, createMiniStore, noLibrary, noStore, semodule } from './support/mini.ts'
 
 t.setTimeout(120_000)
 const marker = (name: string) => `(type ${name}_t)\n`
@@ -51,6 +53,50 @@ void t.test(
     t.equal((await policy.read()).modules.filter((name) => /^(m[01]|good)-/.test(name)).length, 2)
   },
 )
+
+void t.test('openPolicy() of a real store conforms', { skip: noStore || noLibrary }, async (t) => {
+  const host = await createMiniStore(t)
+  await policyConforms(t, {
+    host,
+    commits: () => commitsOf(host),
+    meddle: async (name) => void (await semodule(host, '-X', '400', '-r', name)),
+  })
+})
+
+void t.test('ensure() takes back what does not pass its check, and only that', async (t) => {
+  const fake = createFakeSelinux()
+  const policy = openPolicy(createFakeHost(fake.options))
+  const modules = async () => (await policy.read()).modules.map((name) => name.slice(0, name.indexOf('-')))
+  await policy.ensure({ modules: { a: marker('first') } }, { verify: async () => undefined })
+  const before = (await policy.read()).modules
+  const refuse = { verify: async () => 'nobody can log in' }
+  await t.rejects(policy.ensure({ modules: { a: marker('a'), b: marker('b') } }, refuse), {
+    code: 'SELINUX_ROLLED_BACK',
+    message: /nobody can log in/,
+  })
+  t.strictSame((await policy.read()).modules, before)
+  t.match(await policy.ensure({ modules: { a: marker('first') } }, refuse), { changed: false }, 'nothing was loaded')
+
+  const settled = await Promise.allSettled([
+    policy.ensure({ modules: { c: marker('c') } }),
+    policy.ensure({ modules: { d: marker('d') } }, refuse),
+    policy.ensure({ modules: { e: marker('e') } }),
+  ])
+  t.match(settled, [{ status: 'fulfilled' }, { reason: { code: 'SELINUX_ROLLED_BACK' } }, { status: 'fulfilled' }])
+  t.strictSame(await modules(), ['a', 'c', 'e'])
+})
+
+void t.test('ensure() says so when what failed its check cannot be taken back', async (t) => {
+  let full = false
+  const fake = createFakeSelinux()
+  const df = () => ({ stdout: full ? '  Avail\n0\n' : '  Avail\n1000000000\n' })
+  const host = createFakeHost({ ...fake.options, programs: { ...fake.options.programs, '/usr/bin/df': df } })
+  const verify = async () => ((full = true), 'nobody can log in')
+  await t.rejects(openPolicy(host).ensure({ modules: { a: marker('a') } }, { verify }), {
+    code: 'SELINUX_MISMATCH',
+    message: /nobody can log in.*could not be taken back.*0 bytes are free/,
+  })
+})
 
 void t.test('ensure() says when there is no SELinux', async (t) => {
   await t.rejects(openPolicy(createFakeHost()).ensure({}), { code: 'SELINUX_DISABLED' })

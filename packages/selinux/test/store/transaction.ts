@@ -7,7 +7,7 @@ import { pairAt } from '../../src/level.ts'
 import { moduleName } from '../../src/store/modules.ts'
 import { readStore, storePaths } from '../../src/store/observe.ts'
 import { commit, rollback, workFolder } from '../../src/store/transaction.ts'
-import { createMiniStore, noLibrary, noStore, semodule } from '../support/mini.ts'
+import { commitsOf, createMiniStore, noLibrary, noStore, semodule } from '../support/mini.ts'
 
 t.setTimeout(120_000)
 const tenants = { ports: { first: 10_240, last: 32_767 } }
@@ -22,13 +22,12 @@ const names = Object.entries(modules).map(([module, text]) => moduleName(module,
 
 void t.test('commit() installs, changes and removes, each in one transaction', { skip: noStore }, async (t) => {
   const host = await createMiniStore(t)
-  const counted = async () => (await host.read('/var/lib/selinux/mini/active/commit_num'))?.replaceAll('\0', '')
   t.match(await commit(host, 'mini', { modules }), { changed: true, needsReload: true, repaired: false })
   t.match((await readStore(host, 'mini')).modules, names.toSorted())
   t.match(await host.read('/etc/selinux/mini/seusers'), /^p10003:puppy_u:s0:c0,c3-s0:c0,c3$/m)
-  const before = await counted()
+  const before = await commitsOf(host)
   t.match(await commit(host, 'mini', { modules }), { changed: false, needsReload: false })
-  t.equal(await counted(), before, 'nothing was committed')
+  t.equal(await commitsOf(host), before, 'nothing was committed')
 
   const fewer = { ...modules, puppy_slots: renderTenantSlots(tenants, slots.slice(0, 3)) }
   t.match(await commit(host, 'mini', { modules: fewer }), { changed: true })
@@ -92,12 +91,10 @@ void t.test('commit() waits for others, and names them', { skip: noStore }, asyn
 
 void t.test('commit() sets booleans and modules in one transaction', { skip: noStore || noLibrary }, async (t) => {
   const host = await createMiniStore(t)
-  const { active } = storePaths('mini')
-  const counted = async () => (await host.read(`${active}/commit_num`))?.replaceAll('\0', '')
   const wish = { modules: { puppy_own: '(boolean own false) (boolean other true)\n' }, booleans: { own: true } }
-  const start = Number(await counted())
+  const start = await commitsOf(host)
   t.match(await commit(host, 'mini', wish), { changed: true, needsReload: true })
-  t.equal(Number(await counted()), start + 1)
+  t.equal(await commitsOf(host), start + 1)
   t.match(await readStore(host, 'mini'), { booleans: { own: true }, modules: [/^puppy_own-/] })
   t.match(await commit(host, 'mini', wish), { changed: false })
   await t.rejects(commit(host, 'mini', { remove: ['puppy_own'], booleans: { none: true } }), {

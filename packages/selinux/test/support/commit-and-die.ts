@@ -2,9 +2,13 @@
 import { createHost } from '@puppy/host'
 import { openPolicy } from '../../src/index.ts'
 
-const [root = '/nowhere', one = '', other = ''] = process.argv.slice(2)
+const [root = '/nowhere', one = '', other = '', boolean] = process.argv.slice(2)
+/** With a boolean the other way of a transaction is taken. */
+const switches = (turn: number) => (boolean === undefined ? {} : { booleans: { [boolean]: turn % 2 === 0 } })
 const policy = openPolicy(createHost({ root }))
 for (let turn = 0; ; turn += 1) {
   console.log('begins')
-  await policy.ensure({ modules: { puppy_killed: turn % 2 === 0 ? one : other } })
+  // Every third goes back; nothing to go back to is no matter.
+  if (turn % 3 === 2) await policy.rollback().catch(() => {})
+  else await policy.ensure({ modules: { puppy_killed: turn % 2 === 0 ? one : other }, ...switches(turn) })
 }

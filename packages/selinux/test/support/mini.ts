@@ -115,3 +115,8 @@ export async function semodule(host: Host, ...words: readonly string[]): Promise
   ] as const
   return (await host.run(command, { touches: 'files' })).stdout
 }
+
+/** How often the store was committed. */
+export async function commitsOf(host: Host): Promise<number> {
+  return Number((await host.read(`/var/lib/selinux/${type}/active/commit_num`))?.replaceAll('\0', ''))
+}

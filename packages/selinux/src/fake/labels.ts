@@ -1,0 +1,40 @@
+import type { FakeHost, FakeProgram } from '@puppy/host/fake'
+
+export interface FakeLabels {
+  readonly programs: Readonly<Record<string, FakeProgram>>
+  labelOf(path: string): string
+}
+
+const unlabelled = 'system_u:object_r:user_home_t:s0'
+
+/** Labels of files: find(1), chcon(1) and restorecon(8) as `readLabels` and `relabel` call them. */
+export function fakeLabels(): FakeLabels {
+  const labels = new Map<string, string>()
+  const labelOf = (path: string) => labels.get(path) ?? unlabelled
+  const find: FakeProgram = async ({ args, input, host }) => {
+    const after = (flag: string) => args[args.indexOf(flag) + 1] ?? ''
+    if (args.includes('-files0-from')) {
+      const paths = input.split('\0').filter((path) => path !== '')
+      const there = await Promise.all(paths.map(async (path) => (await host.status(path)) !== undefined))
+      const shown = paths.filter((_, at) => there[at]).map((path) => `${labelOf(path)}\0${path}\0`)
+      return { stdout: shown.join(''), exitCode: there.every(Boolean) ? 0 : 1 }
+    }
+    // `find -P PATH … ! -context USER:*:LEVEL … -execdir chcon --no-dereference --user USER --range LEVEL -- {} +`
+    const [user = '', , ...level] = after('-context').split(':')
+    const wanted = (path: string) => labelOf(path).replace(/^[^:]+:([^:]+:[^:]+):.*$/, `${user}:$1:${level.join(':')}`)
+    const wrong = (await below(host, args[1] ?? '')).filter((path) => labelOf(path) !== wanted(path))
+    if (!args.includes('-execdir')) return { stdout: wrong.length === 0 ? '' : `${wrong[0]}\0` }
+    for (const path of wrong) labels.set(path, wanted(path))
+    return { stdout: 'x'.repeat(wrong.length) }
+  }
+  return {
+    labelOf,
+    programs: { '/usr/bin/find': find, '/usr/bin/chcon': () => ({}), '/usr/sbin/restorecon': () => ({}) },
+  }
+}
+
+async function below(host: FakeHost, path: string): Promise<readonly string[]> {
+  const names = (await host.status(path))?.kind === 'folder' ? await host.list(path) : []
+  const inside = await Promise.all(names.map((name) => below(host, `${path}/${name}`)))
+  return [path, ...inside.flat()]
+}

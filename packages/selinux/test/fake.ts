@@ -1,0 +1,83 @@
+import { createFakeHost } from '@puppy/host/fake'
+import t from 'tap'
+import { createFakeSelinux, type FakeSelinuxOptions } from '../src/fake.ts'
+import {
+  inspect,
+  openPolicy,
+  pairAt,
+  readBooleans,
+  readLabels,
+  readState,
+  relabel,
+  renderTenantPolicy,
+  renderTenantSlots,
+} from '../src/index.ts'
+import { policyConforms } from './support/conformance.ts'
+
+const tenant = { login: 'p10000', uid: 10_000, level: pairAt(0), ports: { first: 10_240, last: 10_247 } }
+const about = { ports: { first: 10_240, last: 32_767 } }
+const modules = { puppy_tenants: renderTenantPolicy(about), puppy_slots: renderTenantSlots(about, [tenant]) }
+
+function open(options: FakeSelinuxOptions = {}, files: Readonly<Record<string, string>> = {}) {
+  const fake = createFakeSelinux(options)
+  const host = createFakeHost({ ...fake.options, files: { ...fake.options.files, ...files } })
+  return { fake, host, policy: openPolicy(host) }
+}
+
+for (const mode of ['enforcing', 'permissive', 'off'] as const) {
+  void t.test(`createFakeSelinux() conforms, ${mode}`, async (t) => {
+    const { fake, host } = open({ mode })
+    await policyConforms(t, {
+      host,
+      commits: async () => fake.commits(),
+      meddle: async (name) =>
+        void (await host.run(['/usr/sbin/semodule', '-s', 'default', '-X', '400', '-r', name], { touches: 'machine' })),
+    })
+  })
+}
+
+void t.test('createFakeSelinux() labels a home, and keeps tenants apart once the policy says so', async (t) => {
+  const { fake, host, policy } = open({}, { '/home/p10000/a/b': '', '/home/p10001/a': '' })
+  t.match(await readState(host), { mode: 'enforcing', mls: true, type: 'default' })
+  const faults = async () => (await inspect(host, [{ ...tenant, home: '/home/p10000' }])).filter(({ holds }) => !holds)
+  t.match(await faults(), [{ check: 'policy' }, { check: 'apart' }, { check: 'ports' }, { check: 'homes' }])
+  await policy.ensure({ modules })
+  t.match(await faults(), [{ check: 'homes' }])
+  const wish = { path: '/home/p10000', user: 'puppy_u', level: pairAt(0), uid: 10_000 }
+  t.strictSame(await relabel(host, wish, { types: true }), { changed: true })
+  t.strictSame(await relabel(host, wish), { changed: false })
+  t.equal(fake.labelOf('/home/p10000/a/b'), 'puppy_u:object_r:user_home_t:s0:c0,c1')
+  t.strictSame(await faults(), [])
+  t.match(await readLabels(host, ['/home/p10001', '/home/none']), [{ context: { user: 'system_u' } }])
+  await fake.enforce(host, false)
+  t.match(await faults(), [{ check: 'mode' }])
+})
+
+void t.test('createFakeSelinux() keeps booleans in the kernel apart from those in the store', async (t) => {
+  const { host, policy } = open({ booleans: { httpd_a: false, httpd_b: true } })
+  await policy.ensure({ booleans: { httpd_a: true } })
+  t.strictSame(await readBooleans(host, ['httpd_a', 'httpd_b']), { httpd_a: true, httpd_b: true })
+  await host.run(['/usr/sbin/setsebool', 'httpd_a=0'], { touches: 'machine' })
+  t.match((await policy.plan({ booleans: { httpd_a: true } })).changes, [{ action: 'load' }])
+  t.match(await policy.ensure({ booleans: { httpd_a: true } }), { changed: true })
+  t.strictSame(await readBooleans(host, ['httpd_a']), { httpd_a: true })
+  await policy.ensure({ booleans: { httpd_a: 'default' } })
+  t.strictSame(await readBooleans(host, ['httpd_a']), { httpd_a: false }, 'given back')
+})
+
+void t.test('createFakeSelinux() refuses what it is told to, and hides users from genhomedircon', async (t) => {
+  const refuses = (text: string) => (text.includes('gone_t') ? 'Failed to resolve allow statement' : undefined)
+  const fake = createFakeSelinux({ refuses })
+  const files = {
+    ...fake.options.files,
+    '/etc/passwd': 'root:x:0:0::/root:/bin/sh\np10000:x:10000:10000::/h:/bin/sh\n',
+  }
+  const host = createFakeHost({ ...fake.options, files })
+  const policy = openPolicy(host, { hidden: () => ['p10000'] })
+  await policy.ensure({ modules: { a: '(type a_t)' } })
+  t.ok(host.commands.some(([program]) => program === '/usr/bin/unshare'))
+  await t.rejects(policy.ensure({ modules: { b: '(allow gone_t gone_t (file (read)))' } }), {
+    code: 'SELINUX_REFUSED',
+    message: /the module b-\w+ is not taken in line 1/,
+  })
+})
