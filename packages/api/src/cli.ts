@@ -16,6 +16,10 @@ const commands: Readonly<Record<string, readonly [() => Promise<CommandOf>, stri
     async () => (await import('./commands/doctor.ts')).doctor,
     'what works here, what does not and what would help',
   ],
+  denials: [
+    async () => (await import('./commands/denials.ts')).denials,
+    'what SELinux denied tenants; --follow tells each as it happens, --hidden logged|silent',
+  ],
   plan: [async () => (await import('./commands/plan.ts')).plan, 'what the agent would change now'],
   pool: [async () => (await import('./commands/pool.ts')).pool, 'the slots of this host; --free N --max N sets them'],
   key: [

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { readListeners, slotCount } from '@puppy/accounts'
+import { assertLayout, readListeners, slotCount, type SlotLayout } from '@puppy/accounts'
 import { openFirewall } from '@puppy/firewall'
 import { createHost, type Host } from '@puppy/host'
 import type { Haproxy, ProxySettings } from '@puppy/haproxy'
@@ -40,6 +40,15 @@ export function databaseUrls(config: Config) {
 export function openHosts(config: Pick<Config, 'live' | 'root'>): { readonly machine: Host; readonly host: Host } {
   const machine = createHost()
   return { machine, host: config.live ? machine : createHost({ root: config.root }) }
+}
+
+/** What the slots here were made with, whatever the environment says today. */
+export async function layoutOf(config: Config, machine: Host): Promise<SlotLayout> {
+  const kept = await machine.read(placesOf(config).slots)
+  if (kept === undefined) return config.layout
+  const layout = JSON.parse(kept) as SlotLayout
+  assertLayout(layout)
+  return layout
 }
 
 /** The firewall of this host, who may pass its walls, and which ports of ours nobody else may answer from. */

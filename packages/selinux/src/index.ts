@@ -7,6 +7,7 @@ export {
   intersect,
   pairAt,
   pairCount,
+  pairNumber,
   parseLevel,
   parseRange,
   renderLevel,
@@ -17,7 +18,7 @@ export type { Level, LevelRange, PairOptions } from './level.ts'
 export { readState } from './state.ts'
 export type { DisabledState, EnabledState, SelinuxMode, SelinuxState } from './state.ts'
 export { renderRecords } from './cil/records.ts'
-export type { FileRecord, LoginRecord, PortProtocol, PortRecord, Records } from './cil/records.ts'
+export type { FileRecord, LoginRecord, PortProtocol, PortRecord, Records, UserRecord } from './cil/records.ts'
 export { renderTenantPolicy, renderTenantSlots } from './cil/tenants.ts'
 export type { TenantPolicy, TenantSlot } from './cil/tenants.ts'
 export { openPolicy } from './policy.ts'
@@ -27,11 +28,18 @@ export { moduleName, moduleOf } from './store/modules.ts'
 export { planPolicy } from './store/plan.ts'
 export type { BooleanWish, Dontaudit, PolicyChange, PolicyPlan, PolicyWish } from './store/plan.ts'
 export type { StoreObservation } from './store/observe.ts'
-export { workFolder } from './store/transaction.ts'
 export type { Committed } from './store/transaction.ts'
 export type { EffectOptions } from './program.ts'
-export { groupDenials, parseDenial, readDenials } from './denials.ts'
-export type { Denial, DenialGroup, DenialOptions } from './denials.ts'
+export { parseDenial } from './denials/denial.ts'
+export type { Denial } from './denials/denial.ts'
+export { followDenials } from './denials/follow.ts'
+export type { FollowOptions } from './denials/follow.ts'
+export { readDenials } from './denials/read.ts'
+export type { DenialOptions } from './denials/read.ts'
+export { groupDenials } from './denials/report.ts'
+export type { DenialGroup } from './denials/report.ts'
+export { suggest } from './denials/suggest.ts'
+export type { Suggestion } from './denials/suggest.ts'
 export { inspect } from './doctor.ts'
 export type { Check, Finding, InspectOptions, Tenant } from './doctor.ts'
 export { decide } from './kernel.ts'

@@ -143,6 +143,13 @@ export function pairAt(n: number, { first = 0 }: PairOptions = {}): Level {
   return levelOf([first + smaller, first + larger])
 }
 
+/** Which pair a level is, the other way of `pairAt`; undefined for a level that is none of them. */
+export function pairNumber({ sensitivity, categories }: Level, { first = 0 }: PairOptions = {}): number | undefined {
+  const [smaller = -1, larger = -1] = categories.map((category) => category - first)
+  if (sensitivity !== 0 || categories.length !== 2 || smaller < 0) return undefined
+  return (larger * (larger - 1)) / 2 + smaller
+}
+
 function invalid(value: string, detail: string): SelinuxError {
   return new SelinuxError('SELINUX_INVALID', { operation: 'read the level', value, detail })
 }

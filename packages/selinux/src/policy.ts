@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Host } from '@puppy/host'
 import { SelinuxError } from './errors.ts'
+import { generationsFolder } from './store/generations.ts'
 import { readStore, readType, type StoreObservation } from './store/observe.ts'
 import { planPolicy, type BooleanWish, type PolicyPlan, type PolicyWish } from './store/plan.ts'
-import { commit, rollback, type Committed, type TransactionOptions } from './store/transaction.ts'
+import { commit, rollback, workFolder, type Committed, type TransactionOptions } from './store/transaction.ts'
 
 export interface PolicyOptions {
   /** Which policy. Default the one of `/etc/selinux/config`. */
@@ -54,6 +55,12 @@ export interface Policy {
    *   `ensure`.
    */
   rollback(options?: TransactionTimes): Promise<Committed>
+
+  /**
+   * Removes the folders that transactions work in and the way back; the policy stays as it is. For who has removed its modules and does not
+   * come back: nobody else's transaction may run.
+   */
+  forget(): Promise<void>
 }
 
 interface Waiting {
@@ -131,6 +138,12 @@ export function openPolicy(host: Host, options: PolicyOptions = {}): Policy {
     read: async () => readStore(host, await typeOf()),
     plan: async (wish: PolicyWish) => planPolicy(wish, await look(wish)),
     rollback: (times: TransactionTimes = {}) => goBack(times),
+    forget: async () => {
+      for (const folder of [workFolder, generationsFolder(await typeOf())]) {
+        for (const file of await host.list(folder)) await host.remove(`${folder}/${file}`)
+        await host.remove(folder)
+      }
+    },
     ensure: async (wish: PolicyWish, given: EnsureOptions = {}) => {
       const seen = await look(wish)
       const plan = planPolicy(wish, seen)

@@ -19,6 +19,7 @@ const packages: Readonly<Record<string, string>> = {
   cat: 'coreutils',
   chcon: 'coreutils',
   df: 'coreutils',
+  dmesg: 'util-linux',
   du: 'coreutils',
   find: 'findutils',
   flock: 'util-linux',

@@ -8,6 +8,7 @@ import {
   levelOf,
   pairAt,
   pairCount,
+  pairNumber,
   parseLevel,
   parseRange,
   renderLevel,
@@ -103,4 +104,15 @@ void t.test('pairAt() gives every number its own pair, none above another', asyn
   t.throws(() => pairAt(0, { first: 1023 }), RangeError)
   const number = fc.integer({ min: 0, max: 523_775 })
   fc.assert(fc.property(number, number, (one, other) => one === other || !dominates(pairAt(one), pairAt(other))))
+})
+
+void t.test('pairNumber() is the other way of pairAt()', async (t) => {
+  fc.assert(
+    fc.property(fc.integer({ min: 0, max: 1022 }), fc.nat(), (first, any) => {
+      const n = any % pairCount({ first })
+      return pairNumber(pairAt(n, { first }), { first }) === n
+    }),
+  )
+  for (const level of ['s0', 's0:c1', 's1:c1,c2', 's0:c1.c3']) t.equal(pairNumber(parseLevel(level)), undefined, level)
+  t.equal(pairNumber(parseLevel('s0:c1,c2'), { first: 2 }), undefined)
 })

@@ -86,6 +86,19 @@ void t.test('ensure() takes back what does not pass its check, and only that', a
   t.strictSame(await modules(), ['a', 'c', 'e'])
 })
 
+void t.test('forget() leaves nothing beside the policy', async (t) => {
+  const fake = createFakeSelinux()
+  const host = createFakeHost(fake.options)
+  const policy = openPolicy(host)
+  await policy.forget()
+  await policy.ensure({ modules: { a: marker('a') } })
+  const { modules } = await policy.read()
+  t.strictSame(await host.list('/var/lib'), ['puppy-selinux-default', 'selinux'])
+  await policy.forget()
+  t.strictSame([await host.list('/var/lib'), await host.list('/run')], [['selinux'], []])
+  t.strictSame((await policy.read()).modules, modules)
+})
+
 void t.test('ensure() says so when what failed its check cannot be taken back', async (t) => {
   let full = false
   const fake = createFakeSelinux()

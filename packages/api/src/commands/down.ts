@@ -1,6 +1,5 @@
 import { join } from 'node:path'
 import {
-  assertLayout,
   evict,
   noReservations,
   parsePasswd,
@@ -24,7 +23,7 @@ import { openQuota } from '@puppy/quota'
 import type { Config } from '../config.ts'
 import { stopEmbedded } from '../database/embedded.ts'
 import { StartError } from '../errors.ts'
-import { openHosts, placesOf, proxySettings, wallsOf } from '../layout.ts'
+import { layoutOf, openHosts, placesOf, proxySettings, wallsOf } from '../layout.ts'
 import { signalProcess } from '../processes.ts'
 import { ensureSystemUsers, findOwn, removeSystemUsers } from '../system-users.ts'
 
@@ -68,15 +67,6 @@ export async function down(config: Config, args: readonly string[]): Promise<voi
   console.log(
     'Removed everything of ours. Installed packages stay (haproxy and the like); remove them with apt if nothing else needs them.',
   )
-}
-
-/** What the slots here were made with, whatever the environment says today. */
-async function layoutOf(config: Config, machine: Host): Promise<SlotLayout> {
-  const kept = await machine.read(placesOf(config).slots)
-  if (kept === undefined) return config.layout
-  const layout = JSON.parse(kept) as SlotLayout
-  assertLayout(layout)
-  return layout
 }
 
 /** Gives how many slots of ours could not be removed. What a person has where a slot would be is left alone. */

@@ -16,6 +16,16 @@ export interface PortRecord {
   readonly range?: LevelRange
 }
 
+/** A SELinux user that no policy has yet: which roles it may have, and at which levels. */
+export interface UserRecord {
+  readonly user: string
+  /** `object_r`, which its files have, comes along. */
+  readonly roles: readonly string[]
+  readonly range: LevelRange
+  /** Of its homes' types, where policies go by it. Default `user`. */
+  readonly prefix?: string
+}
+
 /** Which SELinux user somebody is after login, and at which level. */
 export interface LoginRecord {
   readonly login: string
@@ -32,6 +42,7 @@ export interface FileRecord {
 }
 
 export interface Records {
+  readonly users?: readonly UserRecord[]
   readonly ports?: readonly PortRecord[]
   readonly logins?: readonly LoginRecord[]
   readonly files?: readonly FileRecord[]
@@ -47,13 +58,44 @@ const login = /^[A-Za-z_][A-Za-z0-9_.-]{0,31}\$?$/
  * transaction fail, and a shorter one in it wins over ours.
  *
  * @throws SelinuxError `SELINUX_INVALID` for what cannot be written, ports that overlap without one range being within the other, and
- *   a port range or login that is named twice.
+ *   a port range, login or user that is named twice.
  */
-export function renderRecords({ ports = [], logins = [], files = [] }: Records): string {
+export function renderRecords({ users = [], ports = [], logins = [], files = [] }: Records): string {
   assertPorts(ports)
-  const [[twice] = []] = [...Map.groupBy(logins, ({ login: name }) => name)].filter(([, same]) => same.length > 1)
-  if (twice !== undefined) throw invalid('label the login', twice, 'it is named twice')
-  return renderCil([...ports.map(portStatement), ...logins.map(loginStatement), ...files.map(fileStatement)])
+  assertOnce(
+    'label the login',
+    logins.map(({ login: name }) => name),
+  )
+  assertOnce(
+    'add the user',
+    users.map(({ user }) => user),
+  )
+  return renderCil([
+    ...users.flatMap(userStatements),
+    ...ports.map(portStatement),
+    ...logins.map(loginStatement),
+    ...files.map(fileStatement),
+  ])
+}
+
+function assertOnce(operation: string, names: readonly string[]): void {
+  const seen = new Set<string>()
+  for (const name of names) {
+    if (seen.has(name)) throw invalid(operation, name, 'it is named twice')
+    seen.add(name)
+  }
+}
+
+/** `(user puppy_u) (userrole puppy_u user_r) (userlevel puppy_u (s0)) (userrange puppy_u …) (userprefix puppy_u user)` */
+export function userStatements({ user, roles, range, prefix = 'user' }: UserRecord): readonly CilExpression[] {
+  const name = named(user)
+  return [
+    ['user', name],
+    ...[...new Set([...roles, 'object_r'])].map((role): CilExpression => ['userrole', name, named(role)]),
+    ['userlevel', name, levelExpression(range.low)],
+    ['userrange', name, rangeExpression(range)],
+    ['userprefix', name, named(prefix)],
+  ]
 }
 
 /** `(portcon tcp (10240 10247) (system_u object_r puppy_port_t ((s0 (c0 c1)) (s0 (c0 c1)))))` */

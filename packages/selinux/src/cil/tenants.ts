@@ -2,7 +2,7 @@ import { isIdentifier } from '../context.ts'
 import { SelinuxError } from '../errors.ts'
 import { everyCategory, singleLevel, type Level, type LevelRange } from '../level.ts'
 import { renderCil, type CilExpression } from './expression.ts'
-import { fileStatement, rangeExpression, renderRecords, type PortRecord } from './records.ts'
+import { fileStatement, renderRecords, userStatements, type PortRecord } from './records.ts'
 
 /** What the tenants' policy is called, and what it is about. */
 export interface TenantPolicy {
@@ -66,7 +66,7 @@ export function renderTenantPolicy(policy: TenantPolicy): string {
   }))
   return (
     renderCil([
-      ...userStatements(user),
+      ...userStatements({ user, roles: [role], range: allLevels }),
       ...apart(user),
       ...portStatements(user, portType, policy.connect ?? 'any'),
       ...work,
@@ -148,17 +148,6 @@ function namesOf({ user = 'puppy_u', portType = 'puppy_port_t' }: TenantPolicy) 
 }
 
 const allLevels: LevelRange = { low: { sensitivity: 0, categories: [] }, high: everyCategory }
-
-function userStatements(user: string): readonly CilExpression[] {
-  return [
-    ['user', user],
-    ['userrole', user, role],
-    ['userrole', user, 'object_r'],
-    ['userlevel', user, ['s0']],
-    ['userrange', user, rangeExpression(allLevels)],
-    ['userprefix', user, 'user'],
-  ]
-}
 
 /** By user, not by domain: it covers the helpers that policies have for users (dbus, systemd, ssh-agent), and nobody who is no tenant. */
 function apart(user: string): readonly CilExpression[] {

@@ -4,7 +4,7 @@ import { parseLocal } from '../store/booleans.ts'
 import { storePaths } from '../store/observe.ts'
 import type { FakeKernel } from './kernel.ts'
 
-export const type = 'default'
+const type = 'default'
 const { store, active, modules } = storePaths(type)
 
 /** What stands on a disk where the distribution's policy is installed. */

@@ -28,7 +28,7 @@ interface ChangedBoolean {
  * are compressed, and a transaction's own `previous` is kept only where semanage.conf(5) says so.
  */
 export function generationsFolder(type: string): string {
-  return `/var/lib/puppy-selinux/${type}`
+  return `/var/lib/puppy-selinux-${type}`
 }
 
 /** Where the text of a module is kept, and read by a transaction. */

@@ -38,6 +38,23 @@ void t.test('renderRecords() writes ports, logins and files', async (t) => {
   )
 })
 
+void t.test('renderRecords() writes users with their roles and levels', async (t) => {
+  const user = { user: 'shop_u', roles: ['user_r', 'object_r'], range: parseRange('s0-s0:c0.c5') }
+  t.equal(
+    renderRecords({ users: [user] }),
+    `(user shop_u)
+(userrole shop_u user_r)
+(userrole shop_u object_r)
+(userlevel shop_u (s0))
+(userrange shop_u ((s0) (s0 ((range c0 c5)))))
+(userprefix shop_u user)
+`,
+  )
+  refused(t, { users: [user, user] })
+  refused(t, { users: [{ ...user, roles: ['a b'] }] })
+  refused(t, { users: [{ ...user, prefix: '(' }] })
+})
+
 void t.test('renderRecords() refuses ports that cannot be or that meet each other', async (t) => {
   refused(t, { ports: [port(0)] })
   refused(t, { ports: [port(65_536)] })

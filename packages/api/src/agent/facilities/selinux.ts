@@ -8,7 +8,6 @@ import {
   renderLevel,
   renderRange,
   SelinuxError,
-  workFolder,
   type Policy,
 } from '@puppy/selinux'
 import type { Verdict } from '../../conditions.ts'
@@ -49,7 +48,7 @@ export interface SelinuxFacilityOptions {
  * Where SELinux is permissive everything is labelled and no slot waits for it; the host's condition says that nothing is denied.
  */
 export function selinuxFacility({ host, layout, policy }: SelinuxFacilityOptions): Facility {
-  const labels = slotLabels(host, policy, layout)
+  const labels = slotLabels(host, policy, { layout, verify: () => findFault(host) })
   /** Accounts whose home was seen right: wrong later is somebody else's work. */
   const seen = new Set<number>()
   let enforcing = true
@@ -140,6 +139,12 @@ export function selinuxFacility({ host, layout, policy }: SelinuxFacilityOptions
   })
 }
 
+/** Asks the kernel whether what was just loaded keeps tenants apart. */
+async function findFault(host: Host): Promise<string | undefined> {
+  const faults = (await inspect(host, [])).filter(({ check, holds }) => !holds && check !== 'mode')
+  return faults.length === 0 ? undefined : faults.map(({ message }) => message).join('; ')
+}
+
 interface Found {
   readonly state: FacilityState
   readonly enforcing: boolean
@@ -218,6 +223,5 @@ export async function removePolicy({ host, policy }: Pick<SelinuxFacilityOptions
   const { mode } = host.live ? await readState(host) : { mode: 'disabled' }
   if (mode === 'disabled' || host.program('semodule') === undefined) return
   await policy.ensure({ remove: [...Object.values(tenantModules), sessionsModule] }, transactionTimes)
-  for (const file of await host.list(workFolder)) await host.remove(`${workFolder}/${file}`)
-  await host.remove(workFolder)
+  await policy.forget()
 }

@@ -43,7 +43,13 @@ export interface SlotLabels {
   lost(): boolean
 }
 
-export function slotLabels(host: Host, policy: Policy, layout: SlotLayout): SlotLabels {
+export interface SlotLabelsOptions {
+  readonly layout: SlotLayout
+  /** Says what is wrong with the policy that has just been loaded: then it is taken back. */
+  readonly verify?: () => Promise<string | undefined>
+}
+
+export function slotLabels(host: Host, policy: Policy, { layout, verify }: SlotLabelsOptions): SlotLabels {
   const about: TenantPolicy = { ports: { first: layout.firstPort, last: layout.portLimit - 1 } }
   const known = new Set<number>()
   let rendered: { readonly size: number; readonly modules: Readonly<Record<string, string>> } | undefined
@@ -98,7 +104,7 @@ export function slotLabels(host: Host, policy: Policy, layout: SlotLayout): Slot
     start: () => {
       if (going !== undefined || patient()) return
       going = policy
-        .ensure(wish(), transactionTimes)
+        .ensure(wish(), { ...transactionTimes, ...(verify === undefined ? {} : { verify }) })
         .then(() => {
           failed = undefined
         })

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { slotAt } from '@puppy/accounts'
 import { createFakeHost, type FakeProgram } from '@puppy/host/fake'
-import { pairAt, renderLevel } from '@puppy/selinux'
+import { openPolicy, pairAt, renderLevel } from '@puppy/selinux'
+import { createFakeSelinux } from '@puppy/selinux/fake'
 import t from 'tap'
 import type { Tenant, View } from '../../../src/agent/facilities/facility.ts'
 import { removePolicy, selinuxFacility } from '../../../src/agent/facilities/selinux.ts'
@@ -166,14 +167,35 @@ void t.test('inspect() says whether the levels are loaded, beside what the kerne
   t.match(await facility.inspect!(view, signal), [{ works: true, what: 'SELinux enforces' }, { works: false }])
 })
 
+void t.test('a policy that is loaded and keeps nobody apart is taken back, and told', async (t) => {
+  const open = async (commits: number, more: Readonly<Record<string, () => string>> = {}) => {
+    const fake = createFakeSelinux()
+    const host = createFakeHost({ ...fake.options, answers: { ...fake.options.answers, ...more } })
+    const policy = openPolicy(host)
+    const facility = selinuxFacility({ host, layout: smallLayout, policy })
+    const prepare = async () => (await facility.prepare!(signal)).apply()
+    await facility.probe(signal)
+    await prepare()
+    for (let turn = 0; turn < 100 && fake.commits() < commits; turn += 1) await soon()
+    await soon()
+    return { policy, prepare }
+  }
+  const good = await open(1)
+  t.strictSame((await good.policy.read()).modules.length, 2)
+  t.strictSame(await good.prepare(), [])
+  const bad = await open(2, { '/sys/fs/selinux/access': () => 'ffffffff ffffffff 0 ffffffff 1 0' })
+  t.strictSame((await bad.policy.read()).modules, [])
+  t.match(await bad.prepare(), [/verify the policy: the loaded policy allows a tenant/])
+})
+
 void t.test('removePolicy() takes away what is ours', async (t) => {
-  const { host, policy, serve } = open({ files: { '/run/puppy-selinux/lock': '', '/run/other': '' } })
+  const { host, policy, serve } = open()
   await serve()
   await soon()
   policy.modules.set('somebody', 'else')
   await removePolicy({ host, policy })
   t.strictSame([...policy.modules.keys()], ['somebody'])
-  t.strictSame(await host.list('/run'), ['other'])
+  t.equal(policy.forgotten, true)
   const off = open({ mode: 'disabled' })
   off.policy.unreadable = new Error('there is none')
   await removePolicy(off)

@@ -20,7 +20,7 @@ void t.test('slotLabels() loads many slots in one transaction, before somebody n
   ]
   const own = `p${defaultLayout.firstUid}:x:${defaultLayout.firstUid}:${defaultLayout.firstUid}::/:/bin/sh`
   const host = createFakeHost({ files: { '/etc/passwd': [...people, own, ''].join('\n') } })
-  const labels = slotLabels(host, policy, defaultLayout)
+  const labels = slotLabels(host, policy, { layout: defaultLayout })
   await labels.reach(0)
   t.match(await labels.look(), { status: 'pending' })
   labels.start()
@@ -41,7 +41,7 @@ void t.test('slotLabels() loads many slots in one transaction, before somebody n
 
 void t.test('slotLabels() sees that somebody has taken them away', async (t) => {
   const policy = createFakePolicy()
-  const labels = slotLabels(createFakeHost(), policy, smallLayout)
+  const labels = slotLabels(createFakeHost(), policy, { layout: smallLayout })
   await labels.reach(0)
   labels.start()
   await until(async () => (await labels.look()).status === 'stands')
@@ -58,7 +58,7 @@ void t.test('slotLabels() says why a transaction failed, and has patience', asyn
   policy.behind = () => {
     throw new SelinuxError('SELINUX_NO_SPACE', { operation: 'commit the policy', detail: 'the disk is full' })
   }
-  const labels = slotLabels(createFakeHost(), policy, smallLayout)
+  const labels = slotLabels(createFakeHost(), policy, { layout: smallLayout })
   await labels.reach(0)
   labels.start()
   await until(async () => (await labels.look()).status === 'failed')

@@ -7,6 +7,8 @@ export interface FakePolicy extends Policy {
   transactions: number
   /** What a transaction waits for; it fails with what this throws. */
   behind: (() => unknown) | undefined
+  /** Whether what transactions leave beside it was removed. */
+  forgotten: boolean
   /** What looking at it throws. */
   unreadable: Error | undefined
 }
@@ -18,6 +20,10 @@ export function createFakePolicy(): FakePolicy {
     behind: undefined,
     unreadable: undefined,
     read: () => Promise.reject(new Error('nobody reads it here')),
+    forgotten: false,
+    forget: async () => {
+      policy.forgotten = true
+    },
     rollback: () => Promise.reject(new Error('nobody goes back here')),
     plan: async ({ modules = {}, remove = [] }) => {
       if (policy.unreadable !== undefined) throw policy.unreadable

@@ -1,0 +1,49 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Host, Place } from '@puppy/host'
+import { SelinuxError } from '../errors.ts'
+import type { Denial } from './denial.ts'
+import { auditLog, denialsOf } from './read.ts'
+
+export interface FollowOptions {
+  /** The SELinux user whose denials are wanted. Default `puppy_u`. */
+  readonly user?: string
+  /** Whether those that the log has already come first. Default false. */
+  readonly past?: boolean
+  /** Milliseconds between two looks. Default 1,000. */
+  readonly interval?: number
+  /** Ends the stream, without an error. */
+  readonly signal?: AbortSignal
+}
+
+/**
+ * Follows the tenants' denials as auditd(8) writes them, each once, also over a rotation of the log. It needs root.
+ *
+ * No process is started: the log is looked at, and read from where it was.
+ *
+ * @throws SelinuxError `SELINUX_NOT_INSTALLED` where there is no audit log; HostError `HOST_READ_FAILED`.
+ */
+export async function* followDenials(host: Host, options: FollowOptions = {}): AsyncGenerator<Denial, void, undefined> {
+  const { user = 'puppy_u', past = false, interval = 1000, signal } = options
+  const start = past ? undefined : ((await host.readLines(auditLog, 'end'))?.place ?? missing())
+  if (past && (await host.status(auditLog)) === undefined) missing()
+  for (let place = start; signal?.aborted !== true;) {
+    const read = await readOn(host, place)
+    place = read.place
+    yield* denialsOf(read.lines, user)
+    if (read.lines.length === 0) await sleep(interval, undefined, { signal }).catch(() => {})
+  }
+}
+
+function missing(): never {
+  const detail = 'nobody writes it; install the package auditd (Debian’s name)'
+  throw new SelinuxError('SELINUX_NOT_INSTALLED', { operation: 'follow', target: auditLog, detail })
+}
+
+/** What auditd has rotated away since the last look is read to its end first. For a moment there may be no log. */
+async function readOn(host: Host, place: Place | undefined) {
+  const read = await host.readLines(auditLog, place)
+  if (place === undefined || read?.anew === false) return read ?? { lines: [], place }
+  const rest = await host.readLines(`${auditLog}.1`, place)
+  const unread = rest?.anew === false && rest.lines.length > 0
+  return unread ? rest : (read ?? { lines: [], place })
+}

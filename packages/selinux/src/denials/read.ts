@@ -1,0 +1,41 @@
+import type { Host } from '@puppy/host'
+import { bounded, runProgram, type EffectOptions } from '../program.ts'
+import { parseDenial, type Denial } from './denial.ts'
+
+/** Where auditd(8) writes. */
+export const auditLog = '/var/log/audit/audit.log'
+
+export interface DenialOptions extends EffectOptions {
+  /** The SELinux user whose denials are wanted. Default `puppy_u`. */
+  readonly user?: string
+  /** The last so many bytes of the log. Default 8 MiB. */
+  readonly bytes?: number
+}
+
+/**
+ * Reads the tenants' denials from the end of the audit log, oldest first; where there is none, from what the kernel still remembers.
+ *
+ * Those that a policy keeps to itself (`dontaudit`) are there only while they are asked for: `ensure({ dontaudit: 'logged' })`.
+ *
+ * @throws SelinuxError `SELINUX_REFUSED`, `SELINUX_TIMEOUT`, `SELINUX_NOT_INSTALLED`.
+ */
+export async function readDenials(host: Host, options: DenialOptions = {}): Promise<readonly Denial[]> {
+  const { user = 'puppy_u', bytes = 8 * 1024 * 1024 } = options
+  const logged = (await host.status(auditLog)) !== undefined
+  const command = logged ? (['tail', `--bytes=${bytes}`, '--', host.path(auditLog)] as const) : (['dmesg'] as const)
+  const { stdout } = await runProgram(host, command, {
+    operation: 'read the denials in',
+    target: logged ? auditLog : 'the kernel’s log',
+    touches: 'nothing',
+    ...bounded(options),
+  })
+  return denialsOf(stdout.split('\n'), user)
+}
+
+/** The denials of a SELinux user among lines of a log. Pure. */
+export function denialsOf(lines: readonly string[], user: string): readonly Denial[] {
+  return lines.flatMap((line) => {
+    const denial = parseDenial(line)
+    return denial?.source.user === user ? [denial] : []
+  })
+}

@@ -1,0 +1,37 @@
+import { renderRange } from '../level.ts'
+import type { Denial } from './denial.ts'
+
+/** Denials of one kind, for one level. */
+export interface DenialGroup {
+  /** The level of who was denied: a tenant's. */
+  readonly level: string
+  readonly acts: readonly string[]
+  readonly class: string
+  readonly source: string
+  readonly target: string
+  readonly count: number
+  readonly last: number
+  /** One of them. */
+  readonly example: Denial
+}
+
+/** Groups denials by who, what and on what, the most first. Pure. */
+export function groupDenials(denials: readonly Denial[]): readonly DenialGroup[] {
+  const keyOf = ({ source, target, class: name, acts }: Denial) =>
+    JSON.stringify([source.range === undefined ? '' : renderRange(source.range), source.type, target.type, name, acts])
+  return [...Map.groupBy(denials, keyOf).values()]
+    .map((group): DenialGroup => {
+      const example = group.reduce((latest, denial) => (denial.at >= latest.at ? denial : latest))
+      return {
+        level: example.source.range === undefined ? '' : renderRange(example.source.range),
+        acts: example.acts,
+        class: example.class,
+        source: example.source.type,
+        target: example.target.type,
+        count: group.length,
+        last: example.at,
+        example,
+      }
+    })
+    .toSorted((a, b) => b.count - a.count || b.last - a.last)
+}

@@ -1,0 +1,45 @@
+import { renderCil, type CilExpression } from '../cil/expression.ts'
+import { SelinuxError } from '../errors.ts'
+import { dominates, renderRange } from '../level.ts'
+import type { DenialGroup } from './report.ts'
+
+/** What can be said to somebody who asks why. */
+export interface Suggestion {
+  /**
+   * - `apart`: it is another tenant's, and that is the point.
+   * - `port`: the port is of another level: another tenant's, or nobody's yet.
+   * - `label`: the object bears another user's label, as after a copy by root.
+   * - `rule`: the policy has no rule for it.
+   */
+  readonly kind: 'apart' | 'port' | 'label' | 'rule'
+  readonly message: string
+  /** For `rule`: what would allow it, in CIL, to all that are confined so. Nobody installs it but you. */
+  readonly cil?: string
+}
+
+/** Says what a group of denials means, and what would help. Pure; nothing is ever applied. */
+export function suggest({ example, acts, class: name }: DenialGroup): Suggestion {
+  const { source, target, object } = example
+  const what = object === undefined ? `a ${name}` : `the ${name} ${object}`
+  const level = target.range === undefined ? '' : renderRange(target.range)
+  const reaches =
+    source.range === undefined || target.range === undefined || dominates(source.range.high, target.range.high)
+  if (!reaches && acts.includes('name_bind')) {
+    return {
+      kind: 'port',
+      message: `port ${object ?? ''} is at ${level}: let the program listen on a port of its own ($PORT)`,
+    }
+  }
+  if (!reaches) return { kind: 'apart', message: `${what} is at ${level}, another tenant’s: tenants are kept apart` }
+  if (target.user !== source.user && target.user !== 'system_u') {
+    return { kind: 'label', message: `${what} is labelled as ${target.user}’s: relabel the home` }
+  }
+  const rule: CilExpression = ['allow', source.type, target.type, [name, acts]]
+  const message = `no rule lets ${source.type} ${acts.join(', ')} ${what} of ${target.type}`
+  try {
+    return { kind: 'rule', message, cil: renderCil([rule]) }
+  } catch (error) {
+    if (!(error instanceof SelinuxError)) throw error
+    return { kind: 'rule', message }
+  }
+}

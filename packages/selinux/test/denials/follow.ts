@@ -1,0 +1,58 @@
+import { appendFile, mkdir, rename, writeFile } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createHost } from '@puppy/host'
+import { createFakeHost } from '@puppy/host/fake'
+import t from 'tap'
+import { followDenials } from '../../src/denials/follow.ts'
+import { lines } from '../support/denials.ts'
+
+const log = '/var/log/audit/audit.log'
+
+void t.test('followDenials() gives each once, over rotations', async (t) => {
+  const host = createHost({ root: t.testdir({ var: { log: { audit: {} } } }) })
+  const file = host.path(log)
+  await writeFile(file, `${lines[0]}\n`)
+  const end = new AbortController()
+  const stream = followDenials(host, { interval: 10, signal: end.signal })
+  const next = async () => (await stream.next()).value?.acts
+  // The first look is made before anything is asked for: afterwards a line is new.
+  const first = next()
+  await sleep(100)
+  await appendFile(file, `${lines[1]}\nnonsense\n${lines[2]}\n${lines[3]}\n`)
+  t.strictSame(await first, ['read', 'write'], 'what was there before is not told')
+  t.strictSame(await next(), ['name_bind'])
+
+  await appendFile(file, `${lines[0]}\n`)
+  await rename(file, `${file}.1`)
+  t.strictSame(await next(), ['getattr'], 'written just before the rotation')
+  const waiting = next()
+  await sleep(50)
+  await writeFile(file, `${lines[1]}\n`)
+  t.strictSame(await waiting, ['read', 'write'], 'the first of the new log')
+  const last = stream.next()
+  end.abort()
+  t.match(await last, { done: true }, 'an abort ends it')
+})
+
+void t.test('followDenials() begins with the past when asked, and wants a log', async (t) => {
+  const host = createHost({ root: t.testdir({}) })
+  await t.rejects(followDenials(host).next(), { code: 'SELINUX_NOT_INSTALLED', message: /auditd/ })
+  await t.rejects(followDenials(host, { past: true }).next(), { code: 'SELINUX_NOT_INSTALLED' })
+  await mkdir(host.path('/var/log/audit'), { recursive: true })
+  await writeFile(host.path(log), `${lines.join('\n')}\n`)
+  const found: string[] = []
+  for await (const { source } of followDenials(host, { past: true, user: 'unconfined_u' })) {
+    found.push(source.type)
+    break
+  }
+  t.strictSame(found, ['semanage_t'])
+})
+
+void t.test('followDenials() of a fake host that somebody writes to', async (t) => {
+  const host = createFakeHost({ files: { [log]: '' } })
+  const stream = followDenials(host, { interval: 5 })
+  const first = stream.next()
+  setTimeout(() => host.append(log, `${lines[0]}\n`), 50)
+  t.match(await first, { value: { command: 'systemctl' } })
+  await stream.return()
+})
