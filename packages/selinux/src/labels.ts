@@ -2,6 +2,7 @@ import type { Host } from '@puppy/host'
 import { isIdentifier, parseContext, type Context } from './context.ts'
 import { SelinuxError } from './errors.ts'
 import { renderLevel, type Level } from './level.ts'
+import { asOwner } from './owner.ts'
 import { bounded, runProgram, type EffectOptions } from './program.ts'
 import { selinuxfs } from './state.ts'
 
@@ -16,7 +17,7 @@ export interface RelabelWish {
 }
 
 export interface RelabelOptions extends EffectOptions {
-  /** Whether types are made what the policy says first, as after a restore: restorecon(8). Default false. */
+  /** Whether types of the owner's files are made what the policy says first, as after a restore: restorecon(8). Default false. */
   readonly types?: boolean
 }
 
@@ -49,8 +50,10 @@ export function assertTree(path: string): void {
  * Gives everything in a tree a user and a level, and says whether there was something to change.
  *
  * Links are labelled, not followed; other file systems are not entered; what is right is skipped. A folder is labelled after what is in it
- * and the top last, so the top's label says that all is done, and a second call goes on where the first was killed. The tree's owner may
- * change it meanwhile: each folder is entered by its descriptor.
+ * and the top last, so the top's label says that all is done, and a second call goes on where the first was killed.
+ *
+ * The tree's owner may change it meanwhile. What is its own is labelled with its rights alone, quickly and by paths; what is left over, as
+ * others' files in it or folders deeper than a path can be, one folder after the other by its descriptor.
  *
  * @throws SelinuxError `SELINUX_INVALID` for paths of the system, `SELINUX_REFUSED`, `SELINUX_TIMEOUT`, `SELINUX_NOT_INSTALLED`.
  * @see find(1) about -execdir, chcon(1), restorecon(8)
@@ -61,6 +64,34 @@ export async function relabel(
   options: RelabelOptions = {},
 ): Promise<{ readonly changed: boolean }> {
   const { path, user, level, uid } = wish
+  await assertWish(host, wish)
+  const text = renderLevel(level)
+  const run = { operation: 'relabel', target: path, touches: 'files', ...bounded(options) } as const
+  const ours = ['(', '-type', 'd', '-o', '-uid', `${uid}`, '-o', '-links', '1', ')']
+  const wrong = ['!', '-context', `${user}:*:${text}`]
+  const change = ['chcon', '--no-dereference', '--user', user, '--range', text, '--', '{}', '+']
+  const find = ['find', '-P', host.path(path)] as const
+
+  if (options.types === true) {
+    const restore = asOwner(host, uid, ['restorecon', '-R', '-x', '--', host.path(path)])
+    await runProgram(host, restore, { ...run, accept: [0, someFailed] })
+  }
+  // A file that went away between being found and being labelled is an error of chcon, and no fault: the look afterwards decides.
+  const act = { ...run, accept: [0, 1] }
+  const owned = ['-mindepth', '1', '-xdev', '-depth', '-uid', `${uid}`, ...wrong]
+  const own = await runProgram(host, asOwner(host, uid, [...find, ...owned, '-printf', 'x', '-exec', ...change]), act)
+  const left = ['-xdev', '-depth', ...ours, ...wrong]
+  const rest = await runProgram(host, [...find, ...left, '-printf', 'x', '-execdir', ...change], act)
+  const { stdout: first } = await runProgram(host, [...find, '-xdev', ...ours, ...wrong, '-print0', '-quit'], run)
+  if (first === '') return { changed: own.stdout + rest.stdout !== '' }
+  const detail = `the kernel does not give the label to ${first.slice(0, -1)}`
+  throw new SelinuxError('SELINUX_REFUSED', { ...run, value: `${user}:…:${text}`, detail })
+}
+
+/** What restorecon(8) ends with when it could not label a file: others' are left to them. */
+const someFailed = 255
+
+async function assertWish(host: Host, { path, user, uid }: RelabelWish): Promise<void> {
   assertTree(path)
   if (!isIdentifier(user)) throw invalid('label as the user', user, 'it is no name of a SELinux user')
   if (!Number.isInteger(uid) || uid < 1) throw new RangeError(`Files of uid ${uid} are not relabelled`)
@@ -72,27 +103,6 @@ export async function relabel(
     })
   }
   if ((await host.status(path))?.kind !== 'folder') throw invalid('relabel', path, 'no folder stands there')
-  const run = { operation: 'relabel', target: path, touches: 'files', ...bounded(options) } as const
-  if (options.types === true) await runProgram(host, ['restorecon', '-R', '-x', '--', host.path(path)], run)
-  const text = renderLevel(level)
-  const ours = ['(', '-type', 'd', '-o', '-uid', `${uid}`, '-o', '-links', '1', ')']
-  const wrong = ['!', '-context', `${user}:*:${text}`]
-  const change = ['chcon', '--no-dereference', '--user', user, '--range', text, '--']
-  const act = ['-printf', 'x', '-execdir', ...change, '{}', '+']
-  const { stdout } = await runProgram(
-    host,
-    ['find', '-P', host.path(path), '-xdev', '-depth', ...ours, ...wrong, ...act],
-    // A file that went away between being found and being labelled is an error of chcon, and no fault: a second look decides.
-    { ...run, accept: [0, 1] },
-  )
-  const left = await runProgram(
-    host,
-    ['find', '-P', host.path(path), '-xdev', ...ours, ...wrong, '-print0', '-quit'],
-    run,
-  )
-  if (left.stdout === '') return { changed: stdout !== '' }
-  const detail = `the kernel does not give the label to ${left.stdout.slice(0, -1)}`
-  throw new SelinuxError('SELINUX_REFUSED', { ...run, value: `${user}:…:${text}`, detail })
 }
 
 /**

@@ -28,6 +28,7 @@ const packages: Readonly<Record<string, string>> = {
   python3: 'python3',
   restorecon: 'policycoreutils',
   semodule: 'policycoreutils',
+  setpriv: 'util-linux',
   setsebool: 'policycoreutils',
   stat: 'coreutils',
   tail: 'coreutils',

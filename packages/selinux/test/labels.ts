@@ -9,7 +9,7 @@ const home = { path: '/home/p10000', user: 'puppy_u', level: pairAt(0), uid: 10_
 const hostWith = (find: FakeProgram) =>
   createFakeHost({
     files: { '/home/p10000/x': '', '/sys/fs/selinux/enforce': '1' },
-    programs: { '/usr/bin/find': find, '/sbin/restorecon': () => ({}) },
+    programs: { '/usr/bin/find': find, '/sbin/restorecon': () => ({}), '/usr/bin/setpriv': () => ({}) },
   })
 
 void t.test('assertTree() refuses the system and what is not plain', async (t) => {
@@ -45,18 +45,23 @@ void t.test('assertTree() refuses the system and what is not plain', async (t) =
   )
 })
 
-void t.test('relabel() changes once, looks again, and says what is left', async (t) => {
+void t.test('relabel() changes what is the owner’s, then the rest, and says what is left', async (t) => {
   let left = ''
   const host = hostWith(({ args }) => ({ stdout: args.includes('-execdir') ? 'xx' : left, exitCode: 0 }))
   t.strictSame(await relabel(host, home), { changed: true })
-  const [change, look] = host.commands
+  const [own, rest, look] = host.commands.map((command) => command.join(' '))
   t.match(
-    change?.join(' '),
+    own,
+    /^\/usr\/bin\/setpriv --reuid=10000 .* -- \/usr\/bin\/find -P \/home\/p10000 -mindepth 1 .* -uid 10000 .* -exec /,
+  )
+  t.match(
+    rest,
     '! -context puppy_u:*:s0:c0,c1 -printf x -execdir chcon --no-dereference --user puppy_u --range s0:c0,c1 -- {} +',
   )
-  t.ok(look?.includes('-quit'))
+  t.match(look, /-quit$/)
   await relabel(host, home, { types: true })
-  t.ok(host.commands.some(([program]) => program === '/sbin/restorecon'))
+  const restore = host.commands.find((command) => command.includes('/sbin/restorecon'))
+  t.match(restore, ['/usr/bin/setpriv', '--reuid=10000'], 'never with our own rights')
   left = '/home/p10000/x\0'
   await t.rejects(relabel(host, home), {
     code: 'SELINUX_REFUSED',

@@ -19,17 +19,27 @@ export function fakeLabels(): FakeLabels {
       const shown = paths.filter((_, at) => there[at]).map((path) => `${labelOf(path)}\0${path}\0`)
       return { stdout: shown.join(''), exitCode: there.every(Boolean) ? 0 : 1 }
     }
-    // `find -P PATH … ! -context USER:*:LEVEL … -execdir chcon --no-dereference --user USER --range LEVEL -- {} +`
+    // `find -P PATH … ! -context USER:*:LEVEL … -exec chcon --no-dereference --user USER --range LEVEL -- {} +`
     const [user = '', , ...level] = after('-context').split(':')
     const wanted = (path: string) => labelOf(path).replace(/^[^:]+:([^:]+:[^:]+):.*$/, `${user}:$1:${level.join(':')}`)
     const wrong = (await below(host, args[1] ?? '')).filter((path) => labelOf(path) !== wanted(path))
-    if (!args.includes('-execdir')) return { stdout: wrong.length === 0 ? '' : `${wrong[0]}\0` }
+    if (!args.includes('-exec') && !args.includes('-execdir'))
+      return { stdout: wrong.length === 0 ? '' : `${wrong[0]}\0` }
     for (const path of wrong) labels.set(path, wanted(path))
     return { stdout: 'x'.repeat(wrong.length) }
   }
   return {
     labelOf,
-    programs: { '/usr/bin/find': find, '/usr/bin/chcon': () => ({}), '/usr/sbin/restorecon': () => ({}) },
+    programs: {
+      '/usr/bin/find': find,
+      '/usr/bin/chcon': () => ({}),
+      '/usr/sbin/restorecon': () => ({}),
+      // Whose rights they are makes no difference here.
+      '/usr/bin/setpriv': ({ args, host, input }) => {
+        const [program, ...words] = args.slice(args.indexOf('--') + 1)
+        return program === '/usr/bin/find' ? find({ args: words, host, input }) : {}
+      },
+    },
   }
 }
 

@@ -1,0 +1,14 @@
+# A tenant that makes a folder of its own a link to somewhere else and back, as fast as it can, while it is relabelled.
+# Says `ready`, and goes on until it is ended.
+import ctypes, os, random, sys, time
+libc = ctypes.CDLL(None, use_errno=True)
+folder, target = os.fsencode(sys.argv[1]), sys.argv[2]
+AT_FDCWD, RENAME_EXCHANGE = -100, 2
+link = folder + b'-link'
+if not os.path.lexists(link): os.symlink(target, link)
+print('ready', flush=True)
+while True:
+    if libc.renameat2(AT_FDCWD, folder, AT_FDCWD, link, RENAME_EXCHANGE) != 0:
+        raise OSError(ctypes.get_errno(), 'renameat2')
+    # Long enough for a program that goes by paths to look at one of them and to act in the other.
+    time.sleep(random.random() / 250)
