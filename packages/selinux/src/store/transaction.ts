@@ -107,10 +107,19 @@ async function perform(
   const changes = all.filter(({ action }) => action !== 'load')
   if (changes.length === 0) return {}
   await assertSpace(host, storePaths(type), short(attempt))
-  await writeGeneration(host, seen, changes)
+  await writeGeneration(host, seen, changes).catch((cause: unknown) => {
+    throw spaceless(cause) ?? cause
+  })
   const texts = changes.flatMap((change) => (change.action === 'install' ? [textFile(type, change.name)] : []))
   await labelLike(host, storePaths(type).active, texts)
   return runTransaction(host, type, changes, { ...attempt, folder: workFolder })
+}
+
+/** Files of ours may be on another file system than the store. */
+function spaceless(cause: unknown): SelinuxError | undefined {
+  if (!(cause instanceof HostError) || !['ENOSPC', 'EDQUOT'].includes(cause.facts.detail ?? '')) return undefined
+  const target = cause.facts.path ?? ''
+  return new SelinuxError('SELINUX_NO_SPACE', { operation, target, detail: 'the disk is full', cause })
 }
 
 function valuesOf(changes: readonly PolicyChange[]): Readonly<Record<string, boolean>> {

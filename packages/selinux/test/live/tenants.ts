@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createHost } from '@puppy/host'
 import t, { type Test } from 'tap'
 import {
+  followDenials,
   groupDenials,
   inspect,
   openPolicy,
@@ -11,6 +12,9 @@ import {
   renderLevel,
   renderTenantPolicy,
   renderTenantSlots,
+  suggest,
+  type Denial,
+  type Policy,
 } from '../../src/index.ts'
 import { createTenants, policy as wanted, unlabelled, whyNot, type LiveTenant } from '../support/tenants.ts'
 
@@ -121,6 +125,7 @@ void t.test('two tenants, enforcing', { skip }, async (t) => {
     [],
     'the self-test holds',
   )
+  await t.test('denials as they happen, and the hidden ones on request', (t) => follow(t, policy, attacker))
   await t.test('ordinary work', (t) => work(t, attacker))
 
   await machine('chcon', '-l', 's0', victim.home)
@@ -162,6 +167,46 @@ function print(t: Test, cells: Readonly<Record<string, Readonly<Record<string, s
   for (const name of Object.keys(cells['modes'] ?? {})) {
     t.comment([name.padEnd(28), ...ways.map((way) => (cells[way]?.[name] ?? '?').padEnd(9))].join(''))
   }
+}
+
+/** The status of a log is something that programs ask for in passing: the policy denies it, and keeps that to itself. */
+async function follow(t: Test, policy: Policy, tenant: LiveTenant): Promise<void> {
+  const seen: Denial[] = []
+  const end = new AbortController()
+  const stream = (async () => {
+    for await (const denial of followDenials(host, { signal: end.signal, interval: 200 })) seen.push(denial)
+  })()
+  const of = (type: string) => seen.filter(({ target }) => target.type === type)
+  const count = (type: string) => of(type).length
+  const until = async (done: () => boolean) => {
+    for (let turn = 0; turn < 60 && !done(); turn += 1) await sleep(500)
+    return done()
+  }
+  const look = async () =>
+    t.equal(await tenant.ssh('stat /var/log/dpkg.log >/dev/null 2>&1; echo $?'), '1', 'it is denied')
+  const bind = () =>
+    tenant.ssh(`python3 -c 'import socket; socket.socket().bind(("127.0.0.1", ${unlabelled}))' 2>/dev/null; true`)
+  await look()
+  await bind()
+  t.ok(await until(() => count('puppy_port_t') === 1), 'a denial is told')
+  t.equal(count('var_log_t'), 0, 'a hidden one is not')
+  await policy.ensure({ dontaudit: 'logged' })
+  await look()
+  t.ok(await until(() => count('var_log_t') > 0), 'now it is')
+  const [group] = groupDenials(of('var_log_t'))
+  t.match(group && suggest(group), {
+    kind: 'rule',
+    cil: /^\(allow user_t var_log_t \(file \(getattr\)\)\)$/m,
+  })
+  t.match(suggest(groupDenials(of('puppy_port_t'))[0]!), { kind: 'port' })
+  await policy.ensure({ dontaudit: 'silent' })
+  const told = count('var_log_t')
+  await look()
+  await bind()
+  t.ok(await until(() => count('puppy_port_t') === 2))
+  t.equal(count('var_log_t'), told, 'hidden again')
+  end.abort()
+  await stream
 }
 
 /** What a developer does, and that nothing of it is denied. */

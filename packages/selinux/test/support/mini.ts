@@ -1,8 +1,9 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createHost, type Host } from '@puppy/host'
+import { createHost, inOurDomain, type Host } from '@puppy/host'
 import type { Test } from 'tap'
+import { labelLike } from '../../src/store/label-like.ts'
 import { renderCil, type CilExpression } from '../../src/cil/expression.ts'
 
 const machine = createHost()
@@ -85,9 +86,11 @@ function smallestPolicy(): string {
 }
 
 /** A folder that is taken for a machine with the smallest policy; it is gone after the test. */
-export async function createMiniStore(t: Test): Promise<Host> {
-  const root = await mkdtemp(join(tmpdir(), 'selinux-store-'))
+export async function createMiniStore(t: Test, parent: string = tmpdir()): Promise<Host> {
+  const root = await mkdtemp(join(parent, 'selinux-store-'))
   t.teardown(() => rm(root, { recursive: true, force: true }))
+  // Where SELinux is on, setfiles(8) checks what was made, and may read no temporary files.
+  await labelLike(machine, '/var/lib/selinux', [root, parent].slice(0, parent === tmpdir() ? 1 : 2))
   const host = createHost({ root })
   for (const folder of [
     `/var/lib/selinux/${type}`,
@@ -113,7 +116,7 @@ export async function semodule(host: Host, ...words: readonly string[]): Promise
     type,
     ...words,
   ] as const
-  return (await host.run(command, { touches: 'files' })).stdout
+  return (await host.run(await inOurDomain(host, command), { touches: 'files' })).stdout
 }
 
 /** How often the store was committed. */

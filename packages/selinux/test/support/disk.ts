@@ -1,0 +1,57 @@
+import { existsSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Host } from '@puppy/host'
+import type { Test } from 'tap'
+
+/** A small disk of its own, which can be filled. */
+export interface Disk {
+  readonly folder: string
+  /** Fills it but for so many bytes. */
+  leave(bytes: number): Promise<void>
+  /** Waits until a path is there, and fills it to the brim; gives how the attempt ends: undefined when it succeeds. */
+  fillOnce(there: string, attempt: Promise<unknown>): Promise<unknown>
+  empty(): Promise<void>
+}
+
+/** Makes an ext4 file system in a file and mounts it; both are gone after the test. */
+export async function createDisk(
+  t: Test,
+  host: Host,
+  { size, at = '/var/tmp/sxl-disk', from }: { readonly size: string; readonly at?: string; readonly from?: string },
+): Promise<Disk> {
+  const [image, folder] = ['/var/tmp/sxl-disk.img', at]
+  const filler = `${folder}/filler`
+  const run = async (program: string, args: readonly string[], accept = [0]) =>
+    (await host.run([host.program(program) ?? program, ...args], { touches: 'machine', accept, timeout: 120_000 }))
+      .stdout
+  await host.makeFolder(folder)
+  await run('truncate', [`--size=${size}`, image])
+  await run('mke2fs', ['-q', '-F', '-t', 'ext4', '-m', '0', ...(from === undefined ? [] : ['-d', from]), image])
+  await run('mount', ['-o', 'loop', image, folder])
+  t.teardown(async () => {
+    await run('umount', [folder])
+    await run('rm', ['-f', image])
+    await host.remove(folder).catch(() => undefined)
+  })
+  const empty = async () => void (await run('rm', ['-f', filler]))
+  return {
+    folder,
+    empty,
+    leave: async (bytes) => {
+      const free = Number(/(\d+)\n$/.exec(await run('df', ['--block-size=1', '--output=avail', folder]))?.[1])
+      await run('fallocate', ['--length', `${free - bytes}`, filler])
+    },
+    fillOnce: async (there, attempt) => {
+      const outcome = attempt.then(
+        () => undefined,
+        (error: unknown) => error,
+      )
+      let over = false
+      void outcome.then(() => (over = true))
+      while (!existsSync(there) && !over) await sleep(1)
+      // It ends when nothing goes into it any more, whatever the transaction takes or gives back meanwhile.
+      await run('dd', ['if=/dev/zero', `of=${filler}`, 'bs=64k'], [0, 1])
+      return outcome
+    },
+  }
+}
