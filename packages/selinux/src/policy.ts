@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Host } from '@puppy/host'
 import { SelinuxError } from './errors.ts'
 import { generationsFolder } from './store/generations.ts'
@@ -13,8 +12,8 @@ export interface PolicyOptions {
   readonly reload?: boolean
   /** Users whose homes need no file contexts of their own: tenants. See `openPolicy`. */
   readonly hidden?: () => Iterable<string> | Promise<Iterable<string>>
-  /** Milliseconds that the first caller waits for others to share its transaction. Default 0. */
-  readonly gather?: number
+  /** What a caller waits for when no transaction runs, so that others may share its own. Default: nothing. It may not reject. */
+  readonly gather?: (signal?: AbortSignal) => Promise<unknown>
   /** Ends a transaction that runs. The store is as before it, or is put back before the next one. */
   readonly signal?: AbortSignal
 }
@@ -110,8 +109,7 @@ export function openPolicy(host: Host, options: PolicyOptions = {}): Policy {
   async function drain(): Promise<void> {
     if (running) return
     running = true
-    // Whoever is told to end while it waits is told so by the transaction.
-    if (options.gather !== undefined) await sleep(options.gather, undefined, { signal: options.signal }).catch(() => {})
+    await options.gather?.(options.signal)
     while (waiting.length > 0) {
       const [first, ...others] = waiting
       waiting = []

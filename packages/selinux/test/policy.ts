@@ -86,6 +86,20 @@ void t.test('ensure() takes back what does not pass its check, and only that', a
   t.strictSame(await modules(), ['a', 'c', 'e'])
 })
 
+void t.test('ensure() waits for those who will share, when told to', async (t) => {
+  const fake = createFakeSelinux()
+  const all = Promise.withResolvers<undefined>()
+  const policy = openPolicy(createFakeHost(fake.options), { gather: () => all.promise })
+  const first = policy.ensure({ modules: { a: marker('a') } })
+  await new Promise((wake) => setTimeout(wake, 20))
+  t.equal(fake.commits(), 0)
+  const second = policy.ensure({ modules: { b: marker('b') } })
+  await new Promise((wake) => setTimeout(wake, 20))
+  all.resolve(undefined)
+  t.match(await Promise.all([first, second]), [{ changed: true }, { changed: true }])
+  t.equal(fake.commits(), 1)
+})
+
 void t.test('forget() leaves nothing beside the policy', async (t) => {
   const fake = createFakeSelinux()
   const host = createFakeHost(fake.options)

@@ -1,9 +1,10 @@
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { slotAt, slotCount, type SlotLayout } from '@puppy/accounts'
 import type { Haproxy } from '@puppy/haproxy'
 import type { Host } from '@puppy/host'
 import type { Quota } from '@puppy/quota'
-import { openPolicy, type Policy } from '@puppy/selinux'
+import { openPolicy, type Policy, type PolicyOptions } from '@puppy/selinux'
 import { accountsFacility } from './accounts.ts'
 import { cgroupsFacility } from './cgroups.ts'
 import type { Facility } from './facility.ts'
@@ -41,18 +42,36 @@ export function facilitiesOf(options: FacilitiesOptions): {
   const tenantUids = { first: layout.firstUid, last: layout.firstUid + Math.max(last, 0) }
   const firewall = firewallFacility({ ...options.walls, host, tenantUids })
   const ports = portsFacility({ host, walled: () => firewall.stands() })
-  const policy = openTenantPolicy(host, layout, options.signal)
+  const { gather, asked } = everybody()
+  const { signal } = options
+  const policy = openTenantPolicy(host, layout, { gather, ...(signal === undefined ? {} : { signal }) })
   const cgroups = cgroupsFacility({ host, layout, policy, runFolder: join(options.runDir, 'cgroups') })
-  const selinux = selinuxFacility({ host, layout, policy })
+  const selinux = selinuxFacility({ host, layout, policy, asked })
   const quota = quotaFacility({ host, quota: options.quota, tenantUids })
   return { facilities: [accountsFacility(options), cgroups, quota, firewall, selinux, ports, proxy], proxy }
 }
 
-/** As long as facilities take to say at the start what they want of the policy: one transaction then does it for all. */
-const gather = 2000
+/** A facility that does not work here says nothing of the policy; who waits for it goes on then. */
+const patience = 30_000
+/** From when a facility is asked for its levels until its transaction stands in the queue. */
+const grace = 1000
+
+/** What the first transaction waits for at the start: that everybody has said what they want of the policy. One then does it for all. */
+function everybody() {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const gather = async (signal?: AbortSignal) => {
+    await Promise.race([
+      promise.then(() => sleep(grace, undefined, { signal })),
+      sleep(patience, undefined, { signal, ref: false }),
+    ])
+      // Whoever is told to end while it waits is told so by the transaction.
+      .catch(() => undefined)
+  }
+  return { gather, asked: () => resolve() }
+}
 
 /** The policy of a host whose tenants need no file contexts of their own. */
-export function openTenantPolicy(host: Host, layout: SlotLayout, signal?: AbortSignal): Policy {
+export function openTenantPolicy(host: Host, layout: SlotLayout, options: Omit<PolicyOptions, 'hidden'> = {}): Policy {
   const hidden = () => Array.from({ length: slotCount(layout) }, (_, n) => slotAt(layout, n).user)
-  return openPolicy(host, { hidden, gather, ...(signal === undefined ? {} : { signal }) })
+  return openPolicy(host, { hidden, ...options })
 }

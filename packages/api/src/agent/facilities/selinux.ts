@@ -39,6 +39,8 @@ export interface SelinuxFacilityOptions {
   readonly host: Host
   readonly layout: SlotLayout
   readonly policy: Policy
+  /** Told when levels are asked of the policy for the first time, or need not be. */
+  readonly asked?: () => void
 }
 
 /**
@@ -47,7 +49,7 @@ export interface SelinuxFacilityOptions {
  *
  * Where SELinux is permissive everything is labelled and no slot waits for it; the host's condition says that nothing is denied.
  */
-export function selinuxFacility({ host, layout, policy }: SelinuxFacilityOptions): Facility {
+export function selinuxFacility({ host, layout, policy, asked }: SelinuxFacilityOptions): Facility {
   const labels = slotLabels(host, policy, { layout, verify: () => findFault(host) })
   /** Accounts whose home was seen right: wrong later is somebody else's work. */
   const seen = new Set<number>()
@@ -67,6 +69,7 @@ export function selinuxFacility({ host, layout, policy }: SelinuxFacilityOptions
         changes: loading(standing),
         apply: async () => {
           labels.start()
+          asked?.()
           return [
             ...(enforcing ? [] : ['SELinux is permissive here: it denies nothing; setenforce 1']),
             ...(standing.status === 'failed' ? [standing.message] : []),
