@@ -10,6 +10,7 @@ import { firewall } from './firewall.ts'
 import { firewallProxy } from './firewall-proxy.ts'
 import { quota } from './quota.ts'
 import { selinuxLoaded } from './selinux-loaded.ts'
+import { selinuxTree } from './selinux-tree.ts'
 import { selinux } from './selinux.ts'
 
 const benches: Readonly<Record<string, Bench>> = {
@@ -20,6 +21,7 @@ const benches: Readonly<Record<string, Bench>> = {
   quota,
   selinux,
   'selinux-loaded': selinuxLoaded,
+  'selinux-tree': selinuxTree,
 }
 
 const args = process.argv.slice(2)
