@@ -71,20 +71,22 @@ export async function relabel(
   const wrong = ['!', '-context', `${user}:*:${text}`]
   const change = ['chcon', '--no-dereference', '--user', user, '--range', text, '--', '{}', '+']
   const find = ['find', '-P', host.path(path)] as const
+  const look = async () =>
+    (await runProgram(host, [...find, '-xdev', ...ours, ...wrong, '-print0', '-quit'], run)).stdout
 
   if (options.types === true) {
     const restore = asOwner(host, uid, ['restorecon', '-R', '-x', '--', host.path(path)])
     await runProgram(host, restore, { ...run, accept: [0, someFailed] })
   }
+  if ((await look()) === '') return { changed: false }
   // A file that went away between being found and being labelled is an error of chcon, and no fault: the look afterwards decides.
   const act = { ...run, accept: [0, 1] }
   const owned = ['-mindepth', '1', '-xdev', '-depth', '-uid', `${uid}`, ...wrong]
-  const own = await runProgram(host, asOwner(host, uid, [...find, ...owned, '-printf', 'x', '-exec', ...change]), act)
-  const left = ['-xdev', '-depth', ...ours, ...wrong]
-  const rest = await runProgram(host, [...find, ...left, '-printf', 'x', '-execdir', ...change], act)
-  const { stdout: first } = await runProgram(host, [...find, '-xdev', ...ours, ...wrong, '-print0', '-quit'], run)
-  if (first === '') return { changed: own.stdout + rest.stdout !== '' }
-  const detail = `the kernel does not give the label to ${first.slice(0, -1)}`
+  await runProgram(host, asOwner(host, uid, [...find, ...owned, '-exec', ...change]), act)
+  await runProgram(host, [...find, '-xdev', '-depth', ...ours, ...wrong, '-execdir', ...change], act)
+  const left = await look()
+  if (left === '') return { changed: true }
+  const detail = `the kernel does not give the label to ${left.slice(0, -1)}`
   throw new SelinuxError('SELINUX_REFUSED', { ...run, value: `${user}:…:${text}`, detail })
 }
 

@@ -41,10 +41,10 @@ function open({ mode = 'enforcing', files = {}, live = true, without = '' }: Mac
       return { stdout: paths.map((path) => `${contexts.get(path)}\0${path}\0`).join('') }
     }
     const home = args[1] ?? ''
-    if (broken.has(home)) return { stdout: `${home}\0` }
-    const level = args[args.indexOf('--range') + 1] ?? ''
-    if (args.includes('-execdir')) contexts.set(home, `puppy_u:object_r:user_home_dir_t:${level}`)
-    return {}
+    const level = (args[args.indexOf('-context') + 1] ?? '').replace('puppy_u:*:', '')
+    const label = `puppy_u:object_r:user_home_dir_t:${level}`
+    if (args.includes('-execdir') && !broken.has(home)) contexts.set(home, label)
+    return { stdout: args.includes('-quit') && contexts.get(home) !== label ? `${home}\0` : '' }
   }
   const programs = Object.fromEntries(
     Object.entries({
