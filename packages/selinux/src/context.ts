@@ -31,6 +31,15 @@ export function parseContext(text: string): Context {
   return Object.freeze({ user, role, type, range: parseRange(rest.join(':')) })
 }
 
+/** The context that a text is; undefined when it is none. */
+export function contextIn(text: string): Context | undefined {
+  try {
+    return parseContext(text)
+  } catch {
+    return undefined
+  }
+}
+
 /** Renders a context with its range as the kernel writes it. @throws SelinuxError `SELINUX_INVALID` for a name that cannot be one. */
 export function renderContext({ user, role, type, range }: Context): string {
   const wrong = [user, role, type].find((word) => !isIdentifier(word))

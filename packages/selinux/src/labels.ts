@@ -1,5 +1,5 @@
 import type { Host } from '@puppy/host'
-import { isIdentifier, parseContext, type Context } from './context.ts'
+import { contextIn, isIdentifier, type Context } from './context.ts'
 import { SelinuxError } from './errors.ts'
 import { renderLevel, type Level } from './level.ts'
 import { asOwner } from './owner.ts'
@@ -137,18 +137,10 @@ export async function readLabels(
   return paths.flatMap((path) => {
     const text = found.get(host.path(path))
     if (text === undefined) return []
+    // Find prints nothing, or what the file system has, which may be anything.
     const context = contextIn(text)
     return [context === undefined ? { path } : { path, context }]
   })
-}
-
-/** Find prints nothing, or what the file system has, which may be anything. */
-function contextIn(text: string): Context | undefined {
-  try {
-    return parseContext(text)
-  } catch {
-    return undefined
-  }
 }
 
 function invalid(operation: string, value: string, detail: string): SelinuxError {

@@ -1,9 +1,16 @@
 import type { Host } from '@puppy/host'
-import { SelinuxError } from './errors.ts'
-import { generationsFolder } from './store/generations.ts'
+import { SelinuxError, type SelinuxErrorCode } from './errors.ts'
+import { generationsFolders } from './store/generations.ts'
 import { readStore, readType, type StoreObservation } from './store/observe.ts'
 import { planPolicy, type BooleanWish, type PolicyPlan, type PolicyWish } from './store/plan.ts'
-import { commit, rollback, workFolder, type Committed, type TransactionOptions } from './store/transaction.ts'
+import {
+  commit,
+  defaultTimes,
+  rollback,
+  workFolder,
+  type Committed,
+  type TransactionOptions,
+} from './store/transaction.ts'
 
 export interface PolicyOptions {
   /** Which policy. Default the one of `/etc/selinux/config`. */
@@ -12,7 +19,7 @@ export interface PolicyOptions {
   readonly reload?: boolean
   /** Users whose homes need no file contexts of their own: tenants. See `openPolicy`. */
   readonly hidden?: () => Iterable<string> | Promise<Iterable<string>>
-  /** What a caller waits for when no transaction runs, so that others may share its own. Default: nothing. It may not reject. */
+  /** What a caller waits for when no transaction runs, so that others may share its own. Default: nothing. */
   readonly gather?: (signal?: AbortSignal) => Promise<unknown>
   /** Ends a transaction that runs. The store is as before it, or is put back before the next one. */
   readonly signal?: AbortSignal
@@ -23,7 +30,8 @@ export type TransactionTimes = Pick<TransactionOptions, 'timeout' | 'patience'>
 export interface EnsureOptions extends TransactionTimes {
   /**
    * Looks whether the machine works with the policy that has just been loaded, and says what does not. Then all of the transaction is taken
-   * back, which is a second one. `inspect` is meant for it. It is not asked where nothing was changed or loaded.
+   * back, which is a second one, before anybody else's begins. `inspect` is meant for it. It is not asked where nothing was changed or loaded,
+   * and may not change the policy itself.
    */
   readonly verify?: () => Promise<string | undefined>
 }
@@ -81,35 +89,25 @@ export function openPolicy(host: Host, options: PolicyOptions = {}): Policy {
   let waiting: Waiting[] = []
   let running = false
   const typeOf = async () => options.type ?? (await readType(host))
-  const look = async (wish: PolicyWish) => readStore(host, await typeOf(), Object.keys(wish.booleans ?? {}))
-  const transaction = async ({ timeout, patience }: TransactionTimes): Promise<TransactionOptions> => ({
+  const loads = host.live && (options.reload ?? true)
+  const look = async (wish: PolicyWish) =>
+    readStore(host, await typeOf(), loads ? Object.keys(wish.booleans ?? {}) : undefined)
+  const transaction = async ({ timeout, patience, verify }: EnsureOptions): Promise<TransactionOptions> => ({
     ...(timeout === undefined ? {} : { timeout }),
     ...(patience === undefined ? {} : { patience }),
+    ...(verify === undefined ? {} : { verify }),
     ...(options.reload === undefined ? {} : { reload: options.reload }),
     ...(options.signal === undefined ? {} : { signal: options.signal }),
     hidden: new Set(await options.hidden?.()),
   })
-  const goBack = async (times: TransactionTimes) => rollback(host, await typeOf(), await transaction(times))
-
-  async function run(wish: PolicyWish, given: EnsureOptions): Promise<Committed> {
-    const result = await commit(host, await typeOf(), wish, await transaction(given))
-    const complaint = result.changed && !result.needsReload ? await given.verify?.() : undefined
-    if (complaint === undefined) return result
-    const facts = { operation: 'verify the policy', detail: complaint }
-    await goBack(given).catch((cause: unknown) => {
-      throw new SelinuxError('SELINUX_MISMATCH', {
-        ...facts,
-        said: `and it could not be taken back: ${String(cause)}`,
-        cause,
-      })
-    })
-    throw new SelinuxError('SELINUX_ROLLED_BACK', facts)
-  }
+  const run = async (wish: PolicyWish, given: EnsureOptions) =>
+    commit(host, await typeOf(), wish, await transaction(given))
 
   async function drain(): Promise<void> {
     if (running) return
     running = true
-    await options.gather?.(options.signal)
+    // A wait that fails is over, too.
+    await options.gather?.(options.signal).catch(() => {})
     while (waiting.length > 0) {
       const [first, ...others] = waiting
       waiting = []
@@ -135,9 +133,10 @@ export function openPolicy(host: Host, options: PolicyOptions = {}): Policy {
   return Object.freeze({
     read: async () => readStore(host, await typeOf()),
     plan: async (wish: PolicyWish) => planPolicy(wish, await look(wish)),
-    rollback: (times: TransactionTimes = {}) => goBack(times),
+    rollback: async (times: TransactionTimes = {}) => rollback(host, await typeOf(), await transaction(times)),
     forget: async () => {
-      for (const folder of [workFolder, generationsFolder(await typeOf())]) {
+      const types = await host.list(generationsFolders)
+      for (const folder of [...types.map((type) => `${generationsFolders}/${type}`), generationsFolders, workFolder]) {
         for (const file of await host.list(folder)) await host.remove(`${folder}/${file}`)
         await host.remove(folder)
       }
@@ -157,7 +156,13 @@ export function openPolicy(host: Host, options: PolicyOptions = {}): Policy {
 }
 
 /** What another's wish can be the cause of. */
-const separable: readonly string[] = ['SELINUX_REFUSED', 'SELINUX_INVALID', 'SELINUX_ROLLED_BACK']
+const separable: readonly SelinuxErrorCode[] = [
+  'SELINUX_INVALID',
+  'SELINUX_MISMATCH',
+  'SELINUX_NOT_INSTALLED',
+  'SELINUX_REFUSED',
+  'SELINUX_ROLLED_BACK',
+]
 
 /** What comes later counts where two name the same. */
 function merged(wishes: readonly PolicyWish[]): PolicyWish {
@@ -186,10 +191,8 @@ function merged(wishes: readonly PolicyWish[]): PolicyWish {
 
 /** The most time that one of them gives, and everybody's doubts. */
 function together(batch: readonly Waiting[]): EnsureOptions {
-  const most = (key: keyof TransactionTimes) => {
-    const given = batch.flatMap(({ options }) => options[key] ?? [])
-    return given.length === 0 ? {} : { [key]: Math.max(...given) }
-  }
+  const most = (key: keyof typeof defaultTimes) =>
+    Math.max(...batch.map(({ options }) => options[key] ?? defaultTimes[key]))
   const verify = async () => {
     for (const { options } of batch) {
       const complaint = await options.verify?.()
@@ -197,5 +200,5 @@ function together(batch: readonly Waiting[]): EnsureOptions {
     }
     return undefined
   }
-  return { ...most('timeout'), ...most('patience'), verify }
+  return { timeout: most('timeout'), patience: most('patience'), verify }
 }

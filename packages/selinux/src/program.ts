@@ -81,3 +81,8 @@ export async function runProgram(
 export function bounded({ signal, timeout }: EffectOptions): EffectOptions {
   return { ...(signal === undefined ? {} : { signal }), ...(timeout === undefined ? {} : { timeout }) }
 }
+
+/** The caller's signal without its time, for what is done on the way. */
+export function signalOf({ signal }: EffectOptions): Pick<EffectOptions, 'signal'> {
+  return signal === undefined ? {} : { signal }
+}

@@ -1,7 +1,9 @@
-import { createFakeHost } from '@puppy/host/fake'
+import { createFakeHost, type FakeProgram } from '@puppy/host/fake'
 import t from 'tap'
 import { createFakeSelinux } from '../src/fake.ts'
 import { openPolicy } from '../src/policy.ts'
+import { readBooleans } from '../src/store/booleans.ts'
+import type { PolicyWish } from '../src/store/plan.ts'
 import { policyConforms } from './support/conformance.ts'
 import { commitsOf, createMiniStore, noLibrary, noStore, semodule } from './support/mini.ts'
 
@@ -107,21 +109,79 @@ void t.test('forget() leaves nothing beside the policy', async (t) => {
   await policy.forget()
   await policy.ensure({ modules: { a: marker('a') } })
   const { modules } = await policy.read()
-  t.strictSame(await host.list('/var/lib'), ['puppy-selinux-default', 'selinux'])
+  t.strictSame(await host.list('/var/lib'), ['puppy-selinux', 'selinux'])
   await policy.forget()
   t.strictSame([await host.list('/var/lib'), await host.list('/run')], [['selinux'], []])
   t.strictSame((await policy.read()).modules, modules)
 })
 
-void t.test('ensure() says so when what failed its check cannot be taken back', async (t) => {
-  let full = false
+void t.test('ensure() takes back what has no generation, and nothing of others', async (t) => {
+  const fake = createFakeSelinux({ booleans: { one: false, two: true } })
+  const host = createFakeHost(fake.options)
+  const policy = openPolicy(host)
+  const refuse = { verify: async () => 'no' }
+  const refused = (wish: PolicyWish) => t.rejects(policy.ensure(wish, refuse), { code: 'SELINUX_ROLLED_BACK' })
+  await policy.ensure({ modules: { a: marker('a') }, booleans: { one: true } })
+  await policy.ensure({ modules: { b: marker('b') } })
+  const name = (await policy.read()).modules.find((module) => module.startsWith('a-')) ?? ''
+  const whole = async () => [await policy.read(), await readBooleans(host, ['one', 'two'])]
+
+  await host.run(['/usr/sbin/semodule', '-d', name], { touches: 'machine' })
+  let before = await whole()
+  await refused({ modules: { a: marker('a') } })
+  t.strictSame(await whole(), before, 'switched on')
+  await refused({ dontaudit: 'logged', booleans: { two: false } })
+  t.strictSame(await whole(), before, 'hidden denials, and a value')
+  await host.run(['/usr/sbin/setsebool', 'one=0'], { touches: 'machine' })
+  before = await whole()
+  await refused({ booleans: { one: true } })
+  t.strictSame(await whole(), before, 'a value until the next boot')
+
+  await policy.ensure({ modules: { c: marker('c1') } })
+  await policy.ensure({ modules: { c: marker('c2') } })
+  await refused({ modules: { c: marker('c3') } })
+  await policy.rollback()
+  t.match((await policy.plan({ modules: { c: marker('c1') } })).changes, [], 'the way back leads to what was before')
+  const outcome = await policy
+    .ensure({ modules: { d: marker('d') } }, { verify: async () => Promise.reject(new Error('x')) })
+    .catch((error: unknown) => error)
+  t.match(outcome, { code: 'SELINUX_ROLLED_BACK', message: /could not be looked at: x/ })
+})
+
+void t.test('ensure() keeps callers apart when one cannot have what it wants', async (t) => {
   const fake = createFakeSelinux()
-  const df = () => ({ stdout: full ? '  Avail\n0\n' : '  Avail\n1000000000\n' })
-  const host = createFakeHost({ ...fake.options, programs: { ...fake.options.programs, '/usr/bin/df': df } })
-  const verify = async () => ((full = true), 'nobody can log in')
+  const { '/usr/bin/python3': _, ...programs } = fake.options.programs
+  const policy = openPolicy(createFakeHost({ ...fake.options, programs }), {
+    gather: () => Promise.reject(new Error('x')),
+  })
+  const settled = await Promise.allSettled([
+    policy.ensure({ modules: { a: marker('a') } }),
+    policy.ensure({ modules: { b: '(boolean own false)' }, booleans: { own: true } }),
+    policy.ensure({ modules: { c: marker('c') } }),
+  ])
+  t.match(settled, [{ status: 'fulfilled' }, { reason: { code: 'SELINUX_NOT_INSTALLED' } }, { status: 'fulfilled' }])
+})
+
+void t.test('ensure() of a policy that the kernel does not get asks nothing of the kernel', async (t) => {
+  const fake = createFakeSelinux({ booleans: { one: false } })
+  const host = createFakeHost(fake.options)
+  const policy = openPolicy(host, { reload: false })
+  t.match(await policy.ensure({ booleans: { one: true } }), { changed: true, needsReload: true })
+  t.match(await policy.ensure({ booleans: { one: true } }), { changed: false })
+  t.strictSame(await readBooleans(host, ['one']), { one: false })
+})
+
+void t.test('ensure() says so when what failed its check cannot be taken back', async (t) => {
+  let locked = false
+  const fake = createFakeSelinux()
+  const { '/usr/sbin/semodule': tool, ...programs } = fake.options.programs
+  const semodule: FakeProgram = (call) =>
+    locked ? { exitCode: 1, stderr: 'the tool is broken\n' } : (tool?.(call) ?? {})
+  const host = createFakeHost({ ...fake.options, programs: { ...programs, '/usr/sbin/semodule': semodule } })
+  const verify = async () => ((locked = true), 'nobody can log in')
   await t.rejects(openPolicy(host).ensure({ modules: { a: marker('a') } }, { verify }), {
     code: 'SELINUX_MISMATCH',
-    message: /nobody can log in.*could not be taken back.*0 bytes are free/,
+    message: /nobody can log in.*could not be taken back.*the tool is broken/,
   })
 })
 

@@ -1,6 +1,5 @@
 import { parseArgs } from 'node:util'
 import { slotAt, slotCount, type SlotLayout } from '@puppy/accounts'
-import type { Host } from '@puppy/host'
 import {
   followDenials,
   groupDenials,
@@ -9,6 +8,7 @@ import {
   readDenials,
   SelinuxError,
   suggest,
+  type Denial,
   type DenialGroup,
   type Dontaudit,
 } from '@puppy/selinux'
@@ -30,21 +30,22 @@ export async function denials(config: Config, args: readonly string[]): Promise<
   const layout = await layoutOf(config, machine)
   if (hidden !== undefined) {
     const { changed } = await openTenantPolicy(host, layout).ensure({ dontaudit: hidden }, transactionTimes)
-    console.log(`Hidden denials are ${hidden}${changed ? ' now' : ' already'}`)
+    const until = hidden === 'logged' ? ', until --hidden silent' : ''
+    console.log(`Hidden denials are ${hidden}${changed ? ' now' : ' already'}${until}`)
     return
   }
-  for (const group of groupDenials(await readDenials(host))) console.log(lineOf(group, layout))
-  if (follow) await tell(host, layout)
-}
-
-async function tell(host: Host, layout: SlotLayout): Promise<void> {
+  const show = (found: readonly Denial[]) => {
+    for (const group of groupDenials(found)) console.log(lineOf(group, layout))
+  }
   const end = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => end.abort())
-  for await (const denial of followDenials(host, { signal: end.signal }))
-    for (const group of groupDenials([denial])) console.log(lineOf(group, layout))
+  // Before what there is: nothing is lost between the two, and what comes just then may be told twice.
+  const stream = follow ? await followDenials(host, { signal: end.signal }) : undefined
+  show(await readDenials(host))
+  if (stream !== undefined) for await (const denial of stream) show([denial])
 }
 
-/** `p10000  3 times  …: why  (example: command "node", 2026-11-28T10:00:00.000Z)`; programs and files are named by tenants. */
+/** Who, how often, what it means and by which program, and when last; programs and files are named by tenants. */
 export function lineOf(group: DenialGroup, layout: SlotLayout): string {
   const { count, last, example, level } = group
   const object = example.object === undefined ? {} : { object: printable(example.object) }

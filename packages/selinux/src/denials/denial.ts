@@ -1,4 +1,4 @@
-import { parseContext, type Context } from '../context.ts'
+import { contextIn, type Context } from '../context.ts'
 
 /** What SELinux denied, or would have. */
 export interface Denial {
@@ -18,63 +18,60 @@ export interface Denial {
 }
 
 /** How a denial begins: as auditd(8) writes it, and in the kernel's own log where nobody takes it from there. */
-const beginnings =
-  /^(?:(?:node=\S+ )?type=(?:AVC|USER_AVC) msg=|\[ *\d+\.\d+\] audit: type=(?:1400|1107) )audit\((\d{1,12}\.\d{3}):\d+\):.*?avc: +denied +\{ ([^}]{1,400}) \} for (.*)$/
+const beginning =
+  /^(?:(?:node=\S+ )?type=(?:AVC|(USER_AVC)) msg=|\[ *\d+\.\d+\] audit: type=(?:1400|(1107)) )audit\((\d{1,12}\.\d{3}):\d+\):.*?avc: +denied +\{ ([a-z0-9_ ]{1,400}) \} for (.*)$/
+
+/** Who, on what: after all that a process can name itself or its files, so the last one counts. */
+const contexts =
+  / scontext=(\S{1,12000}) tcontext=(\S{1,12000}) tclass=([a-z0-9_]{1,64})(?: permissive=([01]))?(?=\s|$)/g
 
 /**
- * Parses one line of the audit log, or of the kernel's; undefined for anything that is no denial, or not of a known shape.
+ * A service (systemd, the bus) that asks for a decision writes down who called, with the caller's words, into 1,024 bytes: where those are all taken,
+ * what the service itself would say after them is cut off, and the caller may have written it instead.
+ */
+const uncut = 900
+
+/**
+ * Parses one line of the audit log, or of the kernel's; undefined for anything that is no denial, not of a known shape, or may be made up.
  *
  *     type=AVC msg=audit(1795289967.943:4477): avc:  denied  { getattr } for  pid=635 comm="ls" path="/x" dev="vda" ino=9
  *       scontext=puppy_u:user_r:user_t:s0:c0,c1 tcontext=system_u:object_r:nsfs_t:s0 tclass=file permissive=0
  */
 export function parseDenial(line: string): Denial | undefined {
-  const [, seconds, acts, rest = ''] = beginnings.exec(line) ?? []
+  const [, user, kernelUser, seconds, acts, rest = ''] = beginning.exec(line) ?? []
   if (seconds === undefined || acts === undefined) return undefined
-  const { first, last } = fieldsOf(rest)
-  const word = (name: string) => first.get(name)
-  // After all that a process can name itself or its files.
-  const [source, target, name] = [last.get('scontext'), last.get('tcontext'), last.get('tclass')]
-  if (source === undefined || target === undefined || name === undefined) return undefined
-  const contexts = [source, target].map(contextIn)
-  if (contexts[0] === undefined || contexts[1] === undefined) return undefined
-  const pid = word('pid')
-  const command = word('comm')
-  const object = word('path') ?? word('name') ?? word('src') ?? word('dest')
+  const byService = user !== undefined || kernelUser !== undefined
+  if (byService && rest.replace(/ exe=.*$/, '').length > uncut) return undefined
+  const [, source = '', target = '', name = '', permissive] = [...rest.matchAll(contexts)].at(-1) ?? []
+  const [from, to] = [contextIn(source), contextIn(target)]
+  if (from === undefined || to === undefined) return undefined
+  const fields = fieldsOf(rest)
+  const pid = fields.get('pid')
+  const command = fields.get('comm')
+  const object = fields.get('path') ?? fields.get('name') ?? fields.get('src') ?? fields.get('dest')
   return {
     at: Math.round(Number(seconds) * 1000),
     acts: acts.split(' ').filter((act) => act !== ''),
     class: name,
-    source: contexts[0],
-    target: contexts[1],
+    source: from,
+    target: to,
     ...(pid !== undefined && /^\d{1,10}$/.test(pid) ? { pid: Number(pid) } : {}),
     ...(command === undefined ? {} : { command }),
     ...(object === undefined ? {} : { object }),
-    enforced: last.get('permissive') !== '1',
+    enforced: permissive !== '1',
   }
 }
 
-/** Each name's first and last value; a quoted one is one, whatever is in it. */
-function fieldsOf(text: string) {
-  const first = new Map<string, string>()
-  const last = new Map<string, string>()
-  for (const [, name = '', inQuotes, plain = ''] of text.matchAll(/(\w+)=(?:"([^"]*)"|([^\s"']+))/g)) {
-    const value = inQuotes ?? decoded(plain)
-    if (!first.has(name)) first.set(name, value)
-    last.set(name, value)
-  }
-  return { first, last }
+/** Each name's first value; a quoted one is one, whatever is in it. */
+function fieldsOf(text: string): ReadonlyMap<string, string> {
+  const fields = new Map<string, string>()
+  for (const [, name = '', inQuotes, plain = ''] of text.matchAll(/(\w+)=(?:"([^"]*)"|([^\s"']+))/g))
+    if (!fields.has(name)) fields.set(name, inQuotes ?? decoded(plain))
+  return fields
 }
 
 /** What is not quoted and only of hexadecimal digits is a text that quotes cannot hold; numbers are short and stay. */
 function decoded(word: string): string {
   if (!/^(?:[0-9A-F]{2}){4,}$/.test(word) || /^\d+$/.test(word)) return word
   return Buffer.from(word, 'hex').toString('utf8')
-}
-
-function contextIn(text: string): Context | undefined {
-  try {
-    return parseContext(text)
-  } catch {
-    return undefined
-  }
 }

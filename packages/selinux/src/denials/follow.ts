@@ -18,14 +18,25 @@ export interface FollowOptions {
 /**
  * Follows the tenants' denials as auditd(8) writes them, each once, also over a rotation of the log. It needs root.
  *
- * No process is started: the log is looked at, and read from where it was.
+ * When the promise is fulfilled the place in the log is taken: what is written from then on is told. No process is started: the log is looked
+ * at, and read from where it was.
  *
  * @throws SelinuxError `SELINUX_NOT_INSTALLED` where there is no audit log; HostError `HOST_READ_FAILED`.
+ * @example for await (const denial of await followDenials(host)) console.log(denial)
  */
-export async function* followDenials(host: Host, options: FollowOptions = {}): AsyncGenerator<Denial, void, undefined> {
-  const { user = 'puppy_u', past = false, interval = 1000, signal } = options
-  const start = past ? undefined : ((await host.readLines(auditLog, 'end'))?.place ?? missing())
-  if (past && (await host.status(auditLog)) === undefined) missing()
+export async function followDenials(
+  host: Host,
+  options: FollowOptions = {},
+): Promise<AsyncGenerator<Denial, void, undefined>> {
+  const end = (await host.readLines(auditLog, 'end')) ?? missing()
+  return follow(host, options.past === true ? undefined : end.place, options)
+}
+
+async function* follow(
+  host: Host,
+  start: Place | undefined,
+  { user = 'puppy_u', interval = 1000, signal }: FollowOptions,
+): AsyncGenerator<Denial, void, undefined> {
   for (let place = start; signal?.aborted !== true;) {
     const read = await readOn(host, place)
     place = read.place

@@ -1,6 +1,6 @@
 import type { RunResult } from '@puppy/host'
 import type { FakeHost, FakeHostOptions } from '@puppy/host/fake'
-import { parseContext, type Context } from '../context.ts'
+import { contextIn, type Context } from '../context.ts'
 import { dominates } from '../level.ts'
 import { selinuxfs } from '../state.ts'
 
@@ -93,12 +93,8 @@ function filesOf(mode: string, booleans: Readonly<Record<string, boolean>>): Rea
 
 function contextOf(asked: string, knows: (context: Context) => boolean) {
   const text = asked.replace(/\0$/, '')
-  try {
-    const context = parseContext(text)
-    return knows(context) ? { text, context } : undefined
-  } catch {
-    return undefined
-  }
+  const context = contextIn(text)
+  return context !== undefined && knows(context) ? { text, context } : undefined
 }
 
 /** A tenant reaches what is a tenant's, and the ports that the policy labels, where its level dominates. */

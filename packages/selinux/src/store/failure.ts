@@ -30,7 +30,8 @@ export function failureOf(cause: HostError, store: string, ours: readonly string
   const said = reasonIn(cause.facts.stderr ?? '')
   const missing = /^no library: (.*)$/m.exec(said)?.[1]
   if (missing !== undefined) {
-    const detail = `libsemanage cannot be used from Python; install the package python3-semanage (Debian’s name)`
+    const detail =
+      'libsemanage cannot be used from Python; install the package policycoreutils-python-utils (Debian’s name)'
     return new SelinuxError('SELINUX_NOT_INSTALLED', { operation, detail, said: missing, cause })
   }
   const unknown = /^no boolean: (\w+)$/m.exec(said)?.[1]

@@ -23,12 +23,15 @@ interface ChangedBoolean {
   readonly after: BooleanWish
 }
 
+/** Below it each policy has its own. */
+export const generationsFolders = '/var/lib/puppy-selinux'
+
 /**
  * A folder of ours that outlives a reboot, after which one may want to go back: the texts of what our modules are and were. In the store they
  * are compressed, and a transaction's own `previous` is kept only where semanage.conf(5) says so.
  */
 export function generationsFolder(type: string): string {
-  return `/var/lib/puppy-selinux-${type}`
+  return `${generationsFolders}/${type}`
 }
 
 /** Where the text of a module is kept, and read by a transaction. */
@@ -104,9 +107,8 @@ export async function previousWish(host: Host, seen: StoreObservation): Promise<
   const modules: Record<string, string> = {}
   for (const { module, before } of last.modules) {
     if (before === undefined) continue
-    const text = await host.read(textFile(type, before))
-    if (text === undefined || moduleName(module, text) !== before)
-      throw noPrevious(type, `the text of ${before} is not kept`)
+    const text = await readText(host, type, before)
+    if (text === undefined) throw noPrevious(type, `the text of ${before} is not kept`)
     modules[module] = text
   }
   return {
@@ -114,6 +116,12 @@ export async function previousWish(host: Host, seen: StoreObservation): Promise<
     remove: last.modules.flatMap(({ module, before }) => (before === undefined ? [module] : [])),
     booleans: Object.fromEntries(last.booleans.map(({ boolean, before }) => [boolean, before])),
   }
+}
+
+/** The text of a module by its name in the store; undefined when it is not kept, or is another one. */
+export async function readText(host: Host, type: string, name: string): Promise<string | undefined> {
+  const [module, text] = [moduleOf(name), await host.read(textFile(type, name))]
+  return module !== undefined && text !== undefined && moduleName(module, text) === name ? text : undefined
 }
 
 function noPrevious(type: string, detail: string): SelinuxError {

@@ -19,7 +19,7 @@ export function renderRequest(
   changes: readonly PolicyChange[],
   { root, type, reload, fileOf }: RequestOptions,
 ): string {
-  const named = (action: 'remove' | 'enable') =>
+  const named = (action: 'remove' | 'enable' | 'disable') =>
     changes.flatMap((change) => (change.action === action ? [change.name] : []))
   const installs = changes.flatMap((change) => (change.action === 'install' ? [change] : []))
   const sets = changes.flatMap((change) => (change.action === 'set' ? [change] : []))
@@ -31,6 +31,7 @@ export function renderRequest(
     remove: named('remove'),
     install: installs.map(({ name }) => fileOf(name)),
     enable: named('enable'),
+    disable: named('disable'),
     booleans: Object.fromEntries(sets.map(({ boolean, value }) => [boolean, numbers[`${value}`]])),
     declared: sets.flatMap(({ boolean }) => (installs.some(({ text }) => declares(text, boolean)) ? [boolean] : [])),
     rebuild: changes.some(({ action }) => action === 'rebuild'),

@@ -73,10 +73,10 @@ export async function readType(host: Host): Promise<string> {
 /**
  * Reads a store: a few folders and files, no process.
  *
- * @param booleans those whose values in the kernel are read too
+ * @param booleans those whose values in the kernel are read too; none for a store that the kernel does not get
  * @throws SelinuxError `SELINUX_DISABLED` when there is no such store, `SELINUX_INVALID` for its name; HostError `HOST_READ_FAILED`.
  */
-export async function readStore(host: Host, type: string, booleans: readonly string[] = []): Promise<StoreObservation> {
+export async function readStore(host: Host, type: string, booleans?: readonly string[]): Promise<StoreObservation> {
   const paths = storePaths(type)
   if ((await host.status(paths.store)) === undefined) {
     const detail = 'there is no such store; install the policy, with semodule(8)'
@@ -106,8 +106,9 @@ export async function readStore(host: Host, type: string, booleans: readonly str
 }
 
 /** The kernel has the policy that the machine is configured for, when it has one. */
-async function readLoaded(host: Host, type: string, booleans: readonly string[]) {
-  if (!host.live || (await host.status(`${selinuxfs}/enforce`)) === undefined) return undefined
+async function readLoaded(host: Host, type: string, booleans: readonly string[] | undefined) {
+  if (booleans === undefined || !host.live || (await host.status(`${selinuxfs}/enforce`)) === undefined)
+    return undefined
   const { type: configured } = parseConfig((await host.read('/etc/selinux/config')) ?? '')
   return configured === type ? readBooleans(host, booleans) : undefined
 }

@@ -22,7 +22,7 @@ export type Dontaudit = 'silent' | 'logged'
 /** One difference between what is wanted and what is. */
 export type PolicyChange =
   | { readonly action: 'install'; readonly module: string; readonly name: string; readonly text: string }
-  | { readonly action: 'enable' | 'remove'; readonly module: string; readonly name: string }
+  | { readonly action: 'enable' | 'disable' | 'remove'; readonly module: string; readonly name: string }
   | {
       readonly action: 'set'
       readonly boolean: string
@@ -53,6 +53,34 @@ export function planPolicy(wish: PolicyWish, seen: StoreObservation): PolicyPlan
   return {
     changes: [...moduleChanges(wish, seen), ...booleanChanges(wish, seen), ...dontauditChange(wish, seen), ...rebuild],
   }
+}
+
+/**
+ * Plans what takes changes back. Pure. What was mended stays mended.
+ *
+ * @param seen the policy as it was before them
+ * @param textOf the text of a module from before, by its name in the store
+ */
+export function planBack(
+  changes: readonly PolicyChange[],
+  seen: StoreObservation,
+  textOf: (name: string) => string | undefined,
+): readonly PolicyChange[] | undefined {
+  const back: PolicyChange[] = []
+  for (const change of changes) {
+    if (change.action === 'install') back.push({ action: 'remove', module: change.module, name: change.name })
+    else if (change.action === 'enable') back.push({ ...change, action: 'disable' })
+    else if (change.action === 'disable') back.push({ ...change, action: 'enable' })
+    else if (change.action === 'dontaudit') back.push({ ...change, value: seen.dontaudit })
+    else if (change.action === 'set') back.push({ ...change, from: change.value, value: change.from })
+    else if (change.action === 'load') back.push({ ...change, value: !change.value })
+    else if (change.action === 'remove') {
+      const text = textOf(change.name)
+      if (text === undefined) return undefined
+      back.push({ ...change, action: 'install', text })
+    }
+  }
+  return back
 }
 
 function moduleChanges({ modules = {}, remove = [] }: PolicyWish, seen: StoreObservation): readonly PolicyChange[] {

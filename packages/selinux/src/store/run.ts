@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { HostError, inOurDomain, type Command, type Host } from '@puppy/host'
 import { SelinuxError } from '../errors.ts'
-import { programOf, type EffectOptions } from '../program.ts'
+import { programOf, signalOf, type EffectOptions } from '../program.ts'
 import { failureOf, isLocked } from './failure.ts'
 import { textFile } from './generations.ts'
 import { endedWell, hiding } from './hide.ts'
@@ -12,16 +12,18 @@ import { storePaths } from './observe.ts'
 import type { PolicyChange } from './plan.ts'
 import { isForSemodule, semoduleWords } from './semodule.ts'
 
-export interface RunTransaction extends EffectOptions {
+export interface RunTransaction extends Pick<EffectOptions, 'signal'> {
   /** When to give up waiting for others, in milliseconds since 1970. */
   readonly deadline: number
-  /** Milliseconds for the transaction itself. Default 600,000. */
-  readonly timeout?: number
+  /** Milliseconds for the transaction itself. */
+  readonly timeout: number
   readonly reload: boolean
   /** Users whom genhomedircon should not see. */
   readonly hidden?: ReadonlySet<string>
   /** A folder of ours, for what the tools read. */
   readonly folder: string
+  /** Whether the store has hidden denials written down. */
+  readonly logged: boolean
 }
 
 const operation = 'commit the policy'
@@ -66,13 +68,14 @@ async function commandFor(
   host: Host,
   type: string,
   changes: readonly PolicyChange[],
-  { request, reload }: RunTransaction & { readonly request: string },
+  { request, reload, logged }: RunTransaction & { readonly request: string },
 ): Promise<Command> {
   const fileOf = (name: string) => host.path(textFile(type, name))
   if (isForSemodule(changes)) {
     const where = host.live ? [] : ['-p', host.root]
     const quiet = reload ? [] : ['-N']
-    return [programOf(host, 'semodule', operation), ...where, ...quiet, '-s', type, ...semoduleWords(changes, fileOf)]
+    const words = semoduleWords(changes, fileOf, logged)
+    return [programOf(host, 'semodule', operation), ...where, ...quiet, '-s', type, ...words]
   }
   await host.replace(request, renderRequest(changes, { root: host.root, type, reload, fileOf }), { mode: 0o600 })
   await labelLike(host, storePaths(type).active, [request])
@@ -97,7 +100,7 @@ async function tryOnce(host: Host, command: Command, { store, changes, options, 
   try {
     const { stdout, stderr } = await host.run(command, {
       touches: host.live ? 'machine' : 'files',
-      timeout: options.timeout ?? 600_000,
+      timeout: options.timeout,
       ...signalOf(options),
     })
     if (alone || stdout.endsWith(endedWell)) return stdout
@@ -107,8 +110,4 @@ async function tryOnce(host: Host, command: Command, { store, changes, options, 
     if (!ended) throw cause
     return failed(cause)
   }
-}
-
-function signalOf({ signal }: EffectOptions): EffectOptions {
-  return signal === undefined ? {} : { signal }
 }

@@ -1,6 +1,6 @@
 """One transaction of libsemanage: modules, booleans and dontaudit together, as semodule(8) and setsebool(8) make several of.
 
-The only argument is a file of JSON: root, type, reload, remove, install (files), enable, booleans (name to 0, 1 or null), declared (names of
+The only argument is a file of JSON: root, type, reload, remove, install (files), enable, disable, booleans (name to 0, 1 or null), declared (names of
 booleans that come with a module), rebuild, silent. Prints `boolean NAME 0` for what the policy has afterwards; why it fails is on standard error.
 """
 
@@ -8,6 +8,7 @@ import json
 import sys
 
 try:
+    import selinux
     import semanage
 except ImportError as error:
     sys.exit(f"no library: {error}")
@@ -36,6 +37,23 @@ def set_boolean(handle, name, value):
     semanage.semanage_bool_modify_local(handle, key, record)
 
 
+def set_enabled(handle, name, value):
+    key = made(semanage.semanage_module_key_create(handle))
+    semanage.semanage_module_key_set_name(handle, key, name)
+    semanage.semanage_module_set_enabled(handle, key, value)
+
+
+def load(values):
+    """The kernel keeps the values that it has when a policy is loaded. Here, so that whoever waits for us may be killed."""
+    try:
+        for name, value in values.items():
+            selinux.security_set_boolean(name, value)
+        if values:
+            selinux.security_commit_booleans()
+    except OSError:
+        pass  # It is read back, and tried once more, by whoever waits.
+
+
 def exists(handle, name):
     return made(semanage.semanage_bool_exists(handle, boolean(handle, name)))
 
@@ -58,9 +76,9 @@ def commit(wish):
     for file in wish["install"]:
         semanage.semanage_module_install_file(handle, file)
     for name in wish["enable"]:
-        key = made(semanage.semanage_module_key_create(handle))
-        semanage.semanage_module_key_set_name(handle, key, name)
-        semanage.semanage_module_set_enabled(handle, key, 1)
+        set_enabled(handle, name, 1)
+    for name in wish["disable"]:
+        set_enabled(handle, name, 0)
     for name, value in wish["booleans"].items():
         set_boolean(handle, name, value)
     if wish["silent"] is not None:
@@ -68,12 +86,16 @@ def commit(wish):
     if wish["rebuild"] or wish["silent"] is not None:
         semanage.semanage_set_rebuild(handle, 1)
     semanage.semanage_commit(handle)
+    values = {}
     for name in wish["booleans"]:
         # Asking for the value of one that is not there ends the process.
         if exists(handle, name):
             record = made(semanage.semanage_bool_query(handle, boolean(handle, name)))
-            print("boolean", name, semanage.semanage_bool_get_value(record))
+            values[name] = semanage.semanage_bool_get_value(record)
+            print("boolean", name, values[name])
     semanage.semanage_disconnect(handle)
+    if wish["reload"]:
+        load(values)
 
 
 try:

@@ -1,11 +1,11 @@
 import { HostError, type Host, type Lock } from '@puppy/host'
 import { SelinuxError } from '../errors.ts'
-import type { EffectOptions } from '../program.ts'
+import { signalOf, type EffectOptions } from '../program.ts'
 import { loadBooleans } from './booleans.ts'
-import { previousWish, textFile, tidyGenerations, writeGeneration } from './generations.ts'
+import { previousWish, readText, textFile, tidyGenerations, writeGeneration } from './generations.ts'
 import { labelLike } from './label-like.ts'
 import { readStore, storePaths, type StoreObservation } from './observe.ts'
-import { planPolicy, type PolicyChange, type PolicyPlan, type PolicyWish } from './plan.ts'
+import { planBack, planPolicy, type PolicyChange, type PolicyPlan, type PolicyWish } from './plan.ts'
 import { repairStore } from './repair.ts'
 import { runTransaction } from './run.ts'
 import { assertSpace } from './space.ts'
@@ -19,6 +19,8 @@ export interface TransactionOptions extends EffectOptions {
   readonly reload?: boolean
   /** Users whom genhomedircon should not see. */
   readonly hidden?: ReadonlySet<string>
+  /** Says what is wrong with the policy that has just been loaded: then the transaction is taken back. It may not change the policy. */
+  readonly verify?: () => Promise<string | undefined>
 }
 
 /** What a transaction did. */
@@ -34,16 +36,19 @@ export interface Committed {
 /** A folder of ours: the lock, and what the tools are given to read. Gone with a reboot, or removed when nobody uses it any more. */
 export const workFolder = '/run/puppy-selinux'
 
+/** Milliseconds. A policy takes seconds to build, and minutes on a slow machine; somebody who installs packages holds the store for a while. */
+export const defaultTimes = { timeout: 600_000, patience: 60_000 } as const
+
 const operation = 'commit the policy'
 
 /**
  * Makes the policy have what is wanted, in one transaction or none, and reads it back.
  *
  * Killed at any moment it leaves the store as before or as wanted; the next one goes on. When it fails, the store and the kernel are as
- * before.
+ * before, unless the code is `SELINUX_MISMATCH` or `SELINUX_TIMEOUT`.
  *
  * @throws SelinuxError `SELINUX_LOCKED` naming who has the store, `SELINUX_REFUSED`, `SELINUX_NO_SPACE`, `SELINUX_TIMEOUT`,
- *   `SELINUX_BROKEN`, `SELINUX_MISMATCH`, `SELINUX_NOT_INSTALLED`, `SELINUX_INVALID`.
+ *   `SELINUX_BROKEN`, `SELINUX_MISMATCH`, `SELINUX_NOT_INSTALLED`, `SELINUX_INVALID`, `SELINUX_ROLLED_BACK`.
  */
 export async function commit(
   host: Host,
@@ -63,32 +68,30 @@ export async function rollback(host: Host, type: string, options: TransactionOpt
   return transact(host, type, (seen) => previousWish(host, seen), options)
 }
 
+/** Our lock is held from before the first look until all is done, or taken back. */
 async function transact(
   host: Host,
   type: string,
   decide: (seen: StoreObservation) => Promise<PolicyWish>,
   options: TransactionOptions,
 ): Promise<Committed> {
-  const deadline = Date.now() + (options.patience ?? 60_000)
+  const deadline = Date.now() + (options.patience ?? defaultTimes.patience)
   await host.makeFolder(workFolder, { mode: 0o700 })
   await using _lock = await takeOurs(host, deadline, options)
   const repaired = await repairStore(host, type, options)
   const wish = await decide(await readStore(host, type))
-  const look = () => readStore(host, type, Object.keys(wish.booleans ?? {}))
-  const seen = await look()
-  const plan = planPolicy(wish, seen)
-  if (plan.changes.length === 0) return { changed: false, plan, needsReload: false, repaired }
   const reload = host.live && (options.reload ?? true)
-  const given = await perform(host, seen, plan.changes, { ...options, deadline, reload })
-  if (reload) await loadBooleans(host, { ...given, ...valuesOf(plan.changes) }, short(options))
+  const look = () => readStore(host, type, reload ? Object.keys(wish.booleans ?? {}) : undefined)
+  const seen = await look()
+  const { changes } = planPolicy(wish, seen)
+  if (changes.length === 0) return { changed: false, plan: { changes }, needsReload: false, repaired }
+  await make(host, seen, changes, { ...options, deadline, reload })
   const after = await look()
   await tidyGenerations(host, after)
-  const left = planPolicy(wish, after).changes.filter(({ action }) => reload || action !== 'load')
-  if (left.length > 0) {
-    const detail = `${left.map(subjectOf).join(', ')} is not as it should be`
-    throw new SelinuxError('SELINUX_MISMATCH', { operation, target: storePaths(type).store, detail })
-  }
-  return { changed: true, plan, needsReload: !reload, repaired }
+  const left = planPolicy(wish, after).changes
+  if (left.length === 0) return { changed: true, plan: { changes }, needsReload: !reload, repaired }
+  const detail = `${left.map(subjectOf).join(', ')} is not as it should be`
+  throw new SelinuxError('SELINUX_MISMATCH', { operation, target: storePaths(type).store, detail })
 }
 
 interface Attempt extends TransactionOptions {
@@ -96,23 +99,94 @@ interface Attempt extends TransactionOptions {
   readonly reload: boolean
 }
 
+/** Commits, gives the kernel its booleans, and asks whether it works; when one of the later fails, what was done is taken back. */
+async function make(
+  host: Host,
+  seen: StoreObservation,
+  changes: readonly PolicyChange[],
+  attempt: Attempt,
+): Promise<void> {
+  const stored = changes.filter(({ action }) => action !== 'load')
+  if (stored.length > 0) {
+    await assertSpace(host, storePaths(seen.type), signalOf(attempt))
+    await writeGeneration(host, seen, stored).catch((cause: unknown) => {
+      throw spaceless(cause) ?? cause
+    })
+  }
+  const given = await perform(host, seen, changes, attempt)
+  try {
+    await load(host, changes, given, attempt)
+    const complaint = attempt.reload ? await complaintOf(attempt) : undefined
+    if (complaint === undefined) return
+    throw new SelinuxError('SELINUX_ROLLED_BACK', { operation: 'verify the policy', detail: complaint })
+  } catch (error) {
+    await takeBack(host, seen, changes, attempt).catch((cause: unknown) => {
+      const said = `${messageOf(error)}; and it could not be taken back: ${messageOf(cause)}`
+      throw new SelinuxError('SELINUX_MISMATCH', { operation, target: storePaths(seen.type).store, said, cause })
+    })
+    throw error
+  }
+}
+
+/** One that cannot be asked has not said that all is well. */
+async function complaintOf({ verify }: Attempt): Promise<string | undefined> {
+  try {
+    return await verify?.()
+  } catch (error) {
+    return `it could not be looked at: ${messageOf(error)}`
+  }
+}
+
+async function takeBack(
+  host: Host,
+  seen: StoreObservation,
+  changes: readonly PolicyChange[],
+  attempt: Attempt,
+): Promise<void> {
+  const names = changes.flatMap((change) => (change.action === 'remove' ? [change.name] : []))
+  const texts = new Map(
+    await Promise.all(names.map(async (name) => [name, await readText(host, seen.type, name)] as const)),
+  )
+  const back = planBack(changes, seen, (name) => texts.get(name))
+  if (back === undefined) {
+    throw new SelinuxError('SELINUX_NO_PREVIOUS', {
+      operation: 'go back in the policy',
+      value: seen.type,
+      detail: 'the text of a module from before is not kept',
+    })
+  }
+  // Whoever ended the transaction did not want this one ended too.
+  const { signal: _, ...patient } = attempt
+  const given = await perform(host, seen, back, {
+    ...patient,
+    deadline: Date.now() + (attempt.patience ?? defaultTimes.patience),
+  })
+  await load(host, back, given, patient)
+}
+
 /** @returns what the policy has afterwards for the booleans that were changed. */
 async function perform(
   host: Host,
-  seen: StoreObservation,
+  { type, dontaudit }: StoreObservation,
   all: readonly PolicyChange[],
   attempt: Attempt,
 ): Promise<Readonly<Record<string, boolean>>> {
-  const { type } = seen
   const changes = all.filter(({ action }) => action !== 'load')
   if (changes.length === 0) return {}
-  await assertSpace(host, storePaths(type), short(attempt))
-  await writeGeneration(host, seen, changes).catch((cause: unknown) => {
-    throw spaceless(cause) ?? cause
-  })
   const texts = changes.flatMap((change) => (change.action === 'install' ? [textFile(type, change.name)] : []))
   await labelLike(host, storePaths(type).active, texts)
-  return runTransaction(host, type, changes, { ...attempt, folder: workFolder })
+  const { timeout = defaultTimes.timeout } = attempt
+  const logged = dontaudit === 'logged'
+  return runTransaction(host, type, changes, { ...attempt, timeout, folder: workFolder, logged })
+}
+
+async function load(
+  host: Host,
+  changes: readonly PolicyChange[],
+  given: Readonly<Record<string, boolean>>,
+  attempt: Attempt,
+): Promise<void> {
+  if (attempt.reload) await loadBooleans(host, { ...given, ...valuesOf(changes) }, signalOf(attempt))
 }
 
 /** Files of ours may be on another file system than the store. */
@@ -138,9 +212,8 @@ function subjectOf(change: PolicyChange): string {
   return 'why' in change ? change.why : change.action
 }
 
-/** The time of the transaction is not that of the small programs around it. */
-function short({ signal }: EffectOptions): EffectOptions {
-  return signal === undefined ? {} : { signal }
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }
 
 async function takeOurs(host: Host, deadline: number, { signal }: EffectOptions): Promise<Lock> {

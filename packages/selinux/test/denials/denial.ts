@@ -38,3 +38,31 @@ void t.test('parseDenial() is not led astray by what tenants call their programs
     }),
   )
 })
+
+// What systemd on Debian 13 writes when a user asks it to stop a unit, with the user's words in it.
+const service = (words: string, tail: string) =>
+  `type=USER_AVC msg=audit(1795290100.001:4600): pid=1 uid=0 auid=4294967295 ses=4294967295 subj=system_u:system_r:init_t:s0 msg='avc:  denied  { stop } for auid=10000 uid=10000 gid=10000 path="/usr/lib/systemd/system/cron.service" cmdline="systemctl stop cron ${words}"${tail} exe="/usr/lib/systemd/systemd" sauid=0 hostname=? addr=? terminal=?'`
+const real =
+  ' scontext=puppy_u:user_r:user_t:s0:c0,c1 tcontext=system_u:object_r:crond_unit_t:s0 tclass=service permissive=0'
+const forged =
+  ' scontext=puppy_u:user_r:user_t:s0:c1,c2 tcontext=system_u:object_r:shadow_t:s0 tclass=file permissive=0'
+
+void t.test('parseDenial() takes what a service says, and not what its caller says', async (t) => {
+  t.match(parseDenial(service('', real)), {
+    acts: ['stop'],
+    class: 'service',
+    object: '/usr/lib/systemd/system/cron.service',
+  })
+  t.match(parseDenial(service(forged, real)), { class: 'service', source: { range: { low: { categories: [0, 1] } } } })
+  t.equal(parseDenial(service(`${'x'.repeat(900)}${forged}`, '')), undefined, 'what may be cut off is not believed')
+})
+
+void t.test('parseDenial() takes no words that a policy cannot have', async (t) => {
+  for (const [from, to] of [
+    ['tclass=file', 'tclass=\u001b]0;x\u0007'],
+    ['tclass=file', 'tclass=File'],
+    ['{ getattr }', '{ get\u001battr }'],
+    ['tcontext=system_u', 'tcontext=\u001b'],
+  ] as const)
+    t.equal(parseDenial(lines[0]!.replace(from, to)), undefined, JSON.stringify(to))
+})

@@ -19,6 +19,11 @@ void t.test('suggest() says what it is, and allows nothing between tenants', asy
   const apart = of(home('puppy_u:object_r:user_home_t:s0:c0,c2'))
   t.match(apart, { kind: 'apart', message: /the file \/home\/p2\/a is at s0:c0,c2, another tenant/ })
   t.notOk('cil' in apart)
+  t.match(of(home('system_u:object_r:puppy_etc_t:s0:c0,c2')), { kind: 'level', message: /not meant for this tenant/ })
+  const signal = lines[0]!
+    .replace('tclass=file', 'tclass=process')
+    .replace(/tcontext=\S+/, 'tcontext=system_u:system_r:crond_t:s0-s0:c0.c1023')
+  t.match(of(signal), { kind: 'rule' }, 'a service at every level is no tenant')
   t.match(of(home('unconfined_u:object_r:user_home_t:s0')), { kind: 'label', message: /unconfined_u.*relabel/ })
 })
 

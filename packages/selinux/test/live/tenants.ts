@@ -173,8 +173,9 @@ function print(t: Test, cells: Readonly<Record<string, Readonly<Record<string, s
 async function follow(t: Test, policy: Policy, tenant: LiveTenant): Promise<void> {
   const seen: Denial[] = []
   const end = new AbortController()
+  const denials = await followDenials(host, { signal: end.signal, interval: 200 })
   const stream = (async () => {
-    for await (const denial of followDenials(host, { signal: end.signal, interval: 200 })) seen.push(denial)
+    for await (const denial of denials) seen.push(denial)
   })()
   const of = (type: string) => seen.filter(({ target }) => target.type === type)
   const count = (type: string) => of(type).length

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { moduleName } from '../../src/store/modules.ts'
 import type { StoreObservation } from '../../src/store/observe.ts'
-import { planPolicy, type PolicyWish } from '../../src/store/plan.ts'
+import { planBack, planPolicy, type PolicyChange, type PolicyWish } from '../../src/store/plan.ts'
 import { seenStore } from '../support/store.ts'
 
 const old = 'puppy_a-000000000000'
@@ -58,4 +58,34 @@ void t.test('planPolicy() shows and hides what is not written down, when asked',
   const logged = seenStore([], { dontaudit: 'logged' })
   t.strictSame(changes({}, logged), [])
   t.strictSame(changes({ dontaudit: 'silent' }, logged), [{ action: 'dontaudit', value: 'silent' }])
+})
+
+void t.test('planBack() turns every change around, and mends nothing back', async (t) => {
+  const there: readonly PolicyChange[] = [
+    { action: 'remove', module: 'puppy_a', name: old },
+    { action: 'install', module: 'puppy_a', name, text: 'text' },
+    { action: 'enable', module: 'puppy_b', name: 'puppy_b-000000000000' },
+    { action: 'set', boolean: 'one', from: 'default', value: true },
+    { action: 'load', boolean: 'two', value: false },
+    { action: 'dontaudit', value: 'logged' },
+    { action: 'rebuild', why: '/x' },
+  ]
+  const back = planBack(there, seenStore([old]), () => 'old text')
+  t.strictSame(back, [
+    { action: 'install', module: 'puppy_a', name: old, text: 'old text' },
+    { action: 'remove', module: 'puppy_a', name },
+    { action: 'disable', module: 'puppy_b', name: 'puppy_b-000000000000' },
+    { action: 'set', boolean: 'one', from: true, value: 'default' },
+    { action: 'load', boolean: 'two', value: true },
+    { action: 'dontaudit', value: 'silent' },
+  ])
+  t.strictSame(
+    planBack(back ?? [], seenStore([name], { dontaudit: 'logged' }), () => 'text'),
+    there.slice(0, -1),
+  )
+  t.equal(
+    planBack(there, seenStore([old]), () => undefined),
+    undefined,
+    'not without the text',
+  )
 })

@@ -20,7 +20,10 @@ void t.test('semoduleWords() removes first, and rebuilds when there is nothing e
 void t.test('semoduleWords() shows and hides denials', async (t) => {
   t.strictSame(semoduleWords([logged], inRun), ['-D', '-B'])
   t.strictSame(semoduleWords([silent], inRun), ['-B'])
+  t.strictSame(semoduleWords([{ action: 'rebuild', why: '/a' }], inRun, true), ['-D', '-B'], 'they stay as they are')
+  t.strictSame(semoduleWords([silent], inRun, true), ['-B'])
   const remove: PolicyChange = { action: 'remove', module: 'puppy_a', name: old }
+  t.strictSame(semoduleWords([remove], inRun, true), ['-X', '400', '-r', old])
   t.strictSame(semoduleWords([remove, logged], inRun), ['-D', '-X', '400', '-r', old])
 })
 

@@ -21,10 +21,10 @@ export const noLibrary: string | false = await libraryIsMissing()
 
 async function libraryIsMissing(): Promise<string | false> {
   const python = machine.program('python3')
-  const command = [python ?? '', '-I', '-c', 'import semanage'] as const
+  const command = [python ?? '', '-I', '-c', 'import selinux, semanage'] as const
   const works =
     python !== undefined && (await machine.run(command, { touches: 'nothing', accept: [0, 1] })).exitCode === 0
-  return works ? false : 'Python’s libsemanage is not installed (python3-semanage)'
+  return works ? false : 'libsemanage cannot be used from Python (policycoreutils-python-utils)'
 }
 
 const type = 'mini'

@@ -59,13 +59,15 @@ const grace = 1000
 /** What the first transaction waits for at the start: that everybody has said what they want of the policy. One then does it for all. */
 function everybody() {
   const { promise, resolve } = Promise.withResolvers<void>()
+  let first = true
   const gather = async (signal?: AbortSignal) => {
+    if (!first) return
+    first = false
+    // Whoever is told to end while it waits is told so by the transaction.
     await Promise.race([
       promise.then(() => sleep(grace, undefined, { signal })),
       sleep(patience, undefined, { signal, ref: false }),
     ])
-      // Whoever is told to end while it waits is told so by the transaction.
-      .catch(() => undefined)
   }
   return { gather, asked: () => resolve() }
 }

@@ -31,7 +31,7 @@ const name = 'selinux'
 const user = 'puppy_u'
 /** A home of a hundred thousand files takes longer; the next pass goes on where this one stopped. */
 const relabelFor = 10_000
-/** Each is three processes that wait for a disk. */
+/** Each is a few processes that wait for a disk. */
 const atOnce = 4
 
 export interface SelinuxFacilityOptions {
@@ -224,7 +224,7 @@ function verdictOf(standing: Standing, home: SlotVerdict | undefined, enforcing:
 /** Takes our modules out of the policy, and what was needed to put them there, for a purge: when no process of a tenant is left. */
 export async function removePolicy({ host, policy }: Pick<SelinuxFacilityOptions, 'host' | 'policy'>): Promise<void> {
   const { mode } = host.live ? await readState(host) : { mode: 'disabled' }
-  if (mode === 'disabled' || host.program('semodule') === undefined) return
-  await policy.ensure({ remove: [...Object.values(tenantModules), sessionsModule] }, transactionTimes)
+  if (mode !== 'disabled' && host.program('semodule') !== undefined)
+    await policy.ensure({ remove: [...Object.values(tenantModules), sessionsModule] }, transactionTimes)
   await policy.forget()
 }

@@ -45,7 +45,10 @@ export interface SlotLabels {
 
 export interface SlotLabelsOptions {
   readonly layout: SlotLayout
-  /** Says what is wrong with the policy that has just been loaded: then it is taken back. */
+  /**
+   * Says what is wrong with the policy that is loaded. It is asked after loading, and what does not hold is taken back; and once of a policy that
+   * was there already, which nobody may have asked about.
+   */
   readonly verify?: () => Promise<string | undefined>
 }
 
@@ -68,6 +71,13 @@ export function slotLabels(host: Host, policy: Policy, { layout, verify }: SlotL
     }
     return { modules: rendered.modules }
   }
+  /** Of a policy that is in the store: it stands when it was verified. */
+  const judge = async (): Promise<Standing> => {
+    const complaint = stood === known.size ? undefined : await verify?.()
+    if (complaint !== undefined) return { status: 'failed', message: complaint }
+    ;[stood, gone, failed] = [known.size, false, undefined]
+    return { status: 'stands' }
+  }
   const patient = () => failed !== undefined && performance.now() - failed.at < patience
 
   return Object.freeze<SlotLabels>({
@@ -86,15 +96,13 @@ export function slotLabels(host: Host, policy: Policy, { layout, verify }: SlotL
     look: async () => {
       try {
         const { changes } = await policy.plan(wish())
-        if (changes.length === 0) {
-          ;[stood, gone, failed] = [known.size, false, undefined]
-          return { status: 'stands' }
-        }
+        // While a transaction runs the store may have what is taken back in a moment.
+        if (changes.length === 0 && going === undefined) return await judge()
+        if (stood === known.size && going === undefined) gone = true
       } catch (error) {
         if (!(error instanceof SelinuxError)) throw error
         return { status: 'failed', message: error.message }
       }
-      if (stood === known.size && going === undefined) gone = true
       if (going === undefined && failed !== undefined) return { status: 'failed', message: failed.message }
       return {
         status: 'pending',
@@ -103,16 +111,16 @@ export function slotLabels(host: Host, policy: Policy, { layout, verify }: SlotL
     },
     start: () => {
       if (going !== undefined || patient()) return
+      const size = known.size
       going = policy
         .ensure(wish(), { ...transactionTimes, ...(verify === undefined ? {} : { verify }) })
-        .then(() => {
+        .then(({ changed }) => {
           failed = undefined
+          // What was there already has not been asked about.
+          if (changed) stood = size
         })
         .catch((error: unknown) => {
-          failed = {
-            at: performance.now(),
-            message: error instanceof Error ? error.message : 'it failed without a word',
-          }
+          failed = { at: performance.now(), message: messageOf(error) }
         })
         .finally(() => {
           going = undefined
@@ -120,6 +128,10 @@ export function slotLabels(host: Host, policy: Policy, { layout, verify }: SlotL
     },
     lost: () => gone,
   })
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : 'it failed without a word'
 }
 
 /** The tenant of a slot as SELinux knows it: everything is arithmetic on the slot's number. */

@@ -69,3 +69,32 @@ void t.test('slotLabels() says why a transaction failed, and has patience', asyn
   policy.unreadable = new SelinuxError('SELINUX_DISABLED', { operation: 'find the policy' })
   t.match(await labels.look(), { status: 'failed', message: /find the policy/ })
 })
+
+void t.test('slotLabels() believes no policy that was not asked about', async (t) => {
+  let [complaint, asked]: [string | undefined, number] = ['nobody is kept apart', 0]
+  const verify = async () => {
+    asked += 1
+    return complaint
+  }
+  const policy = createFakePolicy()
+  const built = Promise.withResolvers<undefined>()
+  policy.behind = () => built.promise
+  const labels = slotLabels(createFakeHost(), policy, { layout: smallLayout, verify })
+  await labels.reach(0)
+  labels.start()
+  t.match(await labels.look(), { status: 'pending' })
+  built.resolve(undefined)
+  await until(() => policy.modules.size === 2)
+  await sleep(20)
+  t.match(await labels.look(), { status: 'stands' }, 'the transaction has asked')
+  t.equal(asked, 0)
+
+  // As after a kill between a transaction and its check: the store has it, and this process has not asked.
+  const next = slotLabels(createFakeHost(), policy, { layout: smallLayout, verify })
+  await next.reach(0)
+  t.match(await next.look(), { status: 'failed', message: 'nobody is kept apart' })
+  complaint = undefined
+  t.match(await next.look(), { status: 'stands' })
+  t.match(await next.look(), { status: 'stands' })
+  t.strictSame([asked, next.lost()], [2, false], 'it is asked once')
+})
