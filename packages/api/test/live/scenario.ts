@@ -361,6 +361,12 @@ if os.fork() == 0:
       `python3 -c "import socket; s = socket.socket(); s.bind(('127.0.0.1', ${port})); s.listen(); print('listens')"`
     t.match(await login(curious, bind(squatted)), { code: 1, output: 'Permission denied' })
     t.match(await login(curious, bind(32_000)), { code: 1, output: 'Permission denied' }, 'nor one of nobody’s')
+    const denials = await run(process.execPath, puppyWords('denials'))
+    t.match(
+      denials.output,
+      new RegExp(`^${curious.user}\\t.* is at s0:.*, another tenant’s: tenants are kept apart by`, 'm'),
+    )
+    t.match(denials.output, new RegExp(`^${curious.user}\\t.*port 32000 is at .* by python3`, 'm'))
     t.match(await login(curious, bind(curious.ports[0] ?? 0)), { code: 0, output: 'listens' }, 'its own')
     t.match(await login(curious, bind(0)), { code: 0, output: 'listens' }, 'what the kernel gives')
     // A person of the machine is no tenant, and behind no wall of a slice or of SELinux.
