@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Host } from '@puppy/host'
 import type { Test } from 'tap'
@@ -8,7 +8,7 @@ export interface Disk {
   readonly folder: string
   /** Fills it but for so many bytes. */
   leave(bytes: number): Promise<void>
-  /** Waits until a path is there, and fills it to the brim; gives how the attempt ends: undefined when it succeeds. */
+  /** Waits until a path is made, and fills it to the brim; gives how the attempt ends: undefined when it succeeds. */
   fillOnce(there: string, attempt: Promise<unknown>): Promise<unknown>
   empty(): Promise<void>
 }
@@ -46,9 +46,12 @@ export async function createDisk(
         () => undefined,
         (error: unknown) => error,
       )
+      const begun = Date.now() - 20
       let over = false
       void outcome.then(() => (over = true))
-      while (!existsSync(there) && !over) await sleep(1)
+      // One that failed may have left its own behind.
+      const isNew = () => (statSync(there, { throwIfNoEntry: false })?.birthtimeMs ?? 0) >= begun
+      while (!isNew() && !over) await sleep(1)
       // It ends when nothing goes into it any more, whatever the transaction takes or gives back meanwhile.
       await run('dd', ['if=/dev/zero', `of=${filler}`, 'bs=64k'], [0, 1])
       return outcome
