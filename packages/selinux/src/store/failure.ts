@@ -15,6 +15,11 @@ export function reasonIn(stderr: string): string {
   return lines.join('\n').trim().slice(-1000)
 }
 
+/** Whether a tool said that it failed and not why: libsemanage does not tell of every write that finds no room. */
+export function isMute(said: string): boolean {
+  return /^(?:\S*semodule: +Failed!|libsemanage: .*)?$/.test(said)
+}
+
 /**
  * Turns the failure of semodule(8), or of our script, into ours, and names the module that the policy does not take:
  *

@@ -2,15 +2,16 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { HostError, inOurDomain, type Command, type Host } from '@puppy/host'
 import { SelinuxError } from '../errors.ts'
 import { programOf, signalOf, type EffectOptions } from '../program.ts'
-import { failureOf, isLocked } from './failure.ts'
+import { failureOf, isLocked, isMute } from './failure.ts'
 import { textFile } from './generations.ts'
 import { endedWell, hiding } from './hide.ts'
 import { labelLike } from './label-like.ts'
 import { libraryCommand, parseValues, renderRequest } from './libsemanage.ts'
 import { findHolder, type LockHolder } from './locks.ts'
-import { storePaths } from './observe.ts'
+import { storePaths, type StorePaths } from './observe.ts'
 import type { PolicyChange } from './plan.ts'
 import { isForSemodule, semoduleWords } from './semodule.ts'
+import { assertSpace } from './space.ts'
 
 export interface RunTransaction extends Pick<EffectOptions, 'signal'> {
   /** When to give up waiting for others, in milliseconds since 1970. */
@@ -41,21 +42,21 @@ export async function runTransaction(
   changes: readonly PolicyChange[],
   options: RunTransaction,
 ): Promise<Readonly<Record<string, boolean>>> {
-  const { store, lock } = storePaths(type)
+  const paths = storePaths(type)
   const request = `${options.folder}/transaction.json`
   try {
     const command = await inOurDomain(host, await commandFor(host, type, changes, { ...options, request }))
     const users = options.hidden ?? new Set<string>()
     const hidden = users.size === 0 ? command : await hiding(host, command, { users, folder: options.folder })
     for (let holder: LockHolder | undefined; ;) {
-      const found = await findHolder(host, lock, signalOf(options))
+      const found = await findHolder(host, paths.lock, signalOf(options))
       const said =
-        found === undefined && (await tryOnce(host, hidden, { store, changes, options, alone: hidden === command }))
+        found === undefined && (await tryOnce(host, hidden, { paths, changes, options, alone: hidden === command }))
       if (typeof said === 'string') return parseValues(said)
       holder = found ?? holder
       if (Date.now() >= options.deadline) {
         const who = holder === undefined ? 'somebody who is gone again' : `process ${holder.pid} (${holder.name})`
-        throw new SelinuxError('SELINUX_LOCKED', { operation, target: store, detail: `${who} has it` })
+        throw new SelinuxError('SELINUX_LOCKED', { operation, target: paths.store, detail: `${who} has it` })
       }
       await sleep(200, undefined, signalOf(options))
     }
@@ -83,7 +84,7 @@ async function commandFor(
 }
 
 interface Try {
-  readonly store: string
+  readonly paths: StorePaths
   readonly changes: readonly PolicyChange[]
   readonly options: RunTransaction
   /** Whether the tool is run as it is, so that its exit code is ours. */
@@ -91,11 +92,13 @@ interface Try {
 }
 
 /** @returns what it said, or false when somebody else has the store. */
-async function tryOnce(host: Host, command: Command, { store, changes, options, alone }: Try): Promise<string | false> {
+async function tryOnce(host: Host, command: Command, { paths, changes, options, alone }: Try): Promise<string | false> {
   const ours = changes.flatMap((change) => ('name' in change ? [change.name] : []))
-  const failed = (cause: HostError): false => {
+  const failed = async (cause: HostError): Promise<false> => {
     if (isLocked(cause.facts.stderr ?? '')) return false
-    throw failureOf(cause, store, ours)
+    const failure = failureOf(cause, paths.store, ours)
+    const isUnexplained = failure.code === 'SELINUX_REFUSED' && isMute(failure.facts.said ?? '')
+    throw (isUnexplained ? await fullDisk(host, paths, { cause, options }) : undefined) ?? failure
   }
   try {
     const { stdout, stderr } = await host.run(command, {
@@ -109,5 +112,21 @@ async function tryOnce(host: Host, command: Command, { store, changes, options, 
     const ended = cause instanceof HostError && ['HOST_PROGRAM_FAILED', 'HOST_TIMEOUT'].includes(cause.code)
     if (!ended) throw cause
     return failed(cause)
+  }
+}
+
+/** What a failure without a reason is where the disk has no room now either. */
+async function fullDisk(
+  host: Host,
+  paths: StorePaths,
+  { cause, options }: { readonly cause: HostError; readonly options: RunTransaction },
+): Promise<SelinuxError | undefined> {
+  try {
+    await assertSpace(host, paths, signalOf(options))
+    return undefined
+  } catch (error) {
+    if (!(error instanceof SelinuxError) || error.code !== 'SELINUX_NO_SPACE') return undefined
+    const detail = `it did not say why, and the disk is full: ${error.facts.detail}`
+    return new SelinuxError('SELINUX_NO_SPACE', { operation, target: paths.store, detail, cause })
   }
 }

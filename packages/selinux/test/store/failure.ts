@@ -1,6 +1,6 @@
 import { HostError } from '@puppy/host'
 import t from 'tap'
-import { failureOf, isLocked, reasonIn } from '../../src/store/failure.ts'
+import { failureOf, isLocked, isMute, reasonIn } from '../../src/store/failure.ts'
 
 const store = '/var/lib/selinux/default'
 const failed = (stderr: string) =>
@@ -19,6 +19,13 @@ void t.test('failureOf() knows a full disk and a slow machine', async (t) => {
   t.equal(failed('write: No space left on device').code, 'SELINUX_NO_SPACE')
   const slow = new HostError('HOST_TIMEOUT', { operation: 'run' })
   t.equal(failureOf(slow, store, []).code, 'SELINUX_TIMEOUT')
+})
+
+void t.test('isMute() knows a failure without a reason', async (t) => {
+  for (const said of ['', '/usr/sbin/semodule:  Failed!', 'libsemanage: No such file or directory'])
+    t.ok(isMute(said), said)
+  for (const said of ['why\n/usr/sbin/semodule:  Failed!', 'why\nlibsemanage: Success', 'Failed to resolve AST'])
+    t.notOk(isMute(said), said)
 })
 
 void t.test('isLocked() and reasonIn() read what semodule says', async (t) => {

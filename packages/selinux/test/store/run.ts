@@ -63,6 +63,28 @@ void t.test('runTransaction() starts nothing while the lock is held', async (t) 
   t.notOk(host.commands.some(([program]) => program.endsWith('semodule')))
 })
 
+void t.test('runTransaction() looks whether the disk is full where semodule does not say why it failed', async (t) => {
+  const host = (stderr: string, free: string) =>
+    createFakeHost({
+      programs: {
+        '/usr/sbin/semodule': () => ({ exitCode: 1, stderr }),
+        '/usr/bin/du': () => ({ stdout: '100\t/x\n' }),
+        '/usr/bin/df': () => ({ stdout: `Avail\n${free}\n` }),
+      },
+    })
+  const mute = 'libsemanage: Removing last puppy_a module\n/usr/sbin/semodule:  Failed!\n'
+  await t.rejects(runTransaction(host(mute, '299'), 'default', changes, options), {
+    code: 'SELINUX_NO_SPACE',
+    message: /did not say why, and the disk is full: 299 bytes are free/,
+  })
+  for (const [stderr, free] of [
+    [mute, '300'],
+    [mute, '-'],
+    ['why\n/usr/sbin/semodule:  Failed!\n', '0'],
+  ] as const)
+    await t.rejects(runTransaction(host(stderr, free), 'default', changes, options), { code: 'SELINUX_REFUSED' })
+})
+
 void t.test('runTransaction() says which package is missing, and which boolean', async (t) => {
   const fails = (stderr: string) =>
     createFakeHost({ files: { '/run/x': '' }, programs: { '/usr/bin/python3': () => ({ exitCode: 1, stderr }) } })
