@@ -16,9 +16,6 @@ export async function whyNot(host: Host, ...programs: readonly string[]): Promis
   return missing === undefined ? false : `there is no program ${missing}`
 }
 
-/** Minutes where a machine is emulated. */
-export const longRun = process.env['TEST_FULL'] === '1' ? false : 'a long run: testbed test --full'
-
 export interface Tenant {
   readonly name: string
   readonly uid: number

@@ -7,9 +7,6 @@ export const cannotMount =
   (process.getuid?.() !== 0 && 'it needs root') ||
   (process.env['TESTBED_GUEST'] === undefined && 'it mounts file systems: only in a disposable host')
 
-/** Thousands of ids: a minute where a machine is emulated. */
-export const longRun = process.env['TEST_FULL'] !== '1' && 'a long run: testbed test --full'
-
 export const run = (program: string, ...args: readonly string[]) =>
   execFileSync(program, args, { stdio: 'pipe', timeout: 60_000 })
 

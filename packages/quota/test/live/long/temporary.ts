@@ -5,16 +5,15 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createHost } from '@puppy/host'
 import t from 'tap'
-import { findOpenPlaces, openQuota, renderTemporary, temporaryPolicy } from '../../src/index.ts'
-import { cannotLimit, MiB, none } from '../support/live.ts'
-import { longRun } from '../support/loop.ts'
-import { createUsers, tell, type User } from '../support/users.ts'
+import { findOpenPlaces, openQuota, renderTemporary, temporaryPolicy } from '../../../src/index.ts'
+import { cannotLimit, MiB, none } from '../../support/live.ts'
+import { createUsers, tell, type User } from '../../support/users.ts'
 
 t.setTimeout(1_200_000)
 
 const host = createHost()
 const lacking = ['sshd', 'crontab', 'pam-auth-update'].find((name) => host.program(name) === undefined)
-const skip = cannotLimit || longRun || (lacking !== undefined && `there is no ${lacking}`)
+const skip = cannotLimit || (lacking !== undefined && `there is no ${lacking}`)
 
 const group = 'pql-tenants'
 const below = '/home/.puppy-quota-live'

@@ -2,14 +2,14 @@
 import { spawnSync } from 'node:child_process'
 import { createHost } from '@puppy/host'
 import t from 'tap'
-import { openQuota } from '../../src/index.ts'
-import { cannotMount, mounted, longRun } from '../support/loop.ts'
+import { openQuota } from '../../../src/index.ts'
+import { cannotMount, mounted } from '../../support/loop.ts'
 
 t.setTimeout(600_000)
 
 void t.test(
   'a disk that is full: what cannot be set says so, and what was set stays',
-  { skip: cannotMount || longRun },
+  { skip: cannotMount },
   async (t) => {
     const path = await mounted(t, '16M', ['mkfs.ext4', '-O', 'quota', '-E', 'quotatype=usrquota'], 'loop,usrquota')
     const quota = openQuota(createHost(), path)
@@ -40,7 +40,7 @@ void t.test(
 
 void t.test(
   'XFS that is full: what cannot be set says so, and what was set stays',
-  { skip: cannotMount || longRun },
+  { skip: cannotMount },
   async (t) => {
     const path = await mounted(t, '300M', ['mkfs.xfs'], 'loop,uquota')
     const quota = openQuota(createHost(), path)

@@ -4,15 +4,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { createHost, inOurDomain } from '@puppy/host'
 import t from 'tap'
-import { openPolicy, renderRecords } from '../../src/index.ts'
-import { moduleName, moduleOf } from '../../src/store/modules.ts'
-import { whyNot } from '../support/tenants.ts'
+import { openPolicy, renderRecords } from '../../../src/index.ts'
+import { moduleName, moduleOf } from '../../../src/store/modules.ts'
+import { whyNot } from '../../support/tenants.ts'
 
 t.setTimeout(1_800_000)
 const host = createHost()
-const longRun = process.env['TEST_FULL'] !== '1' && 'a long run: testbed test --full'
-const skip = (await whyNot(host)) || longRun
-const script = fileURLToPath(new URL('../support/commit-and-die.ts', import.meta.url))
+const skip = await whyNot(host)
+const script = fileURLToPath(new URL('../../support/commit-and-die.ts', import.meta.url))
 const text = (first: number) => renderRecords({ ports: [{ protocol: 'tcp', first, type: 'http_port_t' }] })
 const [one, other] = [text(29_400), text(29_401)]
 const wish = (module: string) => ({ modules: { puppy_killed: module } })

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { createHost } from '@puppy/host'
-import { ensureSlices, readUsage, removeSlices, type WantedSlice } from '../../src/index.ts'
-import { bomb, createTenants, eventually, storm, textOf, whyNot, type Tenant, longRun } from '../support/tenants.ts'
+import { ensureSlices, readUsage, removeSlices, type WantedSlice } from '../../../src/index.ts'
+import { bomb, createTenants, eventually, storm, textOf, whyNot, type Tenant } from '../../support/tenants.ts'
 
 const host = createHost()
-const skip = (await whyNot(host, 'python3', 'ssh', 'useradd')) || longRun
+const skip = await whyNot(host, 'python3', 'ssh', 'useradd')
 const options = { runFolder: '/run/puppy-cgroups-live' }
 const MiB = 1024 ** 2
 const maximum = { pids: 40, memory: 120 * MiB, cores: 0.2 }

@@ -1,22 +1,12 @@
 import t from 'tap'
 import { createHost } from '@puppy/host'
-import { ensureSlices, readStrays, readUsage, removeSlices } from '../../src/index.ts'
-import { installCrontab, installPamProfile, removeCrontab } from '../support/pam.ts'
-import {
-  bomb,
-  createTenants,
-  eventually,
-  group,
-  storm,
-  textOf,
-  whyNot,
-  type Tenant,
-  longRun,
-} from '../support/tenants.ts'
+import { ensureSlices, readStrays, readUsage, removeSlices } from '../../../src/index.ts'
+import { installCrontab, installPamProfile, removeCrontab } from '../../support/pam.ts'
+import { bomb, createTenants, eventually, group, storm, textOf, whyNot, type Tenant } from '../../support/tenants.ts'
 
 const host = createHost()
 const options = { runFolder: '/run/puppy-cgroups-live' }
-const skip = (await whyNot(host, 'python3', 'cron', 'crontab', 'pam-auth-update', 'useradd')) || longRun
+const skip = await whyNot(host, 'python3', 'cron', 'crontab', 'pam-auth-update', 'useradd')
 const MiB = 1024 ** 2
 const run = (program: string, ...args: readonly string[]) =>
   host.run([host.program(program) ?? program, ...args], {

@@ -15,14 +15,13 @@ import {
   suggest,
   type Denial,
   type Policy,
-} from '../../src/index.ts'
-import { createTenants, policy as wanted, unlabelled, whyNot, type LiveTenant } from '../support/tenants.ts'
+} from '../../../src/index.ts'
+import { createTenants, policy as wanted, unlabelled, whyNot, type LiveTenant } from '../../support/tenants.ts'
 
 t.setTimeout(1_800_000)
 const host = createHost()
-const longRun = process.env['TEST_FULL'] !== '1' && 'a long run: testbed test --full'
-const skip = (await whyNot(host)) || longRun
-const support = (name: string) => readFile(new URL(`../support/${name}`, import.meta.url), 'utf8')
+const skip = await whyNot(host)
+const support = (name: string) => readFile(new URL(`../../support/${name}`, import.meta.url), 'utf8')
 const machine = async (program: string, ...args: readonly string[]) =>
   (await host.run([host.program(program) ?? program, ...args], { touches: 'machine', timeout: 60_000 })).stdout
 const heredoc = (text: string) => `<<'END OF IT'\n${text}\nEND OF IT\n`

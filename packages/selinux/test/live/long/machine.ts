@@ -1,14 +1,13 @@
 import { createHost, inOurDomain } from '@puppy/host'
 import t from 'tap'
-import { openPolicy, readBooleans } from '../../src/index.ts'
-import { createDisk } from '../support/disk.ts'
-import { noLibrary } from '../support/mini.ts'
-import { whyNot } from '../support/tenants.ts'
+import { openPolicy, readBooleans } from '../../../src/index.ts'
+import { createDisk } from '../../support/disk.ts'
+import { noLibrary } from '../../support/mini.ts'
+import { whyNot } from '../../support/tenants.ts'
 
 t.setTimeout(1_800_000)
 const host = createHost()
-const longRun = process.env['TEST_FULL'] !== '1' && 'a long run: testbed test --full'
-const skip = (await whyNot(host)) || noLibrary || longRun
+const skip = (await whyNot(host)) || noLibrary
 const boolean = 'httpd_can_network_connect'
 const store = '/var/lib/selinux/default'
 const run = async (program: string, ...args: readonly string[]) => {

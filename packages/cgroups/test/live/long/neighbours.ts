@@ -1,16 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { createHost } from '@puppy/host'
-import { ensureSlices, readUsage, removeSlices, type Usage } from '../../src/index.ts'
-import { findDisk } from '../../src/limits/device.ts'
-import { installCrontab, installPamProfile, removeCrontab } from '../support/pam.ts'
-import { installRunner, openRunner, runnerFile, type Runner } from '../support/runner.ts'
-import { createTenants, eventually, longRun, whyNot, type Tenant } from '../support/tenants.ts'
+import { ensureSlices, readUsage, removeSlices, type Usage } from '../../../src/index.ts'
+import { findDisk } from '../../../src/limits/device.ts'
+import { installCrontab, installPamProfile, removeCrontab } from '../../support/pam.ts'
+import { installRunner, openRunner, runnerFile, type Runner } from '../../support/runner.ts'
+import { createTenants, eventually, whyNot, type Tenant } from '../../support/tenants.ts'
 
 const host = createHost()
 const options = { runFolder: '/run/puppy-cgroups-live' }
 const needed = ['python3', 'ssh', 'useradd', 'cron', 'crontab', 'pam-auth-update', 'stress-ng']
-const skip = (await whyNot(host, ...needed)) || longRun
+const skip = await whyNot(host, ...needed)
 const MiB = 1024 ** 2
 const disk = (await findDisk(host, '/home')) ?? ''
 const maximum = { cores: 0.4, memory: 120 * MiB, pids: 40, bytes: 1 * MiB }

@@ -6,15 +6,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { createHost } from '@puppy/host'
 import t from 'tap'
-import { openQuota } from '../../src/index.ts'
-import { longRun } from '../support/loop.ts'
+import { openQuota } from '../../../src/index.ts'
 
 t.setTimeout(600_000)
 
 const skip =
   (process.getuid?.() !== 0 && 'it needs root') ||
-  (process.env['TESTBED_GUEST'] === undefined && 'it sets limits on the machine: only in a disposable host') ||
-  longRun
+  (process.env['TESTBED_GUEST'] === undefined && 'it sets limits on the machine: only in a disposable host')
 const [first, count] = [74_001, 1000]
 const MiB = 1024 * 1024
 const none = { soft: 'none', hard: 'none' } as const
@@ -30,7 +28,7 @@ for (const path of ['/home', '/srv/xfs']) {
         ids.map((id) => ({ id, bytes: none })),
       ),
     )
-    const script = fileURLToPath(new URL('../support/set-and-die.ts', import.meta.url))
+    const script = fileURLToPath(new URL('../../support/set-and-die.ts', import.meta.url))
     for (const [at, after] of [100, 200, 300].entries()) {
       const before = at === 0 ? 'none' : at * MiB
       const hard = (at + 1) * MiB
