@@ -35,11 +35,6 @@ const skip: string | false =
         : false
 
 const longRun = process.env['TEST_FULL'] !== '1' && 'a long run: testbed test --full'
-/** Said once, on one release: these parts ask the kernel and its tools for nothing that other parts do not ask for. */
-const saidOnce =
-  longRun !== false &&
-  /^VERSION_ID="12"$/m.test(existsSync('/etc/os-release') ? readFileSync('/etc/os-release', 'utf8') : '') &&
-  'run on Debian 13, and with testbed test --full'
 const MiB = 2 ** 20
 
 interface Finished {
@@ -208,10 +203,6 @@ void t.test('from an empty machine to a served tenant, and back', { skip }, asyn
     const parts = (await login(tenant, script)).output.split(/\n=(\d+)=\n/)
     return lines.map((line, n) => ({ line, output: parts[2 * n] ?? '', code: Number(parts[2 * n + 1] ?? Number.NaN) }))
   }
-  const part = async (t: Test, reason: string | false, title: string, work: (t: Test) => Promise<void>) => {
-    if (reason === false) await t.test(title, work)
-    else t.comment(`${title}: ${reason}`)
-  }
 
   // What a run before this one left, on a machine that is ours to clear.
   if (process.env['TESTBED_GUEST'] !== undefined) await purge()
@@ -287,7 +278,7 @@ END`
     ])
   })
 
-  await part(t, saidOnce, 'throttled it is squeezed, and active it is exactly what it was', async (t) => {
+  await t.test('throttled it is squeezed, and active it is exactly what it was', async (t) => {
     const slice = `/sys/fs/cgroup/user.slice/user-${blog.uid}.slice`
     const files = ['cpu.max', 'cpu.weight', 'pids.max', 'memory.max', 'io.max'].map((file) => `${slice}/${file}`)
     const stands = async () => (await run('cat', files)).output
@@ -304,7 +295,7 @@ END`
     t.equal(await stands(), before)
   })
 
-  await part(t, saidOnce, 'suspended nothing of it runs', async (t) => {
+  await t.test('suspended nothing of it runs', async (t) => {
     t.match(await api('PUT', '/accounts/idle', { plan: 'small', sshKeys: [key] }), {
       status: 201,
       body: { ready: true },
@@ -512,11 +503,11 @@ if os.fork() == 0:
     )
     t.match(await doctor(), /^ok {5}levels of slots in the policy$/m)
   }
-  const switched = 'whoever switches SELinux off, or takes a module away, reads of it'
-  await part(t, longRun, switched, switchedOff)
+  const title = 'whoever switches SELinux off, or takes a module away, reads of it'
+  if (longRun === false) await t.test(title, switchedOff)
+  else t.comment(`${title}: ${longRun}`)
 
-  const kept = 'what it keeps is limited, also while it is suspended, and its neighbour still writes'
-  await part(t, saidOnce, kept, async (t) => {
+  await t.test('what it keeps is limited, also while it is suspended, and its neighbour still writes', async (t) => {
     const curious = tenantOf((await api('GET', '/accounts/curious')).body)
     t.notOk((first.body['missing'] as string[]).includes('quota'))
     const fill = (count: number) => `dd if=/dev/zero of=big bs=64k count=${count} conv=fsync`
@@ -591,7 +582,7 @@ if os.fork() == 0:
     }
   })
 
-  await part(t, saidOnce, 'somebody else has its slot, and nothing of it', async (t) => {
+  await t.test('somebody else has its slot, and nothing of it', async (t) => {
     const { host, free } = await eventually(
       'the released slots are free again',
       async () => {

@@ -12,9 +12,10 @@ t.setTimeout(300_000)
 
 void t.test('slices are limited before a reboot, in use or not', { skip }, async (t) => {
   const [busy] = (await createTenants(t, host, uids.slice(1))) as [Tenant]
-  const session = busy.ssh('touch ready; exec sleep 60')
+  const session = busy.ssh('touch ready; while [ -e ready ]; do sleep 1; done')
   await eventually(async () => (await host.status(`/home/${busy.name}/ready`)) !== undefined)
   const { results } = await ensureSlices(host, wanted, options)
   t.match(results, [{ status: 'armed' }, { status: 'applied' }])
+  await host.remove(`/home/${busy.name}/ready`)
   await session
 })

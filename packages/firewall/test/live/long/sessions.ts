@@ -6,8 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { createHost } from '@puppy/host'
 import t, { type Test } from 'tap'
-import { openFirewall, type WallSettings } from '../../src/index.ts'
-import { cannotRun, createLab, joinMachine, startActor } from '../support/lab.ts'
+import { openFirewall, type WallSettings } from '../../../src/index.ts'
+import { cannotRun, createLab, joinMachine, startActor } from '../../support/lab.ts'
 
 t.setTimeout(600_000)
 
@@ -61,7 +61,7 @@ async function createUsers(t: Test): Promise<string> {
   run('install', '-d', '-o', names[bob], '-m', '700', `/home/${names[bob]}/.ssh`)
   run('install', '-o', names[bob], '-m', '600', `${folder}/key.pub`, `/home/${names[bob]}/.ssh/authorized_keys`)
   run('restorecon', '-R', `/home/${names[bob]}`)
-  copyFileSync(fileURLToPath(new URL('../support/probe.py', import.meta.url)), `${folder}/probe.py`)
+  copyFileSync(fileURLToPath(new URL('../../support/probe.py', import.meta.url)), `${folder}/probe.py`)
   return folder
 }
 

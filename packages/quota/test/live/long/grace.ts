@@ -5,8 +5,8 @@ import { chmod, mkdir, rm } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createHost } from '@puppy/host'
 import t from 'tap'
-import { findEvents, openQuota, type ToldEvents } from '../../src/index.ts'
-import { as, cannotLimit, MiB, none } from '../support/live.ts'
+import { findEvents, openQuota, type ToldEvents } from '../../../src/index.ts'
+import { as, cannotLimit, MiB, none } from '../../support/live.ts'
 
 t.setTimeout(600_000)
 
