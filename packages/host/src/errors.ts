@@ -1,3 +1,4 @@
+import { FacilityError, type FacilityErrorFacts } from './facility/error.ts'
 import { sentenceOf } from './sentence.ts'
 
 /** What went wrong, as a word that never changes its meaning. One line for each stands in `docs/errors.md`. */
@@ -16,9 +17,7 @@ export type HostErrorCode =
   | 'HOST_WRITE_FAILED'
 
 /** The facts of a failure; the message is a sentence made from them. */
-export interface HostErrorFacts {
-  /** What was attempted, as a verb with its object: `run systemd-sysusers`, `replace`. */
-  readonly operation: string
+export interface HostErrorFacts extends FacilityErrorFacts {
   /** The file it was attempted on. */
   readonly path?: string
   /** The program and its arguments, secrets already hidden. */
@@ -26,24 +25,16 @@ export interface HostErrorFacts {
   readonly exitCode?: number
   /** The end of what the program wrote to standard error. */
   readonly stderr?: string
-  /** What happened and, where there is something, what would help. */
-  readonly detail?: string
-  readonly cause?: unknown
 }
 
 /** The machine refused or surprised us. Match on `code`. */
-export class HostError extends Error {
+export class HostError extends FacilityError<HostErrorCode, HostErrorFacts> {
   static {
     this.prototype.name = 'HostError'
   }
 
-  readonly code: HostErrorCode
-  readonly facts: Omit<HostErrorFacts, 'cause'>
-
-  constructor(code: HostErrorCode, { cause, ...facts }: HostErrorFacts) {
-    super(sentence(facts), cause === undefined ? undefined : { cause })
-    this.code = code
-    this.facts = facts
+  constructor(code: HostErrorCode, facts: HostErrorFacts) {
+    super(code, facts, sentence(facts))
   }
 }
 
