@@ -205,11 +205,11 @@ export function facilityChecks<Spec, Observed, Planned extends ChangeSet<Change>
     },
     {
       name: 'apply() that fails at any effect reports that effect, and the next ensure() converges',
-      run: () => eachFault('goes on'),
+      run: () => eachFault('failure'),
     },
     {
       name: 'apply() that is killed at any effect is converged by the next process',
-      run: () => eachFault('is dead'),
+      run: () => eachFault('crash'),
     },
   ]
   if (spoiled !== undefined) {
@@ -245,13 +245,13 @@ export function facilityChecks<Spec, Observed, Planned extends ChangeSet<Change>
     return count
   }
 
-  async function eachFault(then: Fault['then']): Promise<void> {
+  async function eachFault(kind: Fault['kind']): Promise<void> {
     const count = await countEffects()
     const most = Math.min(count, subject.faults ?? count)
     const places = new Set(Array.from({ length: most }, (_, index) => 1 + Math.floor((index * count) / most)))
     for (const at of places) {
       await inWorld(async (world, open) => {
-        const [facility, effects] = open({ at, then })
+        const [facility, effects] = open({ at, kind })
         const changeSet = await planNow(facility, spec)
         const outcome = await facility.apply(changeSet).then(
           ({ results }) => results.flatMap(({ error }) => (error === undefined ? [] : [error])),

@@ -8,10 +8,10 @@ export interface Effect {
   readonly wrote: boolean
 }
 
-/** Which effect fails: once, or it and every later one, as after a crash. Effects count from 1. */
+/** Which effect fails. Effects count from 1. `failure`: that one only. `crash`: it and every later one, as when the process is killed there. */
 export interface Fault {
   readonly at: number
-  readonly then: 'goes on' | 'is dead'
+  readonly kind: 'failure' | 'crash'
 }
 
 /** Counts the effects of a facility, and lets one of them fail. For the conformance suite and for tests of callers. */
@@ -36,7 +36,7 @@ export function createEffects(fault?: Fault): Effects {
   const error = new Error('injected by the conformance suite')
   const pass = (what: string) => {
     count += 1
-    if (fault === undefined || count < fault.at || (count > fault.at && fault.then === 'goes on')) return
+    if (fault === undefined || count < fault.at || (count > fault.at && fault.kind === 'failure')) return
     failed ??= what
     throw error
   }
