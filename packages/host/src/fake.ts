@@ -10,6 +10,7 @@ import { assertOnce, type FileText, type Replaced } from './replace-many.ts'
 import type { FileStatus, ReplaceOptions } from './status.ts'
 
 export { renderFakeProcess, type FakeProcess } from './fake-process.ts'
+export { createFakeUnshare } from './fake-unshare.ts'
 
 /** What a fake program does: gets its arguments and input, may change the fake's files, and answers. */
 export type FakeProgram = (call: {
