@@ -38,8 +38,15 @@ const leftOut = (file: string): Outcome => {
   return { file, passed: 0, failed: 0, skipped, seconds: 0, output: '', crashed: false }
 }
 
-/** What is tidied up at the end, the last first. */
+/** What is tidied up at the end, the last first; also when the run is told to end. */
 const endings: (() => unknown)[] = []
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => void endEarly(signal))
+
+async function endEarly(signal: string): Promise<void> {
+  console.log(`Ended by ${signal}`)
+  for (const end of endings.toReversed()) await end()
+  process.exit(1)
+}
 
 /** Starts the PostgreSQL that test files share: making a cluster takes longer than most of them. */
 async function shareServer(paths: readonly string[]): Promise<void> {
