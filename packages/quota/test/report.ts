@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { QuotaError } from '../src/errors.ts'
-import { emptyReading, parseReport, parseReportLines } from '../src/report.ts'
+import { emptyReading, limitsOf, parseReport, parseReportLines } from '../src/report.ts'
 import { fixture } from './support/fixture.ts'
 
 const now = 1_795_281_800
@@ -74,4 +74,9 @@ void t.test('parseReportLines() gives what is right before what is not', async (
   const bad = parseReportLines('user', [...lines.slice(0, 2), 'bad', ''].join('\n'), now)
   t.match(bad.next(), { done: false, value: { id: Number } })
   t.throws(() => bad.next(), { code: 'QUOTA_UNREADABLE', message: /line 3/ })
+})
+
+void t.test('limitsOf() has limits only', async (t) => {
+  const reading = { ...emptyReading(5), bytes: { used: 7, soft: 'none', hard: 8, status: 'ok' } } as const
+  t.strictSame(limitsOf(reading), { bytes: { soft: 'none', hard: 8 }, inodes: { soft: 'none', hard: 'none' } })
 })

@@ -21,17 +21,14 @@ for (const mountPoint of ['/home', '/srv/xfs']) {
     const before = (await quota.probe()).kinds?.user.grace ?? { bytes: 604_800, inodes: 604_800 }
     t.teardown(async () => {
       await rm(folder, { recursive: true, force: true })
-      await quota.set(
-        'user',
-        [writer, other].map((id) => ({ id, bytes: none, inodes: none })),
-      )
-      await quota.setGrace('user', before)
+      await quota.ensure([writer, other].map((id) => ({ id, bytes: none, inodes: none })))
+      await quota.setGrace(before)
     })
     await mkdir(folder)
     await chmod(folder, 0o1777)
     let told: ToldEvents = {}
     const look = async () => {
-      const readings = await quota.read('user', [writer], { sync: true })
+      const readings = await quota.report([writer], { sync: true })
       const found = findEvents(readings, told)
       told = found.told
       const { bytes } = readings[0] ?? {}
@@ -40,9 +37,9 @@ for (const mountPoint of ['/home', '/srv/xfs']) {
     const write = (uid: number, name: string, mebibytes: number) =>
       as(uid, 'dd', 'if=/dev/zero', `of=${folder}/${name}`, 'bs=64k', `count=${mebibytes * 16}`, 'conv=fsync')
     const seconds = 20
-    await quota.setGrace('user', { bytes: seconds, inodes: seconds })
+    await quota.setGrace({ bytes: seconds, inodes: seconds })
     const limits = { bytes: { soft: 4 * MiB, hard: 16 * MiB } }
-    await quota.set('user', [
+    await quota.ensure([
       { id: writer, ...limits },
       { id: other, ...limits },
     ])
@@ -52,14 +49,14 @@ for (const mountPoint of ['/home', '/srv/xfs']) {
     t.strictSame(await look(), ['soft', 'bytes graceStarted'])
     t.strictSame(await look(), ['soft'], 'told once')
     t.equal(write(other, 'other', 8), '')
-    t.match(await quota.setGraceOf('user', other, { bytes: 3600 }), { bytes: { status: 'soft' } }, 'one id has longer')
+    t.match(await quota.setGraceOf(other, { bytes: 3600 }), { bytes: { status: 'soft' } }, 'one id has longer')
 
-    const [reading] = await quota.read('user', [writer])
+    const [reading] = await quota.report([writer])
     await sleep(((reading?.bytes.graceLeft ?? 0) + 2) * 1000)
     t.strictSame(await look(), ['expired', 'bytes graceExpired'])
     t.match(write(writer, 'two', 1), /Disk quota exceeded/, 'nothing more, long before the hard limit')
     t.equal(write(other, 'more', 1), '', 'whose time is longer still writes')
-    t.match((await quota.read('user', [other]))[0]?.bytes, { status: 'soft' })
+    t.match((await quota.report([other]))[0]?.bytes, { status: 'soft' })
 
     await rm(`${folder}/one`)
     await rm(`${folder}/two`, { force: true })
@@ -72,6 +69,6 @@ for (const mountPoint of ['/home', '/srv/xfs']) {
     await rm(`${folder}/four`)
     execFileSync('sync', ['-f', mountPoint])
     t.strictSame(await look(), ['ok', 'bytes recovered', 'bytes graceEnded'])
-    await t.rejects(quota.setGraceOf('user', writer, { bytes: 60 }), { code: 'QUOTA_INVALID' })
+    await t.rejects(quota.setGraceOf(writer, { bytes: 60 }), { code: 'QUOTA_INVALID' })
   })
 }
