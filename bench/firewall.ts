@@ -1,7 +1,7 @@
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createHost } from '../packages/host/src/index.ts'
-import { openFirewall, type WallSettings } from '../packages/firewall/src/index.ts'
+import { openFirewall, type FirewallSpec } from '../packages/firewall/src/index.ts'
 import { cannotRun, createLab, type Lab } from '../packages/firewall/test/support/lab.ts'
 import { crowd } from '../packages/firewall/test/support/settings.ts'
 import { claimOf, median, time, type Bench, type Claim } from './claim.ts'
@@ -29,7 +29,7 @@ export const firewall: Bench = {
 
 async function measure(lab: Lab, folder: string): Promise<readonly Claim[]> {
   const settings = crowd(tenants)
-  const fewer: WallSettings = { ...settings, slots: settings.slots.slice(0, -1) }
+  const fewer: FirewallSpec = { ...settings, slots: settings.slots.slice(0, -1) }
   const walls = openFirewall(createHost(), { netns: lab.netns, folder })
   const flush = () => lab.nft('flush', 'ruleset')
   const files = { floor: join(folder, 'floor.nft'), today: join(folder, 'today.sh') }
@@ -87,7 +87,7 @@ async function measure(lab: Lab, folder: string): Promise<readonly Claim[]> {
 }
 
 /** Gives the tenants their logins, in the `/etc/passwd` that ip(8) shows to what it runs in there. @returns what to remove */
-async function addLogins({ netns }: Lab, { slots }: WallSettings): Promise<string> {
+async function addLogins({ netns }: Lab, { slots }: FirewallSpec): Promise<string> {
   const folder = `/etc/netns/${netns}`
   const logins = slots.map(({ uid }) => `t${uid}:x:${uid}:${uid}::/srv/puppy/${uid}:/bin/bash\n`)
   await mkdir(folder, { recursive: true })
@@ -102,7 +102,7 @@ async function repeat(count: number, work: () => Promise<number>): Promise<reado
 }
 
 /** What people write: rules per tenant, one command each. */
-function ruleByRule({ slots }: WallSettings): string {
+function ruleByRule({ slots }: FirewallSpec): string {
   const add = (chain: string, rule: string) => `nft add rule inet today ${chain} ${rule}`
   return [
     '#!/bin/sh -e',

@@ -1,17 +1,17 @@
 import type { Host } from '@puppy/host'
 
-/** Files of ours that nft reads. */
+/** Files that nft reads. */
 export interface NftFiles {
-  /** Writes one that only root reads, and returns its path for nft. */
+  /** Writes a file that only root can read, and returns its path for nft. */
   write(name: string, text: string): Promise<string>
   remove(name: string): Promise<void>
 }
 
 /**
- * Opens a folder for them, made 0700 when it is not there.
+ * Opens a folder for them, created with mode 0700.
  *
- * A policy of SELinux that confines nft (started by systemd, Debian's runs as `iptables_t`) keeps it from what is in `/run`
- * and `/var/lib`; so each file gets the context that the policy gives to a file of iptables' own there.
+ * An SELinux policy that confines nft (started by systemd, Debian's runs as `iptables_t`) keeps it from files in `/run` and
+ * `/var/lib`. So each file gets the context that the policy gives to a file of iptables there.
  */
 export function openFiles(host: Host, folder: string): NftFiles {
   let context: Promise<string | undefined> | undefined
@@ -33,7 +33,7 @@ export function openFiles(host: Host, folder: string): NftFiles {
   })
 }
 
-/** Undefined without SELinux, and where the policy has no word for such files. */
+/** Returns undefined without SELinux, and where the policy has no context for such files. */
 async function readContext(host: Host): Promise<string | undefined> {
   const ask = host.program('matchpathcon')
   if (!host.live || ask === undefined || (await host.status('/sys/fs/selinux/enforce')) === undefined) return undefined

@@ -1,24 +1,24 @@
 import { FirewallError } from './errors.ts'
 import type { Counter, ObservedTable } from './nft/table.ts'
 
-/** What a tenant's sockets have sent and received off loopback, as the table counts it now. */
+/** What a tenant's sockets have sent and received off loopback, as the table counts it. */
 export interface TrafficReading {
   readonly uid: number
-  /** Bytes with IP headers, of packets before they are cut for the wire and after they are put together again. */
+  /** Bytes with IP headers, of packets before they are segmented for the wire and after they are reassembled. */
   readonly sentBytes: number
   readonly sentPackets: number
   readonly receivedBytes: number
   readonly receivedPackets: number
 }
 
-/** A total that never falls, and the reading it was last told. */
+/** A total that never falls, and the last reading that was added to it. */
 export interface Traffic extends TrafficReading {
   readonly last: TrafficReading
 }
 
 const counts = ['sentBytes', 'sentPackets', 'receivedBytes', 'receivedPackets'] as const
 
-/** Reads every tenant's counters out of the table, by uid. */
+/** Returns every tenant's counters in a table, by uid. Pure. */
 export function parseTraffic(observed: ObservedTable): readonly TrafficReading[] {
   const [sent, received] = ['sent', 'received'].map((name) => countersOf(observed, name)) as [Counters, Counters]
   const uids = [...new Set([...sent.keys(), ...received.keys()])].toSorted((one, other) => one - other)
@@ -35,10 +35,10 @@ export function parseTraffic(observed: ObservedTable): readonly TrafficReading[]
 }
 
 /**
- * Adds what is new in a reading to a total. Pure.
+ * Adds a reading to a total. Pure.
  *
- * A reading of which any number is below the last one comes from counters that began anew (a reboot, somebody's flush), and
- * all of it is new. What was counted between the last reading and that moment is lost.
+ * A reading of which any number is below the last one comes from counters that started again at zero (a reboot, a flush by another
+ * program), and all of it is added. What was counted between the last reading and that moment is lost.
  *
  * @throws FirewallError `FIREWALL_INVALID` when the reading is of another uid.
  */
@@ -52,8 +52,9 @@ export function addTraffic(previous: Traffic | undefined, reading: TrafficReadin
       detail,
     })
   }
-  const anew = counts.some((count) => reading[count] < previous.last[count])
-  const grown = (count: (typeof counts)[number]) => previous[count] + reading[count] - (anew ? 0 : previous.last[count])
+  const restarted = counts.some((count) => reading[count] < previous.last[count])
+  const grown = (count: (typeof counts)[number]) =>
+    previous[count] + reading[count] - (restarted ? 0 : previous.last[count])
   return {
     uid: reading.uid,
     sentBytes: grown('sentBytes'),

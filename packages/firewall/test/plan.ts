@@ -77,7 +77,7 @@ void t.test('planTable() takes strangers out and keeps sets that are right', asy
   const foreign = [{ kind: 'counter', name: 'n', text: 'counter "n"' }]
   t.strictSame(verbs(observed({ foreign })), ['flush table', 'flush map', 'delete counter', 'add element', 'add rule'])
   t.match(planTable(wanted, observed({ foreign })).changes, [{ action: 'replace', before: 'counter "n"' }])
-  t.strictSame(verbs(observed({ foreign }), { afresh: true }).slice(0, 3), ['add table', 'delete table', 'add table'])
+  t.strictSame(verbs(observed({ foreign }), { recreate: true }).slice(0, 3), ['add table', 'delete table', 'add table'])
   const chains = new Map([
     ...observed().chains,
     ['z', { name: 'z', base: { hook: 'input', priority: 0 }, comments: [] }] as const,

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { is, isNot, one, pair, payload, range, skuid } from '../../src/walls/statements.ts'
+import { is, isNot, one, pair, payload, range, skuid } from '../../src/rules/statements.ts'
 
 void t.test('expressions are those of libnftables-json(5)', async (t) => {
   t.strictSame(is(skuid, range(1, 2)), {

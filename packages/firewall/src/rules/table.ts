@@ -1,6 +1,6 @@
 import { parseNetwork, withoutNested, type Network } from '../address.ts'
 import type { Chain, Datatype, Element, Json, NftSet, Rule, Table } from '../nft/table.ts'
-import { assertSettings, clientPorts, metadataAddresses, type Slot, type WallSettings } from '../settings.ts'
+import { assertSpec, clientPorts, metadataAddresses, type FirewallSpec, type Slot } from '../spec.ts'
 import {
   accept,
   back,
@@ -26,21 +26,21 @@ import {
 } from './statements.ts'
 
 /**
- * Plans the table for these settings.
+ * Returns the table that a spec describes.
  *
- * Pure. No rule belongs to one tenant: tenants are elements of sets. No rule looks at connection tracking: the first answer of a
- * squatter is part of an established connection, and is judged; and a table of connections that tenants could fill would cut
- * everybody off.
+ * Pure. No rule belongs to one tenant: tenants are elements of sets. No rule uses connection tracking: the first answer of a
+ * squatter is part of an established connection and must be judged, and tenants could fill the table of connections, which would cut
+ * off every user.
  *
  * @throws FirewallError `FIREWALL_INVALID`
  */
-export function planWalls(name: string, settings: WallSettings): Table {
-  assertSettings(settings)
-  return { name, sets: planSets(settings), chains: planChains(settings) }
+export function tableOf(name: string, spec: FirewallSpec): Table {
+  assertSpec(spec)
+  return { name, sets: setsOf(spec), chains: chainsOf(spec) }
 }
 
-function planSets({ slots, callers, guards = [], egress = [], ...settings }: WallSettings): readonly NftSet[] {
-  const networks = withoutNested((settings.metadata ?? metadataAddresses).map((text) => parseNetwork(text)))
+function setsOf({ slots, callers, guards = [], egress = [], ...spec }: FirewallSpec): readonly NftSet[] {
+  const networks = withoutNested((spec.metadata ?? metadataAddresses).map((text) => parseNetwork(text)))
   const ports = (slot: (typeof slots)[number]) => ({ range: [slot.firstPort, slot.lastPort] as const })
   const set = (setName: string, type: readonly Datatype[], elements: readonly Element[]): NftSet => ({
     name: setName,
@@ -82,7 +82,7 @@ function planSets({ slots, callers, guards = [], egress = [], ...settings }: Wal
     set(
       'refused',
       ['inet_service'],
-      [...new Set(settings.refusedPorts ?? [25])].map((port) => ({ key: [port] })),
+      [...new Set(spec.refusedPorts ?? [25])].map((port) => ({ key: [port] })),
     ),
     {
       ...set(
@@ -97,7 +97,7 @@ function planSets({ slots, callers, guards = [], egress = [], ...settings }: Wal
   ]
 }
 
-/** Ranges of all slots, neighbours as one: every packet that is near is looked up in them. */
+/** Returns the port ranges of all slots, neighbours joined: every packet to or from a port near them is looked up. */
 function joined(slots: readonly Slot[]): readonly Element[] {
   const ranges: { first: number; last: number }[] = []
   for (const { firstPort, lastPort } of slots.toSorted((left, right) => left.firstPort - right.firstPort)) {
@@ -116,13 +116,13 @@ function elementsOf(networks: readonly Network[], family: Network['family']): re
     }))
 }
 
-/** After other tables, so that what they drop is not counted. A packet meets two chains of ours on its way, not four. */
+/** After other tables, so that what they drop is not counted. A packet passes two chains of the table, not four. */
 const priority = 200
 
-function planChains(settings: WallSettings): readonly Chain[] {
+function chainsOf(spec: FirewallSpec): readonly Chain[] {
   return [
-    { name: 'output', base: { hook: 'output', priority }, rules: outputRules(settings) },
-    { name: 'input', base: { hook: 'input', priority }, rules: inputRules(settings) },
+    { name: 'output', base: { hook: 'output', priority }, rules: outputRules(spec) },
+    { name: 'input', base: { hook: 'input', priority }, rules: inputRules(spec) },
     { name: 'answer', rules: answerRules },
     { name: 'reach', rules: reachRules },
     { name: 'guard', rules: guardRules },
@@ -139,10 +139,10 @@ function rule(name: string, ...statements: readonly Json[]): Rule {
 }
 
 /**
- * What a packet's port is compared with: the narrowest range around all slots, two comparisons that most packets fail, and
- * then the set of slots, unless they have no gaps and the range is all there is to ask.
+ * Returns what a packet's port is compared with: the narrowest range around all slots, two comparisons that most packets fail, and
+ * then the set of slots, unless the slots have no gaps.
  */
-function inSlots({ slots }: WallSettings, port: Json): readonly [near: Json, more: readonly Json[]] | undefined {
+function inSlots({ slots }: FirewallSpec, port: Json): readonly [near: Json, more: readonly Json[]] | undefined {
   const [first, ...others] = joined(slots)
   if (first === undefined) return undefined
   const least = slots.reduce((lowest, slot) => Math.min(lowest, slot.firstPort), 65_535)
@@ -151,14 +151,14 @@ function inSlots({ slots }: WallSettings, port: Json): readonly [near: Json, mor
 }
 
 /**
- * The order is that of cost: what a visitor's request and its answer meet between the proxy and a tenant comes first.
+ * The order follows cost: the rules for a visitor's request and its answer between the proxy and a tenant come first.
  *
- * Of TCP on loopback only the handshake is judged: without its SYN there is no connection to reach somebody by, and without the
- * SYN of the answer none for a squatter to answer on. What leaves the host is judged packet by packet.
+ * Of TCP on loopback only the handshake is judged: without its SYN no connection exists, and without the SYN of the answer a squatter
+ * has none to answer on. Packets that leave the host are judged one by one.
  */
-function outputRules(settings: WallSettings): readonly Rule[] {
-  const [from, to] = [inSlots(settings, sourcePort), inSlots(settings, destinationPort)]
-  const { first, last } = settings.tenantUids
+function outputRules(spec: FirewallSpec): readonly Rule[] {
+  const [from, to] = [inSlots(spec, sourcePort), inSlots(spec, destinationPort)]
+  const { first, last } = spec.tenantUids
   return [
     rule('loopback-judged', out('=='), judged, accept),
     ...(to === undefined ? [] : [rule('reaches', to[0], out('=='), ...to[1], jump('reach'))]),
@@ -169,8 +169,8 @@ function outputRules(settings: WallSettings): readonly Rule[] {
   ]
 }
 
-function inputRules(settings: WallSettings): readonly Rule[] {
-  const to = inSlots(settings, destinationPort)
+function inputRules(spec: FirewallSpec): readonly Rule[] {
+  const to = inSlots(spec, destinationPort)
   return [
     rule('inside', fromInside, accept),
     ...(to === undefined ? [] : [rule('outside', to[0], ...to[1], drop)]),
@@ -179,9 +179,9 @@ function inputRules(settings: WallSettings): readonly Rule[] {
 }
 
 /**
- * What comes from a slot's port. A packet without a socket has no uid and meets no rule that asks for one: the reset from a
+ * Rules for packets from a slot's port. A packet without a socket has no uid and matches no rule that asks for one: the reset from a
  * closed port must pass. But a listener whose short queue is full answers by SYN cookie, which has no socket either, and then a
- * squatter would be sent the visitor's request; so a handshake is answered by the owner's socket or not at all.
+ * squatter would be sent the visitor's request. So a handshake is answered by the owner's socket or not at all.
  */
 const answerRules: readonly Rule[] = [
   rule('answer-own', is(pair(skuid, sourcePort), '@own'), back),
@@ -189,15 +189,15 @@ const answerRules: readonly Rule[] = [
   rule('answer-cookie', handshake, drop),
 ]
 
-/** Callers are no tenants, and no rule below is about them. */
+/** Callers are not tenants, so no rule below concerns them. */
 const reachRules: readonly Rule[] = [
   rule('reach-caller', is(skuid, '@callers'), accept),
   rule('reach-own', is(pair(skuid, destinationPort), '@own'), back),
-  rule('reach-stranger-tcp', isNot(skuid, '@callers'), tcp, reset),
-  rule('reach-stranger', isNot(skuid, '@callers'), prohibited),
+  rule('reach-other-tcp', isNot(skuid, '@callers'), tcp, reset),
+  rule('reach-other', isNot(skuid, '@callers'), prohibited),
 ]
 
-/** Below 1024 no tenant can listen, and a SYN flood from outside needs cookies to be survived. */
+/** Below 1024 no tenant can listen, and only cookies survive a SYN flood from outside. */
 const guardRules: readonly Rule[] = [
   rule('guard-own', is(pair(skuid, payload('tcp', 'sport')), '@guards'), back),
   rule('guard-squatter', isNot(pair(skuid, payload('tcp', 'sport')), '@guards'), drop),
@@ -226,7 +226,7 @@ const clientRules: readonly Rule[] = [
   rule('egress-client', prohibited),
 ]
 
-/** A match alone: the set's element counts. At input a packet's socket is known by the kernel's early demultiplexing. */
+/** Returns a rule that only matches: the element of the set counts. At input, early demultiplexing finds the packet's socket. */
 function metered(name: 'sent' | 'received', ...beyond: readonly Json[]): Rule {
   return rule(name, ...beyond, is(skuid, `@${name}`))
 }

@@ -1,7 +1,7 @@
 import { parseNetwork } from './address.ts'
 import { FirewallError } from './errors.ts'
 
-/** A tenant and its ports, which nobody else answers from. */
+/** A tenant and its ports. No other user answers from them. */
 export interface Slot {
   readonly uid: number
   readonly firstPort: number
@@ -9,12 +9,12 @@ export interface Slot {
   readonly lastPort: number
 }
 
-/** A TCP port of ours that only these users may answer from. */
+/** A TCP port that only these users may answer from. */
 export interface Guard {
-  /** For people; letters, digits, `-`. */
+  /** A name for people: letters, digits, `-`. */
   readonly name: string
   readonly port: number
-  /** A socket belongs to who made it: root, when it was bound before root was given up. */
+  /** A socket belongs to the user that created it: root, when a process bound it before dropping root. */
   readonly uids: readonly number[]
 }
 
@@ -30,23 +30,24 @@ export interface Guard {
  */
 export type Egress = 'default' | 'open' | 'client' | 'local'
 
-export interface WallSettings {
-  /** Exactly these ports are walled; others in between are left alone. */
+/** Whose ports are whose, who may reach them, and what tenants may reach. */
+export interface FirewallSpec {
+  /** Rules are for exactly these ports, not for others in between. */
   readonly slots: readonly Slot[]
-  /** All uids that tenants have or will have, inclusive. Egress rules are for them only. */
+  /** All uids that tenants have or will have, inclusive. Egress rules apply to them only. */
   readonly tenantUids: { readonly first: number; readonly last: number }
-  /** Who may connect to every slot's ports: root and the proxy's user. */
+  /** The uids that may connect to every slot's ports: root and the proxy's user. */
   readonly callers: readonly number[]
   readonly guards?: readonly Guard[]
   /** Tenants whose policy is not `default`. */
   readonly egress?: readonly { readonly uid: number; readonly policy: Egress }[]
   /** TCP ports that `default` refuses off loopback. Default `[25]`. */
   readonly refusedPorts?: readonly number[]
-  /** Addresses and prefixes that no tenant reaches, DNS excepted. Default `metadataAddresses`. */
+  /** Addresses and prefixes that no tenant reaches, except for DNS. Default `metadataAddresses`. */
   readonly metadata?: readonly string[]
 }
 
-/** Where clouds hand out credentials of the machine, and all of IPv4's link-local addresses. */
+/** The addresses at which clouds hand out credentials of the machine, and all link-local addresses of IPv4. */
 export const metadataAddresses: readonly string[] = Object.freeze([
   '169.254.0.0/16', // AWS, GCP, Azure, OpenStack, DigitalOcean, Hetzner, Oracle
   '168.63.129.16', // Azure's wire server, which is its DNS resolver too
@@ -57,30 +58,31 @@ export const metadataAddresses: readonly string[] = Object.freeze([
   'fe80::a9fe:a9fe', // OpenStack
 ])
 
+/** The ports that the policy `client` allows. */
 export const clientPorts = Object.freeze({ tcp: [22, 53, 80, 443] as const, udp: [53, 443] as const })
 
 const maxUid = 2 ** 32 - 2
 
 /**
- * Checks settings.
+ * Checks a spec.
  *
- * @throws FirewallError `FIREWALL_INVALID` naming the first that cannot work.
+ * @throws FirewallError `FIREWALL_INVALID` naming the first value that cannot work.
  */
-export function assertSettings(settings: WallSettings): void {
-  const { first, last } = settings.tenantUids
+export function assertSpec(spec: FirewallSpec): void {
+  const { first, last } = spec.tenantUids
   assertUid('tenantUids', first)
   assertUid('tenantUids', last)
   if (first > last) refuse('tenantUids', `${first}-${last}`, 'the first is above the last')
-  if (first === 0) refuse('tenantUids', `${first}-${last}`, 'root is nobody’s tenant')
-  for (const uid of settings.callers) assertUid('callers', uid)
-  for (const port of settings.refusedPorts ?? []) assertPort('refusedPorts', port)
-  for (const text of settings.metadata ?? []) parseNetwork(text)
-  assertSlots(settings)
-  assertGuards(settings)
-  assertEgress(settings)
+  if (first === 0) refuse('tenantUids', `${first}-${last}`, 'root cannot be a tenant')
+  for (const uid of spec.callers) assertUid('callers', uid)
+  for (const port of spec.refusedPorts ?? []) assertPort('refusedPorts', port)
+  for (const text of spec.metadata ?? []) parseNetwork(text)
+  assertSlots(spec)
+  assertGuards(spec)
+  assertEgress(spec)
 }
 
-function assertSlots({ slots, tenantUids }: WallSettings): void {
+function assertSlots({ slots, tenantUids }: FirewallSpec): void {
   const uids = new Set<number>()
   for (const { uid, firstPort, lastPort } of slots) {
     assertUid('slots', uid)
@@ -101,12 +103,12 @@ function assertSlots({ slots, tenantUids }: WallSettings): void {
   }
 }
 
-function assertGuards({ guards = [], slots }: WallSettings): void {
+function assertGuards({ guards = [], slots }: FirewallSpec): void {
   const ports = new Set<number>()
   for (const { name, port, uids } of guards) {
     if (!/^[a-zA-Z0-9-]{1,32}$/.test(name)) refuse('guards', name, 'a name is 1 to 32 letters, digits or -')
     assertPort('guards', port)
-    if (uids.length === 0) refuse('guards', name, 'nobody could answer; leave it out or name a uid')
+    if (uids.length === 0) refuse('guards', name, 'no user could answer; name a uid or leave the guard out')
     for (const uid of uids) assertUid('guards', uid)
     if (ports.has(port)) refuse('guards', String(port), 'the port has another guard')
     ports.add(port)
@@ -115,7 +117,7 @@ function assertGuards({ guards = [], slots }: WallSettings): void {
   }
 }
 
-function assertEgress({ egress = [], tenantUids }: WallSettings): void {
+function assertEgress({ egress = [], tenantUids }: FirewallSpec): void {
   const uids = new Set<number>()
   for (const { uid, policy } of egress) {
     assertUid('egress', uid)

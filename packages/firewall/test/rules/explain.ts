@@ -1,5 +1,5 @@
 import t from 'tap'
-import { explain, type Explanation, type Question } from '../../src/walls/explain.ts'
+import { explain, type Explanation, type Question } from '../../src/rules/explain.ts'
 import { cannotRun, createLab, joinLabs, type Actor } from '../support/lab.ts'
 import { alice, api, bob, carol, dave, person, proxy, settings } from '../support/settings.ts'
 
@@ -13,7 +13,7 @@ const rows: readonly (readonly [question: Question, verdict: Explanation['verdic
   [{ direction: 'answer', uid: bob, port: 8420, protocol: 'udp' }, 'accept'],
   [{ direction: 'out', uid: proxy, port: 10_240, protocol: 'tcp' }, 'accept', 'reach-caller'],
   [{ direction: 'out', uid: alice, port: 10_240, protocol: 'tcp' }, 'accept', 'reach-own'],
-  [{ direction: 'out', uid: bob, port: 10_240, protocol: 'udp', address: '::1' }, 'reject', 'reach-stranger'],
+  [{ direction: 'out', uid: bob, port: 10_240, protocol: 'udp', address: '::1' }, 'reject', 'reach-other'],
   [{ direction: 'out', uid: bob, port: 10_240, protocol: 'tcp', address: '10.77.0.9' }, 'accept', 'egress'],
   [{ direction: 'out', uid: alice, port: 53, protocol: 'udp', address: '168.63.129.16' }, 'accept'],
   [{ direction: 'out', uid: dave, port: 53, protocol: 'udp', address: '168.63.129.16' }, 'reject', 'egress-local'],
