@@ -1,4 +1,4 @@
-import type { Host } from '@puppy/host'
+import { readPolicyContexts, setContext, type Host } from '@puppy/host'
 
 /** Files that nft reads. */
 export interface NftFiles {
@@ -7,6 +7,9 @@ export interface NftFiles {
   remove(name: string): Promise<void>
 }
 
+/** A file of iptables, whose context nft may read. */
+const model = '/run/xtables.lock'
+
 /**
  * Opens a folder for them, created with mode 0700.
  *
@@ -14,29 +17,19 @@ export interface NftFiles {
  * `/var/lib`. So each file gets the context that the policy gives to a file of iptables there.
  */
 export function openFiles(host: Host, folder: string): NftFiles {
-  let context: Promise<string | undefined> | undefined
+  let contexts: Promise<readonly (string | undefined)[]> | undefined
   return Object.freeze<NftFiles>({
     write: async (name, text) => {
       const path = `${folder}/${name}`
       if ((await host.status(folder)) === undefined) await host.makeFolder(folder, { mode: 0o700 })
       await host.replace(path, text, { mode: 0o600 })
-      context ??= readContext(host)
-      const [label, chcon] = [await context, host.program('chcon')]
-      if (label !== undefined && chcon !== undefined) {
-        await host.run([chcon, '--', label, host.path(path)], { touches: 'files' })
-      }
+      contexts ??= readPolicyContexts(host, [model])
+      const [context] = await contexts
+      if (context !== undefined) await setContext(host, context, [path])
       return host.path(path)
     },
     remove: async (name) => {
       await host.remove(`${folder}/${name}`)
     },
   })
-}
-
-/** Returns undefined without SELinux, and where the policy has no context for such files. */
-async function readContext(host: Host): Promise<string | undefined> {
-  const ask = host.program('matchpathcon')
-  if (!host.live || ask === undefined || (await host.status('/sys/fs/selinux/enforce')) === undefined) return undefined
-  const { stdout } = await host.run([ask, '-n', '/run/xtables.lock'], { touches: 'nothing' })
-  return /^[^:\s<>]+:[^:\s<>]+:[^:\s<>]+(:\S+)?$/.exec(stdout.trim())?.[0]
 }

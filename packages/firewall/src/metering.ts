@@ -1,3 +1,4 @@
+import { addReading, anyFell } from '@puppy/host'
 import { FirewallError } from './errors.ts'
 import type { Counter, ObservedTable } from './nft/table.ts'
 
@@ -16,11 +17,12 @@ export interface Traffic extends TrafficReading {
   readonly last: TrafficReading
 }
 
-const counts = ['sentBytes', 'sentPackets', 'receivedBytes', 'receivedPackets'] as const
-
 /** Returns every tenant's counters in a table, by uid. Pure. */
 export function parseTraffic(observed: ObservedTable): readonly TrafficReading[] {
-  const [sent, received] = ['sent', 'received'].map((name) => countersOf(observed, name)) as [Counters, Counters]
+  const [sent, received] = ['sent', 'received'].map((name) => countersOf(observed, name)) as [
+    CountersByUid,
+    CountersByUid,
+  ]
   const uids = [...new Set([...sent.keys(), ...received.keys()])].toSorted((one, other) => one - other)
   return uids.map((uid) => {
     const [out, back] = [sent.get(uid) ?? none, received.get(uid) ?? none]
@@ -52,24 +54,20 @@ export function addTraffic(previous: Traffic | undefined, reading: TrafficReadin
       detail,
     })
   }
-  const restarted = counts.some((count) => reading[count] < previous.last[count])
-  const grown = (count: (typeof counts)[number]) =>
-    previous[count] + reading[count] - (restarted ? 0 : previous.last[count])
-  return {
-    uid: reading.uid,
-    sentBytes: grown('sentBytes'),
-    sentPackets: grown('sentPackets'),
-    receivedBytes: grown('receivedBytes'),
-    receivedPackets: grown('receivedPackets'),
-    last: reading,
-  }
+  const [last, now] = [countsOf(previous.last), countsOf(reading)]
+  const added = addReading({ total: countsOf(previous), last }, now, anyFell(last, now))
+  return { uid: reading.uid, ...added.total, last: reading }
 }
 
-type Counters = ReadonlyMap<number, Counter>
+function countsOf({ sentBytes, sentPackets, receivedBytes, receivedPackets }: TrafficReading) {
+  return { sentBytes, sentPackets, receivedBytes, receivedPackets }
+}
+
+type CountersByUid = ReadonlyMap<number, Counter>
 
 const none: Counter = { packets: 0, bytes: 0 }
 
-function countersOf(observed: ObservedTable, name: string): Counters {
+function countersOf(observed: ObservedTable, name: string): CountersByUid {
   const elements = observed.sets.get(name)?.elements ?? []
   return new Map(
     elements.flatMap(({ key: [uid], counter }): [number, Counter][] =>

@@ -2,9 +2,9 @@ import { randomUUID } from 'node:crypto'
 import {
   effectTimeout,
   HostError,
-  renderCommand,
   requireTool,
   runOptions,
+  runWithPasswd,
   type Command,
   type EffectOptions,
   type FacilityErrorFacts,
@@ -15,7 +15,7 @@ import {
 } from '@puppy/host'
 import { FirewallError } from './errors.ts'
 import { openFiles, type NftFiles } from './files.ts'
-import { cannotHide, looksUpMany, withoutNames } from './names.ts'
+import { looksUpMany } from './looks-up-many.ts'
 import { assertName, family, renderCommands } from './nft/render.ts'
 import type { NftCommand } from './nft/table.ts'
 
@@ -58,20 +58,21 @@ const maxOutput = 64 * 1024 * 1024
  */
 export function openProgram(host: Host, { netns, nft, folder = '/run/puppy-firewall' }: ProgramOptions = {}): Program {
   const byFile = fileMaker(openFiles(host, folder))
-  const command = () =>
-    commandOf(host, { ...(netns === undefined ? {} : { netns }), ...(nft === undefined ? {} : { nft }) })
+  const words = () =>
+    wordsOf(host, { ...(netns === undefined ? {} : { netns }), ...(nft === undefined ? {} : { nft }) })
+  const command = (): Command => {
+    const { prefix, program } = words()
+    return [...prefix, program] as unknown as Command
+  }
   const run = (operation: string, args: readonly string[], options: RunOptions) =>
-    runNft(host, operation, [...command(), ...args], options)
+    translate(operation, options, () => host.run([...command(), ...args], options))
   /** Has nft read a transaction, or check it when it may touch nothing. */
   const load = async (operation: string, file: string, commands: readonly NftCommand[], options: RunOptions) => {
-    const words = [...command(), ...(options.touches === 'nothing' ? ['-c'] : []), '-j', '-f'] as const
-    if (looksUpMany(commands)) {
-      const nft = command().length - 1
-      const quick = withoutNames(host, { command: words, nft, file, milliseconds: options.timeout ?? effectTimeout })
-      const result = await runNft(host, operation, quick, options)
-      if (!cannotHide(result.stderr)) return result
-    }
-    return runNft(host, operation, [...words, file], options)
+    const args = [...(options.touches === 'nothing' ? ['-c'] : []), '-j', '-f', file]
+    if (!looksUpMany(commands)) return run(operation, args, options)
+    const { prefix, program } = words()
+    const hidden = { passwd: '/dev/null', prefix, whenRefused: 'run' } as const
+    return translate(operation, options, () => runWithPasswd(host, [program, ...args], hidden, options))
   }
 
   const program: Program = {
@@ -128,9 +129,15 @@ export function isAtLeast(version: string, least: string): boolean {
   return index < 0 || (one[index] ?? 0) > (other[index] ?? 0)
 }
 
-function commandOf(host: Host, { netns, nft }: ProgramOptions): Command {
-  const found = nft ?? requireTool(host, 'nft', notInstalled)
-  if (netns === undefined) return [found]
+/** nft by absolute path, and the words before it that enter a network namespace. */
+interface Words {
+  readonly prefix: readonly string[]
+  readonly program: string
+}
+
+function wordsOf(host: Host, { netns, nft }: ProgramOptions): Words {
+  const program = nft ?? requireTool(host, 'nft', notInstalled)
+  if (netns === undefined) return { prefix: [], program }
   if (!/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,200}$/.test(netns)) {
     const facts = {
       operation: 'use the setting',
@@ -140,7 +147,7 @@ function commandOf(host: Host, { netns, nft }: ProgramOptions): Command {
     }
     throw new FirewallError('FIREWALL_INVALID', facts)
   }
-  return [requireTool(host, 'ip', notInstalled), 'netns', 'exec', netns, found]
+  return { prefix: [requireTool(host, 'ip', notInstalled), 'netns', 'exec', netns], program }
 }
 
 function notInstalled(facts: FacilityErrorFacts): FirewallError {
@@ -151,23 +158,24 @@ function bounded(touches: Reach, options: EffectOptions, accept: readonly number
   return runOptions(touches, options, { maxOutput, accept })
 }
 
-async function runNft(host: Host, operation: string, command: Command, options: RunOptions): Promise<RunResult> {
+/** Runs nft, and translates what the host throws. */
+async function translate(operation: string, options: RunOptions, run: () => Promise<RunResult>): Promise<RunResult> {
   try {
-    return await host.run(command, options)
+    return await run()
   } catch (error) {
-    throw error instanceof HostError ? translated(error, operation, command, options) : error
+    throw error instanceof HostError ? translated(error, operation, options) : error
   }
 }
 
-function translated(cause: HostError, operation: string, command: Command, { timeout }: RunOptions): Error {
+function translated(cause: HostError, operation: string, { timeout = effectTimeout }: RunOptions): Error {
   const { code } = cause
   const facts = { operation, cause }
   if (code === 'HOST_TIMEOUT') {
-    const detail = `${renderCommand(command)} did not end in ${timeout ?? effectTimeout} ms; read the table before trying again`
+    const detail = `${cause.facts.command ?? 'nft'} did not end in ${timeout} ms; read the table before trying again`
     return new FirewallError('FIREWALL_TIMEOUT', { ...facts, detail })
   }
   if (code === 'HOST_PROGRAM_NOT_FOUND') {
-    return new FirewallError('FIREWALL_NOT_INSTALLED', { ...facts, target: command[0] })
+    return new FirewallError('FIREWALL_NOT_INSTALLED', { ...facts, detail: cause.message })
   }
   if (code === 'HOST_OUTPUT_TOO_LARGE') {
     return new FirewallError('FIREWALL_UNREADABLE', { ...facts, detail: `nft printed more than ${maxOutput} bytes` })

@@ -1,5 +1,6 @@
 import type { EffectOptions, Host } from '@puppy/host'
-import { deviceOf, findMount, parseMountinfo, type Mount } from './mount.ts'
+import { readMounts, renderDevice, type Mount } from '@puppy/host/proc'
+import { findMount } from './mount.ts'
 import { QuotaError } from './errors.ts'
 import { runProgram } from './program.ts'
 import { stepsOf, unsupported } from './support.ts'
@@ -54,7 +55,7 @@ const depth = 6
  * @throws QuotaError `QUOTA_NOT_INSTALLED`, `QUOTA_TIMEOUT`, `QUOTA_UNREADABLE`, …
  */
 export async function findOpenPlaces(host: Host, options: EffectOptions = {}): Promise<readonly OpenPlace[]> {
-  const mounts = parseMountinfo((await host.read('/proc/self/mountinfo')) ?? '')
+  const mounts = await readMounts(host)
   const disks = new Map<string, Mount>()
   for (const mount of mounts)
     if (unsupported(mount) === undefined) disks.set(mount.device, disks.get(mount.device) ?? mount)
@@ -123,7 +124,7 @@ export function parsePlaces(text: string): readonly { readonly path: string; rea
     .slice(0, -1)
     .map((line) => {
       const [, device = '', path = ''] = /^(\d{1,19}) (\/.*)$/s.exec(line) ?? []
-      if (path !== '') return { path, device: deviceOf(BigInt(device)) }
+      if (path !== '') return { path, device: renderDevice(BigInt(device)) }
       const detail = 'find printed no device and path'
       throw new QuotaError('QUOTA_UNREADABLE', { operation: 'read a folder from', value: line, detail })
     })

@@ -13,7 +13,7 @@ import {
   type QuotaKind,
   type QuotaSpec,
 } from './limits.ts'
-import type { Mount } from './mount.ts'
+import type { Mount } from '@puppy/host/proc'
 import { emptyReading, limitsOf, type QuotaReading } from './report.ts'
 
 /** The limits of one id that differ from the spec. */

@@ -1,7 +1,7 @@
 import { HostError, type EffectOptions, type FeatureProbe, type Host, type Probe } from '@puppy/host'
 import { QuotaError } from './errors.ts'
 import type { Bounds, QuotaKind } from './limits.ts'
-import { parseMountinfo, type Mount } from './mount.ts'
+import { readMounts, type Mount } from '@puppy/host/proc'
 import { requireQuotaTools } from './program.ts'
 import type { QuotaState } from './state.ts'
 import { offError, stepsOf, type QuotaFormat } from './support.ts'
@@ -21,8 +21,7 @@ export interface QuotaProbe extends Probe<QuotaError, QuotaKind> {
 export async function probe(host: Host, path: string, kind: QuotaKind, options: EffectOptions): Promise<QuotaProbe> {
   let found: Pick<QuotaProbe, 'mount' | 'format' | 'bounds' | 'kinds'> = {}
   try {
-    const mounts = parseMountinfo((await host.read('/proc/self/mountinfo')) ?? '')
-    found = { mount: await mountOf(host, path, mounts, options) }
+    found = { mount: await mountOf(host, path, await readMounts(host), options) }
     const volume = await volumeFinder(host, path)(options)
     const { mount } = volume
     const { state, format, bounds } = await readState(host, volume, options)

@@ -1,6 +1,6 @@
 import { QuotaError } from './errors.ts'
 import type { Bounds, QuotaKind } from './limits.ts'
-import type { Mount } from './mount.ts'
+import type { Mount } from '@puppy/host/proc'
 import type { QuotaState } from './state.ts'
 
 /** How the kernel keeps quotas. `files` are the old quota files of ext4; the kernel does not report how large a limit they hold. */

@@ -1,3 +1,4 @@
+import { isGroupName, pamProfilePath, renderPamProfile } from '@puppy/host'
 import { QuotaError } from './errors.ts'
 import type { SharedFolder } from './shared-folders.ts'
 
@@ -34,27 +35,22 @@ const shared = [
  * @see pam_namespace(8), namespace.conf(5), pam_succeed_if(8), pam-auth-update(8)
  */
 export function renderTemporary({ group, below }: TemporaryOptions): Temporary {
-  assertText('group', group, /^[a-z_][a-z0-9_-]{0,31}$/)
-  assertText('folder', below, /^(\/[A-Za-z0-9_.][A-Za-z0-9._-]*){1,20}$/)
+  if (!isGroupName(group)) throw invalid('group', group)
+  if (!/^(\/[A-Za-z0-9_.][A-Za-z0-9._-]*){1,20}$/.test(below)) throw invalid('folder', below)
   if (/\/\.{1,2}(\/|$)/.test(below)) throw invalid('folder', below)
   // Without the script of pam_namespace: it relabels a folder that has the label of the shared one already.
   const lines = shared.map(([path, name]) => `${path} ${below}/${name}/ user:noinit root`)
-  const profile = [
-    `Name: Temporary folders for members of ${group}`,
-    'Default: yes',
-    'Priority: 0',
-    'Session-Type: Additional',
-    'Session:',
-    // For other users, skip the next line. PAM refuses a jump beyond the last line, so there must be a line to skip.
-    `\t[success=ignore default=1] pam_succeed_if.so quiet user ingroup ${group}`,
-    '\toptional pam_namespace.so ignore_config_error',
-  ]
+  const profile = renderPamProfile({
+    group,
+    title: `Temporary folders for members of ${group}`,
+    module: 'pam_namespace.so ignore_config_error',
+  })
   return {
     // pam_namespace requires that no user may enter the folders above the users' own.
     folders: [{ path: below, mode: 0o711 }, ...shared.map(([, name]) => ({ path: `${below}/${name}`, mode: 0 }))],
     files: [
       { path: '/etc/security/namespace.d/puppy-temporary.conf', text: textOf(lines) },
-      { path: '/usr/share/pam-configs/puppy-temporary', text: textOf(profile) },
+      { path: pamProfilePath('puppy-temporary'), text: profile },
     ],
   }
 }
@@ -71,10 +67,6 @@ export const temporaryPolicy = `(allow crond_t var_t (dir (getattr open read sea
 
 function textOf(lines: readonly string[]): string {
   return lines.map((line) => `${line}\n`).join('')
-}
-
-function assertText(what: string, value: string, pattern: RegExp): void {
-  if (!pattern.test(value)) throw invalid(what, value)
 }
 
 function invalid(what: string, value: string): QuotaError {

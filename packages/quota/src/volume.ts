@@ -1,7 +1,8 @@
 import type { EffectOptions, Host } from '@puppy/host'
 import { QuotaError } from './errors.ts'
 import type { Bounds } from './limits.ts'
-import { deviceOf, findMount, parseMountinfo, type Mount } from './mount.ts'
+import { parseMountinfo, renderDevice, type Mount } from '@puppy/host/proc'
+import { findMount } from './mount.ts'
 import { runProgram } from './program.ts'
 import { parseState, type QuotaState } from './state.ts'
 import { boundsOf, formatOf, unsupported, type QuotaFormat } from './support.ts'
@@ -53,7 +54,7 @@ export async function mountOf(
   mounts: readonly Mount[],
   options: EffectOptions,
 ): Promise<Mount> {
-  const mount = findMount(mounts, deviceOf(await ask(host, path, ['-c', '%d'], options)), path)
+  const mount = findMount(mounts, renderDevice(await ask(host, path, ['-c', '%d'], options)), path)
   if (mount !== undefined) return mount
   throw new QuotaError('QUOTA_INVALID', {
     operation: 'find the mount of',

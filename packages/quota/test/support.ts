@@ -1,5 +1,5 @@
 import t from 'tap'
-import { parseMountinfo, type Mount } from '../src/mount.ts'
+import { parseMountinfo, type Mount } from '@puppy/host/proc'
 import { parseState } from '../src/state.ts'
 import { boundsOf, formatOf, offError, stepsOf, unsupported } from '../src/support.ts'
 import { fixture } from './support/fixture.ts'

@@ -13,9 +13,11 @@ export function openFake({ kind = 'user', ...options }: FakeQuotaOptions & { rea
 
 export const mount: Mount = {
   id: 46,
+  parent: 28,
   device: '253:16',
   root: '/',
   mountPoint: '/home',
+  mountOptions: ['rw'],
   fileSystem: 'ext4',
   source: '/dev/fake',
   options: ['rw'],

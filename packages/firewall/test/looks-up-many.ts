@@ -1,7 +1,7 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { createFakeHost } from '@puppy/host/fake'
 import t from 'tap'
-import { cannotHide, looksUpMany, withoutNames } from '../src/names.ts'
+import { looksUpMany } from '../src/looks-up-many.ts'
 import { openProgram } from '../src/program.ts'
 import { cannotRun, createLab } from './support/lab.ts'
 import { crowd } from './support/settings.ts'
@@ -17,18 +17,6 @@ void t.test('looksUpMany() counts elements over all commands', async (t) => {
   t.equal(looksUpMany([elements(16), elements(16)]), true)
 })
 
-void t.test('withoutNames() keeps nft to its namespace, and is nothing where a program is missing', async (t) => {
-  const command = ['/usr/sbin/ip', 'netns', 'exec', 'x', '/usr/sbin/nft', '-j', '-f'] as const
-  const wish = { command, nft: 4, file: '/run/f.json', milliseconds: 30_000 }
-  const programs = Object.fromEntries(
-    ['unshare', 'find', 'mount', 'timeout'].map((name) => [`/usr/bin/${name}`, () => ({})]),
-  )
-  const words = withoutNames(createFakeHost({ programs }), wish)
-  t.strictSame(words.slice(0, 5), ['/usr/sbin/ip', 'netns', 'exec', 'x', '/usr/bin/unshare'])
-  t.match(words.join(' '), '/usr/bin/timeout --signal=KILL 31 /usr/sbin/nft -j -f {} +')
-  t.strictSame(withoutNames(createFakeHost(), wish), [...command, '/run/f.json'])
-})
-
 void t.test('where no namespace can be had nft runs as it is', async (t) => {
   const unshare = () => ({ exitCode: 1, stderr: 'unshare: unshare failed: Operation not permitted\n' })
   const programs = { '/usr/sbin/nft': () => ({}), '/usr/bin/unshare': unshare }
@@ -39,7 +27,6 @@ void t.test('where no namespace can be had nft runs as it is', async (t) => {
     host.commands.map(([program]) => program),
     ['/usr/bin/unshare', '/usr/sbin/nft'],
   )
-  t.equal(cannotHide('mount: permission denied\nError: no\n'), false)
 })
 
 void t.test('a login of digits is not taken for a uid, and a refusal is one', { skip: cannotRun }, async (t) => {
