@@ -4,7 +4,7 @@ import { FirewallError } from './errors.ts'
 import { parseTraffic, type TrafficReading } from './metering.ts'
 import { assertName, deleteTable } from './nft/render.ts'
 import type { ObservedTable } from './nft/table.ts'
-import { defaultTable, planFirewall, type FirewallChangeSet, type PlanOptions } from './plan.ts'
+import { defaultTable, planFirewall, type FirewallChangeSet } from './plan.ts'
 import { isAtLeast, openProgram, type Program, type ProgramOptions } from './program.ts'
 import { assertSpec, type FirewallSpec } from './spec.ts'
 import { openRollback, type TrialOptions } from './trial.ts'
@@ -42,11 +42,7 @@ export interface Firewall extends Facility<
   read(spec?: FirewallSpec, options?: EffectOptions): Promise<ObservedTable | undefined>
 
   /** Returns the changes of the table. Pure; the same as `planFirewall`. @throws FirewallError `FIREWALL_INVALID` */
-  plan(
-    spec: FirewallSpec,
-    observed: ObservedTable | undefined,
-    options?: Pick<PlanOptions, 'recreate'>,
-  ): FirewallChangeSet
+  plan(spec: FirewallSpec, observed: ObservedTable | undefined): FirewallChangeSet
 
   /**
    * Runs exactly the commands of a change set, in one transaction, and reads the table back. Without changes it runs nothing.
@@ -57,8 +53,9 @@ export interface Firewall extends Facility<
   apply(changeSet: FirewallChangeSet, options?: EffectOptions): Promise<FirewallApplied>
 
   /**
-   * Reads, plans and applies; when another program changes the table meanwhile, again, three times at the most. When the table does not
-   * differ, one listing is all that runs. Callers in several processes hold a lock of `Host`.
+   * Reads, plans and applies; when another program changes the table meanwhile, again, three times at the most. The second time a table
+   * with foreign objects is deleted and created again, because one of them may be in use; its counters start at zero then. When the
+   * table does not differ, one listing is all that runs. Callers in several processes hold a lock of `Host`.
    *
    * @throws FirewallError as `plan` and `apply`
    */
@@ -94,8 +91,7 @@ export function openFirewall(host: Host, options: FirewallOptions = {}): Firewal
   const folder = options.folder ?? '/run/puppy-firewall'
   const rollback = openRollback(host, { table, folder, nft: program.command })
   const list = (effect: EffectOptions) => readTable(program, table, effect)
-  const plan: Firewall['plan'] = (spec, observed, { recreate = false } = {}) =>
-    planFirewall(spec, observed, { table, recreate })
+  const plan: Firewall['plan'] = (spec, observed) => planFirewall(spec, observed, { table })
   return Object.freeze<Firewall>({
     table,
     plan,

@@ -54,12 +54,6 @@ export interface FirewallChangeSet extends ChangeSet<FirewallChange, FirewallErr
 export interface PlanOptions {
   /** The name of the table. Default `puppy`. */
   readonly table?: string
-  /**
-   * When the table holds foreign objects, deletes the whole table and creates it again: no object can prevent that. Its counters start at
-   * zero then. Default: deletes the foreign objects only, which the kernel refuses when one is in use. A table with flags of its own is
-   * always created again.
-   */
-  readonly recreate?: boolean
 }
 
 /**
@@ -73,13 +67,18 @@ export interface PlanOptions {
 export function planFirewall(
   spec: FirewallSpec,
   observed: ObservedTable | undefined,
-  { table: name = defaultTable, recreate = false }: PlanOptions = {},
+  { table: name = defaultTable }: PlanOptions = {},
 ): FirewallChangeSet {
   const table = tableOf(name, spec)
-  return { ...planTable(table, observed, { recreate }), refused: [], table, observed }
+  return { ...planTable(table, observed), refused: [], table, observed }
 }
 
-/** Returns the changes that make the observed table another one. Pure. */
+/**
+ * Returns the changes that make the observed table another one. Pure.
+ *
+ * Foreign objects are deleted, which the kernel refuses when one is in use. With `recreate`, and when the table has flags of its own, the
+ * whole table is deleted and created again, which no object can prevent. Its counters start at zero then.
+ */
 export function planTable(
   table: Table,
   observed: ObservedTable | undefined,
