@@ -123,7 +123,7 @@ function assertEgress({ egress = [], tenantUids }: FirewallSpec): void {
     assertUid('egress', uid)
     if (uid < tenantUids.first || uid > tenantUids.last) refuse('egress', String(uid), 'it is not in tenantUids')
     if (uids.has(uid)) refuse('egress', String(uid), 'it has another policy')
-    if (!['default', 'open', 'client', 'local'].includes(policy)) refuse('egress', policy, 'there is no such policy')
+    if (!['default', 'open', 'client', 'local'].includes(policy)) refuse('egress', policy, 'it is not a policy')
     uids.add(uid)
   }
 }

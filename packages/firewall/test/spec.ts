@@ -27,7 +27,7 @@ const bad: readonly (readonly [claim: string, wrong: Partial<FirewallSpec>, mess
   ['a guard of nobody', { guards: [{ name: 'x', port: 1, uids: [] }] }, /no user could answer/],
   ['a guard with a hostile name', { guards: [{ name: 'x"; flush ruleset', port: 1, uids: [1] }] }, /letters/],
   ['two guards of one port', { guards: [1, 2].map((uid) => ({ name: 'x', port: 1, uids: [uid] })) }, /another guard/],
-  ['an unknown policy', { egress: [{ uid: 10_000, policy: 'all' as 'open' }] }, /no such policy/],
+  ['an unknown policy', { egress: [{ uid: 10_000, policy: 'all' as 'open' }] }, /not a policy/],
   ['a policy for no tenant', { egress: [{ uid: 1, policy: 'open' }] }, /not in tenantUids/],
   ['two policies of one uid', { egress: [1, 2].map(() => ({ uid: 10_000, policy: 'open' })) }, /another policy/],
   ['metadata that is no address', { metadata: ['metadata.google.internal'] }, /no address/],

@@ -5,7 +5,7 @@ import { chmod, mkdir, rm } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createHost } from '@puppy/host'
 import t from 'tap'
-import { findEvents, openQuota, type ToldEvents } from '../../../src/index.ts'
+import { findEvents, openQuota, type ReportedEvents } from '../../../src/index.ts'
 import { as, cannotLimit, MiB, none } from '../../support/live.ts'
 
 t.setTimeout(600_000)
@@ -26,11 +26,11 @@ for (const mountPoint of ['/home', '/srv/xfs']) {
     })
     await mkdir(folder)
     await chmod(folder, 0o1777)
-    let told: ToldEvents = {}
+    let reported: ReportedEvents = {}
     const look = async () => {
       const readings = await quota.report([writer], { sync: true })
-      const found = findEvents(readings, told)
-      told = found.told
+      const found = findEvents(readings, reported)
+      reported = found.reported
       const { bytes } = readings[0] ?? {}
       return [bytes?.status, ...found.events.map(({ of, type, percent }) => [of, type, percent].join(' ').trim())]
     }
