@@ -6,6 +6,7 @@ import { emptyReading, type QuotaReading } from '../src/report.ts'
 import { place } from './support/open.ts'
 
 const MiB = 1024 * 1024
+const none = { soft: 'none', hard: 'none' }
 
 const reading = (id: number, used: number, soft: Limit, hard: Limit): QuotaReading => ({
   ...emptyReading(id),
@@ -15,15 +16,17 @@ const seen = (...readings: readonly QuotaReading[]) => ({ ...place, readings })
 
 void t.test('planQuota() keeps what is absent and lifts what is none', async (t) => {
   const observed = seen(reading(5, 0, MiB, 2 * MiB))
-  t.match(planQuota([{ id: 5, bytes: { soft: 'none' } }], observed).changes, [
+  t.strictSame(planQuota([{ id: 5, bytes: { soft: 'none' } }], observed).changes, [
     {
       facility: 'quota',
       target: 'user 5',
+      action: 'set',
       before: 'bytes soft 1048576 hard 2097152, inodes soft none hard none',
       after: 'bytes soft none hard 2097152, inodes soft none hard none',
       command: 'setquota -u 5 0 2048 0 0 /home',
-      from: { bytes: { soft: MiB, hard: 2 * MiB } },
-      to: { bytes: { soft: 'none', hard: 2 * MiB } },
+      id: 5,
+      from: { bytes: { soft: MiB, hard: 2 * MiB }, inodes: none },
+      to: { bytes: { soft: 'none', hard: 2 * MiB }, inodes: none },
     },
   ])
   t.strictSame(planQuota([{ id: 5 }, { id: 6 }], observed).unchanged, [5, 6])
@@ -52,12 +55,17 @@ void t.test('planQuota() refuses an item and goes on with the others', async (t)
 
 void t.test('planQuota() refuses a hard limit below what is used, unless forced', async (t) => {
   const observed = seen(reading(5, 10 * MiB, 'none', 'none'))
-  const plan = (hard: Limit, force: boolean) => planQuota([{ id: 5, bytes: { hard }, force }], observed)
-  t.match(plan(9 * MiB, false).refused, [{ id: 5, error: { code: 'QUOTA_BELOW_USAGE' } }])
-  t.match(plan(9 * MiB, true).changes, [{ id: 5 }])
-  t.match(plan(10 * MiB, false).changes, [{ id: 5 }], 'just what is used')
+  const short = ({ changes, refused }: ReturnType<typeof planQuota>) => ({
+    changes: changes.map(({ id, to: { bytes, inodes } }) => [id, bytes.hard, inodes.hard]),
+    refused: refused.map(({ id, error }) => [id, error.code]),
+  })
+  const plan = (hard: Limit, force: boolean) => short(planQuota([{ id: 5, bytes: { hard }, force }], observed))
+  t.strictSame(plan(9 * MiB, false), { changes: [], refused: [[5, 'QUOTA_BELOW_USAGE']] })
+  t.strictSame(plan(9 * MiB, true), { changes: [[5, 9 * MiB, 'none']], refused: [] })
+  t.strictSame(plan(10 * MiB, false), { changes: [[5, 10 * MiB, 'none']], refused: [] }, 'just what is used')
   const full = seen(reading(5, 10 * MiB, 'none', 9 * MiB))
-  t.match(planQuota([{ id: 5, inodes: { hard: 7 } }], full).changes, [{ id: 5 }], 'one that is below already')
+  const more = short(planQuota([{ id: 5, inodes: { hard: 7 } }], full))
+  t.strictSame(more, { changes: [[5, 9 * MiB, 7]], refused: [] }, 'one that is below already')
 })
 
 void t.test('planQuota() of what a plan made is empty', async () => {

@@ -1,9 +1,11 @@
 import { createFakeHost } from '@puppy/host/fake'
 import t from 'tap'
 import { openQuota } from '../src/quota.ts'
+import { emptyReading } from '../src/report.ts'
 import { openFake } from './support/open.ts'
 
 const MiB = 1024 * 1024
+const none = { soft: 'none', hard: 'none', status: 'ok' } as const
 
 void t.test('openQuota() wants an absolute path', async (t) => {
   for (const path of ['', 'home', '-x', '/a\0b'])
@@ -13,8 +15,9 @@ void t.test('openQuota() wants an absolute path', async (t) => {
 void t.test('report() has the ids in the order asked for, those without use and limits too', async (t) => {
   const { quota, fake } = openFake()
   fake.use('user', 6, { bytes: MiB, inodes: 3 })
-  t.match(await quota.report([7, 6, 0]), [{ id: 7, bytes: { used: 0 } }, { id: 6, bytes: { used: MiB } }, { id: 0 }])
-  t.match(await quota.report(), [{ id: 6 }])
+  const six = { id: 6, bytes: { used: MiB, ...none }, inodes: { used: 3, ...none } }
+  t.strictSame(await quota.report([7, 6, 0]), [emptyReading(7), six, emptyReading(0)])
+  t.strictSame(await quota.report(), [six])
 })
 
 void t.test('report() with sync writes out before', async (t) => {
@@ -36,9 +39,17 @@ void t.test('ensure() lets an item with force be below what is used', async (t) 
   const { quota, fake } = openFake()
   fake.use('user', 6, { bytes: 2 * MiB, inodes: 3 })
   const spec = { id: 6, bytes: { hard: MiB } }
-  t.match(await quota.ensure([spec]), { changed: false, results: [{ error: { code: 'QUOTA_BELOW_USAGE' } }] })
+  const { changed, results } = await quota.ensure([spec])
+  t.equal(changed, false)
+  t.strictSame(
+    results.map(({ id, error }) => [id, error?.code]),
+    [[6, 'QUOTA_BELOW_USAGE']],
+  )
   t.match(await quota.ensure([{ ...spec, force: true }]), { changed: true })
-  t.match(await quota.report([6]), [{ bytes: { status: 'hard' } }])
+  t.strictSame(
+    (await quota.report([6])).map(({ id, bytes }) => [id, bytes.hard, bytes.status]),
+    [[6, MiB, 'hard']],
+  )
 })
 
 void t.test('ensure() with overwrite reads nothing first, and reads back', async (t) => {
@@ -62,13 +73,18 @@ void t.test('ensure() with overwrite reads nothing first, and reads back', async
     changes.map(({ target, before, after }) => [target, before, after]),
     [6, 7].map((id) => [`user ${id}`, undefined, 'bytes soft none hard 1048576, inodes soft 10 hard 20']),
   )
-  t.match(results, [
-    { id: 6, changed: true, reading: { bytes: { hard: MiB, status: 'hard' } } },
-    { id: 7, changed: true },
-    { id: 8, changed: false, error: { code: 'QUOTA_INVALID', message: /all four limits/ } },
-    { id: 9, error: { code: 'QUOTA_INVALID' } },
-    { id: 0, error: { code: 'QUOTA_INVALID' } },
-  ])
+  t.strictSame(
+    results.map(({ id, changed: one, reading, error }) => [id, one, reading?.bytes.status, error?.code]),
+    [
+      [6, true, 'hard', undefined],
+      [7, true, 'ok', undefined],
+      [8, false, undefined, 'QUOTA_INVALID'],
+      [9, false, undefined, 'QUOTA_INVALID'],
+      [0, false, undefined, 'QUOTA_INVALID'],
+    ],
+  )
+  t.equal(results[0]?.reading?.bytes.hard, MiB)
+  t.match(results[2]?.error?.message, /all four limits/)
   await t.rejects(quota.ensure(spec, { overwrite: true, atomic: true }), {
     code: 'QUOTA_INVALID',
     message: /either atomic or overwrite/,

@@ -41,7 +41,15 @@ export async function quotaConforms(t: Test, { open, first, meddle }: Subject): 
       [8 * MiB, 10 * MiB, 90, 100],
       ['none', 5 * 1024 ** 4, 'none', 'none'],
     ])
-    t.match(await quota.ensure(spec), { changed: false, results: [{ id: one, changed: false }] }, 'idempotent')
+    t.strictSame(
+      await quota.ensure(spec),
+      {
+        changed: false,
+        changes: [],
+        results: [one, two, three].map((id) => ({ target: `${kind} ${id}`, id, changed: false })),
+      },
+      'idempotent',
+    )
     t.match((await quota.report()).filter(({ id }) => id >= one && id <= three).length, 3)
 
     await quota.ensure([
