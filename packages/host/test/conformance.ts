@@ -129,6 +129,39 @@ export async function hostConforms(t: Test, { host, folder, cat, no, startProces
   t.equal(next.path, `${folder}/lock`, 'lock() waits for the holder')
   await next.release()
 
+  const config = `${folder}/config`
+  const seen = await host.lock(config, { visible: true })
+  t.match(await host.status(`${config}.lock`), { kind: 'folder', mode: 0o1700 }, 'a visible lock is a folder')
+  t.equal(await host.status(config), undefined, 'the file itself is left alone')
+  t.equal(seen.lost.aborted, false)
+  await fails('HOST_LOCK_TIMEOUT', host.lock(config, { visible: true, timeout: 0 }), 'a visible lock is exclusive')
+  await seen.release()
+  await seen.release()
+  t.equal(await host.status(`${config}.lock`), undefined, 'release() removes the folder')
+  await host.makeFolder(`${config}.lock`)
+  await fails('HOST_LOCK_TIMEOUT', host.lock(config, { visible: true, timeout: 0 }), 'another program has the folder')
+  const aborting = new AbortController()
+  const patient = host.lock(config, { visible: true, signal: aborting.signal })
+  setTimeout(() => aborting.abort(), 20)
+  await fails('HOST_ABORTED', patient, 'waiting for another program is aborted')
+  const served = host.lock(config, { visible: true })
+  await host.remove(`${config}.lock`)
+  await (await served).release()
+  await host.makeFolder(`${config}.lock`, { mode: 0o1700 })
+  const after = await host.lock(config, { visible: true, timeout: 0 })
+  await after.release()
+  t.equal(
+    await host.status(`${config}.lock`),
+    undefined,
+    'a folder that a killed process of ours left is taken at once',
+  )
+  await host.replace(`${config}.lock`, 'a file')
+  await fails('HOST_LOCK_FAILED', host.lock(config, { visible: true, timeout: 0 }), 'a file stands there')
+  await fails('HOST_LOCK_FAILED', host.lock(`${folder}/no/such`, { visible: true }), 'no folder is there')
+  const gone = { visible: true, signal: AbortSignal.abort() }
+  await fails('HOST_ABORTED', host.lock(`${folder}/other`, gone), 'lock() after an abort')
+  t.equal(await host.status(`${folder}/other.lock`), undefined)
+
   if (startProcess === undefined) {
     await fails('HOST_NOT_LIVE', host.signal({ pid: 2 ** 22 + 1, started: 1 }, 'SIGTERM'), 'signal() of a folder')
     return
