@@ -1,3 +1,4 @@
+import { FacilityError, type FacilityErrorFacts } from './facility/error.ts'
 import { sentenceOf } from './sentence.ts'
 
 /** What went wrong, as a word that never changes its meaning. One line for each stands in `docs/errors.md`. */
@@ -5,6 +6,7 @@ export type HostErrorCode =
   | 'HOST_ABORTED'
   | 'HOST_FILE_TOO_LARGE'
   | 'HOST_LOCK_FAILED'
+  | 'HOST_LOCK_LOST'
   | 'HOST_LOCK_TIMEOUT'
   | 'HOST_NOT_LIVE'
   | 'HOST_OUTPUT_TOO_LARGE'
@@ -12,13 +14,12 @@ export type HostErrorCode =
   | 'HOST_PROGRAM_FAILED'
   | 'HOST_PROGRAM_NOT_FOUND'
   | 'HOST_READ_FAILED'
+  | 'HOST_SIGNAL_FAILED'
   | 'HOST_TIMEOUT'
   | 'HOST_WRITE_FAILED'
 
 /** The facts of a failure; the message is a sentence made from them. */
-export interface HostErrorFacts {
-  /** What was attempted, as a verb with its object: `run systemd-sysusers`, `replace`. */
-  readonly operation: string
+export interface HostErrorFacts extends FacilityErrorFacts {
   /** The file it was attempted on. */
   readonly path?: string
   /** The program and its arguments, secrets already hidden. */
@@ -26,24 +27,16 @@ export interface HostErrorFacts {
   readonly exitCode?: number
   /** The end of what the program wrote to standard error. */
   readonly stderr?: string
-  /** What happened and, where there is something, what would help. */
-  readonly detail?: string
-  readonly cause?: unknown
 }
 
 /** The machine refused or surprised us. Match on `code`. */
-export class HostError extends Error {
+export class HostError extends FacilityError<HostErrorCode, HostErrorFacts> {
   static {
     this.prototype.name = 'HostError'
   }
 
-  readonly code: HostErrorCode
-  readonly facts: Omit<HostErrorFacts, 'cause'>
-
-  constructor(code: HostErrorCode, { cause, ...facts }: HostErrorFacts) {
-    super(sentence(facts), cause === undefined ? undefined : { cause })
-    this.code = code
-    this.facts = facts
+  constructor(code: HostErrorCode, facts: HostErrorFacts) {
+    super(code, facts, sentence(facts))
   }
 }
 
@@ -64,9 +57,14 @@ export function errno(error: unknown): string | undefined {
 }
 
 export function readFailed(path: string, cause: unknown): HostError {
-  return new HostError('HOST_READ_FAILED', { operation: 'read', path, detail: errno(cause) ?? String(cause), cause })
+  return new HostError('HOST_READ_FAILED', { operation: 'read', path, ...reasonOf(cause) })
 }
 
 export function writeFailed(operation: string, path: string, cause: unknown): HostError {
-  return new HostError('HOST_WRITE_FAILED', { operation, path, detail: errno(cause) ?? String(cause), cause })
+  return new HostError('HOST_WRITE_FAILED', { operation, path, ...reasonOf(cause) })
+}
+
+function reasonOf(cause: unknown): Pick<HostErrorFacts, 'errno' | 'detail' | 'cause'> {
+  const name = errno(cause)
+  return { detail: name ?? String(cause), cause, ...(name === undefined ? {} : { errno: name }) }
 }

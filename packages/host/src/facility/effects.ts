@@ -1,0 +1,100 @@
+import type { Host } from '../host.ts'
+
+/** One thing that changed the machine, or tried to. */
+export interface Effect {
+  /** `replace /etc/puppy/keys/p10000`, `run setquota` */
+  readonly what: string
+  /** Whether something was written; a file that is as it should be is not. */
+  readonly wrote: boolean
+}
+
+/** Which effect fails. Effects count from 1. `failure`: that one only. `crash`: it and every later one, as when the process is killed there. */
+export interface Fault {
+  readonly at: number
+  readonly kind: 'failure' | 'crash'
+}
+
+/** Counts the effects of a facility, and lets one of them fail. For the conformance suite and for tests of callers. */
+export interface Effects {
+  /** The effects so far, the failed one not. */
+  readonly done: readonly Effect[]
+  /** What the failed effect was, once it has failed. */
+  readonly failed: string | undefined
+  /** The error that the failed effect throws. It is the cause of whatever a facility makes of it. */
+  readonly error: Error
+  /** Runs one effect: counts it, or throws `error` in its place. */
+  perform<Value>(what: string, effect: () => Promise<Value>, wrote?: (value: Value) => boolean): Promise<Value>
+  /** The same for an effect that is not asynchronous. */
+  performSync<Value>(what: string, effect: () => Value): Value
+}
+
+/** Creates a counter of effects. Without a fault it only counts. */
+export function createEffects(fault?: Fault): Effects {
+  const done: Effect[] = []
+  let count = 0
+  let failed: string | undefined
+  const error = new Error('injected by the conformance suite')
+  const pass = (what: string) => {
+    count += 1
+    if (fault === undefined || count < fault.at || (count > fault.at && fault.kind === 'failure')) return
+    failed ??= what
+    throw error
+  }
+  return {
+    done,
+    error,
+    get failed() {
+      return failed
+    },
+    perform: async (what, effect, wrote = () => true) => {
+      pass(what)
+      const value = await effect()
+      done.push({ what, wrote: wrote(value) })
+      return value
+    },
+    performSync: (what, effect) => {
+      pass(what)
+      const value = effect()
+      done.push({ what, wrote: true })
+      return value
+    },
+  }
+}
+
+/**
+ * Wraps a host so that everything which changes it passes `effects`: programs that touch something, files and folders. Reading, locks and
+ * programs that touch nothing pass unseen.
+ *
+ * Errors of an injected fault are thrown as the host's callers know them: with `effects.error` as their cause.
+ */
+export function countedHost(host: Host, effects: Effects, fail: (what: string, cause: Error) => Error): Host {
+  const perform: Effects['perform'] = async (what, effect, wrote) => {
+    try {
+      return await effects.perform(what, effect, wrote)
+    } catch (error) {
+      throw error === effects.error ? fail(what, effects.error) : error
+    }
+  }
+  const changed = ({ changed: did }: { readonly changed: boolean }) => did
+  return Object.freeze<Host>({
+    ...host,
+    run: (command, options) =>
+      options.touches === 'nothing'
+        ? host.run(command, options)
+        : perform(`run ${command.join(' ')}`, () => host.run(command, options)),
+    signal: (process, signal) =>
+      perform(`send ${signal} to the process ${process.pid}`, () => host.signal(process, signal), Boolean),
+    start: (command, options) => perform(`start ${command.join(' ')}`, () => host.start(command, options)),
+    replace: (path, text, options) => perform(`replace ${path}`, () => host.replace(path, text, options), changed),
+    replaceMany: (files) =>
+      files.length === 0
+        ? host.replaceMany(files)
+        : perform(
+            `replace ${files.map(({ path }) => path).join(' ')}`,
+            () => host.replaceMany(files),
+            (replaced) => replaced.some(changed),
+          ),
+    makeFolder: (path, options) => perform(`make the folder ${path}`, () => host.makeFolder(path, options), changed),
+    remove: (path) => perform(`remove ${path}`, () => host.remove(path), changed),
+  })
+}
