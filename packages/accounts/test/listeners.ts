@@ -16,7 +16,9 @@ void t.test('parseListeners() reads listening sockets and nothing else', (t) => 
   ])
   t.strictSame(parseListeners(text, 'ipv6'), [], 'the other family has longer addresses')
   const big = `${head}   0: 7F000001:0050 00000000:0000 0A ${rest}`
-  t.match(parseListeners(big, 'ipv4', 'BE'), [{ address: '127.0.0.1', port: 80 }])
+  t.strictSame(parseListeners(big, 'ipv4', 'BE'), [
+    { address: '127.0.0.1', family: 'ipv4', port: 80, uid: 10_000, inode: 4711 },
+  ])
   t.end()
 })
 
@@ -53,7 +55,7 @@ for (const [address, family] of [
     const { port } = server.address() as AddressInfo
     const listeners = await readListeners(createHost())
     const ours = listeners.filter((listener) => listener.port === port && listener.family === family)
-    t.match(ours, [{ address, family, uid: process.getuid?.() }])
+    t.matchOnlyStrict(ours, [{ address, family, port, uid: process.getuid?.(), inode: Number }])
     const holders = await findHolders(createHost(), ours)
     server.close()
     const pids = ours.flatMap(({ inode }) => holders.get(inode) ?? []).map(({ pid }) => pid)

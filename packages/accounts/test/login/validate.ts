@@ -16,17 +16,17 @@ const offCurve = (() => {
 
 void t.test('validateKeys() gives each key its own verdict, in order', { skip }, async (t) => {
   const verdicts = await validateKeys(host, ['nonsense', `${someKey} one`, offCurve, `${someKey} two`])
-  t.match(verdicts, [
+  t.matchOnlyStrict(verdicts, [
     { valid: false, message: /form/ },
     { valid: true, type: 'ssh-ed25519', bits: 256, fingerprint: /^SHA256:/ },
     { valid: false, message: /ssh-keygen does not know it/ },
-    { valid: true, bits: 256 },
+    { valid: true, type: 'ssh-ed25519', bits: 256, fingerprint: /^SHA256:/ },
   ])
 })
 
 void t.test('validateKeys() runs nothing for nothing', async (t) => {
   t.strictSame(await validateKeys(createFakeHost(), []), [])
-  t.match(await validateKeys(createFakeHost(), ['x']), [{ valid: false }])
+  t.matchOnlyStrict(await validateKeys(createFakeHost(), ['x']), [{ valid: false, message: /form/ }])
 })
 
 void t.test('validateKeys() names the package of a missing ssh-keygen', async (t) => {

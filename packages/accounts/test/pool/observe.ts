@@ -18,7 +18,15 @@ void t.test('readPool() asks one getent for all keys of a database', async (t) =
     ['/usr/bin/getent', 'passwd', 'p10000', '10000', 'p10001', '10001'],
     ['/usr/bin/getent', 'group', 'puppy-tenants', '9999', 'p10000', '10000', 'p10001', '10001'],
   ])
-  t.match(seen, { users: [{ name: 'p10000', uid: 10_000 }], groups: [], shadow: [{ name: 'p10000', locked: true }] })
+  t.strictSame(seen, {
+    layout: defaultLayout,
+    users: [{ name: 'p10000', uid: 10_000, gid: 10_000, gecos: '', dir: '/home/p10000', shell: '/bin/bash' }],
+    groups: [],
+    localGroups: [],
+    shadow: [{ name: 'p10000', locked: true }],
+    homes: new Map(),
+    skeleton: [],
+  })
 })
 
 void t.test('readPool() of a folder reads its files and nothing of this machine', async (t) => {
@@ -27,17 +35,30 @@ void t.test('readPool() of a folder reads its files and nothing of this machine'
     home: { p10001: 'no folder' },
   })
   const seen = await readPool(createHost({ root }), defaultLayout, slots)
-  t.match(seen, { users: [{ name: 'a' }], groups: [{ name: 'g' }], shadow: [], skeleton: ['.x'] })
-  t.strictSame([...seen.homes.keys()], [1])
-  t.equal(seen.homes.get(1)?.kind, 'file')
+  const { homes, ...rest } = seen
+  t.strictSame(rest, {
+    layout: defaultLayout,
+    users: [{ name: 'a', uid: 1, gid: 1, gecos: '', dir: '/', shell: '/bin/sh' }],
+    groups: [{ name: 'g', gid: 7, members: ['a'] }],
+    localGroups: [{ name: 'g', gid: 7, members: ['a'] }],
+    shadow: [],
+    skeleton: ['.x'],
+  })
+  t.strictSame([...homes.keys()], [1])
+  t.equal(homes.get(1)?.kind, 'file')
 })
 
 void t.test('readUsers() needs no root and finds root', async (t) => {
   const slot = { ...slots[0]!, user: 'root', uid: 0 }
-  t.match(await readUsers(createHost(), [slot]), [
-    { name: 'root', uid: 0 },
-    { name: 'root', uid: 0 },
-  ])
+  const users = await readUsers(createHost(), [slot])
+  t.strictSame(
+    users.map(({ name, uid }) => ({ name, uid })),
+    [
+      { name: 'root', uid: 0 },
+      { name: 'root', uid: 0 },
+    ],
+    'by its name and by its uid',
+  )
 })
 
 void t.test('readSkeleton() leaves out names that would have to be quoted', async (t) => {

@@ -25,7 +25,7 @@ void t.test('planPool() plans account and home for each, and the shared group on
     ],
   )
   t.equal(plan.groupGid, 9999)
-  t.match(plan, { blocked: [], ready: [], kept: [] })
+  t.strictSame([plan.blocked, plan.ready, plan.kept], [[], [], []])
   t.end()
 })
 
@@ -44,7 +44,7 @@ void t.test('planPool() blocks reserved ports and other listeners, and goes on',
     listeners: [listener(10_248, 33), listener(10_256, 10_002), listener(80, 0)],
     notes: [],
   })
-  t.match(plan.blocked, [
+  t.matchOnlyStrict(plan.blocked, [
     { n: 0, reason: 'port_reserved', message: /10247.*nbd/ },
     { n: 1, reason: 'port_in_use', message: /33.*10248/ },
   ])
@@ -69,13 +69,13 @@ void t.test('planPool() plans only what is missing', (t) => {
     homes: new Map([[0, { kind: 'folder', mode: 0o755, uid: 10_000, gid: 10_000, size: 0 }]]),
   }
   const plan = planPool(slots.slice(0, 1), seen, noReservations)
-  t.match(plan.work, [{ account: false, home: 'repair' }])
-  t.match(plan.kept, [{ n: 0, message: /zsh/ }])
+  t.strictSame(plan.work, [{ slot: slots[0], account: false, home: 'repair' }])
+  t.matchOnlyStrict(plan.kept, [{ n: 0, message: /zsh/ }])
   const ready = planPool(
     slots.slice(0, 1),
     { ...seen, homes: new Map([[0, { ...seen.homes.get(0)!, mode: 0o700 }]]) },
     noReservations,
   )
-  t.match(ready, { changes: [], ready: [0], work: [] })
+  t.strictSame([ready.changes, ready.work, ready.blocked, ready.ready], [[], [], [], [0]])
   t.end()
 })
