@@ -1,8 +1,8 @@
 import { HostError, isUnfinished, type Host } from '@puppy/host'
 import type { AccountChange, EffectOptions } from '../change.ts'
 import { AccountError } from '../errors.ts'
-import { assertLayout, type SlotLayout } from '../layout.ts'
-import { environmentFolder, keysFolder, ownFolder } from '../login/login.ts'
+import { assertLayout, type SlotLayout } from '../slots.ts'
+import { environmentFolder, keysFolder, ownFolder } from '../login/logins.ts'
 import { findProgram, runOptions, runsSystemd } from '../program.ts'
 import { includesDropIns, renderGenerator, renderProfile, renderSshd } from './texts.ts'
 

@@ -1,5 +1,5 @@
-import type { SlotLayout } from '../layout.ts'
-import { environmentFolder, keysFolder } from '../login/login.ts'
+import type { SlotLayout } from '../slots.ts'
+import { environmentFolder, keysFolder } from '../login/logins.ts'
 
 /**
  * Renders the sshd_config(5) drop-in that the members of the shared group log in by.

@@ -1,7 +1,7 @@
 import type { FileStatus } from '@puppy/host'
-import type { Slot, SlotLayout } from '../layout.ts'
+import type { Slot, SlotLayout } from '../slots.ts'
 import type { GroupEntry, PasswdEntry, ShadowEntry } from '../passwd.ts'
-import type { PoolObservation } from './observe.ts'
+import type { PoolObservation } from './read.ts'
 
 /** Why a slot cannot be used. */
 export type BlockReason =

@@ -1,8 +1,8 @@
 import type { AccountChange } from '../change.ts'
-import { sharedGid, type Slot, type SlotLayout } from '../layout.ts'
+import { sharedGid, type Slot, type SlotLayout } from '../slots.ts'
 import type { PortReservations } from '../reserved.ts'
 import { indexPool, judgeSlot, type Block, type BlockReason, type PoolIndex, type Verdict } from './judge.ts'
-import type { PoolObservation } from './observe.ts'
+import type { PoolObservation } from './read.ts'
 
 /** A slot that cannot be built, and why. */
 export interface BlockedSlot {

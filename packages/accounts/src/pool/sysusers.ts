@@ -1,4 +1,4 @@
-import type { Slot, SlotLayout } from '../layout.ts'
+import type { Slot, SlotLayout } from '../slots.ts'
 
 /**
  * Renders sysusers.d(5) lines for the shared group and any number of slots.

@@ -1,6 +1,6 @@
 import type { Host } from '@puppy/host'
 import type { EffectOptions } from '../change.ts'
-import type { Slot } from '../layout.ts'
+import type { Slot } from '../slots.ts'
 import { findProgram, rootArguments, runOptions } from '../program.ts'
 
 /**

@@ -2,7 +2,7 @@ import { statSync } from 'node:fs'
 import { createFakeHost, type FakeProgram } from '@puppy/host/fake'
 import t from 'tap'
 import { ensureBase, planBase, readBase, removeBase } from '../../src/base/base.ts'
-import { defaultLayout } from '../../src/layout.ts'
+import { defaultLayout } from '../../src/slots.ts'
 import { scratch, whyNot } from '../support/scratch.ts'
 
 const dropIn = '/etc/ssh/sshd_config.d/10-puppy.conf'

@@ -1,8 +1,8 @@
 import type { FileStatus } from '@puppy/host'
 import t from 'tap'
-import { defaultLayout, slotAt } from '../../src/layout.ts'
+import { defaultLayout, slotAt } from '../../src/slots.ts'
 import { indexPool, judgeSlot } from '../../src/pool/judge.ts'
-import type { PoolObservation } from '../../src/pool/observe.ts'
+import type { PoolObservation } from '../../src/pool/read.ts'
 
 const slot = slotAt(defaultLayout, 3)
 const user = { name: 'p10003', uid: 10_003, gid: 10_003, gecos: '', dir: '/home/p10003', shell: '/bin/bash' }

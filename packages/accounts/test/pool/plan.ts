@@ -1,6 +1,6 @@
 import t from 'tap'
-import { defaultLayout, slotAt } from '../../src/layout.ts'
-import type { PoolObservation } from '../../src/pool/observe.ts'
+import { defaultLayout, slotAt } from '../../src/slots.ts'
+import type { PoolObservation } from '../../src/pool/read.ts'
 import { planPool } from '../../src/pool/plan.ts'
 import { noReservations } from '../../src/reserved.ts'
 

@@ -1,6 +1,6 @@
 import { HostError, type Command, type Host } from '@puppy/host'
 import type { EffectOptions } from '../change.ts'
-import type { Slot } from '../layout.ts'
+import type { Slot } from '../slots.ts'
 import { findProgram, runOptions } from '../program.ts'
 
 /** Folders that are searched, as the machine names them. */

@@ -8,7 +8,7 @@ import {
   sharedGid,
   slotAt,
   slotCount,
-} from '../src/layout.ts'
+} from '../src/slots.ts'
 
 void t.test('slotAt() is arithmetic on n', (t) => {
   t.equal(slotCount(defaultLayout), 2816)

@@ -1,7 +1,7 @@
 import { chownSync, existsSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import t from 'tap'
 import { defaultLayout, ensurePool, slotAt } from '../../src/index.ts'
-import { scrub } from '../../src/give-back/scrub.ts'
+import { scrub } from '../../src/release/scrub.ts'
 import { scratch, whyNot } from '../support/scratch.ts'
 
 const skip = whyNot('systemd-sysusers', 'systemd-tmpfiles', 'find', 'rm')

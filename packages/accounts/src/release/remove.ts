@@ -1,9 +1,9 @@
 import { HostError, type Host } from '@puppy/host'
 import type { EffectOptions } from '../change.ts'
-import { assertSlots, type Slot, type SlotLayout } from '../layout.ts'
-import { environmentFolder, keysFolder } from '../login/login.ts'
+import { assertSlots, type Slot, type SlotLayout } from '../slots.ts'
+import { environmentFolder, keysFolder } from '../login/logins.ts'
 import { indexPool, judgeSlot } from '../pool/judge.ts'
-import { readPool } from '../pool/observe.ts'
+import { readPool } from '../pool/read.ts'
 import { findProgram, isSafeFolder, runOptions, type Program } from '../program.ts'
 
 /** What became of one slot that was to go. */

@@ -1,7 +1,7 @@
 import { renderCommand, type Host } from '@puppy/host'
-import type { Slot } from '../layout.ts'
-import { applyLogins, planNoLogins, readLogins, type LoginResult } from '../login/login.ts'
-import { readUsers } from '../pool/observe.ts'
+import type { Slot } from '../slots.ts'
+import { applyLogins, planNoLogins, readLogins, type LoginResult } from '../login/logins.ts'
+import { readUsers } from '../pool/read.ts'
 import { becoming, endProcesses, type Ended, type EndOptions } from './end.ts'
 
 /** What became of one slot's logins and processes. */

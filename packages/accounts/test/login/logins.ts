@@ -2,7 +2,7 @@ import { statSync } from 'node:fs'
 import { createFakeHost } from '@puppy/host/fake'
 import t from 'tap'
 import { ensurePool, slotAt, defaultLayout } from '../../src/index.ts'
-import { applyLogins, ensureLogins, planLogins, planNoLogins, readLogins, type Login } from '../../src/login/login.ts'
+import { applyLogins, ensureLogins, planLogins, planNoLogins, readLogins, type Login } from '../../src/login/logins.ts'
 import { scratch, someKey, whyNot } from '../support/scratch.ts'
 
 const skip = whyNot('systemd-sysusers', 'systemd-tmpfiles', 'usermod')

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { HostError, type Host } from '@puppy/host'
 import type { EffectOptions } from '../change.ts'
-import { assertTenantUid } from '../layout.ts'
+import { assertTenantUid } from '../slots.ts'
 import { processesOf, readProcesses, type Process } from '../processes.ts'
 import { findProgram, runOptions, runsSystemd } from '../program.ts'
 

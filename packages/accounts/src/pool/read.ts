@@ -1,6 +1,6 @@
 import { HostError, type FileStatus, type Host } from '@puppy/host'
 import type { EffectOptions } from '../change.ts'
-import { assertLayout, type Slot, type SlotLayout } from '../layout.ts'
+import { assertLayout, type Slot, type SlotLayout } from '../slots.ts'
 import { parseGroup, parsePasswd, parseShadow, type GroupEntry, type PasswdEntry, type ShadowEntry } from '../passwd.ts'
 import { findProgram, runOptions } from '../program.ts'
 

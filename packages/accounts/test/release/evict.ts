@@ -1,6 +1,6 @@
 import t from 'tap'
 import { ensureLogins, ensurePool } from '../../src/index.ts'
-import { evict } from '../../src/give-back/evict.ts'
+import { evict } from '../../src/release/evict.ts'
 import { scratch, someKey, whyNot } from '../support/scratch.ts'
 
 const skip = whyNot('systemd-sysusers', 'systemd-tmpfiles', 'usermod', 'setpriv')

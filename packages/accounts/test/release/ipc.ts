@@ -2,7 +2,7 @@ import { createHost } from '@puppy/host'
 import { createFakeHost } from '@puppy/host/fake'
 import fc from 'fast-check'
 import t from 'tap'
-import { ipcOf, parseIpc, readIpc, removeIpc } from '../../src/give-back/ipc.ts'
+import { ipcOf, parseIpc, readIpc, removeIpc } from '../../src/release/ipc.ts'
 
 void t.test('parseIpc() goes by the names of the columns', (t) => {
   const text = `       key      semid perms      nsems   uid   gid  cuid  cgid      otime      ctime

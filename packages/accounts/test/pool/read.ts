@@ -1,8 +1,8 @@
 import { createHost } from '@puppy/host'
 import { createFakeHost } from '@puppy/host/fake'
 import t from 'tap'
-import { defaultLayout, slotAt } from '../../src/layout.ts'
-import { readPool, readSkeleton, readUsers } from '../../src/pool/observe.ts'
+import { defaultLayout, slotAt } from '../../src/slots.ts'
+import { readPool, readSkeleton, readUsers } from '../../src/pool/read.ts'
 
 const slots = [slotAt(defaultLayout, 0), slotAt(defaultLayout, 1)]
 

@@ -1,6 +1,6 @@
 import { createFakeHost, type FakeProgram } from '@puppy/host/fake'
 import t from 'tap'
-import { becoming, endProcesses } from '../../src/give-back/end.ts'
+import { becoming, endProcesses } from '../../src/release/end.ts'
 
 const status = (pid: number, uid: number) =>
   `Name:\tx\nState:\tS\nPid:\t${pid}\nUid:\t${uid}\t${uid}\t${uid}\t${uid}\nThreads:\t1\n`

@@ -2,7 +2,7 @@ import { chownSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'no
 import { createFakeHost } from '@puppy/host/fake'
 import fc from 'fast-check'
 import t from 'tap'
-import { parseFound, removeEntries, removeStrays, renderOwners, search } from '../../src/give-back/search.ts'
+import { parseFound, removeEntries, removeStrays, renderOwners, search } from '../../src/release/search.ts'
 import { scratch, whyNot } from '../support/scratch.ts'
 
 const skip = whyNot('find', 'rm')

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, symlinkSync } from 'node:fs'
 import t from 'tap'
 import { ensureLogins, ensurePool } from '../../src/index.ts'
-import { removeSlots } from '../../src/give-back/remove.ts'
+import { removeSlots } from '../../src/release/remove.ts'
 import { scratch, someKey, whyNot } from '../support/scratch.ts'
 
 const skip = whyNot('systemd-sysusers', 'systemd-tmpfiles', 'userdel', 'groupdel', 'rm')
