@@ -14,7 +14,7 @@ export interface SlotLayout {
   readonly group: string
 }
 
-/** The layout that nobody has to think about: 2,816 slots, `p10000` on. */
+/** The default layout: 2,816 slots, from `p10000` on. */
 export const defaultLayout: SlotLayout = Object.freeze({
   prefix: 'p',
   firstUid: 10_000,
@@ -26,7 +26,7 @@ export const defaultLayout: SlotLayout = Object.freeze({
   group: 'puppy-tenants',
 })
 
-/** A place for one tenant. Everything in it is arithmetic on `n`; whether it may be used is another question. */
+/** A place for one tenant. Everything in it is arithmetic on `n`. Whether it may be used is for `planPool` to say. */
 export interface Slot {
   /** From 0. */
   readonly n: number
@@ -44,7 +44,7 @@ interface Range {
   readonly owner: string
 }
 
-/** Numbers that Linux or systemd gives to somebody, inclusive. @see systemd's "Users, Groups, UIDs and GIDs" */
+/** Numbers that Linux or systemd reserves, inclusive. @see systemd's "Users, Groups, UIDs and GIDs" */
 const foreign: readonly Range[] = [
   { first: -Infinity, last: 999, owner: 'system users' },
   { first: 60_001, last: 60_513, owner: 'systemd-homed' },
@@ -60,12 +60,12 @@ const foreign: readonly Range[] = [
 const name = /^[a-z_][a-z0-9_-]{0,30}$/
 const path = /^(\/[A-Za-z0-9_][A-Za-z0-9._-]*)+$/
 
-/** How many slots the ports of a layout are enough for: 2,816 by default. */
+/** Returns how many slots the ports of a layout are enough for: 2,816 by default. Pure. */
 export function slotCount(layout: SlotLayout): number {
   return Math.max(0, Math.floor((layout.portLimit - layout.firstPort) / layout.portsPerSlot))
 }
 
-/** Computes slot `n` of a layout. @throws RangeError when n is not a whole number from 0 to `slotCount - 1`. */
+/** Returns slot `n` of a layout. Pure. @throws RangeError when n is not a whole number from 0 to `slotCount - 1`. */
 export function slotAt(layout: SlotLayout, n: number): Slot {
   const count = slotCount(layout)
   if (!Number.isInteger(n) || n < 0 || n >= count)
@@ -77,16 +77,16 @@ export function slotAt(layout: SlotLayout, n: number): Slot {
   return Object.freeze({ n, user, uid, gid: uid, home: `${layout.homes}/${user}`, ports: Object.freeze(ports) })
 }
 
-/** The gid that the shared group should have: the number before the first slot's, or undefined when it is foreign. */
+/** Returns the gid that the shared group should have: the number before the first slot's, or undefined when it is reserved. Pure. */
 export function sharedGid(layout: SlotLayout): number | undefined {
   const gid = layout.firstUid - 1
   return foreign.some((range) => gid >= range.first && gid <= range.last) ? undefined : gid
 }
 
 /**
- * Refuses a layout whose slots could meet users that are not ours, or whose words could mean something else in a file.
+ * Refuses a layout whose slots could collide with other users, or whose words could mean something else in a file. Pure.
  *
- * Refused are the uids of the system, systemd-homed, `DynamicUser=`, nobody, containers and subordinate ids.
+ * It refuses the uids of the system, systemd-homed, `DynamicUser=`, nobody, containers and subordinate ids.
  *
  * @throws RangeError for numbers, TypeError for words.
  * @see passwd(5), and systemd's "Users, Groups, UIDs and GIDs"
@@ -126,7 +126,7 @@ function assertUids(layout: SlotLayout): void {
   throw new RangeError(`The uids ${first} to ${last} meet ${met.first} to ${met.last}, which belong to ${met.owner}`)
 }
 
-/** Refuses slots that are not a layout's own, so that nobody else's files or processes can be meant. @throws TypeError */
+/** Refuses slots of another layout, so that no file or process of another user can be meant. Pure. @throws RangeError, TypeError */
 export function assertSlots(layout: SlotLayout, slots: readonly Slot[]): void {
   assertLayout(layout)
   for (const slot of slots) {
@@ -137,9 +137,9 @@ export function assertSlots(layout: SlotLayout, slots: readonly Slot[]): void {
   }
 }
 
-/** Refuses uids below 1000 and those of systemd, nobody and containers: nobody's processes there are a tenant's. */
+/** Refuses uids below 1000 and those of systemd, nobody and containers: no tenant has them. Pure. @throws RangeError */
 export function assertTenantUid(uid: number): void {
   const owner = foreign.find((range) => uid >= range.first && uid <= range.last)?.owner
   if (Number.isInteger(uid) && owner === undefined) return
-  throw new RangeError(`Uid ${uid} is no tenant's${owner === undefined ? '' : `: it is of ${owner}`}`)
+  throw new RangeError(`Uid ${uid} cannot be a tenant's${owner === undefined ? '' : `: it belongs to ${owner}`}`)
 }

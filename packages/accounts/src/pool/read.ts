@@ -1,100 +1,75 @@
-import { HostError, type FileStatus, type Host } from '@puppy/host'
-import type { EffectOptions } from '../change.ts'
-import { assertLayout, type Slot, type SlotLayout } from '../slots.ts'
-import { parseGroup, parsePasswd, parseShadow, type GroupEntry, type PasswdEntry, type ShadowEntry } from '../passwd.ts'
-import { findProgram, runOptions } from '../program.ts'
+import type { EffectOptions, FileStatus, Host } from '@puppy/host'
+import { parseGroup, type GroupEntry, type PasswdEntry, type ShadowEntry } from '../passwd.ts'
+import { noReservations, readReserved, type PortReservations } from '../reserved.ts'
+import { assertSlots, type Slot, type SlotLayout } from '../slots.ts'
+import { readGroups, readShadow, readUsers } from '../users.ts'
 
-/** What stands where a pool's slots should be. */
-export interface PoolObservation {
+/** The users, groups and homes where slots are, or should be. */
+export interface SlotsObservation {
   readonly layout: SlotLayout
   /** Every user that has a slot's name or uid, wherever the machine's users come from. */
   readonly users: readonly PasswdEntry[]
-  /** Every group that has a slot's name or gid, and the shared group and whoever has its gid. */
+  /** Every group that has a slot's name or gid, the shared group, and the group that has its gid. */
   readonly groups: readonly GroupEntry[]
-  /** The groups of the local file, where a user that is yet to come may already be a member. */
+  /** The groups of the local file, where a user that does not exist yet may already be a member. */
   readonly localGroups: readonly GroupEntry[]
-  /** Absent when we may not read `/etc/shadow`. */
+  /** Absent when this process may not read `/etc/shadow`. */
   readonly shadow?: readonly ShadowEntry[]
-  /** By slot number; links are not followed. A home that is not there is not here. */
+  /** By slot number. Links are not followed. A home that does not exist is not in the map. */
   readonly homes: ReadonlyMap<number, FileStatus>
-  /** The plain files of `/etc/skel`, which a fresh home gets copies of. */
+  /** The plain files of `/etc/skel`, which a new home gets copies of. */
   readonly skeleton: readonly string[]
 }
 
-/** Keys for one `getent`; the kernel's limit on arguments is far away. */
-const keysAtOnce = 8192
+/** What a pool is compared with. */
+export interface PoolObservation extends SlotsObservation {
+  /** What the ports of a slot may conflict with. `noReservations` for slots whose tenant may listen on them. */
+  readonly reserved: PortReservations
+}
+
+export interface PoolReadOptions extends EffectOptions {
+  /** What the ports may conflict with. Default: read from the machine, or nothing when the host is only a folder. */
+  readonly reserved?: PortReservations
+}
 
 /**
- * Reads what there is of these slots.
- *
- * On the machine itself `getent` is asked for single keys, many in one process, so that a directory service answers
- * too and is never enumerated. Below a root folder the files are read. Reading `/etc/shadow` needs root.
+ * Reads what `planPool` compares these slots with. Reading `/etc/shadow` needs root.
  *
  * @throws AccountError `ACCOUNT_PROGRAM_MISSING`; HostError `HOST_READ_FAILED`, `HOST_PROGRAM_FAILED`, `HOST_TIMEOUT`.
- * @throws RangeError, TypeError for a layout that cannot be used.
+ * @throws RangeError, TypeError for a layout that cannot be used and for slots of another layout.
  */
 export async function readPool(
   host: Host,
   layout: SlotLayout,
   slots: readonly Slot[],
-  options: EffectOptions = {},
+  options: PoolReadOptions = {},
 ): Promise<PoolObservation> {
-  assertLayout(layout)
-  const [passwd, group, shadow] = await Promise.all([
+  assertSlots(layout, slots)
+  const observed = await readSlots(host, layout, slots, options)
+  const reserved = options.reserved ?? (host.live ? await readReserved(host, options) : noReservations)
+  return { ...observed, reserved }
+}
+
+/** Reads the users, groups and homes of slots, and no ports. @throws as `readPool`. */
+export async function readSlots(
+  host: Host,
+  layout: SlotLayout,
+  slots: readonly Slot[],
+  options: EffectOptions = {},
+): Promise<SlotsObservation> {
+  const [users, groups, shadow] = await Promise.all([
     readUsers(host, slots, options),
     readGroups(host, layout, slots, options),
     readShadow(host),
   ])
-  const localGroups = parseGroup((await host.read('/etc/group')) ?? '')
-  const homes = await readHomes(host, slots)
-  const skeleton = await readSkeleton(host)
   return {
     layout,
-    users: passwd,
-    groups: group,
-    localGroups,
-    homes,
-    skeleton,
+    users,
+    groups,
+    localGroups: parseGroup((await host.read('/etc/group')) ?? ''),
     ...(shadow === undefined ? {} : { shadow }),
-  }
-}
-
-/** Reads the users that have a slot's name or uid, as `readPool` does. */
-export async function readUsers(
-  host: Host,
-  slots: readonly Slot[],
-  options: EffectOptions = {},
-): Promise<readonly PasswdEntry[]> {
-  if (!host.live) return parsePasswd((await host.read('/etc/passwd')) ?? '')
-  const keys = slots.flatMap(({ user, uid }) => [user, `${uid}`])
-  return parsePasswd(await getent(host, 'passwd', keys, options))
-}
-
-async function readGroups(host: Host, layout: SlotLayout, slots: readonly Slot[], options: EffectOptions) {
-  if (!host.live) return parseGroup((await host.read('/etc/group')) ?? '')
-  const keys = slots.flatMap(({ user, gid }) => [user, `${gid}`])
-  return parseGroup(await getent(host, 'group', [layout.group, `${layout.firstUid - 1}`, ...keys], options))
-}
-
-/** getent(1) prints what it finds and ends with 2 when a key is missing, which is what we hope for. */
-async function getent(host: Host, database: string, keys: readonly string[], options: EffectOptions): Promise<string> {
-  const program = findProgram(host, 'getent')
-  let found = ''
-  for (let at = 0; at < keys.length; at += keysAtOnce) {
-    const some = keys.slice(at, at + keysAtOnce)
-    const run = await host.run([program, database, ...some], runOptions('nothing', options, { accept: [0, 2] }))
-    found += run.stdout
-  }
-  return found
-}
-
-/** Reads shadow(5). Not being allowed to look is an answer for whoever only plans; applying reads again as root. */
-export async function readShadow(host: Host): Promise<readonly ShadowEntry[] | undefined> {
-  try {
-    return parseShadow((await host.read('/etc/shadow')) ?? '')
-  } catch (error) {
-    if (error instanceof HostError && error.facts.detail === 'EACCES') return undefined
-    throw error
+    homes: await readHomes(host, slots),
+    skeleton: await readSkeleton(host),
   }
 }
 
@@ -103,7 +78,7 @@ async function readHomes(host: Host, slots: readonly Slot[]): Promise<ReadonlyMa
   return new Map(seen.filter((entry): entry is readonly [number, FileStatus] => entry[1] !== undefined))
 }
 
-/** Reads the names of the plain files in `/etc/skel`; names that a tmpfiles.d line would have to quote are left out. */
+/** Reads the names of the plain files in `/etc/skel`. Names that a tmpfiles.d line would have to quote are left out. */
 export async function readSkeleton(host: Host): Promise<readonly string[]> {
   const names = (await host.list('/etc/skel')).filter((name) => /^[A-Za-z0-9._@+-]+$/.test(name))
   const kinds = await Promise.all(names.map(async (name) => (await host.status(`/etc/skel/${name}`))?.kind))

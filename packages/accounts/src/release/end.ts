@@ -1,40 +1,39 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { HostError, type Host } from '@puppy/host'
-import type { EffectOptions } from '../change.ts'
-import { assertTenantUid } from '../slots.ts'
+import { HostError, runOptions, runsSystemd, type EffectOptions, type Host } from '@puppy/host'
 import { processesOf, readProcesses, type Process } from '../processes.ts'
-import { findProgram, runOptions, runsSystemd } from '../program.ts'
+import { findProgram } from '../program.ts'
+import { assertTenantUid } from '../slots.ts'
 
-/** What ending the processes of some uids came to. */
+/** What became of the processes of some uids. */
 export interface Ended {
-  /** How many processes were seen to go, by real uid. */
+  /** How many processes ended, by real uid. */
   readonly ended: ReadonlyMap<number, number>
-  /** Those that are still there. */
+  /** The processes that still run. */
   readonly left: readonly Process[]
 }
 
 export interface EndOptions extends EffectOptions {
-  /** Milliseconds until processes that will not end are given up. Default 10,000. */
-  readonly patience?: number
+  /** Milliseconds to wait for all processes to end. Default 10,000. */
+  readonly endTimeout?: number
 }
 
 /**
- * Ends every process of these uids, with SIGKILL, until `/proc` shows none or patience ends. Live only.
+ * Ends every process of these uids with SIGKILL, until `/proc` shows none or the time is over. Live only.
  *
- * Each uid kills itself: `setpriv` becomes the uid and `kill -KILL -1` reaches all that it may signal, in one system
- * call, so a process that forks as fast as it can does not get away, and nobody else can be hit. Under systemd the
- * user's slice is stopped too, which takes its manager and sessions along.
+ * Each uid kills itself: `setpriv` changes to the uid and `kill -KILL -1` reaches every process that it may signal, in one system call.
+ * So a process that forks as fast as it can does not escape, and no process of another user can be hit. Under systemd the user's slice is
+ * stopped too, and with it the user's manager and sessions.
  *
- * @throws RangeError for a uid that is no tenant's; HostError.
+ * @throws RangeError for a uid that cannot be a tenant's; HostError.
  * @see kill(2), setpriv(1)
  */
 export async function endProcesses(machine: Host, uids: readonly number[], options: EndOptions = {}): Promise<Ended> {
   uids.forEach(assertTenantUid)
-  const until = Date.now() + (options.patience ?? 10_000)
+  const until = Date.now() + (options.endTimeout ?? 10_000)
   const all = new Set(uids)
   const seen = new Map<number, Process>()
   let left = processesOf(await readProcesses(machine), all)
-  // Every uid once, whatever is seen of it: what hides from /proc does not hide from kill(2).
+  // Every uid once, whether a process of it was seen or not: what hides from /proc does not hide from kill(2).
   await Promise.all(uids.map((uid) => killUid(machine, uid, options)))
   await stopSlices(machine, uids, options)
   for (let pause = 5; ; pause = Math.min(pause * 2, 200)) {
@@ -60,8 +59,8 @@ async function killAll(machine: Host, processes: readonly Process[], all: Readon
 }
 
 /**
- * The `--` is for procps 4.0.4, which fails on `-KILL -1`. Exit code 1 means that there was nobody to signal. The tenant may kill our program before it acts: then we come again.
- * `daemon` keeps our locks from it: a process with the tenant's uid must not inherit anything of ours.
+ * The `--` is for procps 4.0.4, which fails on `-KILL -1`. Exit code 1: no process to signal. The tenant may kill this program before it
+ * acts; the caller runs it again. `daemon` keeps our locks from it: a process with the tenant's uid must not inherit a descriptor of ours.
  */
 async function killUid(machine: Host, uid: number, options: EffectOptions): Promise<void> {
   const command = [...becoming(machine, uid), findProgram(machine, 'kill'), '-KILL', '--', '-1'] as const
@@ -73,13 +72,13 @@ async function killUid(machine: Host, uid: number, options: EffectOptions): Prom
   }
 }
 
-/** The words before a command that make it run as a tenant, without root's groups. */
+/** Returns the words before a command that make it run as a tenant, without root's groups. */
 export function becoming(machine: Host, uid: number): readonly [string, ...string[]] {
   assertTenantUid(uid)
   return [findProgram(machine, 'setpriv'), '--reuid', `${uid}`, '--regid', `${uid}`, '--clear-groups', '--']
 }
 
-/** Exit code 5: some of them are not loaded, which is how it should be. */
+/** Exit code 5: some of them are not loaded, which is the usual case. */
 async function stopSlices(machine: Host, uids: readonly number[], options: EffectOptions): Promise<void> {
   const systemctl = (await runsSystemd(machine)) ? machine.program('systemctl') : undefined
   if (systemctl === undefined || uids.length === 0) return
@@ -87,7 +86,7 @@ async function stopSlices(machine: Host, uids: readonly number[], options: Effec
   await machine.run([systemctl, 'stop', ...slices], runOptions('machine', options, { accept: [0, 1, 5] }))
 }
 
-/** A user manager that was killed stays in `systemctl --failed`. Exit code 1: nothing of them is known there. */
+/** A user manager that was killed stays in `systemctl --failed`. Exit code 1: none of them is there. */
 async function forgetFailures(machine: Host, uids: readonly number[], options: EffectOptions): Promise<void> {
   const systemctl = (await runsSystemd(machine)) ? machine.program('systemctl') : undefined
   if (systemctl === undefined || uids.length === 0) return

@@ -1,29 +1,36 @@
 import { renderCommand, type Host } from '@puppy/host'
+import { AccountError } from '../errors.ts'
+import type { LoginResult } from '../login/apply.ts'
+import { openLogins } from '../login/logins.ts'
+import { noLogin } from '../login/plan.ts'
+import type { PasswdEntry } from '../passwd.ts'
+import { slotBlocked } from '../pool/judge.ts'
 import type { Slot } from '../slots.ts'
-import { applyLogins, planNoLogins, readLogins, type LoginResult } from '../login/logins.ts'
-import { readUsers } from '../pool/read.ts'
+import { readUsers } from '../users.ts'
 import { becoming, endProcesses, type Ended, type EndOptions } from './end.ts'
 
-/** What became of one slot's logins and processes. */
+/** What became of one slot's login and processes. */
 export interface EvictResult {
   readonly n: number
-  readonly user: string
-  /** `planned`: the host is only a folder; the login is closed, and processes were not looked at. */
-  readonly status: 'ended' | 'planned' | 'failed'
+  /** The user name. */
+  readonly target: string
   /** Processes that were ended. */
   readonly ended: number
-  readonly message?: string
-  /** What would end its processes on the machine itself. */
-  readonly planned?: readonly string[]
+  /** Why the login is not closed or not every process has ended. */
+  readonly error?: AccountError
+  /** Present when the host is only a folder: the login is closed, and these commands would end the processes on the machine itself. */
+  readonly steps?: readonly string[]
 }
 
+const operation = 'evict'
+
 /**
- * Puts tenants out: first the login is closed (keys, variables and linger gone, the account expired so that cron and
- * sshd start nothing), then every process of the uid is ended.
+ * Closes the logins of slots and ends their processes. First keys, variables and linger are removed and the account expires, so that cron
+ * and sshd start nothing, then every process of the uid is ended.
  *
- * Needs root. Calling it again is harmless. A slot whose uid is somebody else's is not touched and has failed.
+ * Needs root. Idempotent. A slot whose uid belongs to another user is not touched: its result has `ACCOUNT_SLOT_BLOCKED`.
  *
- * @throws RangeError for a uid that is no tenant's; AccountError `ACCOUNT_PROGRAM_MISSING`; HostError.
+ * @throws RangeError for a uid that cannot be a tenant's; AccountError `ACCOUNT_PROGRAM_MISSING`; HostError.
  */
 export async function evict(
   host: Host,
@@ -31,44 +38,27 @@ export async function evict(
   options: EndOptions = {},
 ): Promise<readonly EvictResult[]> {
   const users = await readUsers(host, slots, options)
-  const strangers = new Map(users.flatMap((user) => strangerTo(slots, user.uid, user.name)))
-  const ours = slots.filter(({ n }) => !strangers.has(n))
-  const exists = new Set(users.map(({ name }) => name))
-  const closed = await closeLogins(
-    host,
-    ours.filter(({ user }) => exists.has(user)),
-    options,
-  )
-  const ended = host.live
-    ? await endProcesses(
-        host,
-        ours.map(({ uid }) => uid),
-        options,
-      )
-    : undefined
+  const blocked = new Map(slots.flatMap((slot) => blockOf(slot, users)))
+  const ours = slots.filter(({ n }) => !blocked.has(n))
+  const names = new Set(users.map(({ name }) => name))
+  const existing = ours.filter(({ user }) => names.has(user))
+  const closed = await openLogins(host).ensure(existing.map(noLogin), options)
+  const results = new Map(closed.results.map((result) => [result.n, result]))
+  const uids = ours.map(({ uid }) => uid)
+  const ended = host.live ? await endProcesses(host, uids, options) : undefined
   return slots.map((slot): EvictResult => {
-    const stranger = strangers.get(slot.n)
-    if (stranger === undefined) return resultOf(host, slot, closed.get(slot.n), ended)
-    return { n: slot.n, user: slot.user, status: 'failed', ended: 0, message: stranger }
+    const error = blocked.get(slot.n)
+    if (error === undefined) return resultOf(host, slot, results.get(slot.n), ended)
+    return { n: slot.n, target: slot.user, ended: 0, error }
   })
 }
 
-function strangerTo(slots: readonly Slot[], uid: number, name: string): readonly (readonly [number, string])[] {
-  return slots
-    .filter((slot) => (slot.uid === uid) !== (slot.user === name))
-    .map((slot) => [
-      slot.n,
-      `The user ${slot.user} and the uid ${slot.uid} are not the same account: ${name} has uid ${uid}`,
-    ])
-}
-
-async function closeLogins(
-  host: Host,
-  slots: readonly Slot[],
-  options: EndOptions,
-): Promise<ReadonlyMap<number, LoginResult>> {
-  const plan = planNoLogins(slots, await readLogins(host, slots))
-  return new Map((await applyLogins(host, plan, options)).map((result) => [result.n, result]))
+function blockOf(slot: Slot, users: readonly PasswdEntry[]): readonly (readonly [number, AccountError])[] {
+  const other = users.find(({ uid, name }) => (slot.uid === uid) !== (slot.user === name))
+  if (other === undefined) return []
+  const reason = other.uid === slot.uid ? 'uid_taken' : 'user_taken'
+  const detail = `the user ${slot.user} and the uid ${slot.uid} are not the same account: ${other.name} has uid ${other.uid}`
+  return [[slot.n, slotBlocked(operation, slot, { reason, detail })]]
 }
 
 function resultOf(
@@ -77,17 +67,17 @@ function resultOf(
   closed: LoginResult | undefined,
   ended: Ended | undefined,
 ): EvictResult {
-  const common = { n, user, ended: ended?.ended.get(uid) ?? 0 }
-  if (closed?.status === 'failed')
-    return { ...common, status: 'failed', message: closed.message ?? 'its login is not closed' }
+  const common = { n, target: user, ended: ended?.ended.get(uid) ?? 0 }
+  if (closed?.error !== undefined) return { ...common, error: closed.error }
   if (ended === undefined)
-    return {
-      ...common,
-      status: 'planned',
-      planned: [renderCommand([...becoming(host, uid), 'kill', '-KILL', '--', '-1'])],
-    }
+    return { ...common, steps: [renderCommand([...becoming(host, uid), 'kill', '-KILL', '--', '-1'])] }
   const left = ended.left.filter(({ uids }) => uids.includes(uid))
-  if (left.length === 0) return { ...common, status: 'ended' }
-  const names = left.slice(0, 5).map(({ pid, command }) => `${pid} (${command})`)
-  return { ...common, status: 'failed', message: `${left.length} processes will not end: ${names.join(', ')}` }
+  return left.length === 0 ? common : { ...common, error: processesLeft(user, left) }
+}
+
+function processesLeft(target: string, processes: Ended['left']): AccountError {
+  const left = processes.slice(0, 20).map(({ pid, command }) => `${pid} (${command})`)
+  const count = processes.length === 1 ? '1 process does' : `${processes.length} processes do`
+  const detail = `${count} not end: ${left.slice(0, 5).join(', ')}`
+  return new AccountError('ACCOUNT_PROCESSES_LEFT', { operation, target, detail, left })
 }

@@ -1,12 +1,11 @@
-import type { Host } from '@puppy/host'
-import type { EffectOptions } from '../change.ts'
-import { findProgram, runOptions } from '../program.ts'
+import { runOptions, type EffectOptions, type Host } from '@puppy/host'
+import { findProgram } from '../program.ts'
 
 /** A System V shared memory segment, semaphore set or message queue. */
 export interface IpcObject {
   readonly kind: 'shm' | 'sem' | 'msg'
   readonly id: number
-  /** The owner, and whoever made it; either may use it. */
+  /** The owner, and the user that made it. Either may use it. */
   readonly uid: number
   readonly cuid: number
 }
@@ -15,14 +14,14 @@ const kinds = ['shm', 'sem', 'msg'] as const
 const idColumns = { shm: 'shmid', sem: 'semid', msg: 'msqid' } as const
 const removeOptions = { shm: '--shmem-id', sem: '--semaphore-id', msg: '--queue-id' } as const
 
-/** Reads all System V objects of our IPC namespace. @see sysvipc(7) */
+/** Reads all System V objects of this process's IPC namespace. @see sysvipc(7) */
 export async function readIpc(machine: Host): Promise<readonly IpcObject[]> {
   const texts = await Promise.all(kinds.map((kind) => machine.read(`/proc/sysvipc/${kind}`)))
   return kinds.flatMap((kind, index) => parseIpc(kind, texts[index] ?? ''))
 }
 
 /**
- * Reads `/proc/sysvipc/{shm,sem,msg}`, a table whose first line names its columns:
+ * Parses `/proc/sysvipc/{shm,sem,msg}`, a table whose first line names its columns. Pure.
  *
  * ```text
  *        key      semid perms      nsems   uid   gid  cuid  cgid      otime      ctime
@@ -38,12 +37,12 @@ export function parseIpc(kind: IpcObject['kind'], text: string): readonly IpcObj
   })
 }
 
-/** The objects that one of these uids owns or made. */
+/** Returns the objects that one of these uids owns or made. Pure. */
 export function ipcOf(objects: readonly IpcObject[], uids: ReadonlySet<number>): readonly IpcObject[] {
   return objects.filter(({ uid, cuid }) => uids.has(uid) || uids.has(cuid))
 }
 
-/** Removes objects, all in one run of ipcrm(1). One that is gone meanwhile is no failure; reading again is the proof. */
+/** Removes objects, all in one run of ipcrm(1). An object that was removed meanwhile is not a failure; the caller reads again. */
 export async function removeIpc(
   machine: Host,
   objects: readonly IpcObject[],

@@ -1,6 +1,5 @@
-import type { Host } from '@puppy/host'
-import type { EffectOptions } from '../change.ts'
-import { findProgram, runOptions } from '../program.ts'
+import { runOptions, type EffectOptions, type Host } from '@puppy/host'
+import { findProgram } from '../program.ts'
 
 /** A mount that belongs to a user: one made with FUSE, or the user's own `/run/user/UID`. */
 export interface UserMount {
@@ -9,14 +8,14 @@ export interface UserMount {
 }
 
 /**
- * Reads the mounts of users from `/proc/self/mountinfo`:
+ * Parses the mounts of users in `/proc/self/mountinfo`. Pure.
  *
  * ```text
  * 97 29 0:52 / /home/p10000/m rw,nosuid,nodev - fuse.sshfs host: rw,user_id=10000,group_id=10000
  * 98 24 0:44 / /run/user/10000 rw,nosuid,nodev - tmpfs tmpfs rw,size=1617240k,mode=700,uid=10000
  * ```
  *
- * A dead FUSE mount answers nobody, not even root, and keeps a home from being emptied.
+ * A dead FUSE mount answers no request, not even of root, and keeps a home from being emptied.
  *
  * @see proc_pid_mountinfo(5), mount.fuse3(8)
  */
@@ -31,7 +30,7 @@ export function parseUserMounts(text: string): readonly UserMount[] {
   })
 }
 
-/** Takes the mounts of these uids away, the innermost first; they go at once and for good when nobody uses them. */
+/** Unmounts what these uids have mounted, the innermost first. Lazily: a mount in use disappears at once and ends with its last user. */
 export async function unmountAll(machine: Host, uids: ReadonlySet<number>, options: EffectOptions = {}): Promise<void> {
   const mounts = parseUserMounts((await machine.read('/proc/self/mountinfo')) ?? '').filter(({ uid }) => uids.has(uid))
   if (mounts.length === 0) return
@@ -40,7 +39,7 @@ export async function unmountAll(machine: Host, uids: ReadonlySet<number>, optio
   await machine.run([...command], runOptions('machine', options, { accept: [0, 1, 32, 64] }))
 }
 
-/** Space, tab, newline and backslash stand as three octal digits. */
+/** Space, tab, newline and backslash are written as three octal digits. */
 function unescapePath(text: string): string {
   return text.replaceAll(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))
 }

@@ -1,29 +1,30 @@
-import { HostError, type Host } from '@puppy/host'
-import type { EffectOptions } from '../change.ts'
+import { isDeepStrictEqual } from 'node:util'
+import { HostError, runOptions, type EffectOptions, type Host, type ItemResult, type Tool } from '@puppy/host'
+import { assertNotAborted, isAbort } from '../abort.ts'
+import { AccountError } from '../errors.ts'
+import { environmentFolder, keysFolder, lingerFolder } from '../login/read.ts'
+import { readStates, slotBlocked, type SlotState } from '../pool/judge.ts'
+import { readSlots } from '../pool/read.ts'
+import { findProgram, prefixArguments } from '../program.ts'
+import { isSafeFolder } from '../safe-folder.ts'
 import { assertSlots, type Slot, type SlotLayout } from '../slots.ts'
-import { environmentFolder, keysFolder } from '../login/logins.ts'
-import { indexPool, judgeSlot } from '../pool/judge.ts'
-import { readPool } from '../pool/read.ts'
-import { findProgram, isSafeFolder, runOptions, type Program } from '../program.ts'
 
-/** What became of one slot that was to go. */
-export interface RemoveResult {
+/** What became of one slot that was to be removed. Its target is the user name. */
+export interface RemoveResult extends ItemResult<AccountError> {
   readonly n: number
-  readonly status: 'removed' | 'failed'
-  /** False: there was nothing. */
-  readonly changed: boolean
-  readonly message?: string
 }
 
+const operation = 'remove the slot'
+
 /**
- * Removes slots for good: login files, home, user and private group, and with the last member the shared group.
+ * Removes slots: login files, home, user and private group, and with the last member the shared group.
  *
- * Needs root. Call `evict` and `scrub` first: userdel refuses a user that still has processes. A slot that does not
- * look exactly like ours is left alone and has failed. All is read back; calling it again finishes what was begun.
- * About 30 ms for each slot: userdel takes one name.
+ * Needs root. Call `evict` and `scrub` first: userdel refuses a user that still has processes. A slot that is not exactly as the pool
+ * makes it is left alone, and its result has `ACCOUNT_SLOT_BLOCKED`. Everything is read back. Idempotent: another call finishes what was
+ * begun. About 30 ms for each slot, because userdel takes one name.
  *
- * @throws TypeError, RangeError for slots that are not of the layout; AccountError `ACCOUNT_PROGRAM_MISSING`; HostError
- *   when nothing can be done for any slot.
+ * @throws TypeError, RangeError for slots of another layout; AccountError `ACCOUNT_PROGRAM_MISSING`; HostError when nothing can be done
+ *   for any slot.
  * @see userdel(8), groupdel(8)
  */
 export async function removeSlots(
@@ -33,34 +34,41 @@ export async function removeSlots(
   options: EffectOptions = {},
 ): Promise<readonly RemoveResult[]> {
   assertSlots(layout, slots)
-  const before = await verdicts(host, layout, slots, options)
+  const before = await readStates(host, layout, slots, options)
   const safe =
     (await isSafeFolder(host, '/etc')) &&
     (host.live || !(await exists(host, layout.homes)) || (await isSafeFolder(host, layout.homes)))
   const ours = slots.filter(({ n }) => safe && before.get(n)!.block === undefined && isThere(before.get(n)!))
-  const failures = new Map<number, string>()
+  const failures = new Map<number, HostError>()
   await removeHomes(host, ours, options)
   for (const slot of ours) await removeAccount(host, slot, failures, options)
-  const after = await verdicts(host, layout, slots, options)
+  const after = await readStates(host, layout, slots, options)
   await removeSharedGroup(host, layout, options)
-  return slots.map(({ n }): RemoveResult => {
-    const message =
-      (safe ? undefined : 'a link leads out of the root folder') ?? before.get(n)!.block?.message ?? failures.get(n)
-    if (message !== undefined) return { n, status: 'failed', changed: failures.has(n), message }
-    if (isThere(after.get(n)!))
-      return { n, status: 'failed', changed: true, message: 'its user, group or home is still there' }
-    return { n, status: 'removed', changed: isThere(before.get(n)!) }
+  return slots.map((slot): RemoveResult => {
+    const [was, is] = [before.get(slot.n)!, after.get(slot.n)!]
+    const error = errorOf(slot, { safe, was, is, failure: failures.get(slot.n) })
+    const changed = ours.includes(slot) && (!isDeepStrictEqual(was, is) || failures.has(slot.n))
+    return { n: slot.n, target: slot.user, changed, ...(error === undefined ? {} : { error }) }
   })
 }
 
-type Verdicts = Awaited<ReturnType<typeof verdicts>>
-
-async function verdicts(host: Host, layout: SlotLayout, slots: readonly Slot[], options: EffectOptions) {
-  const index = indexPool(await readPool(host, layout, slots, options))
-  return new Map(slots.map((slot) => [slot.n, judgeSlot(slot, index)]))
+interface Outcome {
+  readonly safe: boolean
+  readonly was: SlotState
+  readonly is: SlotState
+  readonly failure: HostError | undefined
 }
 
-function isThere({ hasUser, hasGroup, home }: NonNullable<ReturnType<Verdicts['get']>>): boolean {
+function errorOf(slot: Slot, { safe, was, is, failure }: Outcome): AccountError | undefined {
+  const facts = { operation, target: slot.user }
+  if (!safe) return new AccountError('ACCOUNT_PATH_UNSAFE', { ...facts, detail: 'a link leads out of the root folder' })
+  if (was.block !== undefined) return slotBlocked(operation, slot, was.block)
+  if (failure === undefined && !isThere(is)) return undefined
+  const detail = failure?.message ?? 'its user, group or home still exists'
+  return new AccountError('ACCOUNT_NOT_APPLIED', { ...facts, detail, cause: failure })
+}
+
+function isThere({ hasUser, hasGroup, home }: SlotState): boolean {
   return hasUser || hasGroup || home !== 'absent'
 }
 
@@ -78,33 +86,33 @@ async function removeHomes(host: Host, slots: readonly Slot[], options: EffectOp
 async function removeAccount(
   host: Host,
   { n, user }: Slot,
-  failures: Map<number, string>,
+  failures: Map<number, HostError>,
   options: EffectOptions,
 ): Promise<void> {
+  assertNotAborted(options, 'remove slots')
   try {
-    for (const folder of [keysFolder, environmentFolder, '/var/lib/systemd/linger'])
-      await host.remove(`${folder}/${user}`)
+    for (const folder of [keysFolder, environmentFolder, lingerFolder]) await host.remove(`${folder}/${user}`)
     await runShadowTool(host, 'userdel', user, options)
     await runShadowTool(host, 'groupdel', user, options)
   } catch (error) {
-    if (!(error instanceof HostError) || error.code === 'HOST_ABORTED') throw error
-    failures.set(n, error.message)
+    if (!(error instanceof HostError) || isAbort(error)) throw error
+    failures.set(n, error)
   }
 }
 
-/** 6: there is no such user or group, as when userdel took the private group along. */
+/** Exit code 6: the user or group does not exist. userdel removes the private group too. */
 async function runShadowTool(
   host: Host,
-  name: Program & ('userdel' | 'groupdel'),
+  name: Tool & ('userdel' | 'groupdel'),
   object: string,
   options: EffectOptions,
 ) {
-  const where = host.live ? [] : ['--prefix', host.root]
-  await host.run([findProgram(host, name), ...where, object], runOptions('files', options, { accept: [0, 6] }))
+  const command = [findProgram(host, name), ...prefixArguments(host), object] as const
+  await host.run([...command], runOptions('files', options, { accept: [0, 6] }))
 }
 
 async function removeSharedGroup(host: Host, layout: SlotLayout, options: EffectOptions): Promise<void> {
-  const { groups } = await readPool(host, layout, [], options)
+  const { groups } = await readSlots(host, layout, [], options)
   const shared = groups.find(({ name }) => name === layout.group)
   if (shared?.members.length === 0) await runShadowTool(host, 'groupdel', layout.group, options)
 }

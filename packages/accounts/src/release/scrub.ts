@@ -1,32 +1,37 @@
-import { HostError, type Host } from '@puppy/host'
-import { assertSlots, type Slot, type SlotLayout } from '../slots.ts'
-import { indexPool, judgeSlot } from '../pool/judge.ts'
-import { readPool, readSkeleton } from '../pool/read.ts'
+import { HostError, runOptions, runsSystemd, type Host } from '@puppy/host'
+import { isAbort } from '../abort.ts'
+import { AccountError } from '../errors.ts'
+import { readStates, slotBlocked } from '../pool/judge.ts'
+import { readSkeleton } from '../pool/read.ts'
 import { renderTmpfiles, runTmpfiles } from '../pool/tmpfiles.ts'
 import { processesOf, readProcesses } from '../processes.ts'
-import { findProgram, isSafeFolder, runOptions, runsSystemd } from '../program.ts'
+import { findProgram } from '../program.ts'
+import { isSafeFolder } from '../safe-folder.ts'
+import { assertSlots, type Slot, type SlotLayout } from '../slots.ts'
 import { becoming, endProcesses, type EndOptions } from './end.ts'
 import { ipcOf, readIpc, removeIpc } from './ipc.ts'
 import { unmountAll } from './mounts.ts'
 import { removeEntries, removeStrays, removing, search, type SearchFolders } from './search.ts'
 
-/** What is left of one slot's former tenant. */
+/** Whether a slot is clean: the search found nothing of its former tenant, and the home is as a new one. */
 export interface ScrubResult {
   readonly n: number
-  /** `clean`: a search found nothing; the home is as a new one. */
-  readonly status: 'clean' | 'dirty'
-  /** Paths, processes and objects that are still there, the first of them, or why nothing was touched. */
-  readonly left: readonly string[]
-  /** What only the machine itself can have, and was not looked at below a root folder. */
-  readonly planned?: readonly string[]
+  /** The user name. */
+  readonly target: string
+  /** Why it is not clean. `facts.left` of `ACCOUNT_SLOT_DIRTY` has the paths, processes and objects that are left. Absent: it is clean. */
+  readonly error?: AccountError
+  /** What only the machine itself can have, and was not searched because the host is only a folder. */
+  readonly unsearched?: readonly string[]
 }
 
 export interface ScrubOptions extends EndOptions {
-  /** Folders to search beside `scrubbedFolders` and the homes; tenants must not be able to move root's entries there. */
+  /** Folders to search beside `scrubbedFolders` and the homes. Tenants must not be able to move root's entries there. */
   readonly folders?: readonly string[]
 }
 
-/** Where users leave files, beside their homes. All are root's own folders or sticky. */
+const operation = 'scrub the slot'
+
+/** Where users leave files, beside their homes. All of them are root's own folders, or sticky. */
 export const scrubbedFolders: readonly string[] = Object.freeze([
   '/tmp',
   '/var/tmp',
@@ -41,7 +46,7 @@ export const scrubbedFolders: readonly string[] = Object.freeze([
   '/var/spool/at',
 ])
 
-/** Files that carry a user's name and not always its uid. */
+/** Folders of files that have a user's name and not always its uid. */
 const namedFiles = [
   '/var/spool/cron/crontabs/',
   '/var/spool/cron/',
@@ -54,15 +59,15 @@ const namedFiles = [
 /**
  * Removes what former tenants left, proves that nothing is left, and makes their homes as new.
  *
- * Call `evict` first. Needs root. Goes: crontabs, at jobs, mail, System V and POSIX IPC, FUSE mounts, user journals,
- * files in `scrubbedFolders` and in other homes, and everything in the home. The home is emptied by the tenant's own
- * uid first and by root for the rest; all of it by coreutils `rm --one-file-system` and find(1), neither of which
- * follows links. Then find(1), `/proc` and the IPC tables are searched for the uid, in one run for all slots.
+ * Call `evict` first. Needs root. Removes crontabs, at jobs, mail, System V and POSIX IPC, FUSE mounts, user journals, files in
+ * `scrubbedFolders` and in other homes, and everything in the home. The tenant's own uid empties the home first, and root removes the
+ * rest; both with coreutils `rm --one-file-system` and find(1), neither of which follows links. Then find(1), `/proc` and the IPC tables
+ * are searched for the uid, in one run for all slots.
  *
- * A slot that does not look exactly like ours is dirty and not touched. Below a root folder only files there go.
- * Default timeout of each program: 600,000 ms.
+ * A slot that is not exactly as the pool makes it is not touched. Below a root folder only files there are removed. The default timeout
+ * of each program is 600,000 ms.
  *
- * @throws TypeError, RangeError for slots that are not of the layout; AccountError `ACCOUNT_PROGRAM_MISSING`; HostError.
+ * @throws TypeError, RangeError for slots of another layout; AccountError `ACCOUNT_PROGRAM_MISSING`; HostError.
  */
 export async function scrub(
   host: Host,
@@ -75,32 +80,37 @@ export async function scrub(
   const refused = await readRefusals(host, layout, slots, patient)
   const ours = slots.filter(({ n }) => !refused.has(n))
   const folders = await readFolders(host, layout, patient)
-  if (ours.length > 0) await clean(host, ours, folders, patient)
-  const left = new Map([...refused, ...(ours.length === 0 ? [] : await prove(host, ours, folders, patient))])
-  const unmade = await renewHomes(
-    host,
-    layout,
-    ours.filter(({ n }) => left.get(n)!.length === 0),
-    patient,
-  )
-  return slots.map(({ n }) => resultOf(host, n, [...left.get(n)!, ...(unmade.get(n) ?? [])]))
+  if (ours.length > 0) await removeAll(host, ours, folders, patient)
+  const left = ours.length === 0 ? new Map<number, readonly string[]>() : await prove(host, ours, folders, patient)
+  const clean = ours.filter(({ n }) => left.get(n)!.length === 0)
+  const unmade = await renewHomes(host, layout, clean, patient)
+  return slots.map((slot): ScrubResult => {
+    const error = refused.get(slot.n) ?? dirtyError(slot, left.get(slot.n) ?? []) ?? unmade.get(slot.n)
+    const result = { n: slot.n, target: slot.user, ...(error === undefined ? {} : { error }) }
+    return host.live ? result : { ...result, unsearched: ['processes, IPC objects, mounts and journals'] }
+  })
 }
 
-function resultOf(host: Host, n: number, left: readonly string[]): ScrubResult {
-  const status = left.length === 0 ? 'clean' : 'dirty'
-  return host.live ? { n, status, left } : { n, status, left, planned: ['processes, IPC objects, mounts and journals'] }
+function dirtyError({ user }: Slot, left: readonly string[]): AccountError | undefined {
+  if (left.length === 0) return undefined
+  const more = left.length > 10 ? ', …' : ''
+  const detail = `the search found ${left.slice(0, 10).join(', ')}${more}`
+  return new AccountError('ACCOUNT_SLOT_DIRTY', { operation, target: user, detail, left })
 }
 
+/** Slots that are not touched, and why. */
 async function readRefusals(host: Host, layout: SlotLayout, slots: readonly Slot[], options: ScrubOptions) {
-  const index = indexPool(await readPool(host, layout, slots, options))
-  const refusals = slots.map((slot) => [slot.n, judgeSlot(slot, index).block?.message] as const)
+  const states = await readStates(host, layout, slots, options)
   const homesSafe = await isSafeFolder(host, layout.homes)
-  return new Map(
-    refusals.flatMap(([n, message]): (readonly [number, readonly string[]])[] => {
-      if (message !== undefined) return [[n, [message]]]
-      return homesSafe || !index.homes.has(n) ? [] : [[n, [`${layout.homes} is reached through a link`]]]
-    }),
-  )
+  const refusalOf = (slot: Slot): AccountError | undefined => {
+    const { block, home } = states.get(slot.n)!
+    if (block !== undefined) return slotBlocked(operation, slot, block)
+    if (homesSafe || home === 'absent') return undefined
+    const detail = `the path ${layout.homes} leads through a link`
+    return new AccountError('ACCOUNT_PATH_UNSAFE', { operation, target: slot.user, detail })
+  }
+  const refusals = slots.map((slot) => [slot.n, refusalOf(slot)] as const)
+  return new Map(refusals.filter((entry): entry is readonly [number, AccountError] => entry[1] !== undefined))
 }
 
 async function readFolders(host: Host, layout: SlotLayout, { folders = [] }: ScrubOptions): Promise<SearchFolders> {
@@ -109,7 +119,12 @@ async function readFolders(host: Host, layout: SlotLayout, { folders = [] }: Scr
   return { homes: await safe(layout.homes), others: others.flat() }
 }
 
-async function clean(host: Host, slots: readonly Slot[], folders: SearchFolders, options: ScrubOptions): Promise<void> {
+async function removeAll(
+  host: Host,
+  slots: readonly Slot[],
+  folders: SearchFolders,
+  options: ScrubOptions,
+): Promise<void> {
   const uids = slots.map(({ uid }) => uid)
   await removePaths(host, await readNamed(host, slots), options)
   if (host.live) await cleanMachine(host, uids, options)
@@ -118,7 +133,7 @@ async function clean(host: Host, slots: readonly Slot[], folders: SearchFolders,
   await removeStrays(host, folders, uids, options)
 }
 
-/** After the crontabs are gone: whatever they started meanwhile ends here. */
+/** Runs after the crontabs are removed: what they started meanwhile ends here. */
 async function cleanMachine(machine: Host, uids: readonly number[], options: ScrubOptions): Promise<void> {
   const all = new Set(uids)
   await endProcesses(machine, uids, options)
@@ -127,7 +142,7 @@ async function cleanMachine(machine: Host, uids: readonly number[], options: Scr
   await removeJournals(machine, all, options)
 }
 
-/** journald keeps a file for each user, which whoever has that uid next could read. It must let go of it first. */
+/** journald keeps a file for each user, which the next user with that uid could read. It must close that file first. */
 async function removeJournals(machine: Host, uids: ReadonlySet<number>, options: ScrubOptions): Promise<void> {
   const journalctl = (await runsSystemd(machine)) ? machine.program('journalctl') : undefined
   if (journalctl === undefined || (await readJournals(machine, uids)).length === 0) return
@@ -190,13 +205,13 @@ function insides(host: Host): readonly string[] {
   return ['-xdev', '-mindepth', '1', '-maxdepth', '1', ...removing(host)]
 }
 
-/** What this cannot remove or does not finish is left to root; `daemon`: a tenant's uid inherits none of our locks. */
+/** Root removes what this cannot remove or does not finish. `daemon`: a process with the tenant's uid inherits none of our locks. */
 async function emptyAsTenant(machine: Host, { home, uid }: Slot, options: ScrubOptions): Promise<void> {
   const command = [...becoming(machine, uid), findProgram(machine, 'find'), home, ...insides(machine)] as const
   try {
     await machine.run([...command], runOptions('machine', options, { accept: [0, 1], daemon: true }))
   } catch (error) {
-    if (!(error instanceof HostError) || error.code === 'HOST_ABORTED') throw error
+    if (!(error instanceof HostError) || isAbort(error)) throw error
   }
 }
 
@@ -226,12 +241,20 @@ async function renewHomes(host: Host, layout: SlotLayout, slots: readonly Slot[]
     slots.map(async (slot) => ((await host.status(slot.home)) === undefined ? [] : [slot])),
   )
   const homes = there.flat()
-  if (homes.length === 0) return new Map<number, readonly string[]>()
+  if (homes.length === 0) return new Map<number, AccountError>()
   const skeleton = await readSkeleton(host)
-  await runTmpfiles(host, homes.map((slot) => renderTmpfiles(slot, skeleton)).join(''), options)
-  const index = indexPool(await readPool(host, layout, homes, options))
-  const wrong = homes.filter((slot) => judgeSlot(slot, index).home !== 'right')
-  return new Map(
-    wrong.map(({ n, home }): readonly [number, readonly string[]] => [n, [`${home} could not be made as new`]]),
-  )
+  const said = await runTmpfiles(host, homes.map((slot) => renderTmpfiles(slot, skeleton)).join(''), options)
+  const states = await readStates(host, layout, homes, options)
+  const wrong = homes.filter(({ n }) => states.get(n)!.home !== 'right')
+  return new Map(wrong.map((slot): readonly [number, AccountError] => [slot.n, homeError(slot, said)]))
+}
+
+function homeError({ user, home }: Slot, said: string): AccountError {
+  const facts = {
+    operation,
+    target: user,
+    reason: 'home_wrong',
+    detail: `the home ${home} was not made again`,
+  } as const
+  return new AccountError('ACCOUNT_NOT_APPLIED', { ...facts, said: said.includes(user) ? said : '' })
 }

@@ -1,19 +1,19 @@
-import { HostError, type Command, type Host } from '@puppy/host'
-import type { EffectOptions } from '../change.ts'
+import { HostError, runOptions, type Command, type EffectOptions, type Host } from '@puppy/host'
+import { isAbort } from '../abort.ts'
+import { findProgram } from '../program.ts'
 import type { Slot } from '../slots.ts'
-import { findProgram, runOptions } from '../program.ts'
 
 /** Folders that are searched, as the machine names them. */
 export interface SearchFolders {
-  /** The folder of the homes; the homes in it are themselves no find, what is in them is. */
+  /** The folder of the homes. The search reports what is in the homes, and not the homes themselves. */
   readonly homes: readonly string[]
   readonly others: readonly string[]
 }
 
 /**
- * Renders find(1) tests that are true for files of these uids: `( -uid +9999 -uid -10003 -o -uid 10007 )`.
+ * Renders find(1) tests that are true for files of these uids: `( -uid +9999 -uid -10003 -o -uid 10007 )`. Pure.
  *
- * Neighbours become one range, so that a pool of thousands costs each file a comparison or two.
+ * Neighbours become one range, so that find compares each file once or twice for a pool of thousands.
  */
 export function renderOwners(uids: readonly number[]): readonly string[] {
   const ranges: { first: number; last: number }[] = []
@@ -30,8 +30,8 @@ export function renderOwners(uids: readonly number[]): readonly string[] {
 }
 
 /**
- * Removes what is directly in these folders and of these uids, with all that is in it. The folders must be ones in
- * which nobody but root and the owner can move such an entry (root's own, or sticky).
+ * Removes what is directly in these folders and belongs to these uids, with everything in it. Only root and the owner may be able to move
+ * an entry of these folders: they are root's own, or sticky.
  */
 export async function removeEntries(
   host: Host,
@@ -43,14 +43,14 @@ export async function removeEntries(
   await sweep(host, folders, ['-mindepth', '1', '-maxdepth', '1', ...owners, ...removing(host)], options)
 }
 
-/** The words that make find(1) remove what it found, whole, on its own file system. */
+/** Returns the words that make find(1) remove what it found, recursively, on its own file system. */
 export function removing(host: Host): readonly string[] {
   return ['-exec', findProgram(host, 'rm'), '-rf', '--one-file-system', '--', '{}', '+']
 }
 
 /**
- * Removes single files of these uids however deep they lie in somebody else's folders. find's own `-delete` works on
- * the folder it has open, so a folder that is swapped for a link meanwhile leads nowhere.
+ * Removes single files of these uids at any depth in other users' folders. find's own `-delete` works on the folder that it has open, so
+ * a folder that is replaced by a link meanwhile is not followed.
  */
 export async function removeStrays(
   host: Host,
@@ -63,14 +63,14 @@ export async function removeStrays(
   await sweep(host, folders.others, ['-mindepth', '1', ...owners, '-delete'], options)
 }
 
-/** Files by slot number that a search found; the first twenty of each, and a word on why it could not search. */
+/** What a search found, by slot number: the first twenty files of each, or why it could not search. */
 export type Found = ReadonlyMap<number, readonly string[]>
 
 /**
- * Searches for anything that these slots own: one find(1) for the homes and one for the rest, whatever the number.
+ * Searches for everything that these slots own: one find(1) for the homes and one for the rest, whatever the number.
  *
- * What root itself may not look into (another user's FUSE mount) cannot be told apart from empty and is passed over.
- * A search that does not end proves nothing: then every slot has that as its finding.
+ * What root itself may not read (another user's FUSE mount) looks empty and is skipped. A search that does not end proves nothing: then
+ * every slot has its error as its finding.
  *
  * @throws HostError `HOST_ABORTED`.
  */
@@ -87,14 +87,14 @@ export async function search(
     const elsewhere = await sweep(host, folders.others, ['-mindepth', '1', ...print], options)
     return arrange(host, slots, parseFound(inHomes + elsewhere))
   } catch (error) {
-    if (!(error instanceof HostError) || error.code === 'HOST_ABORTED') throw error
+    if (!(error instanceof HostError) || isAbort(error)) throw error
     if (error.code !== 'HOST_OUTPUT_TOO_LARGE' || slots.length === 1)
       return new Map(slots.map(({ n }) => [n, [error.message]]))
     return searchEach(host, folders, slots, options)
   }
 }
 
-/** One of them has so many files that the list does not fit: then each is asked for alone. */
+/** One of them has so many files that the list does not fit: then each slot is searched for alone. */
 async function searchEach(
   host: Host,
   folders: SearchFolders,
@@ -108,7 +108,7 @@ async function searchEach(
   return found
 }
 
-/** Reads what find printed: owner and path by turns, each ended by a NUL, because a name may hold anything else. */
+/** Parses what find printed: owner and path by turns, each ended by a NUL, the one byte that no name has. Pure. */
 export function parseFound(text: string): readonly { readonly uid: number; readonly path: string }[] {
   const words = text.split('\0')
   return words.flatMap((path, index) => {
@@ -126,8 +126,8 @@ function arrange(host: Host, slots: readonly Slot[], found: ReturnType<typeof pa
 }
 
 /**
- * Runs one find. `-H` follows a link only where the search starts (`/home` may be one, an administrator's); below a
- * root folder not even that. Exit code 1 says that something vanished or could not be looked into.
+ * Runs one find. `-H` follows a link only where the search starts: an administrator may have made `/home` one. Below a root folder no link
+ * is followed. Exit code 1: something disappeared or could not be read.
  */
 async function sweep(
   host: Host,

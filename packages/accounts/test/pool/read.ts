@@ -1,8 +1,9 @@
 import { createHost } from '@puppy/host'
 import { createFakeHost } from '@puppy/host/fake'
 import t from 'tap'
+import { readPool, readSkeleton } from '../../src/pool/read.ts'
+import { noReservations } from '../../src/reserved.ts'
 import { defaultLayout, slotAt } from '../../src/slots.ts'
-import { readPool, readSkeleton, readUsers } from '../../src/pool/read.ts'
 
 const slots = [slotAt(defaultLayout, 0), slotAt(defaultLayout, 1)]
 
@@ -26,6 +27,7 @@ void t.test('readPool() asks one getent for all keys of a database', async (t) =
     shadow: [{ name: 'p10000', locked: true }],
     homes: new Map(),
     skeleton: [],
+    reserved: noReservations,
   })
 })
 
@@ -43,22 +45,10 @@ void t.test('readPool() of a folder reads its files and nothing of this machine'
     localGroups: [{ name: 'g', gid: 7, members: ['a'] }],
     shadow: [],
     skeleton: ['.x'],
+    reserved: noReservations,
   })
   t.strictSame([...homes.keys()], [1])
   t.equal(homes.get(1)?.kind, 'file')
-})
-
-void t.test('readUsers() needs no root and finds root', async (t) => {
-  const slot = { ...slots[0]!, user: 'root', uid: 0 }
-  const users = await readUsers(createHost(), [slot])
-  t.strictSame(
-    users.map(({ name, uid }) => ({ name, uid })),
-    [
-      { name: 'root', uid: 0 },
-      { name: 'root', uid: 0 },
-    ],
-    'by its name and by its uid',
-  )
 })
 
 void t.test('readSkeleton() leaves out names that would have to be quoted', async (t) => {
@@ -66,6 +56,19 @@ void t.test('readSkeleton() leaves out names that would have to be quoted', asyn
   t.strictSame(await readSkeleton(createHost({ root })), ['.ok'])
 })
 
-void t.test('readPool() refuses a layout that cannot be', async (t) => {
+void t.test('readPool() refuses a layout that cannot be, and slots of another layout', async (t) => {
   await t.rejects(readPool(createFakeHost(), { ...defaultLayout, firstUid: 0 }, []), RangeError)
+  const other = slotAt({ ...defaultLayout, firstUid: 20_000 }, 0)
+  await t.rejects(readPool(createFakeHost(), defaultLayout, [other]), TypeError)
+})
+
+void t.test('readPool() reads the reservations of a machine, unless it is given them', async (t) => {
+  const host = createFakeHost({
+    programs: { '/usr/bin/getent': () => ({ exitCode: 2 }) },
+    files: { '/etc/services': 'nbd 10809/tcp\n' },
+  })
+  const nbd = { first: 10_809, last: 10_809, owner: 'nbd' }
+  t.strictSame((await readPool(host, defaultLayout, slots)).reserved.services, [nbd])
+  const given = await readPool(host, defaultLayout, slots, { reserved: noReservations })
+  t.equal(given.reserved, noReservations)
 })
