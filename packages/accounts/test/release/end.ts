@@ -39,7 +39,7 @@ void t.test('endProcesses() gives up in the end and says who is left', async (t)
   const { ended, left } = await endProcesses(
     machine(() => ({ exitCode: 1 })),
     [10_000],
-    { patience: 0 },
+    { endTimeout: 0 },
   )
   t.equal(ended.size, 0)
   t.strictSame(
