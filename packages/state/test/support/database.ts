@@ -1,0 +1,82 @@
+import { randomUUID } from 'node:crypto'
+import { userInfo } from 'node:os'
+import { join } from 'node:path'
+import { isRoot, scratchFolder, type Cleanup } from '@puppy/host/testing'
+import type { Test } from 'tap'
+import { startEmbedded, stopEmbedded, type SystemUser } from '../../src/database/embedded.ts'
+import { grant, migrate } from '../../src/database/migrate.ts'
+import { openDatabase, type Database } from '../../src/database/pool.ts'
+
+/** As root PostgreSQL refuses to run, so `nobody` does it; otherwise we do. */
+export const nobody: SystemUser = { name: 'nobody', uid: 65_534, gid: 65_534 }
+export interface TestDatabase {
+  /** As the owner: sees and does everything. */
+  readonly owner: Database
+  /** With the API's and the agent's rights. */
+  readonly api: Database
+  readonly agent: Database
+  readonly urls: { readonly owner: string; readonly api: string; readonly agent: string }
+}
+
+export interface TestPostgres {
+  /** A migrated database of the test's own, cloned from a template. */
+  create(t: Test): Promise<TestDatabase>
+}
+
+/** A server with a migrated database in it, `puppy`, that serves as a template: no connection to it stays open. */
+interface TestServer {
+  readonly urls: TestDatabase['urls']
+}
+
+/** Holds the URLs of a server that a runner shares between test files, as JSON. Set by `startTestServer`'s caller. */
+export const sharedServer = 'PUPPY_TEST_POSTGRES'
+
+/**
+ * Starts a real PostgreSQL that nobody but tests uses, and that forgets everything at the end: it never waits for a disk.
+ * We may be any of its roles.
+ */
+export async function startTestServer(t: Cleanup): Promise<TestServer> {
+  const stateDir = scratchFolder(t)
+  const self = userInfo().username
+  const server = isRoot ? { server: nobody } : {}
+  const { urls } = await startEmbedded({
+    stateDir,
+    runDir: join(stateDir, 'run'),
+    ...server,
+    peers: { owner: self, api: self, agent: self },
+  })
+  t.teardown(() => stopEmbedded(stateDir))
+  const template = openDatabase({ url: urls.owner, name: 'template', connections: 1 })
+  for (const setting of ['fsync', 'full_page_writes', 'synchronous_commit'])
+    await template.query(`alter system set ${setting} = off`)
+  await template.query('select pg_reload_conf()')
+  await migrate(template)
+  await grant(template, { api: 'puppy_api', agent: 'puppy_agent' })
+  await template.end()
+  return { urls }
+}
+
+/** Uses the PostgreSQL of the runner, or starts one for this test file. Each test has a database of its own in it. */
+export async function startPostgres(t: Cleanup): Promise<TestPostgres> {
+  const shared = process.env[sharedServer]
+  const { urls } = shared === undefined ? await startTestServer(t) : { urls: JSON.parse(shared) as TestServer['urls'] }
+  return { create: (test) => clone(test, urls, `test_${randomUUID().replaceAll('-', '')}`) }
+}
+
+async function clone(t: Test, template: TestDatabase['urls'], name: string): Promise<TestDatabase> {
+  const at = (url: string, database: string) => url.replace('@/puppy?', `@/${database}?`)
+  const maintain = async (sql: string) => {
+    const maintenance = openDatabase({ url: at(template.owner, 'postgres'), name: 'clone', connections: 1 })
+    await maintenance.query(sql)
+    await maintenance.end()
+  }
+  await maintain(`create database ${name} template puppy`)
+  const urls = { owner: at(template.owner, name), api: at(template.api, name), agent: at(template.agent, name) }
+  const open = (role: keyof typeof urls) => openDatabase({ url: urls[role], name: `test ${role}`, connections: 5 })
+  const databases = { owner: open('owner'), api: open('api'), agent: open('agent') }
+  t.teardown(async () => {
+    await Promise.all(Object.values(databases).map((database) => database.end()))
+    await maintain(`drop database ${name} with (force)`)
+  })
+  return { ...databases, urls }
+}
