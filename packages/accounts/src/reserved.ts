@@ -1,5 +1,5 @@
 import { findTool, inOurDomain, runOptions, type EffectOptions, type Host } from '@puppy/host'
-import { readListeners, type Listener } from './listeners.ts'
+import { readListeners, type Listener } from '@puppy/host/proc'
 
 /** Ports that `/etc/services` or the SELinux policy reserves, first and last inclusive. */
 export interface ReservedPorts {

@@ -53,7 +53,7 @@ export async function readShadow(host: Host): Promise<readonly ShadowEntry[] | u
   try {
     return parseShadow((await host.read('/etc/shadow')) ?? '')
   } catch (error) {
-    if (error instanceof HostError && error.facts.detail === 'EACCES') return undefined
+    if (error instanceof HostError && error.facts.errno === 'EACCES') return undefined
     throw error
   }
 }

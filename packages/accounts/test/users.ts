@@ -42,9 +42,9 @@ void t.test('readGroups() of a folder reads the file, and of a machine the share
 void t.test(
   'readShadow() is undefined for a process that may not read it, and throws for another failure',
   async (t) => {
-    const failing = (detail: string) => ({
+    const failing = (errno: string) => ({
       ...createFakeHost(),
-      read: () => Promise.reject(new HostError('HOST_READ_FAILED', { operation: 'read', detail })),
+      read: () => Promise.reject(new HostError('HOST_READ_FAILED', { operation: 'read', errno })),
     })
     t.equal(await readShadow(failing('EACCES')), undefined)
     await t.rejects(readShadow(failing('EIO')), { code: 'HOST_READ_FAILED' })

@@ -1,6 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-import { HostError, runOptions, runsSystemd, type EffectOptions, type Host } from '@puppy/host'
-import { processesOf, readProcesses, type Process } from '../processes.ts'
+import { HostError, runOptions, runsSystemd, waitFor, type EffectOptions, type Host } from '@puppy/host'
+import { processesOf, readProcesses, type ProcessStatus } from '@puppy/host/proc'
 import { findProgram } from '../program.ts'
 import { assertTenantUid } from '../slots.ts'
 
@@ -9,7 +8,7 @@ export interface Ended {
   /** How many processes ended, by real uid. */
   readonly ended: ReadonlyMap<number, number>
   /** The processes that still run. */
-  readonly left: readonly Process[]
+  readonly left: readonly ProcessStatus[]
 }
 
 export interface EndOptions extends EffectOptions {
@@ -29,31 +28,38 @@ export interface EndOptions extends EffectOptions {
  */
 export async function endProcesses(machine: Host, uids: readonly number[], options: EndOptions = {}): Promise<Ended> {
   uids.forEach(assertTenantUid)
-  const until = Date.now() + (options.endTimeout ?? 10_000)
   const all = new Set(uids)
-  const seen = new Map<number, Process>()
+  const seen = new Map<number, ProcessStatus>()
   let left = processesOf(await readProcesses(machine), all)
   // Every uid once, whether a process of it was seen or not: what hides from /proc does not hide from kill(2).
   await Promise.all(uids.map((uid) => killUid(machine, uid, options)))
   await stopSlices(machine, uids, options)
-  for (let pause = 5; ; pause = Math.min(pause * 2, 200)) {
+  const endAgain = async () => {
     for (const process of left) seen.set(process.pid, process)
     left = processesOf(await readProcesses(machine), all)
-    if (left.length === 0 || Date.now() > until) break
-    await killAll(machine, left, all, options)
-    await sleep(pause, undefined, options.signal === undefined ? {} : { signal: options.signal })
+    if (left.length > 0) await killAll(machine, left, all, options)
+    return left.length === 0
   }
+  await waitFor(endAgain, { ...options, timeout: options.endTimeout ?? 10_000, longestPause: 200 })
   await forgetFailures(machine, uids, options)
   return { ended: countEnded(seen, left), left }
 }
 
-function countEnded(seen: ReadonlyMap<number, Process>, left: readonly Process[]): ReadonlyMap<number, number> {
+function countEnded(
+  seen: ReadonlyMap<number, ProcessStatus>,
+  left: readonly ProcessStatus[],
+): ReadonlyMap<number, number> {
   const still = new Set(left.map(({ pid }) => pid))
   const gone = [...seen.values()].filter(({ pid }) => !still.has(pid))
   return new Map([...Map.groupBy(gone, ({ uid }) => uid)].map(([uid, processes]) => [uid, processes.length]))
 }
 
-async function killAll(machine: Host, processes: readonly Process[], all: ReadonlySet<number>, options: EffectOptions) {
+async function killAll(
+  machine: Host,
+  processes: readonly ProcessStatus[],
+  all: ReadonlySet<number>,
+  options: EffectOptions,
+) {
   const uids = new Set(processes.flatMap((process) => process.uids).filter((uid) => all.has(uid)))
   await Promise.all([...uids].map((uid) => killUid(machine, uid, options)))
 }

@@ -1,4 +1,4 @@
-import { renderCommand, type Host } from '@puppy/host'
+import { quoted, renderCommand, type Host } from '@puppy/host'
 import { AccountError } from '../errors.ts'
 import type { LoginResult } from '../login/apply.ts'
 import { openLogins } from '../login/logins.ts'
@@ -76,7 +76,7 @@ function resultOf(
 }
 
 function processesLeft(target: string, processes: Ended['left']): AccountError {
-  const left = processes.slice(0, 20).map(({ pid, command }) => `${pid} (${command})`)
+  const left = processes.slice(0, 20).map(({ pid, name }) => `${pid} ${quoted(name)}`)
   const count = processes.length === 1 ? '1 process does' : `${processes.length} processes do`
   const detail = `${count} not end: ${left.slice(0, 5).join(', ')}`
   return new AccountError('ACCOUNT_PROCESSES_LEFT', { operation, target, detail, left })

@@ -1,4 +1,5 @@
 import { runOptions, type EffectOptions, type Host } from '@puppy/host'
+import { readMounts, type Mount } from '@puppy/host/proc'
 import { findProgram } from '../program.ts'
 
 /** A mount that belongs to a user: one made with FUSE, or the user's own `/run/user/UID`. */
@@ -8,7 +9,7 @@ export interface UserMount {
 }
 
 /**
- * Parses the mounts of users in `/proc/self/mountinfo`. Pure.
+ * Returns the mounts that belong to users. Pure.
  *
  * ```text
  * 97 29 0:52 / /home/p10000/m rw,nosuid,nodev - fuse.sshfs host: rw,user_id=10000,group_id=10000
@@ -19,27 +20,19 @@ export interface UserMount {
  *
  * @see proc_pid_mountinfo(5), mount.fuse3(8)
  */
-export function parseUserMounts(text: string): readonly UserMount[] {
-  return text.split('\n').flatMap((line) => {
-    const [left = '', right = ''] = line.split(' - ')
-    const path = unescapePath(left.split(' ')[4] ?? '')
-    const [type = '', , options = ''] = right.split(' ')
-    const fuse = type.startsWith('fuse') ? /(?:^|,)user_id=(\d+)/.exec(options)?.[1] : undefined
-    const uid = fuse ?? /^\/run\/user\/(\d+)$/.exec(path)?.[1]
-    return uid === undefined || !path.startsWith('/') ? [] : [{ path, uid: Number(uid) }]
+export function userMounts(mounts: readonly Mount[]): readonly UserMount[] {
+  return mounts.flatMap(({ mountPoint: path, fileSystem, options }) => {
+    const owner = fileSystem.startsWith('fuse') ? options.find((option) => option.startsWith('user_id=')) : undefined
+    const uid = /^user_id=(\d+)$/.exec(owner ?? '')?.[1] ?? /^\/run\/user\/(\d+)$/.exec(path)?.[1]
+    return uid === undefined ? [] : [{ path, uid: Number(uid) }]
   })
 }
 
 /** Unmounts what these uids have mounted, the innermost first. Lazily: a mount in use disappears at once and ends with its last user. */
-export async function unmountAll(machine: Host, uids: ReadonlySet<number>, options: EffectOptions = {}): Promise<void> {
-  const mounts = parseUserMounts((await machine.read('/proc/self/mountinfo')) ?? '').filter(({ uid }) => uids.has(uid))
+export async function unmountAll(host: Host, uids: ReadonlySet<number>, options: EffectOptions = {}): Promise<void> {
+  const mounts = userMounts(await readMounts(host)).filter(({ uid }) => uids.has(uid))
   if (mounts.length === 0) return
   const paths = mounts.map(({ path }) => path).toReversed()
-  const command = [findProgram(machine, 'umount'), '--lazy', '--', ...paths] as const
-  await machine.run([...command], runOptions('machine', options, { accept: [0, 1, 32, 64] }))
-}
-
-/** Space, tab, newline and backslash are written as three octal digits. */
-function unescapePath(text: string): string {
-  return text.replaceAll(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))
+  const command = [findProgram(host, 'umount'), '--lazy', '--', ...paths] as const
+  await host.run([...command], runOptions('machine', options, { accept: [0, 1, 32, 64] }))
 }

@@ -1,10 +1,10 @@
-import { HostError, runOptions, runsSystemd, type Host } from '@puppy/host'
+import { HostError, quoted, runOptions, runsSystemd, type Host } from '@puppy/host'
+import { processesOf, readProcesses } from '@puppy/host/proc'
 import { isAbort } from '../abort.ts'
 import { AccountError } from '../errors.ts'
 import { readStates, slotBlocked } from '../pool/judge.ts'
 import { readSkeleton } from '../pool/read.ts'
 import { renderTmpfiles, runTmpfiles } from '../pool/tmpfiles.ts'
-import { processesOf, readProcesses } from '../processes.ts'
 import { findProgram } from '../program.ts'
 import { isSafeFolder } from '../safe-folder.ts'
 import { assertSlots, type Slot, type SlotLayout } from '../slots.ts'
@@ -229,7 +229,7 @@ async function prove(host: Host, slots: readonly Slot[], folders: SearchFolders,
         ...named.filter((path) => path.endsWith(`/${user}`)),
         ...processes
           .filter((process) => process.uids.includes(uid))
-          .map(({ pid, command }) => `process ${pid} (${command})`),
+          .map(({ pid, name }) => `process ${pid} ${quoted(name)}`),
         ...objects.filter((object) => object.uid === uid || object.cuid === uid).map(({ kind, id }) => `${kind} ${id}`),
       ],
     ]),

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createHost } from '@puppy/host'
+import { readProcesses } from '@puppy/host/proc'
 import t from 'tap'
 import {
   defaultLayout,
@@ -9,7 +10,6 @@ import {
   openBase,
   openLogins,
   openPool,
-  readProcesses,
   readReserved,
   removeSlots,
   scrub,

@@ -1,12 +1,16 @@
-import { createFakeHost, type FakeProgram } from '@puppy/host/fake'
+import { createFakeHost, renderFakeProcess, type FakeProgram } from '@puppy/host/fake'
 import t from 'tap'
 import { becoming, endProcesses } from '../../src/release/end.ts'
 
-const status = (pid: number, uid: number) =>
-  `Name:\tx\nState:\tS\nPid:\t${pid}\nUid:\t${uid}\t${uid}\t${uid}\t${uid}\nThreads:\t1\n`
-const files = { '/proc/7/status': status(7, 10_000), '/proc/8/status': status(8, 10_001) }
+const files = {
+  '/proc/7/status': renderFakeProcess({ pid: 7, uid: 10_000 })['/proc/7/status']!,
+  '/proc/8/status': renderFakeProcess({ pid: 8, uid: 10_001 })['/proc/8/status']!,
+}
 const killing: FakeProgram = async ({ host, args }) => {
-  if (args[1] === '10000') await host.remove('/proc/7/status')
+  if (args[1] === '10000') {
+    await host.remove('/proc/7/status')
+    await host.remove('/proc/7')
+  }
   return {}
 }
 const machine = (setpriv: FakeProgram, more: Record<string, FakeProgram> = {}, others: Record<string, string> = {}) =>

@@ -1,4 +1,4 @@
-import { createFakeHost } from '@puppy/host/fake'
+import { createFakeHost, renderFakeProcess } from '@puppy/host/fake'
 import t from 'tap'
 import { defaultLayout, openLogins, openPool, slotAt } from '../../src/index.ts'
 import { evict } from '../../src/release/evict.ts'
@@ -38,10 +38,9 @@ void t.test("evict() does not touch a uid that is somebody else's", { skip }, as
 })
 
 void t.test('evict() names the processes that do not end', async (t) => {
-  const status = (pid: number) =>
-    `Name:\tsleep\nState:\tD\nPid:\t${pid}\nUid:\t10000\t10000\t10000\t10000\nThreads:\t1\n`
+  const stuck = (pid: number) => renderFakeProcess({ pid, uid: 10_000, name: 'sleep', state: 'D' })
   const host = createFakeHost({
-    files: { '/proc/7/status': status(7), '/proc/8/status': status(8) },
+    files: { ...stuck(7), ...stuck(8) },
     programs: {
       '/usr/bin/getent': () => ({ exitCode: 2 }),
       '/usr/bin/setpriv': () => ({ exitCode: 1 }),
@@ -55,10 +54,10 @@ void t.test('evict() names the processes that do not end', async (t) => {
   )
   const code = 'ACCOUNT_PROCESSES_LEFT'
   t.matchOnlyStrict(results.map(shown), [
-    { n: 0, target: 'p10000', ended: 0, code, message: /2 processes do not end: 7 \(sleep\), 8 \(sleep\)$/ },
+    { n: 0, target: 'p10000', ended: 0, code, message: /2 processes do not end: 7 "sleep", 8 "sleep"$/ },
     { n: 1, target: 'p10001', ended: 0 },
   ])
-  t.strictSame(results[0]?.error?.facts.left, ['7 (sleep)', '8 (sleep)'])
+  t.strictSame(results[0]?.error?.facts.left, ['7 "sleep"', '8 "sleep"'])
 })
 
 void t.test('evict() does not count a login as closed that is not', { skip }, async (t) => {
