@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { HostError, isUnfinished, type Applied, type EffectOptions, type Host, type ItemResult } from '@puppy/host'
 import { assertNotAborted, isAbort } from '../abort.ts'
 import { AccountError } from '../errors.ts'
-import type { BaseChange, BaseChangeSet } from './plan.ts'
+import type { BaseChange, BaseChangeSet, BaseFile } from './plan.ts'
 import { baseFolders, readPaths, reloadMark, sshdDropIn, type BaseObservation } from './read.ts'
 import { checkSshd, reloadSshd } from './sshd.ts'
 
@@ -68,7 +68,7 @@ export async function applyBase(
 
 async function applyChanges(
   host: Host,
-  { changes, observed }: BaseChangeSet,
+  { changes, files, observed }: BaseChangeSet,
   progress: Progress,
   options: EffectOptions,
 ): Promise<void> {
@@ -81,7 +81,7 @@ async function applyChanges(
     assertNotAborted(options, 'apply the base files')
     try {
       if (isStale(change, observed, now)) throw staleError(change)
-      await perform(host, change, observed, progress, options)
+      await perform(host, change, files.get(target), observed, progress, options)
       progress.changed.add(target)
     } catch (error) {
       if (!(error instanceof HostError || error instanceof AccountError) || isAbort(error)) throw error
@@ -112,7 +112,8 @@ function operationOf(action: BaseChange['action']): string {
 
 async function perform(
   host: Host,
-  { action, target, file }: BaseChange,
+  { action, target }: BaseChange,
+  file: BaseFile | undefined,
   observed: BaseObservation,
   progress: Progress,
   options: EffectOptions,
@@ -136,7 +137,7 @@ async function removeFolder(host: Host, folder: string): Promise<void> {
   await host.remove(folder)
 }
 
-async function writeFile(host: Host, path: string, { text, mode }: NonNullable<BaseChange['file']>): Promise<void> {
+async function writeFile(host: Host, path: string, { text, mode }: BaseFile): Promise<void> {
   const folder = systemFolders.find((name) => path.startsWith(`${name}/`))
   if (folder !== undefined && (await host.status(folder)) === undefined) await host.makeFolder(folder, { mode: 0o755 })
   await host.replace(path, text, { mode, uid: 0, gid: 0 })
@@ -145,7 +146,7 @@ async function writeFile(host: Host, path: string, { text, mode }: NonNullable<B
 async function writeDropIn(
   host: Host,
   path: string,
-  file: NonNullable<BaseChange['file']>,
+  file: BaseFile,
   { sshd, files }: BaseObservation,
   options: EffectOptions,
 ): Promise<void> {

@@ -18,8 +18,12 @@ export type BaseSpec = 'present' | 'absent'
 /** One folder or file of the base that changes. Its target is the path. */
 export interface BaseChange extends Change {
   readonly action: 'make folder' | 'write file' | 'reload sshd' | 'remove file' | 'remove folder'
-  /** Of `write file`: what the file is to hold. */
-  readonly file?: { readonly text: string; readonly mode: number }
+}
+
+/** What a file is to hold. */
+export interface BaseFile {
+  readonly text: string
+  readonly mode: number
 }
 
 /** The differences between the base files and what is on disk, in the order in which they are applied. */
@@ -27,6 +31,8 @@ export interface BaseChangeSet extends ChangeSet<BaseChange, AccountError> {
   readonly refused: readonly Refused<AccountError>[]
   /** The path of every folder and file that the spec is about. */
   readonly targets: readonly string[]
+  /** What the files that are written are to hold, by path. */
+  readonly files: ReadonlyMap<string, BaseFile>
   /** What this machine lacks, and what does not work because of it. */
   readonly warnings: readonly string[]
   readonly observed: BaseObservation
@@ -45,7 +51,7 @@ export function planBase(spec: BaseSpec, observed: BaseObservation): BaseChangeS
 
 function planPresent(observed: BaseObservation): BaseChangeSet {
   const { layout, sshd, folders, files } = observed
-  const rendered: readonly (readonly [string, { readonly text: string; readonly mode: number }])[] = [
+  const rendered: readonly (readonly [string, BaseFile])[] = [
     [profile, { text: renderProfile(), mode: 0o644 }],
     [generator, { text: renderGenerator(), mode: 0o755 }],
     ...(sshd === undefined ? [] : [[sshdDropIn, { text: renderSshd(layout), mode: 0o644 }] as const]),
@@ -59,13 +65,12 @@ function planPresent(observed: BaseObservation): BaseChangeSet {
   return {
     changes: [
       ...missing.map((target) => change(target, 'make folder', { after: 'root 0755' })),
-      ...outdated.map(([target, file]) =>
-        change(target, 'write file', { file, after: `root 0${file.mode.toString(8)}` }),
-      ),
+      ...outdated.map(([target, { mode }]) => change(target, 'write file', { after: `root 0${mode.toString(8)}` })),
       ...reloads(observed, written),
     ],
     refused: [],
     targets: [...baseFolders, ...rendered.map(([path]) => path)],
+    files: new Map(outdated),
     warnings: warningsOf(observed),
     observed,
   }
@@ -91,6 +96,7 @@ function planAbsent(observed: BaseObservation): BaseChangeSet {
     ],
     refused,
     targets: [...baseFiles, ...baseFolders],
+    files: new Map(),
     warnings: [],
     observed,
   }
@@ -111,7 +117,7 @@ function reloads({ live, sshd, reloadPending }: BaseObservation, written: boolea
 function change(
   target: string,
   action: BaseChange['action'],
-  more: Partial<Pick<BaseChange, 'after' | 'command' | 'file'>> = {},
+  more: Pick<Change, 'after' | 'command'> = {},
 ): BaseChange {
   return { facility: 'accounts', target, action, ...more }
 }

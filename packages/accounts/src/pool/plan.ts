@@ -3,7 +3,7 @@ import type { AccountError } from '../errors.ts'
 import type { PortReservations } from '../reserved.ts'
 import { sharedGid, type Slot, type SlotLayout } from '../slots.ts'
 import { indexSlots, judgeSlot, slotBlocked, type Block, type SlotIndex, type SlotState } from './judge.ts'
-import type { PoolObservation } from './read.ts'
+import type { PoolObservation, PoolSlot } from './read.ts'
 
 /** A slot that cannot be built, and why. */
 export interface RefusedSlot extends Refused<AccountError> {
@@ -45,14 +45,14 @@ export interface PoolChangeSet extends ChangeSet<Change, AccountError> {
  * Plans what makes these slots ready. Pure.
  *
  * A slot whose name, uid, gid or home belongs to another user or group, or one of whose ports is reserved or in use, is refused and never
- * touched. A listener of the slot's own user is allowed.
+ * touched. A listener of the slot's own user is allowed, and the ports of a slot that is taken are not checked.
  */
-export function planPool(slots: readonly Slot[], observed: PoolObservation): PoolChangeSet {
+export function planPool(slots: readonly PoolSlot[], observed: PoolObservation): PoolChangeSet {
   const index = indexSlots(observed)
   const ports = indexPorts(observed.reserved)
   const judged = slots.map((slot) => {
     const state = judgeSlot(slot, index)
-    return { slot, state, block: state.block ?? blockOfPorts(slot, ports) }
+    return { slot, state, block: state.block ?? (slot.taken === true ? undefined : blockOfPorts(slot, ports)) }
   })
   const open = judged.filter(({ block }) => block === undefined)
   const work = open.map(({ slot, state }) => workOf(slot, state)).filter(hasWork)

@@ -21,9 +21,15 @@ export interface SlotsObservation {
   readonly skeleton: readonly string[]
 }
 
+/** A slot that is to exist. */
+export interface PoolSlot extends Slot {
+  /** A tenant has it and may use its ports, so reservations and listeners do not block it. Default false. */
+  readonly taken?: boolean
+}
+
 /** What a pool is compared with. */
 export interface PoolObservation extends SlotsObservation {
-  /** What the ports of a slot may conflict with. `noReservations` for slots whose tenant may listen on them. */
+  /** What the ports of a slot that is not taken may conflict with. */
   readonly reserved: PortReservations
 }
 

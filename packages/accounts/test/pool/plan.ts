@@ -62,6 +62,30 @@ void t.test('planPool() blocks reserved ports and other listeners, and goes on',
   t.end()
 })
 
+void t.test('planPool() does not check the ports of a slot that is taken, and everything else of it', (t) => {
+  const anna = { name: 'anna', uid: 10_001, gid: 100, gecos: '', dir: '/home/anna', shell: '/bin/sh' }
+  const { refused, work } = planPool(
+    slots.map((slot) => ({ ...slot, taken: slot.n < 2 })),
+    {
+      ...nothing,
+      users: [anna],
+      reserved: { ...noReservations, services: [{ first: 10_240, last: 10_263, owner: 'nbd' }] },
+    },
+  )
+  t.strictSame(
+    refused.map(({ n, error }) => [n, error.facts.reason]),
+    [
+      [1, 'uid_taken'],
+      [2, 'port_reserved'],
+    ],
+  )
+  t.strictSame(
+    work.map(({ slot }) => slot.n),
+    [0],
+  )
+  t.end()
+})
+
 void t.test('planPool() plans only what is missing', (t) => {
   const user = { name: 'p10000', uid: 10_000, gid: 10_000, gecos: '', dir: '/home/p10000', shell: '/bin/zsh' }
   const seen: PoolObservation = {

@@ -45,7 +45,7 @@ export function createSshKeyCheck(host: Host): SshKeyCheck {
 function assertAll(keys: readonly string[], verdicts: ReadonlyMap<string, KeyVerdict>): void {
   const faults = keys.flatMap((key, index) => {
     const verdict = verdicts.get(key)
-    return verdict?.valid === false ? [{ pointer: `/sshKeys/${index}`, detail: verdict.message }] : []
+    return verdict?.valid === false ? [{ pointer: `/sshKeys/${index}`, detail: verdict.error.message }] : []
   })
   if (faults.length > 0) throw new ApiError('ssh_key_invalid', 'Some of the ssh keys cannot be used', faults)
 }
