@@ -1,6 +1,7 @@
 import { hide, renderCommand } from './args.ts'
+import type { Command, RunOptions, RunResult } from './command.ts'
 import { HostError } from './errors.ts'
-import type { Command, Host, RunOptions, RunResult } from './host.ts'
+import type { Host } from './host.ts'
 
 /** Options of `runWithPasswd`. */
 export interface PasswdOptions {
