@@ -10,7 +10,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   cgroups: ['host'],
   quota: ['host'],
   selinux: ['host'],
-  state: ['host', 'accounts', 'firewall', 'cgroups'],
+  state: ['host', 'accounts'],
   agent: ['host', 'accounts', 'haproxy', 'firewall', 'cgroups', 'quota', 'selinux', 'state'],
   api: ['host', 'accounts', 'state'],
   puppy: ['host', 'accounts', 'haproxy', 'firewall', 'quota', 'selinux', 'state', 'agent', 'api'],

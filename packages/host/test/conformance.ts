@@ -65,9 +65,9 @@ export async function hostConforms(t: Test, { host, folder, cat, no, startProces
     'readLines() from the end',
   )
   await host.replace(grown, 'other\n')
-  const other = await host.readLines(grown, first?.place)
+  const replaced = await host.readLines(grown, first?.place)
   t.matchOnlyStrict(
-    other,
+    replaced,
     { lines: ['other'], place: { file: String, offset: 6 }, anew: true },
     'readLines() of another file',
   )

@@ -52,7 +52,7 @@ const start = `SwaggerUIBundle({ url: '/openapi.json', dom_id: '#ui', deepLinkin
 function readPages() {
   const folder = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'))
   const file = (name: string) => readFileSync(join(folder, name), 'utf8')
-  const errors = readFileSync(new URL('../../../../../docs/errors.md', import.meta.url), 'utf8')
+  const errors = readFileSync(new URL('../../../../docs/errors.md', import.meta.url), 'utf8')
   return new Map([
     ['/docs', { type: 'text/html; charset=utf-8', body: page }],
     ['/docs/start.js', { type: 'text/javascript; charset=utf-8', body: start }],

@@ -5,10 +5,11 @@ import { openQuota } from '@puppy/quota'
 import { runAgent, facilitiesOf } from '@puppy/agent'
 import type { Config } from '../config.ts'
 import { openDatabase } from '@puppy/state'
-import { databaseUrls, openHosts, placesOf, proxySettings, wallsOf } from '../layout.ts'
+import { databaseUrls, placesOf } from '../places.ts'
+import { openHosts, proxySettings, wallsOf } from '../wiring.ts'
 import { ensureSystemUsers, findOwn } from '../system-users.ts'
 import { untilToldToEnd } from './signals.ts'
-import { slotCount } from '@puppy/accounts'
+import { slotCount } from '@puppy/accounts/slots'
 
 /** `puppy agent`: makes this host match the database until told to end. */
 export async function agent(config: Config): Promise<void> {

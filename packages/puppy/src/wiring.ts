@@ -1,41 +1,13 @@
 import { join } from 'node:path'
 import { assertLayout, slotCount, type SlotLayout } from '@puppy/accounts'
+import type { FacilitiesOptions } from '@puppy/agent'
 import { openFirewall } from '@puppy/firewall'
 import { createHost, type Host } from '@puppy/host'
 import { readListeners } from '@puppy/host/proc'
 import type { Haproxy, ProxySettings } from '@puppy/haproxy'
-import type { FacilitiesOptions } from '@puppy/agent'
 import { systemdRuns, type Config } from './config.ts'
-import { embeddedUrls } from '@puppy/state/embedded'
-import { pidFile } from '@puppy/state/processes'
+import { placesOf } from './places.ts'
 import type { SystemUsers } from './system-users.ts'
-
-/** Where our files are, below the state folder and the run folder. */
-export function placesOf(config: Pick<Config, 'stateDir' | 'runDir'>) {
-  const { stateDir, runDir } = config
-  return {
-    adminKey: join(stateDir, 'admin-key'),
-    logs: join(stateDir, 'log'),
-    proxy: join(stateDir, 'haproxy'),
-    machineId: join(stateDir, 'machine-id'),
-    /** How the slots here were numbered, for a purge that is told nothing or something else. */
-    slots: join(stateDir, 'slots.json'),
-    upLock: join(stateDir, 'up.lock'),
-    up: pidFile(join(runDir, 'up.pid')),
-    api: pidFile(join(runDir, 'api.pid')),
-    agent: pidFile(join(runDir, 'agent.pid')),
-  }
-}
-
-/** Where each role connects. */
-export function databaseUrls(config: Config) {
-  const embedded = embeddedUrls(config)
-  return {
-    owner: config.urls.owner ?? embedded.owner,
-    api: config.urls.api ?? embedded.api,
-    agent: config.urls.agent ?? embedded.agent,
-  }
-}
 
 /** The machine itself, and the host that carries tenants: the same unless a root folder stands in its place. */
 export function openHosts(config: Pick<Config, 'live' | 'root'>): { readonly machine: Host; readonly host: Host } {

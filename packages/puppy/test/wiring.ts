@@ -1,15 +1,12 @@
 import { createHost } from '@puppy/host'
 import t from 'tap'
 import { readConfig } from '../src/config.ts'
-import { databaseUrls, openHosts, placesOf, proxySettings, wallsOf } from '../src/layout.ts'
+import { openHosts, proxySettings, wallsOf } from '../src/wiring.ts'
 
 const root = { uid: 0, hostname: 'h1', cwd: '/' }
 
-void t.test('placesOf() and proxySettings() keep everything below the state and run folders', async (t) => {
+void t.test('proxySettings() and wallsOf() follow the settings and the users', async (t) => {
   const config = readConfig({ PUPPY_ROOT: '/tmp/x', PUPPY_CERTIFICATES: '/etc/certs' }, root)
-  const places = placesOf(config)
-  for (const path of [places.adminKey, places.logs, places.proxy, places.upLock, places.api.path])
-    t.ok(path.startsWith('/tmp/x/var/lib/puppy/'), path)
   const users = {
     postgres: { name: 'n', uid: 1, gid: 1 },
     api: { name: 'n', uid: 1, gid: 1 },
@@ -34,15 +31,6 @@ void t.test('placesOf() and proxySettings() keep everything below the state and 
     ],
   })
   t.match(wallsOf(config, createHost({ root: '/tmp/x' }), undefined, { alive: async () => true }).callers, [0])
-})
-
-void t.test('databaseUrls() are the embedded ones unless given', async (t) => {
-  t.match(databaseUrls(readConfig({}, root)), {
-    owner: 'postgres://puppy@/puppy?host=%2Frun%2Fpuppy%2Fpostgres',
-    api: /puppy_api/,
-    agent: /puppy_agent/,
-  })
-  t.match(databaseUrls(readConfig({ API_DATABASE_URL: 'postgres://x@y/z' }, root)), { api: 'postgres://x@y/z' })
 })
 
 void t.test('openHosts() gives one host on the machine itself, so that its locks cover everything', async (t) => {
