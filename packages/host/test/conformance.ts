@@ -71,7 +71,7 @@ export async function hostConforms(t: Test, { host, folder, cat, no, startProces
     { lines: ['other'], place: { file: String, offset: 6 }, anew: true },
     'readLines() of another file',
   )
-  t.not(other?.place.file, first?.place.file)
+  t.not(replaced?.place.file, first?.place.file)
   await fails('HOST_READ_FAILED', host.readLines(folder), 'readLines() of a folder')
   await host.remove(grown)
   t.equal(await host.ask(`${folder}/none`, 'anything'), undefined, 'ask() of nothing is undefined')
