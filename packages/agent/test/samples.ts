@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { createServer, type AddressInfo } from 'node:net'
-import { parseListeners } from '@puppy/accounts'
+import { parseListeners } from '@puppy/host/proc'
 import { createHost } from '@puppy/host'
 import t, { type Test } from 'tap'
 import { listenerState, sampleListeners, sampleUsage } from '../src/samples.ts'
