@@ -1,12 +1,12 @@
 import type { FakeHost, FakeProgram } from '@puppy/host/fake'
-import { createFakeKernel, type FakeKernel } from './fake/kernel.ts'
-import { createFakeWalls } from './fake/walls.ts'
+import { createFakeCgroupfs, type FakeCgroupfs } from './fake/cgroupfs.ts'
+import { createFakePortRules } from './fake/port-rules.ts'
 import { ancestorsOf } from './path.ts'
 import { parseDropIn } from './systemd/drop-in.ts'
 import { slicePath } from './unit.ts'
 
 /** A systemd and a cgroup tree in memory, for a fake host's `programs` and `files`. */
-export interface FakeCgroups extends FakeKernel {
+export interface FakeCgroups extends FakeCgroupfs {
   /** `createFakeHost({ programs: fake.programs, files: fake.files })`, and `{ kernel: fake.kernel }` in our options. */
   readonly programs: Readonly<Record<string, FakeProgram>>
   readonly files: Readonly<Record<string, string>>
@@ -20,7 +20,7 @@ export interface FakeOptions {
   /** Whether it was built with BPF. Default true. */
   readonly bpf?: boolean
   /** Whether walls for ports come to nothing in the kernel, whatever systemd says. Default false. */
-  readonly forgetsWalls?: boolean
+  readonly losesPortRules?: boolean
 }
 
 const files = [
@@ -46,12 +46,16 @@ const words: Readonly<Record<string, string>> = {
  * Creates a systemd in memory, as far as slices go. It proves nothing about a machine: nothing runs in its groups. It passes the
  * same conformance suite as the real one.
  */
-export function createFakeCgroups({ version = 257, bpf = true, forgetsWalls = false }: FakeOptions = {}): FakeCgroups {
-  const fake = createFakeKernel()
-  const walls = createFakeWalls(fake.kernel)
+export function createFakeCgroups({
+  version = 257,
+  bpf = true,
+  losesPortRules = false,
+}: FakeOptions = {}): FakeCgroups {
+  const fake = createFakeCgroupfs()
+  const walls = createFakePortRules(fake.cgroupfs)
   let loaded = new Map<string, ReadonlyMap<string, string>>()
   let machine: FakeHost | undefined
-  const realize = async (slice: string) => {
+  const reapply = async (slice: string) => {
     const path = slicePath(slice)
     const properties = loaded.get(slice) ?? new Map<string, string>()
     const controllers = [
@@ -62,10 +66,10 @@ export function createFakeCgroups({ version = 257, bpf = true, forgetsWalls = fa
       ...(properties.has('AllowedCPUs') || properties.has('AllowedMemoryNodes') ? ['cpuset'] : []),
     ]
     for (const group of ancestorsOf(path))
-      await fake.kernel.write(group, 'cgroup.subtree_control', controllers.map((name) => `+${name}`).join(' '))
-    for (const [file, value] of writesOf(properties)) await fake.kernel.write(path, file, value)
+      await fake.cgroupfs.write(group, 'cgroup.subtree_control', controllers.map((name) => `+${name}`).join(' '))
+    for (const [file, value] of writesOf(properties)) await fake.cgroupfs.write(path, file, value)
     const walled = [...loaded].flatMap(([name, has]) => (has.has('SocketBindDeny') ? [name] : []))
-    if (machine !== undefined && !forgetsWalls) await walls.install(machine, slice, walled)
+    if (machine !== undefined && !losesPortRules) await walls.install(machine, slice, walled)
   }
   const program: FakeProgram = async ({ args, host }) => {
     machine = host
@@ -75,7 +79,7 @@ export function createFakeCgroups({ version = 257, bpf = true, forgetsWalls = fa
       loaded = await load(host)
       await walls.reload(host)
       if (version < 256)
-        for (const slice of loaded.keys()) if (fake.kernel.exists(slicePath(slice))) await realize(slice)
+        for (const slice of loaded.keys()) if (fake.cgroupfs.exists(slicePath(slice))) await reapply(slice)
       return {}
     }
     const [unit = '', line = ''] = rest.filter((word) => !word.startsWith('--'))
@@ -85,7 +89,7 @@ export function createFakeCgroups({ version = 257, bpf = true, forgetsWalls = fa
     await host.makeFolder(folder)
     await host.replace(`${folder}/50-${property}.conf`, `[Slice]\n${line}\n`, { mode: 0o644 })
     loaded.set(unit, withProperty(loaded.get(unit) ?? new Map(), property, value))
-    if (fake.kernel.exists(slicePath(unit))) await realize(unit)
+    if (fake.cgroupfs.exists(slicePath(unit))) await reapply(unit)
     return {}
   }
   return Object.freeze<FakeCgroups>({
@@ -95,7 +99,7 @@ export function createFakeCgroups({ version = 257, bpf = true, forgetsWalls = fa
     login: async (slice, pid) => {
       if (machine !== undefined && !loaded.has(slice)) loaded = await load(machine)
       fake.place(`${slicePath(slice)}/session-${pid}.scope`, pid)
-      await realize(slice)
+      await reapply(slice)
     },
   })
 }

@@ -1,6 +1,6 @@
 import { HostError, type Host } from '@puppy/host'
 import { CgroupError } from './errors.ts'
-import { openKernel, type Kernel } from './kernel.ts'
+import { openCgroupfs, type Cgroupfs } from './cgroupfs/cgroupfs.ts'
 import { parseCgroupPath, rootPath, type CgroupPath } from './path.ts'
 
 /** How the machine mounts cgroups: only v2 is `unified`. */
@@ -40,7 +40,7 @@ const youngFiles = [
 ] as const
 
 /** Finds out what this machine can do, by looking only: `/proc/self/mountinfo`, `systemctl --version`, the tree. */
-export async function probe(host: Host, options: { readonly kernel?: Kernel } = {}): Promise<Probe> {
+export async function probe(host: Host, options: { readonly cgroupfs?: Cgroupfs } = {}): Promise<Probe> {
   const { mode, mount } = parseMounts((await host.read('/proc/self/mountinfo')) ?? '')
   const systemd = await readSystemd(host)
   const rest = {
@@ -51,17 +51,17 @@ export async function probe(host: Host, options: { readonly kernel?: Kernel } = 
   if (mode !== 'unified' || mount === undefined) {
     return { works: false, controllers: [], features: [], error: unsupported(mode), ...rest }
   }
-  const kernel = options.kernel ?? openKernel(host, mount)
-  const controllers = (kernel.read(rootPath, 'cgroup.controllers') ?? '').split(/\s+/).filter((word) => word !== '')
-  const groups = kernel.children(rootPath).map(parseCgroupPath)
-  const features = youngFiles.filter((file) => groups.some((group) => isThere(kernel, group, file)))
+  const cgroupfs = options.cgroupfs ?? openCgroupfs(host, mount)
+  const controllers = (cgroupfs.read(rootPath, 'cgroup.controllers') ?? '').split(/\s+/).filter((word) => word !== '')
+  const groups = cgroupfs.children(rootPath).map(parseCgroupPath)
+  const features = youngFiles.filter((file) => groups.some((group) => isThere(cgroupfs, group, file)))
   return { works: true, mount, controllers, features, ...rest }
 }
 
 /** Files that can only be written answer a read with an error, which tells that they are there. */
-function isThere(kernel: Kernel, group: CgroupPath, file: string): boolean {
+function isThere(cgroupfs: Cgroupfs, group: CgroupPath, file: string): boolean {
   try {
-    return kernel.read(group, file) !== undefined
+    return cgroupfs.read(group, file) !== undefined
   } catch {
     return true
   }

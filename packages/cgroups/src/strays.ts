@@ -1,5 +1,5 @@
 import type { Host } from '@puppy/host'
-import { parseGroupOf } from './direct/processes.ts'
+import { parseGroupOf } from './cgroupfs/processes.ts'
 import { forEach } from './systemd/each.ts'
 import { slicePath, userSlice } from './unit.ts'
 

@@ -11,11 +11,11 @@ for (const version of [257, 252]) {
     const host = createFakeHost({ programs: fake.programs, files: fake.files })
     await slicesConform(t, {
       host,
-      options: { kernel: fake.kernel },
+      options: { cgroupfs: fake.cgroupfs },
       slices: { used, unused: 'user-10002.slice' },
       login: () => fake.login(used, 7),
-      read: (file) => fake.kernel.read(slicePath(used), file)?.trim() ?? '',
-      meddle: (file, value) => fake.kernel.write(slicePath(used), file, value),
+      read: (file) => fake.cgroupfs.read(slicePath(used), file)?.trim() ?? '',
+      meddle: (file, value) => fake.cgroupfs.write(slicePath(used), file, value),
       setProperty: async (slice, line) =>
         void (await host.run(['/usr/bin/systemctl', 'set-property', slice, line], { touches: 'machine' })),
     })

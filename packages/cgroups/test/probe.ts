@@ -26,9 +26,9 @@ void t.test('parseSystemdVersion() reads version and BPF', async (t) => {
 void t.test('probe() says what works', async (t) => {
   const fake = createFakeCgroups()
   fake.place('a.slice', 1)
-  await fake.kernel.write(rootPath, 'cgroup.subtree_control', '+cpu')
+  await fake.cgroupfs.write(rootPath, 'cgroup.subtree_control', '+cpu')
   const host = createFakeHost({ programs: fake.programs, files: fake.files })
-  t.match(await probe(host, { kernel: fake.kernel }), {
+  t.match(await probe(host, { cgroupfs: fake.cgroupfs }), {
     works: true,
     mode: 'unified',
     controllers: ['cpu', 'cpuset', 'io', 'memory', 'pids'],

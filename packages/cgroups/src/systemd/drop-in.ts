@@ -8,7 +8,7 @@ export interface PortRange {
 }
 
 /** Which ports below 32768 processes of a slice may bind. Port 0 and those from 32768 are everybody's. */
-export interface BindWall {
+export interface PortRules {
   readonly allow: readonly (number | PortRange)[]
 }
 
@@ -22,7 +22,7 @@ const note = '# Written by @puppy/cgroups, and again whenever it differs.\n'
  *
  * @throws CgroupError `CGROUP_INVALID`
  */
-export function renderDropIn(limits: Limits, bind?: BindWall): string {
+export function renderDropIn(limits: Limits, bind?: PortRules): string {
   const lines = [...renderProperties(limits), ...(bind === undefined ? [] : bindLines(bind))]
   return `${note}[Slice]\n${lines.map((line) => `${line}\n`).join('')}`
 }
@@ -39,7 +39,7 @@ export function parseDropIn(text: string): readonly { readonly property: string;
 }
 
 /** Whether a drop-in of ours has walls for ports. */
-export function hasWalls(text: string | undefined): boolean {
+export function hasPortRules(text: string | undefined): boolean {
   return text?.includes('\nSocketBindDeny=1-') === true
 }
 
@@ -47,7 +47,7 @@ export function hasWalls(text: string | undefined): boolean {
  * All ports but 0 are denied one by one: `any` would match 0 too, which every UDP client binds. The lists begin empty, so that
  * nothing is left of what somebody else has set.
  */
-function bindLines({ allow }: BindWall): readonly string[] {
+function bindLines({ allow }: PortRules): readonly string[] {
   const ports = allow.map((range) => {
     const { first, last } = typeof range === 'number' ? { first: range, last: range } : range
     const whole = Number.isInteger(first) && Number.isInteger(last)

@@ -1,11 +1,11 @@
 import type { Host } from '@puppy/host'
-import { readLimits } from '../direct/apply.ts'
-import { openKernel, type Kernel } from '../kernel.ts'
+import { readLimits } from '../cgroupfs/apply-limits.ts'
+import { openCgroupfs, type Cgroupfs } from '../cgroupfs/cgroupfs.ts'
 import type { Limits } from '../limits/limits.ts'
 import { slicePath } from '../unit.ts'
-import { hasWalls, parseDropIn } from './drop-in.ts'
+import { hasPortRules, parseDropIn } from './drop-in.ts'
 import { forEach } from './each.ts'
-import { parseOldWalls, readWalls, type WallLink } from './walls.ts'
+import { parseOldWalls, readPortRuleLinks, type PortRuleLink } from './port-rules.ts'
 
 export interface SliceOptions {
   /** The name of our drop-in, without `.conf`. Default `50-puppy`; one that sorts later wins over one that sorts earlier. */
@@ -15,7 +15,7 @@ export interface SliceOptions {
   /** Where the tree is mounted. Default `/sys/fs/cgroup`. */
   readonly mount?: string
   /** The tree itself, for tests. */
-  readonly kernel?: Kernel
+  readonly cgroupfs?: Cgroupfs
 }
 
 /** What somebody else has set for a slice. */
@@ -38,7 +38,7 @@ export interface ObservedSlice {
   readonly limits: Limits
   readonly foreign: readonly ForeignSetting[]
   /** The links of programs by which the kernel knows of its walls for ports; only of a slice in use whose drop-in has some. */
-  readonly walls?: readonly WallLink[]
+  readonly walls?: readonly PortRuleLink[]
 }
 
 export interface ObservedSlices {
@@ -70,7 +70,7 @@ export async function readSlices(
   slices: readonly string[],
   options: SliceOptions = {},
 ): Promise<ObservedSlices> {
-  const kernel = options.kernel ?? openKernel(host, options.mount)
+  const cgroupfs = options.cgroupfs ?? openCgroupfs(host, options.mount)
   const foreign = await readForeign(host, slices, options)
   const files = await forEach(slices, 32, async (slice) => {
     const text = await host.read(dropInPath(slice, options))
@@ -79,7 +79,7 @@ export async function readSlices(
   })
   const note = await host.read(notePath(options))
   return {
-    slices: await readTree(host, kernel, files),
+    slices: await readTree(host, cgroupfs, files),
     oldWalls: parseOldWalls((await host.read(oldWallsPath(options))) ?? ''),
     ...(note === undefined ? {} : { unfinished: note.split('\n').filter((line) => line !== '') }),
   }
@@ -88,19 +88,19 @@ export async function readSlices(
 /** Reads what the kernel has of slices whose files are known. */
 export async function readTree(
   host: Host,
-  kernel: Kernel,
+  cgroupfs: Cgroupfs,
   files: readonly Pick<ObservedSlice, 'slice' | 'text' | 'foreign'>[],
 ): Promise<readonly ObservedSlice[]> {
-  const walled = ({ slice, text }: (typeof files)[number]) => hasWalls(text) && kernel.exists(slicePath(slice))
-  const walls = files.some(walled) ? await readWalls(host) : undefined
+  const walled = ({ slice, text }: (typeof files)[number]) => hasPortRules(text) && cgroupfs.exists(slicePath(slice))
+  const walls = files.some(walled) ? await readPortRuleLinks(host) : undefined
   return forEach(files, 32, async ({ slice, text, foreign }): Promise<ObservedSlice> => {
     const path = slicePath(slice)
-    const busy = kernel.exists(path)
-    const id = busy && hasWalls(text) ? kernel.id(path) : undefined
+    const busy = cgroupfs.exists(path)
+    const id = busy && hasPortRules(text) ? cgroupfs.id(path) : undefined
     return {
       slice,
       busy,
-      limits: busy ? readLimits(kernel, path) : {},
+      limits: busy ? readLimits(cgroupfs, path) : {},
       foreign,
       ...(text === undefined ? {} : { text }),
       ...(walls === undefined || id === undefined ? {} : { walls: walls.get(id) ?? [] }),

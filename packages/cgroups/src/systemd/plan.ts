@@ -1,19 +1,19 @@
 import { differencesOf, type Difference } from '../limits/compare.ts'
 import type { Limits } from '../limits/limits.ts'
-import { parseDropIn, renderDropIn, type BindWall } from './drop-in.ts'
+import { parseDropIn, renderDropIn, type PortRules } from './drop-in.ts'
 import type { ForeignSetting, ObservedSlice, ObservedSlices } from './observe.ts'
-import { stands } from './walls.ts'
+import { stands } from './port-rules.ts'
 
 /** What a slice should have. What is absent is left to systemd's defaults and to other drop-ins. */
-export interface WantedSlice {
+export interface SliceSpec {
   /** `user-10001.slice` */
   readonly slice: string
   readonly limits: Limits
-  readonly bind?: BindWall
+  readonly bind?: PortRules
 }
 
 /** One planned difference between wanted and observed, as a value that can be shown before anything happens. */
-export interface CgroupChange {
+export interface SliceChange {
   readonly facility: 'cgroups'
   /** The slice, and the kernel's file or the drop-in if it is about one: `user-10001.slice memory.max`. */
   readonly target: string
@@ -32,10 +32,10 @@ export interface SliceStep {
   /** Files of `set-property` that contradict it. */
   readonly remove: readonly string[]
   /** How what systemd has read gets to the kernel: by writing the same values, or by making systemd write all that it has. */
-  readonly settle: 'nothing' | 'write' | 'realize'
+  readonly settle: 'nothing' | 'write' | 'reapply'
   /** Whether walls that the kernel has must go, or walls that it should have are missing. */
   readonly walls?: 'change' | 'restore'
-  readonly changes: readonly CgroupChange[]
+  readonly changes: readonly SliceChange[]
 }
 
 /**
@@ -45,7 +45,7 @@ export interface SliceStep {
  *
  * @throws CgroupError `CGROUP_INVALID`
  */
-export function planSlices(wanted: readonly WantedSlice[], observed: ObservedSlices): readonly SliceStep[] {
+export function planSlices(wanted: readonly SliceSpec[], observed: ObservedSlices): readonly SliceStep[] {
   const bySlice = new Map(observed.slices.map((slice) => [slice.slice, slice]))
   return wanted.flatMap((one) => {
     const seen = bySlice.get(one.slice) ?? { slice: one.slice, busy: false, limits: {}, foreign: [] }
@@ -54,7 +54,7 @@ export function planSlices(wanted: readonly WantedSlice[], observed: ObservedSli
   })
 }
 
-function planSlice(wanted: WantedSlice, seen: ObservedSlice, unfinished: boolean): SliceStep | undefined {
+function planSlice(wanted: SliceSpec, seen: ObservedSlice, unfinished: boolean): SliceStep | undefined {
   const { slice, limits } = wanted
   const text = renderDropIn(limits, wanted.bind)
   const remove = seen.foreign.length === 0 ? [] : against(text, seen.foreign)
@@ -64,13 +64,13 @@ function planSlice(wanted: WantedSlice, seen: ObservedSlice, unfinished: boolean
   const settle = !seen.busy
     ? 'nothing'
     : unfinished || (rewritten && needsSystemd(seen.text, text))
-      ? 'realize'
+      ? 'reapply'
       : settleOf(differences)
   if (!rewritten && remove.length === 0 && settle === 'nothing' && walls === undefined) return undefined
-  const changes: readonly CgroupChange[] = [
+  const changes: readonly SliceChange[] = [
     ...(rewritten ? [dropInChange(slice, seen.text, text)] : []),
-    ...remove.map((path): CgroupChange => ({ facility: 'cgroups', target: `${slice} ${path}`, action: 'remove' })),
-    ...(rewritten ? [] : differences).map(({ name, wanted: after, observed: before }): CgroupChange => {
+    ...remove.map((path): SliceChange => ({ facility: 'cgroups', target: `${slice} ${path}`, action: 'remove' })),
+    ...(rewritten ? [] : differences).map(({ name, wanted: after, observed: before }): SliceChange => {
       const change = { facility: 'cgroups', target: `${slice} ${name}`, action: 'repair', after } as const
       return before === undefined ? change : { ...change, before }
     }),
@@ -89,7 +89,7 @@ function against(text: string, foreign: readonly ForeignSetting[]): readonly str
   return [...new Set(paths)]
 }
 
-function dropInChange(slice: string, before: string | undefined, after: string): CgroupChange {
+function dropInChange(slice: string, before: string | undefined, after: string): SliceChange {
   if (before === undefined) return { facility: 'cgroups', target: slice, action: 'add', after }
   return { facility: 'cgroups', target: slice, action: 'change', before, after }
 }
@@ -104,7 +104,7 @@ function wallsOf(seen: ObservedSlice, text: string): SliceStep['walls'] {
 /** A file that is not there means a controller that is switched off, which is systemd's to switch on. */
 function settleOf(differences: readonly Difference[]): SliceStep['settle'] {
   if (differences.length === 0) return 'nothing'
-  return differences.some(({ observed }) => observed === undefined) ? 'realize' : 'write'
+  return differences.some(({ observed }) => observed === undefined) ? 'reapply' : 'write'
 }
 
 /** Whether a drop-in takes something back, whose default only systemd knows, or changes the walls, which are no files. */

@@ -2,8 +2,8 @@ import { CgroupError } from '../errors.ts'
 import { differencesOf, type Difference } from '../limits/compare.ts'
 import { parseDropIn, renderDropIn } from './drop-in.ts'
 import type { ForeignSetting, ObservedSlice } from './observe.ts'
-import type { WantedSlice } from './plan.ts'
-import { stands } from './walls.ts'
+import type { SliceSpec } from './plan.ts'
+import { stands } from './port-rules.ts'
 
 /** What became of one slice. */
 export interface SliceResult {
@@ -38,7 +38,7 @@ export interface Outcome {
 }
 
 /** Tells what became of a slice by what the kernel has. Pure. @throws CgroupError `CGROUP_INVALID` */
-export function resultOf(wanted: WantedSlice, outcome: Outcome): SliceResult {
+export function resultOf(wanted: SliceSpec, outcome: Outcome): SliceResult {
   const result = limitsResult(wanted, outcome)
   if (wanted.bind === undefined) return result
   const bind = bindOf(outcome)
@@ -46,7 +46,7 @@ export function resultOf(wanted: WantedSlice, outcome: Outcome): SliceResult {
   return fault === undefined ? { ...result, bind } : { ...result, bind, status: 'refused', error: fault }
 }
 
-function limitsResult(wanted: WantedSlice, { seen, changed, error }: Outcome): SliceResult {
+function limitsResult(wanted: SliceSpec, { seen, changed, error }: Outcome): SliceResult {
   const { slice, limits } = wanted
   const foreign = seen?.foreign ?? []
   const known = error === undefined && foreign.length > 0

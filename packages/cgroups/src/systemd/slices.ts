@@ -1,19 +1,19 @@
 import type { Host } from '@puppy/host'
-import { openKernel } from '../kernel.ts'
+import { openCgroupfs } from '../cgroupfs/cgroupfs.ts'
 import { probe } from '../probe.ts'
-import { carryOut, removeUnfinished, writeNote, writeOldWalls, type EnsureOptions, type Site } from './carry-out.ts'
+import { carryOut, removeUnfinished, writeNote, writeOldWalls, type EnsureOptions, type Site } from './apply.ts'
 import { forEach } from './each.ts'
 import { dropInPath, notePath, readSlices, readTree, type ObservedSlice, type ObservedSlices } from './observe.ts'
-import { planSlices, type CgroupChange, type SliceStep, type WantedSlice } from './plan.ts'
-import { restoreWalls } from './restore.ts'
+import { planSlices, type SliceChange, type SliceStep, type SliceSpec } from './plan.ts'
+import { restorePortRules } from './restore-port-rules.ts'
 import { resultOf, type SliceResult } from './result.ts'
-import { realize } from './settle.ts'
+import { reapply } from './enforce.ts'
 import { openSystemctl } from './systemctl.ts'
-import { requireSystemd, sortOut } from './wanted.ts'
+import { requireSystemd, partition } from './partition.ts'
 
 export interface EnsuredSlices {
   readonly changed: boolean
-  readonly changes: readonly CgroupChange[]
+  readonly changes: readonly SliceChange[]
   /** One for each wanted slice, in their order. */
   readonly results: readonly SliceResult[]
 }
@@ -31,12 +31,12 @@ export interface EnsuredSlices {
  */
 export async function ensureSlices(
   host: Host,
-  wanted: readonly WantedSlice[],
+  wanted: readonly SliceSpec[],
   options: EnsureOptions = {},
 ): Promise<EnsuredSlices> {
-  const systemd = await requireSystemd(host, options.kernel)
+  const systemd = await requireSystemd(host, options.cgroupfs)
   const site = await openSite(host, options, systemd.bpf)
-  const { good, bad } = await sortOut(host, wanted, systemd)
+  const { good, bad } = await partition(host, wanted, systemd)
   const before = await readSlices(
     host,
     good.map(({ slice }) => slice),
@@ -69,11 +69,11 @@ export async function removeSlices(
   slices: readonly string[],
   options: EnsureOptions = {},
 ): Promise<{ readonly changed: boolean }> {
-  const kernel = options.kernel ?? openKernel(host, options.mount)
-  const observed = await readSlices(host, slices, { ...options, kernel })
+  const cgroupfs = options.cgroupfs ?? openCgroupfs(host, options.mount)
+  const observed = await readSlices(host, slices, { ...options, cgroupfs })
   const ours = observed.slices.filter(({ text }) => text !== undefined)
   if (ours.length === 0 && observed.unfinished === undefined) return { changed: false }
-  const { systemd } = await probe(host, { kernel })
+  const { systemd } = await probe(host, { cgroupfs })
   const site = await openSite(host, options, systemd?.bpf === true)
   const busy = observed.slices.filter(
     (one) => one.busy && (one.text !== undefined || observed.unfinished?.includes(one.slice) === true),
@@ -87,16 +87,16 @@ export async function removeSlices(
   })
   await site.systemctl.reload()
   // An empty weight is the default, which it is already; what counts is that systemd writes all the others, too.
-  await forEach(busy, 4, ({ slice }) => realize(site, slice, ''))
-  if (site.bpf) await restoreWalls(site, slices, options)
+  await forEach(busy, 4, ({ slice }) => reapply(site, slice, ''))
+  if (site.bpf) await restorePortRules(site, slices, options)
   await host.remove(notePath(options))
   return { changed: ours.length > 0 }
 }
 
 async function openSite(host: Host, options: EnsureOptions, bpf: boolean): Promise<Site> {
-  const kernel = options.kernel ?? openKernel(host, options.mount)
+  const cgroupfs = options.cgroupfs ?? openCgroupfs(host, options.mount)
   const effect = options.signal === undefined ? {} : { signal: options.signal }
-  return { host, kernel, options: { ...options, kernel }, systemctl: await openSystemctl(host, effect), bpf }
+  return { host, cgroupfs, options: { ...options, cgroupfs }, systemctl: await openSystemctl(host, effect), bpf }
 }
 
 /** Of walls that were to go only those stay noted that stand. */
@@ -120,7 +120,7 @@ async function forgetWalls(
 
 /** Reads the kernel again. Of the files we know what we have changed. */
 async function readAfter(
-  { host, kernel }: Site,
+  { host, cgroupfs }: Site,
   before: ObservedSlices,
   done: readonly SliceStep[],
 ): Promise<readonly ObservedSlice[]> {
@@ -131,5 +131,5 @@ async function readAfter(
     const left = step === undefined ? foreign : foreign.filter(({ path }) => !step.remove.includes(path))
     return { slice, foreign: left, ...(now === undefined ? {} : { text: now }) }
   })
-  return readTree(host, kernel, files)
+  return readTree(host, cgroupfs, files)
 }

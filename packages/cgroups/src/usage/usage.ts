@@ -1,6 +1,6 @@
 import type { Host } from '@puppy/host'
 import { parseCount, parseFlatKeyed, parseNestedKeyed } from '../formats.ts'
-import { openKernel, type Kernel } from '../kernel.ts'
+import { openCgroupfs, type Cgroupfs } from '../cgroupfs/cgroupfs.ts'
 import { parentOf, parseCgroupPath, type CgroupPath } from '../path.ts'
 import { parsePressure, type Pressure } from './pressure.ts'
 
@@ -66,7 +66,7 @@ export interface UsageOptions {
   /** Which parts to read. Default: all but `memoryStat`. */
   readonly parts?: readonly UsagePart[]
   readonly mount?: string
-  readonly kernel?: Kernel
+  readonly cgroupfs?: Cgroupfs
 }
 
 export const allParts: readonly UsagePart[] = ['cpu', 'memory', 'pids', 'io', 'pressure']
@@ -84,14 +84,14 @@ export async function readUsage(
   paths: Iterable<string>,
   options: UsageOptions = {},
 ): Promise<ReadonlyMap<string, Usage | undefined>> {
-  const kernel = options.kernel ?? openKernel(host, options.mount)
+  const cgroupfs = options.cgroupfs ?? openCgroupfs(host, options.mount)
   const parts = new Set(options.parts ?? allParts)
   const usages = new Map<string, Usage | undefined>()
   let until = performance.now() + turn
   const handedDown = new Map<CgroupPath, ReadonlySet<string>>()
   for (const text of paths) {
     const path = parseCgroupPath(text)
-    usages.set(text, usageOf(kernel, path, parts, controllersOf(kernel, path, handedDown)))
+    usages.set(text, usageOf(cgroupfs, path, parts, controllersOf(cgroupfs, path, handedDown)))
     if (performance.now() < until) continue
     await new Promise((next) => setImmediate(next))
     until = performance.now() + turn
@@ -100,7 +100,7 @@ export async function readUsage(
 }
 
 function usageOf(
-  kernel: Kernel,
+  cgroupfs: Cgroupfs,
   path: CgroupPath,
   parts: ReadonlySet<UsagePart>,
   controllers: ReadonlySet<string> | undefined,
@@ -108,11 +108,11 @@ function usageOf(
   const read = (file: string) => {
     const controller = ofControllers[file]
     const without = controller !== undefined && controllers?.has(controller) === false
-    return without ? undefined : kernel.read(path, file)
+    return without ? undefined : cgroupfs.read(path, file)
   }
   const usage = parseUsage(read, parts)
   for (const _some in usage) return usage
-  return kernel.exists(path) ? usage : undefined
+  return cgroupfs.exists(path) ? usage : undefined
 }
 
 /** Files that are not there without their controller. The others are every group's own, `cpu.stat` and pressure among them. */
@@ -127,7 +127,7 @@ const ofControllers: Readonly<Record<string, string>> = Object.fromEntries(
  * as to read one. Undefined where it cannot be told.
  */
 function controllersOf(
-  kernel: Kernel,
+  cgroupfs: Cgroupfs,
   path: CgroupPath,
   known: Map<CgroupPath, ReadonlySet<string>>,
 ): ReadonlySet<string> | undefined {
@@ -135,7 +135,7 @@ function controllersOf(
   const parent = parentOf(path)
   const before = known.get(parent)
   if (before !== undefined) return before
-  const text = kernel.read(parent, 'cgroup.subtree_control')
+  const text = cgroupfs.read(parent, 'cgroup.subtree_control')
   if (text === undefined) return undefined
   const controllers = new Set(text.trim().split(' '))
   known.set(parent, controllers)

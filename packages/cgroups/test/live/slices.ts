@@ -1,6 +1,6 @@
 import t from 'tap'
 import { createHost } from '@puppy/host'
-import { openKernel } from '../../src/kernel.ts'
+import { openCgroupfs } from '../../src/cgroupfs/cgroupfs.ts'
 import { slicePath } from '../../src/unit.ts'
 import { slicesConform } from '../support/conformance.ts'
 import { whyNot } from '../support/tenants.ts'
@@ -17,7 +17,7 @@ void t.test('the real systemd conforms', { skip: await whyNot(host, 'systemd-run
     await systemctl('stop', service, used, unused)
     await systemctl('revert', used)
   })
-  const kernel = openKernel(host)
+  const cgroupfs = openCgroupfs(host)
   const path = slicePath(used)
   await slicesConform(t, {
     host,
@@ -29,8 +29,8 @@ void t.test('the real systemd conforms', { skip: await whyNot(host, 'systemd-run
         { touches: 'machine' },
       )
     },
-    read: (file) => kernel.read(path, file)?.trim() ?? '',
-    meddle: (file, value) => kernel.write(path, file, value),
+    read: (file) => cgroupfs.read(path, file)?.trim() ?? '',
+    meddle: (file, value) => cgroupfs.write(path, file, value),
     setProperty: async (slice, line) => void (await systemctl('set-property', slice, line)),
   })
 })

@@ -3,7 +3,7 @@ import type { Test } from 'tap'
 import { CgroupError } from '../../src/errors.ts'
 import type { Limits } from '../../src/limits/limits.ts'
 import { dropInPath } from '../../src/systemd/observe.ts'
-import type { EnsureOptions } from '../../src/systemd/carry-out.ts'
+import type { EnsureOptions } from '../../src/systemd/apply.ts'
 import { ensureSlices, removeSlices } from '../../src/systemd/slices.ts'
 
 /** A systemd, real or fake. */

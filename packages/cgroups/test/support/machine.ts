@@ -4,7 +4,7 @@ import { createFakeCgroups, type FakeCgroups, type FakeOptions } from '../../src
 
 export interface FakeMachine extends FakeCgroups {
   readonly host: FakeHost
-  readonly options: { readonly kernel: FakeCgroups['kernel'] }
+  readonly options: { readonly cgroupfs: FakeCgroups['cgroupfs'] }
   /** How often systemd has read its units anew. */
   reloads(): number
   /** As an operator would. */
@@ -18,7 +18,7 @@ export function machine(options?: FakeOptions): FakeMachine {
   return {
     ...fake,
     host,
-    options: { kernel: fake.kernel },
+    options: { cgroupfs: fake.cgroupfs },
     reloads: () => host.commands.filter((command) => command.includes('daemon-reload')).length,
     setProperty: async (unit, line) => {
       await host.run(['/usr/bin/systemctl', 'set-property', '--runtime', unit, line], { touches: 'machine' })

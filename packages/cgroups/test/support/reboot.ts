@@ -1,4 +1,4 @@
-import type { Limits, WantedSlice } from '../../src/index.ts'
+import type { Limits, SliceSpec } from '../../src/index.ts'
 
 /** What is to be there after a reboot: nobody logs in to the first before it, and somebody to the second. */
 export const uids = [10_951, 10_952] as const
@@ -19,7 +19,7 @@ export const inForce = {
   'pids.max': '45',
 }
 
-export const wanted: readonly WantedSlice[] = uids.map((uid) => ({
+export const wanted: readonly SliceSpec[] = uids.map((uid) => ({
   slice: `user-${uid}.slice`,
   limits,
   bind: { allow: [{ first: 20_001, last: 20_004 }] },

@@ -1,10 +1,10 @@
 import t from 'tap'
 import { createFakeHost } from '@puppy/host/fake'
-import { createFakeKernel } from '../../src/fake/kernel.ts'
+import { createFakeCgroupfs } from '../../src/fake/cgroupfs.ts'
 import { dropInPath, notePath, readSlices } from '../../src/systemd/observe.ts'
 
 void t.test('readSlices() reads ours, others’ and the kernel’s', async (t) => {
-  const { kernel, place } = createFakeKernel()
+  const { cgroupfs, place } = createFakeCgroupfs()
   place('user.slice/user-5.slice/x', 1)
   const files = {
     '/etc/systemd/system/user-5.slice.d/50-puppy.conf': 'ours',
@@ -16,7 +16,7 @@ void t.test('readSlices() reads ours, others’ and the kernel’s', async (t) =
     '/run/systemd/system.control/user-7.slice.d/50-MemoryMax.conf': '[Slice]\nMemoryMax=6\n',
   }
   const { slices, unfinished } = await readSlices(createFakeHost({ files }), ['user-5.slice', 'user-6.slice'], {
-    kernel,
+    cgroupfs,
   })
   t.match(slices, [
     { slice: 'user-5.slice', text: 'ours', busy: true, limits: {} },
@@ -30,9 +30,9 @@ void t.test('readSlices() reads ours, others’ and the kernel’s', async (t) =
 })
 
 void t.test('readSlices() knows what was not finished', async (t) => {
-  const { kernel } = createFakeKernel()
+  const { cgroupfs } = createFakeCgroupfs()
   const host = createFakeHost({ files: { [notePath()]: 'user-5.slice\n' } })
-  t.strictSame((await readSlices(host, [], { kernel })).unfinished, ['user-5.slice'])
+  t.strictSame((await readSlices(host, [], { cgroupfs })).unfinished, ['user-5.slice'])
   t.equal(dropInPath('a.slice', { name: '60-x' }), '/etc/systemd/system/a.slice.d/60-x.conf')
   t.equal(notePath({ runFolder: '/run/x' }), '/run/x/unfinished')
 })

@@ -45,10 +45,10 @@ void t.test('planSlices() finds drift', async (t) => {
 void t.test('planSlices() leaves to systemd what only systemd can', async (t) => {
   const realized = (more: Partial<ObservedSlice>, want = wanted, unfinished?: readonly string[]) =>
     plan(more, want, unfinished)[0]?.settle
-  t.equal(realized({ text, busy: true, limits: { pids: { max: 5 } } }), 'realize', 'a controller that is switched off')
+  t.equal(realized({ text, busy: true, limits: { pids: { max: 5 } } }), 'reapply', 'a controller that is switched off')
   const more = renderDropIn({ ...limits, memory: { max: 1 } })
-  t.equal(realized({ text: more, busy: true, limits }), 'realize', 'a default that only systemd knows')
-  t.equal(realized({ text: renderDropIn(limits, { allow: [80] }), busy: true, limits }), 'realize', 'walls')
-  t.equal(realized({ text, busy: true, limits }, wanted, [slice]), 'realize', 'what was not finished')
+  t.equal(realized({ text: more, busy: true, limits }), 'reapply', 'a default that only systemd knows')
+  t.equal(realized({ text: renderDropIn(limits, { allow: [80] }), busy: true, limits }), 'reapply', 'walls')
+  t.equal(realized({ text, busy: true, limits }, wanted, [slice]), 'reapply', 'what was not finished')
   t.equal(realized({ text: more }), 'nothing', 'nobody uses it')
 })

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { createFakeHost } from '@puppy/host/fake'
-import { readLimits } from '../../src/direct/apply.ts'
+import { readLimits } from '../../src/cgroupfs/apply-limits.ts'
 import { dropInPath, notePath } from '../../src/systemd/observe.ts'
 import { ensureSlices, removeSlices } from '../../src/systemd/slices.ts'
 import { slicePath } from '../../src/unit.ts'
@@ -24,7 +24,7 @@ void t.test('ensureSlices() reloads once for however many, and not when nothing 
 })
 
 void t.test('ensureSlices() finishes what a kill left', async (t) => {
-  const { host, reloads, login, kernel, options } = machine()
+  const { host, reloads, login, cgroupfs, options } = machine()
   await ensureSlices(host, [{ slice, limits }], options)
   await login(slice, 9)
   const bind = { allow: [80] }
@@ -37,11 +37,11 @@ void t.test('ensureSlices() finishes what a kill left', async (t) => {
   t.equal(reloads(), before + 1)
   t.equal(await host.read(notePath()), undefined)
   t.match((await ensureSlices(host, [{ slice, limits, bind }], options)).results, [{ bind: 'set' }])
-  t.equal(readLimits(kernel, slicePath(slice)).pids?.max, 5)
+  t.equal(readLimits(cgroupfs, slicePath(slice)).pids?.max, 5)
 })
 
 void t.test('ensureSlices() shrinks without a kill, or refuses and changes nothing', async (t) => {
-  const { host, login, use, kernel, options } = machine()
+  const { host, login, use, cgroupfs, options } = machine()
   const memory = (max: number) => [
     { slice, limits: { memory: { max } } },
     { slice: 'user-6.slice', limits },
@@ -53,7 +53,7 @@ void t.test('ensureSlices() shrinks without a kill, or refuses and changes nothi
     { status: 'applied' },
     { status: 'armed' },
   ])
-  t.match(readLimits(kernel, slicePath(slice)).memory, { max: 397_312, high: 'max' })
+  t.match(readLimits(cgroupfs, slicePath(slice)).memory, { max: 397_312, high: 'max' })
   const text = await host.read(dropInPath(slice))
   const refused = await ensureSlices(host, memory(100_000), { ...options, timeout: 30 })
   t.match(refused.results, [
@@ -61,8 +61,8 @@ void t.test('ensureSlices() shrinks without a kill, or refuses and changes nothi
     { status: 'armed' },
   ])
   t.equal(await host.read(dropInPath(slice)), text)
-  t.match(readLimits(kernel, slicePath(slice)).memory, { max: 397_312, high: 'max' })
-  t.equal(kernel.read(slicePath(slice), 'cgroup.events'), 'populated 1\nfrozen 0\n')
+  t.match(readLimits(cgroupfs, slicePath(slice)).memory, { max: 397_312, high: 'max' })
+  t.equal(cgroupfs.read(slicePath(slice), 'cgroup.events'), 'populated 1\nfrozen 0\n')
 })
 
 void t.test('ensureSlices() builds walls where systemd can', async (t) => {
@@ -111,7 +111,7 @@ void t.test('ensureSlices() tells of walls what the kernel has', async (t) => {
 })
 
 void t.test('ensureSlices() says so when walls do not come', async (t) => {
-  const { host, login, options } = machine({ forgetsWalls: true })
+  const { host, login, options } = machine({ losesPortRules: true })
   const wanted = [{ slice, limits, bind: { allow: [20_001] } }]
   await ensureSlices(host, wanted, options)
   await login(slice, 9)

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { createHost } from '@puppy/host'
 import { createFakeHost } from '@puppy/host/fake'
-import { createFakeKernel } from '../../src/fake/kernel.ts'
+import { createFakeCgroupfs } from '../../src/fake/cgroupfs.ts'
 import { parseCgroupPath, type CgroupPath } from '../../src/path.ts'
 import { allParts, parseMemoryEvents, parseUsage, readUsage } from '../../src/usage/usage.ts'
 import { fixture } from '../support/fixtures.ts'
@@ -59,19 +59,19 @@ void t.test('readUsage() reads only the parts asked for, and tells groups that a
 })
 
 void t.test('readUsage() does not look for files of controllers that are not handed down', async (t) => {
-  const { kernel, place } = createFakeKernel()
+  const { cgroupfs, place } = createFakeCgroupfs()
   const seen: string[] = []
   const counting = {
-    ...kernel,
+    ...cgroupfs,
     read: (path: CgroupPath, file: string) => {
       seen.push(`${path} ${file}`)
-      return kernel.read(path, file)
+      return cgroupfs.read(path, file)
     },
   }
   for (const [n, path] of ['a/x', 'a/y'].entries()) place(path, n + 1)
-  for (const path of ['', 'a']) await kernel.write(parseCgroupPath(path), 'cgroup.subtree_control', '+memory')
+  for (const path of ['', 'a']) await cgroupfs.write(parseCgroupPath(path), 'cgroup.subtree_control', '+memory')
   const usages = await readUsage(createFakeHost(), ['a/x', 'a/y'], {
-    kernel: counting,
+    cgroupfs: counting,
     parts: ['memory', 'pids', 'io'],
   })
   t.match(usages.get('a/x'), { memory: { current: 0n } })

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { createHost } from '@puppy/host'
-import { ensureSlices, readUsage, removeSlices, type WantedSlice } from '../../../src/index.ts'
+import { ensureSlices, readUsage, removeSlices, type SliceSpec } from '../../../src/index.ts'
 import { bomb, createTenants, eventually, storm, textOf, whyNot, type Tenant } from '../../support/tenants.ts'
 
 const host = createHost()
@@ -9,7 +9,7 @@ const skip = await whyNot(host, 'python3', 'ssh', 'useradd')
 const options = { runFolder: '/run/puppy-cgroups-live' }
 const MiB = 1024 ** 2
 const maximum = { pids: 40, memory: 120 * MiB, cores: 0.2 }
-const wanted = ({ slice }: Tenant): WantedSlice => ({
+const wanted = ({ slice }: Tenant): SliceSpec => ({
   slice,
   limits: { cpu: { max: maximum.cores }, memory: { max: maximum.memory, swapMax: 0 }, pids: { max: maximum.pids } },
 })

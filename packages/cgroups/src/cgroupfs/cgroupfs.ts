@@ -1,11 +1,11 @@
 import { constants, mkdirSync, readdirSync, readFileSync, rmdirSync, statSync, watch } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { errno, type Host } from '@puppy/host'
-import { CgroupError } from './errors.ts'
-import type { CgroupPath } from './path.ts'
+import { CgroupError } from '../errors.ts'
+import type { CgroupPath } from '../path.ts'
 
 /** The files of the cgroup tree. They are the kernel's: none waits for a disk, so reading does not wait either. */
-export interface Kernel {
+export interface Cgroupfs {
   /** Where the tree is mounted. */
   readonly mount: string
   exists(path: CgroupPath): boolean
@@ -33,7 +33,7 @@ export interface Kernel {
 const absences: readonly string[] = ['ENOENT', 'ENODEV', 'ENOTDIR', 'EOPNOTSUPP', 'ENOTSUP']
 
 /** Opens the tree of a machine; nothing is read yet. */
-export function openKernel(host: Host, mount = '/sys/fs/cgroup'): Kernel {
+export function openCgroupfs(host: Host, mount = '/sys/fs/cgroup'): Cgroupfs {
   const root = host.path(mount)
   const at = (path: CgroupPath, file = '') => `${root}${path === '' ? '' : `/${path}`}${file === '' ? '' : `/${file}`}`
   const refuseFolder = (operation: string) => {
@@ -42,7 +42,7 @@ export function openKernel(host: Host, mount = '/sys/fs/cgroup'): Kernel {
     throw new CgroupError('CGROUP_UNSUPPORTED', { operation, target: mount, detail })
   }
   const exists = (path: CgroupPath) => statSync(at(path), { throwIfNoEntry: false })?.isDirectory() === true
-  return Object.freeze<Kernel>({
+  return Object.freeze<Cgroupfs>({
     mount,
     exists,
     id: (path) => statSync(at(path), { bigint: true, throwIfNoEntry: false })?.ino,

@@ -1,6 +1,6 @@
 import { CgroupError } from '../errors.ts'
 import { parseLimit } from '../formats.ts'
-import type { Kernel } from '../kernel.ts'
+import type { Cgroupfs } from './cgroupfs.ts'
 import { largestPage } from '../limits/compare.ts'
 import type { CgroupPath } from '../path.ts'
 import type { EffectOptions } from '../wait.ts'
@@ -23,29 +23,29 @@ export interface ShrinkOptions extends EffectOptions {
  * @throws CgroupError `CGROUP_REFUSED` with the bytes in use; nothing has changed then.
  */
 export async function shrinkMemory(
-  kernel: Kernel,
+  cgroupfs: Cgroupfs,
   path: CgroupPath,
   max: number,
   options: ShrinkOptions = {},
 ): Promise<void> {
   const target = wholePages(max)
-  const used = () => Number(parseLimit(kernel.read(path, 'memory.current') ?? '') ?? 0)
+  const used = () => Number(parseLimit(cgroupfs.read(path, 'memory.current') ?? '') ?? 0)
   if (used() <= target || options.shrink === 'kill') return
   if (options.shrink === 'refuse')
     throw tooMuch(path, max, used(), 'it would kill; let it reclaim, or end processes first')
-  const before = kernel.read(path, 'memory.high')?.trim() ?? 'max'
+  const before = cgroupfs.read(path, 'memory.high')?.trim() ?? 'max'
   const end = performance.now() + (options.timeout ?? 10_000)
   try {
-    await kernel.write(path, 'memory.high', String(target))
+    await cgroupfs.write(path, 'memory.high', String(target))
     while (used() > target) {
       options.signal?.throwIfAborted()
       if (performance.now() >= end)
         throw tooMuch(path, max, used(), 'the rest cannot be reclaimed; end processes first, or give it swap')
-      await reclaim(kernel, path, used() - target)
+      await reclaim(cgroupfs, path, used() - target)
       if (used() > target) await sleep(50)
     }
   } catch (error) {
-    await kernel.write(path, 'memory.high', before)
+    await cgroupfs.write(path, 'memory.high', before)
     throw error
   }
 }
@@ -56,9 +56,9 @@ function wholePages(max: number): number {
 }
 
 /** Asks the kernel to take memory away; it answers EAGAIN when it found less than that. Older kernels (before 5.19) have no such file. */
-async function reclaim(kernel: Kernel, path: CgroupPath, bytes: number): Promise<void> {
+async function reclaim(cgroupfs: Cgroupfs, path: CgroupPath, bytes: number): Promise<void> {
   try {
-    await kernel.write(path, 'memory.reclaim', String(bytes))
+    await cgroupfs.write(path, 'memory.reclaim', String(bytes))
   } catch (error) {
     if (!(error instanceof CgroupError) || error.code === 'CGROUP_GONE') throw error
   }

@@ -1,9 +1,9 @@
 import type { Host } from '@puppy/host'
-import type { Kernel } from '../kernel.ts'
+import type { Cgroupfs } from '../cgroupfs/cgroupfs.ts'
 import { slicePath } from '../unit.ts'
 
 /** The walls for ports of a systemd in memory, as descriptors of process 1. */
-export interface FakeWalls {
+export interface FakePortRules {
   /** systemd writes all that it has for a slice, and comes to its neighbours that have walls and none in the kernel. */
   install(host: Host, slice: string, walled: readonly string[]): Promise<void>
   /** systemd 257 closes those that it knows of. */
@@ -16,11 +16,11 @@ const folder = '/proc/1/fdinfo'
  * Creates the walls of a systemd in memory. It forgets as the real one does: a wall that is built a second time without a reload in
  * between leaves the first one standing for good, and a reload takes the others away until something happens.
  */
-export function createFakeWalls(kernel: Kernel): FakeWalls {
+export function createFakePortRules(cgroupfs: Cgroupfs): FakePortRules {
   const known = new Map<string, readonly number[]>()
   let last = 0
   const build = async (host: Host, slice: string) => {
-    const group = kernel.id(slicePath(slice))
+    const group = cgroupfs.id(slicePath(slice))
     if (group === undefined) return
     const pair: number[] = []
     for (const type of [8, 9]) {

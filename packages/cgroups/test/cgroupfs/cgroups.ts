@@ -1,11 +1,11 @@
 import t from 'tap'
 import { createFakeHost } from '@puppy/host/fake'
-import { openCgroups } from '../../src/direct/cgroups.ts'
-import { createFakeKernel } from '../../src/fake/kernel.ts'
+import { openCgroups } from '../../src/cgroupfs/cgroups.ts'
+import { createFakeCgroupfs } from '../../src/fake/cgroupfs.ts'
 
 function tree() {
-  const fake = createFakeKernel()
-  return { ...fake, cgroups: openCgroups(createFakeHost(), { kernel: fake.kernel }) }
+  const fake = createFakeCgroupfs()
+  return { ...fake, cgroups: openCgroups(createFakeHost(), { cgroupfs: fake.cgroupfs }) }
 }
 
 void t.test('create() makes parents, hands down controllers, and is idempotent', async (t) => {

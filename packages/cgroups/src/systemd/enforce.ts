@@ -1,7 +1,7 @@
 import type { Host } from '@puppy/host'
-import { readLimits } from '../direct/apply.ts'
+import { readLimits } from '../cgroupfs/apply-limits.ts'
 import { CgroupError } from '../errors.ts'
-import type { Kernel } from '../kernel.ts'
+import type { Cgroupfs } from '../cgroupfs/cgroupfs.ts'
 import { differingSettings } from '../limits/compare.ts'
 import { renderSetting } from '../limits/writes.ts'
 import { slicePath } from '../unit.ts'
@@ -13,7 +13,7 @@ import type { Systemctl } from './systemctl.ts'
 /** What settling works on. */
 export interface Machine {
   readonly host: Host
-  readonly kernel: Kernel
+  readonly cgroupfs: Cgroupfs
   readonly systemctl: Systemctl
 }
 
@@ -22,7 +22,7 @@ export interface Machine {
  *
  * @param highs what `memory.high` was before room was made, by slice.
  */
-export async function settleAll(
+export async function enforceAll(
   machine: Machine,
   steps: readonly SliceStep[],
   highs: ReadonlyMap<string, string>,
@@ -48,23 +48,23 @@ async function settle(
   { slice, limits, settle: how }: SliceStep,
   highBefore: string | undefined,
 ): Promise<void> {
-  const { kernel } = machine
+  const { cgroupfs } = machine
   const path = slicePath(slice)
   const text = renderDropIn(limits)
-  if (how === 'realize') return realize(machine, slice, text)
-  const differing = differingSettings(limits, readLimits(kernel, path, limits))
+  if (how === 'reapply') return reapply(machine, slice, text)
+  const differing = differingSettings(limits, readLimits(cgroupfs, path, limits))
   try {
     for (const { setting } of differing) {
       const { file, value } = renderSetting(setting)
-      await kernel.write(path, file, value)
+      await cgroupfs.write(path, file, value)
     }
     // Making room has set memory.high, which is nobody's wish here.
     if (highBefore !== undefined && limits.memory?.high === undefined)
-      await kernel.write(path, 'memory.high', highBefore)
+      await cgroupfs.write(path, 'memory.high', highBefore)
   } catch (error) {
     if (!(error instanceof CgroupError)) throw error
     // The last session has ended meanwhile: the limits are armed.
-    if (error.code !== 'CGROUP_GONE') await realize(machine, slice, text)
+    if (error.code !== 'CGROUP_GONE') await reapply(machine, slice, text)
   }
 }
 
@@ -73,7 +73,7 @@ async function settle(
  *
  * @param text a drop-in that it has read: any line of it will do, as the value is the one that systemd has.
  */
-export async function realize(
+export async function reapply(
   { host, systemctl }: Pick<Machine, 'host' | 'systemctl'>,
   slice: string,
   text: string,

@@ -1,19 +1,19 @@
 import type { Host } from '@puppy/host'
 import { CgroupError } from '../errors.ts'
-import type { Kernel } from '../kernel.ts'
+import type { Cgroupfs } from '../cgroupfs/cgroupfs.ts'
 import { openDevices } from '../limits/device.ts'
 import { assertShape } from '../limits/settings.ts'
 import { probe, unsupported, type SystemdVersion } from '../probe.ts'
 import { slicePath } from '../unit.ts'
 import { renderDropIn } from './drop-in.ts'
-import type { WantedSlice } from './plan.ts'
+import type { SliceSpec } from './plan.ts'
 
 /** The first that knows every property that is written here. */
 const leastSystemd = 252
 
 /** @throws CgroupError `CGROUP_UNSUPPORTED` */
-export async function requireSystemd(host: Host, kernel?: Kernel): Promise<SystemdVersion> {
-  const { systemd, works, mode, error } = await probe(host, kernel === undefined ? {} : { kernel })
+export async function requireSystemd(host: Host, cgroupfs?: Cgroupfs): Promise<SystemdVersion> {
+  const { systemd, works, mode, error } = await probe(host, cgroupfs === undefined ? {} : { cgroupfs })
   if (!works) throw error ?? unsupported(mode)
   if (systemd !== undefined && systemd.version >= leastSystemd) return systemd
   throw new CgroupError('CGROUP_UNSUPPORTED', {
@@ -25,14 +25,14 @@ export async function requireSystemd(host: Host, kernel?: Kernel): Promise<Syste
 
 /** What can be done, and for what cannot: why, by slice. */
 export interface SortedOut {
-  readonly good: readonly WantedSlice[]
+  readonly good: readonly SliceSpec[]
   readonly bad: ReadonlyMap<string, CgroupError>
 }
 
 /** Checks every slice on its own, resolves its devices, and leaves out walls where systemd cannot build them. */
-export async function sortOut(host: Host, wanted: readonly WantedSlice[], { bpf }: SystemdVersion): Promise<SortedOut> {
+export async function partition(host: Host, wanted: readonly SliceSpec[], { bpf }: SystemdVersion): Promise<SortedOut> {
   const devices = openDevices(host)
-  const good: WantedSlice[] = []
+  const good: SliceSpec[] = []
   const bad = new Map<string, CgroupError>()
   const names = new Set<string>()
   for (const { slice, limits, bind } of wanted) {

@@ -1,11 +1,11 @@
 import { HostError, type Host } from '@puppy/host'
-import type { Kernel } from '../kernel.ts'
+import type { Cgroupfs } from '../cgroupfs/cgroupfs.ts'
 import { parentOf } from '../path.ts'
 import { slicePath } from '../unit.ts'
 import { forEach } from './each.ts'
 
 /** A BPF program that systemd holds attached to a group, so that the kernel asks it about bind(2). */
-export interface WallLink {
+export interface PortRuleLink {
   /** Grows with every link that is made, and is not used again. */
   readonly id: number
   /** The group's number, which is the inode of its folder. */
@@ -14,7 +14,7 @@ export interface WallLink {
 }
 
 /** BPF_CGROUP_INET4_BIND and BPF_CGROUP_INET6_BIND of `enum bpf_attach_type`. */
-const families: Readonly<Record<string, WallLink['family']>> = { '8': 'inet', '9': 'inet6' }
+const families: Readonly<Record<string, PortRuleLink['family']>> = { '8': 'inet', '9': 'inet6' }
 
 /**
  * Reads what `/proc/PID/fdinfo/N` says of a descriptor; undefined for what is no link of a program for bind(2).
@@ -28,7 +28,7 @@ const families: Readonly<Record<string, WallLink['family']>> = { '8': 'inet', '9
  * attach_type:	8
  * ```
  */
-export function parseWallLink(text: string): WallLink | undefined {
+export function parsePortRuleLink(text: string): PortRuleLink | undefined {
   const of = (key: string) => new RegExp(`^${key}:\\s*(\\w{1,20})$`, 'm').exec(text)?.[1] ?? ''
   const family = of('link_type') === 'cgroup' ? families[of('attach_type')] : undefined
   const [id, group] = [of('link_id'), of('cgroup_id')]
@@ -41,11 +41,11 @@ export function parseWallLink(text: string): WallLink | undefined {
  *
  * systemd tells what it was told. What it did is seen by its own descriptors: a program is attached as long as process 1 has one.
  */
-export async function readWalls(host: Host): Promise<ReadonlyMap<bigint, readonly WallLink[]> | undefined> {
+export async function readPortRuleLinks(host: Host): Promise<ReadonlyMap<bigint, readonly PortRuleLink[]> | undefined> {
   const folder = '/proc/1/fdinfo'
   try {
     const texts = await forEach(await host.list(folder), 32, (name) => host.read(`${folder}/${name}`))
-    const links = texts.flatMap((text) => parseWallLink(text ?? '') ?? [])
+    const links = texts.flatMap((text) => parsePortRuleLink(text ?? '') ?? [])
     return Map.groupBy(links, ({ group }) => group)
   } catch (error) {
     if (error instanceof HostError && error.code === 'HOST_READ_FAILED') return undefined
@@ -54,14 +54,14 @@ export async function readWalls(host: Host): Promise<ReadonlyMap<bigint, readonl
 }
 
 /** Whether the kernel asks a wall about both families. Of several it asks each, and all must allow. */
-export function stands(links: readonly WallLink[]): boolean {
+export function stands(links: readonly PortRuleLink[]): boolean {
   return ['inet', 'inet6'].every((family) => links.some((link) => link.family === family))
 }
 
 /** The slices of the tree that somebody uses, below the parents of these. */
-export function busyNeighbours(kernel: Kernel, slices: readonly string[]): readonly string[] {
+export function busyNeighbours(cgroupfs: Cgroupfs, slices: readonly string[]): readonly string[] {
   const parents = new Set(slices.map((slice) => parentOf(slicePath(slice))))
-  return [...parents].flatMap((parent) => kernel.children(parent).filter((name) => name.endsWith('.slice')))
+  return [...parents].flatMap((parent) => cgroupfs.children(parent).filter((name) => name.endsWith('.slice')))
 }
 
 /**

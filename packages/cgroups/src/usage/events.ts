@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Host } from '@puppy/host'
-import { parseFlatKeyed } from './formats.ts'
-import { openKernel, type Kernel } from './kernel.ts'
-import { parseCgroupPath, type CgroupPath } from './path.ts'
+import { parseFlatKeyed } from '../formats.ts'
+import { openCgroupfs, type Cgroupfs } from '../cgroupfs/cgroupfs.ts'
+import { parseCgroupPath, type CgroupPath } from '../path.ts'
 
 /** What happened in a group since it was last told. */
 export type CgroupEvent =
@@ -22,7 +22,7 @@ export interface WatchOptions {
   readonly interval?: number
   readonly signal?: AbortSignal
   readonly mount?: string
-  readonly kernel?: Kernel
+  readonly cgroupfs?: Cgroupfs
 }
 
 /** The files that the kernel tells about by inotify. */
@@ -53,16 +53,16 @@ export async function* watchGroups(
   groups: Iterable<string>,
   options: WatchOptions = {},
 ): AsyncGenerator<CgroupEvent, void> {
-  const kernel = options.kernel ?? openKernel(host, options.mount)
+  const cgroupfs = options.cgroupfs ?? openCgroupfs(host, options.mount)
   const bell = createBell()
   const watched = [...groups].map((group): Watched => {
     const path = parseCgroupPath(group)
-    return { group, path, last: countersOf(kernel, path), stops: [] }
+    return { group, path, last: countersOf(cgroupfs, path), stops: [] }
   })
-  for (const one of watched) listen(kernel, one, bell.ring)
+  for (const one of watched) listen(cgroupfs, one, bell.ring)
   try {
     while (options.signal?.aborted !== true) {
-      for (const one of watched) yield* news(kernel, one, bell.ring)
+      for (const one of watched) yield* news(cgroupfs, one, bell.ring)
       await bell.wait(options.interval ?? 2000, options.signal)
     }
   } finally {
@@ -70,15 +70,15 @@ export async function* watchGroups(
   }
 }
 
-function* news(kernel: Kernel, one: Watched, ring: () => void): Generator<CgroupEvent> {
-  const now = countersOf(kernel, one.path)
+function* news(cgroupfs: Cgroupfs, one: Watched, ring: () => void): Generator<CgroupEvent> {
+  const now = countersOf(cgroupfs, one.path)
   const { last, group } = one
   // Counters that fell are those of a new group by the same name.
   const anew = (Object.keys(now.counts) as (keyof Counters['counts'])[]).some(
     (key) => now.counts[key] < last.counts[key],
   )
   one.last = now
-  if (one.stops.length === 0 || !kernel.exists(one.path)) listen(kernel, one, ring)
+  if (one.stops.length === 0 || !cgroupfs.exists(one.path)) listen(cgroupfs, one, ring)
   if (now.populated && !last.populated) yield { group, kind: 'populated' }
   for (const kind of ['oomKilled', 'memoryMax', 'pidsRefused', 'throttled'] as const) {
     const count = now.counts[kind] - (anew ? 0n : last.counts[kind])
@@ -88,17 +88,17 @@ function* news(kernel: Kernel, one: Watched, ring: () => void): Generator<Cgroup
 }
 
 /** Begins to listen, or begins again when the group was made anew: a watch is of the file that was there. */
-function listen(kernel: Kernel, one: Watched, ring: () => void): void {
+function listen(cgroupfs: Cgroupfs, one: Watched, ring: () => void): void {
   for (const stop of one.stops.splice(0)) stop()
-  if (!kernel.exists(one.path)) return
+  if (!cgroupfs.exists(one.path)) return
   for (const file of telling) {
-    const stop = kernel.watch(one.path, file, ring)
+    const stop = cgroupfs.watch(one.path, file, ring)
     if (stop !== undefined) one.stops.push(stop)
   }
 }
 
-function countersOf(kernel: Kernel, path: CgroupPath): Counters {
-  const count = (file: string, key: string) => parseFlatKeyed(kernel.read(path, file) ?? '').get(key) ?? 0n
+function countersOf(cgroupfs: Cgroupfs, path: CgroupPath): Counters {
+  const count = (file: string, key: string) => parseFlatKeyed(cgroupfs.read(path, file) ?? '').get(key) ?? 0n
   return {
     populated: count('cgroup.events', 'populated') === 1n,
     counts: {

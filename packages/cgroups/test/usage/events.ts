@@ -1,16 +1,16 @@
 import t from 'tap'
 import { createFakeHost } from '@puppy/host/fake'
-import { watchGroups, type CgroupEvent } from '../src/events.ts'
-import { createFakeKernel } from '../src/fake/kernel.ts'
-import { parseCgroupPath, rootPath } from '../src/path.ts'
+import { watchGroups, type CgroupEvent } from '../../src/usage/events.ts'
+import { createFakeCgroupfs } from '../../src/fake/cgroupfs.ts'
+import { parseCgroupPath, rootPath } from '../../src/path.ts'
 
 const host = createFakeHost()
 
 void t.test('watchGroups() tells what happens, once, and the sum to whoever is slow', async (t) => {
-  const fake = createFakeKernel()
-  await fake.kernel.write(rootPath, 'cgroup.subtree_control', '+pids +memory +cpu')
+  const fake = createFakeCgroupfs()
+  await fake.cgroupfs.write(rootPath, 'cgroup.subtree_control', '+pids +memory +cpu')
   fake.place('b', 1)
-  const events = watchGroups(host, ['a', 'b'], { kernel: fake.kernel, interval: 20 })
+  const events = watchGroups(host, ['a', 'b'], { cgroupfs: fake.cgroupfs, interval: 20 })
   const next = async () => (await events.next()).value as CgroupEvent
   const first = next()
   fake.put('b', 'pids.events', 'max 3\n')
@@ -31,10 +31,10 @@ void t.test('watchGroups() tells what happens, once, and the sum to whoever is s
   fake.place('a', 2)
   t.strictSame(await next(), { group: 'a', kind: 'populated' }, 'a group that comes')
   fake.end(2)
-  fake.kernel.remove(parseCgroupPath('a'))
+  fake.cgroupfs.remove(parseCgroupPath('a'))
   t.strictSame(await next(), { group: 'a', kind: 'emptied' }, 'and goes')
   fake.end(1)
-  fake.kernel.remove(parseCgroupPath('b'))
+  fake.cgroupfs.remove(parseCgroupPath('b'))
   t.strictSame(await next(), { group: 'b', kind: 'emptied' })
   fake.place('b', 3)
   fake.put('b', 'pids.events', 'max 2\n')
@@ -53,7 +53,7 @@ void t.test('watchGroups() ends with the signal', async (t) => {
   const stop = new AbortController()
   const seen: CgroupEvent[] = []
   setTimeout(() => stop.abort(), 30)
-  for await (const event of watchGroups(host, ['a'], { kernel: createFakeKernel().kernel, signal: stop.signal }))
+  for await (const event of watchGroups(host, ['a'], { cgroupfs: createFakeCgroupfs().cgroupfs, signal: stop.signal }))
     seen.push(event)
   t.strictSame(seen, [])
   await t.rejects(watchGroups(host, ['/a']).next(), { code: 'CGROUP_INVALID' })

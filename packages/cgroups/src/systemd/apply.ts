@@ -1,5 +1,5 @@
 import { HostError, isUnfinished, type Host } from '@puppy/host'
-import { shrinkMemory, type ShrinkOptions } from '../direct/shrink.ts'
+import { shrinkMemory, type ShrinkOptions } from '../cgroupfs/shrink-memory.ts'
 import { CgroupError } from '../errors.ts'
 import { slicePath } from '../unit.ts'
 import { forEach } from './each.ts'
@@ -12,9 +12,9 @@ import {
   type SliceOptions,
 } from './observe.ts'
 import type { SliceStep } from './plan.ts'
-import { restoreWalls } from './restore.ts'
-import { settleAll, type Machine } from './settle.ts'
-import { renderOldWalls } from './walls.ts'
+import { restorePortRules } from './restore-port-rules.ts'
+import { enforceAll, type Machine } from './enforce.ts'
+import { renderOldWalls } from './port-rules.ts'
 
 export interface EnsureOptions extends SliceOptions, ShrinkOptions {}
 
@@ -44,7 +44,7 @@ export async function carryOut(site: Site, planned: readonly SliceStep[], before
   let oldWalls = before.oldWalls ?? new Map<string, readonly number[]>()
   const reloads = written.length > 0 || before.unfinished !== undefined
   if (reloads) {
-    const realizing = fitting.filter(({ settle }) => settle === 'realize').map(({ slice }) => slice)
+    const realizing = fitting.filter(({ settle }) => settle === 'reapply').map(({ slice }) => slice)
     await writeNote(host, realizing, options)
     oldWalls = await noteOldWalls(host, fitting, before, options)
     if (before.unfinished !== undefined) await sweep(host, [...seen.keys()], options)
@@ -57,13 +57,13 @@ export async function carryOut(site: Site, planned: readonly SliceStep[], before
   if (reloads) {
     // A slice in use has its new limits now, not when systemd has read a thousand units; it will write the same ones.
     const quick = steps.filter(({ settle }) => settle === 'write')
-    await settleAll(site, quick, highs)
+    await enforceAll(site, quick, highs)
     await systemctl.reload()
   }
   const settling = steps.filter(({ settle }) => settle !== 'nothing')
-  for (const [slice, error] of await settleAll(site, settling, highs)) failed.set(slice, error)
+  for (const [slice, error] of await enforceAll(site, settling, highs)) failed.set(slice, error)
   const missing = steps.some(({ walls }) => walls !== undefined)
-  if (site.bpf && (reloads || missing)) await restoreWalls(site, [...seen.keys()], options)
+  if (site.bpf && (reloads || missing)) await restorePortRules(site, [...seen.keys()], options)
   if (reloads) await host.remove(notePath(options))
   return { done: steps, failed, oldWalls }
 }
@@ -97,7 +97,7 @@ function failureOf(slice: string, error: unknown): CgroupError {
 
 /** systemd writes a new `memory.max` as it stands, whatever is in use: room is made before it hears of it. */
 async function makeRoom(
-  { kernel, options }: Site,
+  { cgroupfs, options }: Site,
   { slice, limits }: SliceStep,
   seen: ObservedSlice | undefined,
   highs: Map<string, string>,
@@ -106,8 +106,8 @@ async function makeRoom(
   const now = seen?.limits.memory?.max
   if (seen?.busy !== true || typeof max !== 'number' || (typeof now === 'number' && now <= max)) return
   const path = slicePath(slice)
-  const high = kernel.read(path, 'memory.high')?.trim()
-  await shrinkMemory(kernel, path, max, options)
+  const high = cgroupfs.read(path, 'memory.high')?.trim()
+  await shrinkMemory(cgroupfs, path, max, options)
   if (high !== undefined) highs.set(slice, high)
 }
 

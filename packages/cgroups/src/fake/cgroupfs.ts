@@ -1,10 +1,10 @@
 import { CgroupError } from '../errors.ts'
-import type { Kernel } from '../kernel.ts'
+import type { Cgroupfs } from '../cgroupfs/cgroupfs.ts'
 import { ancestorsOf, parentOf, parseCgroupPath, rootPath, type CgroupPath } from '../path.ts'
 
 /** A cgroup tree in memory. It rounds and refuses as the kernel does; nothing in it runs, waits or is reclaimed by itself. */
-export interface FakeKernel {
-  readonly kernel: Kernel
+export interface FakeCgroupfs {
+  readonly cgroupfs: Cgroupfs
   /** Puts a process somewhere, its groups made on the way, as a fork or another program would. */
   place(path: string, pid: number): void
   /** Ends a process. */
@@ -48,7 +48,7 @@ const defaults: Readonly<Record<string, string>> = {
   'io.max': '',
 }
 
-export function createFakeKernel({ controllers = ['cpu', 'cpuset', 'io', 'memory', 'pids'] } = {}): FakeKernel {
+export function createFakeCgroupfs({ controllers = ['cpu', 'cpuset', 'io', 'memory', 'pids'] } = {}): FakeCgroupfs {
   let groupsMade = 0n
   const emptyGroup = (): Group => ({
     id: (groupsMade += 1n),
@@ -149,7 +149,7 @@ export function createFakeKernel({ controllers = ['cpu', 'cpuset', 'io', 'memory
     groups.set(path, emptyGroup())
     return true
   }
-  const kernel = Object.freeze<Kernel>({
+  const cgroupfs = Object.freeze<Cgroupfs>({
     mount: '/sys/fs/cgroup',
     exists: (path) => groups.has(path),
     id: (path) => groups.get(path)?.id,
@@ -178,8 +178,8 @@ export function createFakeKernel({ controllers = ['cpu', 'cpuset', 'io', 'memory
       return () => void calls.delete(call)
     },
   })
-  return Object.freeze<FakeKernel>({
-    kernel,
+  return Object.freeze<FakeCgroupfs>({
+    cgroupfs,
     place: (text, pid) => {
       const path = parseCgroupPath(text)
       end(pid)

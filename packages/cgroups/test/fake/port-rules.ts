@@ -1,14 +1,14 @@
 import t from 'tap'
 import { createFakeHost } from '@puppy/host/fake'
-import { createFakeKernel } from '../../src/fake/kernel.ts'
-import { createFakeWalls } from '../../src/fake/walls.ts'
+import { createFakeCgroupfs } from '../../src/fake/cgroupfs.ts'
+import { createFakePortRules } from '../../src/fake/port-rules.ts'
 
 const folder = '/proc/1/fdinfo'
 
-void t.test('createFakeWalls() forgets as systemd 257 does', async (t) => {
-  const { kernel, place } = createFakeKernel()
+void t.test('createFakePortRules() forgets as systemd 257 does', async (t) => {
+  const { cgroupfs, place } = createFakeCgroupfs()
   const host = createFakeHost()
-  const walls = createFakeWalls(kernel)
+  const walls = createFakePortRules(cgroupfs)
   place('user.slice/user-5.slice', 1)
   await walls.install(host, 'user-9.slice', ['user-9.slice'])
   t.strictSame(await host.list(folder), [], 'nobody uses it')

@@ -2,21 +2,21 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Host } from '@puppy/host'
 import { CgroupError } from '../errors.ts'
 import { parseFlatKeyed } from '../formats.ts'
-import type { Kernel } from '../kernel.ts'
+import type { Cgroupfs } from './cgroupfs.ts'
 import { joinPath, parseCgroupPath, type CgroupPath } from '../path.ts'
 import { until, type EffectOptions } from '../wait.ts'
 
 /** The processes of a group, or of the whole subtree. A group that vanishes meanwhile has none. */
-export function listProcesses(kernel: Kernel, path: CgroupPath, recursive = false): readonly number[] {
-  const groups = recursive ? listGroups(kernel, path) : [path]
-  return groups.flatMap((group) => parseProcesses(kernel.read(group, 'cgroup.procs') ?? ''))
+export function listProcesses(cgroupfs: Cgroupfs, path: CgroupPath, recursive = false): readonly number[] {
+  const groups = recursive ? listGroups(cgroupfs, path) : [path]
+  return groups.flatMap((group) => parseProcesses(cgroupfs.read(group, 'cgroup.procs') ?? ''))
 }
 
 /** A group and all groups inside it, outermost first. */
-export function listGroups(kernel: Kernel, path: CgroupPath): readonly CgroupPath[] {
+export function listGroups(cgroupfs: Cgroupfs, path: CgroupPath): readonly CgroupPath[] {
   return [
     path,
-    ...kernel.children(path).flatMap((name) => (isOurs(name) ? listGroups(kernel, joinPath(path, name)) : [])),
+    ...cgroupfs.children(path).flatMap((name) => (isOurs(name) ? listGroups(cgroupfs, joinPath(path, name)) : [])),
   ]
 }
 
@@ -31,7 +31,7 @@ export function parseProcesses(text: string): readonly number[] {
  * @throws CgroupError `CGROUP_GONE` when there is no such process or group, `CGROUP_BUSY` for a frozen group (whoever joins one
  *   stands still) and for an inner one, `CGROUP_REFUSED`.
  */
-export async function addProcess(kernel: Kernel, path: CgroupPath, pid: number): Promise<void> {
+export async function addProcess(cgroupfs: Cgroupfs, path: CgroupPath, pid: number): Promise<void> {
   if (!Number.isInteger(pid) || pid < 1) {
     throw new CgroupError('CGROUP_INVALID', {
       operation: 'add the process',
@@ -39,7 +39,7 @@ export async function addProcess(kernel: Kernel, path: CgroupPath, pid: number):
       detail: 'a process id is from 1',
     })
   }
-  if (stateOf(kernel, path).frozen) {
+  if (stateOf(cgroupfs, path).frozen) {
     const detail = 'the group is frozen, and whoever joins it stands still; thaw it first'
     throw new CgroupError('CGROUP_BUSY', {
       operation: 'add a process to',
@@ -51,7 +51,7 @@ export async function addProcess(kernel: Kernel, path: CgroupPath, pid: number):
   // EINVAL: it is being made right now and joins a moment later. EBUSY: a process that ends is not gone yet.
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await kernel.write(path, 'cgroup.procs', String(pid))
+      return await cgroupfs.write(path, 'cgroup.procs', String(pid))
     } catch (error) {
       const number = error instanceof CgroupError ? error.facts.errno : undefined
       if (attempt === 5 || (number !== 'EINVAL' && number !== 'EBUSY')) throw error
@@ -62,7 +62,7 @@ export async function addProcess(kernel: Kernel, path: CgroupPath, pid: number):
 
 /** Moves every process of a group into another, until none is left; those that end meanwhile are no error. */
 export async function moveAll(
-  kernel: Kernel,
+  cgroupfs: Cgroupfs,
   from: CgroupPath,
   to: CgroupPath,
   options: EffectOptions = {},
@@ -71,10 +71,10 @@ export async function moveAll(
   const facts = { operation: 'move all processes out of', target: `/${from}` }
   await until(
     async () => {
-      const pids = listProcesses(kernel, from)
+      const pids = listProcesses(cgroupfs, from)
       for (const pid of pids) {
         try {
-          await addProcess(kernel, to, pid)
+          await addProcess(cgroupfs, to, pid)
           moved.add(pid)
         } catch (error) {
           if (!(error instanceof CgroupError && error.facts.errno === 'ESRCH')) throw error
@@ -94,21 +94,21 @@ export interface GroupState {
 }
 
 /** Whether any process is in the subtree, and whether all of them stand still. */
-export function stateOf(kernel: Kernel, path: CgroupPath): GroupState {
-  const events = parseFlatKeyed(kernel.read(path, 'cgroup.events') ?? '')
+export function stateOf(cgroupfs: Cgroupfs, path: CgroupPath): GroupState {
+  const events = parseFlatKeyed(cgroupfs.read(path, 'cgroup.events') ?? '')
   return { populated: events.get('populated') === 1n, frozen: events.get('frozen') === 1n }
 }
 
 /** Freezes or thaws a subtree and waits until the kernel says that it is so. @throws CgroupError `CGROUP_TIMEOUT`, `CGROUP_GONE` */
 export async function setFrozen(
-  kernel: Kernel,
+  cgroupfs: Cgroupfs,
   path: CgroupPath,
   frozen: boolean,
   options: EffectOptions = {},
 ): Promise<void> {
-  await kernel.write(path, 'cgroup.freeze', frozen ? '1' : '0')
+  await cgroupfs.write(path, 'cgroup.freeze', frozen ? '1' : '0')
   const facts = { operation: frozen ? 'freeze' : 'thaw', target: `/${path}` }
-  await until(() => stateOf(kernel, path).frozen === frozen || !kernel.exists(path), facts, options)
+  await until(() => stateOf(cgroupfs, path).frozen === frozen || !cgroupfs.exists(path), facts, options)
 }
 
 /**
@@ -117,33 +117,33 @@ export async function setFrozen(
  *
  * @throws CgroupError `CGROUP_TIMEOUT` when some hang in the kernel.
  */
-export async function killAll(kernel: Kernel, path: CgroupPath, options: EffectOptions = {}): Promise<void> {
-  if (!kernel.exists(path)) return
+export async function killAll(cgroupfs: Cgroupfs, path: CgroupPath, options: EffectOptions = {}): Promise<void> {
+  if (!cgroupfs.exists(path)) return
   try {
-    await kernel.write(path, 'cgroup.kill', '1')
+    await cgroupfs.write(path, 'cgroup.kill', '1')
   } catch (error) {
     if (!(error instanceof CgroupError)) throw error
     if (error.code === 'CGROUP_GONE') return
     if (error.facts.errno !== 'ENOENT') throw error
-    await signalAll(kernel, path, options)
+    await signalAll(cgroupfs, path, options)
   }
   await until(
-    () => !stateOf(kernel, path).populated,
+    () => !stateOf(cgroupfs, path).populated,
     { operation: 'kill all processes of', target: `/${path}` },
     options,
   )
 }
 
-async function signalAll(kernel: Kernel, path: CgroupPath, options: EffectOptions): Promise<void> {
-  await setFrozen(kernel, path, true, options)
-  for (const pid of listProcesses(kernel, path, true)) {
+async function signalAll(cgroupfs: Cgroupfs, path: CgroupPath, options: EffectOptions): Promise<void> {
+  await setFrozen(cgroupfs, path, true, options)
+  for (const pid of listProcesses(cgroupfs, path, true)) {
     try {
       process.kill(pid, 'SIGKILL')
     } catch {
       // It has ended by itself.
     }
   }
-  await setFrozen(kernel, path, false, options)
+  await setFrozen(cgroupfs, path, false, options)
 }
 
 /** The group of a process; undefined when there is no such process. Reads `/proc/PID/cgroup`. */

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { createHost } from '@puppy/host'
-import { ensureSlices, probe, removeSlices, type WantedSlice } from '../../../src/index.ts'
+import { ensureSlices, probe, removeSlices, type SliceSpec } from '../../../src/index.ts'
 import { createTenants, eventually, textOf, whyNot, type Tenant } from '../../support/tenants.ts'
 
 const host = createHost()
@@ -20,7 +20,7 @@ for word in '${ports.join(' ')}'.split():
 "`
 const outcomes = (text: string) =>
   Object.fromEntries(text.split('\n').map((line) => line.split(' ') as [string, string]))
-const wanted = ({ slice }: Tenant, first: number): WantedSlice => ({
+const wanted = ({ slice }: Tenant, first: number): SliceSpec => ({
   slice,
   limits: { pids: { max: 100 } },
   bind: { allow: [{ first, last: first + 3 }] },

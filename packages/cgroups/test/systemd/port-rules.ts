@@ -1,54 +1,54 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { createFakeHost } from '@puppy/host/fake'
-import { createFakeKernel } from '../../src/fake/kernel.ts'
+import { createFakeCgroupfs } from '../../src/fake/cgroupfs.ts'
 import {
   busyNeighbours,
   parseOldWalls,
-  parseWallLink,
-  readWalls,
+  parsePortRuleLink,
+  readPortRuleLinks,
   renderOldWalls,
   stands,
-} from '../../src/systemd/walls.ts'
+} from '../../src/systemd/port-rules.ts'
 
 /** As Linux 6.12 writes it, of process 1 of Debian 13. */
 const text = (type: number) =>
   `pos:\t0\nflags:\t02000000\nmnt_id:\t17\nino:\t1034\nlink_type:\tcgroup\nlink_id:\t5\nprog_tag:\t378f991df5870a2f\nprog_id:\t154\ncgroup_id:\t2960\nattach_type:\t${type}\n`
 
-void t.test('parseWallLink() knows programs for bind(2) and no others', async (t) => {
-  t.strictSame(parseWallLink(text(8)), { id: 5, group: 2960n, family: 'inet' })
-  t.strictSame(parseWallLink(text(9)), { id: 5, group: 2960n, family: 'inet6' })
-  t.equal(parseWallLink(text(10)), undefined, 'connect(2)')
-  t.equal(parseWallLink(text(8).replace('cgroup\n', 'tracing\n')), undefined)
-  t.equal(parseWallLink('pos:\t0\nflags:\t02\n'), undefined)
-  t.equal(parseWallLink(text(8).slice(0, 90)), undefined, 'cut short')
+void t.test('parsePortRuleLink() knows programs for bind(2) and no others', async (t) => {
+  t.strictSame(parsePortRuleLink(text(8)), { id: 5, group: 2960n, family: 'inet' })
+  t.strictSame(parsePortRuleLink(text(9)), { id: 5, group: 2960n, family: 'inet6' })
+  t.equal(parsePortRuleLink(text(10)), undefined, 'connect(2)')
+  t.equal(parsePortRuleLink(text(8).replace('cgroup\n', 'tracing\n')), undefined)
+  t.equal(parsePortRuleLink('pos:\t0\nflags:\t02\n'), undefined)
+  t.equal(parsePortRuleLink(text(8).slice(0, 90)), undefined, 'cut short')
   fc.assert(
     fc.property(fc.string({ unit: 'binary' }), fc.nat(140), (hostile, at) => {
-      const link = parseWallLink(text(8).slice(0, at) + hostile)
+      const link = parsePortRuleLink(text(8).slice(0, at) + hostile)
       return link === undefined || (Number.isInteger(link.id) && link.group >= 0n)
     }),
   )
 })
 
-void t.test('readWalls() reads them of process 1, and says nothing where it may not look', async (t) => {
+void t.test('readPortRuleLinks() reads them of process 1, and says nothing where it may not look', async (t) => {
   const host = createFakeHost({
     files: { '/proc/1/fdinfo/7': text(8), '/proc/1/fdinfo/8': text(9), '/proc/1/fdinfo/0': '' },
   })
-  const walls = await readWalls(host)
+  const walls = await readPortRuleLinks(host)
   t.strictSame([...(walls?.keys() ?? [])], [2960n])
   t.ok(stands(walls?.get(2960n) ?? []))
   t.notOk(stands((walls?.get(2960n) ?? []).slice(1)), 'one family is none')
   const closed = createFakeHost({ files: { '/proc/1/fdinfo/7/x': '' } })
-  t.equal(await readWalls(closed), undefined)
+  t.equal(await readPortRuleLinks(closed), undefined)
 })
 
 void t.test('busyNeighbours() gives the slices beside these', async (t) => {
-  const { kernel, place } = createFakeKernel()
+  const { cgroupfs, place } = createFakeCgroupfs()
   place('user.slice/user-1.slice/session-1.scope', 1)
   place('user.slice/user-2.slice', 2)
   place('user.slice/other.scope', 3)
   place('system.slice/x.service', 4)
-  t.strictSame(busyNeighbours(kernel, ['user-9.slice', 'user-1.slice']), ['user-1.slice', 'user-2.slice'])
+  t.strictSame(busyNeighbours(cgroupfs, ['user-9.slice', 'user-1.slice']), ['user-1.slice', 'user-2.slice'])
 })
 
 void t.test('parseOldWalls() reads what renderOldWalls() writes, and whatever else stands there', async (t) => {

@@ -1,12 +1,12 @@
 import { CgroupError } from '../errors.ts'
-import type { Kernel } from '../kernel.ts'
+import type { Cgroupfs } from './cgroupfs.ts'
 import { differingSettings } from '../limits/compare.ts'
 import type { Limits } from '../limits/limits.ts'
 import { parseLimits } from '../limits/parse.ts'
 import { nameOf, type Setting } from '../limits/settings.ts'
 import { renderSetting } from '../limits/writes.ts'
 import type { CgroupPath } from '../path.ts'
-import { shrinkMemory, type ShrinkOptions } from './shrink.ts'
+import { shrinkMemory, type ShrinkOptions } from './shrink-memory.ts'
 
 /**
  * Gives a group limits: all of them or none. Writes only what differs, then reads it back. Devices must be numbers.
@@ -15,38 +15,38 @@ import { shrinkMemory, type ShrinkOptions } from './shrink.ts'
  * @throws CgroupError `CGROUP_INVALID`, `CGROUP_REFUSED`, `CGROUP_GONE`; what had been written is as it was before.
  */
 export async function applyLimits(
-  kernel: Kernel,
+  cgroupfs: Cgroupfs,
   path: CgroupPath,
   limits: Limits,
   options: ShrinkOptions = {},
 ): Promise<readonly string[]> {
-  const before = readLimits(kernel, path, limits)
+  const before = readLimits(cgroupfs, path, limits)
   const differing = ordered(differingSettings(limits, before))
   const max = differing.find(({ setting }) => setting.file === 'memory.max')?.setting.value
-  const high = kernel.read(path, 'memory.high')?.trim()
-  if (typeof max === 'number') await shrinkMemory(kernel, path, max, options)
+  const high = cgroupfs.read(path, 'memory.high')?.trim()
+  if (typeof max === 'number') await shrinkMemory(cgroupfs, path, max, options)
   const done: Undo[] = high === undefined || typeof max !== 'number' ? [] : [{ file: 'memory.high', value: high }]
   try {
     for (const { setting, observed } of differing) {
       const write = renderSetting(setting)
-      await kernel.write(path, write.file, write.value)
+      await cgroupfs.write(path, write.file, write.value)
       done.push(undoOf(setting, observed))
     }
     // The shrinking has set memory.high, which is not among what changes.
     const kept = high !== undefined && !differing.some(({ setting }) => setting.file === 'memory.high')
-    if (kept && typeof max === 'number') await kernel.write(path, 'memory.high', high)
-    const left = differingSettings(limits, readLimits(kernel, path, limits))
+    if (kept && typeof max === 'number') await cgroupfs.write(path, 'memory.high', high)
+    const left = differingSettings(limits, readLimits(cgroupfs, path, limits))
     if (left.length > 0) throw notTaken(path, left)
   } catch (error) {
-    for (const { file, value } of done.toReversed()) await kernel.write(path, file, value).catch(() => undefined)
+    for (const { file, value } of done.toReversed()) await cgroupfs.write(path, file, value).catch(() => undefined)
     throw error
   }
   return differing.map(({ setting }) => nameOf(setting))
 }
 
 /** Reads a group's limits, or those of its limits that `like` has. */
-export function readLimits(kernel: Kernel, path: CgroupPath, like?: Limits): Limits {
-  return parseLimits((file) => kernel.read(path, file), like)
+export function readLimits(cgroupfs: Cgroupfs, path: CgroupPath, like?: Limits): Limits {
+  return parseLimits((file) => cgroupfs.read(path, file), like)
 }
 
 type Differing = ReturnType<typeof differingSettings>

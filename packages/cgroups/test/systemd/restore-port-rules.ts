@@ -1,33 +1,33 @@
 import t from 'tap'
-import { restoreWalls } from '../../src/systemd/restore.ts'
+import { restorePortRules } from '../../src/systemd/restore-port-rules.ts'
 import { ensureSlices } from '../../src/systemd/slices.ts'
 import { openSystemctl } from '../../src/systemd/systemctl.ts'
 import { machine } from '../support/machine.ts'
 
 const slices = ['user-5.slice', 'user-6.slice', 'user-7.slice']
 
-void t.test('restoreWalls() asks about one slice and its neighbours get theirs', async (t) => {
-  const { host, kernel, login, options } = machine()
+void t.test('restorePortRules() asks about one slice and its neighbours get theirs', async (t) => {
+  const { host, cgroupfs, login, options } = machine()
   const wanted = slices.map((slice) => ({ slice, limits: { pids: { max: 5 } }, bind: { allow: [80] } }))
   await ensureSlices(host, wanted, options)
   for (const [n, slice] of slices.entries()) await login(slice, n + 1)
-  const site = { host, kernel, systemctl: await openSystemctl(host) }
+  const site = { host, cgroupfs, systemctl: await openSystemctl(host) }
   const asked = () => host.commands.filter((command) => command.includes('set-property')).length
-  await restoreWalls(site, ['user-5.slice'], options)
+  await restorePortRules(site, ['user-5.slice'], options)
   t.equal(asked(), 0, 'all stand')
   await site.systemctl.reload()
   t.strictSame(await host.list('/proc/1/fdinfo'), [])
-  await restoreWalls(site, ['user-9.slice'], options)
+  await restorePortRules(site, ['user-9.slice'], options)
   t.equal(asked(), 1)
   t.equal((await host.list('/proc/1/fdinfo')).length, 6)
 })
 
-void t.test('restoreWalls() asks about each that does not come by itself', async (t) => {
-  const { host, kernel, login, options } = machine({ forgetsWalls: true })
+void t.test('restorePortRules() asks about each that does not come by itself', async (t) => {
+  const { host, cgroupfs, login, options } = machine({ losesPortRules: true })
   const wanted = slices.map((slice) => ({ slice, limits: { pids: { max: 5 } }, bind: { allow: [80] } }))
   await ensureSlices(host, wanted, options)
   for (const [n, slice] of slices.entries()) await login(slice, n + 1)
-  await restoreWalls({ host, kernel, systemctl: await openSystemctl(host) }, slices.slice(0, 1), options)
+  await restorePortRules({ host, cgroupfs, systemctl: await openSystemctl(host) }, slices.slice(0, 1), options)
   const asked = host.commands.flatMap((command) => (command.includes('set-property') ? [String(command.at(-2))] : []))
   t.strictSame([...new Set(asked)].toSorted(), slices)
 })

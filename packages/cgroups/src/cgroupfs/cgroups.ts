@@ -1,12 +1,12 @@
 import type { Host } from '@puppy/host'
 import { CgroupError } from '../errors.ts'
-import { openKernel, type Kernel } from '../kernel.ts'
+import { openCgroupfs, type Cgroupfs } from './cgroupfs.ts'
 import { openDevices } from '../limits/device.ts'
 import type { Limits } from '../limits/limits.ts'
 import { controllersOf } from '../limits/writes.ts'
 import { ancestorsOf, parseCgroupPath, type CgroupPath } from '../path.ts'
 import { until, type EffectOptions } from '../wait.ts'
-import { applyLimits, readLimits } from './apply.ts'
+import { applyLimits, readLimits } from './apply-limits.ts'
 import {
   addProcess,
   groupOf,
@@ -18,13 +18,13 @@ import {
   stateOf,
   type GroupState,
 } from './processes.ts'
-import type { ShrinkOptions } from './shrink.ts'
+import type { ShrinkOptions } from './shrink-memory.ts'
 
 export interface CgroupsOptions {
   /** Where the tree is mounted. Default `/sys/fs/cgroup`. */
   readonly mount?: string
   /** The tree itself, for tests. */
-  readonly kernel?: Kernel
+  readonly cgroupfs?: Cgroupfs
 }
 
 export interface RemoveOptions extends EffectOptions {
@@ -71,23 +71,23 @@ export interface Cgroups {
  * Where systemd runs it owns every group that it did not delegate: make groups below a unit with `Delegate=yes`, or use slices.
  */
 export function openCgroups(host: Host, options: CgroupsOptions = {}): Cgroups {
-  const kernel = options.kernel ?? openKernel(host, options.mount)
+  const cgroupfs = options.cgroupfs ?? openCgroupfs(host, options.mount)
   const devices = openDevices(host)
   return Object.freeze<Cgroups>({
-    create: async (text, limits = {}, effect = {}) => create(kernel, below(text), await devices(limits), effect),
-    limit: async (text, limits, effect = {}) => applyLimits(kernel, below(text), await devices(limits), effect),
-    limits: (text) => readLimits(kernel, parseCgroupPath(text)),
-    add: (text, pid) => addProcess(kernel, parseCgroupPath(text), pid),
-    moveAll: (from, to, effect = {}) => moveAll(kernel, parseCgroupPath(from), parseCgroupPath(to), effect),
-    processes: (text, { recursive = false } = {}) => listProcesses(kernel, parseCgroupPath(text), recursive),
-    groups: (text) => (kernel.exists(parseCgroupPath(text)) ? listGroups(kernel, parseCgroupPath(text)) : []),
+    create: async (text, limits = {}, effect = {}) => create(cgroupfs, below(text), await devices(limits), effect),
+    limit: async (text, limits, effect = {}) => applyLimits(cgroupfs, below(text), await devices(limits), effect),
+    limits: (text) => readLimits(cgroupfs, parseCgroupPath(text)),
+    add: (text, pid) => addProcess(cgroupfs, parseCgroupPath(text), pid),
+    moveAll: (from, to, effect = {}) => moveAll(cgroupfs, parseCgroupPath(from), parseCgroupPath(to), effect),
+    processes: (text, { recursive = false } = {}) => listProcesses(cgroupfs, parseCgroupPath(text), recursive),
+    groups: (text) => (cgroupfs.exists(parseCgroupPath(text)) ? listGroups(cgroupfs, parseCgroupPath(text)) : []),
     groupOf: (pid) => groupOf(host, pid),
-    exists: (text) => kernel.exists(parseCgroupPath(text)),
-    state: (text) => stateOf(kernel, parseCgroupPath(text)),
-    freeze: (text, effect) => setFrozen(kernel, below(text), true, effect),
-    thaw: (text, effect) => setFrozen(kernel, below(text), false, effect),
-    kill: (text, effect) => killAll(kernel, below(text), effect),
-    remove: (text, effect = {}) => remove(kernel, below(text), effect),
+    exists: (text) => cgroupfs.exists(parseCgroupPath(text)),
+    state: (text) => stateOf(cgroupfs, parseCgroupPath(text)),
+    freeze: (text, effect) => setFrozen(cgroupfs, below(text), true, effect),
+    thaw: (text, effect) => setFrozen(cgroupfs, below(text), false, effect),
+    kill: (text, effect) => killAll(cgroupfs, below(text), effect),
+    remove: (text, effect = {}) => remove(cgroupfs, below(text), effect),
   })
 }
 
@@ -103,7 +103,7 @@ function below(text: string): CgroupPath {
 }
 
 async function create(
-  kernel: Kernel,
+  cgroupfs: Cgroupfs,
   path: CgroupPath,
   limits: Limits,
   options: ShrinkOptions,
@@ -112,15 +112,15 @@ async function create(
   const made: CgroupPath[] = []
   try {
     for (const group of [...ancestorsOf(path), path]) {
-      if (group !== '' && kernel.make(group)) made.push(group)
-      if (group !== path) await handDown(kernel, group, controllers)
+      if (group !== '' && cgroupfs.make(group)) made.push(group)
+      if (group !== path) await handDown(cgroupfs, group, controllers)
     }
-    const changes = await applyLimits(kernel, path, limits, options)
+    const changes = await applyLimits(cgroupfs, path, limits, options)
     return { changed: made.length > 0 || changes.length > 0 }
   } catch (error) {
     for (const group of made.toReversed()) {
       try {
-        kernel.remove(group)
+        cgroupfs.remove(group)
       } catch {
         // Somebody uses it by now; what went wrong first is what matters.
       }
@@ -130,18 +130,18 @@ async function create(
 }
 
 /** Lets the groups inside this one have controllers. All in one write, and one by one when that fails, to know which it is. */
-async function handDown(kernel: Kernel, path: CgroupPath, controllers: readonly string[]): Promise<void> {
-  const words = (file: string) => (kernel.read(path, file) ?? '').trim().split(/\s+/)
+async function handDown(cgroupfs: Cgroupfs, path: CgroupPath, controllers: readonly string[]): Promise<void> {
+  const words = (file: string) => (cgroupfs.read(path, file) ?? '').trim().split(/\s+/)
   const there = words('cgroup.subtree_control')
   const missing = controllers.filter((controller) => !there.includes(controller))
   if (missing.length === 0) return
   const plus = (names: readonly string[]) => names.map((name) => `+${name}`).join(' ')
   try {
-    await kernel.write(path, 'cgroup.subtree_control', plus(missing))
+    await cgroupfs.write(path, 'cgroup.subtree_control', plus(missing))
   } catch (error) {
     if (missing.length === 1)
-      throw naming(error, path, missing[0] ?? '', words('cgroup.controllers'), listProcesses(kernel, path))
-    for (const controller of missing) await handDown(kernel, path, [controller])
+      throw naming(error, path, missing[0] ?? '', words('cgroup.controllers'), listProcesses(cgroupfs, path))
+    for (const controller of missing) await handDown(cgroupfs, path, [controller])
   }
 }
 
@@ -163,14 +163,14 @@ function naming(
 }
 
 async function remove(
-  kernel: Kernel,
+  cgroupfs: Cgroupfs,
   path: CgroupPath,
   options: RemoveOptions,
 ): Promise<{ readonly changed: boolean }> {
-  if (!kernel.exists(path)) return { changed: false }
-  if (options.kill === true) await killAll(kernel, path, options)
-  else if (stateOf(kernel, path).populated) {
-    const pids = listProcesses(kernel, path, true).slice(0, 10).join(', ')
+  if (!cgroupfs.exists(path)) return { changed: false }
+  if (options.kill === true) await killAll(cgroupfs, path, options)
+  else if (stateOf(cgroupfs, path).populated) {
+    const pids = listProcesses(cgroupfs, path, true).slice(0, 10).join(', ')
     throw new CgroupError('CGROUP_BUSY', {
       operation: 'remove the group',
       target: `/${path}`,
@@ -179,17 +179,17 @@ async function remove(
   }
   // A process that has just ended keeps its group busy for a moment, and somebody may make groups inside meanwhile.
   await until(
-    () => removeTree(kernel, path),
+    () => removeTree(cgroupfs, path),
     { operation: 'remove the group', target: `/${path}` },
     { timeout: 5000, ...options },
   )
   return { changed: true }
 }
 
-function removeTree(kernel: Kernel, path: CgroupPath): boolean {
-  for (const group of listGroups(kernel, path).toReversed()) {
+function removeTree(cgroupfs: Cgroupfs, path: CgroupPath): boolean {
+  for (const group of listGroups(cgroupfs, path).toReversed()) {
     try {
-      kernel.remove(group)
+      cgroupfs.remove(group)
     } catch (error) {
       if (error instanceof CgroupError && error.code === 'CGROUP_BUSY') return false
       throw error
