@@ -1,22 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { effectTimeout, type EffectOptions } from '@puppy/host'
 import { CgroupError, type CgroupErrorFacts } from './errors.ts'
 
-/** How long an effect may take and who may end it. */
-export interface EffectOptions {
-  readonly signal?: AbortSignal
-  /** Milliseconds that it waits for the kernel or systemd. Default 10,000. */
-  readonly timeout?: number
-}
-
 /**
- * Asks until the answer is true, soon at first and then less often.
+ * Waits until the answer is true. Asks soon at first and then less often.
  *
  * @throws CgroupError `CGROUP_TIMEOUT`; the signal's own reason when it is aborted.
  */
 export async function until(
   answer: () => boolean | Promise<boolean>,
   facts: CgroupErrorFacts,
-  { signal, timeout = 10_000 }: EffectOptions = {},
+  { signal, timeout = effectTimeout }: EffectOptions = {},
 ): Promise<void> {
   const end = performance.now() + timeout
   for (let pause = 1; ; pause = Math.min(pause * 2, 50)) {

@@ -1,84 +1,85 @@
 import { CgroupError } from '../errors.ts'
-import type { Cgroupfs } from './cgroupfs.ts'
-import { differingSettings } from '../limits/compare.ts'
+import { nameOf } from '../limits/check.ts'
+import { differencesOf, differingSettings, renderDifference, type DifferingSetting } from '../limits/compare.ts'
+import type { LimitValue } from '../limits/kinds.ts'
 import type { Limits } from '../limits/limits.ts'
-import { parseLimits } from '../limits/parse.ts'
-import { nameOf, type Setting } from '../limits/settings.ts'
-import { renderSetting } from '../limits/writes.ts'
+import { renderSetting, type CgroupWrite } from '../limits/writes.ts'
 import type { CgroupPath } from '../path.ts'
+import type { Cgroupfs } from './cgroupfs.ts'
+import { readLimits } from './read-limits.ts'
 import { shrinkMemory, type ShrinkOptions } from './shrink-memory.ts'
 
+/** One limit that is set, and what was there. */
+export interface LimitWrite extends CgroupWrite {
+  /** `io.max 254:0 rbps` */
+  readonly name: string
+  /** What was observed, as in `Limits`. Undefined: there was no such file. */
+  readonly observed: LimitValue | undefined
+  /** The value of the limit, as in `Limits`. */
+  readonly spec: LimitValue
+  /** What puts back what was observed. */
+  readonly undo: string
+}
+
 /**
- * Gives a group limits: all of them or none. Writes only what differs, then reads it back. Devices must be numbers.
+ * Returns what to write so that a group has these limits, in order. Pure. Devices must be numbers.
  *
- * @returns the names of what was changed.
- * @throws CgroupError `CGROUP_INVALID`, `CGROUP_REFUSED`, `CGROUP_GONE`; what had been written is as it was before.
+ * @throws CgroupError `CGROUP_INVALID`
+ */
+export function planLimits(limits: Limits, observed: Limits): readonly LimitWrite[] {
+  return ordered(differingSettings(limits, observed)).map(({ setting, observed: before }) => ({
+    name: nameOf(setting),
+    ...renderSetting(setting),
+    observed: before,
+    spec: setting.value,
+    undo: renderSetting({ ...setting, value: before ?? setting.row.initial }).value,
+  }))
+}
+
+/**
+ * Writes limits, all of them or none, and reads them back.
+ *
+ * @throws CgroupError `CGROUP_REFUSED`, `CGROUP_GONE`; what had been written is as it was before.
  */
 export async function applyLimits(
   cgroupfs: Cgroupfs,
   path: CgroupPath,
-  limits: Limits,
+  { limits, writes }: { readonly limits: Limits; readonly writes: readonly LimitWrite[] },
   options: ShrinkOptions = {},
-): Promise<readonly string[]> {
-  const before = readLimits(cgroupfs, path, limits)
-  const differing = ordered(differingSettings(limits, before))
-  const max = differing.find(({ setting }) => setting.file === 'memory.max')?.setting.value
+): Promise<void> {
+  const max = writes.find(({ file }) => file === 'memory.max')?.spec
   const high = cgroupfs.read(path, 'memory.high')?.trim()
   if (typeof max === 'number') await shrinkMemory(cgroupfs, path, max, options)
-  const done: Undo[] = high === undefined || typeof max !== 'number' ? [] : [{ file: 'memory.high', value: high }]
+  const done: CgroupWrite[] =
+    high === undefined || typeof max !== 'number' ? [] : [{ file: 'memory.high', value: high }]
   try {
-    for (const { setting, observed } of differing) {
-      const write = renderSetting(setting)
-      await cgroupfs.write(path, write.file, write.value)
-      done.push(undoOf(setting, observed))
+    for (const { file, value, undo } of writes) {
+      await cgroupfs.write(path, file, value)
+      done.push({ file, value: undo })
     }
-    // The shrinking has set memory.high, which is not among what changes.
-    const kept = high !== undefined && !differing.some(({ setting }) => setting.file === 'memory.high')
+    // Reclaiming has lowered memory.high, which no limit here sets.
+    const kept = high !== undefined && !writes.some(({ file }) => file === 'memory.high')
     if (kept && typeof max === 'number') await cgroupfs.write(path, 'memory.high', high)
-    const left = differingSettings(limits, readLimits(cgroupfs, path, limits))
-    if (left.length > 0) throw notTaken(path, left)
+    const left = differencesOf(limits, readLimits(cgroupfs, path, limits))
+    if (left.length > 0) {
+      throw new CgroupError('CGROUP_REFUSED', {
+        operation: 'limit the group',
+        target: `/${path}`,
+        detail: `${left.map(renderDifference).join(', ')}; all limits are as before`,
+      })
+    }
   } catch (error) {
     for (const { file, value } of done.toReversed()) await cgroupfs.write(path, file, value).catch(() => undefined)
     throw error
   }
-  return differing.map(({ setting }) => nameOf(setting))
-}
-
-/** Reads a group's limits, or those of its limits that `like` has. */
-export function readLimits(cgroupfs: Cgroupfs, path: CgroupPath, like?: Limits): Limits {
-  return parseLimits((file) => cgroupfs.read(path, file), like)
-}
-
-type Differing = ReturnType<typeof differingSettings>
-
-interface Undo {
-  readonly file: string
-  readonly value: string
 }
 
 /** Growing goes from the outside in, `memory.max` before `memory.high`, so that what was allowed before stays so in between. */
-function ordered(differing: Differing): Differing {
+function ordered(differing: readonly DifferingSetting[]): readonly DifferingSetting[] {
   const grows = differing.some(
-    ({ setting, observed }) =>
-      setting.file === 'memory.max' &&
-      (setting.value === 'max' || (typeof observed === 'number' && Number(setting.value) > observed)),
+    ({ setting: { row, value }, observed }) =>
+      row.file === 'memory.max' && (value === 'max' || (typeof observed === 'number' && Number(value) > observed)),
   )
-  const rank = ({ setting }: Differing[number]) => (grows && setting.file === 'memory.high' ? 1 : 0)
+  const rank = ({ setting }: DifferingSetting) => (grows && setting.row.file === 'memory.high' ? 1 : 0)
   return differing.toSorted((one, other) => rank(one) - rank(other))
-}
-
-function undoOf(setting: Setting, observed: Setting['value'] | undefined): Undo {
-  const nothing = setting.kind === 'flag' ? false : setting.kind === 'text' || setting.kind === 'numbers' ? '\n' : 'max'
-  return renderSetting({ ...setting, value: observed ?? nothing })
-}
-
-function notTaken(path: CgroupPath, left: Differing): CgroupError {
-  const words = left.map(
-    ({ setting, observed }) => `${nameOf(setting)} is ${observed ?? 'not there'}, wanted ${setting.value}`,
-  )
-  return new CgroupError('CGROUP_REFUSED', {
-    operation: 'limit the group',
-    target: `/${path}`,
-    detail: `${words.join(', ')}; all limits are as before`,
-  })
 }

@@ -1,12 +1,20 @@
-import type { Host } from '@puppy/host'
+import type { Applied, EffectOptions, Facility, Host, ItemResult } from '@puppy/host'
 import { CgroupError } from '../errors.ts'
-import { openCgroupfs, type Cgroupfs } from './cgroupfs.ts'
-import { openDevices } from '../limits/device.ts'
 import type { Limits } from '../limits/limits.ts'
-import { controllersOf } from '../limits/writes.ts'
-import { ancestorsOf, parseCgroupPath, type CgroupPath } from '../path.ts'
-import { until, type EffectOptions } from '../wait.ts'
-import { applyLimits, readLimits } from './apply-limits.ts'
+import { parseCgroupPath, type CgroupPath } from '../path.ts'
+import { probe, type CgroupProbe } from '../probe.ts'
+import { until } from '../wait.ts'
+import { applyStep } from './apply.ts'
+import { openCgroupfs, type Cgroupfs } from './cgroupfs.ts'
+import { readGroups } from './observe.ts'
+import {
+  pathBelowRoot,
+  planGroups,
+  type GroupChange,
+  type GroupChangeSet,
+  type GroupSpec,
+  type ObservedGroups,
+} from './plan.ts'
 import {
   addProcess,
   groupOf,
@@ -18,8 +26,16 @@ import {
   stateOf,
   type GroupState,
 } from './processes.ts'
+import { readLimits } from './read-limits.ts'
 import type { ShrinkOptions } from './shrink-memory.ts'
 
+/** What became of one group. Its limits are all set, or all as before. */
+export type GroupResult = ItemResult<CgroupError>
+
+/** What applying a change set, or `ensure`, did. */
+export type AppliedGroups = Applied<GroupResult, GroupChange>
+
+/** Options of `openCgroups`. */
 export interface CgroupsOptions {
   /** Where the tree is mounted. Default `/sys/fs/cgroup`. */
   readonly mount?: string
@@ -32,16 +48,41 @@ export interface RemoveOptions extends EffectOptions {
   readonly kill?: boolean
 }
 
-/** Groups of processes in a tree that is ours: delegated to us, or on a machine where nobody else manages it. Paths are below the root. */
-export interface Cgroups {
+/**
+ * Groups of processes in a tree that is ours: delegated to us, or on a machine where no other program manages it. Paths are below the
+ * root.
+ */
+export interface Cgroups extends Facility<
+  readonly GroupSpec[],
+  ObservedGroups,
+  GroupChangeSet,
+  GroupResult,
+  CgroupProbe
+> {
+  /** Finds out whether this machine has cgroup v2 alone. Never throws. */
+  probe(options?: EffectOptions): Promise<CgroupProbe>
+  /** Reads the groups of a spec, their limits, and which controllers the groups around them enable. Changes nothing. */
+  read(spec: readonly GroupSpec[], options?: EffectOptions): Promise<ObservedGroups>
+  /** Returns the changes that make groups as the spec says. Pure: `planGroups`. */
+  plan(spec: readonly GroupSpec[], observed: ObservedGroups): GroupChangeSet
   /**
-   * Makes a group, its parents too, hands down the controllers that the limits need, and sets them. One that is there only gets
-   * the limits. When they are refused, groups that were made are removed again.
+   * Makes groups and those around them, enables the controllers that the limits need, and sets the limits: all of a group or none.
+   * A group that is refused does not disturb the others. Groups that were made for it are removed again.
+   */
+  apply(changeSet: GroupChangeSet, options?: ShrinkOptions): Promise<AppliedGroups>
+  /** Reads, plans and applies; again, three times at the most, when another program changed a group meanwhile (`CGROUP_CONFLICT`). */
+  ensure(spec: readonly GroupSpec[], options?: ShrinkOptions): Promise<AppliedGroups>
+  /**
+   * Ensures one group: `ensure([{ path, limits }])`.
    *
    * @throws CgroupError `CGROUP_INVALID`, `CGROUP_REFUSED`, `CGROUP_BUSY` when a group above has processes of its own.
    */
   create(path: string, limits?: Limits, options?: ShrinkOptions): Promise<{ readonly changed: boolean }>
-  /** Sets limits: all or none, only what differs. Says which were changed. @throws CgroupError as `create`, `CGROUP_GONE` */
+  /**
+   * Sets limits of a group that is there: all or none, only what differs. Returns the names of those that were changed.
+   *
+   * @throws CgroupError as `create`, `CGROUP_GONE`
+   */
   limit(path: string, limits: Limits, options?: ShrinkOptions): Promise<readonly string[]>
   /** Reads the limits that the kernel has. */
   limits(path: string): Limits
@@ -66,16 +107,48 @@ export interface Cgroups {
 }
 
 /**
- * Opens the tree; nothing is read yet.
+ * Opens the tree. Nothing is read yet.
  *
- * Where systemd runs it owns every group that it did not delegate: make groups below a unit with `Delegate=yes`, or use slices.
+ * Where systemd runs it owns every group that it did not delegate: make groups below a unit with `Delegate=yes`, or use `openSlices`.
  */
 export function openCgroups(host: Host, options: CgroupsOptions = {}): Cgroups {
   const cgroupfs = options.cgroupfs ?? openCgroupfs(host, options.mount)
-  const devices = openDevices(host)
+  const read = (spec: readonly GroupSpec[]) => readGroups(host, cgroupfs, spec)
+  const apply = (changeSet: GroupChangeSet, effect: ShrinkOptions = {}) => applyGroups(cgroupfs, changeSet, effect)
+  const ensure = async (spec: readonly GroupSpec[], effect: ShrinkOptions = {}): Promise<AppliedGroups> => {
+    for (let attempt = 1; ; attempt += 1) {
+      const applied = await apply(planGroups(spec, await read(spec)), effect)
+      const conflict = applied.results.some(({ error }) => error?.code === 'CGROUP_CONFLICT')
+      if (!conflict || attempt === attempts) return applied
+    }
+  }
+  /** Ensures one group. @returns the limits that were set */
+  const ensureOne = async (path: string, limits: Limits, effect: ShrinkOptions) => {
+    const { changed, changes, results } = await ensure([{ path, limits }], effect)
+    if (results[0]?.error !== undefined) throw results[0].error
+    return { changed, set: changes.flatMap(({ action, after = '' }) => (action === 'set' ? [after] : [])) }
+  }
   return Object.freeze<Cgroups>({
-    create: async (text, limits = {}, effect = {}) => create(cgroupfs, below(text), await devices(limits), effect),
-    limit: async (text, limits, effect = {}) => applyLimits(cgroupfs, below(text), await devices(limits), effect),
+    probe: (effect = {}) => probe(host, { ...effect, cgroupfs }),
+    read,
+    plan: planGroups,
+    apply,
+    ensure,
+    create: async (path, limits = {}, effect = {}) => {
+      const { changed } = await ensureOne(path, limits, effect)
+      return { changed }
+    },
+    limit: async (path, limits, effect = {}) => {
+      if (!cgroupfs.exists(pathBelowRoot(path))) {
+        throw new CgroupError('CGROUP_GONE', {
+          operation: 'limit the group',
+          target: `/${path}`,
+          detail: 'it is not there',
+        })
+      }
+      const { set } = await ensureOne(path, limits, effect)
+      return set.map((text) => text.slice(0, text.lastIndexOf('=')))
+    },
     limits: (text) => readLimits(cgroupfs, parseCgroupPath(text)),
     add: (text, pid) => addProcess(cgroupfs, parseCgroupPath(text), pid),
     moveAll: (from, to, effect = {}) => moveAll(cgroupfs, parseCgroupPath(from), parseCgroupPath(to), effect),
@@ -84,82 +157,38 @@ export function openCgroups(host: Host, options: CgroupsOptions = {}): Cgroups {
     groupOf: (pid) => groupOf(host, pid),
     exists: (text) => cgroupfs.exists(parseCgroupPath(text)),
     state: (text) => stateOf(cgroupfs, parseCgroupPath(text)),
-    freeze: (text, effect) => setFrozen(cgroupfs, below(text), true, effect),
-    thaw: (text, effect) => setFrozen(cgroupfs, below(text), false, effect),
-    kill: (text, effect) => killAll(cgroupfs, below(text), effect),
-    remove: (text, effect = {}) => remove(cgroupfs, below(text), effect),
+    freeze: (text, effect) => setFrozen(cgroupfs, pathBelowRoot(text), true, effect),
+    thaw: (text, effect) => setFrozen(cgroupfs, pathBelowRoot(text), false, effect),
+    kill: (text, effect) => killAll(cgroupfs, pathBelowRoot(text), effect),
+    remove: (text, effect = {}) => remove(cgroupfs, pathBelowRoot(text), effect),
   })
 }
 
-/** Limits, freezing and killing are for groups below the root, which is the whole machine. */
-function below(text: string): CgroupPath {
-  const path = parseCgroupPath(text)
-  if (path !== '') return path
-  throw new CgroupError('CGROUP_INVALID', {
-    operation: 'change the group',
-    value: '/',
-    detail: 'it is the whole machine',
-  })
-}
+/** How often `ensure` observes and plans: once, and again when another program was faster. */
+const attempts = 3
 
-async function create(
+async function applyGroups(
   cgroupfs: Cgroupfs,
-  path: CgroupPath,
-  limits: Limits,
-  options: ShrinkOptions,
-): Promise<{ readonly changed: boolean }> {
-  const controllers = controllersOf(limits)
-  const made: CgroupPath[] = []
-  try {
-    for (const group of [...ancestorsOf(path), path]) {
-      if (group !== '' && cgroupfs.make(group)) made.push(group)
-      if (group !== path) await handDown(cgroupfs, group, controllers)
+  { spec, changes, steps, refused }: GroupChangeSet,
+  effect: ShrinkOptions,
+): Promise<AppliedGroups> {
+  effect.signal?.throwIfAborted()
+  const failed = new Map(refused.map(({ target, error }) => [target, error]))
+  const done = new Set<string>()
+  for (const step of steps) {
+    try {
+      await applyStep(cgroupfs, step, effect)
+      done.add(step.path)
+    } catch (error) {
+      if (!(error instanceof CgroupError)) throw error
+      failed.set(step.path, error)
     }
-    const changes = await applyLimits(cgroupfs, path, limits, options)
-    return { changed: made.length > 0 || changes.length > 0 }
-  } catch (error) {
-    for (const group of made.toReversed()) {
-      try {
-        cgroupfs.remove(group)
-      } catch {
-        // Somebody uses it by now; what went wrong first is what matters.
-      }
-    }
-    throw error
   }
-}
-
-/** Lets the groups inside this one have controllers. All in one write, and one by one when that fails, to know which it is. */
-async function handDown(cgroupfs: Cgroupfs, path: CgroupPath, controllers: readonly string[]): Promise<void> {
-  const words = (file: string) => (cgroupfs.read(path, file) ?? '').trim().split(/\s+/)
-  const there = words('cgroup.subtree_control')
-  const missing = controllers.filter((controller) => !there.includes(controller))
-  if (missing.length === 0) return
-  const plus = (names: readonly string[]) => names.map((name) => `+${name}`).join(' ')
-  try {
-    await cgroupfs.write(path, 'cgroup.subtree_control', plus(missing))
-  } catch (error) {
-    if (missing.length === 1)
-      throw naming(error, path, missing[0] ?? '', words('cgroup.controllers'), listProcesses(cgroupfs, path))
-    for (const controller of missing) await handDown(cgroupfs, path, [controller])
-  }
-}
-
-function naming(
-  error: unknown,
-  path: CgroupPath,
-  controller: string,
-  offered: readonly string[],
-  pids: readonly number[],
-): unknown {
-  if (!(error instanceof CgroupError)) return error
-  const facts = { operation: 'hand down the controller', target: controller, value: `/${path}`, cause: error }
-  if (!offered.includes(controller)) {
-    return new CgroupError('CGROUP_REFUSED', { ...facts, detail: 'this group does not have it itself' })
-  }
-  if (error.code !== 'CGROUP_BUSY') return error
-  const detail = `the group has processes of its own (${pids.slice(0, 10).join(', ')}); move them into a group inside it first`
-  return new CgroupError('CGROUP_BUSY', { ...facts, detail })
+  const results = spec.map(({ path }): GroupResult => {
+    const error = failed.get(path)
+    return { target: path, changed: done.has(path), ...(error === undefined ? {} : { error }) }
+  })
+  return { changed: done.size > 0, changes, results }
 }
 
 async function remove(
@@ -177,12 +206,8 @@ async function remove(
       detail: `it has processes (${pids}); end them or give kill`,
     })
   }
-  // A process that has just ended keeps its group busy for a moment, and somebody may make groups inside meanwhile.
-  await until(
-    () => removeTree(cgroupfs, path),
-    { operation: 'remove the group', target: `/${path}` },
-    { timeout: 5000, ...options },
-  )
+  // A process that has just ended keeps its group busy for a moment, and another program may make groups inside meanwhile.
+  await until(() => removeTree(cgroupfs, path), { operation: 'remove the group', target: `/${path}` }, options)
   return { changed: true }
 }
 

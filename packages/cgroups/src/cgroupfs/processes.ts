@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Host } from '@puppy/host'
+import type { EffectOptions, Host } from '@puppy/host'
 import { CgroupError } from '../errors.ts'
 import { parseFlatKeyed } from '../formats.ts'
 import type { Cgroupfs } from './cgroupfs.ts'
 import { joinPath, parseCgroupPath, type CgroupPath } from '../path.ts'
-import { until, type EffectOptions } from '../wait.ts'
+import { until } from '../wait.ts'
 
 /** The processes of a group, or of the whole subtree. A group that vanishes meanwhile has none. */
 export function listProcesses(cgroupfs: Cgroupfs, path: CgroupPath, recursive = false): readonly number[] {

@@ -1,21 +1,27 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { EffectOptions } from '@puppy/host'
 import { CgroupError } from '../errors.ts'
 import { parseLimit } from '../formats.ts'
 import type { Cgroupfs } from './cgroupfs.ts'
 import { largestPage } from '../limits/compare.ts'
 import type { CgroupPath } from '../path.ts'
-import type { EffectOptions } from '../wait.ts'
-import { setTimeout as sleep } from 'node:timers/promises'
 
+/** What to do when more memory is in use than a new `memory.max` allows. */
 export interface ShrinkOptions extends EffectOptions {
   /**
-   * What to do when more memory is in use than the new `memory.max`: `reclaim` (default) pushes it out, which without swap takes
-   * only caches, and refuses when that is not enough in time; `refuse` refuses at once; `kill` lets the kernel kill.
+   * `reclaim` (default) reclaims memory, which without swap takes only caches, and refuses when that is not enough in time. `refuse`
+   * refuses at once. `kill` lets the kernel kill.
    */
   readonly shrink?: 'reclaim' | 'refuse' | 'kill'
+  /**
+   * Milliseconds for reclaiming. Default 10,000: what the kernel has not reclaimed by then is in use, and a longer wait only slows the
+   * group down.
+   */
+  readonly reclaimTimeout?: number
 }
 
 /**
- * Makes room for a `memory.max` below what is in use, so that setting it kills nobody: `memory.high` first, which slows the group
+ * Makes room for a `memory.max` below what is in use, so that setting it kills no process: `memory.high` first, which slows the group
  * down, then `memory.reclaim`, until it fits. When it does not fit in time `memory.high` is what it was before.
  *
  * Leaves `memory.high` at the new maximum; the caller writes both limits. Nothing happens when it fits already.
@@ -34,7 +40,7 @@ export async function shrinkMemory(
   if (options.shrink === 'refuse')
     throw tooMuch(path, max, used(), 'it would kill; let it reclaim, or end processes first')
   const before = cgroupfs.read(path, 'memory.high')?.trim() ?? 'max'
-  const end = performance.now() + (options.timeout ?? 10_000)
+  const end = performance.now() + (options.reclaimTimeout ?? 10_000)
   try {
     await cgroupfs.write(path, 'memory.high', String(target))
     while (used() > target) {

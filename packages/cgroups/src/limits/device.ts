@@ -2,6 +2,7 @@ import type { Host } from '@puppy/host'
 import { CgroupError } from '../errors.ts'
 import type { Limits } from './limits.ts'
 
+/** A disk and its partitions, by the numbers that `io.max` takes. */
 interface Disk {
   readonly number: string
   /** Its name below /dev, and those of its partitions. */
@@ -9,50 +10,58 @@ interface Disk {
   readonly partitions: ReadonlyMap<string, string>
 }
 
-/** Resolves the devices of `io.max`, which may be paths, to the numbers of whole disks. */
-export type ResolveDevices = (limits: Limits) => Promise<Limits>
+/** The disks of a machine and where file systems are mounted. */
+export interface Devices {
+  readonly disks: readonly Disk[]
+  readonly mounts: readonly Mount[]
+}
 
-/**
- * Opens a resolver that reads `/sys/block` and `/proc/self/mountinfo` once, at the first path that needs it.
- *
- * @throws CgroupError `CGROUP_INVALID` for what is on no disk: tmpfs, overlay, and btrfs and zfs, whose devices are their own.
- */
-export function openDevices(host: Host): ResolveDevices {
-  let known: Promise<{ readonly disks: readonly Disk[]; readonly mounts: readonly Mount[] }> | undefined
-  const look = async () => ({
+/** Reads the disks and mounts of a machine: `/sys/block`, `/proc/self/mountinfo`. */
+export async function readDevices(host: Host): Promise<Devices> {
+  return {
     disks: await readDisks(host),
     mounts: parseDevicesOfMounts((await host.read('/proc/self/mountinfo')) ?? ''),
-  })
-  return async (limits) => {
-    const max = limits.io?.max
-    if (max === undefined || max.length === 0) return limits
-    known ??= look()
-    const { disks, mounts } = await known
-    const resolved = max.map((one) => ({ ...one, device: diskOf(one.device, disks, mounts) }))
-    const twice = resolved.find(({ device }, index) => resolved.findIndex((other) => other.device === device) !== index)
-    if (twice !== undefined) refuse(twice.device, 'two entries are of this disk')
-    return { ...limits, io: { ...limits.io, max: resolved } }
   }
 }
 
-/** The disk that a path is on, as `8:0`; undefined when it is on none that `io.max` could be about. */
+/** Returns whether limits are about devices, which `resolveDevices` needs `readDevices` for. Takes any value. Pure. */
+export function namesDevices(limits: unknown): boolean {
+  const devices: unknown = (limits as Limits | undefined)?.io?.max
+  return Array.isArray(devices) && devices.length > 0
+}
+
+/**
+ * Resolves the devices of `io.max`, which may be paths, to the numbers of whole disks. Pure.
+ *
+ * @throws CgroupError `CGROUP_INVALID` for what is on no disk: tmpfs, overlay, and btrfs and zfs, which have devices of their own.
+ */
+export function resolveDevices(limits: Limits, { disks, mounts }: Devices): Limits {
+  const max = limits.io?.max
+  if (max === undefined || max.length === 0) return limits
+  const resolved = max.map((one) => ({ ...one, device: diskOf(one.device, disks, mounts) }))
+  const twice = resolved.find(({ device }, index) => resolved.findIndex((other) => other.device === device) !== index)
+  if (twice !== undefined) refuse(twice.device, 'two entries are of this disk')
+  return { ...limits, io: { ...limits.io, max: resolved } }
+}
+
+/** Returns the disk that a path is on, as `8:0`; undefined when it is on none that `io.max` could be about. */
 export async function findDisk(host: Host, path: string): Promise<string | undefined> {
   try {
-    const { io } = await openDevices(host)({ io: { max: [{ device: path }] } })
-    return io?.max?.[0]?.device
+    return resolveDevices({ io: { max: [{ device: path }] } }, await readDevices(host)).io?.max?.[0]?.device
   } catch (error) {
     if (error instanceof CgroupError) return undefined
     throw error
   }
 }
 
+/** Where a device is mounted. */
 export interface Mount {
   readonly mount: string
   readonly number: string
 }
 
 /**
- * Where which device is mounted, the last mount of a place first.
+ * Reads which device is mounted where, the last mount of a place first.
  *
  * ```text
  *   46 28 254:16 / /home rw,nosuid,nodev,relatime shared:60 - ext4 /dev/vdb rw

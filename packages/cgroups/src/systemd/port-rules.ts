@@ -4,9 +4,9 @@ import { parentOf } from '../path.ts'
 import { slicePath } from '../unit.ts'
 import { forEach } from './each.ts'
 
-/** A BPF program that systemd holds attached to a group, so that the kernel asks it about bind(2). */
+/** A BPF program that systemd keeps attached to a group. The kernel asks it at each bind(2). */
 export interface PortRuleLink {
-  /** Grows with every link that is made, and is not used again. */
+  /** Grows with every link that is made, and is not used again before a reboot. */
   readonly id: number
   /** The group's number, which is the inode of its folder. */
   readonly group: bigint
@@ -17,7 +17,7 @@ export interface PortRuleLink {
 const families: Readonly<Record<string, PortRuleLink['family']>> = { '8': 'inet', '9': 'inet6' }
 
 /**
- * Reads what `/proc/PID/fdinfo/N` says of a descriptor; undefined for what is no link of a program for bind(2).
+ * Reads `/proc/PID/fdinfo/N`. Undefined: it is no link of a program for bind(2).
  *
  * ```text
  * pos:	0
@@ -37,9 +37,9 @@ export function parsePortRuleLink(text: string): PortRuleLink | undefined {
 }
 
 /**
- * Reads which walls stand in the kernel, by group; undefined when we may not look, which takes root.
+ * Reads the links of port rules that the kernel has, by group. Undefined: we may not look, which takes root.
  *
- * systemd tells what it was told. What it did is seen by its own descriptors: a program is attached as long as process 1 has one.
+ * systemd reports what it was asked for. What it did is seen by its own descriptors: a program is attached as long as process 1 has one.
  */
 export async function readPortRuleLinks(host: Host): Promise<ReadonlyMap<bigint, readonly PortRuleLink[]> | undefined> {
   const folder = '/proc/1/fdinfo'
@@ -53,25 +53,25 @@ export async function readPortRuleLinks(host: Host): Promise<ReadonlyMap<bigint,
   }
 }
 
-/** Whether the kernel asks a wall about both families. Of several it asks each, and all must allow. */
-export function stands(links: readonly PortRuleLink[]): boolean {
+/** Returns whether the kernel asks a program about both address families. Of several it asks each, and all must allow. */
+export function areComplete(links: readonly PortRuleLink[]): boolean {
   return ['inet', 'inet6'].every((family) => links.some((link) => link.family === family))
 }
 
-/** The slices of the tree that somebody uses, below the parents of these. */
+/** Returns the slices in use that have the same parents as these. */
 export function busyNeighbours(cgroupfs: Cgroupfs, slices: readonly string[]): readonly string[] {
   const parents = new Set(slices.map((slice) => parentOf(slicePath(slice))))
   return [...parents].flatMap((parent) => cgroupfs.children(parent).filter((name) => name.endsWith('.slice')))
 }
 
 /**
- * What is noted of walls that were to go and that systemd has lost sight of: a slice and the ids of links in a line each. Pure.
+ * Reads the note of port rules that were replaced: a slice and the ids of its links in a line each. Pure.
  *
  * ```text
  * user-10001.slice 3 4
  * ```
  */
-export function parseOldWalls(text: string): ReadonlyMap<string, readonly number[]> {
+export function parseOldLinks(text: string): ReadonlyMap<string, readonly number[]> {
   return new Map(
     text.split('\n').flatMap((line): [string, number[]][] => {
       const [slice = '', ...ids] = line.split(' ')
@@ -80,6 +80,7 @@ export function parseOldWalls(text: string): ReadonlyMap<string, readonly number
   )
 }
 
-export function renderOldWalls(old: ReadonlyMap<string, readonly number[]>): string {
+/** Renders the note that `parseOldLinks` reads. Pure. */
+export function renderOldLinks(old: ReadonlyMap<string, readonly number[]>): string {
   return [...old].map(([slice, ids]) => `${[slice, ...ids].join(' ')}\n`).join('')
 }
