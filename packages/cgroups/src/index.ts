@@ -19,7 +19,7 @@ export type { CgroupErrorCode, CgroupErrorFacts } from './errors.ts'
 export { differencesOf } from './limits/compare.ts'
 export type { Difference } from './limits/compare.ts'
 export { findDisk } from './limits/device.ts'
-export type { Devices, Mount } from './limits/device.ts'
+export type { Devices } from './limits/device.ts'
 export type {
   CpuLimits,
   CpusetLimits,

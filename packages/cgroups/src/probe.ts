@@ -8,6 +8,7 @@ import {
   type Host,
   type Probe,
 } from '@puppy/host'
+import { readMounts, type Mount } from '@puppy/host/proc'
 import { openCgroupfs, type Cgroupfs } from './cgroupfs/cgroupfs.ts'
 import { CgroupError } from './errors.ts'
 import { parseCgroupPath, rootPath, type CgroupPath } from './path.ts'
@@ -94,7 +95,7 @@ async function look(host: Host, options: ProbeOptions): Promise<CgroupProbe> {
       mode: 'none',
     }
   }
-  const { mode, mount } = parseMounts((await host.read('/proc/self/mountinfo')) ?? '')
+  const { mode, mount } = modeOf(await readMounts(host))
   const systemd = await readSystemd(host, options)
   const known = { mode, ...(systemd === undefined ? {} : { systemd }) }
   if (mode !== 'unified' || mount === undefined) return { ...nothing(unsupported(mode)), ...known }
@@ -167,24 +168,15 @@ function isThere(cgroupfs: Cgroupfs, group: CgroupPath, file: string): boolean {
   }
 }
 
-/**
- * Finds how cgroups are mounted.
- *
- * ```text
- *   32 23 0:27 / /sys/fs/cgroup rw,nosuid,nodev,noexec,relatime shared:9 - cgroup2 cgroup2 rw,seclabel,nsdelegate
- * ```
- *
- * @see proc_pid_mountinfo(5)
- */
-export function parseMounts(mountinfo: string): { readonly mode: CgroupMode; readonly mount?: string } {
-  const rows = mountinfo.split('\n').flatMap((line) => {
-    const [, mount = '', kind = ''] = /^\d+ \d+ \d+:\d+ \S+ (\S+) .*? - (cgroup2?) /.exec(line) ?? []
-    return mount === '' ? [] : [{ mount, kind }]
-  })
-  const second = rows.find(({ kind }) => kind === 'cgroup2')
-  const first = rows.some(({ kind }) => kind === 'cgroup')
+/** Returns how cgroups are mounted, and where v2 is. Pure. */
+export function modeOf(mounts: readonly Pick<Mount, 'fileSystem' | 'mountPoint'>[]): {
+  readonly mode: CgroupMode
+  readonly mount?: string
+} {
+  const second = mounts.find(({ fileSystem }) => fileSystem === 'cgroup2')
+  const first = mounts.some(({ fileSystem }) => fileSystem === 'cgroup')
   if (second === undefined) return { mode: first ? 'legacy' : 'none' }
-  return { mode: first ? 'hybrid' : 'unified', mount: second.mount }
+  return { mode: first ? 'hybrid' : 'unified', mount: second.mountPoint }
 }
 
 /** Returns the error that says why a mode does not work. */

@@ -54,35 +54,33 @@ function checkUnchanged(cgroupfs: Cgroupfs, { path, existed, limits, writes }: G
   })
 }
 
-/** Enables controllers for the groups inside a group. All in one write, and one by one when that fails, to know which one it is. */
+/** Enables controllers for the groups inside a group, in one write: the kernel enables all of them or none. */
 async function enable(cgroupfs: Cgroupfs, path: CgroupPath, controllers: readonly string[]): Promise<void> {
   const words = (file: string) => (cgroupfs.read(path, file) ?? '').trim().split(/\s+/)
   const enabled = words('cgroup.subtree_control')
   const missing = controllers.filter((controller) => !enabled.includes(controller))
   if (missing.length === 0) return
-  const plus = (names: readonly string[]) => names.map((name) => `+${name}`).join(' ')
+  const offered = words('cgroup.controllers')
+  const absent = missing.find((controller) => !offered.includes(controller))
+  if (absent !== undefined) {
+    throw new CgroupError('CGROUP_REFUSED', {
+      operation: 'enable the controller',
+      target: absent,
+      value: `/${path}`,
+      detail: 'this group does not have it itself',
+    })
+  }
   try {
-    await cgroupfs.write(path, 'cgroup.subtree_control', plus(missing))
+    await cgroupfs.write(path, 'cgroup.subtree_control', missing.map((name) => `+${name}`).join(' '))
   } catch (error) {
-    if (missing.length === 1)
-      throw naming(error, path, missing[0] ?? '', words('cgroup.controllers'), listProcesses(cgroupfs, path))
-    for (const controller of missing) await enable(cgroupfs, path, [controller])
+    if (!(error instanceof CgroupError && error.code === 'CGROUP_BUSY')) throw error
+    const pids = listProcesses(cgroupfs, path).slice(0, 10).join(', ')
+    throw new CgroupError('CGROUP_BUSY', {
+      operation: 'enable the controllers',
+      target: missing.join(' '),
+      value: `/${path}`,
+      cause: error,
+      detail: `the group has processes of its own (${pids}); move them into a group inside it first`,
+    })
   }
-}
-
-function naming(
-  error: unknown,
-  path: CgroupPath,
-  controller: string,
-  offered: readonly string[],
-  pids: readonly number[],
-): unknown {
-  if (!(error instanceof CgroupError)) return error
-  const facts = { operation: 'enable the controller', target: controller, value: `/${path}`, cause: error }
-  if (!offered.includes(controller)) {
-    return new CgroupError('CGROUP_REFUSED', { ...facts, detail: 'this group does not have it itself' })
-  }
-  if (error.code !== 'CGROUP_BUSY') return error
-  const detail = `the group has processes of its own (${pids.slice(0, 10).join(', ')}); move them into a group inside it first`
-  return new CgroupError('CGROUP_BUSY', { ...facts, detail })
 }

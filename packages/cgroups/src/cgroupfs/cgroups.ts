@@ -1,4 +1,5 @@
 import type { Applied, EffectOptions, Facility, Host, ItemResult } from '@puppy/host'
+import { ensureSpec } from '../ensure.ts'
 import { CgroupError } from '../errors.ts'
 import type { Limits } from '../limits/limits.ts'
 import { parseCgroupPath, type CgroupPath } from '../path.ts'
@@ -115,13 +116,8 @@ export function openCgroups(host: Host, options: CgroupsOptions = {}): Cgroups {
   const cgroupfs = options.cgroupfs ?? openCgroupfs(host, options.mount)
   const read = (spec: readonly GroupSpec[]) => readGroups(host, cgroupfs, spec)
   const apply = (changeSet: GroupChangeSet, effect: ShrinkOptions = {}) => applyGroups(cgroupfs, changeSet, effect)
-  const ensure = async (spec: readonly GroupSpec[], effect: ShrinkOptions = {}): Promise<AppliedGroups> => {
-    for (let attempt = 1; ; attempt += 1) {
-      const applied = await apply(planGroups(spec, await read(spec)), effect)
-      const conflict = applied.results.some(({ error }) => error?.code === 'CGROUP_CONFLICT')
-      if (!conflict || attempt === attempts) return applied
-    }
-  }
+  const ensure = (spec: readonly GroupSpec[], effect: ShrinkOptions = {}): Promise<AppliedGroups> =>
+    ensureSpec(async () => apply(planGroups(spec, await read(spec)), effect))
   /** Ensures one group. @returns the limits that were set */
   const ensureOne = async (path: string, limits: Limits, effect: ShrinkOptions) => {
     const { changed, changes, results } = await ensure([{ path, limits }], effect)
@@ -163,9 +159,6 @@ export function openCgroups(host: Host, options: CgroupsOptions = {}): Cgroups {
     remove: (text, effect = {}) => remove(cgroupfs, pathBelowRoot(text), effect),
   })
 }
-
-/** How often `ensure` observes and plans: once, and again when another program was faster. */
-const attempts = 3
 
 async function applyGroups(
   cgroupfs: Cgroupfs,

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { EffectOptions, Host } from '@puppy/host'
+import { readCgroup } from '@puppy/host/proc'
 import { CgroupError } from '../errors.ts'
 import { parseFlatKeyed } from '../formats.ts'
 import type { Cgroupfs } from './cgroupfs.ts'
@@ -146,20 +147,12 @@ async function signalAll(cgroupfs: Cgroupfs, path: CgroupPath, options: EffectOp
   await setFrozen(cgroupfs, path, false, options)
 }
 
-/** The group of a process; undefined when there is no such process. Reads `/proc/PID/cgroup`. */
-export async function groupOf(host: Host, pid: number): Promise<CgroupPath | undefined> {
-  return parseGroupOf((await host.read(`/proc/${pid}/cgroup`)) ?? '')
+/** Reads the group of a process; undefined when there is no such process. */
+export async function groupOf(host: Host, pid: number): Promise<string | undefined> {
+  return (await readCgroup(host, pid))?.path
 }
 
-/** `0::/user.slice/user-1000.slice/session-1.scope`, with ` (deleted)` behind it when the group was removed. */
-export function parseGroupOf(text: string): CgroupPath | undefined {
-  const path = /^0::\/(.*)$/m.exec(text)?.[1]
-  if (path === undefined) return undefined
-  // Seen from another namespace, paths outside of it begin with /..
-  return path.startsWith('..') || path.includes('/../') ? undefined : parseCgroupPath(path.replace(/ \(deleted\)$/, ''))
-}
-
-/** A name that somebody else gave a group may be one that we would not take; it is passed over. */
+/** A group that another program made may have a name that we refuse. It is left out. */
 function isOurs(name: string): boolean {
   try {
     return parseCgroupPath(name) !== ''

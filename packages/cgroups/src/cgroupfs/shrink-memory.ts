@@ -61,12 +61,17 @@ function wholePages(max: number): number {
   return max > largestPage ? max - (max % largestPage) : max
 }
 
-/** Asks the kernel to take memory away; it answers EAGAIN when it found less than that. Older kernels (before 5.19) have no such file. */
+/** EAGAIN: the kernel found less than that. EINTR: a signal ended it early. ENOENT: Linux before 5.19 has no such file. */
+const incomplete: readonly (string | undefined)[] = ['EAGAIN', 'EINTR', 'ENOENT']
+
+/** Asks the kernel to reclaim memory. */
 async function reclaim(cgroupfs: Cgroupfs, path: CgroupPath, bytes: number): Promise<void> {
   try {
     await cgroupfs.write(path, 'memory.reclaim', String(bytes))
   } catch (error) {
-    if (!(error instanceof CgroupError) || error.code === 'CGROUP_GONE') throw error
+    const expected =
+      error instanceof CgroupError && error.code !== 'CGROUP_GONE' && incomplete.includes(error.facts.errno)
+    if (!expected) throw error
   }
 }
 

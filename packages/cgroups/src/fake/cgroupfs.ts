@@ -1,8 +1,10 @@
 import { CgroupError } from '../errors.ts'
+import { faultOfValue } from '../limits/kinds.ts'
+import { deviceRows, plainRows } from '../limits/table.ts'
 import type { Cgroupfs } from '../cgroupfs/cgroupfs.ts'
 import { ancestorsOf, parentOf, parseCgroupPath, rootPath, type CgroupPath } from '../path.ts'
 
-/** A cgroup tree in memory. It rounds and refuses as the kernel does; nothing in it runs, waits or is reclaimed by itself. */
+/** A cgroup tree in memory. It rounds and refuses as the kernel does. Nothing in it runs, waits or is reclaimed by itself. */
 export interface FakeCgroupfs {
   readonly cgroupfs: Cgroupfs
   /** Puts a process somewhere, its groups made on the way, as a fork or another program would. */
@@ -19,42 +21,32 @@ interface Group {
   readonly id: bigint
   readonly files: Map<string, string>
   readonly processes: Set<number>
-  readonly handed: Set<string>
+  /** Controllers that it enables for the groups inside it. */
+  readonly enabled: Set<string>
   frozen: boolean
   pinned: number
 }
 
 const page = 4096
 
-/** What a group has when its parent hands the controller down. */
-const defaults: Readonly<Record<string, string>> = {
-  'cpu.max': 'max 100000',
-  'cpu.weight': '100',
-  'cpu.idle': '0',
-  'cpu.max.burst': '0',
-  'cpuset.cpus': '',
-  'cpuset.mems': '',
-  'memory.min': '0',
-  'memory.low': '0',
-  'memory.high': 'max',
-  'memory.max': 'max',
-  'memory.swap.max': 'max',
-  'memory.oom.group': '0',
-  'memory.current': '0',
-  'memory.events': 'low 0\nhigh 0\nmax 0\noom 0\noom_kill 0\noom_group_kill 0',
-  'pids.max': 'max',
-  'pids.events': 'max 0',
-  'io.weight': 'default 100',
-  'io.max': '',
-}
+/** What a group has when its parent enables the controller. */
+const defaults: ReadonlyMap<string, string> = new Map([
+  ...plainRows.map(({ file, initial, render }): readonly [string, string] => [file, render(initial)]),
+  ['io.max', ''],
+  ['memory.current', '0'],
+  ['memory.events', 'low 0\nhigh 0\nmax 0\noom 0\noom_kill 0\noom_group_kill 0'],
+  ['pids.events', 'max 0'],
+])
+const rows = new Map(plainRows.map((row) => [row.file, row]))
 
+/** Creates a cgroup tree in memory. */
 export function createFakeCgroupfs({ controllers = ['cpu', 'cpuset', 'io', 'memory', 'pids'] } = {}): FakeCgroupfs {
   let groupsMade = 0n
   const emptyGroup = (): Group => ({
     id: (groupsMade += 1n),
     files: new Map(),
     processes: new Set(),
-    handed: new Set(),
+    enabled: new Set(),
     frozen: false,
     pinned: 0,
   })
@@ -64,7 +56,7 @@ export function createFakeCgroupfs({ controllers = ['cpu', 'cpuset', 'io', 'memo
     for (const call of watchers.get(`${path} ${file}`) ?? []) call()
   }
   const offered = (path: CgroupPath) =>
-    path === '' ? controllers : [...(groups.get(parentOf(path))?.handed ?? [])].toSorted()
+    path === '' ? controllers : [...(groups.get(parentOf(path))?.enabled ?? [])].toSorted()
   const populated = (path: CgroupPath) =>
     [...groups].some(([other, { processes }]) => inside(other, path) && processes.size > 0)
 
@@ -88,10 +80,10 @@ export function createFakeCgroupfs({ controllers = ['cpu', 'cpuset', 'io', 'memo
     if (group === undefined) return undefined
     if (file === 'cgroup.procs') return [...group.processes].map((pid) => `${pid}\n`).join('')
     if (file === 'cgroup.controllers') return `${offered(path).join(' ')}\n`
-    if (file === 'cgroup.subtree_control') return `${[...group.handed].toSorted().join(' ')}\n`
+    if (file === 'cgroup.subtree_control') return `${[...group.enabled].toSorted().join(' ')}\n`
     if (path === '') return undefined
     if (file === 'cgroup.events') return `populated ${populated(path) ? 1 : 0}\nfrozen ${group.frozen ? 1 : 0}\n`
-    const known = group.files.get(file) ?? (offered(path).includes(controllerOf(file)) ? defaults[file] : undefined)
+    const known = group.files.get(file) ?? (offered(path).includes(controllerOf(file)) ? defaults.get(file) : undefined)
     return known === undefined ? undefined : `${known}\n`
   }
 
@@ -104,7 +96,7 @@ export function createFakeCgroupfs({ controllers = ['cpu', 'cpuset', 'io', 'memo
     }
     const group = groups.get(path) ?? refuse('ENOENT', 'CGROUP_GONE')
     if (file === 'cgroup.procs') {
-      if ([...group.handed].some(isDomain) && path !== '') refuse('EBUSY', 'CGROUP_BUSY')
+      if ([...group.enabled].some(isDomain) && path !== '') refuse('EBUSY', 'CGROUP_BUSY')
       const from = [...groups].find(([, { processes }]) => processes.has(Number(value)))
       if (from === undefined) return refuse('ESRCH', 'CGROUP_GONE')
       changeMembers(path, () => {
@@ -115,8 +107,8 @@ export function createFakeCgroupfs({ controllers = ['cpu', 'cpuset', 'io', 'memo
       for (const word of value.split(' ')) {
         if (!offered(path).includes(word.slice(1))) refuse('ENOENT')
         if (group.processes.size > 0 && path !== '' && isDomain(word.slice(1))) refuse('EBUSY', 'CGROUP_BUSY')
-        if (word.startsWith('+')) group.handed.add(word.slice(1))
-        else group.handed.delete(word.slice(1))
+        if (word.startsWith('+')) group.enabled.add(word.slice(1))
+        else group.enabled.delete(word.slice(1))
       }
     } else if (file === 'cgroup.kill') {
       killAll(path)
@@ -205,7 +197,7 @@ function controllerOf(file: string): string {
   return file.slice(0, file.indexOf('.'))
 }
 
-/** Those that know threads are handed down from a group with processes, too. */
+/** Controllers that know threads can be enabled in a group with processes. */
 function isDomain(controller: string): boolean {
   return controller === 'memory' || controller === 'io'
 }
@@ -214,17 +206,20 @@ function inside(path: CgroupPath, outer: CgroupPath): boolean {
   return outer === '' || path === outer || path.startsWith(`${outer}/`)
 }
 
-/** What a file reads as after this was written to it; undefined when the kernel would not take it. */
+/** Returns what a file reads as after this was written to it; undefined when the kernel would refuse it. */
 function taken(file: string, value: string, before: string): string | undefined {
   if (file === 'io.max') return withDevice(before, value)
-  if (file === 'cpu.max') return /^(max|\d{4,15}) \d{4,7}$/.test(value) ? value : undefined
-  if (file === 'io.weight') return /^default \d{1,5}$/.test(value) ? value : undefined
-  if (file === 'cpuset.cpus' || file === 'cpuset.mems') return /^[\d,-]*$/.test(value.trim()) ? value.trim() : undefined
-  if (value === 'max') return value
-  if (!/^\d{1,20}$/.test(value)) return undefined
-  return file.startsWith('memory.') && file !== 'memory.oom.group'
-    ? String(Number(value) - (Number(value) % page))
-    : value
+  if (value.startsWith('-')) return undefined
+  const row = rows.get(file)
+  const parsed = row?.parse(value)
+  if (row === undefined || parsed === undefined) return undefined
+  if (parsed === '' && row.kind === 'numbers') return ''
+  if (faultOfValue(row, parsed) !== undefined) return undefined
+  // The kernel takes no quota below a millisecond.
+  if (row.kind === 'cores' && !/^(max|\d{4,15}) \d{4,7}$/.test(value)) return undefined
+  if (file === 'io.weight' && !value.startsWith('default ')) return undefined
+  if (row.kind === 'cores') return value
+  return row.render(row.kind === 'bytes' && typeof parsed === 'number' ? parsed - (parsed % page) : parsed)
 }
 
 function withDevice(before: string, value: string): string | undefined {
@@ -234,7 +229,7 @@ function withDevice(before: string, value: string): string | undefined {
   const lines = new Map(
     before.split('\n').flatMap((line): [string, string][] => (line === '' ? [] : [[line.split(' ')[0] ?? '', line]])),
   )
-  const limits = new Map(['rbps', 'wbps', 'riops', 'wiops'].map((key) => [key, 'max']))
+  const limits = new Map<string, string>(deviceRows.map(({ path }) => [path[2], 'max']))
   for (const pair of [...(lines.get(device)?.split(' ').slice(1) ?? []), ...pairs]) {
     const [key = '', limit = ''] = pair.split('=')
     limits.set(key, limit)

@@ -2,24 +2,24 @@ import type { Host } from '@puppy/host'
 import type { Cgroupfs } from '../cgroupfs/cgroupfs.ts'
 import { slicePath } from '../unit.ts'
 
-/** The walls for ports of a systemd in memory, as descriptors of process 1. */
+/** The port rules of a systemd in memory, as descriptors of process 1. */
 export interface FakePortRules {
-  /** systemd writes all that it has for a slice, and comes to its neighbours that have walls and none in the kernel. */
-  install(host: Host, slice: string, walled: readonly string[]): Promise<void>
-  /** systemd 257 closes those that it knows of. */
+  /** systemd writes all that it has for a slice, and comes to its neighbours whose port rules are not in the kernel. */
+  install(host: Host, slice: string, ruled: readonly string[]): Promise<void>
+  /** systemd 257 detaches those that it knows of. */
   reload(host: Host): Promise<void>
 }
 
 const folder = '/proc/1/fdinfo'
 
 /**
- * Creates the walls of a systemd in memory. It forgets as the real one does: a wall that is built a second time without a reload in
- * between leaves the first one standing for good, and a reload takes the others away until something happens.
+ * Creates the port rules of a systemd in memory. It loses them as the real one does: rules that are attached a second time without a
+ * reload in between leave the first ones attached for good, and a reload detaches the others until something happens.
  */
 export function createFakePortRules(cgroupfs: Cgroupfs): FakePortRules {
   const known = new Map<string, readonly number[]>()
   let last = 0
-  const build = async (host: Host, slice: string) => {
+  const attach = async (host: Host, slice: string) => {
     const group = cgroupfs.id(slicePath(slice))
     if (group === undefined) return
     const pair: number[] = []
@@ -33,8 +33,8 @@ export function createFakePortRules(cgroupfs: Cgroupfs): FakePortRules {
     known.set(slice, pair)
   }
   return {
-    install: async (host, slice, walled) => {
-      for (const name of walled) if (name === slice || !known.has(name)) await build(host, name)
+    install: async (host, slice, ruled) => {
+      for (const name of ruled) if (name === slice || !known.has(name)) await attach(host, name)
     },
     reload: async (host) => {
       for (const pair of known.values()) for (const id of pair) await host.remove(`${folder}/${id + 100}`)

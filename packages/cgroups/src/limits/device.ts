@@ -1,4 +1,5 @@
 import type { Host } from '@puppy/host'
+import { findMountOf, readMounts, type Mount } from '@puppy/host/proc'
 import { CgroupError } from '../errors.ts'
 import type { Limits } from './limits.ts'
 
@@ -20,7 +21,7 @@ export interface Devices {
 export async function readDevices(host: Host): Promise<Devices> {
   return {
     disks: await readDisks(host),
-    mounts: parseDevicesOfMounts((await host.read('/proc/self/mountinfo')) ?? ''),
+    mounts: await readMounts(host),
   }
 }
 
@@ -54,34 +55,6 @@ export async function findDisk(host: Host, path: string): Promise<string | undef
   }
 }
 
-/** Where a device is mounted. */
-export interface Mount {
-  readonly mount: string
-  readonly number: string
-}
-
-/**
- * Reads which device is mounted where, the last mount of a place first.
- *
- * ```text
- *   46 28 254:16 / /home rw,nosuid,nodev,relatime shared:60 - ext4 /dev/vdb rw
- * ```
- */
-export function parseDevicesOfMounts(mountinfo: string): readonly Mount[] {
-  const rows = mountinfo.split('\n').flatMap((line) => {
-    const [, number = '', mount = ''] = /^\d+ \d+ (\d+:\d+) \S+ (\/\S*) /.exec(line) ?? []
-    if (mount === '') return []
-    // A blank in a path is \040.
-    return [
-      {
-        number,
-        mount: mount.replaceAll(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8))),
-      },
-    ]
-  })
-  return rows.toReversed()
-}
-
 async function readDisks(host: Host): Promise<readonly Disk[]> {
   const names = await host.list('/sys/block')
   return Promise.all(
@@ -110,10 +83,8 @@ function diskOf(device: string, disks: readonly Disk[], mounts: readonly Mount[]
   if (disk !== undefined) return disk.number
   if (device.startsWith('/dev/'))
     refuse(device, 'there is no such disk; give its name below /dev, a path on it, or its numbers')
-  const mount = mounts
-    .filter((one) => one.mount === '/' || device === one.mount || device.startsWith(`${one.mount}/`))
-    .toSorted((one, other) => other.mount.length - one.mount.length)[0]
-  return wholeDisk(mount?.number ?? '', device, disks)
+  const mount = findMountOf(mounts, device)
+  return wholeDisk(mount?.device ?? '', device, disks)
 }
 
 function wholeDisk(number: string, device: string, disks: readonly Disk[]): string {

@@ -89,7 +89,8 @@ function parseWeight(text: string): LimitValue | undefined {
 }
 
 function parseFlag(text: string): LimitValue | undefined {
-  return { '0': false, '1': true }[text.trim()]
+  const word = text.trim()
+  return word === '1' ? true : word === '0' ? false : undefined
 }
 
 function parseList(text: string): string | undefined {

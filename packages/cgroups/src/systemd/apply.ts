@@ -1,9 +1,8 @@
-import { isUnfinished, type Host } from '@puppy/host'
+import { mapLimit, isUnfinished, type Host } from '@puppy/host'
 import { shrinkMemory, type ShrinkOptions } from '../cgroupfs/shrink-memory.ts'
 import { CgroupError } from '../errors.ts'
 import { slicePath } from '../unit.ts'
 import { parseDropIn, renderDropIn } from './drop-in.ts'
-import { forEach } from './each.ts'
 import { enforceAll, failureOf, type EnforcedStep, type Machine } from './enforce.ts'
 import { readTree, type ObservedSlice, type ObservedSlices } from './observe.ts'
 import { dropInPath, notePath, oldLinksPath, type SlicesOptions } from './paths.ts'
@@ -72,12 +71,7 @@ export async function applySteps(
   }
   const left = steps.filter(({ slice }) => !failed.has(slice))
   for (const [slice, error] of await enforceAll(site, left)) failed.set(slice, error)
-  await collect(
-    all.filter(({ slice }) => highs.has(slice)),
-    failed,
-    8,
-    (step) => restoreHigh(site, step, highs.get(step.slice) ?? 'max', failed.has(step.slice)),
-  )
+  await restoreHighs(site, all, highs, failed)
   const names = observed.slices.map(({ slice }) => slice)
   if (site.bpf && (reloads || steps.some(({ portRules }) => portRules === 'restore'))) {
     await restorePortRules(site, names, options)
@@ -104,7 +98,7 @@ async function collect(
   atOnce: number,
   work: (step: EnforcedStep) => Promise<void>,
 ): Promise<void> {
-  await forEach(
+  await mapLimit(
     steps.filter(({ slice }) => !failed.has(slice)),
     atOnce,
     async (step) => {
@@ -156,18 +150,23 @@ async function makeRoom({ cgroupfs, effect }: Site, { slice, shrink }: EnforcedS
 }
 
 /** Reclaiming has lowered `memory.high`. Where the spec does not set it, or the slice was not limited after all, it is what it was. */
-async function restoreHigh(
+async function restoreHighs(
   { cgroupfs }: Site,
-  { slice, limits, enforce }: EnforcedStep,
-  high: string,
-  failed: boolean,
-) {
-  if (!failed && (limits.memory?.high !== undefined || enforce === 'reapply')) return
-  try {
-    await cgroupfs.write(slicePath(slice), 'memory.high', high)
-  } catch (error) {
-    if (!(error instanceof CgroupError && error.code === 'CGROUP_GONE')) throw error
-  }
+  steps: readonly EnforcedStep[],
+  highs: ReadonlyMap<string, string>,
+  failed: Map<string, CgroupError>,
+): Promise<void> {
+  await mapLimit(steps, 8, async ({ slice, limits, enforce }) => {
+    const high = highs.get(slice)
+    if (high === undefined || (!failed.has(slice) && (limits.memory?.high !== undefined || enforce === 'reapply')))
+      return
+    try {
+      await cgroupfs.write(slicePath(slice), 'memory.high', high)
+    } catch (error) {
+      const failure = failureOf(slice, error)
+      if (failure.code !== 'CGROUP_GONE' && !failed.has(slice)) failed.set(slice, failure)
+    }
+  })
 }
 
 /** Notes slices that systemd must write again, also when there are none: the note itself says that systemd must reload. */
@@ -251,7 +250,7 @@ async function writeDropIns(
 
 /** Removes temporary files that a run which was killed has left beside drop-ins. */
 async function removeLeftovers(host: Host, { slices }: ObservedSlices, options: SlicesOptions): Promise<void> {
-  await forEach(slices, 32, async ({ slice }) => {
+  await mapLimit(slices, 32, async ({ slice }) => {
     const path = dropInPath(slice, options)
     await removeUnfinished(host, path.slice(0, path.lastIndexOf('/')))
   })

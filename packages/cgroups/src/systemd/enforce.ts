@@ -1,4 +1,4 @@
-import { HostError, type Host } from '@puppy/host'
+import { mapLimit, HostError, type Host } from '@puppy/host'
 import type { Cgroupfs } from '../cgroupfs/cgroupfs.ts'
 import { readLimits } from '../cgroupfs/read-limits.ts'
 import { CgroupError } from '../errors.ts'
@@ -6,7 +6,6 @@ import { differencesOf } from '../limits/compare.ts'
 import type { Limits } from '../limits/limits.ts'
 import { slicePath } from '../unit.ts'
 import { parseDropIn } from './drop-in.ts'
-import { forEach } from './each.ts'
 import { emptyLine, type SliceStep } from './plan.ts'
 import type { Systemctl } from './systemctl.ts'
 
@@ -30,7 +29,7 @@ export async function enforceAll(
   steps: readonly EnforcedStep[],
 ): Promise<ReadonlyMap<string, CgroupError>> {
   const failed = new Map<string, CgroupError>()
-  await forEach(steps, 4, async (step) => {
+  await mapLimit(steps, 4, async (step) => {
     try {
       await enforce(machine, step)
     } catch (error) {

@@ -1,4 +1,4 @@
-import type { EffectOptions, Host } from '@puppy/host'
+import { mapLimit, type EffectOptions, type Host } from '@puppy/host'
 import { openCgroupfs, type Cgroupfs } from '../cgroupfs/cgroupfs.ts'
 import { readLimits } from '../cgroupfs/read-limits.ts'
 import { readDevices, type Devices } from '../limits/device.ts'
@@ -6,7 +6,6 @@ import type { Limits } from '../limits/limits.ts'
 import { requireSystemd, type SystemdVersion } from '../probe.ts'
 import { isSlice, slicePath } from '../unit.ts'
 import { hasPortRules, parseDropIn } from './drop-in.ts'
-import { forEach } from './each.ts'
 import { dropInPath, notePath, oldLinksPath, type SlicesOptions } from './paths.ts'
 import { parseOldLinks, readPortRuleLinks, type PortRuleLink } from './port-rules.ts'
 
@@ -59,7 +58,7 @@ export async function readSlices(
   const systemd = await requireSystemd(host, { ...options, cgroupfs })
   const slices = [...new Set(names)].filter(isSlice)
   const foreign = await readForeign(host, slices, options)
-  const files = await forEach(slices, 32, async (slice) => {
+  const files = await mapLimit(slices, 32, async (slice) => {
     const text = await host.read(dropInPath(slice, options))
     const file = { slice, foreign: foreign.get(slice) ?? [] }
     return text === undefined ? file : { ...file, text }
@@ -82,7 +81,7 @@ export async function readTree(
 ): Promise<readonly ObservedSlice[]> {
   const ruled = ({ slice, text }: (typeof files)[number]) => hasPortRules(text) && cgroupfs.exists(slicePath(slice))
   const links = files.some(ruled) ? await readPortRuleLinks(host) : undefined
-  return forEach(files, 32, async ({ slice, text, foreign }): Promise<ObservedSlice> => {
+  return mapLimit(files, 32, async ({ slice, text, foreign }): Promise<ObservedSlice> => {
     const path = slicePath(slice)
     const busy = cgroupfs.exists(path)
     const id = busy && hasPortRules(text) ? cgroupfs.id(path) : undefined
@@ -118,7 +117,7 @@ async function readForeign(
   ] as const) {
     for (const folder of folders) {
       const names = (await host.list(folder)).filter((name) => concerned.has(name))
-      await forEach(names, 32, async (name) => {
+      await mapLimit(names, 32, async (name) => {
         for (const file of await host.list(`${folder}/${name}`)) {
           // An operator's file that sorts before ours loses wherever both set a property.
           if (!file.endsWith('.conf') || file === ours || (by === 'file' && file < ours)) continue

@@ -1,8 +1,7 @@
-import { HostError, type Host } from '@puppy/host'
+import { mapLimit, HostError, type Host } from '@puppy/host'
 import type { Cgroupfs } from '../cgroupfs/cgroupfs.ts'
 import { parentOf } from '../path.ts'
 import { slicePath } from '../unit.ts'
-import { forEach } from './each.ts'
 
 /** A BPF program that systemd keeps attached to a group. The kernel asks it at each bind(2). */
 export interface PortRuleLink {
@@ -44,7 +43,7 @@ export function parsePortRuleLink(text: string): PortRuleLink | undefined {
 export async function readPortRuleLinks(host: Host): Promise<ReadonlyMap<bigint, readonly PortRuleLink[]> | undefined> {
   const folder = '/proc/1/fdinfo'
   try {
-    const texts = await forEach(await host.list(folder), 32, (name) => host.read(`${folder}/${name}`))
+    const texts = await mapLimit(await host.list(folder), 32, (name) => host.read(`${folder}/${name}`))
     const links = texts.flatMap((text) => parsePortRuleLink(text ?? '') ?? [])
     return Map.groupBy(links, ({ group }) => group)
   } catch (error) {

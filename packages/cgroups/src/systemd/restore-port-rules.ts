@@ -1,8 +1,8 @@
+import { mapLimit } from '@puppy/host'
 import { CgroupError } from '../errors.ts'
 import { slicePath } from '../unit.ts'
 import { until } from '../wait.ts'
 import { hasPortRules } from './drop-in.ts'
-import { forEach } from './each.ts'
 import { reapply, type Machine } from './enforce.ts'
 import { dropInPath, type SlicesOptions } from './paths.ts'
 import { areComplete, busyNeighbours, readPortRuleLinks } from './port-rules.ts'
@@ -20,7 +20,7 @@ export async function restorePortRules(
   options: SlicesOptions,
 ): Promise<void> {
   const { host, cgroupfs } = machine
-  const texts = await forEach(busyNeighbours(cgroupfs, slices), 32, async (slice) => {
+  const texts = await mapLimit(busyNeighbours(cgroupfs, slices), 32, async (slice) => {
     const text = await host.read(dropInPath(slice, options))
     return text === undefined || !hasPortRules(text) ? [] : [{ slice, text }]
   })
@@ -42,6 +42,6 @@ export async function restorePortRules(
   } catch (error) {
     if (!(error instanceof CgroupError)) throw error
     // Those that systemd did not come to by itself. What is missing afterwards is reported in the results.
-    await forEach(await missing(), 4, ({ slice, text }) => reapply(machine, slice, text))
+    await mapLimit(await missing(), 4, ({ slice, text }) => reapply(machine, slice, text))
   }
 }

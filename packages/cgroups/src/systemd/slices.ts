@@ -1,11 +1,11 @@
-import type { Applied, EffectOptions, Facility, Host } from '@puppy/host'
+import { mapLimit, type Applied, type EffectOptions, type Facility, type Host } from '@puppy/host'
 import { openCgroupfs } from '../cgroupfs/cgroupfs.ts'
 import type { ShrinkOptions } from '../cgroupfs/shrink-memory.ts'
+import { ensureSpec } from '../ensure.ts'
 import { namesDevices } from '../limits/device.ts'
 import { probeSlices, type CgroupProbe } from '../probe.ts'
 import { slicePath } from '../unit.ts'
 import { applySteps, removeUnfinished, writeNote, type AppliedSteps, type Site } from './apply.ts'
-import { forEach } from './each.ts'
 import { reapply } from './enforce.ts'
 import { readSlices, type ObservedSlice, type ObservedSlices } from './observe.ts'
 import { dropInPath, notePath, type SlicesOptions } from './paths.ts'
@@ -68,9 +68,6 @@ export interface Slices extends Facility<
   remove(slices: readonly string[], options?: EffectOptions): Promise<{ readonly changed: boolean }>
 }
 
-/** How often `ensure` observes and plans: once, and again when another process was faster. */
-const attempts = 3
-
 /** Opens the slices of a machine that systemd runs. Nothing is read yet. */
 export function openSlices(host: Host, options: SlicesOptions = {}): Slices {
   const cgroupfs = options.cgroupfs ?? openCgroupfs(host, options.mount)
@@ -88,19 +85,8 @@ export function openSlices(host: Host, options: SlicesOptions = {}): Slices {
     const site = await openSite(host, fixed, effect, observed.systemd.bpf)
     return { changed: true, changes, results: resultsOf(changeSet, await applySteps(site, changeSet)) }
   }
-  const ensure = async (spec: readonly SliceSpec[], effect: ShrinkOptions = {}): Promise<AppliedSlices> => {
-    const changes: SliceChange[] = []
-    const changed = new Set<string>()
-    for (let attempt = 1; ; attempt += 1) {
-      const applied = await apply(planSlices(spec, await read(spec, effect)), effect)
-      changes.push(...applied.changes)
-      for (const result of applied.results) if (result.changed) changed.add(result.target)
-      const conflict = applied.results.some(({ error }) => error?.code === 'CGROUP_CONFLICT')
-      if (conflict && attempt < attempts) continue
-      const results = applied.results.map((result) => ({ ...result, changed: changed.has(result.target) }))
-      return { changed: changes.length > 0, changes, results }
-    }
-  }
+  const ensure = (spec: readonly SliceSpec[], effect: ShrinkOptions = {}): Promise<AppliedSlices> =>
+    ensureSpec(async () => apply(planSlices(spec, await read(spec, effect)), effect))
   return Object.freeze<Slices>({
     probe: (effect = {}) => probeSlices(host, { ...effect, cgroupfs }),
     read,
@@ -155,7 +141,7 @@ async function removeSlices(
   const site = await openSite(host, options, effect, systemd.bpf)
   const busy = slices.filter((one) => one.busy && (one.text !== undefined || unfinished?.includes(one.slice) === true))
   await writeNote(host, [...(unfinished ?? []), ...busy.map(({ slice }) => slice)], options)
-  await forEach(ours, 32, async ({ slice }) => {
+  await mapLimit(ours, 32, async ({ slice }) => {
     const path = dropInPath(slice, options)
     const folder = path.slice(0, path.lastIndexOf('/'))
     await host.remove(path)
@@ -163,7 +149,7 @@ async function removeSlices(
   })
   await site.systemctl.reload()
   // systemd writes everything that it has when one property is set: here its defaults.
-  await forEach(busy, 4, ({ slice }) => reapply(site, slice, ''))
+  await mapLimit(busy, 4, ({ slice }) => reapply(site, slice, ''))
   if (site.bpf) await restorePortRules(site, names, options)
   await host.remove(notePath(options))
   return { changed: ours.length > 0 }

@@ -1,9 +1,21 @@
 import t from 'tap'
-import { applyLimits, readLimits } from '../../src/cgroupfs/apply-limits.ts'
+import { applyLimits as applyPlanned, planLimits } from '../../src/cgroupfs/apply-limits.ts'
+import type { Cgroupfs } from '../../src/cgroupfs/cgroupfs.ts'
+import { readLimits } from '../../src/cgroupfs/read-limits.ts'
+import type { ShrinkOptions } from '../../src/cgroupfs/shrink-memory.ts'
 import { createFakeCgroupfs } from '../../src/fake/cgroupfs.ts'
+import type { Limits } from '../../src/limits/limits.ts'
 import { parseCgroupPath, rootPath } from '../../src/path.ts'
 
 const path = parseCgroupPath('a')
+
+/** Reads, plans and applies. @returns the names of what was set */
+async function applyLimits(cgroupfs: Cgroupfs, group: typeof path, limits: Limits, options?: ShrinkOptions) {
+  const writes = planLimits(limits, readLimits(cgroupfs, group, limits))
+  await applyPlanned(cgroupfs, group, { limits, writes }, options)
+  return writes.map(({ name }) => name)
+}
+
 async function group() {
   const fake = createFakeCgroupfs()
   await fake.cgroupfs.write(rootPath, 'cgroup.subtree_control', '+memory +cpu +io +pids')
@@ -60,9 +72,9 @@ void t.test('applyLimits() applies all or none', async (t) => {
 void t.test('applyLimits() shrinks without a kill, or not at all', async (t) => {
   const { cgroupfs, use } = await group()
   use('a', 400_000, 100_000)
-  await applyLimits(cgroupfs, path, { memory: { max: 200_000 }, pids: { max: 5 } }, { timeout: 20 })
-  t.match(readLimits(cgroupfs, path).memory, { max: 196_608, high: 'max' }, 'memory.high is nobody’s wish')
-  await t.rejects(applyLimits(cgroupfs, path, { memory: { max: 50_000 }, pids: { max: 6 } }, { timeout: 20 }), {
+  await applyLimits(cgroupfs, path, { memory: { max: 200_000 }, pids: { max: 5 } }, { reclaimTimeout: 20 })
+  t.match(readLimits(cgroupfs, path).memory, { max: 196_608, high: 'max' }, 'memory.high is as before')
+  await t.rejects(applyLimits(cgroupfs, path, { memory: { max: 50_000 }, pids: { max: 6 } }, { reclaimTimeout: 20 }), {
     code: 'CGROUP_REFUSED',
   })
   t.match(readLimits(cgroupfs, path), { memory: { max: 196_608, high: 'max' }, pids: { max: 5 } })

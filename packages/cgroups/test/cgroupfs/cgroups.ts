@@ -2,6 +2,7 @@ import t from 'tap'
 import { createFakeHost } from '@puppy/host/fake'
 import { openCgroups } from '../../src/cgroupfs/cgroups.ts'
 import { createFakeCgroupfs } from '../../src/fake/cgroupfs.ts'
+import { conforms, fakeGroups } from '../support/world.ts'
 
 function tree() {
   const fake = createFakeCgroupfs()
@@ -23,7 +24,7 @@ void t.test('create() leaves nothing behind when it fails', async (t) => {
   const { cgroups, place } = tree()
   await t.rejects(cgroups.create('x/y', { hugetlb: { '2MB': 1 } }), {
     code: 'CGROUP_REFUSED',
-    facts: { operation: 'hand down the controller', target: 'hugetlb', detail: /does not have it/ },
+    facts: { operation: 'enable the controller', target: 'hugetlb', detail: /does not have it/ },
   })
   t.equal(cgroups.exists('x'), false)
   place('p', 4)
@@ -67,4 +68,68 @@ void t.test('the rest of a group’s life', async (t) => {
   t.equal(await cgroups.groupOf(1), undefined)
   t.throws(() => cgroups.limits('/a'), { code: 'CGROUP_INVALID' })
   t.throws(() => cgroups.kill(''), { code: 'CGROUP_INVALID', message: /the whole machine/ })
+})
+
+conforms('groups', fakeGroups())
+
+void t.test('plan() shows what apply() does, each group and controller once', async (t) => {
+  const { cgroups } = tree()
+  await cgroups.create('a', { pids: { max: 9 } })
+  const spec = [
+    { path: 'a', limits: { pids: { max: 5 } } },
+    { path: 'b/c', limits: { memory: { max: 8192 } } },
+    { path: 'b/d', limits: { memory: { max: 'max' as const } } },
+    { path: 'a' },
+    { path: '/x' },
+    { path: '' },
+    { path: 'e', limits: { pids: { max: 0 } } },
+  ]
+  const { changes, refused } = cgroups.plan(spec, await cgroups.read(spec))
+  t.strictSame(
+    changes.map(({ target, action, before = '', after = '' }) => `${action} ${target} ${before} ${after}`.trim()),
+    [
+      'enable /  memory',
+      'add b',
+      'enable b  memory',
+      'add b/c',
+      'set b/c  memory.max=8192',
+      'add b/d',
+      'set b/d  memory.max=max',
+    ],
+    'a is given twice and refused',
+  )
+  t.strictSame(
+    refused.map(({ target, error }) => [target, error.code]),
+    ['a', '/x', '', 'e'].map((path) => [path, 'CGROUP_INVALID']),
+  )
+})
+
+void t.test('apply() refuses a group that has changed since, and ensure() plans again', async (t) => {
+  const { cgroups, cgroupfs } = tree()
+  const spec = [{ path: 'a', limits: { pids: { max: 5 } } }]
+  await cgroups.create('a', { pids: { max: 9 } })
+  const changeSet = cgroups.plan(spec, await cgroups.read(spec))
+  await cgroups.limit('a', { pids: { max: 7 } })
+  const applied = await cgroups.apply(changeSet)
+  t.match(applied.results, [{ target: 'a', changed: false, error: { code: 'CGROUP_CONFLICT' } }])
+  t.equal(cgroups.limits('a').pids?.max, 7)
+  let meddled = 0
+  const racing = openCgroups(createFakeHost(), {
+    cgroupfs: {
+      ...cgroupfs,
+      read: (path, file) => {
+        const text = cgroupfs.read(path, file)
+        // Another program changes the limit right after it was observed, once.
+        if (file === 'pids.max' && meddled++ === 0) void cgroupfs.write(path, file, '8')
+        return text
+      },
+    },
+  })
+  const ensured = await racing.ensure(spec)
+  t.match(ensured.results, [{ changed: true, error: undefined }])
+  t.strictSame(
+    ensured.changes.map(({ before }) => before),
+    ['pids.max=7', 'pids.max=8'],
+  )
+  t.equal(cgroups.limits('a').pids?.max, 5)
 })

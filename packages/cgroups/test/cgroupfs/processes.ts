@@ -8,7 +8,6 @@ import {
   listGroups,
   listProcesses,
   moveAll,
-  parseGroupOf,
   parseProcesses,
   setFrozen,
   stateOf,
@@ -48,13 +47,8 @@ void t.test('addProcess() refuses what would hang or cannot be', async (t) => {
   for (const pid of [0, -1, 1.5]) await t.rejects(addProcess(cgroupfs, a, pid), { code: 'CGROUP_INVALID' })
 })
 
-void t.test('parseProcesses() and parseGroupOf() take any text', async (t) => {
+void t.test('parseProcesses() takes any text', async (t) => {
   t.strictSame(parseProcesses('1\n0\n\n22\nx\n-3\n'), [1, 22])
-  t.equal(parseGroupOf('1:name=systemd:/x\n0::/user.slice/a b\n'), 'user.slice/a b')
-  t.equal(parseGroupOf('0::/\n'), '')
-  t.equal(parseGroupOf('0::/a (deleted)\n'), 'a')
-  t.equal(parseGroupOf('0::/../a\n'), undefined)
-  t.equal(parseGroupOf(''), undefined)
   fc.assert(fc.property(fc.string(), (text) => Array.isArray(parseProcesses(text))))
   t.equal(await groupOf(createFakeHost({ files: { '/proc/5/cgroup': '0::/a\n' } }), 5), 'a')
 })

@@ -28,7 +28,7 @@ void t.test('shrinkMemory() slows down and reclaims', async (t) => {
 void t.test('shrinkMemory() refuses what cannot be reclaimed, and is as before', async (t) => {
   const cgroupfs = await group(81_920, 40_960)
   const refused = { code: 'CGROUP_REFUSED', facts: { target: '/a', value: '8192' }, message: /40960 bytes are in use/ }
-  await t.rejects(shrinkMemory(cgroupfs, path, 8192, { timeout: 200 }), refused)
+  await t.rejects(shrinkMemory(cgroupfs, path, 8192, { reclaimTimeout: 200 }), refused)
   t.equal(cgroupfs.read(path, 'memory.high'), 'max\n')
   await t.rejects(shrinkMemory(cgroupfs, path, 8192, { shrink: 'refuse' }), { code: 'CGROUP_REFUSED' })
   await t.rejects(shrinkMemory(cgroupfs, path, 8192, { signal: AbortSignal.abort() }), { name: 'AbortError' })

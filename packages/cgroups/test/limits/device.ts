@@ -1,6 +1,6 @@
 import t from 'tap'
 import { createFakeHost } from '@puppy/host/fake'
-import { findDisk, namesDevices, parseDevicesOfMounts, readDevices, resolveDevices } from '../../src/limits/device.ts'
+import { findDisk, namesDevices, readDevices, resolveDevices } from '../../src/limits/device.ts'
 import { fixture } from '../support/fixtures.ts'
 
 const files = {
@@ -44,11 +44,4 @@ void t.test('namesDevices() is false where there is nothing to resolve', async (
   t.equal(resolveDevices(limits, { disks: [], mounts: [] }), limits)
   for (const none of [limits, { io: { max: [] } }, {}, undefined, { io: { max: 'all' } }]) t.notOk(namesDevices(none))
   t.ok(namesDevices({ io: { max: [{ device: '/home' }] } }))
-})
-
-void t.test('parseDevicesOfMounts() takes the last mount first', async (t) => {
-  t.strictSame(parseDevicesOfMounts('1 2 8:0 / /a rw - x\nnonsense\n2 3 8:1 / /a rw - x\n'), [
-    { number: '8:1', mount: '/a' },
-    { number: '8:0', mount: '/a' },
-  ])
 })

@@ -4,11 +4,11 @@ import { createFakeHost } from '@puppy/host/fake'
 import { createFakeCgroupfs } from '../../src/fake/cgroupfs.ts'
 import {
   busyNeighbours,
-  parseOldWalls,
+  parseOldLinks,
   parsePortRuleLink,
   readPortRuleLinks,
-  renderOldWalls,
-  stands,
+  renderOldLinks,
+  areComplete,
 } from '../../src/systemd/port-rules.ts'
 
 /** As Linux 6.12 writes it, of process 1 of Debian 13. */
@@ -36,8 +36,8 @@ void t.test('readPortRuleLinks() reads them of process 1, and says nothing where
   })
   const walls = await readPortRuleLinks(host)
   t.strictSame([...(walls?.keys() ?? [])], [2960n])
-  t.ok(stands(walls?.get(2960n) ?? []))
-  t.notOk(stands((walls?.get(2960n) ?? []).slice(1)), 'one family is none')
+  t.ok(areComplete(walls?.get(2960n) ?? []))
+  t.notOk(areComplete((walls?.get(2960n) ?? []).slice(1)), 'one family is none')
   const closed = createFakeHost({ files: { '/proc/1/fdinfo/7/x': '' } })
   t.equal(await readPortRuleLinks(closed), undefined)
 })
@@ -51,15 +51,15 @@ void t.test('busyNeighbours() gives the slices beside these', async (t) => {
   t.strictSame(busyNeighbours(cgroupfs, ['user-9.slice', 'user-1.slice']), ['user-1.slice', 'user-2.slice'])
 })
 
-void t.test('parseOldWalls() reads what renderOldWalls() writes, and whatever else stands there', async (t) => {
+void t.test('parseOldLinks() reads what renderOldLinks() writes, and whatever else areComplete there', async (t) => {
   const old = new Map([
     ['user-1.slice', [3, 4]],
     ['user-2.slice', []],
   ])
-  t.strictSame(parseOldWalls(renderOldWalls(old)), old)
+  t.strictSame(parseOldLinks(renderOldLinks(old)), old)
   fc.assert(
     fc.property(fc.string({ unit: 'binary' }), (hostile) =>
-      [...parseOldWalls(hostile).values()].flat().every((id) => Number.isInteger(id)),
+      [...parseOldLinks(hostile).values()].flat().every((id) => Number.isInteger(id)),
     ),
   )
 })

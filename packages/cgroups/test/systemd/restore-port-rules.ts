@@ -1,20 +1,18 @@
 import t from 'tap'
 import { restorePortRules } from '../../src/systemd/restore-port-rules.ts'
-import { ensureSlices } from '../../src/systemd/slices.ts'
 import { openSystemctl } from '../../src/systemd/systemctl.ts'
 import { machine } from '../support/machine.ts'
 
-const slices = ['user-5.slice', 'user-6.slice', 'user-7.slice']
+const names = ['user-5.slice', 'user-6.slice', 'user-7.slice']
 
 void t.test('restorePortRules() asks about one slice and its neighbours get theirs', async (t) => {
-  const { host, cgroupfs, login, options } = machine()
-  const wanted = slices.map((slice) => ({ slice, limits: { pids: { max: 5 } }, bind: { allow: [80] } }))
-  await ensureSlices(host, wanted, options)
-  for (const [n, slice] of slices.entries()) await login(slice, n + 1)
+  const { host, cgroupfs, login, options, slices } = machine()
+  await slices.ensure(names.map((slice) => ({ slice, limits: { pids: { max: 5 } }, portRules: { allow: [80] } })))
+  for (const [n, slice] of names.entries()) await login(slice, n + 1)
   const site = { host, cgroupfs, systemctl: await openSystemctl(host) }
   const asked = () => host.commands.filter((command) => command.includes('set-property')).length
   await restorePortRules(site, ['user-5.slice'], options)
-  t.equal(asked(), 0, 'all stand')
+  t.equal(asked(), 0, 'all are attached')
   await site.systemctl.reload()
   t.strictSame(await host.list('/proc/1/fdinfo'), [])
   await restorePortRules(site, ['user-9.slice'], options)
@@ -23,11 +21,10 @@ void t.test('restorePortRules() asks about one slice and its neighbours get thei
 })
 
 void t.test('restorePortRules() asks about each that does not come by itself', async (t) => {
-  const { host, cgroupfs, login, options } = machine({ losesPortRules: true })
-  const wanted = slices.map((slice) => ({ slice, limits: { pids: { max: 5 } }, bind: { allow: [80] } }))
-  await ensureSlices(host, wanted, options)
-  for (const [n, slice] of slices.entries()) await login(slice, n + 1)
-  await restorePortRules({ host, cgroupfs, systemctl: await openSystemctl(host) }, slices.slice(0, 1), options)
+  const { host, cgroupfs, login, options, slices } = machine({ losesPortRules: true })
+  await slices.ensure(names.map((slice) => ({ slice, limits: { pids: { max: 5 } }, portRules: { allow: [80] } })))
+  for (const [n, slice] of names.entries()) await login(slice, n + 1)
+  await restorePortRules({ host, cgroupfs, systemctl: await openSystemctl(host) }, names.slice(0, 1), options)
   const asked = host.commands.flatMap((command) => (command.includes('set-property') ? [String(command.at(-2))] : []))
-  t.strictSame([...new Set(asked)].toSorted(), slices)
+  t.strictSame([...new Set(asked)].toSorted(), names)
 })
