@@ -1,9 +1,9 @@
-import { mapLimit, type EffectOptions, type Host } from '@puppy/host'
+import { mapLimit, type Host } from '@puppy/host'
 import { openCgroupfs, type Cgroupfs } from '../cgroupfs/cgroupfs.ts'
 import { readLimits } from '../cgroupfs/read-limits.ts'
 import { readDevices, type Devices } from '../limits/device.ts'
 import type { Limits } from '../limits/limits.ts'
-import { requireSystemd, type SystemdVersion } from '../probe.ts'
+import type { SystemdVersion } from '../probe.ts'
 import { isSlice, slicePath } from '../unit.ts'
 import { hasPortRules, parseDropIn } from './drop-in.ts'
 import { dropInPath, notePath, oldLinksPath, type SlicesOptions } from './paths.ts'
@@ -44,18 +44,13 @@ export interface ObservedSlices {
   readonly devices?: Devices
 }
 
-/**
- * Reads slices: our drop-ins, those of others, and the kernel's files. Changes nothing. A name that is invalid is left out.
- *
- * @throws CgroupError `CGROUP_UNSUPPORTED` without systemd 252 or cgroup v2.
- */
+/** Reads slices: our drop-ins, those of others, and the kernel's files. Runs and changes nothing. A name that is invalid is left out. */
 export async function readSlices(
   host: Host,
   names: readonly string[],
-  options: SlicesOptions & EffectOptions & { readonly devices?: boolean } = {},
+  options: SlicesOptions & Pick<ObservedSlices, 'systemd'> & { readonly devices?: boolean },
 ): Promise<ObservedSlices> {
   const cgroupfs = options.cgroupfs ?? openCgroupfs(host, options.mount)
-  const systemd = await requireSystemd(host, { ...options, cgroupfs })
   const slices = [...new Set(names)].filter(isSlice)
   const foreign = await readForeign(host, slices, options)
   const files = await mapLimit(slices, 32, async (slice) => {
@@ -65,7 +60,7 @@ export async function readSlices(
   })
   const note = await host.read(notePath(options))
   return {
-    systemd,
+    systemd: options.systemd,
     slices: await readTree(host, cgroupfs, files),
     oldLinks: parseOldLinks((await host.read(oldLinksPath(options))) ?? ''),
     ...(options.devices === true ? { devices: await readDevices(host) } : {}),

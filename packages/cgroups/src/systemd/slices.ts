@@ -3,7 +3,7 @@ import { openCgroupfs } from '../cgroupfs/cgroupfs.ts'
 import type { ShrinkOptions } from '../cgroupfs/shrink-memory.ts'
 import { ensureSpec } from '../ensure.ts'
 import { namesDevices } from '../limits/device.ts'
-import { probeSlices, type CgroupProbe } from '../probe.ts'
+import { probeSlices, requireSystemd, type CgroupProbe, type SystemdVersion } from '../probe.ts'
 import { slicePath } from '../unit.ts'
 import { applySteps, removeUnfinished, writeNote, type AppliedSteps, type Site } from './apply.ts'
 import { reapply } from './enforce.ts'
@@ -34,7 +34,8 @@ export interface Slices extends Facility<
   probe(options?: EffectOptions): Promise<CgroupProbe>
 
   /**
-   * Reads drop-ins, what others have set, and the kernel's files of these slices. Changes nothing.
+   * Reads drop-ins, what others have set, and the kernel's files of these slices. Changes nothing. Which systemd runs the machine is
+   * read once, and again by `probe`.
    *
    * @throws CgroupError `CGROUP_UNSUPPORTED` without systemd 252 or cgroup v2.
    */
@@ -68,16 +69,24 @@ export interface Slices extends Facility<
   remove(slices: readonly string[], options?: EffectOptions): Promise<{ readonly changed: boolean }>
 }
 
+/** Options with their defaults. */
+type Fixed = SlicesOptions & Pick<Site, 'cgroupfs'>
+
 /** Opens the slices of a machine that systemd runs. Nothing is read yet. */
 export function openSlices(host: Host, options: SlicesOptions = {}): Slices {
   const cgroupfs = options.cgroupfs ?? openCgroupfs(host, options.mount)
   const fixed = { ...options, cgroupfs }
-  const read = (spec: readonly SliceSpec[], effect: EffectOptions = {}) =>
-    readSlices(
+  // Kept from one call to the next: reading runs nothing but for the first time.
+  let systemd: SystemdVersion | undefined
+  const read = async (spec: readonly SliceSpec[], effect: EffectOptions = {}) => {
+    systemd ??= await requireSystemd(host, { ...effect, cgroupfs })
+    const devices = spec.some(({ limits }) => namesDevices(limits))
+    return readSlices(
       host,
       spec.map(({ slice }) => slice),
-      { ...fixed, ...effect, devices: spec.some(({ limits }) => namesDevices(limits)) },
+      { ...fixed, systemd, devices },
     )
+  }
   const apply = async (changeSet: SliceChangeSet, effect: ShrinkOptions = {}): Promise<AppliedSlices> => {
     const { changes, observed } = changeSet
     effect.signal?.throwIfAborted()
@@ -88,12 +97,17 @@ export function openSlices(host: Host, options: SlicesOptions = {}): Slices {
   const ensure = (spec: readonly SliceSpec[], effect: ShrinkOptions = {}): Promise<AppliedSlices> =>
     ensureSpec(async () => apply(planSlices(spec, await read(spec, effect)), effect))
   return Object.freeze<Slices>({
-    probe: (effect = {}) => probeSlices(host, { ...effect, cgroupfs }),
+    probe: async (effect = {}) => {
+      const found = await probeSlices(host, { ...effect, cgroupfs })
+      systemd = found.works ? found.systemd : undefined
+      return found
+    },
     read,
     plan: planSlices,
     apply,
     ensure,
-    remove: (slices, effect = {}) => removeSlices(host, slices, fixed, effect),
+    remove: async (slices, effect = {}) =>
+      removeSlices(host, slices, { ...fixed, systemd: await requireSystemd(host, { ...effect, cgroupfs }) }, effect),
   })
 }
 
@@ -118,12 +132,7 @@ function resultsOf(changeSet: SliceChangeSet, applied?: AppliedSteps): readonly 
   })
 }
 
-async function openSite(
-  host: Host,
-  options: SlicesOptions & Pick<Site, 'cgroupfs'>,
-  effect: ShrinkOptions,
-  bpf: boolean,
-): Promise<Site> {
+async function openSite(host: Host, options: Fixed, effect: ShrinkOptions, bpf: boolean): Promise<Site> {
   const { cgroupfs } = options
   return { host, cgroupfs, options, effect, systemctl: await openSystemctl(host, effect), bpf }
 }
@@ -131,11 +140,11 @@ async function openSite(
 async function removeSlices(
   host: Host,
   names: readonly string[],
-  options: SlicesOptions & Pick<Site, 'cgroupfs'>,
+  options: Fixed & Pick<ObservedSlices, 'systemd'>,
   effect: EffectOptions,
 ): Promise<{ readonly changed: boolean }> {
   for (const name of names) slicePath(name)
-  const { slices, unfinished, systemd } = await readSlices(host, names, { ...options, ...effect })
+  const { slices, unfinished, systemd } = await readSlices(host, names, options)
   const ours = slices.filter(({ text }) => text !== undefined)
   if (ours.length === 0 && unfinished === undefined) return { changed: false }
   const site = await openSite(host, options, effect, systemd.bpf)

@@ -100,7 +100,7 @@ time.sleep(600)`
   t.ok(before > 100 * MiB)
   await cgroups.limit(path, { memory: { max: 100 * MiB } })
   t.ok((await used()) <= 100 * MiB)
-  await t.rejects(cgroups.limit(path, { memory: { max: 20 * MiB } }, { timeout: 1500 }), {
+  await t.rejects(cgroups.limit(path, { memory: { max: 20 * MiB } }, { reclaimTimeout: 1500 }), {
     code: 'CGROUP_REFUSED',
     message: /in use/,
   })

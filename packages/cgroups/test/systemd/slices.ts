@@ -20,6 +20,17 @@ void t.test('ensure() reloads once for however many, and not when nothing differ
   t.equal(reloads(), 2)
 })
 
+void t.test('read() asks systemd for its version once, and again after probe()', async (t) => {
+  const { host, slices } = machine()
+  const asked = () => host.commands.length
+  t.strictSame((await slices.read([])).systemd, { version: 257, bpf: true })
+  await slices.read([])
+  t.equal(asked(), 1)
+  t.equal((await slices.probe()).version, '257')
+  await slices.read([])
+  t.equal(asked(), 2)
+})
+
 void t.test('ensure() finishes what a kill left', async (t) => {
   const { host, reloads, login, cgroupfs, slices } = machine()
   await slices.ensure([{ slice, limits }])
