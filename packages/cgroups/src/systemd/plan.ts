@@ -51,6 +51,8 @@ export interface SliceChangeSet extends ChangeSet<SliceChange, CgroupError> {
   readonly observed: ObservedSlices
 }
 
+const unfinishedText = 'an earlier run did not finish'
+
 /** Returns the changes that make slices as the spec says. Pure. A slice that is as it should be has no step. */
 export function planSlices(spec: readonly SliceSpec[], observed: ObservedSlices): SliceChangeSet {
   const { valid, refused } = partitionSpec(spec, observed)
@@ -63,7 +65,7 @@ export function planSlices(spec: readonly SliceSpec[], observed: ObservedSlices)
     facility: 'cgroups',
     target: 'systemd',
     action: 'reload',
-    before: 'an earlier run did not finish',
+    before: unfinishedText,
     command: 'systemctl daemon-reload',
   }
   return {
@@ -124,8 +126,10 @@ function planSlice(
       ...(rewritten ? [change(seen.text === undefined ? 'add' : 'change', seen.text, text)] : []),
       ...remove.map((path) => change('remove', path, undefined)),
       ...(rewritten ? [] : repairs),
-      ...(unfinished && seen.busy && !rewritten && repairs.length === 0 ? [change('repair', undefined, text)] : []),
-      ...(portRules === 'restore' ? [change('repair', undefined, portRuleLines(text))] : []),
+      ...(unfinished && seen.busy && !rewritten && repairs.length === 0
+        ? [change('repair', unfinishedText, text)]
+        : []),
+      ...(portRules === 'restore' ? [change('repair', 'the kernel has no port rules', portRuleLines(text))] : []),
     ],
   }
 }

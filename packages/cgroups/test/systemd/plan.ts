@@ -79,7 +79,8 @@ void t.test('planSlices() shows what finishes an earlier run', async (t) => {
     command: 'systemctl daemon-reload',
   }
   t.strictSame(plan({ text }, item, { unfinished: [] }).changes, [reload])
-  const repair = { facility: 'cgroups', target: slice, action: 'repair', after: text }
+  const { before } = reload
+  const repair = { facility: 'cgroups', target: slice, action: 'repair', before, after: text }
   t.strictSame(plan({ text, busy: true, limits }, item, { unfinished: [slice] }).changes, [reload, repair])
 })
 
@@ -102,7 +103,8 @@ void t.test('planSlices() attaches port rules again that the kernel lost', async
   t.strictSame(pick(plan({ ...seen, links }, ruled)), empty)
   const { changes, steps } = plan({ ...seen, links: links.slice(1) }, ruled)
   const after = 'SocketBindAllow= SocketBindDeny= SocketBindAllow=80 SocketBindDeny=1-32767'
-  t.strictSame(changes, [{ facility: 'cgroups', target: slice, action: 'repair', after }])
+  const before = 'the kernel has no port rules'
+  t.strictSame(changes, [{ facility: 'cgroups', target: slice, action: 'repair', before, after }])
   t.strictSame(steps, [{ slice, busy: true, remove: [], enforce: 'nothing', writes: [], portRules: 'restore' }])
   t.equal(plan({ ...seen, links }, { ...ruled, portRules: { allow: [81] } }).steps[0]?.portRules, 'change')
 })

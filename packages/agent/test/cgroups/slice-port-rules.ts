@@ -1,9 +1,10 @@
 import { slotAt } from '@puppy/accounts'
+import { openSlices } from '@puppy/cgroups'
 import { createFakeCgroups } from '@puppy/cgroups/fake'
 import { createFakeHost } from '@puppy/host/fake'
 import t from 'tap'
 import { cgroupsFacility } from '../../src/facilities/cgroups.ts'
-import { buildWalls, walled } from '../../src/cgroups/slice-walls.ts'
+import { buildPortRules, emptySlice } from '../../src/cgroups/slice-port-rules.ts'
 import { smallLayout } from '../support/rows.ts'
 import { createFakePolicy } from '../support/policy.ts'
 
@@ -12,15 +13,17 @@ const slots = [0, 1].map((n) => slotAt(smallLayout, n))
 const [first, second] = slots as [(typeof slots)[0], (typeof slots)[0]]
 const dropIn = (uid: number) => `/etc/systemd/system/user-${uid}.slice.d/50-puppy.conf`
 
-function open() {
-  const fake = createFakeCgroups()
+function open(fakeOptions = {}) {
+  const fake = createFakeCgroups(fakeOptions)
   const host = createFakeHost({ programs: fake.programs, files: { ...fake.files, '/run/x': '' } })
   const policy = createFakePolicy()
-  const options = { runFolder: '/run/puppy/cgroups', kernel: fake.kernel, signal, policy }
-  return { host, options, build: (...built: Parameters<typeof buildWalls>[1]) => buildWalls(host, built, options) }
+  const options = { runFolder: '/run/puppy/cgroups', cgroupfs: fake.cgroupfs, policy }
+  const slices = openSlices(host, options)
+  const build = (...built: Parameters<typeof buildPortRules>[1]) => buildPortRules(slices, built, signal)
+  return { host, options, build }
 }
 
-void t.test('buildWalls() walls the ports of a slice before anybody has it', async (t) => {
+void t.test('buildPortRules() sets the rules of a slice before an account has it', async (t) => {
   const { host, options, build } = open()
   const building = slots.map((slot) => ({ slot, state: 'building' as const }))
   const step = await build(...building)
@@ -41,14 +44,17 @@ void t.test('buildWalls() walls the ports of a slice before anybody has it', asy
   t.strictSame((await build({ slot: first, state: 'taken' })).changes, [], 'a taken one is left')
 })
 
-void t.test('buildWalls() says why a slice is refused, and the others go on', async (t) => {
+void t.test('buildPortRules() reports why a slice is refused, and the others go on', async (t) => {
   const hostile = { ...first, ports: [0, 5] }
   const verdicts = await (await open().build({ slot: hostile, state: 'free' }, { slot: second, state: 'free' })).apply()
   t.match(verdicts.get(first.n), { status: 'failed', reason: 'slice_refused', message: /ports are 1 to/ })
   t.equal(verdicts.has(second.n), false)
 })
 
-void t.test('walled() leaves alone ports that the kernel hands out', async (t) => {
-  t.match(walled(first), { bind: { allow: [{ first: first.ports[0], last: first.ports.at(-1) }] } })
-  t.equal(walled({ ...first, ports: [32_760, 32_768] }).bind, undefined)
+void t.test('emptySlice() has no rules for ports that the kernel hands out', async (t) => {
+  t.match(emptySlice(first), { portRules: { allow: [{ first: first.ports[0], last: first.ports.at(-1) }] } })
+  t.equal(emptySlice({ ...first, ports: [32_760, 32_768] }).portRules, undefined)
+  t.strictSame(emptySlice({ ...first, ports: [32_760, 32_767] }).portRules, {
+    allow: [{ first: 32_760, last: 32_767 }],
+  })
 })
