@@ -18,7 +18,7 @@ void t.test('readStrays() finds processes outside of their slices', async (t) =>
   const more = { '/proc/17/status': '', '/proc/self/status': '', '/proc/meminfo': '' }
   const strays = await readStrays(createFakeHost({ files: { ...files, ...more } }), [uid])
   t.strictSame(
-    strays.map(({ advice: _, ...stray }) => stray),
+    strays.map(({ pid, uid: of, name, group }) => ({ pid, uid: of, name, group })),
     [
       { pid: 12, uid, name: 'sleep', group: 'system.slice/cron.service' },
       { pid: 15, uid, name: 'sh', group: 'user.slice/user-100011.slice' },

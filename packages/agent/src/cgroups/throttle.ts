@@ -17,12 +17,11 @@ const ioWeight = 1
  * that the kernel can limit.
  */
 export function throttledLimits(limits: Limits, device: string | undefined): Limits {
-  const { weight, max: devices = [] } = limits.io ?? {}
+  const { weight, max: planned = [] } = limits.io ?? {}
+  const devices = device === undefined ? planned : throttledDevices(planned, device)
   const io = {
     ...(weight === undefined ? {} : { weight: ioWeight }),
-    ...(device === undefined
-      ? { ...(devices.length === 0 ? {} : { max: devices }) }
-      : { max: throttled(devices, device) }),
+    ...(devices.length === 0 ? {} : { max: devices }),
   }
   return {
     ...limits,
@@ -37,7 +36,7 @@ export function throttledLimits(limits: Limits, device: string | undefined): Lim
   }
 }
 
-function throttled(devices: readonly DeviceLimits[], device: string): readonly DeviceLimits[] {
+function throttledDevices(devices: readonly DeviceLimits[], device: string): readonly DeviceLimits[] {
   const own = devices.find((one) => one.device === device)
   return [
     ...devices.filter((one) => one.device !== device),

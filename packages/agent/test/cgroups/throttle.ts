@@ -90,7 +90,8 @@ const planLimits: fc.Arbitrary<Limits> = fc
       if (device === '') (limits[controller] ??= {})[key] = value
       else io.set(device, { device, ...io.get(device), [item]: value })
     }
-    return (io.size === 0 ? limits : { ...limits, io: { ...limits['io'], max: [...io.values()] } }) as Limits
+    if (io.size > 0) limits['io'] = { ...limits['io'], max: [...io.values()] }
+    return limits as Limits
   })
   .filter((limits) => faultsOf(limits).length === 0)
 

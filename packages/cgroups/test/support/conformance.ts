@@ -84,13 +84,11 @@ export async function slicesConform(
   t.equal(read('memory.max'), 'max')
 
   const many = await slices.ensure([
-    ...[
-      { slice: used, limits: { pids: { max: 80 } }, portRules: { allow: [{ first: 20_001, last: 20_004 }] } },
-      { slice: 'user-0x.slice.d', limits: {} },
-      { slice: unused, limits: { pids: { max: 5 } } },
-      { slice: 'user-10999.slice', limits: { pids: { max: 0 } } },
-      { slice: 'user-10998.slice', limits: { cpu: { burst: 1 } } },
-    ],
+    { slice: used, limits: { pids: { max: 80 } }, portRules: { allow: [{ first: 20_001, last: 20_004 }] } },
+    { slice: 'user-0x.slice.d', limits: {} },
+    { slice: unused, limits: { pids: { max: 5 } } },
+    { slice: 'user-10999.slice', limits: { pids: { max: 0 } } },
+    { slice: 'user-10998.slice', limits: { cpu: { burst: 1 } } },
   ])
   t.match(many.results, [
     { status: 'applied', portRules: /set|unsupported/ },

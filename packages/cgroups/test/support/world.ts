@@ -7,6 +7,7 @@ import { openCgroups, type GroupResult } from '../../src/cgroupfs/cgroups.ts'
 import type { GroupChangeSet, GroupSpec, ObservedGroups } from '../../src/cgroupfs/plan.ts'
 import { CgroupError } from '../../src/errors.ts'
 import { createFakeCgroups, type FakeCgroups, type FakeOptions } from '../../src/fake.ts'
+import { limitTable } from '../../src/limits/table.ts'
 import { joinPath, rootPath, type CgroupPath } from '../../src/path.ts'
 import type { ObservedSlices } from '../../src/systemd/observe.ts'
 import type { SliceChangeSet } from '../../src/systemd/plan.ts'
@@ -68,8 +69,8 @@ export async function textsBelow(host: Host, ...folders: readonly string[]): Pro
 const treeFiles = [
   'cgroup.procs',
   'cgroup.subtree_control',
-  ...['cpu.idle', 'cpu.max', 'cpu.weight', 'io.max', 'io.weight', 'pids.max'],
-  ...['memory.min', 'memory.low', 'memory.high', 'memory.max', 'memory.swap.max', 'memory.current'],
+  'memory.current',
+  ...new Set(Object.values(limitTable).map(({ file }) => file)),
 ]
 
 /** The groups of a tree and what their files say. */
