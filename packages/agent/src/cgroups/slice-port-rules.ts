@@ -10,7 +10,7 @@ export function emptySlice({ uid, ports }: Slot): SliceSpec {
 }
 
 /**
- * Gives the slices of slots that no account has their port rules. The slice of a taken slot gets them with its limits. Does nothing where
+ * Sets the port rules of slices whose slots no account has. The slice of a taken slot gets them with its limits. Does nothing where
  * systemd has no BPF.
  */
 export async function buildPortRules(

@@ -91,7 +91,7 @@ const planLimits: fc.Arbitrary<Limits> = fc
       else io.set(device, { device, ...io.get(device), [item]: value })
     }
     if (io.size > 0) limits['io'] = { ...limits['io'], max: [...io.values()] }
-    return limits as Limits
+    return limits
   })
   .filter((limits) => faultsOf(limits).length === 0)
 

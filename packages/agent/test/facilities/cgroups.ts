@@ -36,7 +36,7 @@ function open({ live = true, version = 257, bpf = true, files = {} }: Machine = 
   return { fake, host, options, facility: cgroupsFacility(options) }
 }
 
-void t.test('cgroupsFacility limits slices, before and after somebody uses them', async (t) => {
+void t.test('cgroupsFacility limits slices, before and after they are in use', async (t) => {
   const { fake, host, facility } = open()
   t.match(await facility.probe(signal), { works: true, version: 'systemd 257' })
   const both = view({ id: 7, slot: first, limits }, { id: 8, slot: second, limits: {} })
@@ -63,7 +63,7 @@ void t.test('cgroupsFacility limits slices, before and after somebody uses them'
   t.equal(fake.cgroupfs.read(`user.slice/user-${first.uid}.slice` as never, 'pids.max')?.trim(), '128')
 })
 
-void t.test('cgroupsFacility puts right what others set against it, and tells', async (t) => {
+void t.test('cgroupsFacility repairs what others set against it, and reports it', async (t) => {
   const { fake, facility } = open()
   const one = view({ id: 7, slot: first, limits })
   await (await facility.serve!(one, signal)).apply()
@@ -76,7 +76,7 @@ void t.test('cgroupsFacility puts right what others set against it, and tells', 
 
 void t.test('cgroupsFacility refuses one account, and the others go on', async (t) => {
   const { facility } = open()
-  // What whoever broke into the API may have written into a plan.
+  // What an attacker who broke into the API may have written into a plan.
   const nonsense: readonly unknown[] = [
     { memory: { high: Number.NaN } },
     { memory: null },
@@ -132,7 +132,7 @@ void t.test('cgroupsFacility throttles an account, and reverts it exactly', asyn
   t.match(served.accounts.get(7), { status: 'true', message: /no disk that the kernel limits/ })
 })
 
-void t.test('cgroupsFacility ends what is in the slice of who is suspended or gone', async (t) => {
+void t.test('cgroupsFacility ends processes of suspended and released accounts', async (t) => {
   const { fake, facility } = open()
   const path = `user.slice/user-${first.uid}.slice` as never
   const suspended = view({ id: 7, slot: first, limits, suspended: true })

@@ -4,41 +4,41 @@ import { errno, type Host } from '@puppy/host'
 import { CgroupError } from '../errors.ts'
 import type { CgroupPath } from '../path.ts'
 
-/** The files of the cgroup tree. They are the kernel's: none waits for a disk, so reading does not wait either. */
+/** The files of cgroupfs, the kernel's file system of groups. None waits for a disk, so reading is synchronous. */
 export interface Cgroupfs {
   /** Where the tree is mounted. */
   readonly mount: string
   exists(path: CgroupPath): boolean
-  /** The number of a group, which others call it by; undefined when it is not there. */
+  /** Returns the inode of a group, by which the kernel and BPF name it; undefined when it is not there. */
   id(path: CgroupPath): bigint | undefined
-  /** The text of a file; undefined when the file or its group is not there, or what it tells is switched off. @throws CgroupError `CGROUP_UNREADABLE` */
+  /** Reads a file; undefined when the file or its group is not there, or its controller is switched off. @throws CgroupError `CGROUP_UNREADABLE` */
   read(path: CgroupPath, file: string): string | undefined
   /**
-   * Writes a value in one go, in a thread: reclaiming memory may take a while.
+   * Writes a value in one system call, in a thread: reclaiming memory may take a while.
    *
    * @throws CgroupError `CGROUP_GONE`, `CGROUP_BUSY`, `CGROUP_REFUSED` naming operation, group, value and errno.
    */
   write(path: CgroupPath, file: string, value: string): Promise<void>
-  /** The names of the groups inside a group; none when it is gone. */
+  /** Lists the names of the groups inside a group; none when it is not there. */
   children(path: CgroupPath): readonly string[]
-  /** Makes one group; false when it is there already. @throws CgroupError as `write` */
+  /** Makes one group. Returns false when it is there already. @throws CgroupError as `write` */
   make(path: CgroupPath): boolean
-  /** Removes one group; false when it is not there. @throws CgroupError `CGROUP_BUSY`, `CGROUP_REFUSED` */
+  /** Removes one group. Returns false when it is not there. @throws CgroupError `CGROUP_BUSY`, `CGROUP_REFUSED` */
   remove(path: CgroupPath): boolean
-  /** Calls back when the kernel says that a file changed. Undefined when it cannot be watched. Returns how to stop. */
+  /** Calls back when the kernel reports a change of a file. Returns what stops it, or undefined when the file cannot be watched. */
   watch(path: CgroupPath, file: string, wake: () => void): (() => void) | undefined
 }
 
-/** Not there, gone while it was read, or of a controller that is switched off (`cgroup.pressure` 0). */
+/** Not there, removed while it was read, or of a controller that is switched off (`cgroup.pressure` 0). */
 const absences: readonly string[] = ['ENOENT', 'ENODEV', 'ENOTDIR', 'EOPNOTSUPP', 'ENOTSUP']
 
-/** Opens the tree of a machine; nothing is read yet. */
+/** Opens the tree of a machine. Nothing is read yet. */
 export function openCgroupfs(host: Host, mount = '/sys/fs/cgroup'): Cgroupfs {
   const root = host.path(mount)
   const at = (path: CgroupPath, file = '') => `${root}${path === '' ? '' : `/${path}`}${file === '' ? '' : `/${file}`}`
   const refuseFolder = (operation: string) => {
     if (host.live) return
-    const detail = 'this host is only a folder, which no kernel looks at'
+    const detail = 'this host is only a folder, which no kernel reads'
     throw new CgroupError('CGROUP_UNSUPPORTED', { operation, target: mount, detail })
   }
   const exists = (path: CgroupPath) => statSync(at(path), { throwIfNoEntry: false })?.isDirectory() === true
@@ -87,7 +87,7 @@ export function openCgroupfs(host: Host, mount = '/sys/fs/cgroup'): Cgroupfs {
         if (errno(error) === 'EEXIST') return false
         throw new CgroupError('CGROUP_REFUSED', {
           ...facts('make the group', path, error),
-          detail: 'is its parent there?',
+          detail: 'is the group around it there?',
         })
       }
     },
@@ -108,7 +108,7 @@ export function openCgroupfs(host: Host, mount = '/sys/fs/cgroup'): Cgroupfs {
         watcher.on('error', () => watcher.close())
         return () => watcher.close()
       } catch {
-        // Gone by now, or no inotify watch is left: whoever watches looks from time to time as well.
+        // Removed by now, or no inotify watch is left: the caller reads the file from time to time as well.
         return undefined
       }
     },
@@ -119,15 +119,15 @@ function facts(operation: string, path: CgroupPath, error: unknown) {
   return { operation, target: `/${path}`, errno: errno(error) ?? String(error), cause: error }
 }
 
-/** What the errno of a write means, as far as it says something. */
+/** What the errno of a write means here. */
 const meanings: Readonly<Record<string, string>> = {
-  EACCES: 'this needs root, or a tree that was delegated to us',
-  EBUSY: 'a group with processes cannot hand controllers down, and one that hands them down takes no processes',
-  EINVAL: 'the kernel does not take this value here',
+  EACCES: 'it needs root, or a delegated tree',
+  EBUSY: 'a group with processes cannot enable memory or io for groups inside it, and one that does takes no processes',
+  EINVAL: 'the kernel refuses this value here',
   ENODEV: 'there is no such device, or it is a partition: limits are for whole disks',
   EOPNOTSUPP: 'the group is threaded or its domain is invalid, see cgroup.type',
-  EPERM: 'this needs root, or a tree that was delegated to us',
-  ERANGE: 'the value is outside of what the kernel takes',
+  EPERM: 'it needs root, or a delegated tree',
+  ERANGE: 'the value is out of range',
   EROFS: 'the tree is mounted read-only',
   ESRCH: 'there is no such process',
 }
@@ -137,10 +137,10 @@ function explained(
   { path, file, value, there }: { path: CgroupPath; file: string; value: string; there: boolean },
 ): CgroupError {
   const base = { ...facts(`write ${file} of`, path, error), value }
-  if (!there) return new CgroupError('CGROUP_GONE', { ...base, detail: 'the group is not there' })
+  if (!there) return new CgroupError('CGROUP_GONE', { ...base, detail: 'the group does not exist' })
   const number = errno(error) ?? ''
   if (number === 'ENOENT') {
-    const detail = `the controller ${file.split('.')[0]} is not handed down to this group, or this kernel has no such file`
+    const detail = `the controller ${file.split('.')[0]} is not enabled for this group, or this kernel has no such file`
     return new CgroupError('CGROUP_REFUSED', { ...base, detail })
   }
   const detail = meanings[number]

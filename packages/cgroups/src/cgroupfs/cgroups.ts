@@ -1,10 +1,12 @@
 import type { Applied, EffectOptions, Facility, Host, ItemResult } from '@puppy/host'
 import { ensureSpec } from '../ensure.ts'
 import { CgroupError } from '../errors.ts'
+import { namesDevices, readDevices, resolveDevices } from '../limits/device.ts'
 import type { Limits } from '../limits/limits.ts'
 import { parseCgroupPath, type CgroupPath } from '../path.ts'
 import { probe, type CgroupProbe } from '../probe.ts'
 import { until } from '../wait.ts'
+import { applyLimits, planLimits } from './apply-limits.ts'
 import { applyStep } from './apply.ts'
 import { openCgroupfs, type Cgroupfs } from './cgroupfs.ts'
 import { readGroups } from './observe.ts'
@@ -44,8 +46,9 @@ export interface CgroupsOptions {
   readonly cgroupfs?: Cgroupfs
 }
 
+/** Options of `Cgroups.remove`. */
 export interface RemoveOptions extends EffectOptions {
-  /** Whether to kill what is inside; otherwise a group with processes is `CGROUP_BUSY`. */
+  /** Whether to kill the processes inside. Otherwise a group with processes is `CGROUP_BUSY`. */
   readonly kill?: boolean
 }
 
@@ -80,7 +83,8 @@ export interface Cgroups extends Facility<
    */
   create(path: string, limits?: Limits, options?: ShrinkOptions): Promise<{ readonly changed: boolean }>
   /**
-   * Sets limits of a group that is there: all or none, only what differs. Returns the names of those that were changed.
+   * Sets limits of a group that is there: all or none, only what differs. It enables no controllers. Returns the names of the limits that
+   * were changed.
    *
    * @throws CgroupError as `create`, `CGROUP_GONE`
    */
@@ -89,17 +93,21 @@ export interface Cgroups extends Facility<
   limits(path: string): Limits
   /** Moves a process with its threads here. @throws CgroupError `CGROUP_GONE`, `CGROUP_BUSY` (frozen, or an inner group) */
   add(path: string, pid: number): Promise<void>
-  /** Moves all processes of one group (not of those inside it) to another; says how many. */
+  /** Moves all processes of one group, not of those inside it, to another. Returns how many. */
   moveAll(from: string, to: string, options?: EffectOptions): Promise<number>
+  /** Lists the processes of a group, or of its whole subtree. */
   processes(path: string, options?: { readonly recursive?: boolean }): readonly number[]
-  /** The group and all groups inside it. */
+  /** Lists the group and all groups inside it. */
   groups(path: string): readonly string[]
-  /** The group of a process. */
+  /** Returns the group of a process; undefined when there is no such process. */
   groupOf(pid: number): Promise<string | undefined>
+  /** Returns whether a group is there. */
   exists(path: string): boolean
+  /** Returns whether a group has processes, itself or inside, and whether it is frozen. */
   state(path: string): GroupState
-  /** Stops the subtree where it stands, and waits for it. @throws CgroupError `CGROUP_TIMEOUT`, `CGROUP_GONE` */
+  /** Freezes all processes of the subtree, and waits for it. @throws CgroupError `CGROUP_TIMEOUT`, `CGROUP_GONE` */
   freeze(path: string, options?: EffectOptions): Promise<void>
+  /** Thaws the subtree, and waits for it. @throws as `freeze` */
   thaw(path: string, options?: EffectOptions): Promise<void>
   /** Ends every process of the subtree by SIGKILL and waits until it is empty. @throws CgroupError `CGROUP_TIMEOUT` */
   kill(path: string, options?: EffectOptions): Promise<void>
@@ -118,12 +126,6 @@ export function openCgroups(host: Host, options: CgroupsOptions = {}): Cgroups {
   const apply = (changeSet: GroupChangeSet, effect: ShrinkOptions = {}) => applyGroups(cgroupfs, changeSet, effect)
   const ensure = (spec: readonly GroupSpec[], effect: ShrinkOptions = {}): Promise<AppliedGroups> =>
     ensureSpec(async () => apply(planGroups(spec, await read(spec)), effect))
-  /** Ensures one group. @returns the limits that were set */
-  const ensureOne = async (path: string, limits: Limits, effect: ShrinkOptions) => {
-    const { changed, changes, results } = await ensure([{ path, limits }], effect)
-    if (results[0]?.error !== undefined) throw results[0].error
-    return { changed, set: changes.flatMap(({ action, after = '' }) => (action === 'set' ? [after] : [])) }
-  }
   return Object.freeze<Cgroups>({
     probe: (effect = {}) => probe(host, { ...effect, cgroupfs }),
     read,
@@ -131,20 +133,11 @@ export function openCgroups(host: Host, options: CgroupsOptions = {}): Cgroups {
     apply,
     ensure,
     create: async (path, limits = {}, effect = {}) => {
-      const { changed } = await ensureOne(path, limits, effect)
+      const { changed, results } = await ensure([{ path, limits }], effect)
+      if (results[0]?.error !== undefined) throw results[0].error
       return { changed }
     },
-    limit: async (path, limits, effect = {}) => {
-      if (!cgroupfs.exists(pathBelowRoot(path))) {
-        throw new CgroupError('CGROUP_GONE', {
-          operation: 'limit the group',
-          target: `/${path}`,
-          detail: 'it is not there',
-        })
-      }
-      const { set } = await ensureOne(path, limits, effect)
-      return set.map((text) => text.slice(0, text.lastIndexOf('=')))
-    },
+    limit: async (path, limits, effect = {}) => limit(host, cgroupfs, { path: pathBelowRoot(path), limits }, effect),
     limits: (text) => readLimits(cgroupfs, parseCgroupPath(text)),
     add: (text, pid) => addProcess(cgroupfs, parseCgroupPath(text), pid),
     moveAll: (from, to, effect = {}) => moveAll(cgroupfs, parseCgroupPath(from), parseCgroupPath(to), effect),
@@ -158,6 +151,25 @@ export function openCgroups(host: Host, options: CgroupsOptions = {}): Cgroups {
     kill: (text, effect) => killAll(cgroupfs, pathBelowRoot(text), effect),
     remove: (text, effect = {}) => remove(cgroupfs, pathBelowRoot(text), effect),
   })
+}
+
+async function limit(
+  host: Host,
+  cgroupfs: Cgroupfs,
+  { path, limits }: { readonly path: CgroupPath; readonly limits: Limits },
+  effect: ShrinkOptions,
+): Promise<readonly string[]> {
+  if (!cgroupfs.exists(path)) {
+    throw new CgroupError('CGROUP_GONE', {
+      operation: 'limit the group',
+      target: `/${path}`,
+      detail: 'it does not exist',
+    })
+  }
+  const resolved = namesDevices(limits) ? resolveDevices(limits, await readDevices(host)) : limits
+  const writes = planLimits(resolved, readLimits(cgroupfs, path, resolved))
+  await applyLimits(cgroupfs, path, { limits: resolved, writes }, effect)
+  return writes.map(({ name }) => name)
 }
 
 async function applyGroups(

@@ -7,13 +7,13 @@ import type { Cgroupfs } from './cgroupfs.ts'
 import { joinPath, parseCgroupPath, type CgroupPath } from '../path.ts'
 import { until } from '../wait.ts'
 
-/** The processes of a group, or of the whole subtree. A group that vanishes meanwhile has none. */
+/** Lists the processes of a group, or of its whole subtree. A group that is removed meanwhile has none. */
 export function listProcesses(cgroupfs: Cgroupfs, path: CgroupPath, recursive = false): readonly number[] {
   const groups = recursive ? listGroups(cgroupfs, path) : [path]
   return groups.flatMap((group) => parseProcesses(cgroupfs.read(group, 'cgroup.procs') ?? ''))
 }
 
-/** A group and all groups inside it, outermost first. */
+/** Lists a group and all groups inside it, outermost first. */
 export function listGroups(cgroupfs: Cgroupfs, path: CgroupPath): readonly CgroupPath[] {
   return [
     path,
@@ -21,7 +21,7 @@ export function listGroups(cgroupfs: Cgroupfs, path: CgroupPath): readonly Cgrou
   ]
 }
 
-/** Process ids, one in a line. A process outside of our pid namespace is 0 and left out. */
+/** Reads process ids, one in a line. A process outside of our pid namespace is 0 and left out. */
 export function parseProcesses(text: string): readonly number[] {
   return text.split('\n').flatMap((line) => (/^[1-9]\d{0,9}$/.test(line) ? [Number(line)] : []))
 }
@@ -29,8 +29,8 @@ export function parseProcesses(text: string): readonly number[] {
 /**
  * Moves a process with all its threads into a group.
  *
- * @throws CgroupError `CGROUP_GONE` when there is no such process or group, `CGROUP_BUSY` for a frozen group (whoever joins one
- *   stands still) and for an inner one, `CGROUP_REFUSED`.
+ * @throws CgroupError `CGROUP_GONE` when there is no such process or group, `CGROUP_BUSY` for a frozen group, where the process would
+ *   freeze, and for one that enables controllers, `CGROUP_REFUSED`.
  */
 export async function addProcess(cgroupfs: Cgroupfs, path: CgroupPath, pid: number): Promise<void> {
   if (!Number.isInteger(pid) || pid < 1) {
@@ -41,7 +41,7 @@ export async function addProcess(cgroupfs: Cgroupfs, path: CgroupPath, pid: numb
     })
   }
   if (stateOf(cgroupfs, path).frozen) {
-    const detail = 'the group is frozen, and whoever joins it stands still; thaw it first'
+    const detail = 'the group is frozen, and the process would freeze; thaw it first'
     throw new CgroupError('CGROUP_BUSY', {
       operation: 'add a process to',
       target: `/${path}`,
@@ -61,7 +61,7 @@ export async function addProcess(cgroupfs: Cgroupfs, path: CgroupPath, pid: numb
   }
 }
 
-/** Moves every process of a group into another, until none is left; those that end meanwhile are no error. */
+/** Moves every process of a group into another, until none is left. Those that end meanwhile are no error. */
 export async function moveAll(
   cgroupfs: Cgroupfs,
   from: CgroupPath,
@@ -89,18 +89,19 @@ export async function moveAll(
   return moved.size
 }
 
+/** The state of a subtree. */
 export interface GroupState {
   readonly populated: boolean
   readonly frozen: boolean
 }
 
-/** Whether any process is in the subtree, and whether all of them stand still. */
+/** Returns whether a process is in the subtree, and whether all of them are frozen. */
 export function stateOf(cgroupfs: Cgroupfs, path: CgroupPath): GroupState {
   const events = parseFlatKeyed(cgroupfs.read(path, 'cgroup.events') ?? '')
   return { populated: events.get('populated') === 1n, frozen: events.get('frozen') === 1n }
 }
 
-/** Freezes or thaws a subtree and waits until the kernel says that it is so. @throws CgroupError `CGROUP_TIMEOUT`, `CGROUP_GONE` */
+/** Freezes or thaws a subtree and waits until the kernel reports it. @throws CgroupError `CGROUP_TIMEOUT`, `CGROUP_GONE` */
 export async function setFrozen(
   cgroupfs: Cgroupfs,
   path: CgroupPath,
@@ -113,8 +114,8 @@ export async function setFrozen(
 }
 
 /**
- * Ends every process of a subtree by SIGKILL, also frozen ones and those that are being made, and waits until none is left.
- * Before Linux 5.14 (no `cgroup.kill`) it freezes the subtree, signals each and thaws. A group that is gone is empty.
+ * Ends every process of a subtree by SIGKILL, also frozen ones and those that are being made, and waits until none is left. Before Linux
+ * 5.14 (no `cgroup.kill`) it freezes the subtree, signals each process and thaws. A group that does not exist is empty.
  *
  * @throws CgroupError `CGROUP_TIMEOUT` when some hang in the kernel.
  */

@@ -7,13 +7,13 @@ import { ancestorsOf, parentOf, parseCgroupPath, rootPath, type CgroupPath } fro
 /** A cgroup tree in memory. It rounds and refuses as the kernel does. Nothing in it runs, waits or is reclaimed by itself. */
 export interface FakeCgroupfs {
   readonly cgroupfs: Cgroupfs
-  /** Puts a process somewhere, its groups made on the way, as a fork or another program would. */
+  /** Puts a process into a group, and makes the groups that are missing, as a fork or another program would. */
   place(path: string, pid: number): void
   /** Ends a process. */
   end(pid: number): void
-  /** Says how much memory a group has in use, and how much of it cannot be reclaimed. */
+  /** Sets how much memory a group has in use, and how much of it cannot be reclaimed. */
   use(path: string, bytes: number, pinned?: number): void
-  /** Writes a file past our library, or gives one that the fake does not have: `memory.events`. */
+  /** Writes a file as another program would, or adds one that the fake does not have: `memory.events`. */
   put(path: string, file: string, text: string): void
 }
 
@@ -116,9 +116,9 @@ export function createFakeCgroupfs({ controllers = ['cpu', 'cpuset', 'io', 'memo
       group.frozen = value === '1'
       wake(path, 'cgroup.events')
     } else if (file === 'memory.reclaim') {
-      const wanted = Number(group.files.get('memory.current') ?? 0) - Number(value)
-      group.files.set('memory.current', String(Math.max(wanted, group.pinned)))
-      if (wanted < group.pinned) refuse('EAGAIN')
+      const target = Number(group.files.get('memory.current') ?? 0) - Number(value)
+      group.files.set('memory.current', String(Math.max(target, group.pinned)))
+      if (target < group.pinned) refuse('EAGAIN')
     } else {
       if (path === '' || read(path, file) === undefined || file === 'memory.current') refuse('ENOENT')
       const text = taken(file, value, group.files.get(file) ?? '')

@@ -77,7 +77,7 @@ function limitsResult({ slice, limits }: SliceSpec, { seen, step, error }: Outco
   return { ...base, status: 'refused', differences, error: differenceError(slice, differences, step) }
 }
 
-/** What was written and does not read back was refused. What nobody planned to write has changed since it was observed. */
+/** What was written and does not read back was refused. Any other difference came after the observation. */
 function differenceError(slice: string, differences: readonly Difference[], step: SliceStep | undefined): CgroupError {
   const written = ({ name }: Difference) =>
     step?.busy === true && (step.enforce === 'reapply' || step.writes.some((write) => write.name === name))

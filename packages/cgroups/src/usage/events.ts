@@ -4,29 +4,30 @@ import { parseFlatKeyed } from '../formats.ts'
 import { openCgroupfs, type Cgroupfs } from '../cgroupfs/cgroupfs.ts'
 import { parseCgroupPath, type CgroupPath } from '../path.ts'
 
-/** What happened in a group since it was last told. */
+/** What happened in a group since the last event of that kind. */
 export type CgroupEvent =
-  /** Processes were killed for want of memory, in the group or inside it. */
+  /** The kernel killed processes for lack of memory, in the group or inside it. */
   | { readonly group: string; readonly kind: 'oomKilled'; readonly count: bigint }
-  /** `memory.max` was met; the kernel made room or killed. */
+  /** `memory.max` was reached; the kernel reclaimed or killed. */
   | { readonly group: string; readonly kind: 'memoryMax'; readonly count: bigint }
   /** A fork was refused. */
   | { readonly group: string; readonly kind: 'pidsRefused'; readonly count: bigint }
-  /** Periods in which the group was held back by `cpu.max`. */
+  /** Periods in which `cpu.max` throttled the group. */
   | { readonly group: string; readonly kind: 'throttled'; readonly count: bigint }
-  /** The first process came, the last one went, or the group was removed. */
+  /** The first process joined, the last one ended, or the group was removed. */
   | { readonly group: string; readonly kind: 'populated' | 'emptied' }
 
+/** Options of `watchGroups`. */
 export interface WatchOptions {
-  /** Milliseconds between looks at what the kernel does not tell by itself: throttling, and groups that come. Default 2,000. */
+  /** Milliseconds between readings of what the kernel does not report by itself: throttling, and new groups. Default 2,000. */
   readonly interval?: number
   readonly signal?: AbortSignal
   readonly mount?: string
   readonly cgroupfs?: Cgroupfs
 }
 
-/** The files that the kernel tells about by inotify. */
-const telling = ['cgroup.events', 'memory.events', 'pids.events'] as const
+/** The files whose changes the kernel reports by inotify. */
+const reported = ['cgroup.events', 'memory.events', 'pids.events'] as const
 
 interface Watched {
   readonly group: string
@@ -41,12 +42,12 @@ interface Counters {
 }
 
 /**
- * Tells what happens in groups, also in those that come later or go and come again, until it is left or aborted. Needs no root.
+ * Yields what happens in groups until the loop is left or the signal aborted, also in groups that are made later or made again. Needs no
+ * root.
  *
- * Nothing queues up: whoever is slow is told the sum. The kernel's word wakes it (one inotify instance for all groups); throttling
- * is found by looking.
+ * Nothing queues up: a slow caller gets the sum. inotify wakes it, with one instance for all groups. Throttling is found by reading.
  *
- * @throws CgroupError `CGROUP_INVALID` for a path that is none.
+ * @throws CgroupError `CGROUP_INVALID` for an invalid path.
  */
 export async function* watchGroups(
   host: Host,
@@ -73,25 +74,25 @@ export async function* watchGroups(
 function* news(cgroupfs: Cgroupfs, one: Watched, ring: () => void): Generator<CgroupEvent> {
   const now = countersOf(cgroupfs, one.path)
   const { last, group } = one
-  // Counters that fell are those of a new group by the same name.
-  const anew = (Object.keys(now.counts) as (keyof Counters['counts'])[]).some(
+  // Counters that fell are those of a new group of the same name.
+  const isNewGroup = (Object.keys(now.counts) as (keyof Counters['counts'])[]).some(
     (key) => now.counts[key] < last.counts[key],
   )
   one.last = now
   if (one.stops.length === 0 || !cgroupfs.exists(one.path)) listen(cgroupfs, one, ring)
   if (now.populated && !last.populated) yield { group, kind: 'populated' }
   for (const kind of ['oomKilled', 'memoryMax', 'pidsRefused', 'throttled'] as const) {
-    const count = now.counts[kind] - (anew ? 0n : last.counts[kind])
+    const count = now.counts[kind] - (isNewGroup ? 0n : last.counts[kind])
     if (count > 0n) yield { group, kind, count }
   }
   if (!now.populated && last.populated) yield { group, kind: 'emptied' }
 }
 
-/** Begins to listen, or begins again when the group was made anew: a watch is of the file that was there. */
+/** Begins to watch, or begins again when the group was made again: a watch is of the file that was there. */
 function listen(cgroupfs: Cgroupfs, one: Watched, ring: () => void): void {
   for (const stop of one.stops.splice(0)) stop()
   if (!cgroupfs.exists(one.path)) return
-  for (const file of telling) {
+  for (const file of reported) {
     const stop = cgroupfs.watch(one.path, file, ring)
     if (stop !== undefined) one.stops.push(stop)
   }
@@ -110,7 +111,7 @@ function countersOf(cgroupfs: Cgroupfs, path: CgroupPath): Counters {
   }
 }
 
-/** Wakes whoever waits; a ring while nobody waits is not lost. Rings that come together are one. */
+/** Wakes the loop. A ring while it does not wait is not lost. Rings that come together are one. */
 function createBell() {
   let rung = false
   let wake: (() => void) | undefined

@@ -4,6 +4,7 @@ import { openCgroupfs, type Cgroupfs } from '../cgroupfs/cgroupfs.ts'
 import { parentOf, parseCgroupPath, type CgroupPath } from '../path.ts'
 import { parsePressure, type Pressure } from './pressure.ts'
 
+/** What `readUsage` reads. */
 export type UsagePart = 'cpu' | 'memory' | 'memoryStat' | 'pids' | 'io' | 'pressure'
 
 /** Microseconds and counts since the group was made. */
@@ -34,10 +35,11 @@ export interface MemoryUsage {
   readonly peak?: bigint
   readonly swapCurrent?: bigint
   readonly events?: MemoryEvents
-  /** `memory.stat` as it stands: `anon`, `file`, … Part `memoryStat`; many times dearer than the rest. */
+  /** `memory.stat` by key: `anon`, `file`, … Part `memoryStat`, many times more expensive than the rest. */
   readonly stat?: ReadonlyMap<string, bigint>
 }
 
+/** Processes and threads. */
 export interface PidsUsage {
   readonly current?: bigint
   readonly peak?: bigint
@@ -45,6 +47,7 @@ export interface PidsUsage {
   readonly refused?: bigint
 }
 
+/** Bytes and operations of one device. */
 export interface DeviceUsage {
   readonly rbytes: bigint
   readonly wbytes: bigint
@@ -52,7 +55,7 @@ export interface DeviceUsage {
   readonly wios: bigint
 }
 
-/** What a group uses and has used. What the kernel does not tell is absent, never 0. */
+/** What a group uses and has used. A value that the kernel does not report is undefined, never 0. */
 export interface Usage {
   readonly cpu?: CpuUsage
   readonly memory?: MemoryUsage
@@ -62,6 +65,7 @@ export interface Usage {
   readonly pressure?: { readonly cpu?: Pressure; readonly memory?: Pressure; readonly io?: Pressure }
 }
 
+/** Options of `readUsage`. */
 export interface UsageOptions {
   /** Which parts to read. Default: all but `memoryStat`. */
   readonly parts?: readonly UsagePart[]
@@ -71,11 +75,11 @@ export interface UsageOptions {
 
 export const allParts: readonly UsagePart[] = ['cpu', 'memory', 'pids', 'io', 'pressure']
 
-/** How long reading goes on before others get a turn: the files are read without waiting, as each is a system call or three. */
+/** Milliseconds of reading before other work gets a turn: the files are read synchronously, as each is only a few system calls. */
 const turn = 10
 
 /**
- * Reads what groups use, by path; undefined for one that is not there. Needs no root.
+ * Reads what groups use, by path; undefined for a group that does not exist. Needs no root.
  *
  * @throws CgroupError `CGROUP_INVALID` for a path that is none, `CGROUP_UNREADABLE`
  */
@@ -123,8 +127,8 @@ const ofControllers: Readonly<Record<string, string>> = Object.fromEntries(
 )
 
 /**
- * What a group's parent hands down, asked once for all its children: to find out that a file is not there costs several times as much
- * as to read one. Undefined where it cannot be told.
+ * Returns the controllers that a group's parent enables, read once for all its children: to find out that a file is not there costs several times as much
+ * as to read one. Undefined where it cannot be read.
  */
 function controllersOf(
   cgroupfs: Cgroupfs,
@@ -142,7 +146,7 @@ function controllersOf(
   return controllers
 }
 
-/** Makes a usage of the texts of the kernel's files. Pure but for what `read` does. */
+/** Parses a usage out of the texts of the kernel's files. Pure but for what `read` does. */
 export function parseUsage(read: (file: string) => string | undefined, parts: ReadonlySet<UsagePart>): Usage {
   return present({
     cpu: parts.has('cpu') ? cpuOf(read) : undefined,
@@ -229,7 +233,7 @@ function countIn(text: string | undefined): bigint | undefined {
 
 type Present<T> = { readonly [Key in keyof T]?: Exclude<T[Key], undefined> }
 
-/** Leaves out what is undefined. */
+/** Leaves out keys that are undefined. */
 function present<T extends object>(values: T): Present<T> {
   const some: Partial<T> = {}
   for (const key in values) if (values[key] !== undefined) some[key] = values[key]

@@ -9,13 +9,15 @@ function tree() {
   return { ...fake, cgroups: openCgroups(createFakeHost(), { cgroupfs: fake.cgroupfs }) }
 }
 
-void t.test('create() makes parents, hands down controllers, and is idempotent', async (t) => {
+void t.test('create() makes parents, enables controllers, and is idempotent', async (t) => {
   const { cgroups } = tree()
   t.strictSame(await cgroups.create('a/b', { pids: { max: 5 }, memory: { max: 8192 } }), { changed: true })
   t.strictSame(await cgroups.create('a/b', { pids: { max: 5 } }), { changed: false })
   t.match(cgroups.limits('a/b'), { pids: { max: 5 }, memory: { max: 8192 } })
   t.strictSame(cgroups.groups('a'), ['a', 'a/b'])
   t.strictSame(await cgroups.limit('a/b', { pids: { max: 6 } }), ['pids.max'])
+  await t.rejects(cgroups.limit('a/b', { cpu: { max: 1 } }), { code: 'CGROUP_REFUSED', facts: { errno: 'ENOENT' } })
+  await t.rejects(cgroups.limit('gone', { pids: { max: 6 } }), { code: 'CGROUP_GONE' })
   t.strictSame(cgroups.groups('gone'), [])
   t.equal(cgroups.exists('a/b'), true)
 })
@@ -30,7 +32,7 @@ void t.test('create() leaves nothing behind when it fails', async (t) => {
   place('p', 4)
   await cgroups.create('r/s', { memory: { max: 8192 } })
   place('r', 5)
-  await t.rejects(cgroups.add('r', 4), { code: 'CGROUP_BUSY' }, 'an inner group takes no processes')
+  await t.rejects(cgroups.add('r', 4), { code: 'CGROUP_BUSY' }, 'a group that enables memory takes no processes')
 })
 
 void t.test('create() names the processes that are in the way', async (t) => {
@@ -44,7 +46,7 @@ void t.test('create() names the processes that are in the way', async (t) => {
   t.strictSame(cgroups.groups('p'), ['p'])
 })
 
-void t.test('remove() wants to be told to kill', async (t) => {
+void t.test('remove() kills only when asked to', async (t) => {
   const { cgroups, place } = tree()
   t.strictSame(await cgroups.remove('gone'), { changed: false })
   place('a/b', 7)

@@ -31,7 +31,7 @@ void t.test('a group lives: limits, freezing, killing, removing', { skip }, asyn
     io: { weight: 300, max: [{ device: '/', rbps: 10 * MiB, wiops: 100 }] },
   }
   t.equal((await cgroups.create(path, limits)).changed, true)
-  t.equal((await cgroups.create(path, limits)).changed, false, 'what the kernel rounded is as wanted')
+  t.equal((await cgroups.create(path, limits)).changed, false, 'what the kernel rounded is as the spec says')
   const { cpu, memory, io } = cgroups.limits(path)
   t.match({ cpu, memory }, { cpu: { max: 0.34, weight: 77, burst: 1000 }, memory: { swapMax: 0, oomGroup: true } })
   t.match(io?.max, [{ rbps: 10 * MiB, wbps: 'max', riops: 'max', wiops: 100 }])
@@ -63,7 +63,7 @@ void t.test('bad input and a kernel that says no', { skip }, async (t) => {
     code: 'CGROUP_REFUSED',
     facts: { errno: 'EINVAL', value: 'nonsense' },
   })
-  await t.rejects(attempt({ hugetlb: { '2MB': 0 } }), { code: 'CGROUP_REFUSED', message: /not handed down/ })
+  await t.rejects(attempt({ hugetlb: { '2MB': 0 } }), { code: 'CGROUP_REFUSED', message: /not enabled/ })
   await t.rejects(attempt({ io: { max: [{ device: '/proc', rbps: 1 }] } }), { code: 'CGROUP_INVALID' })
   await t.rejects(attempt({ cpuset: { cpus: '999' } }), CgroupError)
   t.strictSame(cgroups.limits(path), before, 'all or none')
@@ -76,7 +76,10 @@ void t.test('bad input and a kernel that says no', { skip }, async (t) => {
     message: new RegExp(`\\(${pid}\\)`),
   })
   await cgroups.create(`${base}/outer/inner`, { memory: { max: 50 * MiB } })
-  await t.rejects(cgroups.add(`${base}/outer`, pid), { code: 'CGROUP_BUSY', message: /hands them down/ })
+  await t.rejects(cgroups.add(`${base}/outer`, pid), {
+    code: 'CGROUP_BUSY',
+    message: /one that does takes no processes/,
+  })
   t.equal(await cgroups.moveAll(path, `${base}/outer/inner`), 1)
 })
 
@@ -106,7 +109,7 @@ time.sleep(600)`
   })
   t.match(cgroups.limits(path).memory, { max: 100 * MiB, high: 'max' }, 'as before')
   const usage = (await readUsage(host, [path])).get(path)
-  t.equal(usage?.memory?.events?.oomKill, 0n, 'nobody was killed')
+  t.equal(usage?.memory?.events?.oomKill, 0n, 'no process was killed')
   t.comment(`shrunk from ${Math.round(before / MiB)} MiB to ${Math.round((await used()) / MiB)} MiB`)
 })
 

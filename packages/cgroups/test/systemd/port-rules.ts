@@ -34,15 +34,15 @@ void t.test('readPortRuleLinks() reads them of process 1, and says nothing where
   const host = createFakeHost({
     files: { '/proc/1/fdinfo/7': text(8), '/proc/1/fdinfo/8': text(9), '/proc/1/fdinfo/0': '' },
   })
-  const walls = await readPortRuleLinks(host)
-  t.strictSame([...(walls?.keys() ?? [])], [2960n])
-  t.ok(areComplete(walls?.get(2960n) ?? []))
-  t.notOk(areComplete((walls?.get(2960n) ?? []).slice(1)), 'one family is none')
+  const links = await readPortRuleLinks(host)
+  t.strictSame([...(links?.keys() ?? [])], [2960n])
+  t.ok(areComplete(links?.get(2960n) ?? []))
+  t.notOk(areComplete((links?.get(2960n) ?? []).slice(1)), 'one family is none')
   const closed = createFakeHost({ files: { '/proc/1/fdinfo/7/x': '' } })
   t.equal(await readPortRuleLinks(closed), undefined)
 })
 
-void t.test('busyNeighbours() gives the slices beside these', async (t) => {
+void t.test('busyNeighbours() returns the slices beside these', async (t) => {
   const { cgroupfs, place } = createFakeCgroupfs()
   place('user.slice/user-1.slice/session-1.scope', 1)
   place('user.slice/user-2.slice', 2)

@@ -6,7 +6,7 @@ import { parseCgroupPath, rootPath } from '../../src/path.ts'
 
 const host = createFakeHost()
 
-void t.test('watchGroups() tells what happens, once, and the sum to whoever is slow', async (t) => {
+void t.test('watchGroups() yields what happens, once, and the sum to a slow caller', async (t) => {
   const fake = createFakeCgroupfs()
   await fake.cgroupfs.write(rootPath, 'cgroup.subtree_control', '+pids +memory +cpu')
   fake.place('b', 1)

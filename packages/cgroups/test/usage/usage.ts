@@ -45,7 +45,7 @@ void t.test('parseUsage() and parseMemoryEvents() survive any text', async (t) =
   fc.assert(fc.property(text, (garbage) => void parseUsage(() => garbage, new Set([...allParts, 'memoryStat']))))
 })
 
-void t.test('readUsage() reads only the parts asked for, and tells groups that are gone', async (t) => {
+void t.test('readUsage() reads only the parts asked for, and has undefined for groups that do not exist', async (t) => {
   const root = t.testdir({
     sys: { fs: { cgroup: { a: { 'cpu.stat': fixture('cpu.stat') ?? '', 'pids.current': '1\n' }, empty: {} } } },
   })
@@ -58,7 +58,7 @@ void t.test('readUsage() reads only the parts asked for, and tells groups that a
   await t.rejects(readUsage(createHost({ root }), ['../a']), { code: 'CGROUP_INVALID' })
 })
 
-void t.test('readUsage() does not look for files of controllers that are not handed down', async (t) => {
+void t.test('readUsage() does not look for files of controllers that are not enabled', async (t) => {
   const { cgroupfs, place } = createFakeCgroupfs()
   const seen: string[] = []
   const counting = {

@@ -26,7 +26,7 @@ void t.test('after a reboot limits are there at the first login', { skip }, asyn
   })
   const files = Object.keys(inForce)
   for (const { ssh, path, name } of tenants) {
-    t.equal(await host.status(`/sys/fs/cgroup/${path}`), undefined, `${name}: nobody has logged in`)
+    t.equal(await host.status(`/sys/fs/cgroup/${path}`), undefined, `${name}: no session yet`)
     // The login asks itself, and is the first thing that happens in its slice.
     const said = await ssh(`cd /sys/fs/cgroup/${path}; for file in ${files.join(' ')}; do cat $file; done; ${bind}`)
     const lines = said.split('\n')
