@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { whyNoDomain } from '../src/domain.ts'
+import { findDomainFault } from '../src/domain.ts'
 
 const names: [name: string, plain: boolean][] = [
   ['blog.example.com', true],
@@ -29,15 +29,15 @@ const names: [name: string, plain: boolean][] = [
   ['[::1]', false],
 ]
 for (const [name, plain] of names) {
-  void t.test(`whyNoDomain() ${plain ? 'takes' : 'refuses'} ${JSON.stringify(name.slice(0, 80))}`, async (t) => {
-    t.equal(whyNoDomain(name) === undefined, plain)
+  void t.test(`findDomainFault() ${plain ? 'takes' : 'refuses'} ${JSON.stringify(name.slice(0, 80))}`, async (t) => {
+    t.equal(findDomainFault(name) === undefined, plain)
   })
 }
 
-void t.test('whyNoDomain() takes nothing that a map, a header or a command could mistake', async (t) => {
+void t.test('findDomainFault() takes nothing that a map, a header or a command could mistake', async (t) => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary' }), (text) => {
-      if (whyNoDomain(text) === undefined) t.match(text, /^[a-z0-9.-]{1,253}$/)
+      if (findDomainFault(text) === undefined) t.match(text, /^[a-z0-9.-]{1,253}$/)
     }),
     { numRuns: 2000 },
   )

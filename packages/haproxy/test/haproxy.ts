@@ -44,12 +44,12 @@ for (const [output, expected] of versions) {
 
 void t.test('a whole life: start, route, count, scrub, stop, remove', { skip }, async (t) => {
   const { port: backend } = await tenant(t)
-  const { haproxy, port } = await testProxy(t)
+  const { haproxy, port, spec } = await testProxy(t)
   t.equal(await haproxy.alive(), false)
-  await haproxy.ensureConfig()
-  await haproxy.ensureRunning()
+  await haproxy.config.ensure(spec)
+  await haproxy.ensureRunning(spec)
   t.equal(await haproxy.alive(), true)
-  await haproxy.ensureRoutes({ routes: [{ domain: 'a.test', port: backend }], suspended: [] })
+  await haproxy.routes.ensure({ ...range, routes: [{ domain: 'a.test', port: backend }], suspended: [] })
   t.equal((await get(port, 'a.test')).status, 200)
   t.match(await haproxy.readRoutes(), { disk: { hosts: [{ key: 'a.test' }] }, running: { hosts: [{ key: 'a.test' }] } })
   t.match(await haproxy.usage(), [{ slot: slotOf(backend), requests: 1 }])

@@ -1,5 +1,5 @@
 import type { Command, Host } from '@puppy/host'
-import { parseListen } from '../config/listen.ts'
+import { parseListen } from '../listen.ts'
 import type { ProxyContext } from '../context.ts'
 import type { ProxySettings } from '../settings.ts'
 

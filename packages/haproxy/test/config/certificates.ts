@@ -1,22 +1,22 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import t from 'tap'
 import { createHost } from '@puppy/host'
-import { readCertificates, renderCrtList, whyNoCertificate } from '../../src/config/certificates.ts'
+import { readCertificates, renderCrtList, findCertificateFault } from '../../src/config/certificates.ts'
 import { makeCertificate, skipTls, testFolder } from '../support/proxy.ts'
 
-void t.test('whyNoCertificate() finds what HAProxy could not serve', { skip: skipTls }, async (t) => {
+void t.test('findCertificateFault() finds what HAProxy could not serve', { skip: skipTls }, async (t) => {
   const folder = testFolder(t)
   makeCertificate(`${folder}/a.pem`, ['a.test'])
   makeCertificate(`${folder}/b.pem`, ['b.test'])
   const [a, b] = ['a', 'b'].map((name) => readFileSync(`${folder}/${name}.pem`, 'utf8')) as [string, string]
   const certificate = (pem: string) => pem.slice(0, pem.indexOf('-----BEGIN PRIVATE'))
   const key = (pem: string) => pem.slice(pem.indexOf('-----BEGIN PRIVATE'))
-  t.equal(whyNoCertificate(a), undefined)
-  t.match(whyNoCertificate(certificate(a)), /cannot be read/)
-  t.match(whyNoCertificate(key(a)), /no certificate/)
-  t.match(whyNoCertificate(certificate(a) + key(b)), /belongs to another/)
-  t.match(whyNoCertificate(a.replace(/[A-Za-z]{4}\n/, '\n')), /cannot be read|belongs/)
-  t.match(whyNoCertificate(''), /no certificate/)
+  t.equal(findCertificateFault(a), undefined)
+  t.match(findCertificateFault(certificate(a)), /cannot be read/)
+  t.match(findCertificateFault(key(a)), /no certificate/)
+  t.match(findCertificateFault(certificate(a) + key(b)), /belongs to another/)
+  t.match(findCertificateFault(a.replace(/[A-Za-z]{4}\n/, '\n')), /cannot be read|belongs/)
+  t.match(findCertificateFault(''), /no certificate/)
 })
 
 void t.test('readCertificates() serves the good ones and says why not the others', { skip: skipTls }, async (t) => {

@@ -57,10 +57,10 @@ void t.test('configDescription() of another text is undefined', async (t) => {
 void t.test('the configuration, served', { skip }, async (t) => {
   const blog = await tenant(t)
   const quiet = await tenant(t)
-  const { haproxy, port } = await testProxy(t)
-  await haproxy.ensureRunning()
+  const { haproxy, port, spec } = await testProxy(t)
+  await haproxy.ensureRunning(spec)
   const dead = range.firstPort + 1
-  await haproxy.applyRoutes({
+  await haproxy.routes.ensure({
     routes: [
       { domain: 'blog.example.com', port: blog.port },
       { domain: 'quiet.example.com', port: quiet.port },
@@ -157,8 +157,8 @@ void t.test('the configuration, served', { skip }, async (t) => {
 
 void t.test('a port outside the tenants range is never reached, whatever the map says', { skip }, async (t) => {
   const outside = await tenant(t)
-  const { haproxy, context, port } = await testProxy(t, { firstPort: 10_240, slots: 10 })
-  await haproxy.ensureRunning()
+  const { haproxy, context, port, spec } = await testProxy(t, { firstPort: 10_240, slots: 10 })
+  await haproxy.ensureRunning(spec)
   for (const [domain, value] of [
     ['out.test', outside.port],
     ['low.test', 22],
@@ -174,9 +174,9 @@ void t.test('a port outside the tenants range is never reached, whatever the map
 void t.test('a tenant has so many connections and no more, and others are not touched', { skip }, async (t) => {
   const [slow, other] = [await tenant(t), await tenant(t)]
   t.not(slotOf(slow.port), slotOf(other.port))
-  const { haproxy, port } = await testProxy(t, { connectionsPerTenant: 3 })
-  await haproxy.ensureRunning()
-  await haproxy.applyRoutes({
+  const { haproxy, port, spec } = await testProxy(t, { connectionsPerTenant: 3 })
+  await haproxy.ensureRunning(spec)
+  await haproxy.routes.ensure({
     routes: [
       { domain: 'slow.test', port: slow.port },
       { domain: 'other.test', port: other.port },
@@ -197,8 +197,8 @@ void t.test('a tenant has so many connections and no more, and others are not to
 
 void t.test('every address means IPv4 and IPv6', { skip }, async (t) => {
   const port = await freePort()
-  const { haproxy } = await testProxy(t, { listen: [`:${port}`] })
-  await haproxy.ensureRunning()
+  const { haproxy, spec } = await testProxy(t, { listen: [`:${port}`] })
+  await haproxy.ensureRunning(spec)
   t.equal((await get(port, 'x.test')).status, 404)
   if (hasIpv6()) t.equal(parseAnswer(await talk(port, 'GET / HTTP/1.0\r\n\r\n', undefined, '::1')).status, 404)
 })
@@ -212,8 +212,8 @@ void t.test('TLS', { skip: skipTls }, async (t) => {
   const served = await testProxy(t, {
     tls: { listen: [`127.0.0.1:${tlsPort}`], certificates },
   })
-  await served.haproxy.ensureRunning()
-  await served.haproxy.applyRoutes({
+  await served.haproxy.ensureRunning(spec)
+  await served.haproxy.routes.ensure({
     routes: [
       { domain: 'a.test', port: a.port },
       { domain: 'b.test', port: b.port },

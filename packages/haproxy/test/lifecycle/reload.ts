@@ -13,9 +13,9 @@ void t.test('reload() without a HAProxy is refused', async (t) => {
 
 void t.test('reload() keeps the counters, the routes, and every request', { skip }, async (t) => {
   const backend = await tenant(t)
-  const { haproxy, context, settings, port } = await testProxy(t)
-  const { pid } = await haproxy.ensureRunning()
-  await haproxy.applyRoutes({ routes: [{ domain: 'a.test', port: backend.port }], suspended: [] })
+  const { haproxy, context, settings, port, spec } = await testProxy(t)
+  const { pid } = await haproxy.ensureRunning(spec)
+  await haproxy.routes.ensure({ ...range, routes: [{ domain: 'a.test', port: backend.port }], suspended: [] })
   for (const path of ['/', '/404']) await get(port, 'a.test', path)
   const [before] = await haproxy.usage()
   const changed = openHaproxy(context.host, { ...settings, connectionsPerTenant: 9 })
@@ -37,19 +37,19 @@ void t.test('reload() keeps the counters, the routes, and every request', { skip
   t.equal(after?.slot, slotOf(backend.port))
   t.equal(after?.status['4xx'], before?.status['4xx'])
   t.ok((after?.requests ?? 0) >= (before?.requests ?? 0) && (after?.status['2xx'] ?? 0) >= 1)
-  t.strictSame(await haproxy.ensureRunning(), { started: false, pid })
+  t.strictSame(await haproxy.ensureRunning(spec), { started: false, pid })
 })
 
 void t.test('reload() stops waiting when the caller gives up', { skip }, async (t) => {
-  const { haproxy, context } = await testProxy(t)
-  await haproxy.ensureRunning()
+  const { haproxy, context, spec } = await testProxy(t)
+  await haproxy.ensureRunning(spec)
   await t.rejects(reload(context, 'puppy-0', { signal: AbortSignal.abort() }), { code: 'HAPROXY_ABORTED' })
 })
 
 void t.test('reload() reaches a master that has only just started', { skip }, async (t) => {
   for (let turn = 0; turn < 10; turn++) {
-    const { haproxy, context, settings } = await testProxy(t)
-    await haproxy.ensureRunning()
+    const { haproxy, context, settings, spec } = await testProxy(t)
+    await haproxy.ensureRunning(spec)
     const before = await readInfo(context.runtime)
     await reload(context, configDescription(renderConfig(settings, { ipv6: hasIpv6() })) ?? '')
     t.not((await readInfo(context.runtime))?.pid, before?.pid)

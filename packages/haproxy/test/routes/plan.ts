@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { planRoutes } from '../../src/routes/plan.ts'
-import { routeRows, type RouteTable } from '../../src/routes/table.ts'
+import { routeRows, type RouteTable } from '../../src/routes/spec.ts'
 
 const table = (ports: Record<string, number>, suspended: number[] = []): RouteTable => ({
   routes: Object.entries(ports).map(([domain, port]) => ({ domain, port })),

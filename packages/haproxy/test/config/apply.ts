@@ -2,20 +2,20 @@ import { connect } from 'node:tls'
 import { statSync, writeFileSync } from 'node:fs'
 import t from 'tap'
 import { configDescription, renderConfig } from '../../src/config/render.ts'
-import { installBundle } from '../../src/config/store.ts'
+import { installBundle } from '../../src/config/files.ts'
 import { openHaproxy } from '../../src/haproxy.ts'
 import { hasIpv6 } from '../../src/process.ts'
 import { readInfo } from '../../src/runtime/info.ts'
 import { freePort, get, makeCertificate, skip, skipTls, tenant, testFolder, testProxy } from '../support/proxy.ts'
 
 void t.test('ensureConfig() writes once and then touches nothing', { skip }, async (t) => {
-  const { haproxy, context } = await testProxy(t)
+  const { haproxy, context, spec } = await testProxy(t)
   t.match(await haproxy.planConfig(), [{ target: 'haproxy.cfg', action: 'add' }])
-  t.match(await haproxy.ensureConfig(), { changed: true, reloaded: false, refused: [] })
-  await haproxy.ensureRunning()
+  t.match(await haproxy.config.ensure(spec), { changed: true, reloaded: false, refused: [] })
+  await haproxy.ensureRunning(spec)
   const files = [context.files.config, context.files.hosts, context.files.goodConfig]
   const before = files.map((file) => statSync(file, { bigint: true }))
-  t.match(await haproxy.ensureConfig(), { changed: false, reloaded: false })
+  t.match(await haproxy.config.ensure(spec), { changed: false, reloaded: false })
   t.strictSame(await haproxy.planConfig(), [])
   const after = files.map((file) => statSync(file, { bigint: true }))
   t.strictSame(
@@ -25,8 +25,8 @@ void t.test('ensureConfig() writes once and then touches nothing', { skip }, asy
 })
 
 void t.test('ensureConfig() reloads a running HAProxy without ending it', { skip }, async (t) => {
-  const { haproxy, context, settings, port } = await testProxy(t)
-  const { pid } = await haproxy.ensureRunning()
+  const { haproxy, context, settings, port, spec } = await testProxy(t)
+  const { pid } = await haproxy.ensureRunning(spec)
   const before = await readInfo(context.runtime)
   const changed = openHaproxy(context.host, { ...settings, connectionsPerTenant: 7 })
   t.match(await changed.planConfig(), [
@@ -42,8 +42,8 @@ void t.test('ensureConfig() reloads a running HAProxy without ending it', { skip
 })
 
 void t.test('ensureConfig() goes on where a killed one stopped: written and not yet reloaded', { skip }, async (t) => {
-  const { haproxy, context, settings } = await testProxy(t)
-  await haproxy.ensureRunning()
+  const { haproxy, context, settings, spec } = await testProxy(t)
+  await haproxy.ensureRunning(spec)
   const changed = openHaproxy(context.host, { ...settings, connectionsPerTenant: 7 })
   const config = renderConfig({ ...settings, connectionsPerTenant: 7 }, { ipv6: hasIpv6() })
   await installBundle(context, { config })
@@ -52,8 +52,8 @@ void t.test('ensureConfig() goes on where a killed one stopped: written and not 
 })
 
 void t.test('ensureConfig() keeps the running one when HAProxy refuses the new one', { skip }, async (t) => {
-  const { haproxy, context, settings, port } = await testProxy(t)
-  await haproxy.ensureRunning()
+  const { haproxy, context, settings, port, spec } = await testProxy(t)
+  await haproxy.ensureRunning(spec)
   const before = await context.host.read(context.files.config)
   const broken = openHaproxy(context.host, { ...settings, group: 'no-such-group' })
   await t.rejects(broken.ensureConfig(), { code: 'HAPROXY_CONFIG_INVALID', message: /no-such-group/ })
@@ -62,16 +62,16 @@ void t.test('ensureConfig() keeps the running one when HAProxy refuses the new o
 })
 
 void t.test('ensureConfig() interrupts nobody when a new address is taken, and names it', { skip }, async (t) => {
-  const { haproxy, context, settings, port } = await testProxy(t)
+  const { haproxy, context, settings, port, spec } = await testProxy(t)
   const other = await tenant(t)
-  const { pid } = await haproxy.ensureRunning()
+  const { pid } = await haproxy.ensureRunning(spec)
   const before = await context.host.read(context.files.config)
   const worker = await readInfo(context.runtime)
   const taken = `127.0.0.1:${other.port}`
   const wider = openHaproxy(context.host, { ...settings, listen: [...settings.listen, taken] })
   await t.rejects(wider.ensureConfig(), { code: 'HAPROXY_ADDRESS_IN_USE', message: new RegExp(taken) })
   t.equal(await context.host.read(context.files.config), before)
-  t.strictSame(await haproxy.ensureRunning(), { started: false, pid })
+  t.strictSame(await haproxy.ensureRunning(spec), { started: false, pid })
   t.equal((await readInfo(context.runtime))?.pid, worker?.pid)
   t.equal((await get(port, 'x.test')).status, 404)
   await new Promise((closed) => other.server.close(closed))
@@ -80,17 +80,17 @@ void t.test('ensureConfig() interrupts nobody when a new address is taken, and n
 })
 
 void t.test('ensureConfig() moves a port from one address to every address', { skip }, async (t) => {
-  const { haproxy, context, settings, port } = await testProxy(t)
-  await haproxy.ensureRunning()
+  const { haproxy, context, settings, port, spec } = await testProxy(t)
+  await haproxy.ensureRunning(spec)
   const wider = openHaproxy(context.host, { ...settings, listen: [`:${port}`] })
   t.match(await wider.ensureConfig(), { changed: true, reloaded: true })
   t.equal((await get(port, 'x.test')).status, 404)
 })
 
 void t.test('ensureConfig() puts the last good one back when a reload fails all the same', { skip }, async (t) => {
-  const { haproxy, context, settings, port } = await testProxy(t)
+  const { haproxy, context, settings, port, spec } = await testProxy(t)
   const other = await tenant(t)
-  await haproxy.ensureRunning()
+  await haproxy.ensureRunning(spec)
   // Not what runs, so that addresses are not compared: as if the address had been taken in the last moment.
   const good = renderConfig({ ...settings, connectionsPerTenant: 7 }, { ipv6: hasIpv6() })
   await context.host.replace(context.files.goodConfig, good)
@@ -98,7 +98,7 @@ void t.test('ensureConfig() puts the last good one back when a reload fails all 
   await t.rejects(wider.ensureConfig(), { code: 'HAPROXY_RELOAD_FAILED' })
   t.equal(await context.host.read(context.files.config), good)
   t.equal((await get(port, 'x.test')).status, 404)
-  t.match(await haproxy.ensureConfig(), { changed: true })
+  t.match(await haproxy.config.ensure(spec), { changed: true })
   t.equal((await get(port, 'x.test')).status, 404)
 })
 
@@ -108,17 +108,17 @@ void t.test(
   async (t) => {
     const certificates = testFolder(t)
     const port = await freePort()
-    const { haproxy, context } = await testProxy(t, { tls: { listen: [`127.0.0.1:${port}`], certificates } })
-    t.match(await haproxy.ensureConfig(), { changed: true, refused: [] })
-    await haproxy.ensureRunning()
+    const { haproxy, context, spec } = await testProxy(t, { tls: { listen: [`127.0.0.1:${port}`], certificates } })
+    t.match(await haproxy.config.ensure(spec), { changed: true, refused: [] })
+    await haproxy.ensureRunning(spec)
     await t.rejects(serialOf(port, 'a.test'))
 
     makeCertificate(`${certificates}/a.pem`, ['a.test'])
     writeFileSync(`${certificates}/b.pem`, 'nonsense')
     const refused = [{ path: `${certificates}/b.pem`, error: { code: 'HAPROXY_CERTIFICATE_INVALID' } }]
-    t.match(await haproxy.ensureConfig(), { changed: true, reloaded: true, refused })
+    t.match(await haproxy.config.ensure(spec), { changed: true, reloaded: true, refused })
     const first = await serialOf(port, 'a.test')
-    t.match(await haproxy.ensureConfig(), { changed: false, reloaded: false, refused })
+    t.match(await haproxy.config.ensure(spec), { changed: false, reloaded: false, refused })
 
     makeCertificate(`${certificates}/a.pem`, ['a.test'])
     t.match(await haproxy.planConfig(), [
@@ -126,17 +126,17 @@ void t.test(
       { target: 'haproxy.cfg' },
       { target: 'process' },
     ])
-    t.match(await haproxy.ensureConfig(), { changed: true, reloaded: true })
+    t.match(await haproxy.config.ensure(spec), { changed: true, reloaded: true })
     t.not(await serialOf(port, 'a.test'), first)
     t.notMatch(await context.host.read(context.files.crtList), /b\.pem/)
   },
 )
 
 void t.test('ensureConfig() drops rows of a map that would keep HAProxy from starting', { skip }, async (t) => {
-  const { haproxy, context } = await testProxy(t)
-  await haproxy.ensureConfig()
+  const { haproxy, context, spec } = await testProxy(t)
+  await haproxy.config.ensure(spec)
   await context.host.replace(context.files.hosts, 'a.test 20001\nb.test\nc.test x\n')
-  await haproxy.ensureConfig()
+  await haproxy.config.ensure(spec)
   t.equal(await context.host.read(context.files.hosts), 'a.test 20001\n')
 })
 

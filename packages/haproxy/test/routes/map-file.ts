@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { parseMapFile, renderMapFile, soundRows } from '../../src/routes/file.ts'
+import { parseMapFile, renderMapFile, soundRows } from '../../src/routes/map-file.ts'
 
 void t.test('parseMapFile() reads as HAProxy does', async (t) => {
   t.strictSame(parseMapFile('# comment\n\n a.test   20001 \nb.test\t20002\nc.test\nd.test 1 2\n  # also\n'), [

@@ -3,7 +3,7 @@ import t from 'tap'
 import { HaproxyError } from '../../src/errors.ts'
 import { openHaproxy } from '../../src/haproxy.ts'
 import { applyRoutes, ensureMapFiles, readRoutes, type RouteStore } from '../../src/routes/store.ts'
-import { routeRows, type RouteTable } from '../../src/routes/table.ts'
+import { routeRows, type RouteTable } from '../../src/routes/spec.ts'
 import { readMap } from '../../src/runtime/maps.ts'
 import type { Runtime } from '../../src/runtime/socket.ts'
 import type { ProxyContext } from '../../src/context.ts'
@@ -22,10 +22,10 @@ const many = (count: number, port = 20_001): RouteTable => ({
 
 void t.test('applyRoutes() routes, moves, suspends and forgets a domain', { skip }, async (t) => {
   const [one, other] = [await tenant(t), await tenant(t)]
-  const { haproxy, port } = await testProxy(t)
-  await haproxy.ensureRunning()
+  const { haproxy, port, spec } = await testProxy(t)
+  await haproxy.ensureRunning(spec)
   const status = async (table: RouteTable) => {
-    const { results, running } = await haproxy.ensureRoutes(table)
+    const { results, running } = await haproxy.routes.ensure(table)
     t.ok(running && results.every(({ ok }) => ok))
     return (await get(port, 'a.test')).status
   }
@@ -45,14 +45,14 @@ void t.test(
   'applyRoutes() gives every row its own result; a bad one spoils nobody and changes nothing',
   { skip },
   async (t) => {
-    const { haproxy, context } = await testProxy(t)
-    await haproxy.ensureRunning()
+    const { haproxy, context, spec } = await testProxy(t)
+    await haproxy.ensureRunning(spec)
     const routes = [
       { domain: 'a.test', port: 20_001 },
       { domain: 'b.test', port: 20_002 },
     ]
-    await haproxy.applyRoutes({ routes, suspended: [] })
-    const { results, changes } = await haproxy.applyRoutes({
+    await haproxy.routes.ensure({ ...range, routes, suspended: [] })
+    const { results, changes } = await haproxy.routes.ensure({
       routes: [
         { domain: 'a.test', port: 80 },
         { domain: 'b.test', port: 20_003 },
@@ -86,9 +86,9 @@ void t.test(
 )
 
 void t.test('applyRoutes() of what is there writes no file and sends no writing command', { skip }, async (t) => {
-  const { haproxy, context } = await testProxy(t)
-  await haproxy.ensureRunning()
-  await haproxy.applyRoutes(many(300))
+  const { haproxy, context, spec } = await testProxy(t)
+  await haproxy.ensureRunning(spec)
+  await haproxy.routes.ensure(many(300))
   const before = statSync(context.files.hosts, { bigint: true })
   const sent: string[] = []
   const listening: Runtime = {
@@ -106,13 +106,13 @@ void t.test('applyRoutes() of what is there writes no file and sends no writing 
 
 void t.test('applyRoutes() without a worker is for the disk, and the next start serves it', { skip }, async (t) => {
   const backend = await tenant(t)
-  const { haproxy, port } = await testProxy(t)
-  await haproxy.ensureConfig()
+  const { haproxy, port, spec } = await testProxy(t)
+  await haproxy.config.ensure(spec)
   const table = { routes: [{ domain: 'a.test', port: backend.port }], suspended: [] }
-  t.match(await haproxy.ensureRoutes(table), { running: false, results: [{ target: 'a.test', ok: true }] })
-  await haproxy.ensureRunning()
+  t.match(await haproxy.routes.ensure(table), { running: false, results: [{ target: 'a.test', ok: true }] })
+  await haproxy.ensureRunning(spec)
   t.equal((await get(port, 'a.test')).status, 200)
-  t.match(await haproxy.ensureRoutes(table), { running: true, changes: [] })
+  t.match(await haproxy.routes.ensure(table), { running: true, changes: [] })
 })
 
 /** Each is what a `kill -9` leaves behind at one point of `applyRoutes`. */
@@ -136,9 +136,9 @@ const kills: [title: string, leave: (context: ProxyContext) => Promise<unknown>]
 for (const [title, leave] of kills) {
   for (const count of [4, 1000]) {
     void t.test(`applyRoutes() converges after a kill: ${title}, ${count} rows`, { skip }, async (t) => {
-      const { haproxy, context, settings } = await testProxy(t)
-      await haproxy.ensureRunning()
-      await haproxy.applyRoutes({ ...many(2, 20_999), suspended: [9] })
+      const { haproxy, context, settings, spec } = await testProxy(t)
+      await haproxy.ensureRunning(spec)
+      await haproxy.routes.ensure({ ...many(2, 20_999), suspended: [9] })
       await applyRoutes(storeOf(context, gone), { ...many(count), suspended: [8] })
       await leave(context)
       const next = openHaproxy(context.host, settings)
@@ -151,8 +151,8 @@ for (const [title, leave] of kills) {
 }
 
 void t.test('applyRoutes() says it when the worker has something else in the end', { skip }, async (t) => {
-  const { haproxy, context } = await testProxy(t)
-  await haproxy.ensureRunning()
+  const { haproxy, context, spec } = await testProxy(t)
+  await haproxy.ensureRunning(spec)
   const deaf: Runtime = {
     send: (words, options) => (words[0] === 'add' ? Promise.resolve('') : context.runtime.send(words, options)),
     sendMany: () => Promise.resolve([]),
@@ -165,8 +165,8 @@ void t.test('applyRoutes() says it when the worker has something else in the end
 })
 
 void t.test('applyRoutes() stops when the caller gives up', { skip }, async (t) => {
-  const { haproxy, context } = await testProxy(t)
-  await haproxy.ensureRunning()
+  const { haproxy, context, spec } = await testProxy(t)
+  await haproxy.ensureRunning(spec)
   await t.rejects(applyRoutes(storeOf(context), many(3), { signal: AbortSignal.abort() }), { code: 'HAPROXY_ABORTED' })
   t.equal(await context.host.read(context.files.hosts), '')
 })

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { checkRoutes, routeRows, slotTarget } from '../../src/routes/table.ts'
+import { checkRoutes, routeRows, slotTarget } from '../../src/routes/spec.ts'
 import { range } from '../support/proxy.ts'
 
 const good = { domain: 'a.test', port: 20_001 }
