@@ -75,7 +75,9 @@ async function awaitCounters(context: ProxyContext, options: EffectOptions): Pro
 }
 
 async function reloadFailed(context: ProxyContext, ended: boolean): Promise<HaproxyError> {
-  const detail = ended ? 'its master ended' : 'no new worker came up, and HAProxy does not report why; the old one stays'
+  const detail = ended
+    ? 'its master ended'
+    : 'no new worker came up, and HAProxy does not report why; the old one stays'
   const silent = ended ? [] : await findSilent(context.settings.listen)
   const what = silent.length === 0 ? detail : `${detail}, but does not answer on ${silent.join(', ')}`
   return new HaproxyError('HAPROXY_RELOAD_FAILED', { operation: 'reload HAProxy', detail: what })

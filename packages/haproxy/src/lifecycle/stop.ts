@@ -33,7 +33,11 @@ export async function endOurs(context: LocationContext, options: EffectOptions =
 }
 
 /** Signals all of our processes until none is left. Returns whether they ended in time. */
-async function endAll(context: LocationContext, signal: 'SIGTERM' | 'SIGKILL', options: EffectOptions): Promise<boolean> {
+async function endAll(
+  context: LocationContext,
+  signal: 'SIGTERM' | 'SIGKILL',
+  options: EffectOptions,
+): Promise<boolean> {
   const config = context.real.files.config
   const signalled = new Set<number>()
   const gone = await waitFor(

@@ -103,11 +103,7 @@ function valuesByKey(rows: readonly MapRow[]): ReadonlyMap<string, string> {
 }
 
 /** Returns rows after the changes of one map. A key of a change stands there once afterwards, or not at all. Pure. */
-export function changeRows(
-  rows: readonly MapRow[],
-  changes: readonly RouteChange[],
-  map: MapName,
-): readonly MapRow[] {
+export function changeRows(rows: readonly MapRow[], changes: readonly RouteChange[], map: MapName): readonly MapRow[] {
   const values = new Map(changes.flatMap((change) => (change.map === map ? [[change.key, change.after] as const] : [])))
   const kept = rows.filter(({ key }) => !values.has(key))
   return [...kept, ...[...values].flatMap(([key, value]) => (value === undefined ? [] : [{ key, value }]))]

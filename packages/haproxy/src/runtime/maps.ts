@@ -46,11 +46,7 @@ export function parseMapRows(text: string): readonly MapRow[] {
 }
 
 /** Reads the rows of a running map that lookups see now. @throws HaproxyError as `Runtime.send` */
-export async function readMap(
-  runtime: Runtime,
-  name: string,
-  options: EffectOptions = {},
-): Promise<readonly MapRow[]> {
+export async function readMap(runtime: Runtime, name: string, options: EffectOptions = {}): Promise<readonly MapRow[]> {
   return parseMapRows(await runtime.send(['show', 'map', name], options))
 }
 

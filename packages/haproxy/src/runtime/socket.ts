@@ -135,7 +135,8 @@ function converse(path: string, line: string, operation: string, options: Effect
     socket.on('data', (chunk: Buffer) => {
       size += chunk.length
       chunks.push(chunk)
-      if (size > maxReply) fail(failure('HAPROXY_REPLY_UNKNOWN', { operation, target: path, detail: 'the reply is too long' }))
+      if (size > maxReply)
+        fail(failure('HAPROXY_REPLY_UNKNOWN', { operation, target: path, detail: 'the reply is too long' }))
     })
     socket.once('error', (cause) => fail(connectionError(cause, operation, path)))
     socket.once('end', () => {

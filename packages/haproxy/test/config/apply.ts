@@ -3,20 +3,31 @@ import { statSync, writeFileSync } from 'node:fs'
 import t from 'tap'
 import { configDescription, renderConfig } from '../../src/config/render.ts'
 import { installBundle } from '../../src/config/files.ts'
-import { openHaproxy } from '../../src/haproxy.ts'
-import { hasIpv6 } from '../../src/process.ts'
+import { hasIpv6 } from '../../src/config/read.ts'
+import type { Haproxy } from '../../src/haproxy.ts'
+import type { ConfigChange } from '../../src/config/plan.ts'
+import type { ConfigSpec } from '../../src/settings.ts'
 import { readInfo } from '../../src/runtime/info.ts'
 import { freePort, get, makeCertificate, skip, skipTls, tenant, testFolder, testProxy } from '../support/proxy.ts'
 
 void t.test('ensureConfig() writes once and then touches nothing', { skip }, async (t) => {
   const { haproxy, context, spec } = await testProxy(t)
-  t.match(await haproxy.planConfig(), [{ target: 'haproxy.cfg', action: 'add' }])
-  t.match(await haproxy.config.ensure(spec), { changed: true, reloaded: false, refused: [] })
-  await haproxy.ensureRunning(spec)
+  t.strictSame(titles(await planNow(haproxy, spec)), [
+    'add suspended.map',
+    'add hosts.map',
+    'add haproxy.cfg',
+    'start process',
+  ])
+  const { changed, started, reloaded, results } = await haproxy.config.ensure(spec)
+  t.strictSame([changed, started, reloaded], [true, true, false])
+  t.strictSame(results, [
+    { target: 'haproxy.cfg', changed: true },
+    { target: 'process', changed: true },
+  ])
   const files = [context.files.config, context.files.hosts, context.files.goodConfig]
   const before = files.map((file) => statSync(file, { bigint: true }))
-  t.match(await haproxy.config.ensure(spec), { changed: false, reloaded: false })
-  t.strictSame(await haproxy.planConfig(), [])
+  t.match(await haproxy.config.ensure(spec), { changed: false, started: false, reloaded: false })
+  t.strictSame(await planNow(haproxy, spec), [])
   const after = files.map((file) => statSync(file, { bigint: true }))
   t.strictSame(
     after.map(({ ino, mtimeNs }) => [ino, mtimeNs]),
@@ -25,18 +36,17 @@ void t.test('ensureConfig() writes once and then touches nothing', { skip }, asy
 })
 
 void t.test('ensureConfig() reloads a running HAProxy without ending it', { skip }, async (t) => {
-  const { haproxy, context, settings, port, spec } = await testProxy(t)
+  const { haproxy, context, port, spec } = await testProxy(t)
   const { pid } = await haproxy.ensureRunning(spec)
   const before = await readInfo(context.runtime)
-  const changed = openHaproxy(context.host, { ...settings, connectionsPerTenant: 7 })
-  t.match(await changed.planConfig(), [
-    { target: 'haproxy.cfg', action: 'set' },
-    { target: 'process', action: 'set', before: before?.description ?? '' },
-  ])
-  t.match(await changed.ensureConfig(), { changed: true, reloaded: true })
+  const changed = { ...spec, connectionsPerTenant: 7 }
+  const planned = await planNow(haproxy, changed)
+  t.strictSame(titles(planned), ['set haproxy.cfg', 'reload process'])
+  t.equal(planned[1]?.before, before?.description)
+  t.match(await haproxy.config.ensure(changed), { changed: true, reloaded: true })
   const after = await readInfo(context.runtime)
   t.not(after?.pid, before?.pid)
-  t.strictSame(await changed.ensureRunning(), { started: false, pid })
+  t.strictSame(await haproxy.ensureRunning(changed), { started: false, pid })
   t.equal((await get(port, 'x.test')).status, 404)
   t.equal(await context.host.read(context.files.goodConfig), await context.host.read(context.files.config))
 })
@@ -44,58 +54,58 @@ void t.test('ensureConfig() reloads a running HAProxy without ending it', { skip
 void t.test('ensureConfig() goes on where a killed one stopped: written and not yet reloaded', { skip }, async (t) => {
   const { haproxy, context, settings, spec } = await testProxy(t)
   await haproxy.ensureRunning(spec)
-  const changed = openHaproxy(context.host, { ...settings, connectionsPerTenant: 7 })
+  const changed = { ...spec, connectionsPerTenant: 7 }
   const config = renderConfig({ ...settings, connectionsPerTenant: 7 }, { ipv6: hasIpv6() })
   await installBundle(context, { config })
-  t.match(await changed.ensureConfig(), { changed: false, reloaded: true })
+  t.match(await haproxy.config.ensure(changed), { changed: true, reloaded: true, changes: [{ target: 'process' }] })
   t.equal((await readInfo(context.runtime))?.description, configDescription(config))
 })
 
 void t.test('ensureConfig() keeps the running one when HAProxy refuses the new one', { skip }, async (t) => {
-  const { haproxy, context, settings, port, spec } = await testProxy(t)
+  const { haproxy, context, port, spec } = await testProxy(t)
   await haproxy.ensureRunning(spec)
   const before = await context.host.read(context.files.config)
-  const broken = openHaproxy(context.host, { ...settings, group: 'no-such-group' })
-  await t.rejects(broken.ensureConfig(), { code: 'HAPROXY_CONFIG_INVALID', message: /no-such-group/ })
+  const broken = { ...spec, group: 'no-such-group' }
+  await t.rejects(haproxy.config.ensure(broken), { code: 'HAPROXY_CONFIG_INVALID', message: /no-such-group/ })
   t.equal(await context.host.read(context.files.config), before)
   t.equal((await get(port, 'x.test')).status, 404)
 })
 
 void t.test('ensureConfig() interrupts nobody when a new address is taken, and names it', { skip }, async (t) => {
-  const { haproxy, context, settings, port, spec } = await testProxy(t)
+  const { haproxy, context, port, settings, spec } = await testProxy(t)
   const other = await tenant(t)
   const { pid } = await haproxy.ensureRunning(spec)
   const before = await context.host.read(context.files.config)
   const worker = await readInfo(context.runtime)
   const taken = `127.0.0.1:${other.port}`
-  const wider = openHaproxy(context.host, { ...settings, listen: [...settings.listen, taken] })
-  await t.rejects(wider.ensureConfig(), { code: 'HAPROXY_ADDRESS_IN_USE', message: new RegExp(taken) })
+  const wider = { ...spec, listen: [...settings.listen, taken] }
+  await t.rejects(haproxy.config.ensure(wider), { code: 'HAPROXY_ADDRESS_IN_USE', message: new RegExp(taken) })
   t.equal(await context.host.read(context.files.config), before)
   t.strictSame(await haproxy.ensureRunning(spec), { started: false, pid })
   t.equal((await readInfo(context.runtime))?.pid, worker?.pid)
   t.equal((await get(port, 'x.test')).status, 404)
   await new Promise((closed) => other.server.close(closed))
-  t.match(await wider.ensureConfig(), { changed: true, reloaded: true })
+  t.match(await haproxy.config.ensure(wider), { changed: true, reloaded: true })
   t.equal((await get(other.port, 'x.test')).status, 404)
 })
 
 void t.test('ensureConfig() moves a port from one address to every address', { skip }, async (t) => {
-  const { haproxy, context, settings, port, spec } = await testProxy(t)
+  const { haproxy, port, spec } = await testProxy(t)
   await haproxy.ensureRunning(spec)
-  const wider = openHaproxy(context.host, { ...settings, listen: [`:${port}`] })
-  t.match(await wider.ensureConfig(), { changed: true, reloaded: true })
+  const wider = { ...spec, listen: [`:${port}`] }
+  t.match(await haproxy.config.ensure(wider), { changed: true, reloaded: true })
   t.equal((await get(port, 'x.test')).status, 404)
 })
 
 void t.test('ensureConfig() puts the last good one back when a reload fails all the same', { skip }, async (t) => {
-  const { haproxy, context, settings, port, spec } = await testProxy(t)
+  const { haproxy, context, port, settings, spec } = await testProxy(t)
   const other = await tenant(t)
   await haproxy.ensureRunning(spec)
   // Not what runs, so that addresses are not compared: as if the address had been taken in the last moment.
   const good = renderConfig({ ...settings, connectionsPerTenant: 7 }, { ipv6: hasIpv6() })
   await context.host.replace(context.files.goodConfig, good)
-  const wider = openHaproxy(context.host, { ...settings, listen: [...settings.listen, `127.0.0.1:${other.port}`] })
-  await t.rejects(wider.ensureConfig(), { code: 'HAPROXY_RELOAD_FAILED' })
+  const wider = { ...spec, listen: [...settings.listen, `127.0.0.1:${other.port}`] }
+  await t.rejects(haproxy.config.ensure(wider), { code: 'HAPROXY_RELOAD_FAILED' })
   t.equal(await context.host.read(context.files.config), good)
   t.equal((await get(port, 'x.test')).status, 404)
   t.match(await haproxy.config.ensure(spec), { changed: true })
@@ -108,23 +118,30 @@ void t.test(
   async (t) => {
     const certificates = testFolder(t)
     const port = await freePort()
-    const { haproxy, context, spec } = await testProxy(t, { tls: { listen: [`127.0.0.1:${port}`], certificates } })
-    t.match(await haproxy.config.ensure(spec), { changed: true, refused: [] })
-    await haproxy.ensureRunning(spec)
+    const { haproxy, context, spec } = await testProxy(t, {
+      tls: { listen: [`127.0.0.1:${port}`], certificates: [certificates] },
+    })
+    t.match(await haproxy.config.ensure(spec), { changed: true, started: true })
     await t.rejects(serialOf(port, 'a.test'))
 
     makeCertificate(`${certificates}/a.pem`, ['a.test'])
     writeFileSync(`${certificates}/b.pem`, 'nonsense')
-    const refused = [{ path: `${certificates}/b.pem`, error: { code: 'HAPROXY_CERTIFICATE_INVALID' } }]
-    t.match(await haproxy.config.ensure(spec), { changed: true, reloaded: true, refused })
+    const faults = async () => {
+      const { changed, reloaded, results } = await haproxy.config.ensure(spec)
+      return [changed, reloaded, results.map((one) => [one.target, one.changed, one.error?.code])]
+    }
+    const refused = [`${certificates}/b.pem`, false, 'HAPROXY_CERTIFICATE_INVALID']
+    const unchanged = ['haproxy.cfg', 'process', `${certificates}/a.pem`].map((target) => [target, false, undefined])
+    const all = unchanged.map(([target]) => [target, true, undefined])
+    t.strictSame(await faults(), [true, true, [...all, refused]])
     const first = await serialOf(port, 'a.test')
-    t.match(await haproxy.config.ensure(spec), { changed: false, reloaded: false, refused })
+    t.strictSame(await faults(), [false, false, [...unchanged, refused]])
 
     makeCertificate(`${certificates}/a.pem`, ['a.test'])
-    t.match(await haproxy.planConfig(), [
-      { target: 'certificates.crt-list' },
-      { target: 'haproxy.cfg' },
-      { target: 'process' },
+    t.strictSame(titles(await planNow(haproxy, spec)), [
+      `set ${certificates}/a.pem`,
+      'set haproxy.cfg',
+      'reload process',
     ])
     t.match(await haproxy.config.ensure(spec), { changed: true, reloaded: true })
     t.not(await serialOf(port, 'a.test'), first)
@@ -136,9 +153,17 @@ void t.test('ensureConfig() drops rows of a map that would keep HAProxy from sta
   const { haproxy, context, spec } = await testProxy(t)
   await haproxy.config.ensure(spec)
   await context.host.replace(context.files.hosts, 'a.test 20001\nb.test\nc.test x\n')
-  await haproxy.config.ensure(spec)
+  t.strictSame(titles((await haproxy.config.ensure(spec)).changes), ['set hosts.map'])
   t.equal(await context.host.read(context.files.hosts), 'a.test 20001\n')
 })
+
+async function planNow(haproxy: Haproxy, spec: ConfigSpec): Promise<readonly ConfigChange[]> {
+  return haproxy.config.plan(spec, await haproxy.config.read(spec)).changes
+}
+
+function titles(changes: readonly ConfigChange[]): readonly string[] {
+  return changes.map(({ action, target }) => `${action} ${target}`)
+}
 
 function serialOf(port: number, servername: string): Promise<string> {
   return new Promise((settle, reject) => {

@@ -3,7 +3,7 @@ import { connect as connectHttp2 } from 'node:http2'
 import { connect as connectTls, type ConnectionOptions } from 'node:tls'
 import t from 'tap'
 import { configDescription, renderConfig } from '../../src/config/render.ts'
-import { hasIpv6 } from '../../src/process.ts'
+import { hasIpv6 } from '../../src/config/read.ts'
 import {
   freePort,
   get,
@@ -61,6 +61,7 @@ void t.test('the configuration, served', { skip }, async (t) => {
   await haproxy.ensureRunning(spec)
   const dead = range.firstPort + 1
   await haproxy.routes.ensure({
+    ...range,
     routes: [
       { domain: 'blog.example.com', port: blog.port },
       { domain: 'quiet.example.com', port: quiet.port },
@@ -177,6 +178,7 @@ void t.test('a tenant has so many connections and no more, and others are not to
   const { haproxy, port, spec } = await testProxy(t, { connectionsPerTenant: 3 })
   await haproxy.ensureRunning(spec)
   await haproxy.routes.ensure({
+    ...range,
     routes: [
       { domain: 'slow.test', port: slow.port },
       { domain: 'other.test', port: other.port },
@@ -210,10 +212,11 @@ void t.test('TLS', { skip: skipTls }, async (t) => {
   makeCertificate(`${certificates}/a.pem`, ['a.test'])
   makeCertificate(`${certificates}/b.pem`, ['b.test'])
   const served = await testProxy(t, {
-    tls: { listen: [`127.0.0.1:${tlsPort}`], certificates },
+    tls: { listen: [`127.0.0.1:${tlsPort}`], certificates: [certificates] },
   })
-  await served.haproxy.ensureRunning(spec)
+  await served.haproxy.ensureRunning(served.spec)
   await served.haproxy.routes.ensure({
+    ...range,
     routes: [
       { domain: 'a.test', port: a.port },
       { domain: 'b.test', port: b.port },
@@ -263,7 +266,7 @@ void t.test('TLS', { skip: skipTls }, async (t) => {
 })
 
 function askTls(port: number, servername: string, host: string, options: ConnectionOptions) {
-  return new Promise<{ answer: ReturnType<typeof parseAnswer>; subject: string | undefined }>((settle, reject) => {
+  return new Promise<{ answer: ReturnType<typeof parseAnswer>; subject: string | undefined }>((resolve, reject) => {
     let text = ''
     const socket = connectTls({ port, host: '127.0.0.1', servername, rejectUnauthorized: false, ...options })
     let subject: string | undefined
@@ -273,6 +276,6 @@ function askTls(port: number, servername: string, host: string, options: Connect
     })
     socket.on('data', (chunk: Buffer) => (text += chunk.toString('utf8')))
     socket.once('error', reject)
-    socket.once('close', () => settle({ answer: parseAnswer(text), subject }))
+    socket.once('close', () => resolve({ answer: parseAnswer(text), subject }))
   })
 }

@@ -1,10 +1,9 @@
 import t from 'tap'
 import { configDescription, renderConfig } from '../../src/config/render.ts'
 import { reload } from '../../src/lifecycle/reload.ts'
-import { hasIpv6 } from '../../src/process.ts'
+import { hasIpv6 } from '../../src/config/read.ts'
 import { readInfo } from '../../src/runtime/info.ts'
-import { openHaproxy } from '../../src/haproxy.ts'
-import { get, skip, slotOf, tenant, testProxy } from '../support/proxy.ts'
+import { get, range, skip, slotOf, tenant, testProxy } from '../support/proxy.ts'
 
 void t.test('reload() without a HAProxy is refused', async (t) => {
   const { context } = await testProxy(t)
@@ -13,12 +12,12 @@ void t.test('reload() without a HAProxy is refused', async (t) => {
 
 void t.test('reload() keeps the counters, the routes, and every request', { skip }, async (t) => {
   const backend = await tenant(t)
-  const { haproxy, context, settings, port, spec } = await testProxy(t)
+  const { haproxy, port, spec } = await testProxy(t)
   const { pid } = await haproxy.ensureRunning(spec)
   await haproxy.routes.ensure({ ...range, routes: [{ domain: 'a.test', port: backend.port }], suspended: [] })
   for (const path of ['/', '/404']) await get(port, 'a.test', path)
   const [before] = await haproxy.usage()
-  const changed = openHaproxy(context.host, { ...settings, connectionsPerTenant: 9 })
+  const changed = { ...spec, connectionsPerTenant: 9 }
   let reloading = true
   const statuses = new Set<number>()
   const alive = new Set<boolean>()
@@ -28,7 +27,7 @@ void t.test('reload() keeps the counters, the routes, and every request', { skip
       alive.add(await haproxy.alive())
     }
   })()
-  t.match(await changed.ensureConfig(), { reloaded: true })
+  t.match(await haproxy.config.ensure(changed), { reloaded: true })
   reloading = false
   await traffic
   t.strictSame([...statuses], [200])

@@ -3,7 +3,7 @@ import t from 'tap'
 import { makeFolders } from '../../src/context.ts'
 import { endOurs } from '../../src/lifecycle/stop.ts'
 import { findOurs } from '../../src/process.ts'
-import { get, skip, talk, tenant, testProxy } from '../support/proxy.ts'
+import { get, range, skip, talk, tenant, testProxy } from '../support/proxy.ts'
 
 void t.test('stop() ends everything of ours and leaves nothing in the run folder', { skip }, async (t) => {
   const { haproxy, context, settings, port, spec } = await testProxy(t)
@@ -30,7 +30,7 @@ void t.test('stop() does not wait for a request that never ends', { skip }, asyn
 
 void t.test('endOurs() ends a worker whose master was killed, and nobody else', { skip }, async (t) => {
   const other = await testProxy(t)
-  await other.haproxy.ensureRunning(spec)
+  await other.haproxy.ensureRunning(other.spec)
   const { haproxy, context, spec } = await testProxy(t)
   const { pid } = await haproxy.ensureRunning(spec)
   process.kill(pid, 'SIGKILL')
