@@ -170,6 +170,7 @@ function check(folder: string, rules: readonly string[]): { status: number | nul
 async function answersAre(t: Test, words: readonly string[], option: (word: string) => string): Promise<void> {
   const { context, haproxy, port, spec } = await testProxy(t)
   await haproxy.config.ensure(spec)
+  await haproxy.stop()
   const installed = await context.host.read(context.files.config)
   const rules = words.map(
     (word, index) => `  http-request return status 200 content-type x ${option(`[${word}]`)} if { path /${index} }`,

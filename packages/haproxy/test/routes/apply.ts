@@ -110,6 +110,7 @@ void t.test('applyRoutes() without a worker is for the disk, and the next start 
   const backend = await tenant(t)
   const { haproxy, port, spec } = await testProxy(t)
   await haproxy.config.ensure(spec)
+  await haproxy.stop()
   const table = { ...range, routes: [{ domain: 'a.test', port: backend.port }], suspended: [] }
   t.match(await haproxy.routes.ensure(table), { running: false, results: [{ target: 'a.test', changed: true }] })
   await haproxy.ensureRunning(spec)
