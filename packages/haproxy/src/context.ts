@@ -1,5 +1,6 @@
-import { requireTool, type Command, type Host } from '@puppy/host'
+import { createHost, requireTool, type Command, type Host } from '@puppy/host'
 import { HaproxyError } from './errors.ts'
+import type { OwnProcesses } from './process.ts'
 import { openRuntime, type Runtime } from './runtime/socket.ts'
 import {
   assertLocation,
@@ -20,6 +21,8 @@ export interface LocationContext {
   /** The same below the host's root: HAProxy itself does not know that root. */
   readonly real: { readonly settings: ProxyLocation; readonly files: ProxyFiles }
   readonly runtime: Runtime
+  /** How its processes are found. */
+  readonly own: OwnProcesses
 }
 
 /** The same, with the spec of the configuration. */
@@ -47,6 +50,7 @@ export function createContext(host: Host, location: ProxyLocation, runtime?: Run
     files: proxyFiles(location),
     real: { settings: below, files },
     runtime: runtime ?? openRuntime(files.socket),
+    own: { machine: host.root === '/' ? host : createHost(), config: files.config },
   })
 }
 

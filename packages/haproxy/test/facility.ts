@@ -1,44 +1,76 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import fc from 'fast-check'
 import t from 'tap'
-import { createHost, type Host } from '@puppy/host'
-import { facilityChecks, withEffects } from '@puppy/host/conformance'
+import { facilityChecks } from '@puppy/host/conformance'
 import { openHaproxy } from '../src/haproxy.ts'
-import { configSubject, routeSubject, type Place } from './support/subject.ts'
-import { freePort, makeCertificate, skip, skipTls } from './support/proxy.ts'
+import type { HaproxyError } from '../src/errors.ts'
+import type { MapRow } from '../src/routes/map-file.ts'
+import { readMap, replaceMap } from '../src/runtime/maps.ts'
+import type { Runtime } from '../src/runtime/socket.ts'
+import { createFakeRuntime } from './support/fake-runtime.ts'
+import { freePort, makeCertificate, range, skip, skipTls, testFolder, testProxy } from './support/proxy.ts'
+import { configSubject, createFakePlace, createPlace, routeSubject, type Place } from './support/subject.ts'
 
-t.setTimeout(600_000)
+t.setTimeout(900_000)
 
-/** A folder and a port of loopback, for one world on this machine. */
-async function createPlace(): Promise<Place> {
-  const base = mkdtempSync('/tmp/puppy-hx-')
-  return {
-    host: createHost(),
-    location: { folder: `${base}/f`, runFolder: `${base}/r` },
-    port: await freePort(),
-    base,
-    close: async () => rmSync(base, { recursive: true, force: true }),
+/** Each world starts a HAProxy. A full run injects a fault at every effect, also on the real thing. */
+const faults = process.env['TEST_FULL'] === '1' ? {} : { faults: 8 }
+
+const certificates = testFolder(t)
+if (skipTls === false) for (const name of ['a', 'b']) makeCertificate(`${certificates}/${name}.pem`, [`${name}.test`])
+
+for (const { name, run } of facilityChecks(await configSubject(certificates, faults))) {
+  void t.test(`config: ${name}`, { skip: skipTls }, run)
+}
+
+async function createRunning(): Promise<Place> {
+  const place = await createPlace()
+  const { host, location } = place
+  const spec = { ...range, listen: [`127.0.0.1:${await freePort()}`], connectionsPerTenant: 20 }
+  await openHaproxy(host, location).config.ensure(spec)
+  return place
+}
+for (const count of [2, 250]) {
+  for (const { name, run } of facilityChecks(routeSubject(createFakePlace, count))) {
+    void t.test(`${count} routes in memory: ${name}`, run)
+  }
+  for (const { name, run } of facilityChecks(routeSubject(createRunning, count, faults))) {
+    void t.test(`${count} routes: ${name}`, { skip }, run)
   }
 }
 
-const certificates = mkdtempSync('/tmp/puppy-hx-certs-')
-t.teardown(() => rmSync(certificates, { recursive: true, force: true }))
-if (skipTls === false) for (const name of ['a', 'b']) makeCertificate(`${certificates}/${name}.pem`, [`${name}.test`])
-
-for (const { name, run } of facilityChecks(configSubject({ createPlace, certificates }))) {
-  void t.test(`config: ${name}`, { skip: skipTls }, run)
-}
-for (const { name, run } of facilityChecks(routeSubject({ createPlace, count: 2 }))) {
-  void t.test(`routes, row by row: ${name}`, { skip }, run)
-}
-for (const { name, run } of facilityChecks(routeSubject({ createPlace, count: 250 }))) {
-  void t.test(`routes, all at once: ${name}`, { skip }, run)
-}
-
-void t.test('ensure() tries a change set again only when the machine moved', async (t) => {
-  const host: Host = { ...createHost(), program: () => undefined }
-  const base = mkdtempSync('/tmp/puppy-hx-')
-  t.teardown(() => rmSync(base, { recursive: true, force: true }))
-  const haproxy = openHaproxy(host, { folder: `${base}/f`, runFolder: `${base}/r` })
-  const spec = { listen: ['127.0.0.1:1'], connectionsPerTenant: 1, firstPort: 1, portsPerSlot: 1, slots: 1 }
-  await t.rejects(haproxy.config.ensure(spec), { code: 'HAPROXY_NOT_INSTALLED' })
+void t.test('the maps in memory answer as those of HAProxy', { skip }, async (t) => {
+  const { haproxy, context, spec } = await testProxy(t)
+  await haproxy.ensureRunning(spec)
+  const [name, both] = ['hosts.map', [context.runtime, createFakeRuntime(['hosts.map'])]]
+  const [key, value] = [fc.constantFrom('a', 'b', 'c'), fc.constantFrom('1', '2')]
+  const rows = fc.array(fc.record({ key, value }), { minLength: 1, maxLength: 3 })
+  const command = fc.oneof(
+    fc.tuple(fc.constantFrom('add', 'set'), key, value).map(([verb, ...words]) => [verb, 'map', name, ...words]),
+    key.map((one) => ['del', 'map', name, one]),
+    fc.constantFrom(['clear', 'map', name], ['show', 'map', 'none.map'], ['set', 'map', 'none.map', 'a', '1']),
+  )
+  const steps = fc.sample(fc.oneof(command, rows), { numRuns: 300, seed: 7 })
+  for (const step of steps) {
+    const [real, fake] = await Promise.all(
+      both.map(async (runtime) => {
+        const refused = isWords(step) ? await refusalOf(runtime, step) : await replaceMap(runtime, name, step)
+        return [refused, await readMap(runtime, name)]
+      }),
+    )
+    t.strictSame(fake, real, JSON.stringify(step))
+  }
 })
+
+function isWords(step: readonly string[] | readonly MapRow[]): step is readonly string[] {
+  return typeof step[0] === 'string'
+}
+
+/** What `send` and `sendMany` make of a command that is refused, or undefined. The second performs it twice. */
+async function refusalOf(runtime: Runtime, words: readonly string[]): Promise<unknown> {
+  const one = await runtime.send(words).then(
+    () => undefined,
+    (error: unknown) => (error as HaproxyError).code,
+  )
+  const [reply] = words[0] === 'show' ? [] : await runtime.sendMany([words])
+  return [one, reply?.severity]
+}

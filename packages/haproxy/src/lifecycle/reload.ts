@@ -1,7 +1,7 @@
 import type { EffectOptions } from '@puppy/host'
 import type { ProxyContext } from '../context.ts'
 import { HaproxyError } from '../errors.ts'
-import { isOurs, readImage, signalOurs } from '../process.ts'
+import { isOurs, readImage, signalOurs, type OwnProcesses } from '../process.ts'
 import { readUsage } from '../runtime/usage.ts'
 import { waitFor } from '../wait.ts'
 import { findBusy, findSilent } from './addresses.ts'
@@ -31,35 +31,35 @@ const handsOnAfter = 6
 export async function reload(context: ProxyContext, description: string, options: ReloadOptions = {}): Promise<void> {
   const operation = 'reload HAProxy'
   const master = await findMaster(context)
-  const config = context.real.files.config
-  if (master === undefined) throw new HaproxyError('HAPROXY_NOT_RUNNING', { operation, target: config })
+  if (master === undefined)
+    throw new HaproxyError('HAPROXY_NOT_RUNNING', { operation, target: context.real.files.config })
   await assertFree(options.added ?? [])
   await awaitCounters(context, options)
   const before = await readWorker(context, options)
-  const ask = await createReloadSignal(master, config)
+  const ask = await createReloadSignal(context.own, master)
   const loaded = await waitFor(
     async () => {
       await ask()
       const worker = await readWorkerMeanwhile(context, options)
-      if (worker !== undefined && worker.pid !== before?.pid && worker.description === description) return true
-      return (await isOurs(master, config)) ? undefined : false
+      if (worker !== undefined && worker.pid !== before?.pid && worker.description === description) return 'loaded'
+      return (await isOurs(context.own, master)) ? undefined : 'ended'
     },
     { ...options, operation, timeout: Math.min(options.timeout ?? reloadTimeout, reloadTimeout) },
   )
-  if (loaded !== true) throw await reloadFailed(context, loaded === false)
+  if (loaded !== 'loaded') throw await reloadFailed(context, loaded === 'ended')
 }
 
 /**
  * Returns a function that sends SIGUSR2, and again every half second as long as the master has not begun: a master that has
  * just started loses the signal. A master that begins executes its program again.
  */
-async function createReloadSignal(master: number, config: string): Promise<() => Promise<void>> {
-  const image = await readImage(master)
+async function createReloadSignal(own: OwnProcesses, master: number): Promise<() => Promise<void>> {
+  const image = await readImage(own, master)
   let asked = Number.NEGATIVE_INFINITY
   return async () => {
-    if (performance.now() - asked < 500 || (await readImage(master)) !== image) return
+    if (performance.now() - asked < 500 || (await readImage(own, master)) !== image) return
     asked = performance.now()
-    await signalOurs(master, config, 'SIGUSR2')
+    await signalOurs(own, master, 'SIGUSR2')
   }
 }
 

@@ -26,7 +26,7 @@ export async function endOurs(context: LocationContext, options: EffectOptions =
   const { host, files } = context
   const gone = (await endAll(context, 'SIGTERM', options)) || (await endAll(context, 'SIGKILL', options))
   if (!gone) {
-    const left = (await findOurs(context.real.files.config)).map(({ pid }) => pid).join(', ')
+    const left = (await findOurs(context.own)).map(({ pid }) => pid).join(', ')
     throw new HaproxyError('HAPROXY_STOP_FAILED', { operation: 'stop HAProxy', detail: `still there: process ${left}` })
   }
   for (const file of [files.pid, files.socket, files.peers, files.peersFolder]) await host.remove(file)
@@ -38,15 +38,14 @@ async function endAll(
   signal: 'SIGTERM' | 'SIGKILL',
   options: EffectOptions,
 ): Promise<boolean> {
-  const config = context.real.files.config
   const signalled = new Set<number>()
   const gone = await waitFor(
     async () => {
-      const left = await findOurs(config)
+      const left = await findOurs(context.own)
       if (left.length === 0) return true
       for (const { pid } of left.filter((one) => !signalled.has(one.pid))) {
         signalled.add(pid)
-        await signalOurs(pid, config, signal)
+        await signalOurs(context.own, pid, signal)
       }
       return undefined
     },

@@ -46,11 +46,11 @@ export async function awaitWorker(context: LocationContext, options: EffectOptio
     async () => {
       const answer = await readWorkerMeanwhile(context, options)
       if (answer !== undefined) return answer
-      return (await locateMaster(context)) === undefined ? false : undefined
+      return (await locateMaster(context)) === undefined ? 'ended' : undefined
     },
     { ...options, operation, timeout: Math.min(options.timeout ?? answerTimeout, answerTimeout) },
   )
-  if (worker !== undefined) return worker === false ? undefined : worker
+  if (worker !== undefined) return worker === 'ended' ? undefined : worker
   const target = context.real.files.socket
   throw new HaproxyError('HAPROXY_TIMEOUT', { operation, target, detail: 'it runs and does not answer' })
 }
@@ -63,13 +63,13 @@ export async function awaitWorker(context: LocationContext, options: EffectOptio
  */
 export async function readMaster(context: LocationContext): Promise<number | undefined> {
   const { named, master } = await readNamed(context)
-  return named ? master : masterAmong(await findOurs(context.real.files.config))
+  return named ? master : masterAmong(await findOurs(context.own))
 }
 
-async function readNamed({ host, files, real }: LocationContext): Promise<{ named: boolean; master?: number }> {
+async function readNamed({ host, files, own }: LocationContext): Promise<{ named: boolean; master?: number }> {
   const pid = parsePidFile((await host.read(files.pid)) ?? '')
   if (pid === undefined) return { named: false }
-  return (await isOurs(pid, real.files.config)) ? { named: true, master: pid } : { named: true }
+  return (await isOurs(own, pid)) ? { named: true, master: pid } : { named: true }
 }
 
 /** Returns the master among our processes: the one that has a child among them. A worker without a master ends by itself. */
@@ -88,7 +88,7 @@ export interface Master {
 export async function locateMaster(context: LocationContext): Promise<Master | undefined> {
   const { master } = await readNamed(context)
   if (master !== undefined) return { pid: master, named: true }
-  const pid = masterAmong(await findOurs(context.real.files.config))
+  const pid = masterAmong(await findOurs(context.own))
   return pid === undefined ? undefined : { pid, named: false }
 }
 

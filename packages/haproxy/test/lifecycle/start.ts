@@ -19,21 +19,21 @@ void t.test('ensureRunning() starts once and adopts from then on', { skip }, asy
   t.ok(first.started)
   t.strictSame(await openHaproxy(createHost(), settings).ensureRunning(spec), { started: false, pid: first.pid })
   t.strictSame(await planned(), [])
-  t.equal((await findOurs(context.files.config)).length, 2)
+  t.equal((await findOurs(context.own)).length, 2)
 })
 
 for (const victim of ['master', 'worker'] as const) {
   void t.test(`ensureRunning() revives a HAProxy whose ${victim} was killed`, { skip }, async (t) => {
     const { haproxy, context, port, spec } = await testProxy(t)
     const { pid } = await haproxy.ensureRunning(spec)
-    const worker = (await findOurs(context.files.config)).find(({ parent }) => parent === pid)?.pid ?? 0
+    const worker = (await findOurs(context.own)).find(({ parent }) => parent === pid)?.pid ?? 0
     process.kill(victim === 'master' ? pid : worker, 'SIGKILL')
     for (let turn = 0; turn < 200 && (await haproxy.alive()); turn++) await sleep(20)
     t.equal(await haproxy.alive(), false)
     const again = await haproxy.ensureRunning(spec)
     t.ok(again.started && again.pid !== pid)
     t.equal((await get(port, 'x.test')).status, 404)
-    t.equal((await findOurs(context.files.config)).length, 2)
+    t.equal((await findOurs(context.own)).length, 2)
   })
 }
 
@@ -56,7 +56,7 @@ void t.test('ensureRunning() names the address that somebody else listens on', {
     code: 'HAPROXY_ADDRESS_IN_USE',
     message: new RegExp(`127\\.0\\.0\\.1:${port}.*HAProxy said: .*Address already in use`),
   })
-  t.strictSame(await findOurs(context.files.config), [])
+  t.strictSame(await findOurs(context.own), [])
   t.equal(await haproxy.alive(), false)
 })
 

@@ -9,7 +9,7 @@ void t.test('stop() ends everything of ours and leaves nothing in the run folder
   const { haproxy, context, settings, port, spec } = await testProxy(t)
   await haproxy.ensureRunning(spec)
   await haproxy.stop()
-  t.strictSame(await findOurs(context.files.config), [])
+  t.strictSame(await findOurs(context.own), [])
   t.strictSame(await context.host.list(settings.runFolder), [])
   await t.rejects(get(port, 'x.test'), { code: 'ECONNREFUSED' })
   t.match(await context.host.list(settings.folder), ['haproxy.cfg', 'haproxy.cfg.good', 'hosts.map', 'suspended.map'])
@@ -24,7 +24,7 @@ void t.test('stop() does not wait for a request that never ends', { skip }, asyn
   const waiting = talk(port, 'GET /slow HTTP/1.1\r\nHost: a.test\r\n\r\n').catch(() => '')
   await new Promise((arrived) => backend.server.once('request', arrived))
   await haproxy.stop()
-  t.strictSame(await findOurs(context.files.config), [])
+  t.strictSame(await findOurs(context.own), [])
   await waiting
 })
 
@@ -36,7 +36,7 @@ void t.test('endOurs() ends a worker whose master was killed, and nobody else', 
   process.kill(pid, 'SIGKILL')
   await sleep(1)
   await endOurs(context)
-  t.strictSame(await findOurs(context.files.config), [])
+  t.strictSame(await findOurs(context.own), [])
   t.ok(await other.haproxy.alive())
 })
 
