@@ -40,6 +40,7 @@ for (const victim of ['master', 'worker'] as const) {
 void t.test('ensureRunning() clears away stale files of another life', { skip }, async (t) => {
   const { haproxy, context, spec } = await testProxy(t)
   await haproxy.config.ensure(spec)
+  await haproxy.stop()
   mkdirSync(context.files.peersFolder)
   const stale = createServer().listen(context.files.peers)
   await once(stale, 'listening')
