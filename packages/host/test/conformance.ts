@@ -1,4 +1,5 @@
 import type { Test } from 'tap'
+import { endProcess, identifyProcess, isRunning } from '../src/process.ts'
 import { HostError, type FileText, type Host, type HostErrorCode } from '../src/index.ts'
 
 /** What every `Host` does, real or fake. `folder` is an empty folder of the host that may be written. */
@@ -8,9 +9,11 @@ export interface Subject {
   /** Programs that behave as cat(1), false(1) do. */
   readonly cat: string
   readonly no: string
+  /** Starts a process that does nothing until it is ended by a signal, and returns its pid. Absent: the host is only a folder. */
+  readonly startProcess?: () => Promise<number>
 }
 
-export async function hostConforms(t: Test, { host, folder, cat, no }: Subject): Promise<void> {
+export async function hostConforms(t: Test, { host, folder, cat, no, startProcess }: Subject): Promise<void> {
   const fails = async (code: HostErrorCode, attempt: Promise<unknown>, what: string) => {
     const error = await attempt.then(
       () => undefined,
@@ -125,4 +128,58 @@ export async function hostConforms(t: Test, { host, folder, cat, no }: Subject):
   const next = await waiting
   t.equal(next.path, `${folder}/lock`, 'lock() waits for the holder')
   await next.release()
+
+  const config = `${folder}/config`
+  const seen = await host.lock(config, { visible: true })
+  t.match(await host.status(`${config}.lock`), { kind: 'folder', mode: 0o1700 }, 'a visible lock is a folder')
+  t.equal(await host.status(config), undefined, 'the file itself is left alone')
+  t.equal(seen.lost.aborted, false)
+  await fails('HOST_LOCK_TIMEOUT', host.lock(config, { visible: true, timeout: 0 }), 'a visible lock is exclusive')
+  await seen.release()
+  await seen.release()
+  t.equal(await host.status(`${config}.lock`), undefined, 'release() removes the folder')
+  await host.makeFolder(`${config}.lock`)
+  await fails('HOST_LOCK_TIMEOUT', host.lock(config, { visible: true, timeout: 0 }), 'another program has the folder')
+  const aborting = new AbortController()
+  const patient = host.lock(config, { visible: true, signal: aborting.signal })
+  setTimeout(() => aborting.abort(), 20)
+  await fails('HOST_ABORTED', patient, 'waiting for another program is aborted')
+  const served = host.lock(config, { visible: true })
+  await host.remove(`${config}.lock`)
+  await (await served).release()
+  await host.makeFolder(`${config}.lock`, { mode: 0o1700 })
+  const after = await host.lock(config, { visible: true, timeout: 0 })
+  await after.release()
+  t.equal(
+    await host.status(`${config}.lock`),
+    undefined,
+    'a folder that a killed process of ours left is taken at once',
+  )
+  await host.replace(`${config}.lock`, 'a file')
+  await fails('HOST_LOCK_FAILED', host.lock(config, { visible: true, timeout: 0 }), 'a file stands there')
+  await fails('HOST_LOCK_FAILED', host.lock(`${folder}/no/such`, { visible: true }), 'no folder is there')
+  const gone = { visible: true, signal: AbortSignal.abort() }
+  await fails('HOST_ABORTED', host.lock(`${folder}/other`, gone), 'lock() after an abort')
+  t.equal(await host.status(`${folder}/other.lock`), undefined)
+
+  if (startProcess === undefined) {
+    await fails('HOST_NOT_LIVE', host.signal({ pid: 2 ** 22 + 1, started: 1 }, 'SIGTERM'), 'signal() of a folder')
+    return
+  }
+  const pid = await startProcess()
+  const found = await identifyProcess(host, pid)
+  t.equal(found?.pid, pid, 'a process that runs is identified')
+  const process = { pid, started: found?.started ?? -1 }
+  const other = { pid, started: process.started - 1 }
+  t.equal(await host.signal(other, 'SIGKILL'), false, 'signal() leaves another process with the same number alone')
+  t.equal(await isRunning(host, other), false)
+  t.equal(await host.signal(process, 'SIGCONT'), true, 'signal() sends')
+  t.equal(await isRunning(host, process), true)
+  t.equal(await endProcess(host, process, 'SIGTERM', { timeout: 60_000 }), true, 'a process ends by its signal')
+  t.equal(await isRunning(host, process), false)
+  t.equal(await host.signal(process, 'SIGKILL'), false, 'signal() to a process that has ended')
+  t.equal(await endProcess(host, process, 'SIGKILL'), true, 'which has ended already')
+  t.equal(await identifyProcess(host, pid), undefined)
+  for (const wrong of [0, -1, -pid, 1, 1.5, Number.NaN])
+    await t.rejects(host.signal({ ...process, pid: wrong }, 'SIGTERM'), TypeError, `signal() to ${wrong}`)
 }
