@@ -1,11 +1,12 @@
-import { HostError, errno, mapLimit, type Host } from '@puppy/host'
+import { HostError, mapLimit, type Host } from '@puppy/host'
 import { listPids, readCmdline, readStat, readStatus, type ProcessStat } from '@puppy/host/proc'
+import { identifyProcess } from '@puppy/host/process'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /** Where processes are looked up, and which are ours. */
 export interface OwnProcesses {
   /** The machine itself, also when the files are below another root. */
-  readonly machine: Pick<Host, 'list' | 'read'>
+  readonly machine: Host
   /** The configuration file that our processes are started with. */
   readonly config: string
 }
@@ -87,19 +88,10 @@ export async function findOurs(own: OwnProcesses): Promise<readonly OwnProcess[]
   return found.filter((one) => one !== undefined)
 }
 
-/**
- * Sends a signal to a process, if it still is ours. Returns whether it was sent.
- *
- * Between the look and the signal lie microseconds, and the kernel does not use a pid again that soon.
- */
+/** Sends a signal to a process, if it still is ours. Returns whether it was sent. @throws HostError `HOST_SIGNAL_FAILED` */
 export async function signalOurs(own: OwnProcesses, pid: number, signal: NodeJS.Signals): Promise<boolean> {
-  if (!(await isOurs(own, pid))) return false
-  try {
-    return process.kill(pid, signal)
-  } catch (error) {
-    if (errno(error) === 'ESRCH') return false
-    throw error
-  }
+  const found = await visible(identifyProcess(own.machine, pid))
+  return found !== undefined && (await isOurs(own, pid)) && own.machine.signal(found, signal)
 }
 
 /** With `hidepid` the files of another user's process cannot be read: such a process is not ours. */

@@ -47,6 +47,8 @@ export const maxSocketPath = 97
 /** The files of one proxy, absolute. */
 export interface ProxyFiles {
   readonly config: string
+  /** What flock(2) is taken on beside the configuration. */
+  readonly lock: string
   readonly hosts: string
   readonly suspended: string
   readonly crtList: string
@@ -64,6 +66,7 @@ export interface ProxyFiles {
 export function proxyFiles({ folder, runFolder }: Pick<ProxyLocation, 'folder' | 'runFolder'>): ProxyFiles {
   return {
     config: `${folder}/haproxy.cfg`,
+    lock: `${folder}/haproxy.cfg.flock`,
     hosts: `${folder}/hosts.map`,
     suspended: `${folder}/suspended.map`,
     crtList: `${folder}/certificates.crt-list`,

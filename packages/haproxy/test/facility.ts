@@ -1,10 +1,10 @@
+import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import t from 'tap'
 import { facilityChecks } from '@puppy/host/conformance'
 import { openHaproxy } from '../src/haproxy.ts'
 import type { HaproxyError } from '../src/errors.ts'
-import type { MapRow } from '../src/routes/map-file.ts'
-import { readMap, replaceMap } from '../src/runtime/maps.ts'
+import { readMap, replaceMap, type MapRow } from '../src/runtime/maps.ts'
 import type { Runtime } from '../src/runtime/socket.ts'
 import { createFakeRuntime } from './support/fake-runtime.ts'
 import { freePort, makeCertificate, range, skip, skipTls, testFolder, testProxy } from './support/proxy.ts'
@@ -12,28 +12,37 @@ import { configSubject, createFakePlace, createPlace, routeSubject, type Place }
 
 t.setTimeout(900_000)
 
-/** Each world starts a HAProxy. A full run injects a fault at every effect, also on the real thing. */
-const faults = process.env['TEST_FULL'] === '1' ? {} : { faults: 8 }
+/** Each world starts a HAProxy. A full run injects a fault at every effect of it; otherwise only the one in memory has them all. */
+const some = process.env['TEST_FULL'] === '1' ? {} : { faults: 6 }
 
 const certificates = testFolder(t)
+const base = testFolder(t)
 if (skipTls === false) for (const name of ['a', 'b']) makeCertificate(`${certificates}/${name}.pem`, [`${name}.test`])
 
-for (const { name, run } of facilityChecks(await configSubject(certificates, faults))) {
+const createEmpty = () => createPlace(base)
+const createFake = () => {
+  const paths = ['a', 'b'].map((name) => `${certificates}/${name}.pem`)
+  return createFakePlace(Object.fromEntries(paths.map((path) => [path, readFileSync(path, 'utf8')])))
+}
+for (const { name, run } of facilityChecks(await configSubject(createFake, certificates))) {
+  void t.test(`config in memory: ${name}`, { skip: skipTls }, run)
+}
+for (const { name, run } of facilityChecks(await configSubject(createEmpty, certificates, some))) {
   void t.test(`config: ${name}`, { skip: skipTls }, run)
 }
 
-async function createRunning(): Promise<Place> {
-  const place = await createPlace()
-  const { host, location } = place
+/** Makes a HAProxy run. */
+async function start(place: Place): Promise<Place> {
+  const { host, location, runtime } = place
   const spec = { ...range, listen: [`127.0.0.1:${await freePort()}`], connectionsPerTenant: 20 }
-  await openHaproxy(host, location).config.ensure(spec)
+  await openHaproxy(host, location, runtime === undefined ? {} : { runtime }).config.ensure(spec)
   return place
 }
 for (const count of [2, 250]) {
-  for (const { name, run } of facilityChecks(routeSubject(createFakePlace, count))) {
+  for (const { name, run } of facilityChecks(routeSubject(async () => start(await createFakePlace()), count))) {
     void t.test(`${count} routes in memory: ${name}`, run)
   }
-  for (const { name, run } of facilityChecks(routeSubject(createRunning, count, faults))) {
+  for (const { name, run } of facilityChecks(routeSubject(async () => start(await createPlace()), count, some))) {
     void t.test(`${count} routes: ${name}`, { skip }, run)
   }
 }

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { Applied, EffectOptions } from '@puppy/host'
+import { effectTimeout, type Applied, type EffectOptions, type Lock } from '@puppy/host'
 import { makeFolders, withSpec, type LocationContext, type ProxyContext } from '../context.ts'
 import { assertNotAborted, HaproxyError } from '../errors.ts'
 import { startHaproxy } from '../lifecycle/start.ts'
@@ -23,14 +23,15 @@ export interface AppliedConfig extends Applied<ConfigResult, ConfigChange> {
 }
 
 /**
- * Performs a change set: checks and installs the files, then starts or reloads HAProxy, then reads both back.
+ * Performs a change set: checks and installs the files, then starts or reloads HAProxy, then reads both back. Meanwhile it holds
+ * the lock of the npm package proper-lockfile for `haproxy.cfg`.
  *
  * Without a change nothing is written or run. A bundle that HAProxy does not accept, or cannot be reloaded with, leaves the
  * running HAProxy as it is and the last good files installed.
  *
  * @throws HaproxyError `HAPROXY_MOVED` when files or process are not what was planned with; `HAPROXY_CONFIG_INVALID`,
  *   `HAPROXY_ADDRESS_IN_USE`, `HAPROXY_RELOAD_FAILED`, `HAPROXY_START_FAILED`, `HAPROXY_NOT_INSTALLED`,
- *   `HAPROXY_ABORTED`; HostError.
+ *   `HAPROXY_ABORTED`; HostError, `HOST_LOCK_TIMEOUT` among them.
  */
 export async function applyConfig(
   location: LocationContext,
@@ -41,10 +42,11 @@ export async function applyConfig(
   if (changes.length === 0) return unchanged(changeSet)
   assertNotAborted(options.signal, 'install the configuration')
   const context = withSpec(location, changeSet.spec)
-  await assertNotMoved(context, changeSet, options)
   await makeFolders(context)
+  await using lock = await lockConfig(context, options)
+  await assertNotMoved(context, changeSet, options)
   await writeMaps(context, changeSet)
-  const checked = await install(context, changeSet, options)
+  const checked = await install(context, changeSet, lock, options)
   const did = await run(context, changeSet, checked, options)
   const after = planConfig(changeSet.spec, await readConfig(context, options))
   return {
@@ -54,6 +56,12 @@ export async function applyConfig(
     results: resultsOf(changeSet, checked.refused, after),
     warnings: checked.warnings,
   }
+}
+
+/** Takes the lock that a person's own tool may hold for `haproxy.cfg`: the lock of proper-lockfile. */
+function lockConfig({ host, files }: ProxyContext, { signal, timeout = effectTimeout }: EffectOptions): Promise<Lock> {
+  const options = { visible: true, purpose: 'puppy haproxy', timeout }
+  return host.lock(files.config, { ...options, ...(signal === undefined ? {} : { signal }) })
 }
 
 function unchanged(changeSet: ConfigChangeSet): AppliedConfig {
@@ -95,11 +103,13 @@ async function writeMaps({ host, files }: ProxyContext, { changes, observed }: C
 async function install(
   context: ProxyContext,
   { changes, observed, bundle }: ConfigChangeSet,
+  { lost }: Lock,
   options: EffectOptions,
 ): Promise<CheckedBundle> {
   const paths = new Set(['haproxy.cfg', 'certificates.crt-list', ...pathsIn(changes)])
   if (!changes.some(({ target }) => paths.has(target))) return { ...bundle, refused: [], warnings: [] }
   const checked = await checkBundle(context, observed.certificates, observed.ipv6, options)
+  lost.throwIfAborted()
   await installBundle(context, checked)
   return checked
 }

@@ -25,8 +25,8 @@ export async function keepGood({ host, files }: LocationContext, bundle: Bundle)
 
 /** Deletes every file of ours in both folders, and the folders when they are then empty. */
 export async function removeFiles({ host, settings, files }: LocationContext): Promise<void> {
-  const { config, hosts, suspended, crtList, goodConfig, goodCrtList, socket, peers, pid } = files
-  for (const file of [config, hosts, suspended, crtList, goodConfig, goodCrtList, socket, peers, pid]) {
+  const { config, lock, hosts, suspended, crtList, goodConfig, goodCrtList, socket, peers, pid } = files
+  for (const file of [config, lock, hosts, suspended, crtList, goodConfig, goodCrtList, socket, peers, pid]) {
     await host.remove(file)
   }
   for (const folder of [settings.folder, files.peersFolder, settings.runFolder]) {

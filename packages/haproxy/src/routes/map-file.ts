@@ -1,13 +1,8 @@
 import { encodeMapRow } from '../encode.ts'
+import type { MapRow } from '../runtime/maps.ts'
 
 /** The maps: `hosts` has a row for each domain, `suspended` one for each suspended slot. */
 export type MapName = 'hosts' | 'suspended'
-
-/** One row of a map. */
-export interface MapRow {
-  readonly key: string
-  readonly value: string
-}
 
 /**
  * Parses a map file as HAProxy does: it ignores blank lines, lines that begin with `#`, and blanks around the two words.

@@ -1,6 +1,7 @@
 import type { Change, ChangeSet } from '@puppy/host'
 import type { HaproxyError } from '../errors.ts'
-import { soundRows, type MapName, type MapRow } from './map-file.ts'
+import type { MapRow } from '../runtime/maps.ts'
+import { soundRows, type MapName } from './map-file.ts'
 import type { ObservedRoutes } from './read.ts'
 import {
   createScope,

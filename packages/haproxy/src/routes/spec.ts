@@ -1,8 +1,9 @@
 import type { Refused } from '@puppy/host'
-import { findDomainFault } from '../domain.ts'
+import { hostNameFault } from '@puppy/host/host-name'
 import { HaproxyError } from '../errors.ts'
 import type { PortRange } from '../settings.ts'
-import type { MapName, MapRow } from './map-file.ts'
+import type { MapRow } from '../runtime/maps.ts'
+import type { MapName } from './map-file.ts'
 
 /** A domain and the port of 127.0.0.1 that serves it. */
 export interface Route {
@@ -74,7 +75,7 @@ export function createScope(only: readonly string[] | undefined): (target: strin
 }
 
 function findRouteFault({ domain, port }: Route, candidates: number, range: PortRange): string | undefined {
-  const fault = findDomainFault(domain)
+  const fault = hostNameFault(domain)
   if (fault !== undefined) return fault
   if (candidates > 1) return `the spec has it on ${candidates} ports`
   const end = range.firstPort + range.slots * range.portsPerSlot

@@ -1,8 +1,13 @@
 import type { EffectOptions } from '@puppy/host'
 import { encodeCliPayload, encodeMapRow } from '../encode.ts'
 import { HaproxyError } from '../errors.ts'
-import type { MapRow } from '../routes/map-file.ts'
 import type { Runtime } from './socket.ts'
+
+/** One row of a map. */
+export interface MapRow {
+  readonly key: string
+  readonly value: string
+}
 
 /** One map of the running worker. */
 export interface MapStatus {

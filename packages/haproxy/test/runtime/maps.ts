@@ -1,8 +1,15 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { HaproxyError } from '../../src/errors.ts'
-import type { MapRow } from '../../src/routes/map-file.ts'
-import { applyMap, parseMapList, parseMapRows, planMap, readMap, replaceMap } from '../../src/runtime/maps.ts'
+import {
+  applyMap,
+  parseMapList,
+  parseMapRows,
+  planMap,
+  readMap,
+  replaceMap,
+  type MapRow,
+} from '../../src/runtime/maps.ts'
 import type { Runtime } from '../../src/runtime/socket.ts'
 import { skip, testProxy } from '../support/proxy.ts'
 

@@ -1,5 +1,6 @@
 import { HaproxyError } from '../../src/errors.ts'
-import { parseMapFile, type MapRow } from '../../src/routes/map-file.ts'
+import { parseMapFile } from '../../src/routes/map-file.ts'
+import type { MapRow } from '../../src/runtime/maps.ts'
 import type { Reply } from '../../src/runtime/reply.ts'
 import type { Runtime } from '../../src/runtime/socket.ts'
 

@@ -1,6 +1,5 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createHost, type Host } from '@puppy/host'
-import { createFakeHost } from '@puppy/host/fake'
 import { withEffects, type Effects, type Subject, type World } from '@puppy/host/conformance'
 import type { ConfigChangeSet, ConfigResult, ObservedConfig } from '../../src/config/plan.ts'
 import { createContext } from '../../src/context.ts'
@@ -12,7 +11,7 @@ import type { ObservedRoutes } from '../../src/routes/read.ts'
 import type { RouteSpec } from '../../src/routes/spec.ts'
 import type { Runtime } from '../../src/runtime/socket.ts'
 import { proxyFiles, type ConfigSpec, type ProxyLocation } from '../../src/settings.ts'
-import { createFakeRuntime } from './fake-runtime.ts'
+import { createFakeHaproxy } from './fake-haproxy.ts'
 import { freePort, range } from './proxy.ts'
 
 /** Where one world of the conformance suite is. */
@@ -35,12 +34,9 @@ export async function createPlace(base = mkdtempSync('/tmp/puppy-hx-')): Promise
   return { host, location, close }
 }
 
-/** A host and a worker in memory, for the routes. It has no process. */
-export async function createFakePlace(): Promise<Place> {
-  const location = { folder: '/f', runFolder: '/r' }
-  const answer = () => ({ stdout: 'HAProxy version 3.0.11-1 2025/06/02\nFeature list : +OPENSSL\n' })
-  const host = createFakeHost({ files: { '/f/hosts.map': '' }, programs: { '/usr/sbin/haproxy': answer } })
-  return { host, location, runtime: createFakeRuntime(['hosts.map', 'suspended.map']), close: async () => {} }
+/** A HAProxy in memory, with the files of a folder of this machine. */
+export async function createFakePlace(files: Readonly<Record<string, string>> = {}): Promise<Place> {
+  return { ...createFakeHaproxy(files), location: { folder: '/f', runFolder: '/r' }, close: async () => {} }
 }
 
 /** Opens the HAProxy of a place. Everything that changes it passes `effects`. */
@@ -91,14 +87,19 @@ export interface Faults {
   readonly faults?: number
 }
 
-/** The configuration and the process, with two certificates. `certificates` is a folder with `a.pem` and `b.pem`. */
+/**
+ * The configuration and the process, with two certificates.
+ *
+ * @param create makes an empty place, always at the same paths
+ * @param certificates a folder with `a.pem` and `b.pem`
+ */
 export async function configSubject(
+  create: () => Promise<Place>,
   certificates: string,
   faults: Faults = {},
 ): Promise<Subject<ConfigSpec, ObservedConfig, ConfigChangeSet, ConfigResult>> {
   const [paths, missing] = [['a', 'b'].map((name) => `${certificates}/${name}.pem`), `${certificates}/none.pem`]
-  // The same folder and ports for every world: each has ended before the next begins, and equal worlds have equal plans.
-  const base = mkdtempSync('/tmp/puppy-hx-')
+  // The same ports for every world: each has ended before the next begins, and equal worlds have equal plans.
   const [port, tlsPort] = [await freePort(), await freePort()]
   const specOf = (files: readonly string[]): ConfigSpec => ({
     ...range,
@@ -108,8 +109,8 @@ export async function configSubject(
   })
   return {
     createWorld: async () => {
-      const place = await createPlace(base)
-      const context = createContext(place.host, place.location)
+      const place = await create()
+      const context = createContext(place.host, place.location, place.runtime)
       return {
         open: (effects) => openCounted(place, effects).config,
         snapshot: async () => ({
