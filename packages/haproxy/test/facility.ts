@@ -13,7 +13,7 @@ import { configSubject, createFakePlace, createPlace, routeSubject, type Place }
 t.setTimeout(900_000)
 
 /** Each world starts a HAProxy. A full run injects a fault at every effect of it; otherwise only the one in memory has them all. */
-const some = process.env['TEST_FULL'] === '1' ? {} : { faults: 6 }
+const some = process.env['TEST_FULL'] === '1' ? {} : { faults: 4 }
 
 const certificates = testFolder(t)
 const base = testFolder(t)
@@ -27,6 +27,10 @@ const createFake = () => {
 for (const { name, run } of facilityChecks(await configSubject(createFake, certificates))) {
   void t.test(`config in memory: ${name}`, { skip: skipTls }, run)
 }
+// The certificates and the ports are new to a HAProxy that runs: it is reloaded.
+for (const { name, run } of facilityChecks(await configSubject(async () => start(await createFake()), certificates))) {
+  void t.test(`config that is reloaded, in memory: ${name}`, { skip: skipTls }, run)
+}
 for (const { name, run } of facilityChecks(await configSubject(createEmpty, certificates, some))) {
   void t.test(`config: ${name}`, { skip: skipTls }, run)
 }
@@ -34,7 +38,8 @@ for (const { name, run } of facilityChecks(await configSubject(createEmpty, cert
 /** Makes a HAProxy run. */
 async function start(place: Place): Promise<Place> {
   const { host, location, runtime } = place
-  const spec = { ...range, listen: [`127.0.0.1:${await freePort()}`], connectionsPerTenant: 20 }
+  const port = runtime === undefined ? await freePort() : 18_000
+  const spec = { ...range, listen: [`127.0.0.1:${port}`], connectionsPerTenant: 20 }
   await openHaproxy(host, location, runtime === undefined ? {} : { runtime }).config.ensure(spec)
   return place
 }
