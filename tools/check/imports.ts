@@ -31,7 +31,6 @@ const exempt: readonly (readonly [RegExp, string])[] = [
     /^packages\/selinux\/src\/kernel\.ts$/,
     'a question to the kernel is written to a file, and answered by that open file',
   ],
-  [/^packages\/haproxy\/src\/process\.ts$/, 'who the process is, by /proc, and signals to it'],
 ]
 
 export function checkImports(tree: Tree): readonly string[] {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { busyAddresses, messagesOf, parseDiagnostics } from '../../src/config/diagnostics.ts'
+import { busyAddresses, messagesOf, parseDiagnostics } from '../src/diagnostics.ts'
 
 // haproxy 2.6.12-1+deb12u4 on Debian 12: haproxy -W -D -f … with both ports taken
 const said = `[NOTICE]   (17442) : haproxy version is 2.6.12-1+deb12u4

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { readBundle } from '../../src/config/bundle.ts'
-import { installBundle, keepGood, readGood, removeFiles } from '../../src/config/store.ts'
+import { readBundle, readGood } from '../../src/config/bundle.ts'
+import { installBundle, keepGood, removeFiles } from '../../src/config/files.ts'
 import { makeFolders } from '../../src/context.ts'
 import { testProxy } from '../support/proxy.ts'
 

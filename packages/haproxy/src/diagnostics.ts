@@ -1,4 +1,4 @@
-/** One thing HAProxy said about a configuration or a start. */
+/** One message of HAProxy about a configuration or a start. */
 export interface Diagnostic {
   readonly level: 'alert' | 'warning'
   readonly message: string
@@ -14,7 +14,7 @@ export interface Diagnostic {
  * [ALERT]    (17442) : config : parsing [/x/haproxy.cfg:27] : unknown keyword 'foo' in 'frontend' section
  * ```
  *
- * Lines that begin without a level belong to the one before. Never throws; what it does not know it leaves out.
+ * Lines that begin without a level belong to the one before. Never throws; a message of another level is left out.
  */
 export function parseDiagnostics(text: string): readonly Diagnostic[] {
   const found: { level: string; message: string }[] = []
@@ -31,12 +31,12 @@ export function parseDiagnostics(text: string): readonly Diagnostic[] {
   })
 }
 
-/** The messages of one level. */
+/** Returns the messages of one level. */
 export function messagesOf(diagnostics: readonly Diagnostic[], level: Diagnostic['level']): readonly string[] {
   return diagnostics.filter((one) => one.level === level).map((one) => one.message)
 }
 
-/** The addresses that HAProxy could not bind because somebody else has them. */
+/** Returns the addresses that HAProxy could not bind because another process has them. */
 export function busyAddresses(messages: readonly string[]): readonly string[] {
   return messages.flatMap((message) => /Address already in use\) for \[([^ ]+)\]$/.exec(message)?.[1] ?? [])
 }

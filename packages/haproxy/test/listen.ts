@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { parseListen, renderListen } from '../../src/config/listen.ts'
+import { parseListen, renderListen } from '../src/listen.ts'
 
 const addresses: [text: string, ipv6: boolean, rendered: string | undefined][] = [
   [':80', true, ':::80 v4v6'],

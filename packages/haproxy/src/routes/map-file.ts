@@ -1,14 +1,12 @@
 import { encodeMapRow } from '../encode.ts'
+import type { MapRow } from '../runtime/maps.ts'
 
-/** One row of a map. */
-export interface MapRow {
-  readonly key: string
-  readonly value: string
-}
+/** The maps: `hosts` has a row for each domain, `suspended` one for each suspended slot. */
+export type MapName = 'hosts' | 'suspended'
 
 /**
- * Parses a map file as HAProxy does: blank lines and lines that begin with `#` are nothing, blanks around the two
- * words are nothing. Never throws: a row without a value is a row with an empty one.
+ * Parses a map file as HAProxy does: it ignores blank lines, lines that begin with `#`, and blanks around the two words.
+ * Never throws: a row without a value is a row with an empty one.
  *
  * @see HAProxy configuration manual, 7.3.1 "map"
  */
@@ -27,7 +25,15 @@ export function renderMapFile(rows: readonly MapRow[]): string {
   return sorted.map(({ key, value }) => `${encodeMapRow(key, value)}\n`).join('')
 }
 
-/** The rows that HAProxy would load into a map of whole numbers; one other row and it would not start. */
+/** Returns the rows that HAProxy would load into a map of whole numbers. With one other row it would not start. */
 export function soundRows(rows: readonly MapRow[]): readonly MapRow[] {
   return rows.filter(({ value }) => /^[0-9]{1,9}$/.test(value))
+}
+
+/** Returns the text that HAProxy can load in place of a map file, without the rows that it cannot. Undefined when it can. */
+export function repairMapText(text: string | undefined): string | undefined {
+  if (text === undefined) return ''
+  const rows = parseMapFile(text)
+  const sound = soundRows(rows)
+  return sound.length === rows.length ? undefined : renderMapFile(sound)
 }

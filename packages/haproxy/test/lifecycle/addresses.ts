@@ -1,5 +1,5 @@
 import t from 'tap'
-import { findBusy, findSilent } from '../../src/config/busy.ts'
+import { findBusy, findSilent } from '../../src/lifecycle/addresses.ts'
 import { freePort, tenant } from '../support/proxy.ts'
 
 void t.test('findBusy() names the addresses that somebody listens on', async (t) => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { parseMapFile, renderMapFile, soundRows } from '../../src/routes/file.ts'
+import { parseMapFile, renderMapFile, repairMapText, soundRows } from '../../src/routes/map-file.ts'
 
 void t.test('parseMapFile() reads as HAProxy does', async (t) => {
   t.strictSame(parseMapFile('# comment\n\n a.test   20001 \nb.test\t20002\nc.test\nd.test 1 2\n  # also\n'), [
@@ -46,4 +46,10 @@ void t.test('parseMapFile() bears any text', async (t) => {
 void t.test('soundRows() leaves out what is no whole number', async (t) => {
   const values = ['20001', '', 'x', '1 2', '-1', '1.5', '99999999999']
   t.strictSame(soundRows(values.map((value) => ({ key: 'k', value }))), [{ key: 'k', value: '20001' }])
+})
+
+void t.test('repairMapText() leaves a text that HAProxy can load as it is', async (t) => {
+  t.equal(repairMapText(undefined), '')
+  for (const text of ['', '# by hand\nb.test 20001\na.test 20001\n']) t.equal(repairMapText(text), undefined)
+  t.equal(repairMapText('b.test 20001\na.test\nc.test x\n'), 'b.test 20001\n')
 })
