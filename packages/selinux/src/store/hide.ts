@@ -1,14 +1,12 @@
 import type { Command, Host } from '@puppy/host'
 import { programOf } from '../program.ts'
-import { labelLike } from './label-like.ts'
+import { copyContext } from './copy-context.ts'
 
-const operation = 'hide the tenants from genhomedircon'
-
-/** What a command is told to show when it ended well: `find` ends with 0 whatever the commands did that it ran. */
+/** What `find` prints after the command when that ended well. `find` itself ends with 0 whatever the command did. */
 export const endedWell = 'ended well\n'
 
 /**
- * Leaves the lines of some users out of passwd(5). Pure.
+ * Returns passwd(5) without the lines of some users. Pure.
  *
  * @param hidden names of users
  */
@@ -20,13 +18,13 @@ export function withoutUsers(passwd: string, hidden: ReadonlySet<string>): strin
 }
 
 /**
- * Makes a command that runs another where `/etc/passwd` lacks some users, for that command alone: a mount namespace of its own.
+ * Returns a command that runs another one in a mount namespace of its own, where `/etc/passwd` lacks some users.
  *
- * For every login in the policy whose user is there, each transaction writes 170 lines of file contexts, and all of them are read by each
- * restorecon(8). Tenants' homes have the contexts that everybody's have; their levels are not written there anyhow.
+ * For every login in the policy whose user exists, each transaction writes 170 lines of file contexts, and each restorecon(8) reads them all.
+ * Homes of tenants have the same types as all homes, and their levels are not among these lines.
  *
  * @param folder a folder of ours, for the other `/etc/passwd`
- * @returns the command as it was when no such user is there.
+ * @returns the command as it is when no such user exists.
  * @see genhomedircon(8), unshare(1)
  */
 export async function hiding(
@@ -39,19 +37,9 @@ export async function hiding(
   if (shown === passwd || !host.live) return command
   const path = `${folder}/passwd`
   await host.replace(path, shown, { mode: 0o644 })
-  await labelLike(host, '/etc/passwd', [path])
-  // One after the other without a shell: find runs the next when the one before ended well, and then shows it.
-  const sequence = [
-    '-exec',
-    programOf(host, 'mount', operation),
-    '--bind',
-    path,
-    '/etc/passwd',
-    ';',
-    '-exec',
-    ...command,
-    ';',
-  ]
-  const find = [programOf(host, 'find', operation), '/', '-maxdepth', '0', ...sequence, '-printf', 'ended well\\n']
-  return [programOf(host, 'unshare', operation), '--mount', '--propagation', 'private', '--', ...find]
+  await copyContext(host, '/etc/passwd', [path])
+  // One after the other without a shell: find runs the next when the one before ended well, and then prints.
+  const sequence = ['-exec', programOf(host, 'mount'), '--bind', path, '/etc/passwd', ';', '-exec', ...command, ';']
+  const find = [programOf(host, 'find'), '/', '-maxdepth', '0', ...sequence, '-printf', 'ended well\\n']
+  return [programOf(host, 'unshare'), '--mount', '--propagation', 'private', '--', ...find]
 }

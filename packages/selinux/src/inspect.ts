@@ -1,17 +1,17 @@
 import type { Host } from '@puppy/host'
 import { parseContext, type Context } from './context.ts'
 import { SelinuxError } from './errors.ts'
-import { decide, isKnown, type Question } from './kernel.ts'
-import { readLabels } from './labels.ts'
+import { decide, isKnown, type Question } from './decide.ts'
 import { everyCategory, renderLevel, sameLevel, singleLevel, type Level } from './level.ts'
+import { readContexts } from './read-contexts.ts'
 import { readState } from './state.ts'
 
-/** A tenant as the self-test looks for it. */
+/** A tenant whose processes and home are inspected. */
 export interface Tenant {
   readonly login: string
   readonly uid: number
   readonly level: Level
-  /** Its home; absent when its label is not looked at. */
+  /** Absent when the context of the home is not inspected. */
   readonly home?: string
 }
 
@@ -22,21 +22,21 @@ export interface InspectOptions {
   readonly portType?: string
 }
 
-/** What is looked at. */
+/** One part of the inspection. */
 export type Check = 'mode' | 'policy' | 'apart' | 'ports' | 'processes' | 'homes'
 
-/** One thing that was looked at. What could not be looked at does not hold. */
+/** The outcome of one part. A part that could not be inspected does not hold. */
 export interface Finding {
   readonly check: Check
   readonly holds: boolean
-  /** What is wrong and what would help; or that nothing is. */
+  /** What is wrong and what would help, or what holds. */
   readonly message: string
 }
 
-/** Domains of the system in which a process has a tenant's uid for a while: sshd before the shell, the manager's `(sd-pam)`. */
+/** The system's domains in which a process has a tenant's uid for a while: sshd before the shell, the service manager's `(sd-pam)`. */
 const passing = ['system_u:system_r:init_t', 'system_u:system_r:sshd_t', 'system_u:system_r:crond_t']
 
-/** What two tenants must not do to each other, and one may to itself. */
+/** Acts that a tenant may do at its own level and not at another tenant's. */
 const acts: readonly (readonly [name: string, act: string, type: string])[] = [
   ...['read', 'write', 'getattr'].map((act) => ['file', act, 'user_home_t'] as const),
   ['dir', 'search', 'user_home_t'],
@@ -48,9 +48,9 @@ const acts: readonly (readonly [name: string, act: string, type: string])[] = [
 ]
 
 /**
- * Looks whether SELinux keeps tenants apart now: the mode, what the loaded policy decides between two levels, tenants' processes and homes.
+ * Inspects whether SELinux keeps tenants apart now: the mode, what the loaded policy decides between two levels, tenants' processes and homes.
  *
- * The kernel is asked, not the files. It changes nothing; needs root. With no tenants given the policy is asked all the same.
+ * The kernel is asked, not the files of the policy. Changes nothing and needs root. Without tenants the policy is inspected all the same.
  */
 export async function inspect(
   host: Host,
@@ -60,24 +60,22 @@ export async function inspect(
   const state = await readState(host)
   if (state.mode === 'disabled') return [{ check: 'mode', holds: false, message: 'SELinux is off in this kernel' }]
   const enforcing = state.mode === 'enforcing'
-  const mode = enforcing
-    ? 'SELinux enforces'
-    : 'SELinux is permissive: it writes down and denies nothing (setenforce 1)'
-  const looks: readonly (readonly [Check, () => Promise<string | undefined>, string])[] = [
-    ['policy', () => lookAtPolicy(host, user), 'the tenants’ policy is loaded'],
-    ['apart', () => lookApart(host, user), 'no tenant reaches another'],
-    ['ports', () => lookAtPorts(host, user, portType), 'a tenant binds its own ports only'],
-    ['processes', () => lookAtProcesses(host, tenants, user), 'every process of a tenant is at its level'],
-    ['homes', () => lookAtHomes(host, tenants, user), 'homes are labelled'],
+  const mode = enforcing ? 'SELinux enforces' : 'SELinux is permissive: it logs and denies nothing (setenforce 1)'
+  const parts: readonly (readonly [Check, () => Promise<string | undefined>, string])[] = [
+    ['policy', () => policyFault(host, user), 'the tenants’ policy is loaded'],
+    ['apart', () => isolationFault(host, user), 'no tenant reaches another'],
+    ['ports', () => portFault(host, user, portType), 'a tenant binds only its own ports'],
+    ['processes', () => processFault(host, tenants, user), 'every process of a tenant is at its level'],
+    ['homes', () => homeFault(host, tenants, user), 'every home is at its tenant’s level'],
   ]
-  const findings = await Promise.all(looks.map(async ([check, look, fine]) => find(check, look, fine)))
+  const findings = await Promise.all(parts.map(async ([check, fault, holds]) => find(check, fault, holds)))
   return [{ check: 'mode', holds: enforcing, message: mode }, ...findings]
 }
 
-async function find(check: Check, look: () => Promise<string | undefined>, fine: string): Promise<Finding> {
+async function find(check: Check, faultOf: () => Promise<string | undefined>, holds: string): Promise<Finding> {
   try {
-    const fault = await look()
-    return { check, holds: fault === undefined, message: fault ?? fine }
+    const fault = await faultOf()
+    return { check, holds: fault === undefined, message: fault ?? holds }
   } catch (error) {
     if (!(error instanceof SelinuxError)) throw error
     return { check, holds: false, message: error.message }
@@ -91,54 +89,54 @@ function process(user: string, level: Level): Context {
   return { user, role: 'user_r', type: 'user_t', range: singleLevel(level) }
 }
 
-async function lookAtPolicy(host: Host, user: string): Promise<string | undefined> {
+async function policyFault(host: Host, user: string): Promise<string | undefined> {
   if (await isKnown(host, process(user, one))) return undefined
-  return `the loaded policy has no user ${user}: install the tenants’ policy, or load what is installed (load_policy)`
+  return `the loaded policy has no user ${user}: install the tenants’ policy, or load it with load_policy`
 }
 
-async function lookApart(host: Host, user: string): Promise<string | undefined> {
+async function isolationFault(host: Host, user: string): Promise<string | undefined> {
   const object = (type: string, level: Level): Context => ({ ...process(user, level), role: 'object_r', type })
   const targetOf = (type: string, level: Level) => (type === 'user_t' ? process(user, level) : object(type, level))
   return firstFault(
     host,
     acts.flatMap(([name, act, type]) => [
-      { source: process(user, one), target: targetOf(type, other), class: name, act, wanted: false },
-      { source: process(user, one), target: targetOf(type, one), class: name, act, wanted: true },
+      { source: process(user, one), target: targetOf(type, other), class: name, act, expected: false },
+      { source: process(user, one), target: targetOf(type, one), class: name, act, expected: true },
     ]),
   )
 }
 
-async function lookAtPorts(host: Host, user: string, type: string): Promise<string | undefined> {
+async function portFault(host: Host, user: string, type: string): Promise<string | undefined> {
   const port = (level: Level): Context => ({ user: 'system_u', role: 'object_r', type, range: singleLevel(level) })
   const bind = { source: process(user, one), class: 'tcp_socket', act: 'name_bind' }
   return firstFault(host, [
-    { ...bind, target: port(one), wanted: true },
-    { ...bind, target: port(other), wanted: false },
-    { ...bind, target: port(everyCategory), wanted: false },
+    { ...bind, target: port(one), expected: true },
+    { ...bind, target: port(other), expected: false },
+    { ...bind, target: port(everyCategory), expected: false },
   ])
 }
 
 async function firstFault(
   host: Host,
-  questions: readonly (Question & { readonly wanted: boolean })[],
+  questions: readonly (Question & { readonly expected: boolean })[],
 ): Promise<string | undefined> {
   for (const question of questions) {
     const { allowed, permissive } = await decide(host, question)
     if (permissive)
       return `the domain ${question.source.type} is permissive (semanage permissive -d ${question.source.type})`
-    if (allowed !== question.wanted) {
-      const whose = question.wanted ? 'its own' : 'another’s'
+    if (allowed !== question.expected) {
+      const whose = question.expected ? 'its own' : 'another tenant’s'
       return `the loaded policy ${allowed ? 'allows' : 'denies'} a tenant ${question.act} of ${whose} ${question.class} (${question.target.type})`
     }
   }
   return undefined
 }
 
-async function lookAtProcesses(host: Host, tenants: readonly Tenant[], user: string): Promise<string | undefined> {
+async function processFault(host: Host, tenants: readonly Tenant[], user: string): Promise<string | undefined> {
   const byUid = new Map(tenants.map((tenant) => [tenant.uid, tenant]))
   const ids = (await host.list('/proc')).filter((name) => /^\d+$/.test(name))
   for (const id of ids) {
-    // It may end while we look: then there is nothing to say of it.
+    // It may end meanwhile, and then nothing is wrong with it.
     const read = (file: string) => host.read(`/proc/${id}/${file}`).catch(() => undefined)
     const uid = Number(/^Uid:\t(\d+)\t/m.exec((await read('status')) ?? '')?.[1] ?? Number.NaN)
     const tenant = byUid.get(uid)
@@ -146,30 +144,24 @@ async function lookAtProcesses(host: Host, tenants: readonly Tenant[], user: str
     const text = ((await read('attr/current')) ?? '').replace(/[\0\n]+$/, '')
     if (text === '' || passing.some((start) => text.startsWith(`${start}:`))) continue
     if (!isAt(parseContext(text), user, tenant.level)) {
-      return `process ${id} of ${tenant.login} is ${text}, not at ${renderLevel(tenant.level)}: end it, it was started past the login`
+      return `process ${id} of ${tenant.login} is ${text}, not at ${renderLevel(tenant.level)}: end it; it was not started by a login`
     }
   }
   return undefined
 }
 
-async function lookAtHomes(host: Host, tenants: readonly Tenant[], user: string): Promise<string | undefined> {
+async function homeFault(host: Host, tenants: readonly Tenant[], user: string): Promise<string | undefined> {
   const homes = tenants.flatMap(({ home, ...tenant }) => (home === undefined ? [] : [{ ...tenant, home }]))
-  const labels = new Map(
-    (
-      await readLabels(
-        host,
-        homes.map(({ home }) => home),
-      )
-    ).map(({ path, context }) => [path, context]),
-  )
+  const paths = homes.map(({ home }) => home)
+  const contexts = new Map((await readContexts(host, paths)).map(({ path, context }) => [path, context]))
   const wrong = homes.find(({ home, level }) => {
-    const context = labels.get(home)
-    return labels.has(home) && (context === undefined || !isAt(context, user, level))
+    const context = contexts.get(home)
+    return contexts.has(home) && (context === undefined || !isAt(context, user, level))
   })
   if (wrong === undefined) return undefined
-  return `${wrong.home} is not labelled as ${wrong.login}’s: relabel it`
+  return `${wrong.home} does not have the context of ${wrong.login}: relabel it`
 }
 
-function isAt({ user, range }: Context, wanted: string, level: Level): boolean {
-  return user === wanted && range !== undefined && sameLevel(range.low, level) && sameLevel(range.high, level)
+function isAt({ user, range }: Context, name: string, level: Level): boolean {
+  return user === name && range !== undefined && sameLevel(range.low, level) && sameLevel(range.high, level)
 }
