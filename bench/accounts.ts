@@ -8,8 +8,9 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { renderSysusers, renderTmpfiles } from './floor.ts'
 import { claimOf, median, quantile, time, type Bench, type Claim } from './claim.ts'
-import { smallPlan, sshKey } from '../packages/api/test/support/app.ts'
-import { cannotRun, createPuppy, eventually, freePort, type Puppy } from '../packages/api/test/support/puppy.ts'
+import { freePort } from '../packages/host/test/support/index.ts'
+import { cannotRun, createPuppy, eventually, type Puppy } from '../packages/puppy/test/support/puppy.ts'
+import { smallPlan, sshKey } from '../packages/state/test/support/index.ts'
 
 const singles = 60
 const crowd = 200

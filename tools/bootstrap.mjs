@@ -56,7 +56,7 @@ const [first, ...rest] = process.argv.slice(2)
 const command =
   first === '--run'
     ? [join(root, rest[0] ?? ''), ...rest.slice(1)]
-    : [join(root, 'packages/api/src/cli.ts'), ...process.argv.slice(2)]
+    : [join(root, 'packages/puppy/src/cli.ts'), ...process.argv.slice(2)]
 const child = spawn(node, command, {
   stdio: 'inherit',
   // Compiled once, loaded quickly: our TypeScript is stripped at every start otherwise.

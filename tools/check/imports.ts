@@ -10,18 +10,22 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   cgroups: ['host'],
   quota: ['host'],
   selinux: ['host'],
-  api: ['host', 'accounts', 'haproxy', 'firewall', 'cgroups', 'quota', 'selinux'],
+  state: ['host', 'accounts', 'firewall', 'cgroups'],
+  agent: ['host', 'accounts', 'haproxy', 'firewall', 'cgroups', 'quota', 'selinux', 'state'],
+  api: ['host', 'accounts', 'state'],
+  puppy: ['host', 'accounts', 'haproxy', 'firewall', 'quota', 'selinux', 'state', 'agent', 'api'],
 }
 
 /** Who may touch processes and files of the machine without `host`, and why. */
 const exempt: readonly (readonly [RegExp, string])[] = [
   [/^packages\/host\//, 'it is what the others use'],
-  [/^packages\/api\/src\/(config|processes)\.ts$/, 'whether systemd runs; who a process is, by /proc'],
+  [/^packages\/puppy\/src\/config\.ts$/, 'whether systemd runs'],
+  [/^packages\/state\/src\/processes\.ts$/, 'who a process is, by /proc'],
   [
-    /^packages\/api\/src\/(database\/migrate|http\/plugins\/openapi)\.ts$/,
+    /^packages\/(state\/src\/database\/migrate|api\/src\/plugins\/openapi)\.ts$/,
     'they read our own files, before root is dropped',
   ],
-  [/^packages\/api\/src\/commands\/supervise\.ts$/, 'it renames our own log'],
+  [/^packages\/puppy\/src\/commands\/supervise\.ts$/, 'it renames our own log'],
   [/^packages\/cgroups\/src\/kernel\.ts$/, 'files of the kernel, which no rename replaces and no disk is behind'],
   [
     /^packages\/selinux\/src\/kernel\.ts$/,

@@ -2,17 +2,14 @@ import type { Tree } from './tree.ts'
 
 /** Folders of data or of processes: what is in them is tested where it is used, and these say where. */
 const testedElsewhere: readonly (readonly [RegExp, string])[] = [
-  [/^packages\/api\/src\/http\/schemas\//, 'test/http/plugins/openapi.ts and test/http/bad-input.ts'],
-  [/^packages\/api\/src\/commands\/(api|agent|signals)\.ts$/, 'test/commands/up.ts starts, kills and restarts them'],
-  [
-    /^packages\/api\/src\/agent\/facilities\/(facility|index)\.ts$/,
-    'test/agent/reconcile.ts and every whole-system test',
-  ],
+  [/^packages\/api\/src\/schemas\//, 'test/plugins/openapi.ts and test/bad-input.ts'],
+  [/^packages\/puppy\/src\/commands\/(api|agent|signals)\.ts$/, 'test/commands/up.ts starts, kills and restarts them'],
+  [/^packages\/agent\/src\/facilities\/(facility|index)\.ts$/, 'test/reconcile.ts and every whole-system test'],
   [
     /^testbed\/src\/(image|state|dependencies|testbed|paths|errors)\.ts$/,
     'every run of test:host builds, saves and starts',
   ],
-  [/^packages\/api\/src\/store\/notify\.ts$/, 'test/http/observer.ts and test/agent/agent.ts listen for it'],
+  [/^packages\/state\/src\/store\/notify\.ts$/, 'the tests of api/observer and of agent/agent listen for it'],
 ]
 
 /**

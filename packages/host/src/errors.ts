@@ -55,9 +55,14 @@ export function errno(error: unknown): string | undefined {
 }
 
 export function readFailed(path: string, cause: unknown): HostError {
-  return new HostError('HOST_READ_FAILED', { operation: 'read', path, detail: errno(cause) ?? String(cause), cause })
+  return new HostError('HOST_READ_FAILED', { operation: 'read', path, ...reasonOf(cause) })
 }
 
 export function writeFailed(operation: string, path: string, cause: unknown): HostError {
-  return new HostError('HOST_WRITE_FAILED', { operation, path, detail: errno(cause) ?? String(cause), cause })
+  return new HostError('HOST_WRITE_FAILED', { operation, path, ...reasonOf(cause) })
+}
+
+function reasonOf(cause: unknown): Pick<HostErrorFacts, 'errno' | 'detail' | 'cause'> {
+  const name = errno(cause)
+  return { detail: name ?? String(cause), cause, ...(name === undefined ? {} : { errno: name }) }
 }

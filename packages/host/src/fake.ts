@@ -9,6 +9,8 @@ import type { Lock, LockOptions } from './lock.ts'
 import { assertOnce, type FileText, type Replaced } from './replace-many.ts'
 import type { FileStatus, ReplaceOptions } from './status.ts'
 
+export { renderFakeProcess, type FakeProcess } from './fake-process.ts'
+
 /** What a fake program does: gets its arguments and input, may change the fake's files, and answers. */
 export type FakeProgram = (call: {
   readonly args: readonly string[]

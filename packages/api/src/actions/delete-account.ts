@@ -1,9 +1,9 @@
-import type { Database } from '../database/pool.ts'
-import { findAccount, markAccountDeleted, type AccountName } from '../store/accounts.ts'
-import { writeAudit, type Actor } from '../store/audit.ts'
-import { markDomainsDeleted } from '../store/domains.ts'
-import { notify, wanted } from '../store/notify.ts'
-import { releaseSlot } from '../store/slots.ts'
+import type { Database } from '@puppy/state'
+import { findAccount, markAccountDeleted, type AccountName } from '@puppy/state/store/accounts'
+import { writeAudit, type Actor } from '@puppy/state/store/audit'
+import { markDomainsDeleted } from '@puppy/state/store/domains'
+import { notify, wanted } from '@puppy/state/store/notify'
+import { releaseSlot } from '@puppy/state/store/slots'
 
 /** Marks an account and its domains deleted and lets go of its slot. Gives its id, or undefined when there was none. */
 export async function removeAccount(db: Database, actor: Actor, who: AccountName): Promise<number | undefined> {

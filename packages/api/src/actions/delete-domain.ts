@@ -1,7 +1,7 @@
-import type { Database } from '../database/pool.ts'
-import { writeAudit, type Actor } from '../store/audit.ts'
-import { findDomain, markDomainsDeleted } from '../store/domains.ts'
-import { notify, wanted } from '../store/notify.ts'
+import type { Database } from '@puppy/state'
+import { writeAudit, type Actor } from '@puppy/state/store/audit'
+import { findDomain, markDomainsDeleted } from '@puppy/state/store/domains'
+import { notify, wanted } from '@puppy/state/store/notify'
 
 /** Marks a domain of this reseller deleted. Gives its id, or undefined when there was none. */
 export async function removeDomain(

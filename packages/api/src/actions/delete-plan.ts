@@ -1,8 +1,7 @@
 import { errno } from '@puppy/host'
-import { ApiError } from '../errors.ts'
-import type { Database } from '../database/pool.ts'
-import { writeAudit, type Actor } from '../store/audit.ts'
-import { deletePlan } from '../store/plans.ts'
+import { ApiError, type Database } from '@puppy/state'
+import { writeAudit, type Actor } from '@puppy/state/store/audit'
+import { deletePlan } from '@puppy/state/store/plans'
 
 const foreignKeyViolation = '23503'
 

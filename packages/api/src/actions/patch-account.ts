@@ -1,8 +1,7 @@
-import { ApiError } from '../errors.ts'
-import type { Database } from '../database/pool.ts'
-import type { AccountPatch } from '../http/schemas/account.ts'
-import type { AccountName, AccountWish } from '../store/accounts.ts'
-import type { Actor } from '../store/audit.ts'
+import { ApiError, type Database } from '@puppy/state'
+import type { AccountPatch } from '../schemas/account.ts'
+import type { AccountName, AccountWish } from '@puppy/state/store/accounts'
+import type { Actor } from '@puppy/state/store/audit'
 import { changeAccount } from './put-account.ts'
 import type { SshKeyCheck } from './ssh-keys.ts'
 

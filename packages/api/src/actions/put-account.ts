@@ -1,6 +1,5 @@
 import { errno } from '@puppy/host'
-import { ApiError } from '../errors.ts'
-import type { Database, Queryable } from '../database/pool.ts'
+import { ApiError, type Database, type Queryable } from '@puppy/state'
 import {
   findAccount,
   insertAccount,
@@ -8,14 +7,14 @@ import {
   type AccountName,
   type AccountRow,
   type AccountWish,
-} from '../store/accounts.ts'
-import { writeAudit, type Actor } from '../store/audit.ts'
-import { countDomains, domainsBeyondPorts } from '../store/domains.ts'
-import { chooseHost, type HostRow } from '../store/hosts.ts'
-import { notify, wanted } from '../store/notify.ts'
-import { findPlan, type PlanRow } from '../store/plans.ts'
-import { resellerExists } from '../store/resellers.ts'
-import { countSlots, countWaiting, takeSlot } from '../store/slots.ts'
+} from '@puppy/state/store/accounts'
+import { writeAudit, type Actor } from '@puppy/state/store/audit'
+import { countDomains, domainsBeyondPorts } from '@puppy/state/store/domains'
+import { chooseHost, type HostRow } from '@puppy/state/store/hosts'
+import { notify, wanted } from '@puppy/state/store/notify'
+import { findPlan, type PlanRow } from '@puppy/state/store/plans'
+import { resellerExists } from '@puppy/state/store/resellers'
+import { countSlots, countWaiting, takeSlot } from '@puppy/state/store/slots'
 
 const uniqueViolation = '23505'
 

@@ -1,9 +1,8 @@
 import { slotAt } from '@puppy/accounts'
-import { ApiError } from '../errors.ts'
-import type { Database, Queryable } from '../database/pool.ts'
+import { ApiError, type Database, type Queryable } from '@puppy/state'
 import { registrableDomain } from '../model/domain-name.ts'
-import { findAccount, touchAccounts, type AccountRow } from '../store/accounts.ts'
-import { writeAudit, type Actor } from '../store/audit.ts'
+import { findAccount, touchAccounts, type AccountRow } from '@puppy/state/store/accounts'
+import { writeAudit, type Actor } from '@puppy/state/store/audit'
 import {
   countDomains,
   findDomain,
@@ -12,9 +11,9 @@ import {
   lockDomainFamily,
   updateDomain,
   type DomainRow,
-} from '../store/domains.ts'
-import { findHost } from '../store/hosts.ts'
-import { notify, wanted } from '../store/notify.ts'
+} from '@puppy/state/store/domains'
+import { findHost } from '@puppy/state/store/hosts'
+import { notify, wanted } from '@puppy/state/store/notify'
 
 export interface DomainTarget {
   readonly account: string

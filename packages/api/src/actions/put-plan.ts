@@ -1,11 +1,9 @@
-import { ApiError } from '../errors.ts'
-import type { Database } from '../database/pool.ts'
-import type { PlanSpec } from '../model/plan.ts'
-import { touchAccounts } from '../store/accounts.ts'
-import { writeAudit, type Actor } from '../store/audit.ts'
-import { domainsBeyondPorts } from '../store/domains.ts'
-import { notify, wanted } from '../store/notify.ts'
-import { upsertPlan } from '../store/plans.ts'
+import { ApiError, type Database, type PlanSpec } from '@puppy/state'
+import { touchAccounts } from '@puppy/state/store/accounts'
+import { writeAudit, type Actor } from '@puppy/state/store/audit'
+import { domainsBeyondPorts } from '@puppy/state/store/domains'
+import { notify, wanted } from '@puppy/state/store/notify'
+import { upsertPlan } from '@puppy/state/store/plans'
 
 /**
  * Creates or replaces a plan; the accounts that have it are looked at again.

@@ -1,9 +1,8 @@
 import { slotCount } from '@puppy/accounts'
-import { ApiError } from '../errors.ts'
-import type { Database } from '../database/pool.ts'
-import { writeAudit, type Actor } from '../store/audit.ts'
-import { findHost, setPool } from '../store/hosts.ts'
-import { notify, wanted } from '../store/notify.ts'
+import { ApiError, type Database } from '@puppy/state'
+import { writeAudit, type Actor } from '@puppy/state/store/audit'
+import { findHost, setPool } from '@puppy/state/store/hosts'
+import { notify, wanted } from '@puppy/state/store/notify'
 
 /** Says how many slots a host keeps free, and has at most. @throws ApiError `host_not_found`, `pool_max_invalid`. */
 export async function putPool(

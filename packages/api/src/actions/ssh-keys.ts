@@ -1,6 +1,6 @@
 import { validateKeys, type KeyVerdict } from '@puppy/accounts'
 import type { Host } from '@puppy/host'
-import { ApiError } from '../errors.ts'
+import { ApiError } from '@puppy/state'
 
 /** Refuses keys that ssh-keygen does not take. @throws ApiError `ssh_key_invalid` that points at every one of them. */
 export type SshKeyCheck = (keys: readonly string[]) => Promise<void>

@@ -1,5 +1,5 @@
 import { parse } from 'tldts'
-import { ApiError } from '../errors.ts'
+import { ApiError } from '@puppy/state'
 
 const label = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
 

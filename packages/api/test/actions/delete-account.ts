@@ -1,12 +1,19 @@
 import t from 'tap'
 import { removeAccount } from '../../src/actions/delete-account.ts'
 import { putAccount } from '../../src/actions/put-account.ts'
-import { findAccountsById, updateAccount } from '../../src/store/accounts.ts'
-import { findDomain, insertDomain } from '../../src/store/domains.ts'
-import { listSlots } from '../../src/store/slots.ts'
-import { addHost, addReseller } from '../support/app.ts'
-import { startPostgres } from '../support/database.ts'
-import { actor, addAccount, addPlan, untilBlocked, wish } from '../support/rows.ts'
+import { findAccountsById, updateAccount } from '@puppy/state/store/accounts'
+import { findDomain, insertDomain } from '@puppy/state/store/domains'
+import { listSlots } from '@puppy/state/store/slots'
+import {
+  addHost,
+  addReseller,
+  startPostgres,
+  actor,
+  addAccount,
+  addPlan,
+  untilBlocked,
+  wish,
+} from '@puppy/state/testing'
 
 const postgres = await startPostgres(t)
 const blog = { reseller: 'root', name: 'blog' }

@@ -1,9 +1,7 @@
 import t from 'tap'
 import { removeDomain } from '../../src/actions/delete-domain.ts'
-import { findDomain, findDomainsById, insertDomain, updateDomain } from '../../src/store/domains.ts'
-import { addHost, addReseller } from '../support/app.ts'
-import { startPostgres } from '../support/database.ts'
-import { actor, addAccount, addPlan, untilBlocked } from '../support/rows.ts'
+import { findDomain, findDomainsById, insertDomain, updateDomain } from '@puppy/state/store/domains'
+import { addHost, addReseller, startPostgres, actor, addAccount, addPlan, untilBlocked } from '@puppy/state/testing'
 
 const postgres = await startPostgres(t)
 

@@ -1,10 +1,8 @@
 import t from 'tap'
 import { removePlan } from '../../src/actions/delete-plan.ts'
-import { markAccountDeleted } from '../../src/store/accounts.ts'
-import { findPlan } from '../../src/store/plans.ts'
-import { addHost } from '../support/app.ts'
-import { startPostgres } from '../support/database.ts'
-import { actor, addAccount, addPlan } from '../support/rows.ts'
+import { markAccountDeleted } from '@puppy/state/store/accounts'
+import { findPlan } from '@puppy/state/store/plans'
+import { addHost, startPostgres, actor, addAccount, addPlan } from '@puppy/state/testing'
 
 const postgres = await startPostgres(t)
 

@@ -2,12 +2,10 @@ import t from 'tap'
 import { removeAccount } from '../../src/actions/delete-account.ts'
 import { mergePatch, patchAccount } from '../../src/actions/patch-account.ts'
 import type { SshKeyCheck } from '../../src/actions/ssh-keys.ts'
-import { ApiError } from '../../src/errors.ts'
-import type { AccountPatch } from '../../src/http/schemas/account.ts'
-import { findAccount, updateAccount, type AccountWish } from '../../src/store/accounts.ts'
-import { addHost, sshKey } from '../support/app.ts'
-import { startPostgres } from '../support/database.ts'
-import { actor, addAccount, addPlan, untilBlocked, wish } from '../support/rows.ts'
+import { ApiError } from '@puppy/state'
+import type { AccountPatch } from '../../src/schemas/account.ts'
+import { findAccount, updateAccount, type AccountWish } from '@puppy/state/store/accounts'
+import { addHost, sshKey, startPostgres, actor, addAccount, addPlan, untilBlocked, wish } from '@puppy/state/testing'
 
 const postgres = await startPostgres(t)
 const blog = { reseller: 'root', name: 'blog' }

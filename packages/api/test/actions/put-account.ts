@@ -1,14 +1,23 @@
 import t from 'tap'
 import { putAccount } from '../../src/actions/put-account.ts'
 import { removePlan } from '../../src/actions/delete-plan.ts'
-import { findAccount, findAccountsById, markAccountDeleted } from '../../src/store/accounts.ts'
-import { insertDomain } from '../../src/store/domains.ts'
-import { setPool } from '../../src/store/hosts.ts'
-import { upsertPlan } from '../../src/store/plans.ts'
-import { countSlots, countWaiting, releaseSlot } from '../../src/store/slots.ts'
-import { addHost, addReseller, smallPlan, sshKey } from '../support/app.ts'
-import { startPostgres } from '../support/database.ts'
-import { actor, addAccount, addPlan, untilBlocked, wish } from '../support/rows.ts'
+import { findAccount, findAccountsById, markAccountDeleted } from '@puppy/state/store/accounts'
+import { insertDomain } from '@puppy/state/store/domains'
+import { setPool } from '@puppy/state/store/hosts'
+import { upsertPlan } from '@puppy/state/store/plans'
+import { countSlots, countWaiting, releaseSlot } from '@puppy/state/store/slots'
+import {
+  addHost,
+  addReseller,
+  smallPlan,
+  sshKey,
+  startPostgres,
+  actor,
+  addAccount,
+  addPlan,
+  untilBlocked,
+  wish,
+} from '@puppy/state/testing'
 
 const postgres = await startPostgres(t)
 const blog = { reseller: 'root', name: 'blog' }

@@ -2,11 +2,20 @@ import { defaultLayout } from '@puppy/accounts'
 import t from 'tap'
 import { putDomain } from '../../src/actions/put-domain.ts'
 import { putPlan } from '../../src/actions/put-plan.ts'
-import { findAccount, updateAccount } from '../../src/store/accounts.ts'
-import { countDomains, findDomain, markDomainsDeleted } from '../../src/store/domains.ts'
-import { addHost, addReseller, smallPlan, startApp } from '../support/app.ts'
-import { startPostgres } from '../support/database.ts'
-import { actor, addAccount, addPlan, untilBlocked, wish } from '../support/rows.ts'
+import { findAccount, updateAccount } from '@puppy/state/store/accounts'
+import { countDomains, findDomain, markDomainsDeleted } from '@puppy/state/store/domains'
+import {
+  addHost,
+  addReseller,
+  smallPlan,
+  startPostgres,
+  actor,
+  addAccount,
+  addPlan,
+  untilBlocked,
+  wish,
+} from '@puppy/state/testing'
+import { startApp } from '../support/app.ts'
 
 const postgres = await startPostgres(t)
 const first = defaultLayout.firstPort

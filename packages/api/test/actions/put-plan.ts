@@ -1,11 +1,9 @@
 import t from 'tap'
 import { putPlan } from '../../src/actions/put-plan.ts'
-import { findAccountsById } from '../../src/store/accounts.ts'
-import { insertDomain, updateDomain } from '../../src/store/domains.ts'
-import { findPlan } from '../../src/store/plans.ts'
-import { addHost, smallPlan } from '../support/app.ts'
-import { startPostgres } from '../support/database.ts'
-import { actor, addAccount } from '../support/rows.ts'
+import { findAccountsById } from '@puppy/state/store/accounts'
+import { insertDomain, updateDomain } from '@puppy/state/store/domains'
+import { findPlan } from '@puppy/state/store/plans'
+import { addHost, smallPlan, startPostgres, actor, addAccount } from '@puppy/state/testing'
 
 const postgres = await startPostgres(t)
 

@@ -1,10 +1,8 @@
 import { defaultLayout, slotCount } from '@puppy/accounts'
 import t from 'tap'
 import { putPool } from '../../src/actions/put-pool.ts'
-import { findHost } from '../../src/store/hosts.ts'
-import { addHost } from '../support/app.ts'
-import { startPostgres } from '../support/database.ts'
-import { actor } from '../support/rows.ts'
+import { findHost } from '@puppy/state/store/hosts'
+import { addHost, startPostgres, actor } from '@puppy/state/testing'
 
 const postgres = await startPostgres(t)
 const most = slotCount(defaultLayout)

@@ -1,15 +1,11 @@
-import { defaultLayout } from '@puppy/accounts'
 import { createHost } from '@puppy/host'
 import type { FastifyInstance, InjectOptions } from 'fastify'
 import type { Test } from 'tap'
 import { createSshKeyCheck } from '../../src/actions/ssh-keys.ts'
-import { createApp } from '../../src/http/app.ts'
-import { createObserver } from '../../src/http/observer.ts'
-import type { Database } from '../../src/database/pool.ts'
-import { registerHost } from '../../src/store/hosts.ts'
-import { generateKey, insertKey } from '../../src/store/keys.ts'
-import { insertSlots, recordSlots } from '../../src/store/slots.ts'
-import type { TestDatabase } from './database.ts'
+import { createApp } from '../../src/app.ts'
+import { createObserver } from '../../src/observer.ts'
+import { generateKey, insertKey } from '@puppy/state/store/keys'
+import type { TestDatabase } from '@puppy/state/testing'
 
 export interface TestApp {
   readonly app: FastifyInstance
@@ -79,33 +75,3 @@ async function send(
   const isJson = String(answer.headers['content-type'] ?? '').includes('json')
   return { status: answer.statusCode, headers: answer.headers, body: isJson && answer.body !== '' ? answer.json() : {} }
 }
-
-/** A reseller with a key of its own. */
-export async function addReseller(owner: Database, name: string): Promise<string> {
-  await owner.query('insert into resellers (name) values ($1)', [name])
-  const key = generateKey()
-  await insertKey(owner, key, { reseller: name, scopes: ['reseller'], label: 'test' })
-  return key
-}
-
-/** A registered host with free slots, as an agent would leave it. */
-export async function addHost(agent: Database, name = 'h1', free = 10): Promise<void> {
-  await registerHost(agent, {
-    name,
-    machineId: `machine of ${name}`,
-    layout: defaultLayout,
-    mode: 'live',
-    poolFree: free,
-    poolMax: 2816,
-  })
-  await insertSlots(agent, name, free, 2816)
-  const slots = Array.from(
-    { length: free },
-    (_, n) => ({ n, from: 'building', to: 'free', evicted: true, reason: null, message: null }) as const,
-  )
-  await recordSlots(agent, name, slots)
-}
-
-export const smallPlan = { class: 'production', ports: 3, domains: 2 } as const
-/** A real key, made by ssh-keygen for this test; its private half was thrown away. */
-export const sshKey = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAID7D6y52RDNHJK7uQzG1AWwISlViTOYzR8ktOapgHJNu anna'

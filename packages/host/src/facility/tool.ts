@@ -3,9 +3,12 @@ import type { FacilityErrorFacts } from './error.ts'
 
 /** The Debian package that brings each program that one of our packages runs. */
 const debianPackages = {
+  'apt-get': 'apt',
   cat: 'coreutils',
   chattr: 'e2fsprogs',
   chcon: 'coreutils',
+  chmod: 'coreutils',
+  cp: 'coreutils',
   df: 'coreutils',
   dmesg: 'util-linux',
   du: 'coreutils',
@@ -14,34 +17,42 @@ const debianPackages = {
   getent: 'libc-bin',
   groupdel: 'passwd',
   haproxy: 'haproxy',
+  id: 'coreutils',
+  install: 'coreutils',
   ip: 'iproute2',
   ipcrm: 'util-linux',
-  kill: 'procps',
-  loginctl: 'systemd',
   journalctl: 'systemd',
+  kill: 'procps',
+  load_policy: 'policycoreutils',
+  loginctl: 'systemd',
+  lsattr: 'e2fsprogs',
+  matchpathcon: 'selinux-utils',
+  mkdir: 'coreutils',
   mount: 'mount',
   mv: 'coreutils',
   nft: 'nftables',
+  'pam-auth-update': 'libpam-runtime',
   python3: 'python3',
   repquota: 'quota',
   restorecon: 'policycoreutils',
   rm: 'coreutils',
   runcon: 'coreutils',
-  'selinux-activate': 'selinux-basics',
   semanage: 'policycoreutils-python-utils',
   semodule: 'policycoreutils',
   setfiles: 'policycoreutils',
   setpriv: 'util-linux',
-  setsebool: 'policycoreutils',
   setquota: 'quota',
+  setsebool: 'policycoreutils',
   'ssh-keygen': 'openssh-client',
   sshd: 'openssh-server',
   stat: 'coreutils',
   sync: 'coreutils',
   systemctl: 'systemd',
+  'systemd-run': 'systemd',
   'systemd-sysusers': 'systemd-standalone-sysusers',
   'systemd-tmpfiles': 'systemd-standalone-tmpfiles',
   tail: 'coreutils',
+  timeout: 'coreutils',
   umount: 'mount',
   unshare: 'util-linux',
   userdel: 'passwd',
@@ -57,7 +68,7 @@ export type Tool = keyof typeof debianPackages
 const standalone = '.standalone'
 
 /** Returns the absolute path of a program, or undefined when it is not installed. `PATH` is not consulted. */
-export function findTool(host: Host, name: Tool): string | undefined {
+export function findTool(host: Pick<Host, 'program'>, name: Tool): string | undefined {
   return host.program(name) ?? host.program(`${name}${standalone}`)
 }
 
@@ -71,13 +82,22 @@ export function missingTool(name: Tool): FacilityErrorFacts {
   }
 }
 
-/** Returns the command that installs a program on Debian: `apt-get install nftables`. */
-export function installStep(name: Tool): string {
-  return `apt-get install ${debianPackages[name]}`
+/** Returns the name of the Debian package that brings a program. Pure. */
+export function debianPackageOf(name: Tool): string {
+  return debianPackages[name]
 }
 
-/** Returns the absolute path of a program. @throws what `fail` makes of the facts when it is not installed */
-export function requireTool(host: Host, name: Tool, fail: (facts: FacilityErrorFacts) => Error): string {
+/** Returns the command that installs a program on Debian: `apt-get install nftables`. Pure. */
+export function installStep(name: Tool): string {
+  return `apt-get install ${debianPackageOf(name)}`
+}
+
+/** Returns the absolute path of a program, as `findTool`. @throws what `fail` makes of the facts when it is not installed */
+export function requireTool(
+  host: Pick<Host, 'program'>,
+  name: Tool,
+  fail: (facts: FacilityErrorFacts) => Error,
+): string {
   const path = findTool(host, name)
   if (path === undefined) throw fail(missingTool(name))
   return path

@@ -1,0 +1,242 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Firewall } from '@puppy/firewall'
+import type { Haproxy } from '@puppy/haproxy'
+import type { Host } from '@puppy/host'
+import type { Quota } from '@puppy/quota'
+import { StartError, type Connection } from '@puppy/state'
+import { beat, findHost, registerHost, type Registration } from '@puppy/state/store/hosts'
+import { wanted } from '@puppy/state/store/notify'
+import type { HaproxyFacility } from './facilities/haproxy.ts'
+import { sampleDisk } from './disk.ts'
+import { sampleProcesses } from './process-usage.ts'
+import { scrub } from './give-back.ts'
+import type { Ground, ReconcileContext } from './pass.ts'
+import { reconcile } from './reconcile.ts'
+import { refill } from './slots.ts'
+import { sampleListeners, sampleUsage } from './samples.ts'
+import { sampleTraffic } from './traffic.ts'
+
+export interface AgentOptions extends ReconcileContext {
+  readonly registration: Registration
+  readonly machine: Host
+  /** Absent in a dry run: nobody starts a HAProxy then. */
+  readonly proxy?: { readonly facility: HaproxyFacility; readonly haproxy: Haproxy }
+  /** Whose counters are traffic. Absent in a dry run: nothing is recorded then. */
+  readonly firewall?: Pick<Firewall, 'traffic'>
+  /** Where disk use is counted. Absent in a dry run. */
+  readonly quota?: Pick<Quota, 'read'>
+}
+
+const pollEvery = 2000
+const completeEvery = 60_000
+/** What a facility could not prepare may work soon: a busy port becomes free, a disk is emptied. */
+const retryEvery = 5000
+/** As long as somebody comes more often than this, slots are built only for those who wait for one. */
+const quiet = 250
+const sampleEvery = 2000
+/** What was counted since the last sample is lost with the table; each starts one nft, which lists all tenants. */
+const meterEvery = 5000
+/** Each starts one repquota, which lists all tenants. */
+const diskEvery = 10_000
+const reviveEvery = 250
+const firstKeyOfHostLock = 7_077_081
+
+/**
+ * Makes one host match the database until told to stop.
+ *
+ * Holds an advisory lock in the database by a connection of its own, which also listens; when that connection is lost so
+ * is the lock, and everything that runs is aborted.
+ *
+ * @throws StartError when another agent has this host, or the host's name is another machine's.
+ */
+export async function runAgent(options: AgentOptions, signal: AbortSignal): Promise<void> {
+  const client = await options.database.connect()
+  const lost = new AbortController()
+  client.once('end', () => lost.abort(new Error('the connection that holds the lock was lost')))
+  const both = AbortSignal.any([signal, lost.signal])
+  try {
+    await takeHost(client, options, both)
+    await work(options, client, both)
+    lost.signal.throwIfAborted()
+  } catch (error) {
+    if (!signal.aborted) throw lost.signal.aborted ? lost.signal.reason : error
+  } finally {
+    await client.end().catch(() => {})
+  }
+}
+
+async function takeHost(
+  client: Connection,
+  { database, registration, host }: AgentOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  // A predecessor that was just killed may still be known to the server for a moment.
+  for (let attempt = 0; ; attempt += 1) {
+    const { rows } = await client.query<{ held: boolean }>('select pg_try_advisory_lock($1, hashtext($2)) as held', [
+      firstKeyOfHostLock,
+      host,
+    ])
+    if (rows[0]?.held === true) break
+    if (attempt >= 50)
+      throw new StartError(`Another agent looks after the host ${host}; end it, or give this one another PUPPY_HOST`)
+    await sleep(100, undefined, { signal })
+  }
+  const row = await registerHost(database, registration)
+  if (row === undefined) throw new StartError(`The host ${host} cannot be registered`)
+  if (row.machineId !== registration.machineId) {
+    throw new StartError(
+      `The name ${host} belongs to another machine (${row.machineId}); give this one another PUPPY_HOST`,
+    )
+  }
+  if (JSON.stringify(sorted(row.layout)) !== JSON.stringify(sorted(registration.layout))) {
+    throw new StartError(
+      `The slots of ${host} were made with another PUPPY_FIRST_UID or PUPPY_FIRST_PORT; set what they were made with`,
+    )
+  }
+}
+
+function sorted(value: object): unknown {
+  return Object.entries(value).toSorted(([one], [other]) => (one < other ? -1 : 1))
+}
+
+/** A bell that can be rung while nobody waits: the next one to wait goes on at once. */
+function createBell() {
+  let rung = false
+  let wake = () => {}
+  return {
+    ring: () => {
+      rung = true
+      wake()
+    },
+    /** Resolves to whether it rang. */
+    wait: async (milliseconds: number, signal: AbortSignal): Promise<boolean> => {
+      if (!rung) {
+        await new Promise<void>((resolve) => {
+          const done = () => {
+            clearTimeout(timer)
+            signal.removeEventListener('abort', done)
+            resolve()
+          }
+          const timer = setTimeout(done, milliseconds)
+          wake = done
+          signal.addEventListener('abort', done, { once: true })
+          if (signal.aborted) done()
+        })
+      }
+      const was = rung
+      rung = false
+      return was
+    },
+  }
+}
+
+async function work(options: AgentOptions, client: Connection, told: AbortSignal): Promise<void> {
+  const failed = new AbortController()
+  const signal = AbortSignal.any([told, failed.signal])
+  const bell = createBell()
+  client.on('notification', ({ payload }) => {
+    if (payload === options.host) bell.ring()
+  })
+  await client.query(`listen ${wanted}`)
+  let ground: Ground | undefined
+  let completeAt = 0
+  const background = [
+    every(pollEvery, signal, options, () => beat(options.database, options.host)),
+    every(sampleEvery, signal, options, () => sample(options, signal)),
+    every(meterEvery, signal, options, async () => {
+      if (await meter(options, ground, signal)) return
+      completeAt = 0
+      bell.ring()
+    }),
+    every(meterEvery, signal, options, () => count(options, ground)),
+    every(diskEvery, signal, options, () => measureDisk(options, ground, signal)),
+    every(reviveEvery, signal, options, () => revive(options, signal)),
+    every(500, signal, options, async () => {
+      if (ground !== undefined && (await scrub(options, ground, signal)) > 0) bell.ring()
+    }),
+  ]
+  try {
+    while (!signal.aborted) {
+      const complete = Date.now() >= completeAt || options.dryRun
+      if (complete) completeAt = Date.now() + completeEvery
+      ground = await reconcile(options, { complete, signal }, ground)
+      if (complete && ground.conditions.some(({ reason }) => reason === 'failed')) completeAt = Date.now() + retryEvery
+      if (await planIsWanted(options)) await reconcile(options, { complete: true, planOnly: true, signal })
+      if (await bell.wait(quiet, signal)) continue
+      if (!signal.aborted) await refill(options, ground, signal)
+      await bell.wait(pollEvery - quiet, signal)
+    }
+  } finally {
+    failed.abort()
+    await Promise.all(background)
+  }
+}
+
+async function planIsWanted({ database, host, dryRun }: AgentOptions): Promise<boolean> {
+  if (dryRun) return false
+  const row = await findHost(database, host)
+  return row !== undefined && row.planWanted > row.planMade
+}
+
+async function sample({ database, host, machine, proxy }: AgentOptions, signal: AbortSignal): Promise<void> {
+  await sampleListeners(database, host, machine)
+  if (proxy !== undefined) await sampleUsage(database, host, proxy.haproxy, signal)
+}
+
+/**
+ * Not where the firewall does not work: nobody has counted there, and zero would be a lie. Gives whether the counters are there;
+ * without them there are no walls either, and nobody waits a minute for those.
+ */
+async function meter(
+  { database, host, machine, registration: { layout }, firewall }: AgentOptions,
+  ground: Ground | undefined,
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (firewall === undefined || ground?.states['firewall']?.works !== true) return true
+  return sampleTraffic(database, host, { machine, layout, firewall }, signal)
+}
+
+/** Nobody counts where the host has no cgroups, or in a dry run, which records nothing. */
+async function count(
+  { database, host, machine, dryRun, registration: { layout } }: AgentOptions,
+  ground: Ground | undefined,
+): Promise<void> {
+  if (dryRun || ground?.states['cgroups']?.works !== true) return
+  await sampleProcesses(database, host, { machine, layout })
+}
+
+/** As with traffic: where quota does not work there are no figures. */
+async function measureDisk(
+  { database, host, registration: { layout }, quota }: AgentOptions,
+  ground: Ground | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  if (quota === undefined || ground === undefined) return
+  const works = ground.states['quota']?.works === true
+  await sampleDisk(database, host, works ? { layout, quota } : undefined, signal)
+}
+
+async function revive({ proxy, log }: AgentOptions, signal: AbortSignal): Promise<void> {
+  if ((await proxy?.facility.revive(signal)) === true) log('HAProxy was dead and has been started again')
+}
+
+/** Again and again until aborted; a failure is told and tried again. */
+async function every(
+  milliseconds: number,
+  signal: AbortSignal,
+  { log }: AgentOptions,
+  work: () => Promise<void>,
+): Promise<void> {
+  let told = ''
+  while (!signal.aborted) {
+    try {
+      await work()
+      told = ''
+    } catch (error) {
+      const message = error instanceof Error ? error.message : 'it failed without a word'
+      if (!signal.aborted && message !== told) log('will be tried again', { error: message })
+      told = message
+    }
+    await sleep(milliseconds, undefined, { signal }).catch(() => {})
+  }
+}

@@ -1,0 +1,213 @@
+import {
+  renderRuleset,
+  renderUnit,
+  type Firewall,
+  type FirewallChange,
+  type Guard,
+  type WallSettings,
+} from '@puppy/firewall'
+import type { Host } from '@puppy/host'
+import type { Verdict } from '@puppy/state'
+import { servedNothing, type Facility, type Finding, type Served, type Step, type View } from './facility.ts'
+
+const name = 'firewall'
+const unit = 'puppy-firewall.service'
+const unitFile = `/etc/systemd/system/${unit}`
+/** What `systemctl enable` makes of the unit's `WantedBy=`. */
+const enabled = `/etc/systemd/system/sysinit.target.wants/${unit}`
+
+/**
+ * A port of ours. Its guard stands from when our process was seen there: until then the port may be somebody's web server, which
+ * nobody may cut off.
+ */
+interface OwnPort extends Guard {
+  isOurs(): Promise<boolean>
+}
+
+/** The walls, with a word on whether this process has loaded them. */
+export interface FirewallFacility extends Facility {
+  stands(): boolean
+}
+
+export interface FirewallFacilityOptions {
+  /** The host itself, not the machine that a folder of it is on: rules are the kernel's. */
+  readonly host: Host
+  readonly firewall: Firewall
+  /** Every uid that a slot may have, whether it is built yet or not. */
+  readonly tenantUids: WallSettings['tenantUids']
+  /** Who may reach every slot's ports: root, and the proxy's user. */
+  readonly callers: readonly number[]
+  /** The ports of the API and of the proxy. */
+  readonly guards: readonly OwnPort[]
+  /**
+   * Where the rules are kept for the next boot; undefined where no systemd loads them. Below `/etc`: SELinux confines nft
+   * when a unit starts it, and it may read nothing of ours below `/var/lib` then.
+   */
+  readonly rulesFile?: string
+}
+
+/**
+ * A slot's ports are its tenant's. The walls stand around every slot that is built, whoever has it, so that a released one is
+ * not open while it is scrubbed.
+ *
+ * A pass over what is behind runs nothing when the walls are the ones that were loaded last; a complete one looks, because a
+ * person may have flushed them.
+ */
+export function firewallFacility(options: FirewallFacilityOptions): FirewallFacility {
+  const { host, firewall } = options
+  let loaded: string | undefined
+  const ours = new Set<OwnPort>()
+  return Object.freeze<FirewallFacility>({
+    name,
+    judges: ['accounts'],
+    stands: () => loaded !== undefined,
+    probe: async (signal: AbortSignal) => {
+      if (!host.live) return { works: false, reason: 'this host is only a folder, and rules are the kernel’s' }
+      const { works, version, error } = await firewall.probe({ signal })
+      return {
+        works,
+        ...(version === undefined ? {} : { version }),
+        ...(error === undefined ? {} : { reason: error.message }),
+      }
+    },
+    prepare: async (signal: AbortSignal): Promise<Step<readonly string[]>> => ({
+      changes: [],
+      apply: async () => (await firewall.probe({ signal })).warnings,
+    }),
+    serve: async (view: View, signal: AbortSignal): Promise<Step<Served>> => {
+      for (const guard of options.guards) if (!ours.has(guard) && (await guard.isOurs())) ours.add(guard)
+      const settings = settingsOf(options, [...ours], view)
+      const key = JSON.stringify(settings)
+      const served = { ...servedNothing, accounts: new Map(view.tenants.map(({ id }) => [id, applied])) }
+      if (key === loaded && !view.complete) return { changes: [], apply: async () => served }
+      const changes = await firewall.plan(settings, { signal })
+      const known = loaded !== undefined || (await isKept(options))
+      const repaired = driftOf(changes, { known, mine: loaded !== undefined, same: key === loaded })
+      return {
+        changes: changes.map((change) => ({ ...change })),
+        apply: async () => {
+          loaded = undefined
+          if (changes.length > 0) await firewall.ensure(settings, { signal })
+          await keepForBoot(options, settings, signal)
+          loaded = key
+          return repaired === undefined ? served : { ...served, repaired }
+        },
+      }
+    },
+    inspect: (view: View, signal: AbortSignal) => inspect(options, view, signal),
+  })
+}
+
+/** What this process knows of the table before it looks. */
+interface Knowledge {
+  /** It was there once. */
+  readonly known: boolean
+  /** This process loaded it. */
+  readonly mine: boolean
+  /** And loaded just what is wanted now. */
+  readonly same: boolean
+}
+
+/** What somebody else must have done, and not a change of what is wanted, nor another version of ours. */
+function driftOf(changes: readonly FirewallChange[], { known, mine, same }: Knowledge): string | undefined {
+  const ofTable = changes.find(({ target }) => target === 'table')
+  if (known && ofTable?.action === 'add') return 'the whole table was missing'
+  const foreign = same ? changes : mine && ofTable !== undefined ? [ofTable] : []
+  if (foreign.length === 0) return undefined
+  return foreign.map(({ action, target, before, after }) => `${action} ${target} (${before ?? after ?? ''})`).join(', ')
+}
+
+/** Whether an agent before this one left rules for the boot: then there was a table, also after one. */
+async function isKept({ host, rulesFile }: FirewallFacilityOptions): Promise<boolean> {
+  return rulesFile !== undefined && (await host.status(rulesFile)) !== undefined
+}
+
+/** Says whether the table, its guards and the unit that loads it at boot are what the agent makes them. */
+async function inspect(options: FirewallFacilityOptions, view: View, signal: AbortSignal): Promise<readonly Finding[]> {
+  const { host, firewall, rulesFile } = options
+  const observed = await firewall.read({ signal })
+  if (observed === undefined) {
+    return [{ works: false, what: 'firewall table', otherwise: 'it is not loaded; the agent loads it within a minute' }]
+  }
+  const guarded = new Set(observed.sets.get('guarded')?.elements.map(({ key: [port] }) => port))
+  const standing = options.guards.filter(({ port }) => guarded.has(port))
+  const changes = await firewall.plan(settingsOf(options, standing, view), { signal })
+  const differs = changes.map(({ action, target }) => `${action} ${target}`).join(', ')
+  return [
+    {
+      works: changes.length === 0,
+      what: 'firewall table',
+      otherwise: `it is not complete (${differs}); the agent repairs it within a minute`,
+    },
+    ...options.guards.map((guard) => ({
+      works: standing.includes(guard),
+      what: `firewall guard of port ${guard.port} (${guard.name})`,
+      otherwise: 'it stands once our own process has been seen there',
+    })),
+    ...(rulesFile === undefined ? [] : [await inspectBoot(host, rulesFile)]),
+  ]
+}
+
+async function inspectBoot(host: Host, rulesFile: string): Promise<Finding> {
+  const found = await Promise.all([unitFile, enabled, rulesFile].map((path) => host.status(path)))
+  return {
+    works: found.every((status) => status !== undefined),
+    what: `firewall at boot (${unit})`,
+    otherwise: 'its unit is not enabled; the agent enables it within a minute',
+  }
+}
+
+const applied: Verdict = { type: name, status: 'true', reason: 'applied' }
+
+function settingsOf(
+  { tenantUids, callers }: FirewallFacilityOptions,
+  ours: readonly OwnPort[],
+  view: View,
+): WallSettings {
+  return {
+    slots: view.walls.map(({ slot }) => ({
+      uid: slot.uid,
+      firstPort: slot.ports[0] ?? 0,
+      lastPort: slot.ports.at(-1) ?? 0,
+    })),
+    tenantUids,
+    callers,
+    guards: ours.map(({ name: guard, port, uids }) => ({ name: guard, port, uids })),
+    egress: view.walls.flatMap(({ slot, egress }) => (egress === 'default' ? [] : [{ uid: slot.uid, policy: egress }])),
+  }
+}
+
+/** The walls of now, loaded at boot before anybody's session: an agent comes later than a tenant's cron job. */
+async function keepForBoot(
+  { host, firewall, rulesFile }: FirewallFacilityOptions,
+  settings: WallSettings,
+  signal: AbortSignal,
+): Promise<void> {
+  const [nft, systemctl] = [host.program('nft'), host.program('systemctl')]
+  if (rulesFile === undefined || nft === undefined || systemctl === undefined) return
+  await host.replace(rulesFile, renderRuleset(firewall.table, settings), { mode: 0o600 })
+  const { changed } = await host.replace(unitFile, renderUnit([nft, '-j', '-f', rulesFile]), { mode: 0o644 })
+  // Whoever wrote it may have been killed before it was enabled.
+  if (!changed && (await host.status(enabled)) !== undefined) return
+  const run = { touches: 'machine', timeout: 60_000, signal } as const
+  await host.run([systemctl, 'daemon-reload'], run)
+  await host.run([systemctl, 'enable', unit], run)
+}
+
+/** Takes the walls down and forgets them, for a purge. */
+export async function removeFirewall(
+  { host, firewall, rulesFile }: Pick<FirewallFacilityOptions, 'host' | 'firewall' | 'rulesFile'>,
+  options: { readonly signal?: AbortSignal } = {},
+): Promise<void> {
+  if (!host.live) return
+  const systemctl = host.program('systemctl')
+  if (systemctl !== undefined && (await host.status(unitFile)) !== undefined) {
+    const run = { touches: 'machine', timeout: 60_000 } as const
+    await host.run([systemctl, 'disable', unit], run)
+    await host.remove(unitFile)
+    await host.run([systemctl, 'daemon-reload'], run)
+  }
+  if (rulesFile !== undefined) await host.remove(rulesFile)
+  // Where it does not work, there is no table either, and asking for one would fail.
+  if ((await firewall.probe(options)).works) await firewall.remove(options)
+}

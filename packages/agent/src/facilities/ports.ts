@@ -1,0 +1,111 @@
+import { findHolders, parsePasswd, readListeners, type Listener, type Process, type Slot } from '@puppy/accounts'
+import type { Host } from '@puppy/host'
+import type { Verdict } from '@puppy/state'
+import { printable } from '../printable.ts'
+import { servedNothing, type Facility, type Finding, type Served, type Step, type View } from './facility.ts'
+
+const name = 'ports'
+
+/** Somebody who listens on a port of a slot that is not his. */
+interface Squatter {
+  readonly slot: Slot
+  readonly listener: Listener
+  /** As `/etc/passwd` has him; undefined when it does not. */
+  readonly user: string | undefined
+  /** Those that hold the socket; none when they could not be found. */
+  readonly processes: readonly Process[]
+}
+
+export interface PortsFacilityOptions {
+  readonly host: Host
+  /** Whether the walls stand, which keep visitors away from whoever listens. */
+  walled(): boolean
+}
+
+/**
+ * Says of each account whether somebody else listens on one of its slot's ports, and who. Root may: it listens for a tenant when
+ * systemd activates its server. Nothing is changed: ending another's process is a person's decision.
+ *
+ * `/proc` is read once in a complete pass; the ones between go by what it said.
+ */
+export function portsFacility({ host, walled }: PortsFacilityOptions): Facility {
+  let seen: readonly Squatter[] | undefined
+  return Object.freeze<Facility>({
+    name,
+    judges: ['accounts'],
+    probe: async () =>
+      host.live ? { works: true } : { works: false, reason: 'this host is only a folder, and ports are the machine’s' },
+    serve: async (view: View): Promise<Step<Served>> => {
+      if (view.complete || seen === undefined) seen = await readSquatters(host, view)
+      const squatters = Map.groupBy(seen, ({ slot }) => slot.n)
+      const accounts = view.tenants.map(({ id, slot }): [number, Verdict] => [
+        id,
+        verdictOf(squatters.get(slot.n) ?? [], walled()),
+      ])
+      const served = { ...servedNothing, accounts: new Map(accounts) }
+      return { changes: [], foreseen: served, apply: async () => served }
+    },
+    inspect: async (view: View): Promise<readonly Finding[]> => {
+      const squatters = await readSquatters(host, view)
+      if (squatters.length === 0) return [{ works: true, what: 'nobody listens on another’s port' }]
+      const more = squatters.length - 4 * most
+      return [
+        ...squatters.slice(0, 4 * most).map((squatter) => ({
+          works: false,
+          what: `port ${squatter.listener.port} of ${squatter.slot.user}`,
+          otherwise: `${describe(squatter)}; ${remedy([squatter])}`,
+        })),
+        ...(more > 0 ? [{ works: false, what: `${more} more ports`, otherwise: 'others listen on them too' }] : []),
+      ]
+    },
+  })
+}
+
+async function readSquatters(host: Host, { walls }: View): Promise<readonly Squatter[]> {
+  const slots = new Map(walls.flatMap(({ slot }) => slot.ports.map((port) => [port, slot])))
+  const found = (await readListeners(host)).flatMap((listener) => {
+    const slot = slots.get(listener.port)
+    return slot === undefined || [0, slot.uid].includes(listener.uid) ? [] : [{ slot, listener }]
+  })
+  if (found.length === 0) return []
+  const holders = await findHolders(
+    host,
+    found.map(({ listener }) => listener),
+  )
+  const users = new Map(parsePasswd((await host.read('/etc/passwd')) ?? '').map((entry) => [entry.uid, entry.name]))
+  return found.map(({ slot, listener }) => ({
+    slot,
+    listener,
+    user: users.get(listener.uid),
+    processes: holders.get(listener.inode) ?? [],
+  }))
+}
+
+/** More than these are not listed: each of a tenant's workers may hold the socket. */
+const most = 5
+
+function verdictOf(squatters: readonly Squatter[], walled: boolean): Verdict {
+  if (squatters.length === 0) return { type: name, status: 'true', reason: 'own' }
+  const wall = walled
+    ? 'the firewall keeps visitors away from it'
+    : 'no firewall stands here, so it gets whoever comes to this port'
+  const more = squatters.length > most ? [`and ${squatters.length - most} more`] : []
+  const who = [...squatters.slice(0, most).map((squatter) => describe(squatter)), ...more].join(', ')
+  return { type: name, status: 'false', reason: 'squatted', message: [who, wall, remedy(squatters)].join('; ') }
+}
+
+/** `python3 (pid 4242) of user p10001 listens on 127.0.0.1:10241` */
+function describe({ listener, user, processes }: Squatter): string {
+  const { address, family, port, uid } = listener
+  const programs = processes.slice(0, most).map(({ command, pid }) => `${printable(command)} (pid ${pid})`)
+  const whose = user === undefined ? `uid ${uid}` : `user ${user}`
+  const at = family === 'ipv6' ? `[${address}]:${port}` : `${address}:${port}`
+  return `${programs.join(', ') || 'a process'} of ${whose} listens on ${at}`
+}
+
+/** What would end it, for a person who has decided so. */
+function remedy(squatters: readonly Squatter[]): string {
+  const pids = [...new Set(squatters.flatMap(({ processes }) => processes.map(({ pid }) => pid)))].slice(0, 2 * most)
+  if (pids.length > 0) return `"kill ${pids.join(' ')}" ends it`
+  return `"ss -ltnp sport = :${squatters[0]?.listener.port}" finds it`
+}

@@ -1,0 +1,230 @@
+import type { Slot, SlotLayout } from '@puppy/accounts'
+import type { Host } from '@puppy/host'
+import {
+  inspect,
+  readLabels,
+  readState,
+  relabel,
+  renderLevel,
+  renderRange,
+  SelinuxError,
+  type Policy,
+} from '@puppy/selinux'
+import type { Verdict } from '@puppy/state'
+import type { FacilityState } from '@puppy/state/store/hosts'
+import {
+  servedNothing,
+  type Facility,
+  type Finding,
+  type Served,
+  type SlotToBuild,
+  type SlotVerdict,
+  type SlotVerdicts,
+  type Step,
+  type View,
+} from './facility.ts'
+import { sessionsModule } from '../cgroups/sessions.ts'
+import { slotLabels, tenantModules, tenantOf, transactionTimes, type Standing } from '../selinux/slot-labels.ts'
+
+const name = 'selinux'
+/** The SELinux user of every tenant. */
+const user = 'puppy_u'
+/** A home of a hundred thousand files takes longer; the next pass goes on where this one stopped. */
+const relabelFor = 10_000
+/** Each is a few processes that wait for a disk. */
+const atOnce = 4
+
+export interface SelinuxFacilityOptions {
+  /** The host itself, not the machine that a folder of it is on: the policy is the kernel's. */
+  readonly host: Host
+  readonly layout: SlotLayout
+  readonly policy: Policy
+  /** Told when levels are asked of the policy for the first time, or need not be. */
+  readonly asked?: () => void
+}
+
+/**
+ * Each slot has a level of its own, for whoever has it: its login, its ports and its home. The levels of many slots are one transaction
+ * of the policy, beside the passes; a slot is nobody's until the policy has it.
+ *
+ * Where SELinux is permissive everything is labelled and no slot waits for it; the host's condition says that nothing is denied.
+ */
+export function selinuxFacility({ host, layout, policy, asked }: SelinuxFacilityOptions): Facility {
+  const labels = slotLabels(host, policy, { layout, verify: () => findFault(host) })
+  /** Accounts whose home was seen right: wrong later is somebody else's work. */
+  const seen = new Set<number>()
+  let enforcing = true
+  return Object.freeze<Facility>({
+    name,
+    judges: ['accounts'],
+    probe: async () => {
+      const found = await probe(host)
+      enforcing = found.enforcing
+      return found.state
+    },
+    prepare: async (): Promise<Step<readonly string[]>> => {
+      await labels.reach(0)
+      const standing = await labels.look()
+      return {
+        changes: loading(standing),
+        apply: async () => {
+          labels.start()
+          asked?.()
+          return [
+            ...(enforcing ? [] : ['SELinux is permissive here: it denies nothing; setenforce 1']),
+            ...(standing.status === 'failed' ? [standing.message] : []),
+          ]
+        },
+      }
+    },
+    build: async (slots: readonly SlotToBuild[], signal: AbortSignal): Promise<Step<SlotVerdicts>> => {
+      await labels.reach(Math.max(0, ...slots.map(({ slot }) => slot.n)))
+      const open = slots.filter(({ state }) => state !== 'taken').map(({ slot }) => slot)
+      const standing = await labels.look()
+      const wrong = standing.status === 'stands' ? await findWrong(host, open, signal) : []
+      return {
+        changes: [...loading(standing), ...wrong.map(labelling)],
+        apply: async () => {
+          if (standing.status === 'stands') return labelHomes(host, wrong, signal)
+          labels.start()
+          if (!enforcing) return new Map()
+          const { status, message } = standing
+          return new Map(open.map(({ n }) => [n, { status: 'failed', reason: `policy_${status}`, message }]))
+        },
+      }
+    },
+    serve: async ({ tenants, walls, complete }: View, signal: AbortSignal): Promise<Step<Served>> => {
+      await labels.reach(walls.at(-1)?.slot.n ?? 0)
+      if (!complete && tenants.length === 0) return { changes: [], apply: async () => servedNothing }
+      const standing = await labels.look()
+      const slots = tenants.map(({ slot }) => slot)
+      const wrong = standing.status === 'stands' ? await findWrong(host, slots, signal) : []
+      return {
+        changes: [...loading(standing), ...wrong.map(labelling)],
+        apply: async () => {
+          labels.start()
+          const verdicts = await labelHomes(host, wrong, signal)
+          const repaired = [
+            ...(labels.lost() ? [`load ${tenantModules.slots}, which was removed`] : []),
+            ...tenants
+              .filter(({ id, slot }) => seen.has(id) && wrong.includes(slot))
+              .map(({ slot }) => `label ${slot.home}`),
+          ]
+          const accounts = tenants.map((tenant): [number, Verdict] => {
+            const verdict = verdictOf(standing, verdicts.get(tenant.slot.n), enforcing)
+            if (verdict.status === 'true') seen.add(tenant.id)
+            else seen.delete(tenant.id)
+            return [tenant.id, verdict]
+          })
+          return {
+            ...servedNothing,
+            accounts: new Map(accounts),
+            ...(repaired.length === 0 ? {} : { repaired: repaired.join(', ') }),
+          }
+        },
+      }
+    },
+    inspect: async ({ walls }: View): Promise<readonly Finding[]> => {
+      const findings = await inspect(
+        host,
+        walls.map(({ slot }) => tenantOf(slot)),
+      )
+      await labels.reach(walls.at(-1)?.slot.n ?? 0)
+      const standing = await labels.look()
+      const loaded = { works: standing.status === 'stands', what: 'levels of slots in the policy' }
+      return [
+        ...findings.map(({ check, holds, message }) =>
+          holds ? { works: true, what: message } : { works: false, what: `SELinux: ${check}`, otherwise: message },
+        ),
+        standing.status === 'stands' ? loaded : { ...loaded, otherwise: standing.message },
+      ]
+    },
+  })
+}
+
+/** Asks the kernel whether what was just loaded keeps tenants apart. */
+async function findFault(host: Host): Promise<string | undefined> {
+  const faults = (await inspect(host, [])).filter(({ check, holds }) => !holds && check !== 'mode')
+  return faults.length === 0 ? undefined : faults.map(({ message }) => message).join('; ')
+}
+
+interface Found {
+  readonly state: FacilityState
+  readonly enforcing: boolean
+}
+
+async function probe(host: Host): Promise<Found> {
+  const no = (reason: string): Found => ({ state: { works: false, reason }, enforcing: true })
+  if (!host.live) return no('this host is only a folder, and the policy is the kernel’s')
+  const state = await readState(host)
+  if (state.mode === 'disabled')
+    return no('SELinux is off in this kernel: modes of files and the firewall alone keep tenants apart')
+  if (!state.mls)
+    return no('the policy has no levels, which keep tenants apart; take one of type mcs (Debian’s default)')
+  if (state.type === undefined) return no('/etc/selinux/config does not say which policy')
+  if (host.program('semodule') === undefined)
+    return no('semodule(8) is not installed; install the package policycoreutils')
+  return {
+    state: { works: true, version: `${state.type}, ${state.mode}` },
+    enforcing: state.mode === 'enforcing',
+  }
+}
+
+function loading({ status }: Standing) {
+  return status === 'stands' ? [] : [{ facility: name, target: tenantModules.slots, action: 'load' }]
+}
+
+function labelling(slot: Slot) {
+  return { facility: name, target: slot.home, action: 'label', after: renderLevel(tenantOf(slot).level) }
+}
+
+/** The homes that are there and are not at their slot's level. One process for all of them. */
+async function findWrong(host: Host, slots: readonly Slot[], signal: AbortSignal): Promise<readonly Slot[]> {
+  const homes = slots.map(({ home }) => home)
+  const contexts = new Map((await readLabels(host, homes, { signal })).map(({ path, context }) => [path, context]))
+  return slots.filter((slot) => {
+    const context = contexts.get(slot.home)
+    if (!contexts.has(slot.home)) return false
+    const { user: owner, range } = context ?? {}
+    return owner !== user || range === undefined || renderRange(range) !== renderLevel(tenantOf(slot).level)
+  })
+}
+
+/** Gives a verdict of those that could not be labelled. */
+async function labelHomes(host: Host, slots: readonly Slot[], signal: AbortSignal): Promise<SlotVerdicts> {
+  const verdicts = new Map<number, SlotVerdict>()
+  for (let from = 0; from < slots.length; from += atOnce) {
+    await Promise.all(
+      slots.slice(from, from + atOnce).map(async (slot) => {
+        const { home: path, level, uid } = tenantOf(slot)
+        try {
+          await relabel(host, { path, user, level, uid }, { types: true, signal, timeout: relabelFor })
+        } catch (error) {
+          if (!(error instanceof SelinuxError)) throw error
+          const reason = error.code === 'SELINUX_TIMEOUT' ? 'labelling' : 'label_failed'
+          verdicts.set(slot.n, { status: 'failed', reason, message: error.message })
+        }
+      }),
+    )
+  }
+  return verdicts
+}
+
+function verdictOf(standing: Standing, home: SlotVerdict | undefined, enforcing: boolean): Verdict {
+  if (standing.status !== 'stands')
+    return { type: name, status: 'false', reason: `policy_${standing.status}`, message: standing.message }
+  if (home !== undefined) {
+    const { reason = 'label_failed', message = 'its home could not be labelled' } = home
+    return { type: name, status: 'false', reason, message }
+  }
+  if (enforcing) return { type: name, status: 'true', reason: 'applied' }
+  return { type: name, status: 'true', reason: 'permissive', message: 'SELinux is permissive here: it denies nothing' }
+}
+
+/** Takes our modules out of the policy, and what was needed to put them there, for a purge: when no process of a tenant is left. */
+export async function removePolicy({ host, policy }: Pick<SelinuxFacilityOptions, 'host' | 'policy'>): Promise<void> {
+  const { mode } = host.live ? await readState(host) : { mode: 'disabled' }
+  if (mode !== 'disabled' && host.program('semodule') !== undefined)
+    await policy.ensure({ remove: [...Object.values(tenantModules), sessionsModule] }, transactionTimes)
+  await policy.forget()
+}

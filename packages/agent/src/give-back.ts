@@ -1,0 +1,98 @@
+import { slotAt, slotCount, type Slot } from '@puppy/accounts'
+import { purgeAccounts } from '@puppy/state/store/accounts'
+import { findHost, type PlannedChange } from '@puppy/state/store/hosts'
+import { recordSlots, slotsToScrub, slotsToVisit, type SlotUpdate } from '@puppy/state/store/slots'
+import type { Facility } from './facilities/facility.ts'
+import { attempt, type Ground, type Pass, type ReconcileContext } from './pass.ts'
+
+/**
+ * Teardown is the mirror image: the facility that was served last lets go first. A complete pass evicts again what was
+ * evicted: a dry run, or an agent that lacked a facility, said so without doing it.
+ */
+export async function evict(pass: Pass): Promise<void> {
+  const { database, host, row } = pass
+  // While the one that ends processes does not work, nobody may believe that they have ended.
+  if (pass.facilities.some((one) => one.clears === true && !pass.working.includes(one))) return
+  const rows = (await slotsToVisit(database, host, pass.complete)).filter(
+    ({ state, n }) => state === 'dirty' && n < slotCount(row.layout),
+  )
+  if (rows.length === 0) return
+  const given = await giveBack(
+    pass,
+    rows.map(({ n }) => slotAt(row.layout, n)),
+    'evict',
+  )
+  if (!pass.recording) return
+  await recordSlots(
+    database,
+    host,
+    rows.flatMap(({ n, evicted }): readonly SlotUpdate[] => {
+      const message = given.get(n)
+      if (message !== undefined)
+        return [{ n, from: 'dirty', to: 'dirty', evicted: false, reason: 'evict_failed', message }]
+      // One that was evicted before keeps what its scrub said.
+      return evicted ? [] : [{ n, from: 'dirty', to: 'dirty', evicted: true, reason: null, message: null }]
+    }),
+  )
+}
+
+/** Gives what went wrong, by slot. What one facility could not remove the next need not look for. */
+async function giveBack(
+  pass: Pick<Pass, 'working' | 'dryRun' | 'log' | 'signal'> & { readonly changes: PlannedChange[] },
+  slots: readonly Slot[],
+  how: 'evict' | 'scrub',
+): Promise<ReadonlyMap<number, string>> {
+  const trouble = new Map<number, string>()
+  for (const facility of how === 'evict' ? pass.working.toReversed() : pass.working) {
+    const act = facility[how]
+    const left = how === 'evict' ? slots : slots.filter(({ n }) => !trouble.has(n))
+    if (act === undefined || left.length === 0) continue
+    const given = await attempt(pass, facility.name, () => act(left, pass.signal), {
+      planned: new Map(),
+      failed: (message) => new Map(left.map(({ n }) => [n, { done: false, message }])),
+    })
+    for (const [n, { done, message }] of given) if (!done) trouble.set(n, `${facility.name}: ${message ?? 'not done'}`)
+  }
+  return trouble
+}
+
+/** Scrubs slots that were evicted; they are built anew afterwards. Gives how many it looked at. */
+export async function scrub(context: ReconcileContext, ground: Ground, signal: AbortSignal): Promise<number> {
+  const { database, host } = context
+  const works = ({ name }: Facility) => ground.states[name]?.works === true
+  // Nothing is proven clean by a plan, nor while the one that cleans does not work.
+  if (context.dryRun || context.facilities.some((one) => one.clears === true && !works(one))) return 0
+  const row = await findHost(database, host)
+  if (row === undefined) return 0
+  const rows = (await slotsToScrub(database, host)).filter(({ n }) => n < slotCount(row.layout))
+  if (rows.length === 0) return 0
+  const working = context.facilities.filter(works)
+  const trouble = await giveBack(
+    { ...context, working, signal, changes: [] },
+    rows.map(({ n }) => slotAt(row.layout, n)),
+    'scrub',
+  )
+  await recordSlots(
+    database,
+    host,
+    rows.map(({ n }) => {
+      const message = trouble.get(n)
+      if (message === undefined) return { n, from: 'dirty', to: 'building', evicted: true, reason: null, message: null }
+      // The time in the message makes the row differ, so its next try is counted from now.
+      return {
+        n,
+        from: 'dirty',
+        to: 'dirty',
+        evicted: true,
+        reason: 'scrub_failed',
+        message: `${message} (${new Date().toISOString()})`,
+      }
+    }),
+  )
+  return rows.length
+}
+
+export async function purge({ database, host, log }: Pass): Promise<void> {
+  const removed = await purgeAccounts(database, host)
+  if (removed > 0) log('accounts removed', { removed })
+}

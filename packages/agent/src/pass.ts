@@ -1,0 +1,65 @@
+import type { Verdict, Database } from '@puppy/state'
+import type { FacilityState, HostRow, PlannedChange } from '@puppy/state/store/hosts'
+import type { Facility, Step } from './facilities/facility.ts'
+
+export interface ReconcileContext {
+  readonly database: Database
+  readonly host: string
+  /** In the order in which walls are built; `evict` goes through them backwards. This list is the one place of the order. */
+  readonly facilities: readonly Facility[]
+  readonly dryRun: boolean
+  readonly log: (line: string, facts?: object) => void
+}
+
+export interface PassOptions {
+  /** Look at everything, not only at what is behind. */
+  readonly complete: boolean
+  /** Only plan, whatever the host is: nothing is applied and nothing recorded but the plan. */
+  readonly planOnly?: boolean
+  readonly signal: AbortSignal
+}
+
+/** What was found out of the facilities; kept between passes and renewed by complete ones. */
+export interface Ground {
+  readonly states: Readonly<Record<string, FacilityState>>
+  readonly conditions: readonly Verdict[]
+  /** What was last put right, by facility. */
+  readonly repairs: Readonly<Record<string, Repair>>
+}
+
+/** Somebody else's change that was undone. */
+export interface Repair {
+  readonly at: Date
+  readonly what: string
+}
+
+/** Everything that one pass carries along. */
+export interface Acting extends ReconcileContext, PassOptions {
+  readonly row: HostRow
+  /** Filled as the facilities plan. */
+  readonly changes: PlannedChange[]
+  readonly recording: boolean
+}
+
+export interface Pass extends Acting {
+  readonly working: readonly Facility[]
+}
+
+/** Runs one facility's part. What it throws concerns only what it was given, and is told as `fallback` makes it. */
+export async function attempt<Result>(
+  pass: Pick<Pass, 'dryRun' | 'log' | 'signal'> & { readonly changes: PlannedChange[] },
+  facility: string,
+  step: () => Promise<Step<Result>>,
+  otherwise: { readonly planned: Result; readonly failed: (message: string) => Result },
+): Promise<Result> {
+  try {
+    const planned = await step()
+    pass.changes.push(...planned.changes)
+    return pass.dryRun ? (planned.foreseen ?? otherwise.planned) : await planned.apply()
+  } catch (error) {
+    pass.signal.throwIfAborted()
+    const message = error instanceof Error ? error.message : 'it failed without a word'
+    pass.log(`${facility} failed`, { error: message, stack: error instanceof Error ? error.stack : undefined })
+    return otherwise.failed(message)
+  }
+}

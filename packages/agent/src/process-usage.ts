@@ -1,0 +1,87 @@
+import { isDeepStrictEqual } from 'node:util'
+import { slotAt, slotCount, type SlotLayout } from '@puppy/accounts'
+import {
+  addUsage,
+  readingOf,
+  readUsage,
+  slicePath,
+  userSlice,
+  type Kernel,
+  type Meter,
+  type Usage,
+  type UsageReading,
+} from '@puppy/cgroups'
+import type { Host } from '@puppy/host'
+import type { Database } from '@puppy/state'
+import {
+  listProcessesUsed,
+  recordProcessesUsed,
+  type ProcessCounters,
+  type ProcessesUsed,
+} from '@puppy/state/store/usage'
+
+/** Where slices are counted, and what tells when their counters began anew. */
+export interface ProcessSource {
+  readonly machine: Host
+  readonly layout: SlotLayout
+  /** The tree itself, for tests. */
+  readonly kernel?: Kernel
+}
+
+/**
+ * Adds what the processes of accounts have used since the last time to their totals.
+ *
+ * A slot has no process when it is given to an account, and its slice goes with the last one: whatever its slice has counted
+ * is the account's.
+ *
+ * @throws CgroupError `CGROUP_UNREADABLE`
+ */
+export async function sampleProcesses(
+  database: Database,
+  host: string,
+  { machine, layout, kernel }: ProcessSource,
+): Promise<void> {
+  const accounts = (await listProcessesUsed(database, host)).filter(({ n }) => n < slotCount(layout))
+  if (accounts.length === 0) return
+  const boot = (await machine.read('/proc/sys/kernel/random/boot_id'))?.trim() ?? ''
+  const pathOf = (n: number) => slicePath(userSlice(slotAt(layout, n).uid))
+  const usages = await readUsage(
+    machine,
+    accounts.map(({ n }) => pathOf(n)),
+    { parts: ['cpu', 'memory', 'pids', 'io'], ...(kernel === undefined ? {} : { kernel }) },
+  )
+  const used = accounts.flatMap(({ account, n, before }) => {
+    const processes = useOf(before, usages.get(pathOf(n)), boot)
+    return isDeepStrictEqual(processes, before) ? [] : [{ account, processes }]
+  })
+  await recordProcessesUsed(database, used)
+}
+
+/** What an account has used by now; a slice that is not there uses nothing, and counts from zero when it comes. Pure. */
+export function useOf(before: ProcessesUsed | null, usage: Usage | undefined, boot: string): ProcessesUsed {
+  const reading = usage === undefined ? undefined : readingOf(usage)
+  const { last, ...total } = addUsage(before === null ? undefined : meterOf(before, boot), reading)
+  return {
+    total: numbers(total),
+    now: {
+      memoryBytes: Number(usage?.memory?.current ?? 0n),
+      processes: Number(usage?.pids?.current ?? 0n),
+    },
+    last: numbers(last),
+    disks: usage?.io !== undefined || before?.disks === true,
+    boot,
+  }
+}
+
+/** After a boot every counter begins anew, also one that is higher by now. */
+function meterOf({ total, last, boot: then }: ProcessesUsed, boot: string): Meter {
+  return { ...bigints(total), last: then === boot ? bigints(last) : readingOf({}) }
+}
+
+function bigints(values: ProcessCounters): UsageReading {
+  return Object.fromEntries(Object.entries(values).map(([key, value]) => [key, BigInt(value)])) as UsageReading
+}
+
+function numbers(values: UsageReading): ProcessCounters {
+  return Object.fromEntries(Object.entries(values).map(([key, value]) => [key, Number(value)])) as ProcessCounters
+}

@@ -1,0 +1,117 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Slot } from '@puppy/accounts'
+import type { Host } from '@puppy/host'
+import { findOrphans, planLimits, type Quota, type QuotaReading } from '@puppy/quota'
+import type { Finding, View } from '../facilities/facility.ts'
+
+/** Where a slot's files are counted. */
+export interface Counted {
+  readonly host: Host
+  readonly quota: Quota
+  /** Where the file system of the homes is mounted. */
+  readonly mountPoint: string
+}
+
+/** XFS lets go of what was removed after the call that removed it; writing out hurries it. Less than there is it never says. */
+const attempts = 5
+const pause = 500
+const slowly = { sync: true, timeout: 300_000 }
+
+/**
+ * Says of released slots whose homes are as new what their uids still own elsewhere on the file system, by slot number; nothing
+ * of those that own nothing. A file is one inode to the kernel however it is hidden, so that the count is a proof and a search is not.
+ */
+export async function readLeft(
+  { host, quota, mountPoint }: Counted,
+  slots: readonly Slot[],
+  signal: AbortSignal,
+): Promise<ReadonlyMap<number, string>> {
+  const uids = slots.map(({ uid }) => uid)
+  for (let attempt = 1; ; attempt += 1) {
+    const readings = await quota.read('user', uids, { signal, ...(attempt === 1 ? {} : slowly) })
+    const inHomes = await countInHomes(host, slots, signal)
+    const left = slots.flatMap(({ n, uid }, at): [number, string][] => {
+      const reading = readings[at]
+      const message = reading === undefined ? undefined : leftOf(reading, inHomes.get(uid) ?? 0, mountPoint)
+      return message === undefined ? [] : [[n, message]]
+    })
+    if (left.length === 0 || attempt === attempts) return new Map(left)
+    await sleep(pause, undefined, { signal })
+  }
+}
+
+function leftOf({ id, bytes, inodes }: QuotaReading, inHome: number, mountPoint: string): string | undefined {
+  if (inodes.used <= inHome) return undefined
+  return `uid ${id} owns ${inodes.used - inHome} files beside its new home (${bytes.used} bytes in all); ${listing(id, mountPoint)}`
+}
+
+function listing(uid: number, mountPoint: string): string {
+  return `"find ${mountPoint} -xdev -uid ${uid}" lists what has a name`
+}
+
+/** How many files a slot's home has that are its uid's own, by uid. */
+async function countInHomes(
+  host: Host,
+  slots: readonly Slot[],
+  signal: AbortSignal,
+): Promise<ReadonlyMap<number, number>> {
+  const there = await Promise.all(
+    slots.map(async ({ home }) => ((await host.status(home))?.kind === 'folder' ? [home] : [])),
+  )
+  const homes = there.flat()
+  if (homes.length === 0) return new Map()
+  const find = host.program('find') ?? '/usr/bin/find'
+  // A folder that goes meanwhile is 1.
+  const options = { touches: 'nothing', accept: [0, 1], timeout: 60_000, signal } as const
+  const { stdout } = await host.run([find, ...homes, '-xdev', '-printf', '%U\\n'], options)
+  const counts = new Map<number, number>()
+  for (const line of stdout.split('\n').slice(0, -1)) counts.set(Number(line), (counts.get(Number(line)) ?? 0) + 1)
+  return counts
+}
+
+/** Lifts the limits of these uids; gives what went wrong, by uid. Nothing is run for those that have none. */
+export async function liftLimits(
+  quota: Quota,
+  uids: readonly number[],
+  options: { readonly signal?: AbortSignal } = {},
+): Promise<ReadonlyMap<number, string>> {
+  if (uids.length === 0) return new Map()
+  const none = { soft: 'none', hard: 'none' } as const
+  const wanted = uids.map((id) => ({ id, bytes: none, inodes: none }))
+  // No limit fits every format.
+  const bounds = { blockSize: 4096, maxBytes: 4096, maxInodes: 1 }
+  const plan = planLimits(wanted, await quota.read('user', undefined, options), { kind: 'user', bounds })
+  const { results } = await quota.apply(plan, options)
+  return new Map(results.flatMap(({ id, error }) => (error === undefined ? [] : [[id, error.message] as const])))
+}
+
+/** More than these are not listed. */
+const most = 20
+
+/** Names uids in the range of slots that own files or have limits and are nobody's: of no slot, or of one that is free. */
+export async function findLeft(
+  counted: Counted,
+  { walls }: View,
+  tenantUids: { readonly first: number; readonly last: number },
+  signal: AbortSignal,
+): Promise<readonly Finding[]> {
+  const { host, quota, mountPoint } = counted
+  const readings = await quota.read('user', undefined, { signal })
+  const free = walls.filter((wall) => wall.free).map(({ slot }) => slot)
+  const inHomes = await countInHomes(host, free, signal)
+  const taken = walls.filter((wall) => !wall.free).map(({ slot }) => slot.uid)
+  const slots = new Set(walls.map(({ slot }) => slot.uid))
+  const findings = findOrphans(readings, taken, tenantUids).flatMap(({ id, bytes, inodes, limited }) => {
+    const files = inodes - (inHomes.get(id) ?? 0)
+    if (files <= 0 && !limited) return []
+    const owns = files > 0 ? [`it owns ${files} files (${bytes} bytes in all); ${listing(id, mountPoint)}`] : []
+    const has = limited ? [`"setquota -u ${id} 0 0 0 0 ${mountPoint}" lifts its limits`] : []
+    const whose = slots.has(id) ? 'whose slot is free' : 'which no slot here has'
+    return [{ works: false, what: `uid ${id}, ${whose}`, otherwise: [...owns, ...has].join('; ') }]
+  })
+  const more = findings.length - most
+  return [
+    ...findings.slice(0, most),
+    ...(more > 0 ? [{ works: false, what: `${more} more uids`, otherwise: 'they own files or have limits too' }] : []),
+  ]
+}

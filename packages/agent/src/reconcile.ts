@@ -1,0 +1,200 @@
+import { isDeepStrictEqual } from 'node:util'
+import { looked, updateConditions, type Verdict } from '@puppy/state'
+import { accountsToVisit, recordObservations, type AccountRow } from '@puppy/state/store/accounts'
+import { domainsOfHost, purgeDomains, type DomainRow } from '@puppy/state/store/domains'
+import { findHost, recordHost, recordPlan, type FacilityState, type PlannedChange } from '@puppy/state/store/hosts'
+import { notify, observed } from '@puppy/state/store/notify'
+import { readDemand, wallsOfHost } from '@puppy/state/store/slots'
+import type { Facility, Served } from './facilities/facility.ts'
+import { evict, purge } from './give-back.ts'
+import {
+  attempt,
+  type Acting,
+  type Ground,
+  type Pass,
+  type PassOptions,
+  type ReconcileContext,
+  type Repair,
+} from './pass.ts'
+import { assign, growAndBuild } from './slots.ts'
+import { checkView } from './view.ts'
+
+/** How long the host's conditions tell of a repair. */
+const repairToldFor = 24 * 3_600_000
+
+/**
+ * Makes the host match the database once: what is behind, or everything.
+ *
+ * Observes each facility once, plans, applies in one batch each, and records what was seen in a few statements. Being
+ * killed anywhere costs nothing: what was not recorded is still behind, and every step finds its own work done.
+ */
+export async function reconcile(context: ReconcileContext, options: PassOptions, before?: Ground): Promise<Ground> {
+  const row = await findHost(context.database, context.host)
+  if (row === undefined) throw new Error(`The host ${context.host} is not registered any more`)
+  const changes: PlannedChange[] = []
+  const recording = options.planOnly !== true
+  const acting = { ...context, ...options, row, changes, recording, dryRun: context.dryRun || !recording }
+  const prepared = options.complete || before === undefined ? await prepare(acting, before?.repairs ?? {}) : before
+  const pass: Pass = {
+    ...acting,
+    working: context.facilities.filter(({ name }) => prepared.states[name]?.works === true),
+  }
+  const demand = await readDemand(context.database, context.host)
+  const waiting = recording && demand.waiting > 0 ? await assign(pass) : 0
+  if (options.complete || waiting > 0) await growAndBuild(pass)
+  const repairs = await serve(pass)
+  const none = Object.keys(repairs).length === 0
+  const ground = none ? prepared : { ...prepared, repairs: { ...prepared.repairs, ...repairs } }
+  if (options.complete || demand.released > 0) await evict(pass)
+  if (recording && (options.complete || demand.deleted > 0)) await purge(pass)
+  if (recording && (options.complete || !looked(row))) await recordGround(pass, ground)
+  if (!recording || context.dryRun) await recordPlan(context.database, context.host, row.planWanted, changes)
+  await notify(context.database, observed, context.host)
+  return ground
+}
+
+async function prepare(acting: Acting, repairs: Ground['repairs']): Promise<Ground> {
+  const { signal } = acting
+  const states: Record<string, FacilityState> = {}
+  const conditions: Verdict[] = []
+  for (const facility of acting.facilities) {
+    const state = await probeSafely(facility, signal)
+    states[facility.name] = state
+    if (!state.works) {
+      conditions.push({
+        type: facility.name,
+        status: 'false',
+        reason: 'missing',
+        message: state.reason ?? 'it does not work here',
+      })
+      continue
+    }
+    const prepared = await attempt<Verdict>(
+      acting,
+      facility.name,
+      async () => {
+        const step = (await facility.prepare?.(signal)) ?? { changes: [], apply: async () => [] }
+        return { changes: step.changes, apply: async () => remarked(facility.name, await step.apply()) }
+      },
+      {
+        planned: { type: facility.name, status: 'unknown', reason: 'dry_run' },
+        failed: (message) => ({ type: facility.name, status: 'false', reason: 'failed', message }),
+      },
+    )
+    conditions.push(prepared)
+  }
+  const told = Object.entries(repairs).filter(([, { at }]) => Date.now() - at.getTime() < repairToldFor)
+  return { states, conditions, repairs: Object.fromEntries(told) }
+}
+
+async function probeSafely(facility: Facility, signal: AbortSignal): Promise<FacilityState> {
+  try {
+    return await facility.probe(signal)
+  } catch (error) {
+    signal.throwIfAborted()
+    return { works: false, reason: error instanceof Error ? error.message : 'it cannot be looked at' }
+  }
+}
+
+function remarked(type: string, remarks: readonly string[]): Verdict {
+  if (remarks.length === 0) return { type, status: 'true', reason: 'prepared' }
+  return { type, status: 'true', reason: 'degraded', message: remarks.join('; ') }
+}
+
+/** Gives what was repaired, by facility. */
+async function serve(pass: Pass): Promise<Ground['repairs']> {
+  const { database, host, row } = pass
+  const repairs: Record<string, Repair> = {}
+  // One moment for both: a domain seen without its account would count as done, and the account would not know of it.
+  const { accounts, domains, walls } = await database.snapshot(async (tx) => ({
+    accounts: await accountsToVisit(tx, host, pass.complete),
+    domains: await domainsOfHost(tx, host),
+    walls: await wallsOfHost(tx, host),
+  }))
+  const { view, refusedAccounts, refusedDomains } = checkView(row.layout, accounts, domains, {
+    complete: pass.complete,
+    walls,
+  })
+  const verdicts = { accounts: listsOf(refusedAccounts), domains: listsOf(refusedDomains) }
+  const gone: number[] = []
+  for (const facility of pass.working) {
+    if (facility.serve === undefined) continue
+    const serveAll = facility.serve
+    const { judges = ['accounts', 'domains'], condition: type = facility.name } = facility
+    const everybody = (verdict: Verdict): Served => ({
+      accounts: new Map(judges.includes('accounts') ? view.tenants.map(({ id }) => [id, verdict]) : []),
+      domains: new Map(judges.includes('domains') ? view.routes.map(({ id }) => [id, verdict]) : []),
+      gone: [],
+    })
+    const served = await attempt<Served>(pass, facility.name, () => serveAll(view, pass.signal), {
+      planned: everybody({ type, status: 'unknown', reason: 'dry_run' }),
+      failed: (message) => everybody({ type, status: 'false', reason: 'failed', message }),
+    })
+    for (const [id, verdict] of served.accounts) append(verdicts.accounts, id, verdict)
+    for (const [id, verdict] of served.domains) append(verdicts.domains, id, verdict)
+    gone.push(...served.gone)
+    if (served.repaired !== undefined) {
+      const repair = { at: new Date(), what: served.repaired }
+      repairs[facility.name] = repair
+      pass.log(`${facility.name} was changed by others and has been repaired`, { level: 'warning', ...repair })
+    }
+  }
+  const routed = pass.working.some(({ name }) => name === 'haproxy')
+  if (pass.dryRun || !routed) gone.push(...view.goneRoutes.map(({ id }) => id))
+  const missing: Verdict = {
+    type: 'haproxy',
+    status: 'false',
+    reason: 'missing',
+    message: 'there is no HAProxy that could route it',
+  }
+  if (!routed) for (const { id } of view.routes) append(verdicts.domains, id, missing)
+  if (!pass.recording) return repairs
+  await record(pass, accounts, domains, verdicts)
+  await purgeDomains(database, gone)
+  return repairs
+}
+
+interface Verdicts {
+  readonly accounts: Map<number, Verdict[]>
+  readonly domains: Map<number, Verdict[]>
+}
+
+function listsOf(verdicts: ReadonlyMap<number, Verdict>): Map<number, Verdict[]> {
+  return new Map([...verdicts].map(([id, verdict]) => [id, [verdict]]))
+}
+
+function append(lists: Map<number, Verdict[]>, id: number, verdict: Verdict): void {
+  const list = lists.get(id)
+  if (list === undefined) lists.set(id, [verdict])
+  else list.push(verdict)
+}
+
+async function record(
+  { database }: Pass,
+  accounts: readonly AccountRow[],
+  domains: readonly DomainRow[],
+  verdicts: Verdicts,
+): Promise<void> {
+  const now = new Date()
+  const observe = (rows: readonly (AccountRow | DomainRow)[], found: Map<number, Verdict[]>) =>
+    rows
+      .filter(({ deletedAt }) => deletedAt === null)
+      .map((row) => ({ row, conditions: updateConditions(row.conditions, found.get(row.id) ?? [], now) }))
+      .filter(({ row, conditions }) => !looked(row) || !isDeepStrictEqual(row.conditions, conditions))
+      .map(({ row: { id, generation }, conditions }) => ({ id, generation, conditions }))
+  await recordObservations(database, 'accounts', observe(accounts, verdicts.accounts))
+  await recordObservations(database, 'domains', observe(domains, verdicts.domains))
+}
+
+async function recordGround({ database, host, row }: Pass, ground: Ground): Promise<void> {
+  const verdicts = ground.conditions.map((verdict) => withRepair(verdict, ground.repairs[verdict.type]))
+  const conditions = updateConditions(row.conditions, verdicts, new Date())
+  await recordHost(database, host, { generation: row.generation, facilities: ground.states, conditions })
+}
+
+function withRepair(verdict: Verdict, repair: Repair | undefined): Verdict {
+  if (repair === undefined) return verdict
+  const told = `changed by others and repaired at ${repair.at.toISOString()}: ${repair.what}`
+  const message = verdict.message === undefined ? told : `${told}; ${verdict.message}`
+  return { ...verdict, reason: verdict.reason === 'prepared' ? 'repaired' : verdict.reason, message }
+}

@@ -1,0 +1,53 @@
+import { readListeners, type Listener } from '@puppy/accounts'
+import type { Haproxy } from '@puppy/haproxy'
+import type { Host } from '@puppy/host'
+import type { Database } from '@puppy/state'
+import { domainsOfHost, recordListeners, type ListenerState } from '@puppy/state/store/domains'
+import { addReadings } from '@puppy/state/store/usage'
+import { listOccupants } from '@puppy/state/store/slots'
+
+/**
+ * Where the proxy connects to, and the wildcards that include it. `::` takes IPv4 too unless told otherwise; the last two are
+ * 127.0.0.1 and 0.0.0.0 as an IPv6 socket has them.
+ */
+const reachable = new Set(['127.0.0.1', '0.0.0.0', '::', '::ffff:7f00:1', '::ffff:0:0'])
+
+/** What the proxy would find on a port. */
+export function listenerState(port: number, listeners: readonly Listener[]): ListenerState {
+  const here = listeners.filter((listener) => listener.port === port)
+  if (here.length === 0) return 'nobody'
+  return here.some(({ address }) => reachable.has(address)) ? 'listening' : 'wrong_address'
+}
+
+/** Looks who listens on the ports of domains, and records what changed. */
+export async function sampleListeners(database: Database, host: string, machine: Host): Promise<void> {
+  const domains = (await domainsOfHost(database, host)).filter(({ deletedAt }) => deletedAt === null)
+  if (domains.length === 0) return
+  const listeners = await readListeners(machine)
+  const seen = domains.map(({ id, port, listener }) => ({
+    id,
+    was: listener,
+    listener: listenerState(port, listeners),
+  }))
+  await recordListeners(
+    database,
+    seen.filter(({ was, listener }) => was !== listener),
+  )
+}
+
+/** Adds what the proxy counted since the last time to the accounts' totals. */
+export async function sampleUsage(
+  database: Database,
+  host: string,
+  proxy: Haproxy,
+  signal: AbortSignal,
+): Promise<void> {
+  const usage = await proxy.usage({ signal })
+  if (usage.length === 0) return
+  const occupants = new Map((await listOccupants(database, host)).map(({ slot, account }) => [slot, account]))
+  const readings = usage.flatMap(({ slot, requests, bytesIn, bytesOut }) => {
+    const account = occupants.get(slot)
+    return account === undefined ? [] : [{ account, requests, bytesIn, bytesOut }]
+  })
+  await addReadings(database, readings)
+}

@@ -1,0 +1,99 @@
+import { slotAt, slotCount } from '@puppy/accounts'
+import { findHost } from '@puppy/state/store/hosts'
+import {
+  assignWaiting,
+  countSlots,
+  countWaiting,
+  insertSlots,
+  recordSlots,
+  slotsToVisit,
+  type SlotRow,
+  type SlotUpdate,
+} from '@puppy/state/store/slots'
+import type { SlotVerdict } from './facilities/facility.ts'
+import { attempt, type Ground, type Pass, type ReconcileContext } from './pass.ts'
+
+/** Builds slots ahead of demand and those that were scrubbed: for nobody in particular, so at a moment when nobody waits. */
+export async function refill(context: ReconcileContext, ground: Ground, signal: AbortSignal): Promise<void> {
+  const row = await findHost(context.database, context.host)
+  if (row === undefined) return
+  const working = context.facilities.filter(({ name }) => ground.states[name]?.works === true)
+  await growAndBuild({ ...context, row, working, signal, complete: false, changes: [], recording: true })
+}
+
+/** Gives free slots to accounts that wait for one. Gives how many still wait. */
+export async function assign({ database, host }: Pass): Promise<number> {
+  await database.transaction((tx) => assignWaiting(tx, host))
+  return countWaiting(database, host)
+}
+
+export async function growAndBuild(pass: Pass): Promise<void> {
+  if (pass.recording) await grow(pass)
+  await build(pass)
+  if (pass.recording) await assign(pass)
+}
+
+/** Enters as many new slots as are wanted free and waited for; when some are lacking, a whole batch. */
+async function grow({ database, host, row, log }: Pass): Promise<void> {
+  const { free, building, dirty } = await countSlots(database, host)
+  const waiting = await countWaiting(database, host)
+  // A released slot comes back by itself and counts as free, but an account that waits need not wait for a scrub.
+  const lacking = waiting + row.poolFree - free - building - dirty
+  const wanted = Math.max(lacking > 0 ? Math.max(lacking, row.poolFree) : 0, waiting - free - building)
+  if (wanted <= 0) return
+  const added = await insertSlots(database, host, wanted, Math.min(row.poolMax, slotCount(row.layout)))
+  if (added > 0) log('slots added', { added })
+}
+
+async function build(pass: Pass): Promise<void> {
+  const { database, host, row } = pass
+  // Without anybody who builds, a slot would be free and nothing of it there.
+  if (!pass.dryRun && !pass.working.some((facility) => facility.build !== undefined)) return
+  const rows = await slotsToVisit(database, host, pass.complete)
+  const slots = rows
+    .filter(({ state, n }) => state !== 'dirty' && n < slotCount(row.layout))
+    .map(({ n, state }) => ({ slot: slotAt(row.layout, n), state }))
+  if (slots.length > 0) {
+    const verdicts = new Map<number, SlotVerdict>()
+    for (const facility of pass.working) {
+      // A slot that one facility refused is not shown to the next.
+      const left = slots.filter(({ slot }) => (verdicts.get(slot.n)?.status ?? 'ready') === 'ready')
+      if (facility.build === undefined || left.length === 0) continue
+      const build = facility.build
+      const found = await attempt<ReadonlyMap<number, SlotVerdict>>(
+        pass,
+        facility.name,
+        () => build(left, pass.signal),
+        {
+          planned: new Map(),
+          failed: (message) =>
+            new Map(left.map(({ slot }) => [slot.n, { status: 'failed', reason: 'build_failed', message }])),
+        },
+      )
+      for (const [n, verdict] of found) verdicts.set(n, verdict)
+    }
+    if (pass.recording)
+      await recordSlots(
+        database,
+        host,
+        rows.flatMap((slot) => built(slot, verdicts.get(slot.n))),
+      )
+  }
+}
+
+/** Taken slots stay taken whatever is found; their accounts' conditions tell. */
+function built(row: SlotRow, verdict: SlotVerdict | undefined): readonly SlotUpdate[] {
+  if (row.state === 'dirty' || row.state === 'taken') return []
+  const status = verdict?.status ?? 'ready'
+  const to = status === 'ready' ? 'free' : status === 'blocked' ? 'blocked' : 'building'
+  return [
+    {
+      n: row.n,
+      from: row.state,
+      to,
+      evicted: true,
+      reason: verdict?.reason ?? null,
+      message: verdict?.message ?? null,
+    },
+  ]
+}

@@ -1,0 +1,69 @@
+import { slotAt, slotCount, type SlotLayout } from '@puppy/accounts'
+import { addTraffic, type Firewall, type TrafficReading } from '@puppy/firewall'
+import type { Host } from '@puppy/host'
+import type { Database } from '@puppy/state'
+import { listMeters, stepMeters, type MeterRow, type MeterStep } from '@puppy/state/store/meters'
+
+/** Where counters of traffic are, and what tells when they began anew. */
+export interface TrafficSource {
+  readonly machine: Host
+  readonly layout: SlotLayout
+  readonly firewall: Pick<Firewall, 'traffic'>
+}
+
+/**
+ * Adds what slots have sent and received since the last time to their accounts' totals. One listing reads all.
+ *
+ * Who has which slot is read before the counters: what is counted after a slot was seen clean is the next account's.
+ *
+ * Gives whether there were counters; when not, although there are slots, the table is gone.
+ *
+ * @throws FirewallError
+ */
+export async function sampleTraffic(
+  database: Database,
+  host: string,
+  { machine, layout, firewall }: TrafficSource,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const meters = (await listMeters(database, host)).filter(({ n }) => n < slotCount(layout))
+  if (meters.length === 0) return true
+  const boot = (await machine.read('/proc/sys/kernel/random/boot_id'))?.trim() ?? ''
+  const readings = new Map((await firewall.traffic({ signal, timeout: 10_000 })).map((one) => [one.uid, one]))
+  const steps = meters.flatMap((meter) => {
+    const { uid } = slotAt(layout, meter.n)
+    const step = stepOf(meter, readings.get(uid) ?? nothing(uid), boot)
+    return step === undefined ? [] : [step]
+  })
+  await stepMeters(database, host, steps)
+  return readings.size > 0 || !meters.some(({ walled }) => walled)
+}
+
+/** What counters say that are not there, because somebody flushed the table: they will begin with it. */
+function nothing(uid: number): TrafficReading {
+  return { uid, sentBytes: 0, sentPackets: 0, receivedBytes: 0, receivedPackets: 0 }
+}
+
+/**
+ * What a reading means for a meter; undefined when it says nothing new. Pure.
+ *
+ * Bytes are an account's when the slot was its own, or clean, the last time. Otherwise part of them may be somebody else's:
+ * then nobody has them, and counting begins here.
+ */
+export function stepOf(
+  { n, account, clean, last: before }: Omit<MeterRow, 'walled'>,
+  counted: TrafficReading,
+  boot: string,
+): MeterStep | undefined {
+  const last = { account, clean, boot, counted }
+  const { uid } = counted
+  const same = (['sentBytes', 'sentPackets', 'receivedBytes', 'receivedPackets'] as const).every(
+    (count) => before?.counted[count] === counted[count],
+  )
+  if (same && before?.account === account && before.clean === clean && before.boot === boot) return undefined
+  const own = before !== null && account !== null && (before.clean || before.account === account)
+  if (!own) return { n, before, last, sent: 0, received: 0 }
+  const from = before.boot === boot ? { ...before.counted, uid } : nothing(uid)
+  const grown = addTraffic({ ...nothing(uid), last: from }, counted)
+  return { n, before, last, sent: grown.sentBytes, received: grown.receivedBytes }
+}

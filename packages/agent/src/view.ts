@@ -1,0 +1,103 @@
+import { slotAt, slotCount, type SlotLayout } from '@puppy/accounts'
+import type { Egress } from '@puppy/firewall'
+import type { Verdict, PlanSpec } from '@puppy/state'
+import type { AccountRow } from '@puppy/state/store/accounts'
+import type { DomainRow } from '@puppy/state/store/domains'
+import type { WallRow } from '@puppy/state/store/slots'
+import type { RouteWish, Tenant, View } from './facilities/facility.ts'
+
+/** Rows that make no sense; they get a false condition and reach no facility. */
+export interface CheckedView {
+  readonly view: View
+  readonly refusedAccounts: ReadonlyMap<number, Verdict>
+  readonly refusedDomains: ReadonlyMap<number, Verdict>
+}
+
+function refused(reason: string, message: string): Verdict {
+  return { type: 'slot', status: 'false', reason, message }
+}
+
+/** What a pass knows beside accounts and domains. */
+export interface Surroundings {
+  readonly complete: boolean
+  readonly walls: readonly WallRow[]
+}
+
+const nowhere: Surroundings = { complete: false, walls: [] }
+
+/** A plan of another version than ours may say what we do not know; then it is `default`. */
+function isEgress(text: string): text is Egress {
+  return ['default', 'open', 'client', 'local'].includes(text)
+}
+
+/**
+ * Computes what the host is to be from rows that whoever broke into the API may have written.
+ *
+ * Pure. User, uid, home and ports come from the slot's number alone; a port must be one of the slot's.
+ */
+export function checkView(
+  layout: SlotLayout,
+  accounts: readonly AccountRow[],
+  domains: readonly DomainRow[],
+  around: Surroundings = nowhere,
+): CheckedView {
+  const isSlot = (n: number | null): n is number => n !== null && Number.isInteger(n) && n >= 0 && n < slotCount(layout)
+  const refusedAccounts = new Map<number, Verdict>()
+  const refusedDomains = new Map<number, Verdict>()
+  const routes: RouteWish[] = []
+  for (const { id, name, slot, port } of domains.filter(({ deletedAt }) => deletedAt === null)) {
+    if (!isSlot(slot)) refusedDomains.set(id, refused('no_slot', 'its account has no slot yet'))
+    else if (slotAt(layout, slot).ports.includes(port)) routes.push({ id, domain: name, port })
+    else refusedDomains.set(id, refused('port_not_of_account', `port ${port} is not one of slot ${slot}`))
+  }
+  const accepted = domains.filter(({ id, deletedAt }) => deletedAt === null && !refusedDomains.has(id))
+  const tenants = accounts.flatMap((row): readonly Tenant[] => {
+    if (!isSlot(row.slot)) {
+      refusedAccounts.set(row.id, refused('no_slot', `there is no slot ${row.slot} here`))
+      return []
+    }
+    return [tenantOf(row, slotAt(layout, row.slot), accepted)]
+  })
+  const suspended = domains
+    .filter((row) => row.suspended && row.deletedAt === null && isSlot(row.slot))
+    .map(({ slot }) => slot ?? 0)
+  const goneRoutes = domains.filter(({ deletedAt }) => deletedAt !== null).map(({ id, name }) => ({ id, domain: name }))
+  const walls = around.walls
+    .filter(({ n }) => isSlot(n))
+    .map(({ n, egress, free }) => ({ slot: slotAt(layout, n), egress: isEgress(egress) ? egress : 'default', free }))
+  const view = {
+    complete: around.complete,
+    walls,
+    tenants,
+    routes,
+    suspended: [...new Set(suspended)],
+    goneRoutes,
+  }
+  return { view, refusedAccounts, refusedDomains }
+}
+
+function tenantOf(row: AccountRow, slot: Tenant['slot'], domains: readonly DomainRow[]): Tenant {
+  return {
+    id: row.id,
+    reseller: row.reseller,
+    name: row.name,
+    slot,
+    ports: row.planSpec.ports,
+    sshKeys: row.sshKeys,
+    domains: domains.filter(({ account }) => account === row.id).map(({ name }) => name),
+    suspended: row.state === 'suspended',
+    throttled: row.state === 'throttled',
+    limits: limitsOf(row.planSpec),
+    disk: row.planSpec.disk ?? {},
+  }
+}
+
+/** What a plan says of processes. What it does not say stays systemd's default. */
+function limitsOf({ cpu, memory, pids, io }: PlanSpec): Tenant['limits'] {
+  return {
+    ...(cpu === undefined ? {} : { cpu }),
+    ...(memory === undefined ? {} : { memory }),
+    ...(pids === undefined ? {} : { pids }),
+    ...(io === undefined ? {} : { io }),
+  }
+}

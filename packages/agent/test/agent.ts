@@ -1,0 +1,288 @@
+import { createHost } from '@puppy/host'
+import t, { type Test } from 'tap'
+import { runAgent, type AgentOptions } from '../src/agent.ts'
+import type { Facility } from '../src/facilities/facility.ts'
+import { StartError } from '@puppy/state'
+import { askForPlan, findHost, registerHost } from '@puppy/state/store/hosts'
+import { notify, wanted } from '@puppy/state/store/notify'
+import { startPostgres, type TestDatabase } from '@puppy/state/testing'
+import { addAccount, addDomain, addHostWith, contextOf, registration, slotStates, until } from './support/agents.ts'
+import { smallLayout } from './support/rows.ts'
+
+t.setTimeout(60_000)
+const postgres = await startPostgres(t)
+
+/** A facility that is content with everything. */
+const content: Facility = {
+  name: 'one',
+  probe: async () => ({ works: true }),
+  prepare: async () => ({ changes: [{ facility: 'one', target: 'host', action: 'prepare' }], apply: async () => [] }),
+  build: async () => ({ changes: [], apply: async () => new Map() }),
+  serve: async ({ tenants }) => ({
+    changes: [],
+    apply: async () => ({
+      accounts: new Map(tenants.map(({ id }) => [id, { type: 'one', status: 'true', reason: 'applied' }])),
+      domains: new Map(),
+      gone: [],
+    }),
+  }),
+  scrub: async (slots) => ({ changes: [], apply: async () => new Map(slots.map(({ n }) => [n, { done: true }])) }),
+}
+
+function optionsOf(database: TestDatabase, more: Partial<AgentOptions> = {}) {
+  return { ...contextOf(database, [content]), registration, machine: createHost(), ...more }
+}
+
+interface Running {
+  readonly ended: Promise<void>
+  end(): Promise<void>
+}
+
+/** An agent that ends with the test at the latest. */
+function start(t: Test, options: AgentOptions): Running {
+  const ending = new AbortController()
+  const ended = runAgent(options, ending.signal)
+  // Who looks at it learns of a failure; until then it is nobody's.
+  ended.catch(() => {})
+  const end = () => {
+    ending.abort(new Error('told to end'))
+    return ended
+  }
+  t.teardown(() => end().catch(() => {}))
+  return { ended, end }
+}
+
+/** The process of PostgreSQL that serves the connection with the lock. */
+async function lockHolder({ owner }: TestDatabase): Promise<number | undefined> {
+  const rows = await owner.query<{ pid: number }>(
+    `select pid from pg_locks where locktype = 'advisory' and granted
+       and database = (select oid from pg_database where datname = current_database())`,
+  )
+  return rows[0]?.pid
+}
+
+const observed = async (database: TestDatabase) =>
+  ((await findHost(database.owner, 'h1'))?.observedGeneration ?? 0) >= 1
+
+void t.test('runAgent registers its host, beats, fills the pool and serves, until told to end', async (t) => {
+  const database = await postgres.create(t)
+  await addHostWith(database, [], { name: 'other' })
+  const agent = start(t, optionsOf(database, { registration: { ...registration, poolFree: 2 } }))
+  await until(async () => (await slotStates(database.owner)).length === 2)
+  t.match(await findHost(database.owner, 'h1'), { machineId: 'machine of h1', mode: 'live', alive: true, poolMax: 4 })
+  await until(async () => (await slotStates(database.owner)).join() === '0 free,1 free')
+  await addAccount(database.owner, 'blog')
+  await notify(database.owner, wanted, 'h1')
+  const looked = 'select 1 from accounts where slot is not null and observed_generation = generation'
+  await until(async () => (await database.owner.query(looked)).length === 1)
+  await agent.end()
+  t.equal(await lockHolder(database), undefined, 'and lets go of the lock')
+})
+
+void t.test('runAgent scrubs released slots and frees them again', async (t) => {
+  const database = await postgres.create(t)
+  await addHostWith(database, ['dirty'])
+  await database.owner.query('update slots set evicted = false')
+  start(t, optionsOf(database))
+  await until(async () => (await slotStates(database.owner)).join() === '0 free')
+  t.pass('it was evicted, scrubbed and built')
+})
+
+void t.test('runAgent makes a plan when somebody asks for one', async (t) => {
+  const database = await postgres.create(t)
+  await addHostWith(database)
+  start(t, optionsOf(database))
+  await until(() => observed(database))
+  const number = await askForPlan(database.owner, 'h1')
+  await notify(database.owner, wanted, 'h1')
+  await until(async () => (await findHost(database.owner, 'h1'))?.planMade === number)
+  t.match(await findHost(database.owner, 'h1'), { changes: [{ facility: 'one', action: 'prepare' }] })
+})
+
+void t.test('runAgent keeps the plan fresh in a dry run', async (t) => {
+  const database = await postgres.create(t)
+  await addHostWith(database)
+  start(t, optionsOf(database, { dryRun: true, registration: { ...registration, mode: 'dry_run' } }))
+  await until(() => observed(database))
+  t.match(await findHost(database.owner, 'h1'), { mode: 'dry_run', conditions: [{ status: 'unknown' }] })
+  const number = await askForPlan(database.owner, 'h1')
+  await until(async () => (await findHost(database.owner, 'h1'))?.planMade === number)
+})
+
+void t.test('runAgent refuses a host that another agent looks after', async (t) => {
+  const database = await postgres.create(t)
+  await addHostWith(database)
+  const first = start(t, optionsOf(database))
+  await until(() => observed(database))
+  const second = start(t, optionsOf(database))
+  const elsewhere = start(t, optionsOf(database, { host: 'h2', registration: { ...registration, name: 'h2' } }))
+  await until(async () => (await findHost(database.owner, 'h2'))?.observedGeneration === 1)
+  t.pass('another host is another matter')
+  await elsewhere.end()
+  await t.rejects(second.ended, { name: 'StartError', message: /^Another agent looks after the host h1/ })
+  await first.end()
+})
+
+void t.test('runAgent takes over from a predecessor that ends meanwhile', async (t) => {
+  const database = await postgres.create(t)
+  await addHostWith(database)
+  const first = start(t, optionsOf(database))
+  await until(() => observed(database))
+  const old = await lockHolder(database)
+  start(t, optionsOf(database))
+  await first.end()
+  await until(async () => ![old, undefined].includes(await lockHolder(database)))
+  t.pass('the second has the lock')
+})
+
+void t.test('runAgent refuses the name of another machine, and slots of another layout', async (t) => {
+  for (const [title, more, message] of [
+    ['machine', { machineId: 'another machine' }, /belongs to another machine \(machine of h1\)/],
+    ['uid', { layout: { ...smallLayout, firstUid: 20_000 } }, /another PUPPY_FIRST_UID or PUPPY_FIRST_PORT/],
+    ['port', { layout: { ...smallLayout, firstPort: 10_248 } }, /another PUPPY_FIRST_UID or PUPPY_FIRST_PORT/],
+  ] as const) {
+    const database = await postgres.create(t)
+    await addHostWith(database, ['free'])
+    const before = await findHost(database.owner, 'h1')
+    const agent = start(t, optionsOf(database, { registration: { ...registration, ...more } }))
+    const error = await agent.ended.catch((error: unknown) => error)
+    t.match(error, { message }, title)
+    t.equal(error instanceof StartError, true, title)
+    t.same(await findHost(database.owner, 'h1'), before, `${title}: the host's row stays as it is`)
+    t.equal(await lockHolder(database), undefined, `${title}: and lets go of the lock`)
+  }
+})
+
+void t.test('runAgent moves to another layout while there are no slots', async (t) => {
+  const database = await postgres.create(t)
+  await registerHost(database.agent, registration)
+  const layout = { ...smallLayout, firstUid: 20_000 }
+  start(t, optionsOf(database, { registration: { ...registration, layout } }))
+  await until(() => observed(database))
+  t.same((await findHost(database.owner, 'h1'))?.layout, layout)
+})
+
+void t.test('runAgent ends with an error when the connection with the lock is lost', async (t) => {
+  const database = await postgres.create(t)
+  await addHostWith(database)
+  const agent = start(t, optionsOf(database))
+  await until(() => observed(database))
+  await database.owner.query('select pg_terminate_backend($1)', [await lockHolder(database)])
+  await t.rejects(agent.ended, { message: 'the connection that holds the lock was lost' })
+})
+
+void t.test('runAgent aborts what runs when the connection with the lock is lost', async (t) => {
+  const database = await postgres.create(t)
+  await addHostWith(database)
+  const { promise: aborted, resolve } = Promise.withResolvers<string>()
+  const { promise: serving, resolve: serves } = Promise.withResolvers<undefined>()
+  const slow: Facility = {
+    ...content,
+    serve: (_view, signal) =>
+      new Promise((_, reject) => {
+        serves(undefined)
+        signal.addEventListener('abort', () => {
+          resolve((signal.reason as Error).message)
+          reject(new Error('cut off'))
+        })
+      }),
+  }
+  const agent = start(t, optionsOf(database, { facilities: [slow] }))
+  await serving
+  await database.owner.query('select pg_terminate_backend($1)', [await lockHolder(database)])
+  t.equal(await aborted, 'the connection that holds the lock was lost')
+  await t.rejects(agent.ended, { message: 'the connection that holds the lock was lost' })
+})
+
+void t.test('runAgent ends with the error that ended it', async (t) => {
+  const database = await postgres.create(t)
+  await addHostWith(database)
+  const agent = start(t, optionsOf(database))
+  await until(() => observed(database))
+  await database.owner.query(`delete from hosts where name = 'h1'`)
+  await notify(database.owner, wanted, 'h1')
+  await t.rejects(agent.ended, { message: 'The host h1 is not registered any more' })
+  t.equal(await lockHolder(database), undefined)
+})
+
+void t.test('runAgent ends at once when told to before it began', async (t) => {
+  const database = await postgres.create(t)
+  await addHostWith(database)
+  await t.resolves(runAgent(optionsOf(database), AbortSignal.abort(new Error('told to end'))))
+  t.equal(await observed(database), false, 'and has looked at nothing')
+})
+
+void t.test('runAgent tells of work beside its passes that fails, and goes on', async (t) => {
+  const database = await postgres.create(t)
+  await addHostWith(database, ['dirty'])
+  const context = contextOf(database, [content])
+  const unready = { ...createHost(), read: () => Promise.reject(new Error('no /proc')) }
+  const account = await addAccount(database.owner, 'blog')
+  await addDomain(database.owner, 'blog.example.com', account, 10_240)
+  start(t, { ...optionsOf(database), ...context, machine: unready })
+  await until(() => context.lines.includes('will be tried again'))
+  await until(async () => (await slotStates(database.owner)).join() === '0 free,1 taken')
+  t.pass('a slot was scrubbed and one given all the same')
+})
+
+void t.test(
+  'runAgent meters traffic where the firewall works, and looks at everything when no counter is there',
+  async (t) => {
+    const [here, without] = [await postgres.create(t), await postgres.create(t)]
+    const asked = { here: 0, without: 0 }
+    const passes = { here: 0, without: 0 }
+    for (const [name, database] of [
+      ['here', here],
+      ['without', without],
+    ] as const) {
+      await addHostWith(database, ['taken'])
+      await addAccount(database.owner, 'blog', 0)
+      const works = name === 'here'
+      const firewall: Facility = {
+        ...content,
+        name: 'firewall',
+        probe: async () => ({ works }),
+        serve: (view, signal) => {
+          if (view.complete) passes[name] += 1
+          return content.serve!(view, signal)
+        },
+      }
+      const traffic = async () => {
+        asked[name] += 1
+        return []
+      }
+      start(t, { ...optionsOf(database), facilities: [firewall], firewall: { traffic } })
+    }
+    const usage = 'select 1 from usage where sent = 0 and received = 0'
+    await until(async () => (await here.owner.query(usage)).length === 1)
+    t.ok(asked.here > 0)
+    await until(() => passes.here > 1)
+    t.equal(asked.without, 0)
+    t.strictSame(await without.owner.query('select 1 from usage'), [])
+  },
+)
+
+void t.test('runAgent measures disks where quota works, and forgets what was measured where it does not', async (t) => {
+  const [here, without] = [await postgres.create(t), await postgres.create(t)]
+  const nothing = { soft: 'none', hard: 'none', status: 'ok' } as const
+  const read = async (_kind: string, ids: readonly number[] = []) =>
+    ids.map((id) => ({ id, bytes: { ...nothing, used: 4096, hard: 8192 }, inodes: { ...nothing, used: 1 } }))
+  for (const [database, works] of [
+    [here, true],
+    [without, false],
+  ] as const) {
+    await addHostWith(database, ['taken'])
+    await addAccount(database.owner, 'blog', 0)
+    const disk = JSON.stringify({ bytes: { used: 1 }, inodes: { used: 1 } })
+    await database.owner.query('insert into usage (account, disk) select id, $1 from accounts', [disk])
+    const quota: Facility = { ...content, name: 'quota', probe: async () => ({ works }) }
+    start(t, { ...optionsOf(database), facilities: [quota], quota: { read } })
+  }
+  const diskOf = async (database: typeof here) =>
+    (await database.owner.query<{ disk: unknown }>('select disk from usage'))[0]?.disk
+  await until(async () => (await diskOf(without)) === null)
+  await until(
+    async () => JSON.stringify(await diskOf(here)) !== JSON.stringify({ bytes: { used: 1 }, inodes: { used: 1 } }),
+  )
+  t.strictSame(await diskOf(here), { bytes: { used: 4096, limit: 8192 }, inodes: { used: 1 } })
+})

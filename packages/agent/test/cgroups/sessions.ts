@@ -1,0 +1,119 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { pamPolicy, pamProfilePath } from '@puppy/cgroups'
+import { createFakeHost, type FakeProgram } from '@puppy/host/fake'
+import { SelinuxError } from '@puppy/selinux'
+import t from 'tap'
+import { planSessions, removeSessions, sessionsKeeper } from '../../src/cgroups/sessions.ts'
+import { createFakePolicy } from '../support/policy.ts'
+
+const { signal } = new AbortController()
+const group = 'puppy-tenants'
+const common = '/etc/pam.d/common-session-noninteractive'
+const selinux = {
+  '/sys/fs/selinux/enforce': '1',
+  '/sys/fs/selinux/mls': '1',
+  '/sys/fs/selinux/policyvers': '33',
+  '/etc/selinux/config': 'SELINUX=enforcing\nSELINUXTYPE=default\n',
+}
+
+/** A Debian in memory: its program does what ours is run for. */
+function open(files: Readonly<Record<string, string>> = {}, { edited = false, lacking = '' } = {}) {
+  const update: FakeProgram = async ({ host, args }) => {
+    const profile = args.includes('--remove') ? '' : ((await host.read(pamProfilePath)) ?? '')
+    if (!edited) await host.replace(common, `session required pam_unix.so\n${profile}`)
+    return { exitCode: 0, stdout: '', stderr: '' }
+  }
+  const programs = Object.fromEntries(
+    Object.entries({ '/usr/sbin/pam-auth-update': update, '/usr/sbin/semodule': () => ({}) }).filter(
+      ([path]) => !path.endsWith(`/${lacking}`),
+    ),
+  )
+  const there = { [common]: 'session required pam_unix.so\n', '/usr/share/pam-configs/unix': '' }
+  const host = createFakeHost({ files: { ...there, ...files }, programs })
+  return { host, group, policy: createFakePolicy() }
+}
+
+const ensure = async (options: Parameters<typeof planSessions>[0]) => (await planSessions(options, signal)).apply()
+
+void t.test('planSessions() installs the profile once', async (t) => {
+  const options = open()
+  const { host, policy } = options
+  t.match((await planSessions(options, signal)).changes, [{ target: pamProfilePath, action: 'install' }])
+  t.equal(await host.read(pamProfilePath), undefined, 'a plan writes nothing')
+  t.strictSame(await ensure(options), [])
+  t.match(await host.read(common), `ingroup ${group}`)
+  const before = host.commands.length
+  t.strictSame((await planSessions(options, signal)).changes, [])
+  t.strictSame(await ensure(options), [])
+  t.equal(host.commands.length, before, 'looking runs nothing')
+  t.equal(policy.modules.size, 0, 'and without SELinux there is no policy')
+  await removeSessions(host)
+  t.notMatch(await host.read(common), 'ingroup')
+  t.equal(await host.read(pamProfilePath), undefined)
+  await removeSessions(host)
+})
+
+void t.test('planSessions() loads the policy before the profile, and again when somebody removes it', async (t) => {
+  const options = open(selinux)
+  const { host, policy } = options
+  policy.behind = async () => t.equal(await host.read(pamProfilePath), undefined, 'the profile comes after the rules')
+  t.match((await planSessions(options, signal)).changes, [{ target: 'puppy_cgroups', action: 'load' }, {}])
+  t.strictSame(await ensure(options), [])
+  t.strictSame([...policy.modules], [['puppy_cgroups', pamPolicy]])
+  t.strictSame((await planSessions(options, signal)).changes, [])
+  policy.modules.clear()
+  policy.behind = undefined
+  t.match((await planSessions(options, signal)).changes, [{ target: 'puppy_cgroups', action: 'load' }])
+  await ensure(options)
+  t.equal(policy.modules.size, 1)
+})
+
+void t.test('planSessions() says what keeps jobs outside, and touches nothing then', async (t) => {
+  const rows = [
+    [open({}, { lacking: 'pam-auth-update' }), /no pam-auth-update/],
+    [open(selinux, { lacking: 'semodule' }), /semodule\(8\) is not installed/],
+  ] as const
+  for (const [options, why] of rows) {
+    const step = await planSessions(options, signal)
+    t.strictSame(step.changes, [])
+    t.match(await step.apply(), [why])
+    t.strictSame(options.host.commands, [])
+  }
+  t.match(await ensure(open({}, { edited: true })), [/somebody has edited it/])
+})
+
+void t.test('planSessions() tells of a policy that fails, and does not install what it does not carry', async (t) => {
+  const options = open(selinux)
+  options.policy.behind = () => {
+    throw new SelinuxError('SELINUX_REFUSED', { operation: 'commit the policy', said: 'none of it' })
+  }
+  t.match(await ensure(options), [/outside of their limits: .*none of it/])
+  t.equal(await options.host.read(pamProfilePath), undefined)
+  options.policy.unreadable = new SelinuxError('SELINUX_DISABLED', { operation: 'find the policy' })
+  t.match(await ensure(options), [/find the policy/])
+})
+
+void t.test('sessionsKeeper() has patience after a failure, and none after a success', async (t) => {
+  const options = open({}, { edited: true })
+  const prepare = sessionsKeeper(options)
+  const remarks = await (await prepare(signal)).apply()
+  t.match(remarks, [/somebody has edited it/])
+  const before = options.host.commands.length
+  t.strictSame(await (await prepare(signal)).apply(), remarks, 'it is still told')
+  t.equal(options.host.commands.length, before, 'and not tried again')
+  const good = sessionsKeeper(open())
+  t.strictSame(await (await good(signal)).apply(), [])
+  t.strictSame((await good(signal)).changes, [])
+})
+
+void t.test('sessionsKeeper() keeps no pass waiting for a policy', async (t) => {
+  const options = open(selinux)
+  const built = Promise.withResolvers<undefined>()
+  options.policy.behind = () => built.promise
+  const prepare = sessionsKeeper(options)
+  t.match(await (await prepare(signal)).apply(), [/being changed/])
+  t.match(await (await prepare(signal)).apply(), [/being changed/], 'nor does it begin twice')
+  built.resolve(undefined)
+  while ((await (await prepare(signal)).apply()).length > 0) await sleep(5)
+  t.match(await options.host.read(common), `ingroup ${group}`)
+})

@@ -1,0 +1,175 @@
+import { slotAt } from '@puppy/accounts'
+import { createFakeCgroups } from '@puppy/cgroups/fake'
+import { createFakeHost } from '@puppy/host/fake'
+import t from 'tap'
+import { cgroupsFacility, removeLimits } from '../../src/facilities/cgroups.ts'
+import type { Tenant, View } from '../../src/facilities/facility.ts'
+import { smallLayout } from '../support/rows.ts'
+import { createFakePolicy } from '../support/policy.ts'
+
+const { signal } = new AbortController()
+const slots = [0, 1].map((n) => slotAt(smallLayout, n))
+const [first, second] = slots as [(typeof slots)[0], (typeof slots)[0]]
+const limits = { cpu: { max: 0.5 }, memory: { max: 512 * 2 ** 20, swapMax: 0 }, pids: { max: 128 } }
+const view = (...tenants: readonly Partial<Tenant>[]): View => ({
+  complete: true,
+  walls: slots.map((slot) => ({ slot, egress: 'default', free: false })),
+  tenants: tenants as readonly Tenant[],
+  routes: [],
+  suspended: [],
+  goneRoutes: [],
+})
+const dropIn = (uid: number) => `/etc/systemd/system/user-${uid}.slice.d/50-puppy.conf`
+
+interface Machine {
+  readonly bpf?: boolean
+  readonly live?: boolean
+  readonly version?: number
+  readonly files?: Readonly<Record<string, string>>
+}
+
+function open({ live = true, version = 257, bpf = true, files = {} }: Machine = {}) {
+  const fake = createFakeCgroups({ version, bpf })
+  const host = createFakeHost({ programs: fake.programs, files: { ...fake.files, '/run/x': '', ...files }, live })
+  const runFolder = '/run/puppy/cgroups'
+  const options = { host, layout: smallLayout, policy: createFakePolicy(), runFolder, kernel: fake.kernel }
+  return { fake, host, options, facility: cgroupsFacility(options) }
+}
+
+void t.test('cgroupsFacility limits slices, before and after somebody uses them', async (t) => {
+  const { fake, host, facility } = open()
+  t.match(await facility.probe(signal), { works: true, version: 'systemd 257' })
+  const both = view({ id: 7, slot: first, limits }, { id: 8, slot: second, limits: {} })
+  const step = await facility.serve!(both, signal)
+  t.match(step.changes, [{ facility: 'cgroups', target: `user-${first.uid}.slice`, action: 'add' }, { action: 'add' }])
+  t.equal(await host.read(dropIn(first.uid)), undefined, 'a plan writes nothing')
+  const armed = { type: 'limits', status: 'true', reason: 'armed' }
+  t.strictSame(
+    [...(await step.apply()).accounts],
+    [
+      [7, armed],
+      [8, armed],
+    ],
+  )
+  t.match(await host.read(dropIn(first.uid)), 'TasksMax=128')
+  const before = host.commands.length
+  t.strictSame((await facility.serve!(both, signal)).changes, [])
+  t.equal(host.commands.length, before, 'looking runs nothing')
+
+  await fake.login(`user-${first.uid}.slice`, 4242)
+  const used = await (await facility.serve!(both, signal)).apply()
+  t.match(used.accounts.get(7), { status: 'true', reason: 'applied' })
+  t.equal(used.repaired, undefined)
+  t.equal(fake.kernel.read(`user.slice/user-${first.uid}.slice` as never, 'pids.max')?.trim(), '128')
+})
+
+void t.test('cgroupsFacility puts right what others set against it, and tells', async (t) => {
+  const { fake, facility } = open()
+  const one = view({ id: 7, slot: first, limits })
+  await (await facility.serve!(one, signal)).apply()
+  await fake.login(`user-${first.uid}.slice`, 4242)
+  await fake.kernel.write(`user.slice/user-${first.uid}.slice` as never, 'pids.max', '9999')
+  const served = await (await facility.serve!(one, signal)).apply()
+  t.match(served.repaired, /repair user-\d+\.slice pids\.max \(9999\)/)
+  t.match(served.accounts.get(7), { status: 'true', reason: 'applied' })
+})
+
+void t.test('cgroupsFacility refuses one account, and the others go on', async (t) => {
+  const { facility } = open()
+  // What whoever broke into the API may have written into a plan.
+  const nonsense: readonly unknown[] = [
+    { memory: { high: Number.NaN } },
+    { memory: null },
+    { pids: 5 },
+    { cpu: [] },
+    { io: { max: 'all' } },
+    { io: { max: [null] } },
+    { pids: { max: '1\n[Service]' } },
+  ]
+  for (const none of nonsense) {
+    const both = view({ id: 7, slot: first, limits }, { id: 8, slot: second, limits: none as Tenant['limits'] })
+    const { accounts } = await (await facility.serve!(both, signal)).apply()
+    t.match(accounts.get(7), { status: 'true', reason: 'armed' })
+    t.match(accounts.get(8), { type: 'limits', status: 'false', reason: 'refused', message: /Cannot use the limit/ })
+  }
+})
+
+void t.test('cgroupsFacility says nothing of ports where systemd has no BPF', async (t) => {
+  const { host, facility } = open({ bpf: false })
+  await facility.probe(signal)
+  const building = slots.map((slot) => ({ slot, state: 'building' as const }))
+  const step = await facility.build!(building, signal)
+  t.strictSame(step.changes, [])
+  await step.apply()
+  const one = view({ id: 7, slot: first, limits })
+  await (await facility.serve!(one, signal)).apply()
+  t.notMatch(await host.read(dropIn(first.uid)), 'SocketBind')
+  t.strictSame((await facility.serve!(one, signal)).changes, [], 'and a plan shows nothing that is not done')
+  t.equal(await host.read(dropIn(second.uid)), undefined)
+})
+
+void t.test('cgroupsFacility squeezes who is throttled, and lets go exactly', async (t) => {
+  const files = {
+    '/sys/block/vdb/dev': '254:16\n',
+    '/proc/self/mountinfo':
+      '46 28 254:16 / /home rw,relatime - ext4 /dev/vdb rw\n32 23 0:27 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n',
+  }
+  const { fake, host, facility } = open({ files })
+  const serve = async (throttled: boolean) =>
+    (await (await facility.serve!(view({ id: 7, slot: first, limits, throttled }), signal)).apply()).accounts.get(7)
+  t.match(await serve(false), { reason: 'armed' })
+  const before = await host.read(dropIn(first.uid))
+  t.match(await serve(true), { status: 'true', reason: 'armed' })
+  for (const line of ['CPUQuota=10', 'CPUWeight=1', 'TasksMax=32', 'IOWriteBandwidthMax=/dev/block/254:16 1048576'])
+    t.match(await host.read(dropIn(first.uid)), line)
+  await fake.login(`user-${first.uid}.slice`, 4242)
+  t.match(await serve(true), { status: 'true', reason: 'throttled' })
+  t.match(await serve(false), { status: 'true', reason: 'applied' })
+  t.equal(await host.read(dropIn(first.uid)), before)
+
+  const { facility: diskless } = open()
+  const served = await (await diskless.serve!(view({ id: 7, slot: first, limits, throttled: true }), signal)).apply()
+  t.match(served.accounts.get(7), { status: 'true', message: /no disk that the kernel limits/ })
+})
+
+void t.test('cgroupsFacility ends what is in the slice of who is suspended or gone', async (t) => {
+  const { fake, facility } = open()
+  const path = `user.slice/user-${first.uid}.slice` as never
+  const suspended = view({ id: 7, slot: first, limits, suspended: true })
+  await (await facility.serve!(suspended, signal)).apply()
+  for (const end of [
+    async () => (await (await facility.serve!(suspended, signal)).apply()).accounts.get(7),
+    async () => (await (await facility.evict!(slots, signal)).apply()).get(first.n),
+  ]) {
+    await fake.login(`user-${first.uid}.slice`, 4242)
+    t.match(fake.kernel.read(path, 'cgroup.events'), 'populated 1')
+    t.match(await end(), {})
+    t.match(fake.kernel.read(path, 'cgroup.events'), 'populated 0')
+  }
+  t.match((await facility.evict!(slots, signal)).changes, [{ action: 'end its processes' }])
+})
+
+void t.test('cgroupsFacility does not work without a systemd of today', async (t) => {
+  t.match(await open({ live: false }).facility.probe(signal), { works: false, reason: /only a folder/ })
+  t.match(await open({ version: 251 }).facility.probe(signal), { works: false, reason: /252 or later/ })
+})
+
+void t.test('cgroupsFacility names processes outside of the limits', async (t) => {
+  const files = {
+    '/proc/77/status': `Name:\tsleep\nUid:\t${first.uid}\t${first.uid}\t${first.uid}\t${first.uid}\n`,
+    '/proc/77/cgroup': '0::/system.slice/cron.service\n',
+  }
+  const { facility } = open({ files })
+  t.match(await facility.inspect!(view(), signal), [
+    { works: false, what: `sleep (pid 77) of ${first.user}`, otherwise: /cron\.service, outside/ },
+  ])
+  t.match(await open().facility.inspect!(view(), signal), [{ works: true }])
+})
+
+void t.test('removeLimits() takes every slot’s away', async (t) => {
+  const { host, facility, options } = open()
+  await (await facility.serve!(view({ id: 7, slot: first, limits }), signal)).apply()
+  await removeLimits(options, smallLayout)
+  t.equal(await host.read(dropIn(first.uid)), undefined)
+  await removeLimits(open({ live: false }).options, smallLayout)
+})

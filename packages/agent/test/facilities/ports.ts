@@ -1,0 +1,145 @@
+import { slotAt } from '@puppy/accounts'
+import { createFakeHost } from '@puppy/host/fake'
+import t from 'tap'
+import type { Tenant, View } from '../../src/facilities/facility.ts'
+import { portsFacility } from '../../src/facilities/ports.ts'
+import { smallLayout } from '../support/rows.ts'
+
+const { signal } = new AbortController()
+const slots = [0, 1].map((n) => slotAt(smallLayout, n))
+const [blog, curious] = slots.map((slot, index) => ({ id: index + 7, slot }) as Tenant) as [Tenant, Tenant]
+const view = (more: Partial<View> = {}): View => ({
+  complete: true,
+  walls: slots.map((slot) => ({ slot, egress: 'default', free: false })),
+  tenants: [blog, curious],
+  routes: [],
+  suspended: [],
+  goneRoutes: [],
+  ...more,
+})
+
+interface Socket {
+  readonly port: number
+  readonly uid: number
+  readonly inode?: number
+}
+
+/** Lines of /proc/net/tcp for sockets on 127.0.0.1 as a machine with small-endian words writes them. */
+function tcp(sockets: readonly Socket[]): string {
+  const hex = (port: number) => port.toString(16).toUpperCase().padStart(4, '0')
+  const line = ({ port, uid, inode = 4711 }: Socket, index: number) =>
+    `   ${index}: 0100007F:${hex(port)} 00000000:0000 0A 00000000:00000000 00:00000000 00000000 ${uid}        0 ${inode} 1\n`
+  return sockets.map(line).join('')
+}
+
+const status = (pid: number, uid: number, name: string) =>
+  `Name:\t${name}\nState:\tS (sleeping)\nPid:\t${pid}\nUid:\t${uid}\t${uid}\t${uid}\t${uid}\nThreads:\t1\n`
+
+function open(sockets: readonly Socket[], options: { readonly walled?: boolean; readonly live?: boolean } = {}) {
+  const squatter = curious.slot
+  const host = createFakeHost({
+    live: options.live ?? true,
+    files: {
+      '/etc/passwd': `${squatter.user}:x:${squatter.uid}:${squatter.uid}::/home/x:/bin/bash\n`,
+      '/proc/net/tcp': tcp(sockets),
+      '/proc/4242/status': status(4242, squatter.uid, 'python3'),
+      '/proc/4243/status': status(4243, squatter.uid, 'wor\u001bker'),
+    },
+    links: { '/proc/4242/fd/3': 'socket:[4711]', '/proc/4243/fd/3': 'socket:[4711]' },
+  })
+  return { host, facility: portsFacility({ host, walled: () => options.walled ?? true }) }
+}
+
+const first = blog.slot.ports[0] ?? 0
+const third = blog.slot.ports[2] ?? 0
+const mine = { type: 'ports', status: 'true', reason: 'own' }
+
+void t.test('portsFacility names who listens on another’s port, and what ends it', async (t) => {
+  const { facility, host } = open([{ port: third, uid: curious.slot.uid }])
+  const step = await facility.serve!(view(), signal)
+  t.strictSame(step.changes, [])
+  t.strictSame(
+    [...(await step.apply()).accounts],
+    [
+      [
+        7,
+        {
+          type: 'ports',
+          status: 'false',
+          reason: 'squatted',
+          message: `python3 (pid 4242), wor?ker (pid 4243) of user ${curious.slot.user} listens on 127.0.0.1:${third}; the firewall keeps visitors away from it; "kill 4242 4243" ends it`,
+        },
+      ],
+      [8, mine],
+    ],
+  )
+  t.strictSame(step.foreseen, await step.apply(), 'a dry run knows it too')
+  t.strictSame(host.commands, [], 'nothing is ended')
+})
+
+void t.test('portsFacility says so when no firewall stands', async (t) => {
+  const { facility } = open([{ port: first, uid: curious.slot.uid }], { walled: false })
+  const { accounts } = await (await facility.serve!(view(), signal)).apply()
+  t.match(accounts.get(7)?.message, /; no firewall stands here, so it gets whoever comes to this port; /)
+})
+
+for (const [title, sockets] of [
+  ['nobody', []],
+  ['the owner', [{ port: first, uid: blog.slot.uid }]],
+  ['root, as systemd does for a tenant', [{ port: first, uid: 0 }]],
+  ['others on ports that are no slot’s', [{ port: 22, uid: 33 }]],
+] as const) {
+  void t.test(`portsFacility is content with ${title}`, async (t) => {
+    const { facility } = open(sockets)
+    const { accounts } = await (await facility.serve!(view(), signal)).apply()
+    t.strictSame([...accounts.values()], [mine, mine])
+    t.strictSame(await facility.inspect!(view(), signal), [{ works: true, what: 'nobody listens on another’s port' }])
+  })
+}
+
+void t.test('portsFacility says what it knows of a process that it cannot find', async (t) => {
+  const { facility } = open([{ port: first, uid: 65_534, inode: 1 }])
+  const { accounts } = await (await facility.serve!(view(), signal)).apply()
+  t.match(
+    accounts.get(7)?.message,
+    `a process of uid 65534 listens on 127.0.0.1:${first}; the firewall keeps visitors away from it; "ss -ltnp sport = :${first}" finds it`,
+  )
+})
+
+void t.test('portsFacility stays short of words when somebody takes every port', async (t) => {
+  const { facility } = open(blog.slot.ports.map((port) => ({ port, uid: curious.slot.uid })))
+  const { accounts } = await (await facility.serve!(view(), signal)).apply()
+  t.match(accounts.get(7)?.message, /and 3 more; .*"kill 4242 4243" ends it$/)
+  t.equal((await facility.inspect!(view(), signal)).length, 8)
+})
+
+void t.test('portsFacility reads /proc once in a complete pass, and not between', async (t) => {
+  const { facility, host } = open([{ port: first, uid: curious.slot.uid }])
+  const reasons = async (complete: boolean) => {
+    const { accounts } = await (await facility.serve!(view({ complete }), signal)).apply()
+    return [...accounts.values()].map(({ reason }) => reason)
+  }
+  t.strictSame(await reasons(false), ['squatted', 'own'], 'nobody has looked yet')
+  await host.replace('/proc/net/tcp', '')
+  t.strictSame(await reasons(false), ['squatted', 'own'])
+  t.strictSame(await reasons(true), ['own', 'own'])
+})
+
+void t.test(
+  'portsFacility finds the squatter for whoever asks the doctor, also on a slot that nobody has',
+  async (t) => {
+    const { facility } = open([{ port: first, uid: curious.slot.uid }])
+    t.match(await facility.inspect!(view({ tenants: [] }), signal), [
+      {
+        works: false,
+        what: `port ${first} of ${blog.slot.user}`,
+        otherwise: /^python3 \(pid 4242\).* listens on .*"kill 4242 4243" ends it$/,
+      },
+    ])
+  },
+)
+
+void t.test('portsFacility has no part on a host that is only a folder', async (t) => {
+  t.match(await open([], { live: false }).facility.probe(signal), { works: false, reason: /folder/ })
+  t.match(await open([]).facility.probe(signal), { works: true })
+})

@@ -1,0 +1,244 @@
+import { slotAt } from '@puppy/accounts'
+import { createFakeHost, type FakeProgram } from '@puppy/host/fake'
+import { openQuota } from '@puppy/quota'
+import { createFakeQuota, type FakeQuotaOptions } from '@puppy/quota/fake'
+import t from 'tap'
+import type { Tenant, View } from '../../src/facilities/facility.ts'
+import { quotaFacility, removeQuotas } from '../../src/facilities/quota.ts'
+import { smallLayout } from '../support/rows.ts'
+
+const { signal } = new AbortController()
+const MiB = 1024 * 1024
+const slots = [0, 1].map((n) => slotAt(smallLayout, n))
+const [first, second] = slots as [(typeof slots)[0], (typeof slots)[0]]
+const tenantUids = { first: first.uid, last: first.uid + 3 }
+const view = (...tenants: readonly Partial<Tenant>[]): View => ({
+  complete: true,
+  walls: slots.map((slot) => ({ slot, egress: 'default', free: false })),
+  tenants: tenants as readonly Tenant[],
+  routes: [],
+  suspended: [],
+  goneRoutes: [],
+})
+const disk = { bytes: 10 * MiB, inodes: 100 }
+const applied = { type: 'quota', status: 'true', reason: 'applied' }
+
+interface Machine extends FakeQuotaOptions {
+  readonly live?: boolean
+  /** What find(1) says of folders that anybody can write to. */
+  readonly places?: string
+}
+
+function open({ live = true, places = '', ...options }: Machine = {}) {
+  const fake = createFakeQuota(options)
+  const files = { ...fake.files, [`${first.home}/.profile`]: '' }
+  // As after a scrub: a home has itself and one file.
+  const find: FakeProgram = ({ args }) =>
+    args[0] === '/' ? { stdout: places } : { stdout: `${first.uid}\n${first.uid}\n0\n` }
+  const host = createFakeHost({ programs: { ...fake.programs, '/usr/bin/find': find }, files, live })
+  const quota = openQuota(host, '/home')
+  const limits = async (uid: number) =>
+    (await quota.read('user', [uid])).flatMap(({ bytes, inodes }) => [bytes.soft, bytes.hard, inodes.soft, inodes.hard])
+  const facility = quotaFacility({ host, quota, tenantUids })
+  const serve = async (...tenants: readonly Partial<Tenant>[]) =>
+    (await facility.serve!(view(...tenants), signal)).apply()
+  return { fake, host, quota, facility, serve, limits }
+}
+
+void t.test('quotaFacility sets what plans allow, all in one batch', async (t) => {
+  const { facility, host, limits } = open()
+  t.match(await facility.probe(signal), { works: true, version: 'ext4 on /home' })
+  const both = view({ id: 7, slot: first, disk }, { id: 8, slot: second, disk: { bytes: MiB } })
+  const step = await facility.serve!(both, signal)
+  t.strictSame(step.changes, [
+    {
+      facility: 'quota',
+      target: first.user,
+      action: 'set limits',
+      before: 'any number of bytes, any number of files',
+      after: '10485760 bytes, 100 files',
+    },
+    {
+      facility: 'quota',
+      target: second.user,
+      action: 'set limits',
+      before: 'any number of bytes, any number of files',
+      after: '1048576 bytes, any number of files',
+    },
+  ])
+  t.strictSame(await limits(first.uid), ['none', 'none', 'none', 'none'], 'a plan sets nothing')
+  const served = await step.apply()
+  t.strictSame(
+    [...served.accounts],
+    [
+      [7, applied],
+      [8, applied],
+    ],
+  )
+  t.equal(served.repaired, undefined, 'what was never there was not changed by others')
+  t.strictSame(await limits(first.uid), ['none', 10 * MiB, 'none', 100])
+  t.strictSame(await limits(second.uid), ['none', MiB, 'none', 'none'])
+  t.equal(host.commands.filter(([program]) => program.endsWith('setquota')).length, 1)
+})
+
+void t.test('quotaFacility reads one report and writes nothing when nothing differs', async (t) => {
+  const { facility, host, serve } = open()
+  await facility.probe(signal)
+  await serve({ id: 7, slot: first, disk })
+  const before = host.commands.length
+  t.match((await serve({ id: 7, slot: first, disk })).accounts.get(7), applied)
+  t.strictSame(
+    host.commands.slice(before).map(([program]) => program),
+    ['/usr/sbin/repquota'],
+  )
+  await serve()
+  t.equal(host.commands.length, before + 1, 'with nobody to serve nothing is run')
+  t.match((await serve({ id: 7, slot: first, disk, suspended: true })).accounts.get(7), applied, 'suspended keeps')
+})
+
+void t.test('quotaFacility puts right what others set, and tells', async (t) => {
+  const { fake, serve, limits } = open()
+  await serve({ id: 7, slot: first, disk }, { id: 8, slot: second, disk: {} })
+  fake.meddle('user', first.uid, [0, 0, 0, 0])
+  fake.meddle('user', second.uid, [512, 1024, 0, 0])
+  const served = await serve({ id: 7, slot: first, disk }, { id: 8, slot: second, disk: {} })
+  t.equal(
+    served.repaired,
+    `set limits of ${first.user} (any number of bytes, any number of files), set limits of ${second.user} (1048576 bytes, any number of files)`,
+  )
+  t.strictSame(await limits(first.uid), ['none', 10 * MiB, 'none', 100])
+  t.strictSame(await limits(second.uid), ['none', 'none', 'none', 'none'])
+  const larger = await serve({ id: 7, slot: first, disk: { bytes: 20 * MiB } })
+  t.equal(larger.repaired, undefined, 'another plan is nobody’s mischief')
+  t.strictSame(await limits(first.uid), ['none', 20 * MiB, 'none', 'none'])
+  t.equal((await serve({ id: 9, slot: first, disk })).repaired, undefined, 'nor is another account on the slot')
+})
+
+void t.test('quotaFacility refuses a plan below what is used, and says how much and what helps', async (t) => {
+  const { fake, serve, limits } = open()
+  await serve({ id: 7, slot: first, disk }, { id: 8, slot: second, disk })
+  fake.use('user', first.uid, { bytes: 5 * MiB, inodes: 9 })
+  const { accounts } = await serve(
+    { id: 7, slot: first, disk: { bytes: MiB } },
+    { id: 8, slot: second, disk: { bytes: MiB } },
+  )
+  t.strictSame(accounts.get(7), {
+    type: 'quota',
+    status: 'false',
+    reason: 'below_usage',
+    message:
+      'its plan allows 1048576 bytes, any number of files, and it uses 5242880 bytes, 9 files; its limits stay 10485760 bytes, 100 files until it deletes some or gets a larger plan',
+  })
+  t.strictSame(await limits(first.uid), ['none', 10 * MiB, 'none', 100])
+  t.match(accounts.get(8), applied)
+  t.strictSame(await limits(second.uid), ['none', MiB, 'none', 'none'])
+  fake.use('user', first.uid, { bytes: 1000, inodes: 9 })
+  t.match((await serve({ id: 7, slot: first, disk: { bytes: MiB } })).accounts.get(7), applied, 'it deleted some')
+})
+
+void t.test('quotaFacility leaves nobody without a limit, whatever he uses', async (t) => {
+  const { fake, serve, limits } = open()
+  fake.use('user', first.uid, { bytes: 50 * MiB, inodes: 1000 })
+  t.match((await serve({ id: 7, slot: first, disk })).accounts.get(7), applied)
+  t.strictSame(await limits(first.uid), ['none', 10 * MiB, 'none', 100])
+})
+
+void t.test('quotaFacility refuses what cannot be, and the others go on', async (t) => {
+  const { serve, limits } = open({ refused: [second.uid] })
+  // What whoever broke into the API may have written into a plan.
+  for (const nonsense of [
+    { bytes: 0 },
+    { bytes: -1 },
+    { inodes: 1.5 },
+    { bytes: null },
+    { bytes: '1M' },
+    { inodes: {} },
+  ]) {
+    const { accounts } = await serve(
+      { id: 7, slot: first, disk: nonsense as Tenant['disk'] },
+      { id: 8, slot: slotAt(smallLayout, 2), disk },
+    )
+    t.match(accounts.get(7), { type: 'quota', status: 'false', reason: 'invalid', message: /Cannot set the limit/ })
+    t.match(accounts.get(8), applied)
+  }
+  t.strictSame(await limits(first.uid), ['none', 'none', 'none', 'none'])
+  const refused = await serve({ id: 8, slot: second, disk }, { id: 7, slot: first, disk })
+  t.match(refused.accounts.get(8), { status: 'false', reason: 'refused', message: /Numerical result out of range/ })
+  t.match(refused.accounts.get(7), applied)
+})
+
+void t.test('quotaFacility does not work where limits do not hold, and says what helps', async (t) => {
+  t.match(await open({ live: false }).facility.probe(signal), { works: false, reason: /only a folder/ })
+  const counted = open({ kinds: { user: 'accounting' } })
+  t.match(await counted.facility.probe(signal), { works: false, reason: /to turn it on: .*usrquota.*fstab/ })
+  t.match(await open({ kinds: { user: 'off' } }).facility.probe(signal), { works: false, reason: /tune2fs -O quota/ })
+  await t.rejects(counted.serve({ id: 7, slot: first, disk }), /no quota on \/home any more/)
+  t.match(await open({ mountPoint: '/data' }).facility.probe(signal), { works: false, reason: String })
+})
+
+void t.test('quotaFacility lifts the limits of a released slot that is empty', async (t) => {
+  const { fake, facility, serve, limits } = open()
+  await serve({ id: 7, slot: first, disk }, { id: 8, slot: second, disk })
+  fake.use('user', first.uid, { bytes: 8192, inodes: 2 })
+  const step = await facility.scrub!([first, second], signal)
+  t.match(step.changes, [{ target: first.user, action: 'lift limits' }, { target: second.user }])
+  t.strictSame(await limits(first.uid), ['none', 10 * MiB, 'none', 100])
+  t.strictSame(
+    [...(await step.apply())],
+    [
+      [0, { done: true }],
+      [1, { done: true }],
+    ],
+  )
+  t.strictSame(await limits(first.uid), ['none', 'none', 'none', 'none'])
+})
+
+void t.test('quotaFacility keeps a released slot that still owns files, with its limits', async (t) => {
+  const { fake, facility, serve, limits } = open()
+  await serve({ id: 7, slot: first, disk }, { id: 8, slot: second, disk })
+  fake.use('user', first.uid, { bytes: 12_288, inodes: 3 })
+  const given = await (await facility.scrub!([first, second], signal)).apply()
+  t.strictSame(
+    [...given],
+    [
+      [
+        0,
+        {
+          done: false,
+          message: `uid ${first.uid} owns 1 files beside its new home (12288 bytes in all); "find /home -xdev -uid ${first.uid}" lists what has a name`,
+        },
+      ],
+      [1, { done: true }],
+    ],
+  )
+  t.strictSame(await limits(first.uid), ['none', 10 * MiB, 'none', 100])
+})
+
+void t.test('quotaFacility says that limits hold, for a person who asks', async (t) => {
+  const { facility } = open()
+  t.strictSame(await facility.inspect!(view(), signal), [{ works: true, what: 'limits of users hold on /home' }])
+})
+
+void t.test('quotaFacility says where no limit holds, without waiting for it', async (t) => {
+  const { facility } = open({ places: `${254 * 256} /var/tmp\0` })
+  const remarks = async () => (await facility.prepare!(signal)).apply()
+  for (let pass = 1; pass <= 2; pass += 1) t.strictSame(await remarks(), [])
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  t.strictSame(await remarks(), ['Tenants can fill folders that no quota of users counts: /var/tmp (ext4 on /)'])
+  t.match(await facility.inspect!(view(), signal), [
+    { works: true },
+    { works: false, what: 'limits in /var/tmp', otherwise: /on ext4 on \/; give each tenant a \/var\/tmp of its own/ },
+  ])
+})
+
+void t.test('removeQuotas() lifts what slots have, and nobody else’s', async (t) => {
+  const { fake, host, quota, serve, limits } = open()
+  await serve({ id: 7, slot: first, disk })
+  fake.meddle('user', 5000, [0, 1024, 0, 0])
+  await removeQuotas({ host, quota }, [first.uid, second.uid])
+  t.strictSame(await limits(first.uid), ['none', 'none', 'none', 'none'])
+  t.strictSame(await limits(5000), ['none', 1024 * 1024, 'none', 'none'])
+  const folder = open({ live: false })
+  await removeQuotas(folder, [first.uid])
+  t.strictSame(folder.host.commands, [])
+})

@@ -1,0 +1,203 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { slotAt } from '@puppy/accounts'
+import { createFakeHost, type FakeProgram } from '@puppy/host/fake'
+import { openPolicy, pairAt, renderLevel } from '@puppy/selinux'
+import { createFakeSelinux } from '@puppy/selinux/fake'
+import t from 'tap'
+import type { Tenant, View } from '../../src/facilities/facility.ts'
+import { removePolicy, selinuxFacility } from '../../src/facilities/selinux.ts'
+import { smallLayout } from '../support/rows.ts'
+import { createFakePolicy } from '../support/policy.ts'
+
+const { signal } = new AbortController()
+const slots = [0, 1].map((n) => slotAt(smallLayout, n))
+const [first, second] = slots as [(typeof slots)[0], (typeof slots)[0]]
+const tenants = slots.map((slot, at) => ({ id: 7 + at, slot })) as readonly Partial<Tenant>[] as readonly Tenant[]
+const view: View = {
+  complete: true,
+  walls: slots.map((slot) => ({ slot, egress: 'default', free: false })),
+  tenants,
+  routes: [],
+  suspended: [],
+  goneRoutes: [],
+}
+const toBuild = slots.map((slot) => ({ slot, state: 'building' as const }))
+const applied = { type: 'selinux', status: 'true', reason: 'applied' }
+
+interface Machine {
+  readonly mode?: 'enforcing' | 'permissive' | 'disabled'
+  readonly files?: Readonly<Record<string, string>>
+  readonly live?: boolean
+  readonly without?: string
+}
+
+/** A machine whose files have labels, which find(1) prints and gives. */
+function open({ mode = 'enforcing', files = {}, live = true, without = '' }: Machine = {}) {
+  const contexts = new Map(slots.map(({ home }) => [home, 'system_u:object_r:user_home_dir_t:s0']))
+  const broken = new Set<string>()
+  const find: FakeProgram = ({ args, input }) => {
+    if (args.includes('-files0-from')) {
+      const paths = (input ?? '').split('\0').filter((path) => contexts.has(path))
+      return { stdout: paths.map((path) => `${contexts.get(path)}\0${path}\0`).join('') }
+    }
+    const home = args[1] ?? ''
+    const level = (args[args.indexOf('-context') + 1] ?? '').replace('puppy_u:*:', '')
+    const label = `puppy_u:object_r:user_home_dir_t:${level}`
+    if (args.includes('-execdir') && !broken.has(home)) contexts.set(home, label)
+    return { stdout: args.includes('-quit') && contexts.get(home) !== label ? `${home}\0` : '' }
+  }
+  const programs = Object.fromEntries(
+    Object.entries({
+      '/usr/bin/find': find,
+      '/usr/bin/chcon': () => ({}),
+      '/usr/bin/setpriv': () => ({}),
+      '/usr/sbin/restorecon': () => ({}),
+      '/usr/sbin/semodule': () => ({}),
+    }).filter(([path]) => !path.endsWith(`/${without}`)),
+  )
+  const kernel =
+    mode === 'disabled'
+      ? {}
+      : {
+          '/sys/fs/selinux/enforce': mode === 'enforcing' ? '1' : '0',
+          '/sys/fs/selinux/mls': '1',
+          '/sys/fs/selinux/policyvers': '33',
+          '/etc/selinux/config': 'SELINUX=enforcing\nSELINUXTYPE=default\n',
+        }
+  const homes = Object.fromEntries(slots.map(({ home }) => [`${home}/.profile`, '']))
+  const host = createFakeHost({ files: { ...homes, ...kernel, ...files }, programs, live })
+  const policy = createFakePolicy()
+  const facility = selinuxFacility({ host, layout: smallLayout, policy })
+  const serve = async () => (await facility.serve!(view, signal)).apply()
+  const build = async () => (await facility.build!(toBuild, signal)).apply()
+  return { host, policy, facility, serve, build, contexts, broken }
+}
+
+/** What is begun beside a pass has ended. */
+const soon = () => sleep(20)
+
+void t.test('selinuxFacility says where it does not work, and why', async (t) => {
+  const rows = [
+    [open({ mode: 'disabled' }), /SELinux is off/],
+    [open({ live: false }), /only a folder/],
+    [open({ files: { '/sys/fs/selinux/mls': '0' } }), /no levels/],
+    [open({ files: { '/etc/selinux/config': '' } }), /does not say which policy/],
+    [open({ without: 'semodule' }), /package policycoreutils/],
+  ] as const
+  for (const [{ facility }, reason] of rows) t.match(await facility.probe(signal), { works: false, reason })
+  t.match(await open().facility.probe(signal), { works: true, version: 'default, enforcing' })
+})
+
+void t.test('a slot is nobody’s until the policy has it and its home is labelled', async (t) => {
+  const { facility, policy, serve, build, contexts } = open()
+  await facility.probe(signal)
+  const built = Promise.withResolvers<undefined>()
+  policy.behind = () => built.promise
+  const step = await facility.build!(toBuild, signal)
+  t.match(step.changes, [{ facility: 'selinux', target: 'puppy_slots', action: 'load' }])
+  t.match(await step.apply(), new Map([0, 1].map((n) => [n, { status: 'failed', reason: 'policy_pending' }])))
+  t.match((await serve()).accounts.get(7), { status: 'false', reason: 'policy_pending' })
+  built.resolve(undefined)
+  await soon()
+  t.equal(policy.transactions, 1)
+  const labelling = (await facility.build!(toBuild, signal)).changes
+  t.match(labelling, [
+    { target: first.home, action: 'label', after: renderLevel(pairAt(0)) },
+    { target: second.home, action: 'label' },
+  ])
+  t.strictSame(await build(), new Map())
+  t.equal(contexts.get(second.home), `puppy_u:object_r:user_home_dir_t:${renderLevel(pairAt(1))}`)
+  t.strictSame((await facility.build!(toBuild, signal)).changes, [])
+  const served = await serve()
+  t.strictSame(served.accounts, new Map([7, 8].map((id) => [id, applied])))
+  t.equal(served.repaired, undefined)
+  t.equal(policy.transactions, 1)
+})
+
+void t.test('what somebody changes is put right and told', async (t) => {
+  const { facility, policy, serve, contexts, broken } = open()
+  await facility.probe(signal)
+  await serve()
+  await soon()
+  t.equal((await serve()).repaired, undefined, 'the first time is no repair')
+  contexts.set(first.home, 'puppy_u:object_r:user_home_dir_t:s0')
+  t.match(await serve(), { repaired: `label ${first.home}`, accounts: new Map([[7, applied]]) })
+  policy.modules.delete('puppy_tenants')
+  t.match(await serve(), { repaired: /puppy_slots, which was removed/, accounts: new Map([[8, { status: 'false' }]]) })
+  await soon()
+  t.match((await serve()).accounts.get(8), applied)
+  contexts.delete(second.home)
+  contexts.set(first.home, 'what is this')
+  broken.add(first.home)
+  const { accounts } = await serve()
+  t.match(accounts.get(7), { status: 'false', reason: 'label_failed', message: /does not give the label/ })
+  t.match(accounts.get(8), applied, 'a home that is not there is not ours to judge')
+})
+
+void t.test('where SELinux is permissive nobody waits, and the host’s condition says it', async (t) => {
+  const { facility, policy, serve, build } = open({ mode: 'permissive' })
+  t.match(await facility.probe(signal), { works: true, version: 'default, permissive' })
+  t.match(await (await facility.prepare!(signal)).apply(), [/permissive here.*setenforce 1/])
+  t.strictSame(await build(), new Map())
+  await serve()
+  await soon()
+  t.equal(policy.transactions, 1, 'all is labelled for the day when it is not')
+  t.match((await serve()).accounts.get(7), { status: 'true', reason: 'permissive' })
+})
+
+void t.test('a policy that cannot be loaded is told, and fails closed', async (t) => {
+  const { facility, policy, serve, build } = open()
+  await facility.probe(signal)
+  policy.behind = () => {
+    throw new Error('the disk is full')
+  }
+  await serve()
+  await soon()
+  t.match(await (await facility.prepare!(signal)).apply(), [/disk is full/])
+  t.match((await build()).get(0), { status: 'failed', reason: 'policy_failed', message: /disk is full/ })
+  t.match((await serve()).accounts.get(7), { status: 'false', reason: 'policy_failed' })
+})
+
+void t.test('inspect() says whether the levels are loaded, beside what the kernel says', async (t) => {
+  const { facility, serve } = open()
+  const loaded = async () => (await facility.inspect!(view, signal)).find(({ what }) => what.startsWith('levels'))
+  t.match(await loaded(), { works: false, otherwise: /not in the policy yet/ })
+  await serve()
+  await soon()
+  t.match(await loaded(), { works: true })
+  t.match(await facility.inspect!(view, signal), [{ works: true, what: 'SELinux enforces' }, { works: false }])
+})
+
+void t.test('a policy that is loaded and keeps nobody apart is taken back, and told', async (t) => {
+  const open = async (commits: number, more: Readonly<Record<string, () => string>> = {}) => {
+    const fake = createFakeSelinux()
+    const host = createFakeHost({ ...fake.options, answers: { ...fake.options.answers, ...more } })
+    const policy = openPolicy(host)
+    const facility = selinuxFacility({ host, layout: smallLayout, policy })
+    const prepare = async () => (await facility.prepare!(signal)).apply()
+    await facility.probe(signal)
+    await prepare()
+    for (let turn = 0; turn < 100 && fake.commits() < commits; turn += 1) await soon()
+    await soon()
+    return { policy, prepare }
+  }
+  const good = await open(1)
+  t.strictSame((await good.policy.read()).modules.length, 2)
+  t.strictSame(await good.prepare(), [])
+  const bad = await open(2, { '/sys/fs/selinux/access': () => 'ffffffff ffffffff 0 ffffffff 1 0' })
+  t.strictSame((await bad.policy.read()).modules, [])
+  t.match(await bad.prepare(), [/verify the policy: the loaded policy allows a tenant/])
+})
+
+void t.test('removePolicy() takes away what is ours', async (t) => {
+  const { host, policy, serve } = open()
+  await serve()
+  await soon()
+  policy.modules.set('somebody', 'else')
+  await removePolicy({ host, policy })
+  t.strictSame([...policy.modules.keys()], ['somebody'])
+  t.equal(policy.forgotten, true)
+  const off = open({ mode: 'disabled' })
+  off.policy.unreadable = new Error('there is none')
+  await removePolicy(off)
+})

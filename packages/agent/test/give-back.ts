@@ -1,0 +1,76 @@
+import t from 'tap'
+import { scrub } from '../src/give-back.ts'
+import { reconcile } from '../src/reconcile.ts'
+import { startPostgres } from '@puppy/state/testing'
+import { addAccount, addHostWith, contextOf, slotStates } from './support/agents.ts'
+import { facility, released } from './support/facilities.ts'
+
+t.setTimeout(120_000)
+const postgres = await startPostgres(t)
+const { signal } = new AbortController()
+const complete = { complete: true, signal }
+const scoped = { complete: false, signal }
+
+void t.test('reconcile keeps a deleted account until its slot was evicted', async (t) => {
+  const database = await postgres.create(t)
+  await addHostWith(database, ['taken'])
+  const id = await addAccount(database.owner, 'blog', 0)
+  await database.owner.query('update accounts set deleted_at = now() where id = $1', [id])
+  await database.owner.query(released, [0])
+  const left = () => database.owner.query('select id from accounts')
+  for (const doing of [{ fails: 'evict' }, { keeps: [0] }] as const) {
+    await reconcile(contextOf(database, [facility('one', doing), facility('two')]), complete)
+    t.same([await left(), await slotStates(database.owner)], [[{ id }], ['0 dirty: evict_failed']])
+  }
+  const context = contextOf(database, [facility('one'), facility('two')])
+  await reconcile(context, scoped, await reconcile(context, { ...complete, planOnly: true }))
+  t.same([await left(), await slotStates(database.owner)], [[], ['0 dirty']])
+  t.same(context.lines, ['accounts removed'])
+})
+
+void t.test('scrub frees what is proven clean for building, and keeps the rest dirty', async (t) => {
+  const database = await postgres.create(t)
+  await addHostWith(database, ['dirty', 'dirty', 'free'])
+  const seen: string[] = []
+  const context = contextOf(database, [facility('one', { keeps: [1], seen }), facility('two', { seen })])
+  const ground = await reconcile(context, { ...complete, planOnly: true })
+  seen.length = 0
+  t.equal(await scrub(context, ground, signal), 2)
+  t.same(
+    seen.filter((line) => line.includes('plans')),
+    ['one plans scrub 0,1', 'two plans scrub 0'],
+    'what one could not clean the next need not look for',
+  )
+  t.same(await slotStates(database.owner), ['0 building', '1 dirty: scrub_failed', '2 free'])
+  t.match(await database.owner.query('select message from slots where n = 1'), [{ message: /^one: stuck/ }])
+  t.equal(await scrub(context, ground, signal), 0, 'one that failed is not tried again at once')
+  await database.owner.query(`update slots set changed_at = now() - interval '1 minute' where n = 1`)
+  t.equal(await scrub({ ...context, facilities: [facility('one')] }, ground, signal), 1, 'but later')
+  t.equal((await slotStates(database.owner))[1], '1 building')
+})
+
+void t.test('scrub keeps a slot dirty when a facility throws or the one that clears does not work', async (t) => {
+  for (const [fails, clears, expected] of [
+    ['scrub', false, '0 dirty: scrub_failed'],
+    ['scrub applied', false, '0 dirty: scrub_failed'],
+    ['probe', true, '0 dirty'],
+    ['probe', false, '0 building'],
+  ] as const) {
+    const database = await postgres.create(t)
+    await addHostWith(database, ['dirty'])
+    const context = contextOf(database, [facility('one', { fails, clears }), facility('two')])
+    const ground = await reconcile(context, complete)
+    await scrub(context, ground, signal)
+    t.same(await slotStates(database.owner), [expected], `${fails} ${clears}`)
+  }
+})
+
+void t.test('scrub leaves alone what was not evicted', async (t) => {
+  const database = await postgres.create(t)
+  await addHostWith(database, ['dirty'])
+  const context = contextOf(database, [facility('one')])
+  const ground = await reconcile(context, complete)
+  await database.owner.query(released, [0])
+  t.equal(await scrub(context, ground, signal), 0)
+  t.same(await slotStates(database.owner), ['0 dirty'])
+})

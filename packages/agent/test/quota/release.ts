@@ -1,0 +1,119 @@
+import { slotAt } from '@puppy/accounts'
+import { createFakeHost } from '@puppy/host/fake'
+import { openQuota } from '@puppy/quota'
+import { createFakeQuota } from '@puppy/quota/fake'
+import t from 'tap'
+import type { View } from '../../src/facilities/facility.ts'
+import { findLeft, liftLimits, readLeft } from '../../src/quota/release.ts'
+import { smallLayout } from '../support/rows.ts'
+
+const { signal } = new AbortController()
+const slots = [0, 1].map((n) => slotAt(smallLayout, n))
+const [first, second] = slots as [(typeof slots)[0], (typeof slots)[0]]
+
+function open(inHomes: readonly number[] = []) {
+  const fake = createFakeQuota()
+  let looked = 0
+  const find = () => {
+    looked += 1
+    return { stdout: inHomes.map((uid) => `${uid}\n`).join('') }
+  }
+  const files = { ...fake.files, [`${first.home}/.profile`]: '', [`${second.home}/.profile`]: '' }
+  const host = createFakeHost({ programs: { ...fake.programs, '/usr/bin/find': find }, files })
+  const quota = openQuota(host, '/home')
+  return { fake, host, quota, counted: { host, quota, mountPoint: '/home' }, looked: () => looked }
+}
+
+void t.test('readLeft() says nothing of slots that own their new homes only', async (t) => {
+  const { fake, counted, host } = open([first.uid, first.uid, second.uid, 0])
+  fake.use('user', first.uid, { bytes: 8192, inodes: 2 })
+  fake.use('user', second.uid, { bytes: 4096, inodes: 1 })
+  t.strictSame([...(await readLeft(counted, slots, signal))], [])
+  t.match(
+    host.commands.map(([program]) => program),
+    ['/usr/bin/stat', '/usr/bin/stat', '/usr/sbin/repquota', '/usr/bin/find'],
+  )
+  t.strictSame(host.commands.at(-1)?.slice(1, 3), [first.home, second.home], 'one search for all')
+})
+
+void t.test('readLeft() waits a little for a file system that counts later', async (t) => {
+  const { fake, counted, host, looked } = open([first.uid])
+  fake.use('user', first.uid, { bytes: 4096, inodes: 2 })
+  setTimeout(() => fake.use('user', first.uid, { bytes: 4096, inodes: 1 }), 200)
+  t.strictSame([...(await readLeft(counted, slots, signal))], [])
+  t.ok(looked() > 1)
+  const programs = host.commands.map(([program]) => program)
+  t.equal(programs.indexOf('/usr/bin/sync'), programs.indexOf('/usr/bin/find') + 1, 'and has it write out')
+})
+
+void t.test('readLeft() names what is left in the end, and does not wait for what was stopped', async (t) => {
+  const { fake, counted } = open([first.uid])
+  fake.use('user', second.uid, { bytes: 4096, inodes: 4 })
+  const left = await readLeft(counted, slots, signal)
+  t.match([...left], [[1, new RegExp(`^uid ${second.uid} owns 4 files beside its new home \\(4096 bytes`)]])
+  const ending = new AbortController()
+  setTimeout(() => ending.abort(new Error('told to end')), 100)
+  await t.rejects(readLeft(counted, slots, ending.signal))
+})
+
+void t.test('readLeft() of slots without a home searches nothing', async (t) => {
+  const { counted, looked } = open()
+  t.strictSame([...(await readLeft(counted, [slotAt(smallLayout, 3)], signal))], [])
+  t.equal(looked(), 0)
+})
+
+void t.test('liftLimits() lifts what there is, and runs nothing for what there is not', async (t) => {
+  const { fake, host, quota } = open()
+  fake.use('user', first.uid, { bytes: 4096, inodes: 1 })
+  fake.meddle('user', first.uid, [1, 2, 3, 4])
+  t.strictSame([...(await liftLimits(quota, [first.uid, second.uid]))], [])
+  t.match(await quota.read('user', [first.uid]), [{ bytes: { soft: 'none', hard: 'none' }, inodes: { hard: 'none' } }])
+  const before = host.commands.length
+  await liftLimits(quota, [])
+  t.equal(host.commands.length, before)
+  await liftLimits(quota, [first.uid])
+  t.strictSame(
+    host.commands.slice(before).map(([program]) => program),
+    ['/usr/sbin/repquota'],
+  )
+})
+
+void t.test('liftLimits() gives what was refused, by uid', async (t) => {
+  const fake = createFakeQuota({ refused: [first.uid] })
+  const host = createFakeHost({ programs: fake.programs, files: fake.files })
+  for (const { uid } of slots) fake.meddle('user', uid, [0, 8, 0, 0])
+  const kept = await liftLimits(openQuota(host, '/home'), [first.uid, second.uid])
+  t.match([...kept], [[first.uid, /out of range/]])
+})
+
+void t.test('findLeft() names uids that are nobody’s, and nobody who has an account', async (t) => {
+  const { fake, counted } = open([second.uid])
+  const view = {
+    walls: [
+      { slot: first, egress: 'default', free: false },
+      { slot: second, egress: 'default', free: true },
+    ],
+  } as unknown as View
+  const range = { first: first.uid, last: first.uid + 40 }
+  fake.use('user', first.uid, { bytes: 4096, inodes: 40 })
+  fake.use('user', second.uid, { bytes: 4096, inodes: 1 })
+  fake.use('user', 1000, { bytes: 4096, inodes: 1 })
+  t.strictSame(await findLeft(counted, view, range, signal), [], 'a new home, and a person')
+  fake.use('user', second.uid, { bytes: 8192, inodes: 3 })
+  fake.meddle('user', second.uid, [0, 8, 0, 0])
+  fake.use('user', first.uid + 2, { bytes: 4096, inodes: 1 })
+  t.match(await findLeft(counted, view, range, signal), [
+    {
+      works: false,
+      what: `uid ${second.uid}, whose slot is free`,
+      otherwise: new RegExp(
+        `^it owns 2 files \\(8192 bytes in all\\); "find /home -xdev -uid ${second.uid}" lists .*; "setquota -u ${second.uid} 0 0 0 0 /home" lifts`,
+      ),
+    },
+    { works: false, what: `uid ${first.uid + 2}, which no slot here has` },
+  ])
+  for (let n = 3; n < 30; n += 1) fake.use('user', first.uid + n, { bytes: 4096, inodes: 1 })
+  const many = await findLeft(counted, view, range, signal)
+  t.equal(many.length, 21)
+  t.match(many.at(-1), { what: '9 more uids' })
+})

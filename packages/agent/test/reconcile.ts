@@ -1,0 +1,289 @@
+import t from 'tap'
+import type { Facility, View } from '../src/facilities/facility.ts'
+import { scrub } from '../src/give-back.ts'
+import { reconcile } from '../src/reconcile.ts'
+import { refill } from '../src/slots.ts'
+import { findHost } from '@puppy/state/store/hosts'
+import { startPostgres } from '@puppy/state/testing'
+import { addAccount, addDomain, addHostWith, contextOf, slotStates } from './support/agents.ts'
+import { conditionsOf, facility, released } from './support/facilities.ts'
+
+t.setTimeout(120_000)
+const postgres = await startPostgres(t)
+const { signal } = new AbortController()
+const complete = { complete: true, signal }
+const scoped = { complete: false, signal }
+
+void t.test('reconcile builds walls in the order of the facilities and takes them down backwards', async (t) => {
+  const database = await postgres.create(t)
+  await addHostWith(database, ['building', 'taken', 'dirty'])
+  await database.owner.query(released, [2])
+  await addAccount(database.owner, 'blog', 1)
+  const seen: string[] = []
+  await reconcile(
+    contextOf(
+      database,
+      ['one', 'two'].map((name) => facility(name, { seen })),
+    ),
+    complete,
+  )
+  const both = (what: string, names = ['one', 'two']) =>
+    names.flatMap((name) => [`${name} plans ${what}`, `${name} applies ${what.split(' ')[0]}`])
+  t.same(seen, [...both('prepare'), ...both('build 0,1'), ...both('serve 1'), ...both('evict 2', ['two', 'one'])])
+  t.same(await slotStates(database.owner), ['0 free', '1 taken', '2 dirty'])
+  t.same(await conditionsOf(database, 'accounts'), { blog: ['one true applied', 'two true applied'] })
+  t.match(await findHost(database.owner, 'h1'), {
+    observedGeneration: 1,
+    facilities: { one: { works: true }, two: { works: true } },
+    conditions: [
+      { type: 'one', status: 'true', reason: 'prepared' },
+      { type: 'two', status: 'true', reason: 'prepared' },
+    ],
+  })
+})
+
+void t.test('reconcile gives verdicts only on what a failed facility judges', async (t) => {
+  const database = await postgres.create(t)
+  await addHostWith(database, ['taken'])
+  const account = await addAccount(database.owner, 'blog', 0)
+  await addDomain(database.owner, 'blog.example.com', account, 10_240)
+  const fails = 'serve'
+  const facilities: readonly Facility[] = [
+    { ...facility('one', { fails }), judges: ['accounts'] },
+    { ...facility('haproxy', { fails }), judges: ['domains'] },
+  ]
+  await reconcile(contextOf(database, facilities), complete)
+  t.same(await conditionsOf(database, 'accounts'), { blog: ['one false failed'] })
+  t.same(await conditionsOf(database, 'domains'), { 'blog.example.com': ['haproxy false failed'] })
+})
+
+void t.test('reconcile goes on without a facility that does not work or cannot be prepared', async (t) => {
+  for (const [title, doing, condition] of [
+    ['its probe throws', { fails: 'probe' }, { reason: 'missing', message: 'the probe is out of order' }],
+    ['it is not installed', { works: false }, { reason: 'missing', message: 'it is not installed' }],
+    ['its preparation throws', { fails: 'prepare' }, { reason: 'failed', message: 'prepare is out of order' }],
+    ['applying its preparation throws', { fails: 'prepare applied' }, { reason: 'failed' }],
+  ] as const) {
+    const database = await postgres.create(t)
+    await addHostWith(database, ['building', 'taken'])
+    await addAccount(database.owner, 'blog', 1)
+    const seen: string[] = []
+    const ground = await reconcile(
+      contextOf(database, [facility('one', { ...doing, seen }), facility('two')]),
+      complete,
+    )
+    t.match(
+      ground.conditions,
+      [
+        { type: 'one', status: 'false', ...condition },
+        { type: 'two', status: 'true' },
+      ],
+      title,
+    )
+    t.equal(ground.states['two']?.works, true, title)
+    t.equal(seen.includes('one applies serve'), condition.reason === 'failed', `${title}: whether it is asked to serve`)
+    t.equal((await conditionsOf(database, 'accounts'))['blog']?.at(-1), 'two true applied', title)
+    t.match(
+      await findHost(database.owner, 'h1'),
+      { conditions: ground.conditions.map(({ type }) => ({ type })) },
+      title,
+    )
+  }
+})
+
+void t.test('reconcile tells the remarks of a preparation', async (t) => {
+  const database = await postgres.create(t)
+  await addHostWith(database)
+  const { conditions } = await reconcile(contextOf(database, [facility('one', { remarks: ['a', 'b'] })]), complete)
+  t.same(conditions, [{ type: 'one', status: 'true', reason: 'degraded', message: 'a; b' }])
+})
+
+void t.test('reconcile says of domains that nobody routes them, and forgets deleted ones', async (t) => {
+  const database = await postgres.create(t)
+  await addHostWith(database, ['taken'])
+  const account = await addAccount(database.owner, 'blog', 0)
+  await addDomain(database.owner, 'blog.example.com', account, 10_240)
+  await database.owner.query('update domains set deleted_at = now() where id = $1', [
+    await addDomain(database.owner, 'gone.example.com', account, 10_240),
+  ])
+  const facilities = [{ ...facility('one'), judges: ['accounts'] as const, serve: facility('one').serve! }]
+  await reconcile(contextOf(database, [...facilities, facility('haproxy', { works: false })]), complete)
+  t.match((await conditionsOf(database, 'domains'))['blog.example.com']?.at(-1), 'haproxy false missing')
+  t.same(await database.owner.query('select name from domains'), [{ name: 'blog.example.com' }])
+})
+
+void t.test('reconcile keeps a deleted domain until the proxy has seen it gone', async (t) => {
+  const database = await postgres.create(t)
+  await addHostWith(database, ['taken'])
+  const account = await addAccount(database.owner, 'blog', 0)
+  const id = await addDomain(database.owner, 'gone.example.com', account, 10_240)
+  await database.owner.query('update domains set deleted_at = now() where id = $1', [id])
+  const left = () => database.owner.query<{ id: number }>('select id from domains')
+  await reconcile(contextOf(database, [facility('haproxy', { fails: 'serve applied' })]), complete)
+  t.same(await left(), [{ id }])
+  await reconcile(contextOf(database, [facility('haproxy')]), complete)
+  t.same(await left(), [])
+})
+
+void t.test('reconcile shows rows that make no sense to no facility', async (t) => {
+  const database = await postgres.create(t)
+  await addHostWith(database, ['taken', 'taken'])
+  await database.agent.query(`insert into slots (host, n, state) values ('h1', 4, 'taken')`)
+  const good = await addAccount(database.owner, 'good', 0)
+  await addAccount(database.owner, 'beyond', 4)
+  await addDomain(database.owner, 'good.example.com', good, 10_247)
+  await addDomain(database.owner, 'stolen.example.com', good, 10_248)
+  const views: View[] = []
+  const onView = (view: View) => views.push(view)
+  await reconcile(contextOf(database, [facility('haproxy', { onView })]), complete)
+  t.match(views, [{ tenants: [{ name: 'good', domains: ['good.example.com'] }], routes: [{ port: 10_247 }] }])
+  t.same([views[0]?.tenants.length, views[0]?.routes.length], [1, 1])
+  t.same(await conditionsOf(database, 'accounts'), { good: ['haproxy true applied'], beyond: ['slot false no_slot'] })
+  t.same(await conditionsOf(database, 'domains'), {
+    'good.example.com': ['haproxy true applied'],
+    'stolen.example.com': ['slot false port_not_of_account'],
+  })
+})
+
+void t.test('reconcile looks in a scoped pass only at what is behind', async (t) => {
+  const database = await postgres.create(t)
+  await addHostWith(database, ['taken', 'taken', 'free'])
+  await addAccount(database.owner, 'done', 0)
+  const behind = await addAccount(database.owner, 'behind', 1)
+  const seen: string[] = []
+  const context = contextOf(database, [facility('one', { seen })])
+  const ground = await reconcile(context, complete)
+  await database.owner.query('update accounts set generation = 2 where id = $1', [behind])
+  seen.length = 0
+  t.equal(await reconcile(context, scoped, ground), ground)
+  t.same(seen, ['one plans serve 1', 'one applies serve'])
+  seen.length = 0
+  await addDomain(database.owner, 'behind.example.com', behind, 10_248)
+  await reconcile(context, scoped, ground)
+  t.equal(seen[0], 'one plans serve 1', 'a domain that is behind counts as its account')
+  seen.length = 0
+  await reconcile(context, complete)
+  t.equal(seen.includes('one plans serve 0,1'), true, 'a complete pass looks at all')
+  seen.length = 0
+  await reconcile(context, scoped)
+  t.equal(seen[0], 'one plans prepare', 'a first pass finds the ground out')
+})
+
+void t.test('reconcile writes nothing about what it finds unchanged', async (t) => {
+  const database = await postgres.create(t)
+  await addHostWith(database, ['taken', 'free'])
+  await addAccount(database.owner, 'blog', 0)
+  const context = contextOf(database, [facility('one')])
+  const versions = () =>
+    database.owner.query<{ xmin: string }>('select xmin::text from accounts union all select xmin::text from slots')
+  await reconcile(context, complete)
+  const before = await versions()
+  await reconcile(context, complete)
+  t.same(await versions(), before)
+})
+
+void t.test('reconcile applies nothing in a dry run, and shows the plan', async (t) => {
+  const database = await postgres.create(t)
+  await addHostWith(database, ['building', 'taken', 'dirty'])
+  await database.owner.query(released, [2])
+  await addAccount(database.owner, 'blog', 1)
+  const seen: string[] = []
+  const context = contextOf(database, [facility('one', { seen })], { dryRun: true })
+  const ground = await reconcile(context, complete)
+  await refill(context, ground, signal)
+  await scrub(context, ground, signal)
+  t.equal(seen.length > 3, true)
+  t.same(
+    seen.filter((line) => line.includes('applies')),
+    [],
+  )
+  t.same(await conditionsOf(database, 'accounts'), { blog: ['one unknown dry_run'] })
+  t.match((await findHost(database.owner, 'h1'))?.changes, [
+    { action: 'prepare' },
+    { action: 'build', target: '0,1' },
+    { action: 'serve', target: '1' },
+    { action: 'evict', target: '2' },
+  ])
+  t.equal((await slotStates(database.owner))[2], '2 dirty', 'nobody gets a slot that was not scrubbed')
+  seen.length = 0
+  const live = { ...context, dryRun: false }
+  await scrub(live, await reconcile(live, complete), signal)
+  t.same(
+    seen.filter((line) => /evict|scrub/.test(line)),
+    ['one plans evict 2', 'one applies evict', 'one plans scrub 2', 'one applies scrub'],
+    'what a dry run only planned is done afterwards',
+  )
+})
+
+void t.test('reconcile records nothing but the plan when only that is wanted', async (t) => {
+  const database = await postgres.create(t)
+  await addHostWith(database, ['building', 'taken', 'dirty'], { poolFree: 4 })
+  await database.owner.query(released, [2])
+  await addAccount(database.owner, 'blog', 1)
+  await addAccount(database.owner, 'waits')
+  await database.owner.query('update hosts set plan_wanted = 7')
+  const everything = async () => [
+    await slotStates(database.owner),
+    await database.owner.query('select slot, observed_generation, conditions from accounts order by id'),
+    await database.owner.query('select facilities, conditions, observed_generation from hosts'),
+  ]
+  const before = await everything()
+  const seen: string[] = []
+  await reconcile(contextOf(database, [facility('one', { seen })]), { ...complete, planOnly: true })
+  t.same(await everything(), before)
+  t.same(
+    seen.filter((line) => line.includes('applies')),
+    [],
+  )
+  const row = await findHost(database.owner, 'h1')
+  t.equal(row?.planMade, 7)
+  t.same(
+    row?.changes.map(({ action, target }) => `${action} ${target}`.trim()),
+    ['prepare', 'build 0,1', 'serve 1', 'evict 2'],
+  )
+})
+
+void t.test('reconcile refuses a host that nobody registered', async (t) => {
+  const database = await postgres.create(t)
+  await t.rejects(reconcile(contextOf(database, []), complete), /not registered any more/)
+})
+
+void t.test('reconcile tells the log and the host of what was repaired, and goes on telling the host', async (t) => {
+  const database = await postgres.create(t)
+  await addHostWith(database)
+  const repairs: string[] = []
+  const context = contextOf(database, [
+    facility('one', { repairs, remarks: ['it is old'] }),
+    facility('two', { repairs }),
+  ])
+  const conditions = async () => (await findHost(database.owner, 'h1'))?.conditions
+  let ground = await reconcile(context, complete)
+  t.match(await conditions(), [{ reason: 'degraded' }, { reason: 'prepared' }])
+  repairs.push('a table', 'a chain')
+  ground = await reconcile(context, complete, ground)
+  const told = [
+    {
+      type: 'one',
+      status: 'true',
+      reason: 'degraded',
+      message: /^changed by others and repaired at 2.*Z: a table; it is old$/,
+    },
+    { type: 'two', status: 'true', reason: 'repaired', message: /^changed by others and repaired at 2.*Z: a chain$/ },
+  ]
+  t.match(await conditions(), told)
+  t.strictSame(
+    context.lines,
+    ['one', 'two'].map((name) => `${name} was changed by others and has been repaired`),
+  )
+  ground = await reconcile(context, scoped, ground)
+  ground = await reconcile(context, complete, ground)
+  t.match(await conditions(), told, 'an operator looks later')
+  t.equal(context.lines.length, 2)
+  const yesterday = { at: new Date(Date.now() - 25 * 3_600_000), what: 'a table' }
+  await reconcile(context, complete, { ...ground, repairs: { two: yesterday } })
+  t.match(
+    await conditions(),
+    [{ reason: 'degraded', message: 'it is old' }, { reason: 'prepared' }],
+    'but not for ever',
+  )
+})

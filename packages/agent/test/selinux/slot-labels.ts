@@ -1,0 +1,100 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { defaultLayout } from '@puppy/accounts'
+import { createFakeHost } from '@puppy/host/fake'
+import { SelinuxError } from '@puppy/selinux'
+import t from 'tap'
+import { slotLabels } from '../../src/selinux/slot-labels.ts'
+import { smallLayout } from '../support/rows.ts'
+import { createFakePolicy } from '../support/policy.ts'
+
+/** Until what was begun beside the pass has ended. */
+async function until(done: () => boolean | Promise<boolean>): Promise<void> {
+  for (let turn = 0; turn < 200 && !(await done()); turn += 1) await sleep(5)
+}
+
+void t.test('slotLabels() loads many slots in one transaction, before somebody needs them', async (t) => {
+  const policy = createFakePolicy()
+  const people = [
+    `p${defaultLayout.firstUid + 3}:x:4242:4242::/:/bin/sh`,
+    `anna:x:${defaultLayout.firstUid + 5}:5::/:/bin/sh`,
+  ]
+  const own = `p${defaultLayout.firstUid}:x:${defaultLayout.firstUid}:${defaultLayout.firstUid}::/:/bin/sh`
+  const host = createFakeHost({ files: { '/etc/passwd': [...people, own, ''].join('\n') } })
+  const labels = slotLabels(host, policy, { layout: defaultLayout })
+  await labels.reach(0)
+  t.match(await labels.look(), { status: 'pending' })
+  labels.start()
+  labels.start()
+  await until(async () => (await labels.look()).status === 'stands')
+  t.equal(policy.transactions, 1)
+  t.strictSame([...policy.modules.keys()], ['puppy_tenants', 'puppy_slots'])
+  const logins = (policy.modules.get('puppy_slots') ?? '').match(/(?<=^\(selinuxuser )p\d+/gm) ?? []
+  t.equal(logins.length, 510, '512 without a person’s name and a person’s uid')
+  t.strictSame(logins.slice(0, 4), ['p10000', 'p10001', 'p10002', 'p10004'])
+  t.equal(labels.lost(), false)
+  await labels.reach(511)
+  t.match(await labels.look(), { status: 'stands' }, 'nothing new')
+  await labels.reach(512)
+  t.match(await labels.look(), { status: 'pending' })
+  t.equal(labels.lost(), false, 'new slots are nobody’s doing')
+})
+
+void t.test('slotLabels() sees that somebody has taken them away', async (t) => {
+  const policy = createFakePolicy()
+  const labels = slotLabels(createFakeHost(), policy, { layout: smallLayout })
+  await labels.reach(0)
+  labels.start()
+  await until(async () => (await labels.look()).status === 'stands')
+  policy.modules.delete('puppy_slots')
+  t.match(await labels.look(), { status: 'pending' })
+  t.equal(labels.lost(), true)
+  labels.start()
+  await until(async () => (await labels.look()).status === 'stands')
+  t.equal(labels.lost(), false)
+})
+
+void t.test('slotLabels() says why a transaction failed, and has patience', async (t) => {
+  const policy = createFakePolicy()
+  policy.behind = () => {
+    throw new SelinuxError('SELINUX_NO_SPACE', { operation: 'commit the policy', detail: 'the disk is full' })
+  }
+  const labels = slotLabels(createFakeHost(), policy, { layout: smallLayout })
+  await labels.reach(0)
+  labels.start()
+  await until(async () => (await labels.look()).status === 'failed')
+  t.match(await labels.look(), { status: 'failed', message: /disk is full/ })
+  labels.start()
+  t.match(await labels.look(), { status: 'failed' }, 'it is not tried at once')
+  t.equal(policy.transactions, 1)
+  policy.unreadable = new SelinuxError('SELINUX_DISABLED', { operation: 'find the policy' })
+  t.match(await labels.look(), { status: 'failed', message: /find the policy/ })
+})
+
+void t.test('slotLabels() believes no policy that was not asked about', async (t) => {
+  let [complaint, asked]: [string | undefined, number] = ['nobody is kept apart', 0]
+  const verify = async () => {
+    asked += 1
+    return complaint
+  }
+  const policy = createFakePolicy()
+  const built = Promise.withResolvers<undefined>()
+  policy.behind = () => built.promise
+  const labels = slotLabels(createFakeHost(), policy, { layout: smallLayout, verify })
+  await labels.reach(0)
+  labels.start()
+  t.match(await labels.look(), { status: 'pending' })
+  built.resolve(undefined)
+  await until(() => policy.modules.size === 2)
+  await sleep(20)
+  t.match(await labels.look(), { status: 'stands' }, 'the transaction has asked')
+  t.equal(asked, 0)
+
+  // As after a kill between a transaction and its check: the store has it, and this process has not asked.
+  const next = slotLabels(createFakeHost(), policy, { layout: smallLayout, verify })
+  await next.reach(0)
+  t.match(await next.look(), { status: 'failed', message: 'nobody is kept apart' })
+  complaint = undefined
+  t.match(await next.look(), { status: 'stands' })
+  t.match(await next.look(), { status: 'stands' })
+  t.strictSame([asked, next.lost()], [2, false], 'it is asked once')
+})

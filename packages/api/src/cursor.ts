@@ -1,0 +1,49 @@
+import { ApiError } from '@puppy/state'
+import { plainPattern } from './schemas/common.ts'
+
+const plain = new RegExp(plainPattern, 'u')
+
+/** An opaque place in a list: what the last row of a page is sorted by. */
+export function encodeCursor(value: string | number): string {
+  return Buffer.from(JSON.stringify(['v1', value])).toString('base64url')
+}
+
+/** @throws ApiError `request_invalid` for anything that `encodeCursor` did not make. */
+export function decodeCursor<Kind extends 'string' | 'number'>(
+  cursor: string | undefined,
+  kind: Kind,
+): (Kind extends 'string' ? string : number) | undefined {
+  if (cursor === undefined) return undefined
+  try {
+    const value: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8'))
+    if (
+      Array.isArray(value) &&
+      value.length === 2 &&
+      value[0] === 'v1' &&
+      typeof value[1] === kind &&
+      isPlace(value[1])
+    )
+      return value[1]
+  } catch {
+    // Not JSON: refused below like everything else that is not a cursor.
+  }
+  throw new ApiError('request_invalid', 'The cursor is not one of ours; begin without one', [
+    { pointer: 'cursor', detail: 'unknown' },
+  ])
+}
+
+/** What a row can be sorted by, and the database can compare with: a name or an id. */
+function isPlace(value: unknown): boolean {
+  return typeof value === 'string' ? plain.test(value) : Number.isSafeInteger(value)
+}
+
+/** Cuts one row too many off, and says where the next page begins. */
+export function page<Row>(
+  rows: readonly Row[],
+  limit: number,
+  key: (row: Row) => string | number,
+): { data: readonly Row[]; nextCursor?: string } {
+  const data = rows.slice(0, limit)
+  const last = data.at(-1)
+  return rows.length > limit && last !== undefined ? { data, nextCursor: encodeCursor(key(last)) } : { data }
+}

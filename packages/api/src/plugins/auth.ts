@@ -1,0 +1,58 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import fastifyPlugin from 'fastify-plugin'
+import { type Database, ApiError } from '@puppy/state'
+import type { Actor } from '@puppy/state/store/audit'
+import { findCaller, type Caller } from '@puppy/state/store/keys'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    caller: Caller | null
+  }
+  interface FastifyContextConfig {
+    /** Routes are for callers with a key; `public` ones for everybody, `admin` ones for admins. */
+    access?: 'public' | 'admin'
+  }
+}
+
+/** Finds out who calls, before anything of the body is read. */
+export const authPlugin = fastifyPlugin(
+  async (app: FastifyInstance, { database }: { readonly database: Database }) => {
+    app.decorateRequest('caller', null)
+    app.addHook('onRequest', async (request, reply) => {
+      const { access } = request.routeOptions.config
+      if (access === 'public' || request.is404) return
+      request.caller = await identify(database, request).catch((error: unknown) => {
+        if (error instanceof ApiError && error.code === 'unauthorized') reply.header('www-authenticate', 'Bearer')
+        throw error
+      })
+      if (access === 'admin' && !request.caller.admin) throw new ApiError('forbidden', 'This is for admins')
+    })
+  },
+  { name: 'auth', dependencies: ['errors'] },
+)
+
+async function identify(database: Database, request: FastifyRequest): Promise<Caller> {
+  const [, key] = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '') ?? []
+  if (key === undefined) throw new ApiError('unauthorized', 'Send a key: Authorization: Bearer puppy_…')
+  const caller = await findCaller(database, key)
+  if (caller === undefined) throw new ApiError('unauthorized', 'This key is not known, or not any more')
+  return caller
+}
+
+/** Who called a route that is not public. */
+export function callerOf(request: FastifyRequest): Caller {
+  if (request.caller === null) throw new ApiError('unauthorized', 'Send a key: Authorization: Bearer puppy_…')
+  return request.caller
+}
+
+export function actorOf(request: FastifyRequest): Actor {
+  return { caller: callerOf(request), address: request.ip, requestId: request.id }
+}
+
+/** Whose things a request is about: an admin may name a reseller, and otherwise has those of `root`. */
+export function resellerOf(request: FastifyRequest, named: string | undefined): string {
+  const caller = callerOf(request)
+  if (named === undefined || named === caller.reseller) return caller.reseller
+  if (!caller.admin) throw new ApiError('forbidden', 'Only an admin may name another reseller')
+  return named
+}

@@ -1,0 +1,128 @@
+import { randomUUID } from 'node:crypto'
+import { STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
+import type { ConnectionError, FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import fastifyPlugin from 'fastify-plugin'
+import { ApiError, type ApiErrorCode, type Fault } from '@puppy/state'
+import { makeProblem } from '../problems.ts'
+import { faultsOf } from './validation.ts'
+
+function sendProblem(
+  reply: FastifyReply,
+  request: FastifyRequest,
+  code: ApiErrorCode,
+  detail: string,
+  faults: readonly Fault[] = [],
+): FastifyReply {
+  const problem = makeProblem(code, detail, request.id, faults)
+  return reply.code(problem.status).type('application/problem+json').serializer(JSON.stringify).send(problem)
+}
+
+/** Every answer that is an error is a problem: unknown routes, wrong methods and broken JSON too. */
+export const errorsPlugin = fastifyPlugin(
+  async (app: FastifyInstance) => {
+    const routes = collectRoutes(app)
+    app.setErrorHandler((error: FastifyError | ApiError, request, reply) => answerError(error, request, reply))
+    app.setNotFoundHandler((request, reply) => {
+      const path = request.url.split('?')[0] ?? ''
+      const allowed = routes.filter(({ matches }) => matches.test(path)).map(({ method }) => method)
+      if (allowed.length === 0)
+        return sendProblem(
+          reply,
+          request,
+          'not_found',
+          `There is nothing at ${path.slice(0, 200)}; /docs lists the routes`,
+        )
+      const list = [...new Set(allowed)].toSorted().join(', ')
+      return sendProblem(
+        reply.header('allow', list),
+        request,
+        'method_not_allowed',
+        `${request.method} is not for this; it takes ${list}`,
+      )
+    })
+  },
+  { name: 'errors' },
+)
+
+function collectRoutes(app: FastifyInstance) {
+  const routes: { readonly method: string; readonly matches: RegExp }[] = []
+  app.addHook('onRoute', ({ method, url }) => {
+    const pattern = url.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&').replaceAll(/:[A-Za-z]+/g, '[^/]+')
+    for (const one of [method].flat()) routes.push({ method: one, matches: new RegExp(`^${pattern}$`) })
+  })
+  return routes
+}
+
+const partNames: Readonly<Record<string, string>> = { params: 'path', querystring: 'query' }
+
+/** A parameter is named, a place in the body pointed at. */
+function faultsIn(part: string, faults: readonly Fault[]): readonly Fault[] {
+  return part === 'body' ? faults : faults.map((fault) => ({ ...fault, pointer: fault.pointer.replace('/', '') }))
+}
+
+/** A path that Fastify cannot take apart never comes to a route, nor to the hooks and handlers above. */
+export function answerBadPath(error: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const detail =
+    error.code === 'FST_ERR_BAD_URL'
+      ? 'The path has a percent sign that stands for nothing'
+      : 'A part of the path is too long'
+  return sendProblem(reply.header('request-id', request.id), request, 'request_invalid', detail)
+}
+
+/** What Node could not read as HTTP has no request, and is answered on the bare connection. */
+export function answerBadRequest(error: ConnectionError, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || socket.destroyed) return
+  const [status, detail] = unreadable[error.code] ?? [400, 'This is not HTTP']
+  const title = STATUS_CODES[status] ?? 'Error'
+  const id = randomUUID()
+  const body = JSON.stringify({ ...makeProblem('request_invalid', detail, id), status, title })
+  const head = [
+    `HTTP/1.1 ${status} ${title}`,
+    'content-type: application/problem+json',
+    `content-length: ${Buffer.byteLength(body)}`,
+    `request-id: ${id}`,
+    'connection: close',
+  ]
+  if (socket.writable) socket.write(`${head.join('\r\n')}\r\n\r\n${body}`)
+  socket.destroySoon()
+}
+
+const unreadable: Readonly<Record<string, readonly [number, string]>> = {
+  ERR_HTTP_REQUEST_TIMEOUT: [408, 'The request did not come to an end in time'],
+  HPE_HEADER_OVERFLOW: [431, 'The path and the headers are longer than 16 KiB'],
+}
+
+function answerError(error: FastifyError | ApiError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  if (error instanceof ApiError) {
+    if (error.code === 'database_unavailable') reply.header('retry-after', '1')
+    return sendProblem(reply, request, error.code, error.message, error.faults)
+  }
+  if (error.validation !== undefined) {
+    const part = error.validationContext ?? 'body'
+    const detail = `Something in the ${partNames[part] ?? part} is not as it should be`
+    return sendProblem(reply, request, 'request_invalid', detail, faultsIn(part, faultsOf(error.validation)))
+  }
+  const [code, detail] = knownFailure(error)
+  if (code === 'internal') request.log.error({ err: error }, 'unexpected error')
+  return sendProblem(reply, request, code, detail)
+}
+
+/** Fastify's own refusals, by its codes. */
+function knownFailure(error: FastifyError): readonly [ApiErrorCode, string] {
+  if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE') return ['payload_too_large', 'The body is larger than 1 MiB']
+  if (error.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE')
+    return ['unsupported_media_type', 'The body is JSON: send content-type: application/json']
+  if (error.code === 'FST_ERR_CTP_EMPTY_JSON_BODY')
+    return ['malformed_json', 'The body is empty; this takes a JSON object']
+  if (
+    (error instanceof SyntaxError && error.statusCode === 400) ||
+    error.code === 'FST_ERR_CTP_INVALID_JSON_BODY' ||
+    error.code === 'FST_ERR_CTP_INVALID_CONTENT_LENGTH'
+  ) {
+    return ['malformed_json', 'The body is not JSON']
+  }
+  if (error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500)
+    return ['request_invalid', error.message.slice(0, 300)]
+  return ['internal', 'Something went wrong here; the request id finds it in the log']
+}

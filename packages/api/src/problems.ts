@@ -1,0 +1,54 @@
+import { STATUS_CODES } from 'node:http'
+import type { ApiErrorCode, Fault } from '@puppy/state'
+import type { Problem } from './schemas/problem.ts'
+
+/** The one table from what went wrong to HTTP. */
+export const statusOf: Readonly<Record<ApiErrorCode, number>> = {
+  account_not_found: 404,
+  account_unknown: 422,
+  account_without_slot: 409,
+  database_unavailable: 503,
+  domain_invalid: 422,
+  domain_limit: 409,
+  domain_not_found: 404,
+  domain_taken: 409,
+  forbidden: 403,
+  host_not_found: 404,
+  host_silent: 503,
+  internal: 500,
+  malformed_json: 400,
+  method_not_allowed: 405,
+  no_host: 503,
+  not_found: 404,
+  payload_too_large: 413,
+  plan_in_use: 409,
+  plan_not_found: 404,
+  plan_ports: 409,
+  plan_unknown: 422,
+  pool_exhausted: 409,
+  pool_max_invalid: 422,
+  port_not_of_account: 422,
+  request_invalid: 400,
+  reseller_unknown: 422,
+  ssh_key_invalid: 422,
+  unauthorized: 401,
+  unsupported_media_type: 415,
+}
+
+export function makeProblem(
+  code: ApiErrorCode,
+  detail: string,
+  requestId: string,
+  errors: readonly Fault[] = [],
+): Problem {
+  const status = statusOf[code]
+  return {
+    type: `/docs/errors#${code}`,
+    title: STATUS_CODES[status] ?? 'Error',
+    status,
+    code,
+    detail,
+    requestId,
+    ...(errors.length === 0 ? {} : { errors: [...errors] }),
+  }
+}

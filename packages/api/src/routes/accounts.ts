@@ -1,0 +1,202 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { Type } from 'typebox'
+import { removeAccount } from '../actions/delete-account.ts'
+import { patchAccount } from '../actions/patch-account.ts'
+import { putAccount } from '../actions/put-account.ts'
+import { ApiError } from '@puppy/state'
+import { findAccount, findAccountsById, listAccounts, type AccountRow } from '@puppy/state/store/accounts'
+import { domainsOf } from '@puppy/state/store/domains'
+import { findHost, listHosts } from '@puppy/state/store/hosts'
+import { findUsage } from '@puppy/state/store/usage'
+import { decodeCursor, page } from '../cursor.ts'
+import type { Dependencies } from '../dependencies.ts'
+import { actorOf, callerOf, resellerOf } from '../plugins/auth.ts'
+import { presentAccount, presentUsage, writeStatus } from '../present.ts'
+import type { AccountPatch, AccountWish } from '../schemas/account.ts'
+import { pageQuery, preferHeader, resellerQuery, Slug, strict } from '../schemas/common.ts'
+import { problems } from '../schemas/problem.ts'
+import { waitForHost } from '../waiting.ts'
+
+const tags = ['accounts']
+const params = Type.Object({ account: Slug('The name of the account.') })
+const querystring = Type.Object(resellerQuery, strict)
+interface Named {
+  readonly Params: { readonly account: string }
+  readonly Querystring: { readonly reseller?: string }
+}
+interface Write extends Named {
+  readonly Headers: { readonly prefer?: string }
+}
+const written = {
+  200: Type.Ref('Account'),
+  201: Type.Ref('Account'),
+  202: { ...Type.Ref('Account'), description: 'Accepted; the host has not looked yet.' },
+  ...problems,
+}
+
+export async function accountRoutes(app: FastifyInstance, dependencies: Dependencies): Promise<void> {
+  const { database, observer, checkSshKeys, required } = dependencies
+  const whose = (request: FastifyRequest<Named>) => ({
+    reseller: resellerOf(request, request.query.reseller),
+    name: request.params.account,
+  })
+  const present = async (request: FastifyRequest, rows: readonly AccountRow[]) => {
+    const [domains, hosts] = [
+      await domainsOf(
+        database,
+        rows.map(({ id }) => id),
+      ),
+      await listHosts(database),
+    ]
+    const context = { hosts: new Map(hosts.map((row) => [row.name, row])), required, admin: callerOf(request).admin }
+    return rows.map((row) =>
+      presentAccount(
+        row,
+        domains.filter(({ account }) => account === row.id),
+        context,
+      ),
+    )
+  }
+  const find = async (request: FastifyRequest<Named>) => {
+    const row = await findAccount(database, whose(request))
+    if (row === undefined) throw new ApiError('account_not_found', `There is no account ${request.params.account}`)
+    return row
+  }
+  const settled = async (request: FastifyRequest<Write>, id: number): Promise<AccountRow> => {
+    const [before] = await findAccountsById(database, [id])
+    if (before === undefined) throw new ApiError('account_not_found', 'The account was deleted meanwhile')
+    if (before.observedGeneration >= before.generation) return before
+    await waitForHost(request, observer, await findHost(database, before.host), {
+      table: 'accounts',
+      id,
+      generation: before.generation,
+    })
+    return (await findAccountsById(database, [id]))[0] ?? before
+  }
+
+  app.get<{ Querystring: { limit: number; cursor?: string; reseller?: string } }>(
+    '/v1/accounts',
+    {
+      schema: {
+        operationId: 'listAccounts',
+        tags,
+        summary: 'List accounts',
+        querystring: Type.Object({ ...pageQuery, ...resellerQuery }, strict),
+        response: { 200: Type.Ref('AccountList'), ...problems },
+      },
+    },
+    async (request) => {
+      const { limit, cursor, reseller } = request.query
+      const all = callerOf(request).admin && reseller === undefined
+      const filter = {
+        reseller: all ? undefined : resellerOf(request, reseller),
+        after: decodeCursor(cursor, 'number') ?? 0,
+        limit: limit + 1,
+      }
+      const { data, ...rest } = page(await listAccounts(database, filter), limit, ({ id }) => id)
+      return { data: await present(request, data), ...rest }
+    },
+  )
+
+  app.get<Named>(
+    '/v1/accounts/:account',
+    {
+      schema: {
+        operationId: 'getAccount',
+        tags,
+        summary: 'Get an account',
+        params,
+        querystring,
+        response: { 200: Type.Ref('Account'), ...problems },
+      },
+    },
+    async (request) => (await present(request, [await find(request)]))[0],
+  )
+
+  app.put<Write & { Body: AccountWish }>(
+    '/v1/accounts/:account',
+    {
+      schema: {
+        operationId: 'putAccount',
+        tags,
+        summary: 'Create an account, or make it so',
+        params,
+        querystring,
+        headers: preferHeader,
+        body: Type.Ref('AccountWish'),
+        response: written,
+      },
+    },
+    async (request, reply) => {
+      const { plan, sshKeys = [], state = 'active', labels = {} } = request.body
+      const who = whose(request)
+      await checkSshKeys(sshKeys)
+      const { created, id } = await putAccount(database, actorOf(request), who, { plan, sshKeys, state, labels })
+      const row = await settled(request, id)
+      return reply.code(writeStatus(row, created)).send((await present(request, [row]))[0])
+    },
+  )
+
+  app.patch<Write & { Body: AccountPatch }>(
+    '/v1/accounts/:account',
+    {
+      schema: {
+        operationId: 'patchAccount',
+        tags,
+        summary: 'Change some of an account',
+        params,
+        querystring,
+        headers: preferHeader,
+        body: Type.Ref('AccountPatch'),
+        response: { 200: written[200], 202: written[202], ...problems },
+      },
+    },
+    async (request, reply) => {
+      const { id } = await find(request)
+      await patchAccount(database, actorOf(request), checkSshKeys, whose(request), request.body)
+      const row = await settled(request, id)
+      return reply.code(writeStatus(row, false)).send((await present(request, [row]))[0])
+    },
+  )
+
+  app.delete<Write>(
+    '/v1/accounts/:account',
+    {
+      schema: {
+        operationId: 'deleteAccount',
+        tags,
+        summary: 'Delete an account and its domains',
+        params,
+        querystring,
+        headers: preferHeader,
+        response: { 204: Type.Null({ description: 'It is gone, or was.' }), ...problems },
+      },
+    },
+    async (request, reply) => {
+      const row = await findAccount(database, whose(request))
+      const id = await removeAccount(database, actorOf(request), whose(request))
+      if (id !== undefined && row !== undefined) {
+        await waitForHost(request, observer, await findHost(database, row.host), { table: 'accounts', id })
+      }
+      return reply.code(204).send()
+    },
+  )
+
+  app.get<Named>(
+    '/v1/accounts/:account/usage',
+    {
+      schema: {
+        operationId: 'getAccountUsage',
+        tags,
+        summary: 'What an account has used',
+        params,
+        querystring,
+        response: { 200: Type.Ref('Usage'), ...problems },
+      },
+    },
+    async (request) => {
+      const row = await find(request)
+      return presentUsage(row, await findUsage(database, row.id))
+    },
+  )
+}

@@ -1,0 +1,156 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { Type } from 'typebox'
+import { removeDomain } from '../actions/delete-domain.ts'
+import { putDomain } from '../actions/put-domain.ts'
+import { ApiError } from '@puppy/state'
+import { findDomain, findDomainsById, listDomains, type DomainRow } from '@puppy/state/store/domains'
+import { findHost, listHosts } from '@puppy/state/store/hosts'
+import { decodeCursor, page } from '../cursor.ts'
+import type { Dependencies } from '../dependencies.ts'
+import { actorOf, callerOf, resellerOf } from '../plugins/auth.ts'
+import { presentDomain, writeStatus } from '../present.ts'
+import { pageQuery, plainPattern, preferHeader, resellerQuery, strict } from '../schemas/common.ts'
+import { problems } from '../schemas/problem.ts'
+import type { DomainWish } from '../schemas/resources.ts'
+import { waitForHost } from '../waiting.ts'
+
+const tags = ['domains']
+const params = Type.Object({
+  domain: Type.String({
+    minLength: 1,
+    maxLength: 253,
+    pattern: plainPattern,
+    description: 'The host name, in lower case.',
+  }),
+})
+const querystring = Type.Object(resellerQuery, strict)
+interface Named {
+  readonly Params: { readonly domain: string }
+  readonly Querystring: { readonly reseller?: string }
+}
+interface Write extends Named {
+  readonly Headers: { readonly prefer?: string }
+}
+
+export async function domainRoutes(
+  app: FastifyInstance,
+  { database, observer, required }: Dependencies,
+): Promise<void> {
+  const present = async (request: FastifyRequest, rows: readonly DomainRow[]) => {
+    const hosts = await listHosts(database)
+    const context = { hosts: new Map(hosts.map((row) => [row.name, row])), required, admin: callerOf(request).admin }
+    return rows.map((row) => presentDomain(row, context))
+  }
+  const settled = async (request: FastifyRequest<Write>, id: number): Promise<DomainRow> => {
+    const [before] = await findDomainsById(database, [id])
+    if (before === undefined) throw new ApiError('domain_not_found', 'The domain was deleted meanwhile')
+    if (before.observedGeneration >= before.generation) return before
+    await waitForHost(request, observer, await findHost(database, before.host), {
+      table: 'domains',
+      id,
+      generation: before.generation,
+    })
+    return (await findDomainsById(database, [id]))[0] ?? before
+  }
+
+  app.get<{ Querystring: { limit: number; cursor?: string; reseller?: string } }>(
+    '/v1/domains',
+    {
+      schema: {
+        operationId: 'listDomains',
+        tags,
+        summary: 'List domains',
+        querystring: Type.Object({ ...pageQuery, ...resellerQuery }, strict),
+        response: { 200: Type.Ref('DomainList'), ...problems },
+      },
+    },
+    async (request) => {
+      const { limit, cursor, reseller } = request.query
+      const all = callerOf(request).admin && reseller === undefined
+      const filter = {
+        reseller: all ? undefined : resellerOf(request, reseller),
+        after: decodeCursor(cursor, 'string') ?? '',
+        limit: limit + 1,
+      }
+      const { data, ...rest } = page(await listDomains(database, filter), limit, ({ name }) => name)
+      return { data: await present(request, data), ...rest }
+    },
+  )
+
+  app.get<Named>(
+    '/v1/domains/:domain',
+    {
+      schema: {
+        operationId: 'getDomain',
+        tags,
+        summary: 'Get a domain',
+        params,
+        querystring,
+        response: { 200: Type.Ref('Domain'), ...problems },
+      },
+    },
+    async (request) => {
+      const reseller = resellerOf(request, request.query.reseller)
+      const row = await findDomain(database, request.params.domain)
+      if (row?.reseller !== reseller) {
+        throw new ApiError('domain_not_found', `There is no domain ${request.params.domain}`)
+      }
+      return (await present(request, [row]))[0]
+    },
+  )
+
+  app.put<Write & { Body: DomainWish }>(
+    '/v1/domains/:domain',
+    {
+      schema: {
+        operationId: 'putDomain',
+        tags,
+        summary: 'Route a domain to a port of an account',
+        params,
+        querystring,
+        headers: preferHeader,
+        body: Type.Ref('DomainWish'),
+        response: {
+          200: Type.Ref('Domain'),
+          201: Type.Ref('Domain'),
+          202: { ...Type.Ref('Domain'), description: 'Accepted; the host has not looked yet.' },
+          ...problems,
+        },
+      },
+    },
+    async (request, reply) => {
+      const reseller = resellerOf(request, request.query.reseller)
+      const { created, id } = await putDomain(database, actorOf(request), reseller, request.params.domain, request.body)
+      const row = await settled(request, id)
+      return reply.code(writeStatus(row, created)).send((await present(request, [row]))[0])
+    },
+  )
+
+  app.delete<Write>(
+    '/v1/domains/:domain',
+    {
+      schema: {
+        operationId: 'deleteDomain',
+        tags,
+        summary: 'Stop routing a domain',
+        params,
+        querystring,
+        headers: preferHeader,
+        response: { 204: Type.Null({ description: 'It is gone, or was.' }), ...problems },
+      },
+    },
+    async (request, reply) => {
+      const row = await findDomain(database, request.params.domain)
+      const id = await removeDomain(
+        database,
+        actorOf(request),
+        resellerOf(request, request.query.reseller),
+        request.params.domain,
+      )
+      if (id !== undefined && row !== undefined) {
+        await waitForHost(request, observer, await findHost(database, row.host), { table: 'domains', id })
+      }
+      return reply.code(204).send()
+    },
+  )
+}

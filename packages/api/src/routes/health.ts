@@ -1,0 +1,64 @@
+import type { FastifyInstance } from 'fastify'
+import { Type } from 'typebox'
+import { listHosts } from '@puppy/state/store/hosts'
+import type { Dependencies } from '../dependencies.ts'
+import { problems } from '../schemas/problem.ts'
+
+const tags = ['health']
+const config = { access: 'public' } as const
+const security: never[] = []
+
+export async function healthRoutes(app: FastifyInstance, { database }: Dependencies): Promise<void> {
+  app.get(
+    '/livez',
+    {
+      config,
+      schema: {
+        operationId: 'getLiveness',
+        tags,
+        security,
+        summary: 'Whether the process answers',
+        response: { 200: Type.Ref('Health'), ...problems },
+      },
+    },
+    async () => ({ status: 'ok', checks: {} }),
+  )
+
+  app.get(
+    '/readyz',
+    {
+      config,
+      schema: {
+        operationId: 'getReadiness',
+        tags,
+        security,
+        summary: 'Whether the database and an agent are there',
+        response: {
+          200: Type.Ref('Health'),
+          503: { ...Type.Ref('Health'), description: 'Something is missing; see checks.' },
+          ...problems,
+        },
+      },
+    },
+    async (_request, reply) => {
+      const checks = await look(database)
+      const ok = Object.values(checks).every((check) => check === 'ok')
+      return reply.code(ok ? 200 : 503).send({ status: ok ? 'ok' : 'unavailable', checks })
+    },
+  )
+}
+
+async function look(database: Dependencies['database']): Promise<Record<string, string>> {
+  try {
+    const hosts = await listHosts(database)
+    const agents =
+      hosts.length === 0
+        ? 'no agent has registered yet'
+        : hosts.some(({ alive }) => alive)
+          ? 'ok'
+          : 'no agent was heard of lately'
+    return { database: 'ok', agents }
+  } catch {
+    return { database: 'does not answer', agents: 'not known' }
+  }
+}

@@ -1,0 +1,99 @@
+import type { FastifyInstance } from 'fastify'
+import { Type } from 'typebox'
+import { removePlan } from '../actions/delete-plan.ts'
+import { putPlan } from '../actions/put-plan.ts'
+import { ApiError, type PlanSpec } from '@puppy/state'
+import { findPlan, listPlans } from '@puppy/state/store/plans'
+import { decodeCursor, page } from '../cursor.ts'
+import type { Dependencies } from '../dependencies.ts'
+import { actorOf } from '../plugins/auth.ts'
+import { presentPlan } from '../present.ts'
+import { pageQuery, Slug, strict } from '../schemas/common.ts'
+import { problems } from '../schemas/problem.ts'
+
+const tags = ['plans']
+const params = Type.Object({ plan: Slug('The name of the plan.') })
+interface Named {
+  readonly Params: { readonly plan: string }
+}
+const admin = { access: 'admin' } as const
+
+export async function planRoutes(app: FastifyInstance, { database }: Dependencies): Promise<void> {
+  const one = async (name: string) => {
+    const row = await findPlan(database, name)
+    if (row === undefined) throw new ApiError('plan_not_found', `There is no plan ${name}`)
+    return presentPlan(row)
+  }
+
+  app.get<{ Querystring: { limit: number; cursor?: string } }>(
+    '/v1/plans',
+    {
+      schema: {
+        operationId: 'listPlans',
+        tags,
+        summary: 'List the plans',
+        querystring: Type.Object(pageQuery, strict),
+        response: { 200: Type.Ref('PlanList'), ...problems },
+      },
+    },
+    async ({ query }) => {
+      const rows = await listPlans(database, {
+        after: decodeCursor(query.cursor, 'string') ?? '',
+        limit: query.limit + 1,
+      })
+      const { data, ...rest } = page(rows, query.limit, ({ name }) => name)
+      return { data: data.map(presentPlan), ...rest }
+    },
+  )
+
+  app.get<Named>(
+    '/v1/plans/:plan',
+    {
+      schema: {
+        operationId: 'getPlan',
+        tags,
+        summary: 'Get a plan',
+        params,
+        response: { 200: Type.Ref('Plan'), ...problems },
+      },
+    },
+    async ({ params: { plan } }) => one(plan),
+  )
+
+  app.put<Named & { Body: PlanSpec }>(
+    '/v1/plans/:plan',
+    {
+      config: admin,
+      schema: {
+        operationId: 'putPlan',
+        tags,
+        summary: 'Create or replace a plan',
+        params,
+        body: Type.Ref('PlanSpec'),
+        response: { 200: Type.Ref('Plan'), 201: Type.Ref('Plan'), ...problems },
+      },
+    },
+    async (request, reply) => {
+      const { created } = await putPlan(database, actorOf(request), request.params.plan, request.body)
+      return reply.code(created ? 201 : 200).send(await one(request.params.plan))
+    },
+  )
+
+  app.delete<Named>(
+    '/v1/plans/:plan',
+    {
+      config: admin,
+      schema: {
+        operationId: 'deletePlan',
+        tags,
+        summary: 'Delete a plan',
+        params,
+        response: { 204: Type.Null({ description: 'It is gone, or was.' }), ...problems },
+      },
+    },
+    async (request, reply) => {
+      await removePlan(database, actorOf(request), request.params.plan)
+      return reply.code(204).send()
+    },
+  )
+}

@@ -1,0 +1,150 @@
+import { Type, type Static } from 'typebox'
+import { PlanSpec } from '@puppy/state'
+import { choice, Condition, Count, nextCursor, observed, Slug, Time } from './common.ts'
+import { Account, AccountList, AccountPatch, AccountWish, Usage } from './account.ts'
+import { Problem } from './problem.ts'
+
+const Plan = Type.Object(
+  {
+    name: Type.String(),
+    ...PlanSpec.properties,
+    generation: Count('Grows with every change.'),
+    createdAt: Time('When it was made.'),
+    updatedAt: Time('When it last changed.'),
+  },
+  { $id: 'Plan', description: 'A named set of limits.' },
+)
+const PlanList = Type.Object(
+  { data: Type.Array(Type.Ref('Plan')), nextCursor },
+  { $id: 'PlanList', description: 'A page of plans.' },
+)
+
+export const DomainWish = Type.Object(
+  {
+    account: Slug('The account that answers.'),
+    port: Type.Integer({ minimum: 1, maximum: 65_535, description: 'One of its ports.' }),
+  },
+  { $id: 'DomainWish', additionalProperties: false, description: 'Where a domain is to lead.' },
+)
+export type DomainWish = Static<typeof DomainWish>
+
+const Domain = Type.Object(
+  {
+    name: Type.String(),
+    reseller: Type.String(),
+    account: Type.String(),
+    port: Type.Integer(),
+    listener: Type.Optional(choice(['listening', 'nobody', 'wrong_address'], 'What was last seen on the port.')),
+    ...observed,
+    createdAt: Time('When it was made.'),
+    updatedAt: Time('When its wish last changed.'),
+  },
+  { $id: 'Domain', description: 'A host name routed to one port of one account.' },
+)
+const DomainList = Type.Object(
+  { data: Type.Array(Type.Ref('Domain')), nextCursor },
+  { $id: 'DomainList', description: 'A page of domains.' },
+)
+
+const Facility = Type.Object({
+  works: Type.Boolean(),
+  version: Type.Optional(Type.String()),
+  reason: Type.Optional(Type.String()),
+  remedy: Type.Optional(Type.String()),
+})
+
+const Pool = Type.Object(
+  {
+    free: Type.Integer({ description: 'Slots kept free ahead of demand.' }),
+    max: Type.Integer({ description: 'Slots at most.' }),
+    slots: Type.Object({
+      building: Type.Integer(),
+      free: Type.Integer(),
+      taken: Type.Integer(),
+      dirty: Type.Integer(),
+      blocked: Type.Integer(),
+    }),
+    waiting: Type.Integer({ description: 'Accounts that have no slot yet.' }),
+    trouble: Type.Array(
+      Type.Object({
+        slot: Type.Integer(),
+        user: Type.String(),
+        state: Type.String(),
+        reason: Type.String(),
+        message: Type.Optional(Type.String()),
+      }),
+      { description: 'Slots that cannot be used, and why.' },
+    ),
+  },
+  { $id: 'Pool', description: 'The slots of a host.' },
+)
+export const PoolWish = Type.Object(
+  {
+    free: Type.Integer({ minimum: 0, maximum: 10_000, description: 'Slots kept free ahead of demand.' }),
+    max: Type.Integer({ minimum: 0, maximum: 10_000, description: 'Slots at most.' }),
+  },
+  { $id: 'PoolWish', additionalProperties: false, description: 'How many slots a host is to have.' },
+)
+export type PoolWish = Static<typeof PoolWish>
+
+const Host = Type.Object(
+  {
+    name: Type.String(),
+    mode: choice(
+      ['live', 'folder', 'dry_run'],
+      'Folder: below a root folder, where only files change. Dry run: planned, never applied.',
+    ),
+    alive: Type.Boolean({ description: 'Whether its agent was heard of in the last 10 seconds.' }),
+    heartbeatAt: Type.Optional(Time('When its agent was last heard of.')),
+    facilities: Type.Record(Type.String(), Facility, { description: 'What each facility can do here, and why not.' }),
+    missing: Type.Array(Type.String(), { description: 'Walls that this host does not have.' }),
+    conditions: Type.Array(Type.Ref('Condition')),
+    pool: Type.Ref('Pool'),
+  },
+  { $id: 'Host', description: 'One Linux machine that carries tenants.' },
+)
+const HostList = Type.Object({ data: Type.Array(Type.Ref('Host')) }, { $id: 'HostList', description: 'All hosts.' })
+
+const Change = Type.Object({
+  facility: Type.String(),
+  target: Type.String(),
+  action: Type.String(),
+  before: Type.Optional(Type.String()),
+  after: Type.Optional(Type.String()),
+  command: Type.Optional(Type.String({ description: 'What would be run, for a person to read.' })),
+})
+const Changes = Type.Object(
+  { data: Type.Array(Change), plannedAt: Time('When the agent looked.') },
+  { $id: 'Changes', description: 'What the agent would change now.' },
+)
+
+const Health = Type.Object(
+  {
+    status: choice(['ok', 'unavailable'], 'ok, or why not in `checks`.'),
+    checks: Type.Record(Type.String(), Type.String()),
+  },
+  { $id: 'Health', description: 'Whether the service can do its work.' },
+)
+
+/** Every schema that has a name of its own in the document. */
+export const namedSchemas = [
+  Problem,
+  Condition,
+  PlanSpec,
+  Plan,
+  PlanList,
+  AccountWish,
+  AccountPatch,
+  Account,
+  AccountList,
+  Usage,
+  DomainWish,
+  Domain,
+  DomainList,
+  Pool,
+  PoolWish,
+  Host,
+  HostList,
+  Changes,
+  Health,
+] as const

@@ -1,0 +1,131 @@
+import t, { type Test } from 'tap'
+import { addHost, addReseller, smallPlan, sshKey, startPostgres } from '@puppy/state/testing'
+import { startApp } from './support/app.ts'
+
+t.setTimeout(120_000)
+const postgres = await startPostgres(t)
+
+/** A service in which everything that the rows below change is there. */
+async function start(t: Test) {
+  const database = await postgres.create(t)
+  const service = await startApp(t, database)
+  const { request } = service
+  await addHost(database.agent)
+  for (const plan of ['small', 'unused']) await request('PUT', `/v1/plans/${plan}`, smallPlan)
+  await request('PUT', '/v1/accounts/blog', { plan: 'small' })
+  await request('PUT', '/v1/domains/example.com', { account: 'blog', port: 10_240 })
+  const audit = () => database.owner.query('select * from audit order by id')
+  return { ...service, audit, database }
+}
+
+type Row = readonly [
+  title: string,
+  method: 'PUT' | 'PATCH' | 'DELETE',
+  url: string,
+  body: object | undefined,
+  entry: object,
+]
+const account = { plan: 'small', sshKeys: [], state: 'active', labels: {} }
+const rows: readonly Row[] = [
+  ['a new plan', 'PUT', '/v1/plans/new', smallPlan, { action: 'plan.create', target: 'new', details: smallPlan }],
+  [
+    'a plan that changes',
+    'PUT',
+    '/v1/plans/small',
+    { ...smallPlan, ports: 8 },
+    { action: 'plan.replace', target: 'small', details: { ...smallPlan, ports: 8 } },
+  ],
+  ['a plan that goes', 'DELETE', '/v1/plans/unused', undefined, { action: 'plan.delete', target: 'unused' }],
+  [
+    'a new account',
+    'PUT',
+    '/v1/accounts/new',
+    { plan: 'small', sshKeys: [sshKey] },
+    { action: 'account.create', target: 'root/new', details: { ...account, sshKeys: [sshKey] } },
+  ],
+  [
+    'an account that changes',
+    'PUT',
+    '/v1/accounts/blog',
+    { plan: 'small', state: 'suspended' },
+    { action: 'account.change', target: 'root/blog', details: { ...account, state: 'suspended' } },
+  ],
+  [
+    'an account that is patched',
+    'PATCH',
+    '/v1/accounts/blog',
+    { labels: { a: '1' } },
+    { action: 'account.change', target: 'root/blog', details: { ...account, labels: { a: '1' } } },
+  ],
+  [
+    'an account that goes with its domain',
+    'DELETE',
+    '/v1/accounts/blog',
+    undefined,
+    { action: 'account.delete', target: 'root/blog' },
+  ],
+  [
+    'a new domain',
+    'PUT',
+    '/v1/domains/new.example.com',
+    { account: 'blog', port: 10_241 },
+    { action: 'domain.create', target: 'new.example.com', details: { account: 'blog', port: 10_241 } },
+  ],
+  [
+    'a domain that moves',
+    'PUT',
+    '/v1/domains/example.com',
+    { account: 'blog', port: 10_241 },
+    { action: 'domain.move', target: 'example.com', details: { account: 'blog', port: 10_241 } },
+  ],
+  [
+    'a domain that goes',
+    'DELETE',
+    '/v1/domains/example.com',
+    undefined,
+    { action: 'domain.delete', target: 'example.com' },
+  ],
+  [
+    'a pool that changes',
+    'PUT',
+    '/v1/hosts/h1/pool',
+    { free: 5, max: 50 },
+    { action: 'pool.change', target: 'h1', details: { free: 5, max: 50 } },
+  ],
+]
+for (const [title, method, url, body, entry] of rows) {
+  void t.test(`${title} leaves one audit row, and no second when said again`, async (t) => {
+    const { request, adminKey, audit } = await start(t)
+    const before = await audit()
+    const headers = { 'request-id': 'change-1', 'x-forwarded-for': '192.0.2.66' }
+    const { status } = await request(method, url, body, { headers })
+    t.ok(status >= 200 && status < 300, `answers ${status}`)
+    const after = await audit()
+    t.strictSame(after.slice(0, before.length), before, 'what was written stays')
+    t.equal(after.length, before.length + 1)
+    t.match(after.at(-1), {
+      at: Date,
+      key_id: adminKey.split('_')[1],
+      reseller: 'root',
+      address: '127.0.0.1',
+      request_id: 'change-1',
+      ...entry,
+    })
+    await request(method, url, body)
+    t.equal((await audit()).length, after.length)
+  })
+}
+
+void t.test('what an admin does for a reseller is the admin’s', async (t) => {
+  const { request, adminKey, audit, database } = await start(t)
+  await addReseller(database.owner, 'acme')
+  await request('PUT', '/v1/accounts/shop?reseller=acme', { plan: 'small' })
+  t.match((await audit()).at(-1), { key_id: adminKey.split('_')[1], reseller: 'root', target: 'acme/shop' })
+})
+
+void t.test('no key, secret or digest is in the audit', async (t) => {
+  const { adminKey, audit } = await start(t)
+  const text = JSON.stringify(await audit())
+  t.match(text, 'account.create')
+  t.notMatch(text, adminKey.split('_')[2] ?? adminKey)
+})

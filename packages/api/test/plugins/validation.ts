@@ -1,0 +1,87 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { createValidator, faultsOf } from '../../src/plugins/validation.ts'
+
+const shared = {
+  $id: 'Thing',
+  type: 'object',
+  properties: {
+    count: { type: 'integer', minimum: 1, default: 5 },
+    word: { type: 'string', enum: ['a', 'b'] },
+    items: { type: 'array', items: { type: 'integer' } },
+  },
+  required: ['word'],
+  additionalProperties: false,
+}
+const compile = createValidator([shared])
+
+function faults(schema: object, httpPart: string, value: unknown) {
+  const validate = compile({ schema, httpPart })
+  return validate(value) ? [] : faultsOf(validate.errors ?? [])
+}
+
+const bodies: readonly [string, unknown, readonly object[]][] = [
+  ['takes what fits', { word: 'a', count: 3 }, []],
+  ['does not read a number out of text', { word: 'a', count: '3' }, [{ pointer: '/count', detail: 'must be integer' }]],
+  ['does not read 0 out of null', { word: 'a', count: null }, [{ pointer: '/count', detail: 'must be integer' }]],
+  [
+    'names the words that may be',
+    { word: 'c' },
+    [{ pointer: '/word', detail: 'must be equal to one of the allowed values: a, b' }],
+  ],
+  ['points at what is missing', {}, [{ pointer: '/word', detail: 'is missing' }]],
+  ['points at what nobody asked for', { word: 'a', nope: 1 }, [{ pointer: '/nope', detail: 'is not a field of this' }]],
+  ['escapes the pointer', { word: 'a', 'a/b~c': 1 }, [{ pointer: '/a~1b~0c', detail: 'is not a field of this' }]],
+  ['points into lists', { word: 'a', items: [1, 'x'] }, [{ pointer: '/items/1', detail: 'must be integer' }]],
+  [
+    'finds several faults at once',
+    { count: 0, word: 5 },
+    [{ pointer: '/count' }, { pointer: '/word' }, { pointer: '/word' }],
+  ],
+  ['wants an object', null, [{ pointer: '', detail: 'must be object' }]],
+]
+for (const [title, body, expected] of bodies) {
+  void t.test(`createValidator() of a body ${title}`, async (t) => {
+    const found = faults({ $ref: 'Thing' }, 'body', body)
+    t.equal(found.length, expected.length)
+    t.match(found, expected)
+  })
+}
+
+void t.test('createValidator() leaves a body as it is', async (t) => {
+  const body = { word: 'a' }
+  t.strictSame(faults({ $ref: 'Thing' }, 'body', body), [])
+  t.strictSame(body, { word: 'a' }, 'no default was put in')
+})
+
+void t.test('createValidator() reads numbers and defaults of a query', async (t) => {
+  const schema = { type: 'object', properties: { limit: { type: 'integer', default: 100 }, page: { type: 'integer' } } }
+  const query = { page: '3' }
+  t.strictSame(faults(schema, 'querystring', query), [])
+  t.strictSame(query, { page: 3, limit: 100 })
+})
+
+const infinite = ['Infinity', '-Infinity', '1e400', 'NaN']
+for (const limit of infinite) {
+  void t.test(`createValidator() of a query refuses ${limit}`, async (t) => {
+    const schema = { type: 'object', properties: { limit: { type: 'integer', minimum: 1, maximum: 500 } } }
+    t.match(faults(schema, 'querystring', { limit }), [{ pointer: '/limit' }])
+  })
+}
+
+void t.test('faultsOf() gives twenty at most, each with a short pointer', async (t) => {
+  const many = Object.fromEntries(Array.from({ length: 50 }, (_, n) => [`${n}${'x'.repeat(1000)}`, 1]))
+  const found = faults({ $ref: 'Thing' }, 'body', { word: 'a', ...many })
+  t.equal(found.length, 20)
+  t.ok(found.every(({ pointer }) => pointer.length <= 201))
+})
+
+void t.test('faultsOf() points at any name that nobody asked for', async () => {
+  const name = fc.string({ maxLength: 50 }).filter((value) => !(value in shared.properties) && value !== '__proto__')
+  fc.assert(
+    fc.property(name, (key) => {
+      const [fault] = faults({ $ref: 'Thing' }, 'body', { word: 'a', [key]: 1 })
+      return fault?.pointer.slice(1).replaceAll('~1', '/').replaceAll('~0', '~') === key
+    }),
+  )
+})

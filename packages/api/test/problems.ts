@@ -1,0 +1,27 @@
+import { STATUS_CODES } from 'node:http'
+import t from 'tap'
+import { makeProblem, statusOf } from '../src/problems.ts'
+
+void t.test('statusOf has a status that HTTP knows for every code', async (t) => {
+  for (const [code, status] of Object.entries(statusOf)) {
+    t.match(code, /^[a-z]+(_[a-z]+)*$/)
+    t.ok(status >= 400 && status < 600 && STATUS_CODES[status] !== undefined, `${code}: ${status}`)
+  }
+})
+
+void t.test('makeProblem() fills a problem from its code', async (t) => {
+  t.strictSame(makeProblem('domain_taken', 'It is somebody else’s', 'r1'), {
+    type: '/docs/errors#domain_taken',
+    title: 'Conflict',
+    status: 409,
+    code: 'domain_taken',
+    detail: 'It is somebody else’s',
+    requestId: 'r1',
+  })
+})
+
+void t.test('makeProblem() carries faults when there are any', async (t) => {
+  const fault = { pointer: '/plan', detail: 'is missing' }
+  t.strictSame(makeProblem('request_invalid', 'No', 'r1', [fault]).errors, [fault])
+  t.notOk('errors' in makeProblem('request_invalid', 'No', 'r1', []))
+})

@@ -1,0 +1,353 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { addHost, addReseller, smallPlan, sshKey, startPostgres } from '@puppy/state/testing'
+import { startApp, type Answer } from '../support/app.ts'
+import { contented, startLooking } from '../support/agent.ts'
+import { isProblem } from '../support/problem.ts'
+
+t.setTimeout(120_000)
+const postgres = await startPostgres(t)
+
+/** A service with a plan, a host with free slots and two resellers; nobody looks unless asked. */
+async function start(t: Test, free = 10) {
+  const database = await postgres.create(t)
+  const { request } = await startApp(t, database)
+  await addHost(database.agent, 'h1', free)
+  await request('PUT', '/v1/plans/small', smallPlan)
+  await request('PUT', '/v1/plans/large', { ...smallPlan, ports: 8, domains: 100 })
+  const acme = { key: await addReseller(database.owner, 'acme') }
+  const bolt = { key: await addReseller(database.owner, 'bolt') }
+  const audited = async () => (await database.owner.query('select id from audit')).length
+  return { database, request, acme, bolt, audited }
+}
+
+const names = ({ body }: Answer) => {
+  const data: readonly { readonly name: string }[] = body['data'] ?? []
+  return data.map(({ name }) => name)
+}
+
+void t.test('an account is created when the host has looked', async (t) => {
+  const { database, request } = await start(t)
+  await startLooking(t, database.agent)
+  const wish = { plan: 'small', sshKeys: [sshKey], state: 'suspended', labels: { customer: '42' } }
+  const answer = await request('PUT', '/v1/accounts/blog', wish)
+  t.equal(answer.status, 201)
+  t.match(answer.body, {
+    name: 'blog',
+    reseller: 'root',
+    host: 'h1',
+    user: 'p10000',
+    uid: 10_000,
+    home: '/home/p10000',
+    ports: [10_240, 10_241, 10_242],
+    ...wish,
+    domains: [],
+    generation: 1,
+    observedGeneration: 1,
+    ready: true,
+    conditions: contented,
+    createdAt: /Z$/,
+    updatedAt: /Z$/,
+  })
+  t.strictSame((await request('GET', '/v1/accounts/blog')).body, answer.body, 'and read back the same')
+})
+
+void t.test('an account is accepted when nobody has looked', async (t) => {
+  const { request } = await start(t)
+  t.match(await request('PUT', '/v1/accounts/blog', { plan: 'small' }), {
+    status: 202,
+    body: {
+      generation: 1,
+      observedGeneration: 0,
+      ready: false,
+      conditions: [],
+      sshKeys: [],
+      state: 'active',
+      labels: {},
+    },
+  })
+})
+
+void t.test('an account that is put again changes nothing', async (t) => {
+  const { database, request, audited } = await start(t)
+  await startLooking(t, database.agent)
+  const wish = { plan: 'small', sshKeys: [sshKey], labels: { b: '2', a: '1' } }
+  const first = await request('PUT', '/v1/accounts/blog', wish)
+  const before = await audited()
+  const second = await request('PUT', '/v1/accounts/blog', {
+    labels: { a: '1', b: '2' },
+    sshKeys: [sshKey],
+    plan: 'small',
+  })
+  t.equal(second.status, 200)
+  t.strictSame(second.body, first.body)
+  t.equal(await audited(), before, 'nothing to audit')
+})
+
+void t.test('an account converges to a new wish, and what is left out goes back to its default', async (t) => {
+  const { database, request } = await start(t)
+  await startLooking(t, database.agent)
+  await request('PUT', '/v1/accounts/blog', {
+    plan: 'small',
+    sshKeys: [sshKey],
+    state: 'suspended',
+    labels: { a: '1' },
+  })
+  t.match(await request('PUT', '/v1/accounts/blog', { plan: 'large' }), {
+    status: 200,
+    body: {
+      plan: 'large',
+      sshKeys: [],
+      state: 'active',
+      labels: {},
+      generation: 2,
+      observedGeneration: 2,
+      user: 'p10000',
+    },
+  })
+  t.equal((await request('GET', '/v1/accounts/blog')).body['ports']?.['length'], 8)
+})
+
+const wish = { plan: 'small', sshKeys: [sshKey], state: 'suspended', labels: { a: '1', b: '2' } }
+const unchanged = { ...wish, generation: 1 }
+const patches: readonly [string, object, object][] = [
+  ['of nothing changes nothing', {}, unchanged],
+  ['of what is already there changes nothing', { state: 'suspended', labels: { a: '1' } }, unchanged],
+  ['changes the state alone', { state: 'active' }, { ...wish, state: 'active', generation: 2 }],
+  ['changes the plan alone', { plan: 'large' }, { ...wish, plan: 'large', generation: 2 }],
+  ['with null for the keys takes them away', { sshKeys: null }, { ...wish, sshKeys: [], generation: 2 }],
+  ['with an empty list of keys takes them away', { sshKeys: [] }, { ...wish, sshKeys: [], generation: 2 }],
+  ['with null for the labels takes all away', { labels: null }, { ...wish, labels: {}, generation: 2 }],
+  [
+    'with null for a label takes that one away',
+    { labels: { a: null } },
+    { ...wish, labels: { b: '2' }, generation: 2 },
+  ],
+  ['with null for a label that is not there changes nothing', { labels: { c: null } }, unchanged],
+  ['with an empty object of labels changes nothing', { labels: {} }, unchanged],
+  ['merges labels', { labels: { a: '3', c: '4' } }, { ...wish, labels: { a: '3', b: '2', c: '4' }, generation: 2 }],
+]
+for (const [title, patch, expected] of patches) {
+  void t.test(`a patch ${title}`, async (t) => {
+    const { database, request } = await start(t)
+    await startLooking(t, database.agent)
+    await request('PUT', '/v1/accounts/blog', wish)
+    const { status, body } = await request('PATCH', '/v1/accounts/blog', patch)
+    t.equal(status, 200)
+    const { plan, sshKeys, state, labels, generation } = body
+    t.strictSame({ plan, sshKeys, state, labels, generation }, expected)
+    t.strictSame((await request('GET', '/v1/accounts/blog')).body, body)
+  })
+}
+
+void t.test('a patch is accepted when nobody has looked', async (t) => {
+  const { request } = await start(t)
+  await request('PUT', '/v1/accounts/blog', { plan: 'small' })
+  t.match(await request('PATCH', '/v1/accounts/blog', { state: 'suspended' }), { status: 202, body: { generation: 2 } })
+})
+
+void t.test('an account is deleted, also the second time, and its name is free at once', async (t) => {
+  const { request, database } = await start(t)
+  await request('PUT', '/v1/accounts/blog', { plan: 'small' })
+  await request('PUT', '/v1/domains/example.com', { account: 'blog', port: 10_240 })
+  t.match(await request('DELETE', '/v1/accounts/blog'), { status: 204, body: {} })
+  isProblem(t, await request('GET', '/v1/accounts/blog'), { status: 404, code: 'account_not_found' })
+  isProblem(t, await request('GET', '/v1/domains/example.com'), { status: 404, code: 'domain_not_found' })
+  t.match(await request('DELETE', '/v1/accounts/blog'), { status: 204 })
+  t.match(await database.owner.query('select state, evicted from slots where n = 0'), [
+    { state: 'dirty', evicted: false },
+  ])
+  t.match(await request('PUT', '/v1/accounts/blog', { plan: 'small' }), {
+    status: 202,
+    body: { user: 'p10001', generation: 1, domains: [] },
+  })
+})
+
+void t.test('a deletion waits until the host has seen the account gone', async (t) => {
+  const { request, database } = await start(t)
+  await startLooking(t, database.agent)
+  await request('PUT', '/v1/accounts/blog', { plan: 'small' })
+  t.match(await request('DELETE', '/v1/accounts/blog'), { status: 204 })
+  t.strictSame(await database.owner.query('select id from accounts'), [])
+})
+
+void t.test('an account without a slot waits for one', async (t) => {
+  const { request } = await start(t, 0)
+  const { status, body } = await request('PUT', '/v1/accounts/blog', { plan: 'small' })
+  t.equal(status, 202)
+  t.strictSame(body['ports'], [])
+  t.notOk('user' in body)
+})
+
+void t.test('accounts are listed by pages, each once', async (t) => {
+  const { request } = await start(t)
+  for (const name of ['c', 'a', 'b']) await request('PUT', `/v1/accounts/${name}`, { plan: 'small' })
+  const first = await request('GET', '/v1/accounts?limit=2')
+  t.strictSame(names(first), ['c', 'a'], 'oldest first')
+  const second = await request('GET', `/v1/accounts?limit=2&cursor=${String(first.body['nextCursor'])}`)
+  t.strictSame(names(second), ['b'])
+  t.notOk('nextCursor' in second.body, 'absent at the end')
+  t.notOk('nextCursor' in (await request('GET', '/v1/accounts?limit=3')).body, 'absent when all fit')
+})
+
+void t.test('an account lists its domains', async (t) => {
+  const { request } = await start(t)
+  for (const name of ['a', 'b']) await request('PUT', `/v1/accounts/${name}`, { plan: 'small' })
+  await request('PUT', '/v1/domains/b.example.com', { account: 'a', port: 10_241 })
+  await request('PUT', '/v1/domains/a.example.com', { account: 'a', port: 10_240 })
+  const domains = [
+    { name: 'a.example.com', port: 10_240 },
+    { name: 'b.example.com', port: 10_241 },
+  ]
+  t.strictSame((await request('GET', '/v1/accounts/a')).body['domains'], domains)
+  t.strictSame((await request('GET', '/v1/accounts/b')).body['domains'], [])
+})
+
+void t.test('usage begins at nothing and gives what was counted', async (t) => {
+  const { request, database } = await start(t)
+  await request('PUT', '/v1/accounts/blog', { plan: 'small' })
+  const account = await request('GET', '/v1/accounts/blog')
+  t.match(await request('GET', '/v1/accounts/blog/usage'), {
+    status: 200,
+    body: {
+      requests: 0,
+      bytesIn: 0,
+      bytesOut: 0,
+      since: account.body['createdAt'],
+      sampledAt: account.body['createdAt'],
+    },
+  })
+  const big = Number.MAX_SAFE_INTEGER
+  await database.agent.query(
+    'insert into usage (account, requests, bytes_in, bytes_out) select id, 3, 100, $1 from accounts',
+    [big],
+  )
+  t.match(await request('GET', '/v1/accounts/blog/usage'), {
+    status: 200,
+    body: { requests: 3, bytesIn: 100, bytesOut: big },
+  })
+  t.notOk('traffic' in (await request('GET', '/v1/accounts/blog/usage')).body, 'absent where nobody counts')
+  await database.agent.query('update usage set sent = $1, received = 0', [big])
+  t.match(await request('GET', '/v1/accounts/blog/usage'), {
+    status: 200,
+    body: { requests: 3, traffic: { sent: big, received: 0 } },
+  })
+  const disk = { bytes: { used: 4096, limit: big }, inodes: { used: 1 } }
+  await database.agent.query('update usage set disk = $1', [JSON.stringify(disk)])
+  t.strictSame((await request('GET', '/v1/accounts/blog/usage')).body['disk'], disk)
+})
+
+void t.test('a reseller sees and changes only what is its own', async (t) => {
+  const { request, acme, bolt } = await start(t)
+  await request('PUT', '/v1/accounts/shop', { plan: 'small' }, acme)
+  const missing = { status: 404, code: 'account_not_found' }
+  isProblem(t, await request('GET', '/v1/accounts/shop', undefined, bolt), missing)
+  isProblem(t, await request('GET', '/v1/accounts/shop/usage', undefined, bolt), missing)
+  isProblem(t, await request('PATCH', '/v1/accounts/shop', { state: 'suspended' }, bolt), missing)
+  t.match(await request('DELETE', '/v1/accounts/shop', undefined, bolt), { status: 204 }, 'as if there were none')
+  t.strictSame(names(await request('GET', '/v1/accounts', undefined, bolt)), [])
+  t.match(await request('GET', '/v1/accounts/shop', undefined, acme), {
+    status: 200,
+    body: { state: 'active', generation: 1 },
+  })
+})
+
+void t.test('a name belongs to its reseller', async (t) => {
+  const { request, acme, bolt } = await start(t)
+  t.match(await request('PUT', '/v1/accounts/shop', { plan: 'small' }, acme), {
+    body: { reseller: 'acme', user: 'p10000' },
+  })
+  t.match(await request('PUT', '/v1/accounts/shop', { plan: 'large' }, bolt), {
+    body: { reseller: 'bolt', user: 'p10001' },
+  })
+  t.match(await request('PUT', '/v1/accounts/shop', { plan: 'large' }), { body: { reseller: 'root', user: 'p10002' } })
+  t.match(await request('GET', '/v1/accounts/shop', undefined, acme), { body: { plan: 'small' } })
+})
+
+void t.test('an admin names a reseller, and sees everybody in the list', async (t) => {
+  const { request, acme } = await start(t)
+  await request('PUT', '/v1/accounts/shop', { plan: 'small' }, acme)
+  await request('PUT', '/v1/accounts/blog', { plan: 'small' })
+  t.strictSame(names(await request('GET', '/v1/accounts')), ['shop', 'blog'])
+  t.strictSame(names(await request('GET', '/v1/accounts?reseller=acme')), ['shop'])
+  t.strictSame(names(await request('GET', '/v1/accounts?reseller=root')), ['blog'])
+  isProblem(t, await request('GET', '/v1/accounts/shop'), { status: 404, code: 'account_not_found' })
+  t.match(await request('GET', '/v1/accounts/shop?reseller=acme'), { status: 200, body: { reseller: 'acme' } })
+  t.match(await request('GET', '/v1/accounts/shop/usage?reseller=acme'), { status: 200 })
+  t.match(await request('PATCH', '/v1/accounts/shop?reseller=acme', { state: 'suspended' }), {
+    body: { state: 'suspended' },
+  })
+  t.match(await request('PUT', '/v1/accounts/second?reseller=acme', { plan: 'small' }), { body: { reseller: 'acme' } })
+  t.match(await request('DELETE', '/v1/accounts/shop?reseller=acme'), { status: 204 })
+  t.strictSame(names(await request('GET', '/v1/accounts', undefined, acme)), ['second'])
+})
+
+void t.test('a reseller names nobody but itself', async (t) => {
+  const { request, acme } = await start(t)
+  t.match(await request('GET', '/v1/accounts?reseller=acme', undefined, acme), { status: 200 })
+  const forbidden = { status: 403, code: 'forbidden' }
+  isProblem(t, await request('GET', '/v1/accounts?reseller=bolt', undefined, acme), forbidden)
+  isProblem(t, await request('GET', '/v1/accounts/a?reseller=bolt', undefined, acme), forbidden)
+  isProblem(t, await request('PUT', '/v1/accounts/a?reseller=bolt', { plan: 'small' }, acme), forbidden)
+  isProblem(t, await request('PATCH', '/v1/accounts/a?reseller=bolt', {}, acme), forbidden)
+  isProblem(t, await request('DELETE', '/v1/accounts/a?reseller=bolt', undefined, acme), forbidden)
+  isProblem(t, await request('GET', '/v1/accounts/a/usage?reseller=bolt', undefined, acme), forbidden)
+})
+
+void t.test('messages of conditions are for admins', async (t) => {
+  const { request, acme, database } = await start(t)
+  await startLooking(t, database.agent)
+  const put = await request('PUT', '/v1/accounts/shop', { plan: 'small' }, acme)
+  const [{ message, ...without }] = contented
+  t.strictSame(put.body['conditions'], [without])
+  t.strictSame((await request('GET', '/v1/accounts/shop', undefined, acme)).body['conditions'], [without])
+  t.strictSame((await request('GET', '/v1/accounts/shop?reseller=acme')).body['conditions'], [{ ...without, message }])
+})
+
+void t.test('many that create the same account at once make one', async (t) => {
+  const { request, database } = await start(t)
+  const answers = await Promise.all(
+    Array.from({ length: 8 }, () => request('PUT', '/v1/accounts/blog', { plan: 'small' })),
+  )
+  t.strictSame(
+    answers.map(({ status }) => status),
+    Array(8).fill(202),
+  )
+  t.match(await database.owner.query(`select count(*)::int from slots where state = 'taken'`), [{ count: 1 }])
+  t.match(await database.owner.query(`select count(*)::int from audit where action = 'account.create'`), [{ count: 1 }])
+})
+
+void t.test('a write that is waiting answers when the account is deleted meanwhile', async (t) => {
+  const { request, database } = await start(t)
+  await database.agent.query(`update hosts set heartbeat_at = now() + interval '1 hour'`)
+  const waiting = request('PUT', '/v1/accounts/blog', { plan: 'small' }, { headers: { prefer: 'wait=60' } })
+  const rows = () => database.owner.query('select id from accounts')
+  while ((await rows()).length === 0) await sleep(10)
+  await request('DELETE', '/v1/accounts/blog', undefined, { headers: { prefer: 'respond-async' } })
+  await database.agent.query('delete from accounts')
+  t.match(await waiting, { status: 202, body: { name: 'blog', observedGeneration: 0 } })
+})
+
+void t.test(
+  'PATCH takes the media type of merge patches; a state of null is active again; two at once both count',
+  async (t) => {
+    const database = await postgres.create(t)
+    const { request } = await startApp(t, database)
+    await addHost(database.agent)
+    await request('PUT', '/v1/plans/small', smallPlan)
+    await request('PUT', '/v1/accounts/blog', { plan: 'small', state: 'suspended', labels: { a: '1' } })
+    const patch = (body: unknown) =>
+      request('PATCH', '/v1/accounts/blog', body, {
+        headers: { 'content-type': 'application/merge-patch+json', prefer: 'respond-async' },
+      })
+    t.match(await patch({ state: null }), { status: 202, body: { state: 'active' } })
+    await Promise.all([patch({ labels: { b: '2' } }), patch({ labels: { c: '3' } })])
+    t.match(await request('GET', '/v1/accounts/blog'), { body: { labels: { a: '1', b: '2', c: '3' } } })
+    const many = Object.fromEntries(Array.from({ length: 30 }, (_, index) => [`x${index}`, '']))
+    t.match(await patch({ labels: many }), {
+      status: 400,
+      body: { code: 'request_invalid', errors: [{ pointer: '/labels' }] },
+    })
+    t.match(await patch({ labels: null }), { body: { labels: {} } })
+  },
+)

@@ -1,0 +1,116 @@
+import t from 'tap'
+import { addHost, addReseller, smallPlan, startPostgres } from '@puppy/state/testing'
+import { startApp } from '../support/app.ts'
+import { plannedChange, startLooking } from '../support/agent.ts'
+import { isProblem } from '../support/problem.ts'
+
+t.setTimeout(120_000)
+const postgres = await startPostgres(t)
+
+void t.test('hosts are listed and read, with pool and facilities', async (t) => {
+  const database = await postgres.create(t)
+  const { request } = await startApp(t, database)
+  await addHost(database.agent, 'h2', 1)
+  await addHost(database.agent, 'h1', 3)
+  await database.agent.query(`update hosts set facilities = $1 where name = 'h1'`, [
+    JSON.stringify({ haproxy: { works: true, version: '3.0.11' }, quota: { works: false, reason: 'off' } }),
+  ])
+  const h1 = {
+    name: 'h1',
+    mode: 'live',
+    alive: false,
+    facilities: { haproxy: { works: true, version: '3.0.11' }, quota: { works: false, reason: 'off' } },
+    missing: ['accounts', 'cgroups', 'quota', 'firewall', 'selinux'],
+    pool: {
+      free: 3,
+      max: 2816,
+      slots: { building: 0, free: 3, taken: 0, dirty: 0, blocked: 0 },
+      waiting: 0,
+      trouble: [],
+    },
+  }
+  t.match(await request('GET', '/v1/hosts'), { status: 200, body: { data: [h1, { name: 'h2', pool: { free: 1 } }] } })
+  t.match(await request('GET', '/v1/hosts/h1'), { status: 200, body: h1 })
+})
+
+void t.test('a host tells whether its agent lives', async (t) => {
+  const database = await postgres.create(t)
+  const { request } = await startApp(t, database)
+  await addHost(database.agent)
+  t.notOk('heartbeatAt' in (await request('GET', '/v1/hosts/h1')).body, 'it never beat')
+  await startLooking(t, database.agent)
+  t.match(await request('GET', '/v1/hosts/h1'), { body: { alive: true, heartbeatAt: /Z$/ } })
+})
+
+void t.test('the pool counts slots, who waits and what cannot be used', async (t) => {
+  const database = await postgres.create(t)
+  const { request } = await startApp(t, database)
+  await addHost(database.agent, 'h1', 2)
+  await database.agent.query(
+    `update slots set state = 'blocked', reason = 'port_in_use', message = 'nginx has 10248' where n = 1`,
+  )
+  await request('PUT', '/v1/plans/small', smallPlan)
+  for (const name of ['a', 'b']) await request('PUT', `/v1/accounts/${name}`, { plan: 'small' })
+  t.match(await request('GET', '/v1/hosts/h1/pool'), {
+    status: 200,
+    body: {
+      slots: { building: 0, free: 0, taken: 1, dirty: 0, blocked: 1 },
+      waiting: 1,
+      trouble: [{ slot: 1, user: 'p10001', state: 'blocked', reason: 'port_in_use', message: 'nginx has 10248' }],
+    },
+  })
+})
+
+void t.test('the pool is changed once, however often it is said', async (t) => {
+  const database = await postgres.create(t)
+  const { request } = await startApp(t, database)
+  await addHost(database.agent)
+  const changed = () => database.owner.query(`select generation from hosts union all select count(*) from audit`)
+  const wish = { free: 5, max: 20 }
+  t.match(await request('PUT', '/v1/hosts/h1/pool', wish), { status: 200, body: wish })
+  t.match(await changed(), [{ generation: 2 }, { generation: 1 }])
+  t.match(await request('PUT', '/v1/hosts/h1/pool', wish), { status: 200, body: wish })
+  t.match(await changed(), [{ generation: 2 }, { generation: 1 }], 'the same again changes nothing')
+  t.match(await request('GET', '/v1/hosts/h1/pool'), { status: 200, body: wish })
+})
+
+void t.test('changes are what the agent would do now', async (t) => {
+  const database = await postgres.create(t)
+  const { request } = await startApp(t, database)
+  await addHost(database.agent)
+  await startLooking(t, database.agent)
+  const answer = await request('GET', '/v1/hosts/h1/changes')
+  t.equal(answer.status, 200)
+  t.strictSame(answer.body['data'], [plannedChange])
+  t.match(await request('GET', '/v1/hosts/h1/changes'), { status: 200, body: { data: [plannedChange] } }, 'asked anew')
+  t.match(await database.owner.query('select plan_wanted, plan_made from hosts'), [{ plan_wanted: 2, plan_made: 2 }])
+})
+
+void t.test('changes of a host whose agent is silent are not waited for', async (t) => {
+  const database = await postgres.create(t)
+  const { request } = await startApp(t, database)
+  await addHost(database.agent)
+  isProblem(t, await request('GET', '/v1/hosts/h1/changes'), { status: 503, code: 'host_silent' })
+})
+
+void t.test('a host that is not there is not found', async (t) => {
+  const { request } = await startApp(t, await postgres.create(t))
+  for (const url of ['/v1/hosts/none', '/v1/hosts/none/pool', '/v1/hosts/none/changes']) {
+    isProblem(t, await request('GET', url), { status: 404, code: 'host_not_found' })
+  }
+  isProblem(t, await request('PUT', '/v1/hosts/none/pool', { free: 1, max: 1 }), {
+    status: 404,
+    code: 'host_not_found',
+  })
+  t.match(await request('GET', '/v1/hosts'), { status: 200, body: { data: [] } })
+})
+
+void t.test('hosts are for admins only', async (t) => {
+  const database = await postgres.create(t)
+  const { request } = await startApp(t, database)
+  await addHost(database.agent)
+  const key = await addReseller(database.owner, 'acme')
+  for (const url of ['/v1/hosts', '/v1/hosts/h1', '/v1/hosts/h1/pool', '/v1/hosts/h1/changes', '/v1/hosts/none']) {
+    isProblem(t, await request('GET', url, undefined, { key }), { status: 403, code: 'forbidden' })
+  }
+})

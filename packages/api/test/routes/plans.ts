@@ -1,0 +1,92 @@
+import t from 'tap'
+import { addHost, addReseller, smallPlan, startPostgres } from '@puppy/state/testing'
+import { startApp } from '../support/app.ts'
+
+t.setTimeout(120_000)
+const postgres = await startPostgres(t)
+
+void t.test('a plan is created, replaced, read, listed and deleted', async (t) => {
+  const { request } = await startApp(t, await postgres.create(t))
+  t.match(await request('PUT', '/v1/plans/small', smallPlan), {
+    status: 201,
+    body: { name: 'small', ports: 3, generation: 1 },
+  })
+  t.match(
+    await request('PUT', '/v1/plans/small', smallPlan),
+    { status: 200, body: { generation: 1 } },
+    'the same again changes nothing',
+  )
+  t.match(await request('PUT', '/v1/plans/small', { ...smallPlan, ports: 4 }), {
+    status: 200,
+    body: { ports: 4, generation: 2 },
+  })
+  t.match(await request('GET', '/v1/plans/small'), { status: 200, body: { ports: 4 } })
+  t.match(await request('GET', '/v1/plans'), { status: 200, body: { data: [{ name: 'small' }] } })
+  t.match(await request('DELETE', '/v1/plans/small'), { status: 204 })
+  t.match(await request('DELETE', '/v1/plans/small'), { status: 204 }, 'also the second time')
+  t.match(await request('GET', '/v1/plans/small'), { status: 404, body: { code: 'plan_not_found' } })
+})
+
+void t.test('a plan that an account has is not deleted', async (t) => {
+  const database = await postgres.create(t)
+  const { request } = await startApp(t, database)
+  await addHost(database.agent)
+  await request('PUT', '/v1/plans/small', smallPlan)
+  await request('PUT', '/v1/accounts/blog', { plan: 'small' })
+  t.match(await request('DELETE', '/v1/plans/small'), { status: 409, body: { code: 'plan_in_use' } })
+})
+
+void t.test('plans are listed by pages', async (t) => {
+  const { request } = await startApp(t, await postgres.create(t))
+  for (const name of ['a', 'b', 'c']) await request('PUT', `/v1/plans/${name}`, smallPlan)
+  const first = await request('GET', '/v1/plans?limit=2')
+  t.match(first.body, { data: [{ name: 'a' }, { name: 'b' }], nextCursor: String })
+  const second = await request('GET', `/v1/plans?limit=2&cursor=${String(first.body['nextCursor'])}`)
+  t.match(second.body, { data: [{ name: 'c' }] })
+  t.notOk('nextCursor' in second.body, 'absent at the end')
+  t.match(await request('GET', '/v1/plans?cursor=nonsense'), { status: 400, body: { code: 'request_invalid' } })
+})
+
+void t.test('a plan that changes is a new wish for the accounts that have it', async (t) => {
+  const database = await postgres.create(t)
+  const { request } = await startApp(t, database)
+  await addHost(database.agent)
+  for (const name of ['small', 'other']) await request('PUT', `/v1/plans/${name}`, smallPlan)
+  await request('PUT', '/v1/accounts/blog', { plan: 'small' })
+  await request('PUT', '/v1/accounts/shop', { plan: 'other' })
+  await request('PUT', '/v1/plans/small', { ...smallPlan, pids: { max: 128 } })
+  t.match(await request('GET', '/v1/accounts/blog'), { body: { generation: 2 } })
+  t.match(await request('GET', '/v1/accounts/shop'), { body: { generation: 1 } })
+})
+
+void t.test('a plan keeps every limit, and the order of its words does not matter', async (t) => {
+  const { request } = await startApp(t, await postgres.create(t))
+  const whole = {
+    class: 'development',
+    cpu: { max: 0.5, weight: 100 },
+    memory: { high: 402_653_184, max: 536_870_912, swapMax: 0 },
+    pids: { max: 128 },
+    io: { weight: 100 },
+    disk: { bytes: Number.MAX_SAFE_INTEGER, inodes: 100_000 },
+    ports: 8,
+    domains: 10_000,
+  }
+  t.match(await request('PUT', '/v1/plans/whole', whole), { status: 201 })
+  const { name, generation, createdAt, updatedAt, ...spec } = (await request('GET', '/v1/plans/whole')).body
+  t.strictSame(spec, whole)
+  t.strictSame([name, generation, createdAt], ['whole', 1, updatedAt])
+  const turned = Object.fromEntries(Object.entries(whole).toReversed())
+  t.match(await request('PUT', '/v1/plans/whole', turned), { status: 200, body: { generation: 1 } })
+})
+
+void t.test('a reseller reads plans and does not write them', async (t) => {
+  const database = await postgres.create(t)
+  const { request } = await startApp(t, database)
+  const key = await addReseller(database.owner, 'acme')
+  await request('PUT', '/v1/plans/small', smallPlan)
+  t.match(await request('GET', '/v1/plans', undefined, { key }), { status: 200, body: { data: [{ name: 'small' }] } })
+  t.match(await request('GET', '/v1/plans/small', undefined, { key }), { status: 200 })
+  t.match(await request('PUT', '/v1/plans/small', smallPlan, { key }), { status: 403, body: { code: 'forbidden' } })
+  t.match(await request('DELETE', '/v1/plans/small', undefined, { key }), { status: 403 })
+  t.match(await request('GET', '/v1/plans/small'), { status: 200, body: { generation: 1 } })
+})

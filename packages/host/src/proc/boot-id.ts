@@ -1,0 +1,14 @@
+import type { Host } from '../host.ts'
+
+const form = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+
+/**
+ * Reads the id that the kernel draws at each boot, such as `0f6a6f1e-…`. Undefined when the host has none, or it is not one.
+ *
+ * @throws HostError `HOST_READ_FAILED`
+ * @see random(4)
+ */
+export async function readBootId(host: Pick<Host, 'read'>): Promise<string | undefined> {
+  const text = (await host.read('/proc/sys/kernel/random/boot_id'))?.trim() ?? ''
+  return form.test(text) ? text : undefined
+}

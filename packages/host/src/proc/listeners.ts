@@ -1,0 +1,113 @@
+import { endianness } from 'node:os'
+import { HostError } from '../errors.ts'
+import type { Host } from '../host.ts'
+import { processesOf, readProcesses } from './process.ts'
+import type { ProcessStatus } from './status.ts'
+
+/** A TCP socket that accepts connections. */
+export interface Listener {
+  /** As people write it: `127.0.0.1`, `::1`, `::`. */
+  readonly address: string
+  readonly family: 'ipv4' | 'ipv6'
+  readonly port: number
+  /** The user who made the socket. */
+  readonly uid: number
+  /** How the kernel names the socket: `socket:[4711]` below `/proc/PID/fd`. */
+  readonly inode: number
+}
+
+/** Reads the listening TCP sockets of our network namespace, from `/proc/net/tcp` and `tcp6`. @throws HostError `HOST_READ_FAILED` */
+export async function readListeners(host: Pick<Host, 'read'>): Promise<readonly Listener[]> {
+  const [four, six] = await Promise.all([host.read('/proc/net/tcp'), host.read('/proc/net/tcp6')])
+  return [...parseListeners(four ?? '', 'ipv4', endianness()), ...parseListeners(six ?? '', 'ipv6', endianness())]
+}
+
+/**
+ * Parses the listening sockets (state 0A) of a `/proc/net/tcp` table. Lines of another form are left out. Pure.
+ *
+ * ```text
+ *   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+ *    0: 0100007F:2801 00000000:0000 0A 00000000:00000000 00:00000000 00000000 10000        0 4711 1 …
+ * ```
+ *
+ * Addresses are 32-bit words in the byte order of the machine, in hexadecimal; ports are plain hexadecimal.
+ *
+ * @param order the byte order of the machine that wrote the table
+ * @see proc_pid_net(5)
+ */
+export function parseListeners(
+  text: string,
+  family: Listener['family'],
+  order: 'LE' | 'BE' = 'LE',
+): readonly Listener[] {
+  const digits = family === 'ipv4' ? 8 : 32
+  const form = new RegExp(
+    `^ *\\d+: ([0-9A-F]{${digits}}):([0-9A-F]{4}) [0-9A-F:]+ 0A \\S+ \\S+ \\S+ +(\\d{1,10}) +\\d+ (\\d{1,15}) `,
+  )
+  return text.split('\n').flatMap((line) => {
+    const [, address, port, uid, inode] = form.exec(line) ?? []
+    if (address === undefined || port === undefined) return []
+    const number = Number.parseInt(port, 16)
+    return [{ address: renderAddress(address, order), family, port: number, uid: Number(uid), inode: Number(inode) }]
+  })
+}
+
+function renderAddress(hex: string, order: 'LE' | 'BE'): string {
+  const bytes = Buffer.from(hex, 'hex')
+  if (order === 'LE') bytes.swap32()
+  if (bytes.length === 4) return bytes.join('.')
+  const groups = Array.from({ length: 8 }, (_, index) => bytes.readUInt16BE(index * 2).toString(16))
+  return new URL(`http://[${groups.join(':')}]`).hostname.slice(1, -1)
+}
+
+/** Descriptors that are read for one answer: a tenant may have millions, and must not keep us busy with them. */
+const maxDescriptors = 20_000
+
+/**
+ * Finds the processes that hold these sockets, by inode.
+ *
+ * Reads `/proc` once for all of them, and of it only the processes of the users who made the sockets: a process that has changed its uids
+ * since is not found. Needs root for the processes of other users. Of users with more than 20,000 open descriptors not every process is read.
+ *
+ * @throws HostError `HOST_READ_FAILED` when `/proc` cannot be read.
+ */
+export async function findHolders(
+  host: Pick<Host, 'list' | 'read' | 'readLink'>,
+  listeners: readonly Listener[],
+): Promise<ReadonlyMap<number, readonly ProcessStatus[]>> {
+  const inodes = new Set(listeners.map(({ inode }) => inode))
+  if (inodes.size === 0) return new Map()
+  const processes = processesOf(await readProcesses(host), new Set(listeners.map(({ uid }) => uid)))
+  const holders = new Map<number, ProcessStatus[]>()
+  let left = maxDescriptors
+  for (const process of processes) {
+    if (left <= 0) break
+    const { descriptors, sockets } = await readSockets(host, process.pid, left)
+    left -= descriptors
+    for (const inode of sockets) {
+      if (inodes.has(inode)) holders.set(inode, [...(holders.get(inode) ?? []), process])
+    }
+  }
+  return holders
+}
+
+/** Reads the inodes of a process's sockets: none of one that ended meanwhile, or that we may not look into. */
+async function readSockets(
+  host: Pick<Host, 'list' | 'readLink'>,
+  pid: number,
+  most: number,
+): Promise<{ readonly descriptors: number; readonly sockets: ReadonlySet<number> }> {
+  const folder = `/proc/${pid}/fd`
+  try {
+    const names = (await host.list(folder)).slice(0, most)
+    const links = await Promise.all(names.map((name) => host.readLink(`${folder}/${name}`)))
+    const inodes = links.flatMap((link) => /^socket:\[(\d{1,15})\]$/.exec(link ?? '')?.[1] ?? [])
+    return { descriptors: names.length, sockets: new Set(inodes.map(Number)) }
+  } catch (error) {
+    // ESRCH: it ended. EACCES, EPERM: we are not root.
+    if (error instanceof HostError && /^(ESRCH|EACCES|EPERM)$/.test(error.facts.errno ?? '')) {
+      return { descriptors: 0, sockets: new Set() }
+    }
+    throw error
+  }
+}

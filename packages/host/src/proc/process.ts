@@ -1,0 +1,89 @@
+import { HostError } from '../errors.ts'
+import type { Host } from '../host.ts'
+import { mapLimit } from '../map-limit.ts'
+import { parseCgroup, type ProcessGroup } from './cgroup.ts'
+import { parseCmdline } from './cmdline.ts'
+import { parseStat, type ProcessStat } from './stat.ts'
+import { parseStatus, type ProcessStatus } from './status.ts'
+
+type Reads = Pick<Host, 'read'>
+
+/** Files of `/proc` that are read at a time. The kernel answers from memory: more only takes descriptors. */
+const atOnce = 32
+
+/**
+ * Reads one file of `/proc/PID`; undefined when the process has ended, also between open and read.
+ *
+ * @param file `status`, `attr/current`
+ * @throws HostError `HOST_READ_FAILED`, with `EACCES` or `EPERM` as `facts.errno` for a process that we may not look into.
+ */
+export async function readProcessFile(host: Reads, pid: number, file: string): Promise<string | undefined> {
+  if (!Number.isSafeInteger(pid) || pid < 1) throw new RangeError(`A process id is a positive integer, not ${pid}`)
+  try {
+    return await host.read(`/proc/${pid}/${file}`)
+  } catch (error) {
+    if (error instanceof HostError && error.facts.errno === 'ESRCH') return undefined
+    throw error
+  }
+}
+
+/** Reads `/proc/PID/status`; undefined when the process has ended. @throws HostError `HOST_READ_FAILED` also for text that is not one. */
+export async function readStatus(host: Reads, pid: number): Promise<ProcessStatus | undefined> {
+  return parsed(pid, 'status', await readProcessFile(host, pid, 'status'), parseStatus)
+}
+
+/** Reads `/proc/PID/stat`; undefined when the process has ended. @throws HostError `HOST_READ_FAILED` also for text that is not one. */
+export async function readStat(host: Reads, pid: number): Promise<ProcessStat | undefined> {
+  return parsed(pid, 'stat', await readProcessFile(host, pid, 'stat'), parseStat)
+}
+
+/** Reads the words of a process; none when it has ended. @throws HostError `HOST_READ_FAILED` */
+export async function readCmdline(host: Reads, pid: number): Promise<readonly string[]> {
+  return parseCmdline((await readProcessFile(host, pid, 'cmdline')) ?? '')
+}
+
+/** Reads the cgroup of a process; undefined when it has ended, or is in none of cgroup v2. @throws HostError `HOST_READ_FAILED` */
+export async function readCgroup(host: Reads, pid: number): Promise<ProcessGroup | undefined> {
+  return parseCgroup((await readProcessFile(host, pid, 'cgroup')) ?? '')
+}
+
+/** Lists the pids that `/proc` shows us, in ascending order. @throws HostError `HOST_READ_FAILED` */
+export async function listPids(host: Pick<Host, 'list'>): Promise<readonly number[]> {
+  const names = (await host.list('/proc')).filter((name) => /^[1-9]\d{0,9}$/.test(name))
+  return names.map(Number).toSorted((one, other) => one - other)
+}
+
+/**
+ * Reads every process that `/proc` shows us, by pid. Those that end meanwhile are left out.
+ *
+ * @throws HostError `HOST_READ_FAILED` also when a single process cannot be read: leaving it out would hide it.
+ */
+export async function readProcesses(host: Pick<Host, 'list' | 'read'>): Promise<readonly ProcessStatus[]> {
+  const processes = await mapLimit(await listPids(host), atOnce, (pid) => readStatus(host, pid))
+  return processes.filter((process) => process !== undefined)
+}
+
+/** Returns the live processes that act, or could act again, as one of these uids. Pure. */
+export function processesOf<Process extends Pick<ProcessStatus, 'alive' | 'uids'>>(
+  processes: readonly Process[],
+  uids: ReadonlySet<number>,
+): readonly Process[] {
+  return processes.filter((process) => process.alive && process.uids.some((uid) => uids.has(uid)))
+}
+
+/** An empty file is of a process that has ended; any other text that cannot be parsed must not hide one. */
+function parsed<Value>(
+  pid: number,
+  file: string,
+  text: string | undefined,
+  parse: (text: string) => Value | undefined,
+): Value | undefined {
+  if (text === undefined || text === '') return undefined
+  const value = parse(text)
+  if (value !== undefined) return value
+  throw new HostError('HOST_READ_FAILED', {
+    operation: 'read',
+    path: `/proc/${pid}/${file}`,
+    detail: 'its text has an unknown form',
+  })
+}

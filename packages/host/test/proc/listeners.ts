@@ -1,0 +1,126 @@
+import { once } from 'node:events'
+import { createServer, type AddressInfo } from 'node:net'
+import fc from 'fast-check'
+import t from 'tap'
+import { createFakeHost } from '../../src/fake.ts'
+import { createHost } from '../../src/index.ts'
+import { findHolders, parseListeners, readListeners } from '../../src/proc/index.ts'
+
+const head = '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n'
+
+void t.test('parseListeners() reads listening sockets and nothing else', (t) => {
+  const rest = '00000000:00000000 00:00000000 00000000 10000        0 4711 1 0 100 0 0 10 0\n'
+  const text = `${head}   0: 0100007F:2801 00000000:0000 0A ${rest}   1: 0100007F:2802 0100007F:1234 01 ${rest}`
+  t.strictSame(parseListeners(text, 'ipv4'), [
+    { address: '127.0.0.1', family: 'ipv4', port: 10_241, uid: 10_000, inode: 4711 },
+  ])
+  t.strictSame(parseListeners(text, 'ipv6'), [], 'the other family has longer addresses')
+  const big = `${head}   0: 7F000001:0050 00000000:0000 0A ${rest}`
+  t.match(parseListeners(big, 'ipv4', 'BE'), [{ address: '127.0.0.1', port: 80 }])
+  t.equal(parseListeners(big, 'ipv4', 'BE').length, 1)
+  const others = [
+    big.replaceAll('\n', '\r'),
+    big.slice(0, big.indexOf(' 4711') + 3),
+    big.replace('10000', '1'.repeat(11)),
+    big.replace('4711', '1'.repeat(16)),
+    big.replace('0050', '00050'),
+    big.replace(' 0A ', ' 01 '),
+    big.replace(' 0A ', ' 0a '),
+  ]
+  for (const text of others) t.strictSame(parseListeners(text, 'ipv4', 'BE'), [], JSON.stringify(text))
+  t.end()
+})
+
+void t.test('parseListeners() writes IPv6 addresses as people do', (t) => {
+  const row = (address: string) =>
+    `   0: ${address}:2801 ${'0'.repeat(32)}:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1 1 0\n`
+  const addresses = ['0'.repeat(32), `${'0'.repeat(24)}01000000`, 'B80D0120000000000000000001000000']
+  t.strictSame(
+    addresses.map((address) => parseListeners(head + row(address), 'ipv6')[0]?.address),
+    ['::', '::1', '2001:db8::1'],
+  )
+  t.end()
+})
+
+void t.test('parseListeners() takes any text', (t) => {
+  fc.assert(fc.property(fc.string({ unit: 'binary' }), (text) => Array.isArray(parseListeners(text, 'ipv6'))))
+  t.end()
+})
+
+for (const [address, family] of [
+  ['127.0.0.1', 'ipv4'],
+  ['::1', 'ipv6'],
+] as const) {
+  void t.test(`readListeners() finds our own ${family} socket`, async (t) => {
+    const server = createServer().listen(0, address)
+    const opened = await Promise.race([
+      once(server, 'listening').then(() => true),
+      once(server, 'error').then(() => false),
+    ])
+    if (!opened) {
+      t.pass('no loopback', { skip: `no ${family} loopback here` })
+      return
+    }
+    const { port } = server.address() as AddressInfo
+    const listeners = await readListeners(createHost())
+    const ours = listeners.filter((listener) => listener.port === port && listener.family === family)
+    t.equal(ours.length, 1)
+    t.match(ours, [{ address, family, uid: process.getuid?.() }])
+    const holders = await findHolders(createHost(), ours)
+    server.close()
+    const pids = ours.flatMap(({ inode }) => holders.get(inode) ?? []).map(({ pid }) => pid)
+    t.ok(pids.includes(process.pid), 'and that we hold it')
+  })
+}
+
+void t.test('findHolders() names every process that holds a socket, and looks only at its user’s', async (t) => {
+  const status = (pid: number, uid: number, name: string) =>
+    `Name:\t${name}\nState:\tS (sleeping)\nPid:\t${pid}\nPPid:\t1\nUid:\t${uid}\t${uid}\t${uid}\t${uid}\nGid:\t1\t1\t1\t1\nThreads:\t1\n`
+  const host = createFakeHost({
+    files: {
+      '/proc/7/status': status(7, 10_000, 'python3'),
+      '/proc/8/status': status(8, 10_000, 'worker'),
+      '/proc/9/status': status(9, 10_001, 'other'),
+      '/proc/uptime': '1',
+    },
+    links: {
+      '/proc/7/fd/0': '/dev/null',
+      '/proc/7/fd/3': 'socket:[4711]',
+      '/proc/7/fd/4': 'socket:[4712]',
+      '/proc/7/fd/5': 'socket:[4711]',
+      '/proc/8/fd/3': 'socket:[4711]',
+      '/proc/9/fd/3': 'socket:[4711]',
+    },
+  })
+  const listener = { address: '127.0.0.1', family: 'ipv4', port: 10_241, uid: 10_000, inode: 4711 } as const
+  const holders = await findHolders(host, [listener])
+  t.strictSame(
+    [...holders].map(([inode, processes]) => [inode, processes.map(({ pid, name }) => [pid, name])]),
+    [
+      [
+        4711,
+        [
+          [7, 'python3'],
+          [8, 'worker'],
+        ],
+      ],
+    ],
+  )
+  t.strictSame([...(await findHolders(host, [{ ...listener, inode: 1 }]))], [])
+  t.strictSame([...(await findHolders(host, []))], [])
+})
+
+void t.test('findHolders() reads no more than 20,000 descriptors, and takes no other link for a socket', async (t) => {
+  const status = (pid: number) =>
+    `Name:\tx\nState:\tS (sleeping)\nPid:\t${pid}\nPPid:\t1\nUid:\t7\t7\t7\t7\nGid:\t7\t7\t7\t7\nThreads:\t1\n`
+  const listener = { address: '127.0.0.1', family: 'ipv4', port: 1, uid: 7, inode: 5 } as const
+  const hostOf = (more: Readonly<Record<string, string>>) => {
+    const files = Object.fromEntries([3, 4].map((pid) => [`/proc/${pid}/status`, status(pid)]))
+    return createFakeHost({ files, links: { '/proc/4/fd/3': 'socket:[5]', ...more } })
+  }
+  const found = async (more: Readonly<Record<string, string>>) =>
+    ((await findHolders(hostOf(more), [listener])).get(5) ?? []).map(({ pid }) => pid)
+  t.strictSame(await found({ '/proc/3/fd/9': '/tmp/socket:[5]', '/proc/3/fd/8': 'socket:[5] (deleted)' }), [4])
+  const many = Object.fromEntries(Array.from({ length: 20_000 }, (_, fd) => [`/proc/3/fd/${fd}`, '/dev/null']))
+  t.strictSame(await found(many), [], 'the first process used them up')
+})

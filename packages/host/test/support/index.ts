@@ -1,0 +1,30 @@
+import { once } from 'node:events'
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+export const isRoot = process.getuid?.() === 0
+
+/** What a test or a benchmark offers for tidying up: the last added runs first. */
+export interface Cleanup {
+  teardown(work: () => unknown): void
+}
+
+/** A folder that other users can pass, removed at the end; short, because sockets go into it. */
+export function scratchFolder(t: Cleanup): string {
+  const folder = mkdtempSync(join(tmpdir(), 'puppy-'))
+  chmodSync(folder, 0o711)
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}
+
+/** A TCP port of loopback that is free now. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}

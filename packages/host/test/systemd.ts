@@ -1,0 +1,15 @@
+import { existsSync } from 'node:fs'
+import t from 'tap'
+import { createFakeHost } from '../src/fake.ts'
+import { createHost, runsSystemd } from '../src/index.ts'
+
+void t.test('runsSystemd() goes by the folder that only systemd makes, on a live host', async (t) => {
+  const files = { '/run/systemd/system/.fake': '' }
+  t.equal(await runsSystemd(createFakeHost({ files })), true)
+  t.equal(await runsSystemd(createFakeHost()), false)
+  t.equal(await runsSystemd(createFakeHost({ files, live: false })), false, 'a folder runs nothing')
+  t.equal(await runsSystemd(createFakeHost({ files: { '/run/systemd/system': '' } })), false, 'a file is not it')
+  t.equal(await runsSystemd(createFakeHost({ links: { '/run/systemd/system': '/' } })), false, 'a link is not it')
+  t.equal(await runsSystemd(createHost()), existsSync('/run/systemd/system'))
+  t.equal(await runsSystemd(createHost({ root: t.testdir({ run: { systemd: { system: {} } } }) })), false)
+})

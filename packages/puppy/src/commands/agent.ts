@@ -1,0 +1,99 @@
+import { randomUUID } from 'node:crypto'
+import { openHaproxy } from '@puppy/haproxy'
+import type { Host } from '@puppy/host'
+import { openQuota } from '@puppy/quota'
+import { runAgent, facilitiesOf } from '@puppy/agent'
+import type { Config } from '../config.ts'
+import { openDatabase } from '@puppy/state'
+import { databaseUrls, openHosts, placesOf, proxySettings, wallsOf } from '../layout.ts'
+import { ensureSystemUsers, findOwn } from '../system-users.ts'
+import { untilToldToEnd } from './signals.ts'
+import { slotCount } from '@puppy/accounts'
+
+/** `puppy agent`: makes this host match the database until told to end. */
+export async function agent(config: Config): Promise<void> {
+  const { machine, host } = openHosts(config)
+  // By ourselves too: whoever started us may be killed before it has written down who we are.
+  await placesOf(config).agent.write(process.pid)
+  const users = config.live ? await findOwn(machine) : await ensureSystemUsers(machine, config)
+  const haproxy = openHaproxy(machine, proxySettings(config, users))
+  const walls = wallsOf(config, host, users, haproxy)
+  const quota = openQuota(host, config.layout.homes)
+  const ending = new AbortController()
+  const { facilities, proxy } = facilitiesOf({
+    machine,
+    host,
+    layout: config.layout,
+    haproxy,
+    runDir: config.runDir,
+    quota,
+    walls,
+    signal: ending.signal,
+  })
+  const database = openDatabase({ url: databaseUrls(config).agent, name: 'puppy agent', connections: 5 })
+  void untilToldToEnd().then((signal) => ending.abort(new Error(`told to end by ${signal}`)))
+  const locks = await lockHosts(config, machine, host, ending.signal)
+  try {
+    await runAgent(
+      {
+        database,
+        host: config.host,
+        facilities,
+        dryRun: config.dryRun,
+        log,
+        machine,
+        registration: {
+          name: config.host,
+          machineId: await machineIdOf(config, machine),
+          layout: config.layout,
+          mode: config.dryRun ? 'dry_run' : config.live ? 'live' : 'folder',
+          poolFree: config.pool,
+          poolMax: slotCount(config.layout),
+        },
+        ...(config.dryRun ? {} : { proxy: { facility: proxy, haproxy }, firewall: walls.firewall, quota }),
+      },
+      ending.signal,
+    )
+  } finally {
+    await database.end()
+    for (const lock of locks) await lock.release()
+  }
+}
+
+/**
+ * One agent acts on a host at a time, and not before the programs of one that was killed have ended: they hold on to the
+ * lock. Programs get the locks of the host that runs them, so each of the two has its own.
+ */
+async function lockHosts(config: Config, machine: Host, host: Host, signal: AbortSignal) {
+  const options = { timeout: 120_000, signal, purpose: 'puppy agent' }
+  const locks = [await machine.lock(`${config.stateDir}/agent.lock`, options)]
+  if (host !== machine && !config.dryRun) {
+    await host.makeFolder('/var/lib/puppy', { mode: 0o711 })
+    locks.push(await host.lock('/var/lib/puppy/host.lock', options))
+  }
+  return locks
+}
+
+/** The machine's own id; below a root folder, which has none, one that we keep. @see machine-id(5) */
+async function machineIdOf(config: Config, machine: Host): Promise<string> {
+  const own = config.live ? (await machine.read('/etc/machine-id'))?.trim() : undefined
+  if (own !== undefined && /^[0-9a-f]{32}$/.test(own)) return own
+  const { machineId } = placesOf(config)
+  const kept = (await machine.read(machineId))?.trim()
+  if (kept !== undefined && kept !== '') return kept
+  const made = randomUUID().replaceAll('-', '')
+  await machine.replace(machineId, `${made}\n`, { mode: 0o644 })
+  return made
+}
+
+const told = new Map<string, number>()
+
+/** Writes a line; the same again only after ten minutes, because a pass that fails may come every few seconds. */
+function log(line: string, facts: object = {}): void {
+  const text = JSON.stringify({ message: line, ...facts })
+  const now = Date.now()
+  if (now - (told.get(text) ?? 0) < 600_000) return
+  if (told.size > 1000) told.clear()
+  told.set(text, now)
+  console.log(JSON.stringify({ time: new Date(now).toISOString(), message: line, ...facts }))
+}

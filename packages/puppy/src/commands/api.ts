@@ -1,0 +1,30 @@
+import { createSshKeyCheck, createApp, createObserver, listen } from '@puppy/api'
+import type { Config } from '../config.ts'
+import { openDatabase } from '@puppy/state'
+import { databaseUrls, openHosts, placesOf } from '../layout.ts'
+import { dropRoot, ensureSystemUsers } from '../system-users.ts'
+import { untilToldToEnd } from './signals.ts'
+
+/** `puppy api`: serves HTTP until told to end. Everything is loaded first, then root is dropped, then it listens. */
+export async function api(config: Config): Promise<void> {
+  const { machine } = openHosts(config)
+  // By ourselves too: whoever started us may be killed before it has written down who we are.
+  await placesOf(config).api.write(process.pid)
+  const users = await ensureSystemUsers(machine, config)
+  const database = openDatabase({ url: databaseUrls(config).api, name: 'puppy api', connections: 20 })
+  const observer = createObserver(database)
+  const checkSshKeys = createSshKeyCheck(machine)
+  const dependencies = { database, observer, checkSshKeys, required: config.require }
+  const app = await createApp(dependencies, {
+    logger: { level: config.logLevel === 'info' ? 'warn' : config.logLevel },
+  })
+  try {
+    if (users !== undefined) dropRoot(users.api)
+    await listen(app, config.listen)
+    await untilToldToEnd()
+  } finally {
+    await observer.close()
+    await app.close()
+    await database.end()
+  }
+}

@@ -1,0 +1,83 @@
+import { parseArgs } from 'node:util'
+import { slotAt, slotCount, type SlotLayout } from '@puppy/accounts'
+import {
+  followDenials,
+  groupDenials,
+  pairNumber,
+  parseLevel,
+  readDenials,
+  SelinuxError,
+  suggest,
+  type Denial,
+  type DenialGroup,
+  type Dontaudit,
+} from '@puppy/selinux'
+import { openTenantPolicy, transactionTimes, printable } from '@puppy/agent'
+import type { Config } from '../config.ts'
+import { StartError } from '@puppy/state'
+import { layoutOf, openHosts } from '../layout.ts'
+
+/**
+ * `puppy denials`: what SELinux denied tenants, who, how often, and what it means. `--follow` tells each as it happens. `--hidden logged` has
+ * the policy write down also what it keeps to itself, and `--hidden silent` ends that; each is a transaction of the policy.
+ */
+export async function denials(config: Config, args: readonly string[]): Promise<void> {
+  const { follow, hidden } = optionsIn(args)
+  const { machine, host } = openHosts(config)
+  if (!config.live) throw new StartError('denials are the kernel’s, and this host is only a folder')
+  const layout = await layoutOf(config, machine)
+  if (hidden !== undefined) {
+    const { changed } = await openTenantPolicy(host, layout).ensure({ dontaudit: hidden }, transactionTimes)
+    const until = hidden === 'logged' ? ', until --hidden silent' : ''
+    console.log(`Hidden denials are ${hidden}${changed ? ' now' : ' already'}${until}`)
+    return
+  }
+  const show = (found: readonly Denial[]) => {
+    for (const group of groupDenials(found)) console.log(lineOf(group, layout))
+  }
+  const end = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => end.abort())
+  // Before what there is: nothing is lost between the two, and what comes just then may be told twice.
+  const stream = follow ? await followDenials(host, { signal: end.signal }) : undefined
+  show(await readDenials(host))
+  if (stream !== undefined) for await (const denial of stream) show([denial])
+}
+
+/** Who, how often, what it means and by which program, and when last; programs and files are named by tenants. */
+export function lineOf(group: DenialGroup, layout: SlotLayout): string {
+  const { count, last, example, level } = group
+  const object = example.object === undefined ? {} : { object: printable(example.object) }
+  const { message, cil } = suggest({ ...group, example: { ...example, ...object } })
+  const times = count === 1 ? 'once' : `${count} times`
+  const by = example.command === undefined ? '' : ` by ${printable(example.command)}`
+  const written = example.enforced ? '' : ' (not denied: SELinux was permissive)'
+  const would = cil === undefined ? '' : `; ${cil.trim()} would allow it, to all tenants`
+  const who = userAt(level, layout) ?? level
+  return `${who}\t${times}\t${message}${by}${would}${written}\t${new Date(last).toISOString()}`
+}
+
+/** The tenant that has a level. */
+function userAt(level: string, layout: SlotLayout): string | undefined {
+  try {
+    const n = pairNumber(parseLevel(level))
+    return n === undefined || n >= slotCount(layout) ? undefined : slotAt(layout, n).user
+  } catch (error) {
+    if (error instanceof SelinuxError) return undefined
+    throw error
+  }
+}
+
+function optionsIn(args: readonly string[]): { readonly follow: boolean; readonly hidden: Dontaudit | undefined } {
+  const options = { follow: { type: 'boolean', default: false }, hidden: { type: 'string' } } as const
+  const { follow, hidden } = parse(() => parseArgs({ args: [...args], options }).values)
+  if (hidden === undefined || hidden === 'logged' || hidden === 'silent') return { follow, hidden }
+  throw new StartError(`--hidden ${hidden} makes no sense: it is logged or silent`)
+}
+
+function parse<Value>(read: () => Value): Value {
+  try {
+    return read()
+  } catch (error) {
+    throw new StartError(error instanceof Error ? error.message : String(error))
+  }
+}

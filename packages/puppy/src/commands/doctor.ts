@@ -1,0 +1,84 @@
+import { openHaproxy } from '@puppy/haproxy'
+import { openQuota } from '@puppy/quota'
+import { type Facility, type View, facilitiesOf, checkView } from '@puppy/agent'
+import { systemdRuns, type Config } from '../config.ts'
+import { openDatabase, missingWalls } from '@puppy/state'
+import { databaseUrls, openHosts, proxySettings, wallsOf } from '../layout.ts'
+import { listHosts, type FacilityState } from '@puppy/state/store/hosts'
+import { wallsOfHost } from '@puppy/state/store/slots'
+import { installLine, missingNeeds } from '../system-packages.ts'
+import { findOwn } from '../system-users.ts'
+
+/** `puppy doctor`: says what works here and what would help. The exit status is 1 when something that we have is broken. */
+export async function doctor(config: Config): Promise<void> {
+  const { machine, host } = openHosts(config)
+  const users = config.live ? await findOwn(machine) : undefined
+  const haproxy = openHaproxy(machine, proxySettings(config, users))
+  const { facilities } = facilitiesOf({
+    machine,
+    host,
+    layout: config.layout,
+    haproxy,
+    runDir: config.runDir,
+    quota: openQuota(host, config.layout.homes),
+    walls: wallsOf(config, host, users, haproxy),
+  })
+  const states: Record<string, FacilityState> = {}
+  for (const facility of facilities) {
+    const state = await facility.probe(AbortSignal.timeout(30_000))
+    states[facility.name] = state
+    say(
+      state.works,
+      `${facility.name}${state.version === undefined ? '' : ` ${state.version}`}`,
+      state.reason ?? state.remedy,
+    )
+  }
+  const missing = missingNeeds((program) => machine.program(program) !== undefined)
+  if (missing.length > 0) say(false, 'packages', installLine(missing))
+  say(systemdRuns(config), 'systemd', 'it does not run here: no linger, so user services end with the last login')
+  say(await haproxy.alive(), 'haproxy process', 'it does not run; "npm start" starts it')
+  const view = await checkDatabase(config)
+  if (view !== undefined) {
+    await inspect(
+      facilities.filter(({ name }) => states[name]?.works === true),
+      view,
+    )
+  }
+  console.log(`Walls that this host does not have: ${missingWalls(states).join(', ') || 'none'}`)
+}
+
+function say(works: boolean, what: string, otherwise?: string): void {
+  console.log(`${works ? 'ok    ' : 'NOT OK'} ${what}${works || otherwise === undefined ? '' : `: ${otherwise}`}`)
+  if (!works) process.exitCode = 1
+}
+
+/** What facilities have made can be judged only by what the database wants. */
+async function inspect(facilities: readonly Facility[], view: View): Promise<void> {
+  for (const facility of facilities) {
+    try {
+      const findings = (await facility.inspect?.(view, AbortSignal.timeout(30_000))) ?? []
+      for (const { works, what, otherwise } of findings) say(works, what, otherwise)
+    } catch (error) {
+      say(false, facility.name, error instanceof Error ? error.message : undefined)
+    }
+  }
+}
+
+/** Gives what the database wants of this host, if it answers and knows the host. */
+async function checkDatabase(config: Config): Promise<View | undefined> {
+  const database = openDatabase({ url: databaseUrls(config).owner, name: 'puppy doctor', connections: 1 })
+  try {
+    const hosts = await listHosts(database)
+    say(true, 'database')
+    for (const { name, alive } of hosts) say(alive, `agent of ${name}`, 'it was not heard of in the last 10 seconds')
+    const layout = hosts.find(({ name }) => name === config.host)?.layout
+    if (layout === undefined) return undefined
+    const walls = await wallsOfHost(database, config.host)
+    return checkView(layout, [], [], { complete: true, walls }).view
+  } catch (error) {
+    say(false, 'database', error instanceof Error ? error.message : undefined)
+    return undefined
+  } finally {
+    await database.end()
+  }
+}

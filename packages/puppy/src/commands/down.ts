@@ -1,0 +1,126 @@
+import { join } from 'node:path'
+import {
+  evict,
+  noReservations,
+  parsePasswd,
+  planPool,
+  readPool,
+  removeBase,
+  removeSlots,
+  scrub,
+  slotAt,
+  slotCount,
+  type SlotLayout,
+} from '@puppy/accounts'
+import { removeLimits, removeFirewall, openTenantPolicy, removeQuotas, removePolicy } from '@puppy/agent'
+import { openHaproxy } from '@puppy/haproxy'
+import { isUnfinished, type Host } from '@puppy/host'
+import { openQuota } from '@puppy/quota'
+import type { Config } from '../config.ts'
+import { stopEmbedded } from '@puppy/state/embedded'
+import { StartError } from '@puppy/state'
+import { layoutOf, openHosts, placesOf, proxySettings, wallsOf } from '../layout.ts'
+import { signalProcess } from '@puppy/state/processes'
+import { ensureSystemUsers, findOwn, removeSystemUsers } from '../system-users.ts'
+
+/** `puppy down`: ends everything of ours. With `--purge` it also removes everything of ours, tenants and their data included. */
+export async function down(config: Config, args: readonly string[]): Promise<void> {
+  const purging = args.includes('--purge')
+  const unknown = args.find((argument) => argument !== '--purge')
+  if (unknown !== undefined) throw new StartError(`down does not know ${unknown}; it takes --purge`)
+  if (purging && config.live && !config.privileged)
+    throw new StartError('down --purge removes users and their homes, so it needs root')
+  const { machine, host } = openHosts(config)
+  const users = config.live ? await findOwn(machine) : await ensureSystemUsers(machine, config)
+  const proxy = openHaproxy(machine, proxySettings(config, users))
+  const places = placesOf(config)
+  for (const name of ['up', 'agent', 'api'] as const) {
+    const running = await places[name].read()
+    if (running === undefined) continue
+    if (!(await signalProcess(running.pid, 'SIGTERM', { wait: 30_000 })))
+      await signalProcess(running.pid, 'SIGKILL', { wait: 5000 })
+    console.log(`Ended ${name} (process ${running.pid})`)
+  }
+  let left = 0
+  if (purging) {
+    const layout = await layoutOf(config, machine)
+    left = await removeTenants(layout, host)
+    await removeLimits({ host, runFolder: join(config.runDir, 'cgroups') }, layout)
+    await removePolicy({ host, policy: openTenantPolicy(host, layout) })
+    await removeDiskLimits(layout, host)
+    await removeFirewall({ host, ...wallsOf(config, host, users, proxy) })
+    await removeBase(host)
+    await proxy.remove()
+  } else await proxy.stop()
+  console.log('Ended HAProxy')
+  if (await stopEmbedded(config.stateDir)) console.log('Ended the database')
+  if (!purging) return
+  if (left > 0) {
+    throw new StartError(`${left} slots could not be removed, so the state folder stays; mend them and purge again`)
+  }
+  await removeState(config, machine)
+  if (config.live) for (const name of await removeSystemUsers(machine)) console.log(`Removed the user ${name}`)
+  console.log(
+    'Removed everything of ours. Installed packages stay (haproxy and the like); remove them with apt if nothing else needs them.',
+  )
+}
+
+/** Gives how many slots of ours could not be removed. What a person has where a slot would be is left alone. */
+async function removeTenants(layout: SlotLayout, host: Host): Promise<number> {
+  const slots = Array.from({ length: slotCount(layout) }, (_, n) => slotAt(layout, n))
+  const homes = new Set(await host.list(layout.homes))
+  const present = slots.filter(({ user }) => homes.has(user))
+  await evict(host, present)
+  const unclean = (await scrub(host, layout, present)).filter(({ status }) => status !== 'clean')
+  for (const { n, left } of unclean) console.warn(`Slot ${n} is not clean: ${left.slice(0, 5).join('; ')}`)
+  const { blocked } = planPool(slots, await readPool(host, layout, slots), noReservations)
+  const theirs = new Set(blocked.map(({ n }) => n))
+  const results = await removeSlots(host, layout, slots)
+  const failures = results.filter(({ status }) => status === 'failed')
+  for (const { n, message } of failures) console.warn(`Slot ${n} was left alone: ${message}`)
+  console.log(`Removed ${results.filter(({ changed }) => changed).length} tenants' users and homes`)
+  return failures.filter(({ n }) => !theirs.has(n)).length
+}
+
+/** Not those of a person who has the uid of a slot. */
+async function removeDiskLimits(layout: SlotLayout, host: Host): Promise<void> {
+  const people = new Set(parsePasswd((await host.read('/etc/passwd')) ?? '').map(({ uid }) => uid))
+  const uids = Array.from({ length: slotCount(layout) }, (_, n) => slotAt(layout, n).uid)
+  await removeQuotas(
+    { host, quota: openQuota(host, layout.homes) },
+    uids.filter((uid) => !people.has(uid)),
+  )
+}
+
+/** Only what we made: a state folder that somebody else keeps things in stays, with them. */
+async function removeState(config: Config, machine: Host): Promise<void> {
+  const rm = machine.program('rm') ?? '/usr/bin/rm'
+  const state = [
+    'postgres',
+    'haproxy',
+    'log',
+    'run',
+    'admin-key',
+    'machine-id',
+    'slots.json',
+    'agent.lock',
+    'host.lock',
+    'up.lock',
+  ]
+  const run = ['postgres', 'up.pid', 'api.pid', 'agent.pid', 'haproxy', 'firewall', 'cgroups']
+  await machine.run([rm, '-rf', '--one-file-system', '--', ...run.map((name) => `${config.runDir}/${name}`)], {
+    touches: 'ours',
+  })
+  await machine.run([rm, '-rf', '--one-file-system', '--', ...state.map((name) => `${config.stateDir}/${name}`)], {
+    touches: 'ours',
+  })
+  for (const folder of [config.runDir, config.stateDir]) {
+    const names = await machine.list(folder)
+    // What a write that was killed half way left beside its file.
+    const unfinished = names.filter((entry) => isUnfinished(entry))
+    for (const entry of unfinished) await machine.remove(`${folder}/${entry}`)
+    const left = names.filter((entry) => !unfinished.includes(entry))
+    if (left.length > 0) console.warn(`${folder} stays: somebody keeps ${left.slice(0, 5).join(', ')} there`)
+    else await machine.remove(folder)
+  }
+}

@@ -1,0 +1,30 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Config } from '../config.ts'
+import { openDatabase, StartError } from '@puppy/state'
+import { databaseUrls } from '../layout.ts'
+import { askForPlan, findHost } from '@puppy/state/store/hosts'
+import { notify, wanted } from '@puppy/state/store/notify'
+
+/** `puppy plan`: what the agent of this host would change now, a line each. */
+export async function plan(config: Config): Promise<void> {
+  const database = openDatabase({ url: databaseUrls(config).owner, name: 'puppy plan', connections: 1 })
+  try {
+    const number = await database.transaction(async (tx) => {
+      await notify(tx, wanted, config.host)
+      return askForPlan(tx, config.host)
+    })
+    if (number === undefined) throw new StartError(`The host ${config.host} is not registered; start its agent`)
+    for (const until = Date.now() + 30_000; ; await sleep(100)) {
+      const row = await findHost(database, config.host)
+      if (row !== undefined && row.planMade >= number) {
+        for (const { facility, target, action, command } of row.changes)
+          console.log([facility, target, action, command].filter(Boolean).join('\t'))
+        console.log(`${row.changes.length} changes`)
+        return
+      }
+      if (Date.now() > until) throw new StartError(`The agent of ${config.host} made no plan in 30 s; is it running?`)
+    }
+  } finally {
+    await database.end()
+  }
+}

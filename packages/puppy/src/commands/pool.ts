@@ -1,0 +1,33 @@
+import { parseArgs } from 'node:util'
+import { slotCount } from '@puppy/accounts'
+import type { Config } from '../config.ts'
+import { openDatabase, StartError } from '@puppy/state'
+import { databaseUrls } from '../layout.ts'
+import { findHost, setPool } from '@puppy/state/store/hosts'
+import { notify, wanted } from '@puppy/state/store/notify'
+import { countSlots } from '@puppy/state/store/slots'
+
+/** `puppy pool [--free N] [--max N]`: shows or sets how many slots this host keeps. */
+export async function pool(config: Config, args: readonly string[]): Promise<void> {
+  const { values } = parseArgs({ args: [...args], options: { free: { type: 'string' }, max: { type: 'string' } } })
+  const database = openDatabase({ url: databaseUrls(config).owner, name: 'puppy pool', connections: 1 })
+  try {
+    const row = await findHost(database, config.host)
+    if (row === undefined) throw new StartError(`The host ${config.host} is not registered; start its agent`)
+    const wish = { free: number('free', values.free, row.poolFree), max: number('max', values.max, row.poolMax) }
+    if (wish.max > slotCount(row.layout))
+      throw new StartError(`--max ${wish.max}: ${config.host} has ports for ${slotCount(row.layout)} slots`)
+    if (await setPool(database, config.host, wish)) await notify(database, wanted, config.host)
+    console.log(
+      JSON.stringify({ host: config.host, ...wish, slots: await countSlots(database, config.host) }, undefined, 2),
+    )
+  } finally {
+    await database.end()
+  }
+}
+
+function number(name: string, given: string | undefined, otherwise: number): number {
+  if (given === undefined) return otherwise
+  if (!/^\d{1,5}$/.test(given)) throw new StartError(`--${name} ${given} makes no sense: it is a number of slots`)
+  return Number(given)
+}

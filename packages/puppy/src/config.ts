@@ -1,0 +1,216 @@
+import { existsSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { join, resolve } from 'node:path'
+import { createHash } from 'node:crypto'
+import { Type, type Static } from 'typebox'
+import { Value } from 'typebox/value'
+import { defaultLayout, assertLayout, slotCount, type SlotLayout } from '@puppy/accounts'
+import { StartError, walls } from '@puppy/state'
+
+const slug = '^[a-z][a-z0-9-]{0,62}$'
+const address = '^(\\[[0-9a-fA-F:.]+\\]|[0-9.]*|localhost):[0-9]{1,5}$'
+const meanings = new Map<unknown, { readonly meaning: string; readonly example: string }>()
+function text(pattern: string, meaning: string, example: string) {
+  const schema = Type.Optional(Type.String({ pattern, description: meaning, examples: [example] }))
+  meanings.set(schema, { meaning, example })
+  return schema
+}
+
+/** Every environment variable of ours, what it means, and what it may look like. */
+const Environment = Type.Object({
+  PUPPY_LISTEN: text(address, 'where the API listens', '127.0.0.1:8420'),
+  PUPPY_STATE_DIR: text('^/', 'folder of the embedded database, locks and rendered files', '/var/lib/puppy'),
+  PUPPY_RUN_DIR: text('^/', 'short folder of the sockets', '/run/puppy'),
+  DATABASE_URL: text('^postgres(ql)?://', 'an external PostgreSQL, as its owner', 'postgres://puppy@db/puppy'),
+  API_DATABASE_URL: text('^postgres(ql)?://', 'the same, as the API', 'postgres://puppy_api@db/puppy'),
+  AGENT_DATABASE_URL: text('^postgres(ql)?://', 'the same, as the agent', 'postgres://puppy_agent@db/puppy'),
+  PUPPY_HOST: text(slug, 'which host this agent is', 'h1'),
+  PUPPY_POOL: text('^[0-9]{1,4}$', 'slots kept free ahead of demand', '10'),
+  PUPPY_REQUIRE: text(
+    `^(${walls.join('|')})(,(${walls.join('|')}))*$`,
+    `facilities without which an account is not ready, of ${walls.join(', ')}`,
+    'selinux,quota',
+  ),
+  PUPPY_ADMIN_KEY: text(
+    '^puppy_[a-z0-9]{4,32}_[a-z0-9]{32,128}$',
+    'the first admin key',
+    `puppy_admin_${'0'.repeat(48)}`,
+  ),
+  PUPPY_DRY_RUN: text('^[01]$', 'plan, never apply', '1'),
+  PUPPY_ROOT: text('^/', 'the folder that is taken for the root of the machine', '/'),
+  PUPPY_PROXY_LISTEN: text(`${address.slice(0, -1)}(,${address.slice(1, -1)})*$`, "HAProxy's front door", ':80'),
+  PUPPY_PROXY_TLS_LISTEN: text(
+    `${address.slice(0, -1)}(,${address.slice(1, -1)})*$`,
+    'its front door for HTTPS',
+    ':443',
+  ),
+  PUPPY_CERTIFICATES: text(
+    '^/',
+    'folder of PEM files, certificate and key in one; turns HTTPS on',
+    '/etc/puppy/certificates',
+  ),
+  PUPPY_FIRST_UID: text('^[0-9]{4,9}$', 'uid of slot 0', '10000'),
+  PUPPY_FIRST_PORT: text('^[0-9]{4,5}$', 'first port of slot 0', '10240'),
+  PUPPY_NO_INSTALL: text('^[01]$', 'never install system packages, say which are missing', '1'),
+  PUPPY_LOG_LEVEL: text('^(error|warn|info|debug)$', 'how much the processes write', 'info'),
+})
+type Environment = Static<typeof Environment>
+
+/** Where each role connects; all absent with the embedded PostgreSQL. A process is given only what it needs. */
+interface DatabaseUrls {
+  readonly owner: string | undefined
+  readonly api: string | undefined
+  readonly agent: string | undefined
+}
+
+/** Everything that is configured, read once. No other file reads the environment. */
+export interface Config {
+  readonly listen: { readonly host: string; readonly port: number }
+  readonly stateDir: string
+  readonly runDir: string
+  readonly urls: DatabaseUrls
+  readonly host: string
+  readonly pool: number
+  readonly require: readonly string[]
+  readonly adminKey: string | undefined
+  readonly dryRun: boolean
+  readonly root: string
+  readonly live: boolean
+  readonly layout: SlotLayout
+  readonly proxy: {
+    readonly listen: readonly string[]
+    readonly tlsListen: readonly string[]
+    readonly certificates: string | undefined
+  }
+  readonly install: boolean
+  readonly logLevel: string
+  /** Whether we run as root; without root nothing is applied. */
+  readonly privileged: boolean
+}
+
+export interface Surroundings {
+  readonly uid: number
+  readonly hostname: string
+  readonly cwd: string
+}
+
+/**
+ * Reads the settings out of an environment.
+ * @throws StartError with one line that names the first variable that makes no sense, its value and an example.
+ */
+export function readConfig(env: NodeJS.ProcessEnv, surroundings: Surroundings = currentSurroundings()): Config {
+  const given = readEnvironment(env)
+  const privileged = surroundings.uid === 0
+  const root = resolve(given.PUPPY_ROOT ?? '/')
+  const live = root === '/'
+  const stateDir = resolve(given.PUPPY_STATE_DIR ?? defaultStateDir(root, privileged, surroundings.cwd))
+  const dryRun = given.PUPPY_DRY_RUN === undefined ? !privileged : given.PUPPY_DRY_RUN === '1'
+  if (!dryRun && !privileged)
+    throw new StartError('PUPPY_DRY_RUN=0 needs root: only root can make users and give them files')
+  return Object.freeze({
+    listen: parseAddress('PUPPY_LISTEN', given.PUPPY_LISTEN ?? '127.0.0.1:8420'),
+    stateDir,
+    runDir: given.PUPPY_RUN_DIR ?? defaultRunDir(stateDir, privileged, live),
+    urls: { owner: given.DATABASE_URL, api: given.API_DATABASE_URL, agent: given.AGENT_DATABASE_URL },
+    host: given.PUPPY_HOST ?? slugOf(surroundings.hostname),
+    pool: Number(given.PUPPY_POOL ?? 10),
+    require: given.PUPPY_REQUIRE?.split(',') ?? [],
+    adminKey: given.PUPPY_ADMIN_KEY,
+    dryRun,
+    root,
+    live,
+    layout: readLayout(given, Number(given.PUPPY_POOL ?? 10)),
+    proxy: {
+      listen: splitAddresses('PUPPY_PROXY_LISTEN', given.PUPPY_PROXY_LISTEN ?? ':80'),
+      tlsListen: splitAddresses('PUPPY_PROXY_TLS_LISTEN', given.PUPPY_PROXY_TLS_LISTEN ?? ':443'),
+      certificates: given.PUPPY_CERTIFICATES,
+    },
+    install: given.PUPPY_NO_INSTALL !== '1',
+    logLevel: given.PUPPY_LOG_LEVEL ?? 'info',
+    privileged,
+  })
+}
+
+function currentSurroundings(): Surroundings {
+  return { uid: process.getuid?.() ?? -1, hostname: hostname(), cwd: process.cwd() }
+}
+
+function readEnvironment(env: NodeJS.ProcessEnv): Environment {
+  const known = Object.keys(Environment.properties)
+  const given = Object.fromEntries(Object.entries(env).filter(([name, value]) => known.includes(name) && value !== ''))
+  const stranger = Object.keys(env).find((name) => name.startsWith('PUPPY_') && !known.includes(name))
+  if (stranger !== undefined)
+    throw new StartError(`${stranger} is no setting of Puppy; the settings are ${known.join(', ')}`)
+  for (const [name, schema] of Object.entries(Environment.properties)) {
+    const value = given[name]
+    if (value === undefined || Value.Check(schema, value)) continue
+    const shown =
+      name.endsWith('URL') || name.endsWith('KEY') ? '(not shown, it may hold a secret)' : JSON.stringify(value)
+    const known = meanings.get(schema)
+    throw new StartError(`${name}=${shown} makes no sense: it is ${known?.meaning}, like ${known?.example}`)
+  }
+  return Value.Parse(Environment, given)
+}
+
+function defaultStateDir(root: string, privileged: boolean, cwd: string): string {
+  return privileged || root !== '/' ? join(root, 'var/lib/puppy') : join(cwd, 'var')
+}
+
+/** Sockets have short paths: HAProxy 2.6 takes 97 characters and appends to them, the kernel 107. */
+function defaultRunDir(stateDir: string, privileged: boolean, live: boolean): string {
+  if (privileged && live && stateDir === '/var/lib/puppy') return '/run/puppy'
+  const beside = join(stateDir, 'run')
+  if (beside.length <= 70) return beside
+  // Not in /tmp for root: whoever makes the folder first there would own our pid files and sockets.
+  const parent = privileged ? '/run' : '/tmp'
+  return `${parent}/puppy-${createHash('sha256').update(stateDir).digest('hex').slice(0, 12)}`
+}
+
+function readLayout(given: Environment, pool: number): SlotLayout {
+  const layout = {
+    ...defaultLayout,
+    ...(given.PUPPY_FIRST_UID === undefined ? {} : { firstUid: Number(given.PUPPY_FIRST_UID) }),
+    ...(given.PUPPY_FIRST_PORT === undefined ? {} : { firstPort: Number(given.PUPPY_FIRST_PORT) }),
+  }
+  try {
+    assertLayout(layout)
+  } catch (error) {
+    throw new StartError(
+      `PUPPY_FIRST_UID and PUPPY_FIRST_PORT make no sense: ${error instanceof Error ? error.message : ''}`,
+    )
+  }
+  if (pool > slotCount(layout))
+    throw new StartError(`PUPPY_POOL=${pool} is more than the ${slotCount(layout)} slots that this host has ports for`)
+  return layout
+}
+
+function splitAddresses(name: string, value: string): readonly string[] {
+  const list = value.split(',')
+  for (const one of list) parseAddress(name, one)
+  return list
+}
+
+function parseAddress(name: string, value: string): { host: string; port: number } {
+  const cut = value.lastIndexOf(':')
+  const port = Number(value.slice(cut + 1))
+  if (port < 1 || port > 65535)
+    throw new StartError(`${name}=${JSON.stringify(value)} makes no sense: a port is 1 to 65535`)
+  const host = value.slice(0, cut).replaceAll(/[[\]]/g, '')
+  return { host: host === '' ? '::' : host, port }
+}
+
+/** A host name as a slug: `Web-1.example.com` is `web-1`. */
+export function slugOf(name: string): string {
+  const slug = name
+    .toLowerCase()
+    .split('.')[0]
+    ?.replaceAll(/[^a-z0-9-]/g, '-')
+    .replace(/^[^a-z]+/, '')
+    .slice(0, 63)
+  return slug === undefined || slug === '' ? 'host' : slug
+}
+
+/** Whether systemd runs this machine, as sd_booted(3) tells. */
+export function systemdRuns(config: Config): boolean {
+  return config.live && existsSync('/run/systemd/system')
+}

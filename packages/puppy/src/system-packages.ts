@@ -1,0 +1,79 @@
+import type { Host } from '@puppy/host'
+import { StartError } from '@puppy/state'
+
+/** A program that the machine must have, and the Debian package that brings it. */
+export interface Need {
+  readonly program: string
+  /** Other names under which another package brings the same. */
+  readonly or?: readonly string[]
+  readonly package: string
+  readonly why: string
+}
+
+export const needs: readonly Need[] = [
+  { program: 'haproxy', package: 'haproxy', why: 'routes web traffic to tenants' },
+  {
+    program: 'systemd-sysusers',
+    or: ['systemd-sysusers.standalone'],
+    package: 'systemd-standalone-sysusers',
+    why: 'makes users in batches',
+  },
+  {
+    program: 'systemd-tmpfiles',
+    or: ['systemd-tmpfiles.standalone'],
+    package: 'systemd-standalone-tmpfiles',
+    why: 'makes their homes',
+  },
+  { program: 'nft', package: 'nftables', why: "keeps a tenant's ports its own" },
+  { program: 'ssh-keygen', package: 'openssh-client', why: 'checks ssh keys' },
+  { program: 'setpriv', package: 'util-linux', why: 'ends processes as the tenant itself' },
+]
+
+/** What the machine lacks. */
+export function missingNeeds(has: (program: string) => boolean): readonly Need[] {
+  return needs.filter(({ program, or = [] }) => ![program, ...or].some(has))
+}
+
+/** The line that a person would run. */
+export function installLine(missing: readonly Need[]): string {
+  return `apt-get install -y ${missing.map((need) => need.package).join(' ')}`
+}
+
+export interface InstallOptions {
+  /** Whether we may. */
+  readonly install: boolean
+  readonly say: (line: string) => void
+}
+
+/**
+ * Installs the Debian packages that are missing, after saying which and why. Needs root and the network.
+ * @throws StartError with the line to run when it may not or cannot.
+ */
+export async function ensurePackages(machine: Host, { install, say }: InstallOptions): Promise<void> {
+  const missing = missingNeeds((program) => machine.program(program) !== undefined)
+  if (missing.length === 0) return
+  for (const need of missing) say(`Missing: ${need.package}, which ${need.why}`)
+  const apt = machine.program('apt-get')
+  if (!install || apt === undefined) {
+    throw new StartError(
+      `${install ? 'This is no Debian-like system, so install' : 'PUPPY_NO_INSTALL=1 is set, so run'} this and start again: ${installLine(missing)}`,
+    )
+  }
+  const env = { DEBIAN_FRONTEND: 'noninteractive' }
+  const slow = { touches: 'machine', timeout: 600_000, env } as const
+  say(`Running: ${installLine(missing)}`)
+  try {
+    await machine.run([apt, 'update', '-q'], slow)
+    await machine.run(
+      [apt, 'install', '-y', '-q', '--no-install-recommends', '--', ...missing.map((need) => need.package)],
+      slow,
+    )
+  } catch (error) {
+    throw new StartError(
+      `Cannot install: ${error instanceof Error ? error.message : ''}; run this yourself and start again: ${installLine(missing)}`,
+    )
+  }
+  const still = missingNeeds((program) => machine.program(program) !== undefined)
+  if (still.length > 0)
+    throw new StartError(`Installed, and still missing: ${still.map(({ program }) => program).join(', ')}`)
+}

@@ -1,0 +1,103 @@
+import { parseGroup, parsePasswd } from '@puppy/accounts'
+import type { Host } from '@puppy/host'
+import type { Config } from './config.ts'
+import type { SystemUser } from '@puppy/state/embedded'
+import { StartError } from '@puppy/state'
+
+/** Who our unprivileged processes run as. Undefined when we are not root: then it is ourselves. */
+export interface SystemUsers {
+  readonly postgres: SystemUser
+  readonly api: SystemUser
+  readonly haproxy: ProxyUser
+}
+
+/** Whom HAProxy becomes, by the names that its configuration takes, and by number. */
+export interface ProxyUser {
+  readonly user: string
+  readonly group: string
+  readonly uid: number
+}
+
+const own = { postgres: 'puppy-postgres', api: 'puppy-api' } as const
+const lines = [
+  `u ${own.postgres} - "Puppy's database" /nonexistent /usr/sbin/nologin`,
+  `u ${own.api} - "Puppy's API" /nonexistent /usr/sbin/nologin`,
+]
+
+/**
+ * Finds the users of our processes, and on the machine itself makes those that are missing.
+ *
+ * Below a root folder no user of the machine is made; `nobody` does the work of both there.
+ */
+export async function ensureSystemUsers(
+  machine: Host,
+  config: Pick<Config, 'live' | 'privileged'>,
+): Promise<SystemUsers | undefined> {
+  if (!config.privileged) return undefined
+  if (!config.live) {
+    const nobody = await findUser(machine, 'nobody')
+    if (nobody === undefined)
+      throw new StartError('There is no user nobody, as which the database and the API would run')
+    return { postgres: nobody, api: nobody, haproxy: await proxyUser(machine) }
+  }
+  const found = await findOwn(machine)
+  if (found !== undefined) return found
+  const sysusers = machine.program('systemd-sysusers') ?? machine.program('systemd-sysusers.standalone')
+  if (sysusers === undefined)
+    throw new StartError('systemd-sysusers is missing: install systemd, or systemd-standalone-sysusers')
+  await machine.run([sysusers, '-'], { touches: 'machine', input: `${lines.join('\n')}\n` })
+  const made = await findOwn(machine)
+  if (made === undefined) throw new StartError(`systemd-sysusers did not make ${own.postgres} and ${own.api}`)
+  return made
+}
+
+/** The users as they are; undefined when one of ours is missing. */
+export async function findOwn(machine: Host): Promise<SystemUsers | undefined> {
+  const [postgres, api] = await Promise.all([findUser(machine, own.postgres), findUser(machine, own.api)])
+  if (postgres === undefined || api === undefined) return undefined
+  return { postgres, api, haproxy: await proxyUser(machine) }
+}
+
+/** HAProxy's workers never stay root: its package's user, or else nobody. */
+async function proxyUser(machine: Host): Promise<ProxyUser> {
+  const user = (await findUser(machine, 'haproxy')) ?? (await findUser(machine, 'nobody'))
+  const group = parseGroup((await machine.read('/etc/group')) ?? '').find(({ gid }) => gid === user?.gid)
+  if (user === undefined || group === undefined) {
+    throw new StartError('There is neither a user haproxy nor nobody with a group, as which HAProxy would serve')
+  }
+  return { user: user.name, group: group.name, uid: user.uid }
+}
+
+async function findUser(machine: Host, name: string): Promise<SystemUser | undefined> {
+  const entry = parsePasswd((await machine.read('/etc/passwd')) ?? '').find((user) => user.name === name)
+  return entry === undefined ? undefined : { name, uid: entry.uid, gid: entry.gid }
+}
+
+/** Removes our users, for a purge; gives the names of those that were there. */
+export async function removeSystemUsers(machine: Host): Promise<readonly string[]> {
+  const removed: string[] = []
+  const userdel = machine.program('userdel')
+  for (const name of Object.values(own)) {
+    if (userdel === undefined || (await findUser(machine, name)) === undefined) continue
+    await machine.run([userdel, '--', name], { touches: 'machine' })
+    removed.push(name)
+  }
+  return removed
+}
+
+/** Gives up root for good: groups first, then gid, then uid; then nothing can be taken back. */
+export function dropRoot(user: SystemUser): void {
+  process.chdir('/')
+  process.setgroups?.([user.gid])
+  process.setgid?.(user.gid)
+  process.setuid?.(user.uid)
+  if (process.getuid?.() !== user.uid || process.geteuid?.() !== user.uid)
+    throw new StartError(`Cannot become ${user.name}`)
+  let back = true
+  try {
+    process.setuid?.(0)
+  } catch {
+    back = false
+  }
+  if (back) throw new StartError('Root could be taken back after it was dropped; refusing to go on')
+}

@@ -1,0 +1,42 @@
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { readProcess } from '@puppy/state/processes'
+import { smallPlan, sshKey } from '@puppy/state/testing'
+import { cannotRun, createPuppy, runCommand } from '../support/puppy.ts'
+
+t.setTimeout(300_000)
+
+void t.test(
+  'down() ends everything and keeps all data; down --purge leaves no process, user or file of ours',
+  { skip: cannotRun },
+  async (t) => {
+    const puppy = await createPuppy(t, { firstPort: 32_000 })
+    await puppy.up()
+    await puppy.api('PUT', '/v1/plans/small', smallPlan)
+    await puppy.api('PUT', '/v1/accounts/blog', { plan: 'small', sshKeys: [sshKey] })
+    const pids = (['up', 'api', 'agent', 'haproxy', 'postgres'] as const).map((name) => puppy.pidOf(name))
+    t.match(await puppy.command('down'), { code: 0 })
+    for (const pid of pids) t.equal(await readProcess(pid), undefined, `process ${pid} has ended`)
+    t.ok(existsSync(join(puppy.root, 'home/p10000')), 'homes stay')
+    t.match(await puppy.command('down'), { code: 0 }, 'again is nothing')
+
+    await puppy.up()
+    t.match(await puppy.api('GET', '/v1/accounts/blog'), { status: 200, body: { ready: true } })
+    writeFileSync(join(puppy.root, 'home/mine'), 'not ours')
+    // Whatever the environment says today: the slots are those that were made.
+    const purge = await runCommand({ ...puppy.env, PUPPY_FIRST_UID: '20000' }, ['down', '--purge'])
+    t.equal(purge.code, 0, purge.output)
+    t.match(purge.output, /Installed packages stay/)
+    t.notMatch(readFileSync(join(puppy.root, 'etc/passwd'), 'utf8'), /p10000/)
+    t.notMatch(readFileSync(join(puppy.root, 'etc/group'), 'utf8'), /puppy/)
+    t.strictSame(readdirSync(join(puppy.root, 'home')), ['mine'], "somebody else's file stays")
+    t.notOk(existsSync(puppy.stateDir))
+    t.notOk(existsSync(join(puppy.root, 'etc/puppy')))
+  },
+)
+
+void t.test('down() refuses what it does not know', { skip: cannotRun }, async (t) => {
+  const puppy = await createPuppy(t, { firstPort: 32_200 })
+  t.match(await puppy.command('down', '--everything'), { code: 78, output: /^down does not know --everything/ })
+})

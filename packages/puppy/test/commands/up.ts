@@ -1,0 +1,196 @@
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import t from 'tap'
+import { smallPlan, sshKey } from '@puppy/state/testing'
+import { scratchFolder } from '@puppy/host/testing'
+import { cannotRun, createPuppy, eventually, killHard, runCommand, serveName } from '../support/puppy.ts'
+
+t.setTimeout(600_000)
+const skip = { skip: cannotRun }
+
+void t.test('up(): three requests, and a server of the tenant answers through the proxy', skip, async (t) => {
+  const puppy = await createPuppy(t, { firstPort: 11_008 })
+  const { output } = await puppy.up()
+  t.match(output(), /Puppy is ready on http:\/\/127\.0\.0\.1:\d+/)
+  t.equal(statSync(join(puppy.stateDir, 'admin-key')).mode & 0o777, 0o600)
+  const master = puppy.pidOf('haproxy')
+  const worker = readFileSync(`/proc/${master}/task/${master}/children`, 'utf8').trim().split(' ')[0]
+  for (const pid of [worker, puppy.pidOf('api'), puppy.pidOf('postgres')]) {
+    t.notMatch(readFileSync(`/proc/${pid}/status`, 'utf8'), /^Uid:\t0\t/m, `process ${pid} is not root`)
+  }
+  t.match(await puppy.api('PUT', '/v1/plans/small', smallPlan), { status: 201 })
+  const account = await puppy.api('PUT', '/v1/accounts/blog', { plan: 'small', sshKeys: [sshKey] })
+  t.match(account, { status: 201, body: { ready: true, user: 'p10000', uid: 10_000, ports: [11_008, 11_009, 11_010] } })
+  t.match(await puppy.api('PUT', '/v1/domains/blog.example.com', { account: 'blog', port: 11_008 }), {
+    status: 201,
+    body: { ready: true },
+  })
+
+  t.match(readFileSync(join(puppy.root, 'etc/passwd'), 'utf8'), /^p10000:x:10000:10000:/m)
+  t.match(statSync(join(puppy.root, 'home/p10000')), { uid: 10_000, gid: 10_000 })
+  t.equal(readFileSync(join(puppy.root, 'etc/puppy/keys/p10000'), 'utf8').trim(), sshKey)
+  t.match(readFileSync(join(puppy.root, 'etc/puppy/env/p10000'), 'utf8'), /^PORT=11008$/m)
+
+  t.match(await puppy.visit('blog.example.com'), { status: 503 }, 'nobody listens yet')
+  await serveName(t, 11_008, 'the blog')
+  t.match(await puppy.visit('blog.example.com'), { status: 200, body: 'the blog' })
+  t.match(await puppy.visit('BLOG.example.com.:80'), { status: 200, body: 'the blog' })
+  t.match(await puppy.visit('unknown.example.com'), { status: 404 })
+  t.notMatch(await puppy.visit('blog.example.com,x.example.com'), { body: 'the blog' })
+
+  await eventually('the listener is seen', async () => {
+    const { body } = await puppy.api('GET', '/v1/accounts/blog')
+    return JSON.stringify(body['domains']).includes('"listening"') ? true : undefined
+  })
+  const usage = await eventually('three requests are counted', async () => {
+    const { body } = await puppy.api('GET', '/v1/accounts/blog/usage')
+    return Number(body['requests']) >= 3 ? body : undefined
+  })
+  t.ok(Number(usage['bytesOut']) > 0)
+})
+
+void t.test(
+  'up(): a second start, also after kill -9 of everything, adopts the database and HAProxy and loses nothing',
+  skip,
+  async (t) => {
+    const puppy = await createPuppy(t, { firstPort: 11_200 })
+    await puppy.up()
+    await puppy.api('PUT', '/v1/plans/small', smallPlan)
+    await puppy.api('PUT', '/v1/accounts/blog', { plan: 'small' })
+    await puppy.api('PUT', '/v1/domains/blog.example.com', { account: 'blog', port: 11_200 })
+    await serveName(t, 11_200, 'still here')
+    const before = { postgres: puppy.pidOf('postgres'), haproxy: puppy.pidOf('haproxy') }
+    for (const name of ['up', 'agent', 'api'] as const) await killHard(puppy.pidOf(name))
+    t.match(await puppy.visit('blog.example.com'), { body: 'still here' }, 'visitors notice nothing')
+    const second = await puppy.up()
+    t.equal(puppy.pidOf('postgres'), before.postgres, 'the database was adopted')
+    t.equal(puppy.pidOf('haproxy'), before.haproxy, 'HAProxy was adopted')
+    await second.end()
+    t.match(await puppy.visit('blog.example.com'), { body: 'still here' }, 'an ordinary end leaves HAProxy too')
+    await puppy.up()
+    for (const name of ['up', 'agent', 'api', 'postgres', 'haproxy'] as const) await killHard(puppy.pidOf(name))
+    await puppy.up()
+    t.match(await puppy.api('GET', '/v1/accounts/blog'), { status: 200, body: { ready: true, user: 'p10000' } })
+    await eventually('HAProxy serves again', async () =>
+      (await puppy.visit('blog.example.com')).body === 'still here' ? true : undefined,
+    )
+  },
+)
+
+void t.test('up(): what dies is started again', skip, async (t) => {
+  const puppy = await createPuppy(t, { firstPort: 11_400 })
+  await puppy.up()
+  await puppy.api('PUT', '/v1/plans/small', smallPlan)
+  for (const name of ['haproxy', 'agent', 'api', 'postgres'] as const) {
+    const old = puppy.pidOf(name)
+    await killHard(old)
+    await eventually(`another ${name}`, async () => (puppy.pidOf(name) === old ? undefined : true))
+    await eventually(`readiness after the death of ${name}`, async () =>
+      (await puppy.api('GET', '/readyz')).status === 200 ? true : undefined,
+    )
+  }
+  t.match(await puppy.visit('nobody.example.com'), { status: 404 })
+  t.match(await puppy.api('PUT', '/v1/accounts/late', { plan: 'small' }), { status: 201, body: { ready: true } })
+})
+
+void t.test('up(): refuses in one clear line', skip, async (t) => {
+  const puppy = await createPuppy(t, { firstPort: 11_600 })
+  await puppy.up()
+  const refusals: [title: string, env: Record<string, string>, line: RegExp][] = [
+    ['a second one on the same state folder', {}, /^Puppy is up already with the state folder /],
+    [
+      'a folder that others can write to',
+      { PUPPY_STATE_DIR: '/tmp' },
+      /^The folder \/tmp cannot be used: others own it or can write there/,
+    ],
+    ['a setting that is none', { PUPPY_POOOL: '1' }, /^PUPPY_POOOL is no setting of Puppy/],
+    ['a port that is none', { PUPPY_LISTEN: '127.0.0.1:99999' }, /^PUPPY_LISTEN="127\.0\.0\.1:99999" makes no sense/],
+    [
+      'one database URL of three',
+      { DATABASE_URL: 'postgres://x@127.0.0.1/y' },
+      /^An external PostgreSQL needs all of /,
+    ],
+  ]
+  for (const [title, env, line] of refusals) {
+    const { code, output } = await runCommand({ ...puppy.env, ...env }, ['up'])
+    t.equal(code, 78, title)
+    t.match(output, line, title)
+    t.equal(output.trim().split('\n').length, 1, `${title}: one line`)
+  }
+})
+
+void t.test(
+  'up(): a busy listen port, a state folder that others cannot pass or that is no folder: one line each, nothing left',
+  skip,
+  async (t) => {
+    const busy = createServer().listen(0, '127.0.0.1')
+    await once(busy, 'listening')
+    t.teardown(() => busy.close())
+    const address = busy.address()
+    const port = typeof address === 'object' ? address?.port : 0
+    const taken = await createPuppy(t, { firstPort: 11_800, env: { PUPPY_LISTEN: `127.0.0.1:${port}` } })
+    const refused = await taken.command('up')
+    t.match(refused.output, /Cannot listen on 127\.0\.0\.1:\d+: another program does/)
+    t.equal(refused.code, 78)
+
+    const folder = scratchFolder(t)
+    mkdirSync(`${folder}/closed/state`, { recursive: true })
+    chmodSync(`${folder}/closed`, 0o700)
+    const closed = await runCommand({ ...taken.env, PUPPY_STATE_DIR: `${folder}/closed/state` }, ['up'])
+    t.match(closed.output, /others cannot pass .*\/closed/)
+    writeFileSync(`${folder}/file`, '')
+    const file = await runCommand({ ...taken.env, PUPPY_STATE_DIR: `${folder}/file/state` }, ['up'])
+    t.match(file.output, /^The state folder cannot be used/)
+    t.notOk(existsSync(`${folder}/closed/state/postgres`), 'nothing was begun')
+  },
+)
+
+void t.test('up(): what is wrong on the host is said in a line each, and nothing is lost', skip, async (t) => {
+  const busy = createServer().listen(0, '127.0.0.1')
+  await once(busy, 'listening')
+  t.teardown(() => busy.close())
+  const address = busy.address()
+  const port = typeof address === 'object' ? address?.port : 0
+  const puppy = await createPuppy(t, { firstPort: 11_960, env: { PUPPY_PROXY_LISTEN: `127.0.0.1:${port}` } })
+  const { output } = await puppy.up()
+  await eventually('the line about the proxy', async () =>
+    /^haproxy: .*127\.0\.0\.1:\d+/m.test(output()) ? true : undefined,
+  )
+  await puppy.api('PUT', '/v1/plans/small', smallPlan)
+  t.match(await puppy.api('PUT', '/v1/accounts/blog', { plan: 'small' }), { status: 201, body: { ready: true } })
+  const domain = await puppy.api('PUT', '/v1/domains/blog.example.com', { account: 'blog', port: 11_960 })
+  t.match(domain, {
+    status: 201,
+    body: { ready: false, conditions: [{ type: 'haproxy', status: 'false', reason: 'not_running' }] },
+  })
+  busy.close()
+  await eventually(
+    'the domain is ready when the port is free',
+    async () => ((await puppy.api('GET', '/v1/domains/blog.example.com')).body['ready'] === true ? true : undefined),
+    90,
+  )
+})
+
+void t.test('up(): an admin key file that holds none is one clear line', skip, async (t) => {
+  const puppy = await createPuppy(t, { firstPort: 11_980 })
+  mkdirSync(puppy.stateDir, { recursive: true })
+  writeFileSync(join(puppy.stateDir, 'admin-key'), 'half a k')
+  t.match(await puppy.command('up'), {
+    code: 78,
+    output: /admin-key holds no key; remove it, and the next start makes a new one\n$/,
+  })
+})
+
+void t.test('up(): a database that is down is one clear line', skip, async (t) => {
+  const puppy = await createPuppy(t, { firstPort: 11_900 })
+  const url = 'postgres://puppy@127.0.0.1:1/puppy'
+  const { code, output } = await runCommand(
+    { ...puppy.env, DATABASE_URL: url, API_DATABASE_URL: url, AGENT_DATABASE_URL: url },
+    ['up'],
+  )
+  t.match(output, /^The database does not answer/)
+  t.equal(output.trim().split('\n').length, 1)
+  t.not(code, 0)
+})

@@ -1,0 +1,209 @@
+import t from 'tap'
+import { readConfig, slugOf, systemdRuns, type Surroundings } from '../src/config.ts'
+import { StartError } from '@puppy/state'
+
+const root: Surroundings = { uid: 0, hostname: 'Web-1.example.com', cwd: '/srv/puppy' }
+const anna: Surroundings = { ...root, uid: 1000 }
+
+void t.test('readConfig() as root manages the machine', async (t) => {
+  t.match(readConfig({}, root), {
+    listen: { host: '127.0.0.1', port: 8420 },
+    stateDir: '/var/lib/puppy',
+    runDir: '/run/puppy',
+    host: 'web-1',
+    pool: 10,
+    require: [],
+    dryRun: false,
+    live: true,
+    install: true,
+    proxy: { listen: [':80'], tlsListen: [':443'], certificates: undefined },
+    layout: { firstUid: 10_000, firstPort: 10_240 },
+  })
+})
+
+void t.test('readConfig() as somebody else only plans, beside the checkout', async (t) => {
+  t.match(readConfig({}, anna), {
+    stateDir: '/srv/puppy/var',
+    runDir: '/srv/puppy/var/run',
+    dryRun: true,
+    privileged: false,
+  })
+})
+
+void t.test('readConfig() below a root folder keeps everything there', async (t) => {
+  t.match(readConfig({ PUPPY_ROOT: '/tmp/x/' }, root), {
+    root: '/tmp/x',
+    live: false,
+    stateDir: '/tmp/x/var/lib/puppy',
+  })
+})
+
+void t.test('readConfig() gives long state folders a short place for their sockets, always the same', async (t) => {
+  const env = { PUPPY_STATE_DIR: `/srv/${'long/'.repeat(30)}state` }
+  const { runDir } = readConfig(env, root)
+  t.match(runDir, /^\/run\/puppy-[0-9a-f]{12}$/)
+  t.equal(readConfig(env, root).runDir, runDir)
+})
+
+void t.test('readConfig() is frozen and reads every variable', async (t) => {
+  const config = readConfig(
+    {
+      PUPPY_LISTEN: '[::1]:9000',
+      PUPPY_STATE_DIR: '/srv/state',
+      PUPPY_RUN_DIR: '/run/x',
+      PUPPY_HOST: 'h2',
+      PUPPY_POOL: '25',
+      PUPPY_REQUIRE: 'selinux,quota',
+      PUPPY_ADMIN_KEY: `puppy_admin_${'a'.repeat(48)}`,
+      PUPPY_DRY_RUN: '1',
+      PUPPY_PROXY_LISTEN: '127.0.0.1:8080,[::1]:8080',
+      PUPPY_PROXY_TLS_LISTEN: ':8443',
+      PUPPY_CERTIFICATES: '/etc/certs',
+      PUPPY_FIRST_UID: '20000',
+      PUPPY_FIRST_PORT: '20000',
+      PUPPY_NO_INSTALL: '1',
+      PUPPY_LOG_LEVEL: 'debug',
+      DATABASE_URL: 'postgres://a@x/d',
+      API_DATABASE_URL: 'postgres://b@x/d',
+      AGENT_DATABASE_URL: 'postgres://c@x/d',
+      SOMETHING_ELSE: 'stays out',
+    },
+    root,
+  )
+  t.match(config, {
+    listen: { host: '::1', port: 9000 },
+    stateDir: '/srv/state',
+    runDir: '/run/x',
+    host: 'h2',
+    pool: 25,
+    require: ['selinux', 'quota'],
+    dryRun: true,
+    install: false,
+    logLevel: 'debug',
+    proxy: { listen: ['127.0.0.1:8080', '[::1]:8080'], tlsListen: [':8443'], certificates: '/etc/certs' },
+    layout: { firstUid: 20_000, firstPort: 20_000 },
+    urls: { owner: 'postgres://a@x/d', api: 'postgres://b@x/d', agent: 'postgres://c@x/d' },
+  })
+  t.ok(Object.isFrozen(config))
+  t.equal(systemdRuns({ ...config, live: false }), false)
+})
+
+const names = refusalOf({ PUPPY_NONSENSE: '1' })
+  .replace(/^.*the settings are /, '')
+  .split(', ')
+
+void t.test('readConfig() takes the example that it gives for every variable', async (t) => {
+  t.ok(names.length >= 19, String(names))
+  for (const name of names) {
+    const example = refusalOf({ [name]: '§' }).replace(/^.*, like /, '')
+    t.ok(readConfig({ [name]: example }, root), `${name}=${example}`)
+  }
+})
+
+void t.test('readConfig() refuses nonsense of every variable in one line that names it', async (t) => {
+  for (const name of names) {
+    for (const nonsense of ['§ nonsense', ' ', '\n', 'a\nb: c', '-1', '%s']) {
+      const refused = refusalOf({ [name]: nonsense })
+      t.ok(refused.startsWith(`${name}=`), refused)
+      t.notMatch(refused, '\n', 'one line')
+    }
+  }
+})
+
+void t.test('readConfig() takes an empty variable as one that is not set', async (t) => {
+  t.strictSame(readConfig(Object.fromEntries(names.map((name) => [name, ''])), root), readConfig({}, root))
+})
+
+void t.test('readConfig() does not fall for a root folder by another name', async (t) => {
+  for (const path of ['/', '//', '/tmp/..']) t.match(readConfig({ PUPPY_ROOT: path }, root), { root: '/', live: true })
+  const { live, stateDir, dryRun } = readConfig({ PUPPY_ROOT: '/tmp/x' }, anna)
+  t.strictSame({ live, stateDir, dryRun }, { live: false, stateDir: '/tmp/x/var/lib/puppy', dryRun: true })
+})
+
+void t.test('readConfig() keeps the run folder short enough for the names of sockets', async (t) => {
+  const runDirOf = (length: number) => readConfig({ PUPPY_STATE_DIR: `/${'x'.repeat(length - 1)}` }, root).runDir
+  t.match(runDirOf(66), /\/run$/)
+  t.equal(runDirOf(66).length, 70)
+  t.match(runDirOf(67), /^\/run\/puppy-/)
+  t.not(runDirOf(67), runDirOf(68), 'two state folders never share one')
+})
+
+function refusalOf(env: Record<string, string>): string {
+  try {
+    readConfig(env, root)
+  } catch (error) {
+    if (error instanceof StartError) return error.message
+    throw error
+  }
+  return 'it was taken'
+}
+
+const refusals: [title: string, env: Record<string, string>, line: RegExp][] = [
+  ['an unknown setting', { PUPPY_POOOL: '1' }, /^PUPPY_POOOL is no setting of Puppy; the settings are PUPPY_LISTEN, /],
+  [
+    'an address without a port',
+    { PUPPY_LISTEN: 'localhost' },
+    /^PUPPY_LISTEN="localhost" makes no sense: .*127\.0\.0\.1:8420/,
+  ],
+  ['port 0', { PUPPY_LISTEN: '127.0.0.1:0' }, /^PUPPY_LISTEN=.* a port is 1 to 65535/],
+  ['port 70000 of the proxy', { PUPPY_PROXY_LISTEN: ':80,:70000' }, /^PUPPY_PROXY_LISTEN=":70000"/],
+  ['a relative folder', { PUPPY_STATE_DIR: 'var' }, /^PUPPY_STATE_DIR="var" makes no sense/],
+  ['a host that is no slug', { PUPPY_HOST: 'Web 1' }, /^PUPPY_HOST="Web 1" makes no sense/],
+  ['a pool that is no number', { PUPPY_POOL: '-1' }, /^PUPPY_POOL="-1" makes no sense/],
+  ['a pool larger than the ports', { PUPPY_POOL: '2817' }, /^PUPPY_POOL=2817 is more than the 2816 slots/],
+  ['a line break', { PUPPY_HOST: 'h1\nx' }, /^PUPPY_HOST="h1\\nx" makes no sense/],
+  ['uids of the system', { PUPPY_FIRST_UID: '0999' }, /^PUPPY_FIRST_UID and PUPPY_FIRST_PORT make no sense: /],
+  [
+    'uids that meet DynamicUser',
+    { PUPPY_FIRST_UID: '60000' },
+    /^PUPPY_FIRST_UID and PUPPY_FIRST_PORT make no sense: .*systemd-homed/,
+  ],
+  [
+    'a wall that there is not',
+    { PUPPY_REQUIRE: 'selinux,qouta' },
+    /^PUPPY_REQUIRE="selinux,qouta" makes no sense: .*accounts, cgroups, quota/,
+  ],
+  ['a wall twice removed', { PUPPY_REQUIRE: 'selinux,' }, /^PUPPY_REQUIRE="selinux," makes no sense/],
+  [
+    'ports that do not fit',
+    { PUPPY_FIRST_PORT: '99999' },
+    /^PUPPY_FIRST_UID and PUPPY_FIRST_PORT make no sense: firstPort is 99999/,
+  ],
+  ['a dry run that is maybe', { PUPPY_DRY_RUN: 'maybe' }, /^PUPPY_DRY_RUN="maybe" makes no sense/],
+  ['a log level that is none', { PUPPY_LOG_LEVEL: 'loud' }, /^PUPPY_LOG_LEVEL="loud" makes no sense/],
+]
+for (const [title, env, line] of refusals) {
+  void t.test(`readConfig() refuses ${title} in one line`, async (t) => {
+    t.throws(() => readConfig(env, root), { message: line })
+    t.throws(() => readConfig(env, root), StartError)
+  })
+}
+
+void t.test('readConfig() never shows what may be a secret', async (t) => {
+  for (const name of [
+    'PUPPY_ADMIN_KEY',
+    'DATABASE_URL',
+    'API_DATABASE_URL',
+    'AGENT_DATABASE_URL',
+    'PUPPY_ADMIN_KEYS',
+  ]) {
+    const refused = refusalOf({ [name]: 'mysql://u:hunter2@x' })
+    t.ok(refused.startsWith(name), refused)
+    t.notMatch(refused, /hunter2/)
+  }
+})
+
+void t.test('readConfig() refuses to apply anything without root', async (t) => {
+  t.throws(() => readConfig({ PUPPY_DRY_RUN: '0' }, anna), { message: /needs root/ })
+})
+
+void t.test('slugOf() makes a name of any host name', async (t) => {
+  const rows: [string, string][] = [
+    ['Web-1.example.com', 'web-1'],
+    ['127', 'host'],
+    ['9lives', 'lives'],
+    ['', 'host'],
+    ['a_b', 'a-b'],
+  ]
+  for (const [name, slug] of rows) t.equal(slugOf(name), slug)
+})

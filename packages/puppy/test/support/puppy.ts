@@ -1,0 +1,209 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readFileSync } from 'node:fs'
+import { createServer, request as httpRequest, type Server } from 'node:http'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { signalProcess } from '@puppy/state/processes'
+import { freePort, isRoot, scratchFolder, type Cleanup } from '@puppy/host/testing'
+
+const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
+
+/** Why a whole Puppy cannot be started here; false when it can. */
+export const cannotRun: string | false = !isRoot
+  ? 'needs root: files are given to tenants'
+  : ['/usr/sbin/haproxy', '/usr/bin/systemd-sysusers', '/usr/bin/systemd-tmpfiles'].find(
+        (path) => !existsSync(path),
+      ) !== undefined
+    ? 'needs haproxy, systemd-sysusers and systemd-tmpfiles'
+    : false
+
+export interface Puppy {
+  readonly root: string
+  readonly env: Readonly<Record<string, string>>
+  readonly proxyPort: number
+  readonly stateDir: string
+  readonly runDir: string
+  /** Starts `puppy up` and waits until it is ready. */
+  up(): Promise<Running>
+  /** Runs another command of `puppy` to its end. */
+  command(...args: string[]): Promise<Finished>
+  /** The process that a pid file names now. */
+  pidOf(name: 'api' | 'agent' | 'up' | 'haproxy' | 'postgres'): number
+  api(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<ApiAnswer>
+  /** What a visitor gets from the proxy. */
+  visit(host: string, path?: string): Promise<{ readonly status: number; readonly body: string }>
+}
+
+export interface Running {
+  readonly process: ChildProcess
+  readonly output: () => string
+  /** Asks it to end and waits. */
+  end(): Promise<number | null>
+}
+
+export interface Finished {
+  readonly code: number | null
+  readonly output: string
+}
+
+export interface ApiAnswer {
+  readonly status: number
+  readonly body: Readonly<Record<string, unknown>>
+}
+
+/** A whole Puppy below a scratch root: real PostgreSQL, real HAProxy, real files; nothing of this machine but ports. */
+export async function createPuppy(
+  t: Cleanup,
+  options: { readonly firstPort: number; readonly env?: Record<string, string> },
+): Promise<Puppy> {
+  const root = scratchFolder(t)
+  const [listen, proxyPort] = [await freePort(), await freePort()]
+  const stateDir = join(root, 'var/lib/puppy')
+  const runDir = join(stateDir, 'run')
+  const env = {
+    PATH: process.env['PATH'] ?? '',
+    NODE_NO_WARNINGS: '1',
+    PUPPY_ROOT: root,
+    PUPPY_HOST: 'h1',
+    PUPPY_LISTEN: `127.0.0.1:${listen}`,
+    PUPPY_PROXY_LISTEN: `127.0.0.1:${proxyPort}`,
+    PUPPY_FIRST_PORT: String(options.firstPort),
+    ...options.env,
+  }
+  const puppy: Puppy = {
+    root,
+    env,
+    proxyPort,
+    stateDir,
+    runDir,
+    up: () => startUp(t, env),
+    command: (...args) => runCommand(env, args),
+    pidOf: (name) => pidOf(stateDir, runDir, name),
+    api: (method, path, body, headers) =>
+      callApi(`http://127.0.0.1:${listen}${path}`, join(stateDir, 'admin-key'), method, body, headers),
+    visit: (host, path = '/') => visit(proxyPort, host, path),
+  }
+  // Added after the folder's removal, and teardowns run last first: everything has ended when the folder goes.
+  t.teardown(async () => {
+    const { code, output } = await runCommand(env, ['down', '--purge'])
+    if (code !== 0) console.error(output)
+  })
+  return puppy
+}
+
+async function startUp(t: Cleanup, env: Readonly<Record<string, string>>): Promise<Running> {
+  const child = spawn(process.execPath, [cli, 'up'], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+  let output = ''
+  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()))
+  child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()))
+  const ended = once(child, 'exit')
+  const end = async () => {
+    child.kill('SIGTERM')
+    await ended
+    return child.exitCode
+  }
+  t.teardown(end)
+  while (!output.includes('Puppy is ready')) {
+    if (child.exitCode !== null || child.signalCode !== null)
+      throw new Error(`puppy up ended with ${child.exitCode ?? child.signalCode}: ${output}`)
+    await sleep(20)
+  }
+  return { process: child, output: () => output, end }
+}
+
+/** Runs a command of `puppy` to its end, also one that is expected to refuse. */
+export async function runCommand(
+  env: Readonly<Record<string, string>>,
+  args: readonly string[],
+  cwd = '/',
+): Promise<Finished> {
+  const child = spawn(process.execPath, [cli, ...args], { env, cwd, stdio: ['ignore', 'pipe', 'pipe'] })
+  let output = ''
+  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()))
+  child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()))
+  await once(child, 'close')
+  return { code: child.exitCode, output }
+}
+
+function pidOf(stateDir: string, runDir: string, name: string): number {
+  const files = {
+    postgres: join(stateDir, 'postgres/data/postmaster.pid'),
+    haproxy: join(runDir, 'haproxy/haproxy.pid'),
+  }
+  const file = name === 'postgres' || name === 'haproxy' ? files[name] : join(runDir, `${name}.pid`)
+  return Number(readFileSync(file, 'utf8').split(/\s/)[0])
+}
+
+/** Ends a process of a Puppy of ours the hard way and waits until it is gone. */
+export async function killHard(pid: number): Promise<void> {
+  await signalProcess(pid, 'SIGKILL', { wait: 5000 })
+}
+
+async function callApi(
+  url: string,
+  keyFile: string,
+  method: string,
+  body: unknown,
+  headers: Record<string, string> = {},
+): Promise<ApiAnswer> {
+  const response = await fetch(url, {
+    method,
+    headers: {
+      authorization: `Bearer ${readFileSync(keyFile, 'utf8').trim()}`,
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...headers,
+    },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  })
+  const text = await response.text()
+  return { status: response.status, body: text === '' ? {} : (JSON.parse(text) as Record<string, unknown>) }
+}
+
+/** fetch() does not let a caller choose the Host header, so this is node:http. */
+export function visit(
+  port: number,
+  host: string,
+  path: string,
+  patience = 10_000,
+): Promise<{ readonly status: number; readonly body: string }> {
+  return new Promise((resolve, reject) => {
+    const request = httpRequest(
+      { port, host: '127.0.0.1', path, headers: { host }, agent: false, timeout: patience },
+      (response) => {
+        let body = ''
+        response.on('data', (chunk: Buffer) => (body += chunk.toString()))
+        response.on('end', () => resolve({ status: response.statusCode ?? 0, body }))
+      },
+    )
+    request.on('timeout', () => request.destroy(new Error(`no answer in ${patience} ms`)))
+    request.on('error', reject)
+    request.end()
+  })
+}
+
+/** A server that answers with a name, as a tenant's would, on a port of 127.0.0.1. */
+export async function serveName(t: Cleanup, port: number, name: string): Promise<Server> {
+  const server = createServer((_request, response) => response.end(name))
+  server.listen(port, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return server
+}
+
+/** Tries until it gives something other than undefined; the message says what was waited for. */
+export async function eventually<Value>(
+  what: string,
+  attempt: () => Promise<Value | undefined>,
+  seconds = 30,
+): Promise<Value> {
+  for (const until = Date.now() + seconds * 1000; ; await sleep(100)) {
+    const value = await attempt().catch(() => undefined)
+    if (value !== undefined) return value
+    if (Date.now() > until) throw new Error(`waited ${seconds} s for: ${what}`)
+  }
+}

@@ -1,0 +1,176 @@
+import type { Condition } from '../conditions.ts'
+import type { Queryable } from '../database/pool.ts'
+import type { PlanSpec } from '../plan-spec.ts'
+
+export type AccountState = 'active' | 'throttled' | 'suspended'
+
+export interface AccountRow {
+  readonly id: number
+  readonly reseller: string
+  readonly name: string
+  readonly host: string
+  readonly slot: number | null
+  readonly plan: string
+  readonly planSpec: PlanSpec
+  readonly sshKeys: readonly string[]
+  readonly state: AccountState
+  readonly labels: Readonly<Record<string, string>>
+  readonly generation: number
+  readonly observedGeneration: number
+  readonly conditions: readonly Condition[]
+  readonly createdAt: Date
+  readonly updatedAt: Date
+  readonly deletedAt: Date | null
+}
+
+const columns = `a.id, a.reseller, a.name, a.host, a.slot, a.plan, p.spec as "planSpec", a.ssh_keys as "sshKeys", a.state, a.labels,
+  a.generation, a.observed_generation as "observedGeneration", a.conditions, a.created_at as "createdAt",
+  a.updated_at as "updatedAt", a.deleted_at as "deletedAt"`
+const tables = 'accounts a join plans p on p.name = a.plan'
+
+export interface AccountName {
+  readonly reseller: string
+  readonly name: string
+}
+
+/**
+ * Inside a transaction that will write, `lock` keeps others from changing the row meanwhile.
+ *
+ * The lock is a statement of its own: one that joins would, after waiting, still see the plan as it was before.
+ */
+export async function findAccount(db: Queryable, who: AccountName, lock = false): Promise<AccountRow | undefined> {
+  if (lock) {
+    await db.query('select 1 from accounts where reseller = $1 and name = $2 and deleted_at is null for update', [
+      who.reseller,
+      who.name,
+    ])
+  }
+  const rows = await db.query<AccountRow>(
+    `select ${columns} from ${tables} where a.reseller = $1 and a.name = $2 and a.deleted_at is null`,
+    [who.reseller, who.name],
+  )
+  return rows[0]
+}
+
+export function findAccountsById(db: Queryable, ids: readonly number[]): Promise<readonly AccountRow[]> {
+  return db.query<AccountRow>(`select ${columns} from ${tables} where a.id = any($1)`, [ids])
+}
+
+export interface AccountFilter {
+  readonly reseller: string | undefined
+  readonly after: number
+  readonly limit: number
+}
+
+export function listAccounts(db: Queryable, filter: AccountFilter): Promise<readonly AccountRow[]> {
+  return db.query<AccountRow>(
+    `select ${columns} from ${tables} where a.deleted_at is null and ($1::text is null or a.reseller = $1) and a.id > $2
+     order by a.id limit $3`,
+    [filter.reseller ?? null, filter.after, filter.limit],
+  )
+}
+
+export interface AccountWish {
+  readonly plan: string
+  readonly sshKeys: readonly string[]
+  readonly state: AccountState
+  readonly labels: Readonly<Record<string, string>>
+}
+
+export async function insertAccount(
+  tx: Queryable,
+  who: AccountName,
+  wish: AccountWish & { readonly host: string; readonly slot: number | undefined },
+): Promise<number> {
+  const rows = await tx.query<{ id: number }>(
+    `insert into accounts (reseller, name, host, slot, plan, ssh_keys, state, labels) values ($1, $2, $3, $4, $5, $6, $7, $8) returning id`,
+    [
+      who.reseller,
+      who.name,
+      wish.host,
+      wish.slot ?? null,
+      wish.plan,
+      wish.sshKeys,
+      wish.state,
+      JSON.stringify(wish.labels),
+    ],
+  )
+  return rows[0]?.id ?? 0
+}
+
+/** Writes the wish if it differs from what stands there; gives whether it did. */
+export async function updateAccount(tx: Queryable, id: number, wish: AccountWish): Promise<boolean> {
+  const rows = await tx.query(
+    `update accounts set plan = $2, ssh_keys = $3, state = $4, labels = $5, generation = generation + 1, updated_at = now()
+     where id = $1 and (plan, ssh_keys, state, labels) is distinct from ($2::text, $3::text[], $4::text, $5::jsonb) returning id`,
+    [id, wish.plan, wish.sshKeys, wish.state, JSON.stringify(wish.labels)],
+  )
+  return rows.length > 0
+}
+
+/** Everything that depends on the plan or the domains of these accounts has to be looked at again. */
+export async function touchAccounts(
+  tx: Queryable,
+  where: { readonly plan: string } | { readonly id: number },
+): Promise<readonly string[]> {
+  const [column, value] = 'plan' in where ? ['plan', where.plan] : ['id', where.id]
+  const rows = await tx.query<{ host: string }>(
+    `update accounts set generation = generation + 1 where ${column} = $1 and deleted_at is null returning host`,
+    [value],
+  )
+  return [...new Set(rows.map(({ host }) => host))]
+}
+
+export async function markAccountDeleted(tx: Queryable, id: number): Promise<void> {
+  await tx.query('update accounts set deleted_at = now(), generation = generation + 1 where id = $1', [id])
+}
+
+/**
+ * Accounts whose newest wish, or that of one of their domains, nobody has looked at; when `all`, every one that is not
+ * deleted. Domains count because a tenant's environment names them.
+ */
+export function accountsToVisit(db: Queryable, host: string, all: boolean): Promise<readonly AccountRow[]> {
+  const filter = all
+    ? 'true'
+    : `a.observed_generation < a.generation or exists (select 1 from domains d
+       where d.account = a.id and (d.observed_generation < d.generation or d.deleted_at is not null))`
+  return db.query<AccountRow>(
+    `select ${columns} from ${tables} where a.host = $1 and a.deleted_at is null and (${filter})
+       and exists (select 1 from slots s where s.host = a.host and s.n = a.slot and s.state = 'taken') order by a.id`,
+    [host],
+  )
+}
+
+/** Deleted accounts with nothing left on the host: no domain row, and their slot evicted or somebody else's by now. */
+export async function purgeAccounts(db: Queryable, host: string): Promise<number> {
+  const rows = await db.query(
+    `delete from accounts a where a.host = $1 and a.deleted_at is not null
+       and not exists (select 1 from domains d where d.account = a.id)
+       and not exists (select 1 from slots s where s.host = a.host and s.n = a.slot and s.state = 'dirty' and not s.evicted)
+     returning id`,
+    [host],
+  )
+  return rows.length
+}
+
+export interface Observation {
+  readonly id: number
+  readonly generation: number
+  readonly conditions: readonly Condition[]
+}
+
+/** Records what was seen of many accounts or domains in one statement; a newer observation is never overwritten. */
+export async function recordObservations(
+  db: Queryable,
+  table: 'accounts' | 'domains',
+  seen: readonly Observation[],
+): Promise<void> {
+  if (seen.length === 0) return
+  await db.query(
+    `update ${table} t set observed_generation = u.generation, conditions = u.conditions
+     from jsonb_to_recordset($1::jsonb) as u(id bigint, generation bigint, conditions jsonb)
+     where t.id = u.id and t.observed_generation <= u.generation
+       and (t.observed_generation, t.conditions) is distinct from (u.generation, u.conditions)`,
+    [JSON.stringify(seen)],
+  )
+}

@@ -1,0 +1,168 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { userInfo } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import { embeddedUrls, startEmbedded, stopEmbedded, type EmbeddedOptions } from '../../src/database/embedded.ts'
+import { openDatabase } from '../../src/database/pool.ts'
+import { readProcess, signalProcess } from '../../src/processes.ts'
+import { isRoot, scratchFolder, type Cleanup } from '@puppy/host/testing'
+import { nobody } from '../support/database.ts'
+
+t.setTimeout(120_000)
+
+function options(t: Cleanup): EmbeddedOptions {
+  const stateDir = scratchFolder(t)
+  const self = userInfo().username
+  t.teardown(() => stopEmbedded(stateDir))
+  return {
+    stateDir,
+    runDir: join(stateDir, 'run'),
+    ...(isRoot ? { server: nobody } : {}),
+    peers: { owner: self, api: self, agent: self },
+  }
+}
+
+async function ask(url: string, sql: string) {
+  const database = openDatabase({ url, name: 'test', connections: 1 })
+  try {
+    return await database.query(sql)
+  } finally {
+    await database.end()
+  }
+}
+
+void t.test('startEmbedded() starts, adopts what runs, and listens on its socket only', async (t) => {
+  const at = options(t)
+  const first = await startEmbedded(at)
+  t.equal(first.adopted, false)
+  t.strictSame(await ask(first.urls.agent, 'select current_user as name'), [{ name: 'puppy_agent' }])
+  t.strictSame(await ask(first.urls.owner, 'show listen_addresses'), [{ listen_addresses: '' }], 'no TCP')
+  const second = await startEmbedded(at)
+  t.match(second, { adopted: true, pid: first.pid })
+  t.equal(await stopEmbedded(at.stateDir), true)
+  t.equal(await stopEmbedded(at.stateDir), false, 'again is nothing')
+})
+
+void t.test('startEmbedded() after kill -9 of the server, with its data', async (t) => {
+  const at = options(t)
+  const first = await startEmbedded(at)
+  await ask(first.urls.owner, 'create table kept as select 1 as one')
+  await signalProcess(first.pid, 'SIGKILL', { wait: 5000 })
+  const second = await startEmbedded(at)
+  t.equal(second.adopted, false)
+  t.strictSame(await ask(second.urls.owner, 'select one from kept'), [{ one: 1 }])
+})
+
+void t.test('startEmbedded() never uses a cluster or a copy that was left half made', async (t) => {
+  const at = options(t)
+  const home = join(at.stateDir, 'postgres')
+  mkdirSync(join(home, 'data.new/base'), { recursive: true })
+  writeFileSync(join(home, 'data.new/PG_VERSION'), '18\n')
+  if (isRoot) chownSync(join(home, 'data.new'), nobody.uid, nobody.gid)
+  const { urls } = await startEmbedded(at)
+  t.strictSame(await ask(urls.owner, 'select 1 as one'), [{ one: 1 }])
+})
+
+void t.test('startEmbedded() is not fooled by a pid file of another process', async (t) => {
+  const at = options(t)
+  const first = await startEmbedded(at)
+  const file = join(at.stateDir, 'postgres/data/postmaster.pid')
+  const text = readFileSync(file, 'utf8')
+  await stopEmbedded(at.stateDir)
+  writeFileSync(file, text.replace(String(first.pid), String(process.ppid)))
+  if (isRoot) chownSync(file, nobody.uid, nobody.gid)
+  const other = await readProcess(process.ppid)
+  const second = await startEmbedded(at)
+  t.equal(second.adopted, false)
+  t.match(await readProcess(process.ppid), { started: other?.started }, 'the other process was left alone')
+  t.strictSame(await ask(second.urls.owner, 'select 1 as one'), [{ one: 1 }])
+})
+
+/** A start in a process of its own, killed at some moment; what it had started lives on. */
+async function startAndKill(at: EmbeddedOptions, moment: () => boolean): Promise<void> {
+  const module = import.meta.resolve('../../src/database/embedded.ts')
+  const script = `const { startEmbedded } = await import(${JSON.stringify(module)})
+    await startEmbedded(${JSON.stringify(at)})`
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: 'ignore' })
+  const ended = once(child, 'exit')
+  while (!moment() && child.exitCode === null) await sleep(2)
+  child.kill('SIGKILL')
+  await ended
+}
+
+void t.test(
+  'startEmbedded() after kill -9 in the middle of initdb waits for it, and makes the cluster anew',
+  async (t) => {
+    const at = options(t)
+    const home = join(at.stateDir, 'postgres')
+    await startAndKill(at, () => existsSync(join(home, 'data.new/PG_VERSION')))
+    t.notOk(existsSync(join(home, 'data')), 'the half made one is not the cluster')
+    const { urls, adopted } = await startEmbedded(at)
+    t.equal(adopted, false)
+    t.strictSame(await ask(urls.owner, 'select 1 as one'), [{ one: 1 }])
+    t.notOk(existsSync(join(home, 'data.new')))
+  },
+)
+
+void t.test(
+  'startEmbedded() after kill -9 in the middle of copying the binaries',
+  { skip: isRoot ? false : 'needs root: otherwise nothing is copied' },
+  async (t) => {
+    const at = options(t)
+    const home = join(at.stateDir, 'postgres')
+    mkdirSync(home, { recursive: true })
+    const names = () => readdirSync(home).filter((name) => name.startsWith('binaries-'))
+    await startAndKill(at, () => names().length > 0)
+    const { urls } = await startEmbedded(at)
+    t.strictSame(await ask(urls.agent, 'select 1 as one'), [{ one: 1 }])
+    t.equal(names().length, 1, 'one copy, whole')
+  },
+)
+
+void t.test('startEmbedded() gives the end of the log when the server does not come up', async (t) => {
+  const at = options(t)
+  await startEmbedded(at)
+  await stopEmbedded(at.stateDir)
+  writeFileSync(join(at.stateDir, 'postgres/data/postgresql.conf'), 'no_such_setting = 1\n')
+  await t.rejects(startEmbedded(at), { name: 'StartError', message: /does not start; the end of .*no_such_setting/s })
+})
+
+void t.test('startEmbedded() writes the map of peers anew at every start', async (t) => {
+  const at = options(t)
+  await startEmbedded(at)
+  await startEmbedded({ ...at, peers: { ...at.peers, agent: 'somebody-else' } })
+  const map = readFileSync(join(at.stateDir, 'postgres/data/pg_ident.conf'), 'utf8')
+  t.match(map, /^puppy somebody-else puppy_agent$/m)
+  t.notMatch(map, new RegExp(`^puppy ${userInfo().username} puppy_agent$`, 'm'))
+  const rules = readFileSync(join(at.stateDir, 'postgres/data/pg_hba.conf'), 'utf8').trim().split('\n')
+  t.ok(
+    rules.every((line) => /^local all puppy(_api|_agent)? peer map=puppy$/.test(line)),
+    'nothing but peers by socket',
+  )
+})
+
+void t.test('embeddedUrls() name the socket folder, whatever characters it has', async (t) => {
+  const { api } = embeddedUrls({ runDir: '/srv/a b&c?d' })
+  t.equal(new URL(api.replace('@/', '@x/')).searchParams.get('host'), '/srv/a b&c?d/postgres')
+})
+
+void t.test(
+  'only whoever the map names may be a role',
+  { skip: isRoot ? false : 'needs root to become somebody else' },
+  async (t) => {
+    const at = options(t)
+    const { urls } = await startEmbedded(at)
+    const script = `
+    const { default: pg } = await import(${JSON.stringify(import.meta.resolve('pg'))})
+    process.setgroups([]); process.setgid(12345); process.setuid(12345)
+    const client = new pg.Client({ connectionString: process.argv[1] })
+    client.connect().then(() => console.log('in'), (error) => console.log(error.code ?? error.message))`
+    for (const url of Object.values(urls)) {
+      const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', script, url], { encoding: 'utf8' })
+      t.equal(stdout.trim(), '28000', 'another uid is refused')
+    }
+  },
+)

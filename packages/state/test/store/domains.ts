@@ -1,0 +1,215 @@
+import t from 'tap'
+import {
+  countDomains,
+  domainsBeyondPorts,
+  domainsOf,
+  domainsOfHost,
+  findDomain,
+  findDomainsById,
+  findRival,
+  insertDomain,
+  listDomains,
+  lockDomainFamily,
+  markDomainsDeleted,
+  purgeDomains,
+  recordListeners,
+  updateDomain,
+  type DomainRow,
+} from '../../src/store/domains.ts'
+import { addHost, addReseller, addAccount, addPlan, one, untilBlocked } from '../support/rows.ts'
+import { startPostgres } from '../support/database.ts'
+
+const postgres = await startPostgres(t)
+const names = (rows: readonly DomainRow[]) => rows.map(({ name }) => name)
+
+/** A host, a plan, the account `blog` of root and the account `shop` of acme. */
+async function prepare(t: Parameters<typeof postgres.create>[0]) {
+  const databases = await postgres.create(t)
+  await addHost(databases.agent)
+  await addPlan(databases.api)
+  await addReseller(databases.owner, 'acme')
+  const blog = await addAccount(databases.api, 'blog')
+  const shop = await addAccount(databases.api, 'shop', { reseller: 'acme' })
+  return { ...databases, blog, shop }
+}
+
+void t.test('insertDomain() enters what findDomain() and findDomainsById() give', async (t) => {
+  const { api, agent, shop } = await prepare(t)
+  const id = await insertDomain(api, 'shop.example', shop, 10_248)
+  const row = await findDomain(api, 'shop.example')
+  t.match(row, {
+    id,
+    name: 'shop.example',
+    account: shop,
+    accountName: 'shop',
+    reseller: 'acme',
+    host: 'h1',
+    slot: 1,
+    suspended: false,
+    port: 10_248,
+    generation: 1,
+    observedGeneration: 0,
+    conditions: [],
+    listener: null,
+    deletedAt: null,
+  })
+  t.strictSame(await findDomainsById(agent, [id, id + 1]), [row])
+  await t.rejects(insertDomain(api, 'shop.example', shop, 10_249), { code: '23505' })
+})
+
+void t.test('findDomain() says when the account is suspended', async (t) => {
+  const { api, owner, blog } = await prepare(t)
+  await insertDomain(api, 'blog.example', blog, 10_240)
+  await owner.query(`update accounts set state = 'suspended' where id = $1`, [blog])
+  t.match(await findDomain(api, 'blog.example'), { suspended: true })
+})
+
+void t.test('domainsOf() and listDomains() give those that are not deleted, by name', async (t) => {
+  const { api, blog, shop } = await prepare(t)
+  for (const name of ['c.example', 'a.example', 'gone.example']) await insertDomain(api, name, blog, 10_240)
+  await insertDomain(api, 'b.example', shop, 10_248)
+  await markDomainsDeleted(api, { id: (await findDomain(api, 'gone.example'))?.id ?? 0 })
+  t.strictSame(names(await domainsOf(api, [blog])), ['a.example', 'c.example'])
+  t.strictSame(names(await domainsOf(api, [blog, shop])), ['a.example', 'b.example', 'c.example'])
+  t.strictSame(names(await domainsOf(api, [])), [])
+  const list = async (reseller: string | undefined, after = '', limit = 10) =>
+    names(await listDomains(api, { reseller, after, limit }))
+  t.strictSame(await list(undefined), ['a.example', 'b.example', 'c.example'])
+  t.strictSame(await list('acme'), ['b.example'])
+  t.strictSame(await list(undefined, 'a.example', 1), ['b.example'])
+  t.equal(await countDomains(api, blog), 2)
+  t.equal(await countDomains(api, 0), 0)
+})
+
+const rivals: readonly (readonly [title: string, theirs: string, ours: string, expected: string | undefined])[] = [
+  ['the same name', 'shop.example.com', 'shop.example.com', 'shop.example.com'],
+  ['a name above', 'example.com', 'shop.example.com', 'example.com'],
+  ['a name far above', 'example.com', 'a.b.c.example.com', 'example.com'],
+  ['a name below', 'shop.example.com', 'example.com', 'shop.example.com'],
+  ['a name far below', 'a.b.c.example.com', 'example.com', 'a.b.c.example.com'],
+  ['no name beside it', 'shop.example.com', 'blog.example.com', undefined],
+  ['no name that only ends alike', 'myexample.com', 'example.com', undefined],
+  ['no name that ours only ends like', 'example.com', 'myexample.com', undefined],
+  ['no name that a pattern would match', 'shopxexample.com', 'shop.example.com', undefined],
+]
+for (const [title, theirs, ours, expected] of rivals) {
+  void t.test(`findRival() finds ${title}`, async (t) => {
+    const { api, shop } = await prepare(t)
+    await insertDomain(api, theirs, shop, 10_248)
+    t.equal(await findRival(api, ours, 'root'), expected)
+    t.equal(await findRival(api, ours, 'acme'), undefined, 'nobody is a rival of oneself')
+    await markDomainsDeleted(api, { account: shop })
+    t.equal(await findRival(api, ours, 'root'), undefined, 'once deleted it is nobody’s')
+  })
+}
+
+void t.test('lockDomainFamily() lets one at a time into a family, until the transaction ends', async (t) => {
+  const { api, owner } = await prepare(t)
+  const order: string[] = []
+  const second = await owner.transaction(async (tx) => {
+    await lockDomainFamily(tx, 'example.com')
+    const waiting = api.transaction(async (other) => {
+      await lockDomainFamily(other, 'example.com')
+      order.push('second')
+    })
+    await untilBlocked(owner)
+    await api.transaction((other) => lockDomainFamily(other, 'example.org'))
+    order.push('another family', 'first')
+    return { waiting }
+  })
+  await second.waiting
+  t.strictSame(order, ['another family', 'first', 'second'])
+})
+
+void t.test('domainsBeyondPorts() names a domain on a port that so many ports would not include', async (t) => {
+  const { api, blog, shop } = await prepare(t)
+  await insertDomain(api, 'blog.example', blog, 10_240)
+  await insertDomain(api, 'shop.example', shop, 10_248 + 2)
+  await insertDomain(api, 'gone.example', shop, 10_248 + 7)
+  await markDomainsDeleted(api, { id: (await findDomain(api, 'gone.example'))?.id ?? 0 })
+  t.equal(await domainsBeyondPorts(api, { plan: 'small', ports: 3 }), undefined)
+  t.equal(await domainsBeyondPorts(api, { plan: 'small', ports: 2 }), 'shop.example')
+  t.equal(await domainsBeyondPorts(api, { plan: 'large', ports: 2 }), undefined)
+  t.equal(await domainsBeyondPorts(api, { account: shop, ports: 2 }), 'shop.example')
+  t.equal(await domainsBeyondPorts(api, { account: blog, ports: 1 }), undefined)
+})
+
+void t.test('updateDomain() moves it and forgets who listened', async (t) => {
+  const { api, agent, blog, shop } = await prepare(t)
+  const id = await insertDomain(api, 'a.example', blog, 10_240)
+  await recordListeners(agent, [{ id, listener: 'listening' }])
+  await updateDomain(api, id, shop, 10_249)
+  t.match(await findDomain(api, 'a.example'), { id, account: shop, port: 10_249, generation: 2, listener: null })
+})
+
+void t.test('markDomainsDeleted() marks one or all of an account, once', async (t) => {
+  const { api, blog, shop } = await prepare(t)
+  const ids = [
+    await insertDomain(api, 'a.example', blog, 10_240),
+    await insertDomain(api, 'b.example', blog, 10_240),
+    await insertDomain(api, 'c.example', shop, 10_248),
+  ]
+  const state = async () =>
+    (await domainsOfHost(api, 'h1')).map(({ generation, deletedAt }) => [generation, deletedAt !== null])
+  await markDomainsDeleted(api, { id: ids[0] ?? 0 })
+  t.strictSame(await state(), [
+    [2, true],
+    [1, false],
+    [1, false],
+  ])
+  await markDomainsDeleted(api, { account: blog })
+  t.strictSame(await state(), [
+    [2, true],
+    [2, true],
+    [1, false],
+  ])
+  t.not(await insertDomain(api, 'a.example', shop, 10_248), ids[0], 'the name is free again')
+})
+
+void t.test('domainsOfHost() gives deleted ones until purgeDomains() removes them, and only them', async (t) => {
+  const { agent, api, blog } = await prepare(t)
+  await addHost(agent, 'h2')
+  const elsewhere = await addAccount(api, 'elsewhere', { host: 'h2' })
+  await insertDomain(api, 'elsewhere.example', elsewhere, 10_240)
+  const [a, b] = [
+    await insertDomain(api, 'a.example', blog, 10_240),
+    await insertDomain(api, 'b.example', blog, 10_240),
+  ]
+  await markDomainsDeleted(api, { id: a })
+  t.match(await domainsOfHost(agent, 'h1'), [
+    { id: a, deletedAt: Date },
+    { id: b, deletedAt: null },
+  ])
+  await purgeDomains(agent, [a, b])
+  await purgeDomains(agent, [])
+  t.strictSame(names(await domainsOfHost(agent, 'h1')), ['b.example'])
+})
+
+void t.test('recordListeners() records many, and writes nothing when it says what stands there', async (t) => {
+  const { agent, api, owner, blog } = await prepare(t)
+  const [a, b] = [
+    await insertDomain(api, 'a.example', blog, 10_240),
+    await insertDomain(api, 'b.example', blog, 10_241),
+  ]
+  await recordListeners(agent, [
+    { id: a, listener: 'listening' },
+    { id: b, listener: 'wrong_address' },
+  ])
+  t.match(await domainsOf(api, [blog]), [{ listener: 'listening' }, { listener: 'wrong_address' }])
+  const row = () => one(owner, 'select xmin::text from domains where id = $1', a)
+  const before = await row()
+  await recordListeners(agent, [
+    { id: a, listener: 'listening' },
+    { id: b, listener: 'nobody' },
+  ])
+  await recordListeners(agent, [])
+  t.strictSame(await row(), before)
+  t.match(await findDomain(api, 'b.example'), { listener: 'nobody' })
+})
+
+void t.test('domains are wished by the API, not by the agent', async (t) => {
+  const { agent, api, blog } = await prepare(t)
+  await t.rejects(insertDomain(agent, 'a.example', blog, 10_240), { code: '42501' })
+  const id = await insertDomain(api, 'a.example', blog, 10_240)
+  await t.rejects(updateDomain(agent, id, blog, 10_241), { code: '42501' })
+})

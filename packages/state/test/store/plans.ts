@@ -1,0 +1,47 @@
+import t from 'tap'
+import { deletePlan, findPlan, listPlans, upsertPlan } from '../../src/store/plans.ts'
+import { addHost, smallPlan, addAccount, addPlan, one } from '../support/rows.ts'
+import { startPostgres } from '../support/database.ts'
+
+const postgres = await startPostgres(t)
+
+void t.test('upsertPlan() creates, replaces, and writes nothing when it says what stands there', async (t) => {
+  const { api, owner } = await postgres.create(t)
+  const row = () => one(owner, 'select xmin::text, generation from plans')
+  t.strictSame(await upsertPlan(api, 'small', smallPlan), { created: true, changed: true })
+  const before = await row()
+  const { ports, domains, ...rest } = smallPlan
+  t.strictSame(await upsertPlan(api, 'small', { domains, ports, ...rest }), { created: false, changed: false })
+  t.strictSame(await row(), before)
+  t.strictSame(await upsertPlan(api, 'small', { ...smallPlan, ports: 4 }), { created: false, changed: true })
+  t.match(await findPlan(api, 'small'), {
+    name: 'small',
+    spec: { ...smallPlan, ports: 4 },
+    generation: 2,
+    createdAt: Date,
+  })
+})
+
+void t.test('findPlan() gives undefined for a plan that there is not', async (t) => {
+  t.equal(await findPlan((await postgres.create(t)).agent, 'small'), undefined)
+})
+
+void t.test('listPlans() gives pages by name', async (t) => {
+  const { api } = await postgres.create(t)
+  for (const name of ['c', 'a', 'b']) await addPlan(api, name)
+  const list = async (after: string, limit: number) => (await listPlans(api, { after, limit })).map(({ name }) => name)
+  t.strictSame(await list('', 2), ['a', 'b'])
+  t.strictSame(await list('b', 2), ['c'])
+  t.strictSame(await list('c', 2), [])
+})
+
+void t.test('deletePlan() says whether there was one, and is refused while an account has it', async (t) => {
+  const { agent, api } = await postgres.create(t)
+  await addPlan(api)
+  t.equal(await deletePlan(api, 'small'), true)
+  t.equal(await deletePlan(api, 'small'), false)
+  await addHost(agent)
+  await addPlan(api)
+  await addAccount(api, 'blog')
+  await t.rejects(deletePlan(api, 'small'), { code: '23503' })
+})

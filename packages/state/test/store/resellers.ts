@@ -1,0 +1,17 @@
+import t from 'tap'
+import { resellerExists } from '../../src/store/resellers.ts'
+import { addReseller } from '../support/rows.ts'
+import { startPostgres } from '../support/database.ts'
+
+const postgres = await startPostgres(t)
+
+void t.test('resellerExists() knows the built-in one and those that were added', async (t) => {
+  const { api, owner } = await postgres.create(t)
+  await addReseller(owner, 'acme')
+  t.strictSame(await Promise.all(['root', 'acme', 'nobody', ''].map((name) => resellerExists(api, name))), [
+    true,
+    true,
+    false,
+    false,
+  ])
+})

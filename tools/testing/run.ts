@@ -1,0 +1,42 @@
+import { spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { createTally, type Outcome } from './outcome.ts'
+
+const batch = fileURLToPath(new URL('batch.ts', import.meta.url))
+const timeout = 25 * 60_000
+
+/** Runs test files in one process and returns an outcome for each. */
+export function runFiles(files: readonly string[], env: Readonly<Record<string, string>>): Promise<readonly Outcome[]> {
+  const started = performance.now()
+  const tally = createTally(files)
+  const [only = ''] = files
+  const command = files.length === 1 ? [only] : [batch, ...files]
+  return new Promise((settle) => {
+    let output = ''
+    const child = spawn(process.execPath, command, {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, NODE_NO_WARNINGS: '1', ...env },
+      timeout,
+    })
+    child.stdout.on('data', (chunk: Buffer) => {
+      output += chunk.toString()
+      tally.write(chunk.toString())
+    })
+    child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()))
+    child.on('close', (code, signal) => {
+      const ending = signal ?? (code === 0 ? undefined : `exit code ${code}`)
+      const silently = output === '' && ['SIGSEGV', 'SIGILL', 'SIGBUS'].includes(signal ?? '')
+      const crashed =
+        silently || (signal === 'SIGTRAP' && output.includes('# Check failed: it->second.Size() > offset'))
+      output += `# ended with ${ending ?? 'exit code 0'}${ending !== undefined || output !== '' ? '' : ' and no output'}\n`
+      const counts = tally.end(ending)
+      settle(
+        files.map((file) => {
+          const { passed = 0, failed = 1, skipped = [], begun = 0, ended = 0 } = counts.get(file) ?? {}
+          const own = files.length === 1 ? performance.now() - started : Math.max(0, ended - begun)
+          return { file, passed, failed, skipped, seconds: own / 1000, output, crashed }
+        }),
+      )
+    })
+  })
+}
