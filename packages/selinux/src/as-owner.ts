@@ -1,4 +1,4 @@
-import type { Command, Host, Tool } from '@puppy/host'
+import type { Command, Host } from '@puppy/host'
 import { programOf } from './program.ts'
 
 /** A group that no file and no process of a user has. */
@@ -15,7 +15,7 @@ const nogroup = 65_534
  * @throws SelinuxError `SELINUX_NOT_INSTALLED`.
  * @see setpriv(1), ptrace(2) about "access mode checking"
  */
-export function asOwner(host: Host, uid: number, [name, ...args]: readonly [Tool, ...string[]]): Command {
+export function asOwner(host: Host, uid: number, command: Command): Command {
   return [
     programOf(host, 'setpriv'),
     `--reuid=${uid}`,
@@ -24,7 +24,6 @@ export function asOwner(host: Host, uid: number, [name, ...args]: readonly [Tool
     '--inh-caps=-all',
     '--bounding-set=-all',
     '--',
-    programOf(host, name),
-    ...args,
+    ...command,
   ]
 }

@@ -1,6 +1,6 @@
-import type { Host } from '@puppy/host'
-import { parseContext, type Context } from './context.ts'
-import { SelinuxError } from './errors.ts'
+import { FacilityError, type Host } from '@puppy/host'
+import { readProcesses, readProcessFile } from '@puppy/host/proc'
+import { contextIn, type Context } from './context.ts'
 import { decide, isKnown, type Question } from './decide.ts'
 import { everyCategory, renderLevel, sameLevel, singleLevel, type Level } from './level.ts'
 import { readContexts } from './read-contexts.ts'
@@ -77,7 +77,7 @@ async function find(check: Check, faultOf: () => Promise<string | undefined>, ho
     const fault = await faultOf()
     return { check, holds: fault === undefined, message: fault ?? holds }
   } catch (error) {
-    if (!(error instanceof SelinuxError)) throw error
+    if (!(error instanceof FacilityError)) throw error
     return { check, holds: false, message: error.message }
   }
 }
@@ -134,17 +134,14 @@ async function firstFault(
 
 async function processFault(host: Host, tenants: readonly Tenant[], user: string): Promise<string | undefined> {
   const byUid = new Map(tenants.map((tenant) => [tenant.uid, tenant]))
-  const ids = (await host.list('/proc')).filter((name) => /^\d+$/.test(name))
-  for (const id of ids) {
-    // It may end meanwhile, and then nothing is wrong with it.
-    const read = (file: string) => host.read(`/proc/${id}/${file}`).catch(() => undefined)
-    const uid = Number(/^Uid:\t(\d+)\t/m.exec((await read('status')) ?? '')?.[1] ?? Number.NaN)
+  for (const { pid, uid, alive } of await readProcesses(host)) {
     const tenant = byUid.get(uid)
-    if (tenant === undefined) continue
-    const text = ((await read('attr/current')) ?? '').replace(/[\0\n]+$/, '')
+    if (tenant === undefined || !alive) continue
+    const text = ((await readProcessFile(host, pid, 'attr/current')) ?? '').replace(/[\0\n]+$/, '')
     if (text === '' || passing.some((start) => text.startsWith(`${start}:`))) continue
-    if (!isAt(parseContext(text), user, tenant.level)) {
-      return `process ${id} of ${tenant.login} is ${text}, not at ${renderLevel(tenant.level)}: end it; it was not started by a login`
+    const context = contextIn(text)
+    if (context === undefined || !isAt(context, user, tenant.level)) {
+      return `process ${pid} of ${tenant.login} is ${text}, not at ${renderLevel(tenant.level)}: end it; it was not started by a login`
     }
   }
   return undefined

@@ -3,7 +3,7 @@ import { asOwner } from './as-owner.ts'
 import { isIdentifier } from './context.ts'
 import { SelinuxError } from './errors.ts'
 import { renderLevel, type Level } from './level.ts'
-import { effectOptions, runCommand, runProgram } from './program.ts'
+import { effectOptions, programOf, runCommand } from './program.ts'
 import { selinuxfs } from './state.ts'
 
 /** A tree whose files get a SELinux user and one level; their types stay. */
@@ -64,12 +64,12 @@ export async function relabel(
   const ours = ['(', '-type', 'd', '-o', '-uid', `${uid}`, '-o', '-links', '1', ')']
   const wrong = ['!', '-context', `${user}:*:${text}`]
   const change = ['chcon', '--no-dereference', '--user', user, '--range', text, '--', '{}', '+']
-  const find = ['find', '-P', host.path(path)] as const
+  const find = [programOf(host, 'find'), '-P', host.path(path)] as const
   const findWrong = async () =>
-    (await runProgram(host, [...find, '-xdev', ...ours, ...wrong, '-print0', '-quit'], run)).stdout
+    (await runCommand(host, [...find, '-xdev', ...ours, ...wrong, '-print0', '-quit'], run)).stdout
 
   if (options.types === true) {
-    const restore = asOwner(host, uid, ['restorecon', '-R', '-x', '--', host.path(path)])
+    const restore = asOwner(host, uid, [programOf(host, 'restorecon'), '-R', '-x', '--', host.path(path)])
     await runCommand(host, restore, { ...run, accept: [0, someFailed] })
   }
   if ((await findWrong()) === '') return { changed: false }
@@ -77,11 +77,16 @@ export async function relabel(
   const act = { ...run, accept: [0, 1] }
   const owned = ['-mindepth', '1', '-xdev', '-depth', '-uid', `${uid}`, ...wrong]
   await runCommand(host, asOwner(host, uid, [...find, ...owned, '-exec', ...change]), act)
-  await runProgram(host, [...find, '-xdev', '-depth', ...ours, ...wrong, '-execdir', ...change], act)
+  await runCommand(host, [...find, '-xdev', '-depth', ...ours, ...wrong, '-execdir', ...change], act)
   const left = await findWrong()
   if (left === '') return { changed: true }
   const detail = `the kernel does not give the context to ${left.slice(0, -1)}`
-  throw new SelinuxError('SELINUX_REFUSED', { ...run, value: `${user}:…:${text}`, detail })
+  throw new SelinuxError('SELINUX_REFUSED', {
+    operation: run.operation,
+    target: path,
+    value: `${user}:…:${text}`,
+    detail,
+  })
 }
 
 /** The exit code of restorecon(8) when it could not relabel a file: other users' files are left alone. */

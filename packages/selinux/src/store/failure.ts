@@ -55,7 +55,7 @@ export function failureOf(cause: HostError, store: string, ours: readonly string
   if (fault === undefined) return new SelinuxError('SELINUX_REFUSED', { operation, target: store, said, cause })
   const [, priority, name = '', line] = fault
   const where = line === undefined ? '' : ` in line ${line}`
-  const whose = ours.includes(name) ? 'the module' : `a module of another program (priority ${priority}),`
-  const detail = `the policy does not take ${whose} ${name}${where}`
+  const whose = ours.includes(name) ? 'the module' : `another program’s module (priority ${priority})`
+  const detail = `${whose} ${name} was refused${where}`
   return new SelinuxError('SELINUX_REFUSED', { operation, target: store, value: name, detail, said, cause })
 }
