@@ -72,6 +72,42 @@ export function storeChecks(template: Host): readonly Check[] {
   return facilityChecks(subject)
 }
 
+/**
+ * The checks of the common suite for the machine's own policy, which the kernel loads. Each transaction takes seconds to minutes, so a fault
+ * is injected at few effects.
+ *
+ * @param boolean one that the policy has, and that is off
+ */
+export function machineChecks(host: Host, boolean: string): readonly Check[] {
+  const modules = { sxl_a: '(type sxl_a_t)\n', sxl_b: '(type sxl_b_t)\n' }
+  const machineSpec = { modules, booleans: { [boolean]: true } }
+  const createWorld = async () => ({
+    open: (effects: Parameters<typeof withEffects>[1]) => openPolicy(withEffects(host, effects)),
+    snapshot: async () => [
+      await openPolicy(host).read(machineSpec),
+      await host.read('/var/lib/selinux/default/active/commit_num'),
+      await host.list('/var/lib/puppy-selinux/default'),
+    ],
+    close: async () => {
+      const policy = openPolicy(host)
+      const back = { remove: [...Object.keys(modules), 'sxl_bad'], booleans: { [boolean]: 'default' as const } }
+      for (const { error } of (await policy.ensure(back)).results) if (error !== undefined) throw error
+    },
+  })
+  const subject: PolicySubject = {
+    createWorld,
+    createBrokenWorld: async () => ({
+      open: (effects) => openPolicy(withEffects(host, effects), { type: 'sxl_none' }),
+      close: async () => {},
+    }),
+    spec: machineSpec,
+    targets: ['module sxl_a', 'module sxl_b', `boolean ${boolean}`],
+    spoiled: { spec: { ...machineSpec, modules: { ...modules, sxl_bad: '(type' } }, target: 'module sxl_bad' },
+    faults: 3,
+  }
+  return facilityChecks(subject)
+}
+
 async function fakeFiles(host: Host, folder: string): Promise<Readonly<Record<string, string>>> {
   const files: Record<string, string> = {}
   for (const name of await host.list(folder)) {
