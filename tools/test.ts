@@ -20,7 +20,7 @@ const [live, full, reboot, tapFolder] = [flag('live'), flag('full'), value('rebo
 const parts = args.filter((argument) => !argument.startsWith('--'))
 /** Files that share a process. More would save less than what a late group makes the end wait. */
 const most = 12
-const env = full ? { TEST_FULL: '1' } : {}
+const env: Record<string, string> = full ? { TEST_FULL: '1' } : {}
 
 function report({ file, passed, failed, skipped, seconds, output }: Outcome): void {
   console.log(`${failed === 0 ? 'ok    ' : 'NOT OK'} ${file}: ${passed} passed (${seconds.toFixed(1)} s)`)
@@ -36,6 +36,25 @@ async function keepTap({ file, output }: Outcome): Promise<void> {
 const leftOut = (file: string): Outcome => {
   const skipped = ['a long run: testbed test --full']
   return { file, passed: 0, failed: 0, skipped, seconds: 0, output: '', crashed: false }
+}
+
+/** What is tidied up at the end, the last first; also when the run is told to end. */
+const endings: (() => unknown)[] = []
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => void endEarly(signal))
+
+async function endEarly(signal: string): Promise<void> {
+  console.log(`Ended by ${signal}`)
+  for (const end of endings.toReversed()) await end()
+  process.exit(1)
+}
+
+/** Starts the PostgreSQL that test files share: making a cluster takes longer than most of them. */
+async function shareServer(paths: readonly string[]): Promise<void> {
+  const texts = await Promise.all(paths.map((path) => readFile(path, 'utf8')))
+  if (live || texts.filter((text) => text.includes('startPostgres(')).length < 2) return
+  const { sharedServer, startTestServer } = await import('../packages/state/test/support/database.ts')
+  const { urls } = await startTestServer({ teardown: (work) => endings.push(work) })
+  env[sharedServer] = JSON.stringify(urls)
 }
 
 /** By size, as long as nothing better is known. Live tests change one machine and begin on a clean process each. */
@@ -81,6 +100,7 @@ async function worker(): Promise<void> {
 }
 if (tapFolder !== undefined) await mkdir(tapFolder, { recursive: true })
 for (const outcome of outcomes) report(outcome)
+await shareServer(started)
 // Live tests change one machine; two at once would see each other's changes.
 await Promise.all(Array.from({ length: live ? 1 : Math.min(4, availableParallelism()) }, worker))
 
@@ -102,6 +122,8 @@ if (process.env['CI'] !== undefined) {
   }
 }
 if (unstable.length > 0) console.log(`UNSTABLE, passed only when run again: ${unstable.join(', ')}`)
+
+for (const end of endings.toReversed()) await end()
 
 const slowest = outcomes.toSorted((one, other) => other.seconds - one.seconds).slice(0, 10)
 if (slowest.length > 1)

@@ -4,6 +4,8 @@ import { createTally, type Outcome } from './outcome.ts'
 
 const batch = fileURLToPath(new URL('batch.ts', import.meta.url))
 const timeout = 25 * 60_000
+/** Seconds that tap gives a process: it gives 30 to one that runs a single file, however slow the machine is. */
+const tapTimeout = (files: number) => String(240 + 30 * files)
 
 /** Runs test files in one process and returns an outcome for each. */
 export function runFiles(files: readonly string[], env: Readonly<Record<string, string>>): Promise<readonly Outcome[]> {
@@ -15,7 +17,7 @@ export function runFiles(files: readonly string[], env: Readonly<Record<string, 
     let output = ''
     const child = spawn(process.execPath, command, {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, NODE_NO_WARNINGS: '1', ...env },
+      env: { TAP_TIMEOUT: tapTimeout(files.length), ...process.env, NODE_NO_WARNINGS: '1', ...env },
       timeout,
     })
     child.stdout.on('data', (chunk: Buffer) => {

@@ -1,4 +1,5 @@
-import type { Command, Host } from './host.ts'
+import type { Command } from './command.ts'
+import type { Host } from './host.ts'
 
 /** What runcon(1) ends with when it may not run a program so. */
 const notRun = 126

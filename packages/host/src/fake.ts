@@ -1,15 +1,19 @@
 import { randomUUID } from 'node:crypto'
 import { dirname, normalize } from 'node:path'
 import { renderCommand } from './args.ts'
+import type { Command, RunOptions, RunResult, StartedProgram } from './command.ts'
 import { HostError } from './errors.ts'
 import type { Files } from './files.ts'
-import type { Command, Host, RunOptions, RunResult, StartedProgram } from './host.ts'
+import type { Host } from './host.ts'
 import type { Lines, Place } from './lines.ts'
 import type { Lock, LockOptions } from './lock.ts'
 import { assertOnce, type FileText, type Replaced } from './replace-many.ts'
+import { readStat } from './proc/process.ts'
+import { assertSignalable } from './signal.ts'
 import type { FileStatus, ReplaceOptions } from './status.ts'
 
 export { renderFakeProcess, type FakeProcess } from './fake-process.ts'
+export { createFakeUnshare } from './fake-unshare.ts'
 
 /** What a fake program does: gets its arguments and input, may change the fake's files, and answers. */
 export type FakeProgram = (call: {
@@ -27,6 +31,8 @@ export interface FakeHostOptions {
   readonly programs?: Readonly<Record<string, FakeProgram>>
   /** What files of the kernel's answer by absolute path; undefined where the question makes no sense. */
   readonly answers?: Readonly<Record<string, (question: string) => string | undefined>>
+  /** What a signal to a process does. Default: SIGKILL and SIGTERM take the process out of `/proc`, others do nothing. */
+  readonly onSignal?: (call: { readonly pid: number; readonly signal: NodeJS.Signals; readonly host: FakeHost }) => void
   /** Default true: a fake may be told to change the machine, nothing happens but what its programs do. */
   readonly live?: boolean
 }
@@ -35,7 +41,11 @@ export interface FakeHostOptions {
 export interface FakeHost extends Host {
   /** Every command run or started, oldest first. */
   readonly commands: readonly Command[]
-  /** Lets somebody write to the end of a file that is there: it stays the same file. */
+  /** Every signal that was sent, oldest first. */
+  readonly signals: readonly { readonly pid: number; readonly signal: NodeJS.Signals }[]
+  /** Takes a process out of `/proc`, as its end does. */
+  endProcess(pid: number): void
+  /** Appends to a file that is there, as another process does: it stays the same file. */
   append(path: string, text: string): void
 }
 
@@ -53,6 +63,7 @@ interface Entry {
 export function createFakeHost(options: FakeHostOptions = {}): FakeHost {
   const entries = new Map<string, Entry>([['/', folder()]])
   const commands: Command[] = []
+  const signals: FakeHost['signals'][number][] = []
   const programs = options.programs ?? {}
   const live = options.live ?? true
   for (const [path, text] of Object.entries(options.files ?? {})) plant(entries, path, text)
@@ -61,12 +72,28 @@ export function createFakeHost(options: FakeHostOptions = {}): FakeHost {
     root: '/',
     live,
     commands,
+    signals,
     ...fakeFiles(entries),
     ask: async (path, question) => answerOf(options.answers ?? {}, path, question),
     append: (path, text) => {
       const before = entries.get(located(path))
       if (before?.status.kind !== 'file') refuse('append to', path, 'ENOENT')
       entries.set(located(path), { ...file(before.text + text, {}, before.status), inode: before.inode })
+    },
+    endProcess: (pid) => {
+      for (const path of entries.keys()) {
+        if (path === `/proc/${pid}` || path.startsWith(`/proc/${pid}/`)) entries.delete(path)
+      }
+    },
+    signal: async ({ pid, started }, signal) => {
+      assertSignalable(pid)
+      if (!live) throw new HostError('HOST_NOT_LIVE', { operation: `send ${signal} to the process ${pid}` })
+      const found = await readStat(host, pid)
+      if (found?.alive !== true || found.started !== started) return false
+      signals.push({ pid, signal })
+      if (options.onSignal !== undefined) options.onSignal({ pid, signal, host })
+      else if (signal === 'SIGKILL' || signal === 'SIGTERM') host.endProcess(pid)
+      return true
     },
     lock: fakeLocks(),
     program: (name) => Object.keys(programs).find((path) => path.endsWith(`/${name}`)),

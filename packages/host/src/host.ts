@@ -1,63 +1,7 @@
-import { resolve } from 'node:path'
-import { createRelabel } from './context.ts'
-import { createFiles, type Files } from './files.ts'
-import { createLocks, type Lock, type LockOptions } from './lock.ts'
-import { findProgram, runProgram, startProgram } from './run.ts'
-
-/** A program and its arguments. The program is an absolute path; no shell ever sees any of it. */
-export type Command = readonly [program: string, ...args: string[]]
-
-/**
- * How far a program reaches, which decides where it may run.
- *
- * - `nothing`: it only looks.
- * - `files`: it changes files below the host's root and is told so by its own arguments (`--root=…`).
- * - `machine`: it changes the kernel's or a service's state, which no root folder contains. Refused unless `host.live`.
- * - `ours`: it starts or checks something of our own that is harmless on any machine, such as HAProxy on our ports.
- */
-export type Reach = 'nothing' | 'files' | 'machine' | 'ours'
-
-export interface RunOptions {
-  readonly touches: Reach
-  /** Standard input; closed at once when absent. */
-  readonly input?: string
-  /** Milliseconds until the program is ended. Default 30,000. */
-  readonly timeout?: number
-  readonly signal?: AbortSignal
-  /** Bytes of output, each of stdout and stderr, after which the program is ended. Default 16 MiB. */
-  readonly maxOutput?: number
-  /** Exit codes that are answers rather than failures. Default `[0]`. */
-  readonly accept?: readonly number[]
-  /** Strings that must not appear in any message. */
-  readonly secrets?: readonly string[]
-  /** Variables beside `LC_ALL=C` and a fixed `PATH`; nothing else of our own environment is passed on. */
-  readonly env?: Readonly<Record<string, string>>
-  /** The program puts itself into the background and stays: it does not inherit the locks that we hold. */
-  readonly daemon?: boolean
-}
-
-export interface RunResult {
-  readonly exitCode: number
-  readonly stdout: string
-  readonly stderr: string
-}
-
-export interface StartOptions {
-  /** The file that standard output and error are appended to, as a path of the machine (not below the root). */
-  readonly log: string
-  readonly env?: Readonly<Record<string, string>>
-  readonly uid?: number
-  readonly gid?: number
-}
-
-/** A program that goes on running, in a session of its own, after we end. */
-export interface StartedProgram {
-  readonly pid: number
-  /** Settles when the program ends while we still live; never rejects. */
-  readonly exited: Promise<{ readonly exitCode: number | undefined; readonly signal: string | undefined }>
-  /** Stops keeping our own process alive for it. */
-  forget(): void
-}
+import type { Command, RunOptions, RunResult, StartedProgram, StartOptions } from './command.ts'
+import type { Files } from './files.ts'
+import type { Lock, LockOptions } from './lock.ts'
+import type { ProcessIdentity } from './signal.ts'
 
 /**
  * A Linux machine, or a folder that is taken for one.
@@ -88,6 +32,18 @@ export interface Host extends Files {
    */
   start(command: Command, options: StartOptions): Promise<StartedProgram>
 
+  /**
+   * Sends a signal to a process if it is still the one that was identified. Returns whether it was sent: false for a process that has
+   * ended, and for another one that has its pid now.
+   *
+   * Between the comparison and the signal lie microseconds, and the kernel does not use a pid again that soon.
+   *
+   * @throws HostError `HOST_SIGNAL_FAILED`, `HOST_NOT_LIVE`.
+   * @throws TypeError for a pid that is not one of a single process: 0 and negative numbers are groups, and 1 is the init.
+   * @see kill(2)
+   */
+  signal(process: ProcessIdentity, signal: NodeJS.Signals): Promise<boolean>
+
   /** Finds a program in the system's own folders (`/usr/sbin`, `/usr/bin`, `/sbin`, `/bin`); `PATH` is not consulted. */
   program(name: string): string | undefined
 
@@ -100,26 +56,4 @@ export interface Host extends Files {
    * @see flock(2), flock(1)
    */
   lock(path: string, options?: LockOptions): Promise<Lock>
-}
-
-export interface HostOptions {
-  /** The folder that is taken for the root of the machine. Default `/`. */
-  readonly root?: string
-}
-
-/** Opens the machine itself, or with `root` a folder in its place. */
-export function createHost(options: HostOptions = {}): Host {
-  const root = resolve(options.root ?? '/')
-  const live = root === '/'
-  const files = createFiles(root, createRelabel(live))
-  const locks = createLocks(files.path)
-  return Object.freeze({
-    root,
-    live,
-    ...files,
-    lock: locks.lock,
-    program: findProgram,
-    start: startProgram,
-    run: (command: Command, run: RunOptions) => runProgram(command, run, { live, heldDescriptors: locks.descriptors }),
-  })
 }

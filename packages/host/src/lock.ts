@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { open, type FileHandle } from 'node:fs/promises'
 import { HostError } from './errors.ts'
-import { findProgram } from './run.ts'
+import { findProgram } from './find-program.ts'
 
 export interface LockOptions {
   /** Milliseconds to wait for another holder. Default 10,000; 0 tries once. */

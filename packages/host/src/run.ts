@@ -1,21 +1,22 @@
 import { spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { once } from 'node:events'
 import { execa, ExecaError } from 'execa'
 import { hide, renderCommand } from './args.ts'
+import type { Command, RunOptions, RunResult, StartedProgram, StartOptions } from './command.ts'
 import { HostError } from './errors.ts'
-import type { Command, RunOptions, RunResult, StartedProgram, StartOptions } from './host.ts'
+import { systemFolders } from './find-program.ts'
 
-const systemFolders = ['/usr/sbin', '/usr/bin', '/sbin', '/bin']
 const baseEnvironment = { LC_ALL: 'C', PATH: systemFolders.join(':') }
 
+/** What running a program depends on besides its options. */
 export interface RunContext {
   readonly live: boolean
   /** Open descriptors that a program which changes something must hold on to. */
   readonly heldDescriptors: () => readonly number[]
 }
 
+/** Runs a program to its end: `Host.run`. */
 export async function runProgram(command: Command, options: RunOptions, context: RunContext): Promise<RunResult> {
   assertCommand(command)
   const shown = renderCommand(command, options.secrets)
@@ -81,6 +82,7 @@ function rejectFailure(failure: ExecaError, { operation, shown, options }: Attem
   })
 }
 
+/** Starts a program that goes on when we end: `Host.start`. */
 export async function startProgram(command: Command, options: StartOptions): Promise<StartedProgram> {
   assertCommand(command)
   const operation = `start ${basename(command[0])}`
@@ -112,12 +114,6 @@ export async function startProgram(command: Command, options: StartOptions): Pro
   } finally {
     await log.close()
   }
-}
-
-export function findProgram(name: string): string | undefined {
-  if (name.includes('/') || name === '')
-    throw new TypeError(`A program is looked up by its bare name, not ${JSON.stringify(name)}`)
-  return systemFolders.map((folder) => `${folder}/${name}`).find((path) => existsSync(path))
 }
 
 function assertCommand(command: Command): void {

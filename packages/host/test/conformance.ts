@@ -1,4 +1,5 @@
 import type { Test } from 'tap'
+import { endProcess, identifyProcess, isRunning } from '../src/process.ts'
 import { HostError, type FileText, type Host, type HostErrorCode } from '../src/index.ts'
 
 /** What every `Host` does, real or fake. `folder` is an empty folder of the host that may be written. */
@@ -8,9 +9,11 @@ export interface Subject {
   /** Programs that behave as cat(1), false(1) do. */
   readonly cat: string
   readonly no: string
+  /** Starts a process that does nothing until it is ended by a signal, and returns its pid. Absent: the host is only a folder. */
+  readonly startProcess?: () => Promise<number>
 }
 
-export async function hostConforms(t: Test, { host, folder, cat, no }: Subject): Promise<void> {
+export async function hostConforms(t: Test, { host, folder, cat, no, startProcess }: Subject): Promise<void> {
   const fails = async (code: HostErrorCode, attempt: Promise<unknown>, what: string) => {
     const error = await attempt.then(
       () => undefined,
@@ -125,4 +128,25 @@ export async function hostConforms(t: Test, { host, folder, cat, no }: Subject):
   const next = await waiting
   t.equal(next.path, `${folder}/lock`, 'lock() waits for the holder')
   await next.release()
+
+  if (startProcess === undefined) {
+    await fails('HOST_NOT_LIVE', host.signal({ pid: 2 ** 22 + 1, started: 1 }, 'SIGTERM'), 'signal() of a folder')
+    return
+  }
+  const pid = await startProcess()
+  const found = await identifyProcess(host, pid)
+  t.equal(found?.pid, pid, 'a process that runs is identified')
+  const process = { pid, started: found?.started ?? -1 }
+  const other = { pid, started: process.started - 1 }
+  t.equal(await host.signal(other, 'SIGKILL'), false, 'signal() leaves another process with the same number alone')
+  t.equal(await isRunning(host, other), false)
+  t.equal(await host.signal(process, 'SIGCONT'), true, 'signal() sends')
+  t.equal(await isRunning(host, process), true)
+  t.equal(await endProcess(host, process, 'SIGTERM', { timeout: 60_000 }), true, 'a process ends by its signal')
+  t.equal(await isRunning(host, process), false)
+  t.equal(await host.signal(process, 'SIGKILL'), false, 'signal() to a process that has ended')
+  t.equal(await endProcess(host, process, 'SIGKILL'), true, 'which has ended already')
+  t.equal(await identifyProcess(host, pid), undefined)
+  for (const wrong of [0, -1, -pid, 1, 1.5, Number.NaN])
+    await t.rejects(host.signal({ ...process, pid: wrong }, 'SIGTERM'), TypeError, `signal() to ${wrong}`)
 }

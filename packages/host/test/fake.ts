@@ -1,14 +1,41 @@
 import t from 'tap'
-import { createFakeHost } from '../src/fake.ts'
+import { createFakeHost, renderFakeProcess } from '../src/fake.ts'
+import { endProcess } from '../src/process.ts'
 import { hostConforms } from './conformance.ts'
 
 void t.test('createFakeHost() conforms', async (t) => {
   const host = createFakeHost({
-    files: { '/data/keep': '' },
+    files: { '/data/keep': '', ...renderFakeProcess({ pid: 42, uid: 1 }) },
     programs: { '/bin/cat': ({ input }) => ({ stdout: input }), '/bin/false': () => ({ exitCode: 1 }) },
   })
   await host.remove('/data/keep')
+  await hostConforms(t, { host, folder: '/data', cat: '/bin/cat', no: '/bin/false', startProcess: async () => 42 })
+  t.strictSame(host.signals, [
+    { pid: 42, signal: 'SIGCONT' },
+    { pid: 42, signal: 'SIGTERM' },
+  ])
+})
+
+void t.test('createFakeHost() conforms when it is not live', async (t) => {
+  const programs = {
+    '/bin/cat': ({ input }: { input: string }) => ({ stdout: input }),
+    '/bin/false': () => ({ exitCode: 1 }),
+  }
+  const host = createFakeHost({ files: { '/data/keep': '' }, programs, live: false })
+  await host.remove('/data/keep')
   await hostConforms(t, { host, folder: '/data', cat: '/bin/cat', no: '/bin/false' })
+})
+
+void t.test('createFakeHost() lets a test say what a signal does', async (t) => {
+  const files = renderFakeProcess({ pid: 42, uid: 1 })
+  const seen: unknown[] = []
+  const host = createFakeHost({ files, onSignal: ({ pid, signal }) => void seen.push([pid, signal]) })
+  const process = { pid: 42, started: 100 }
+  t.equal(await endProcess(host, process, 'SIGKILL', { timeout: 5 }), false, 'it does not end')
+  t.strictSame(seen, [[42, 'SIGKILL']])
+  host.endProcess(42)
+  t.equal(await endProcess(host, process, 'SIGKILL'), true)
+  t.strictSame(await host.list('/proc'), [])
 })
 
 void t.test('createFakeHost() refuses the machine when it is not live', async (t) => {

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { createHost } from '../src/host.ts'
+import { createHost } from '../src/create-host.ts'
 import { overlaps, parseIntervals } from './lock-intervals.ts'
 
 // Five hundred rounds begin a hundred processes, which takes as long as the machine is busy.

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { inspect } from 'node:util'
 import t from 'tap'
-import { findProgram, runProgram, startProgram, type RunContext } from '../src/run.ts'
+import { runProgram, startProgram, type RunContext } from '../src/run.ts'
 
 const context: RunContext = { live: true, heldDescriptors: () => [] }
 const looks = { touches: 'nothing' } as const
@@ -72,10 +72,4 @@ void t.test('startProgram() gives it a session of its own', async (t) => {
 
 void t.test('startProgram() of nothing is HOST_PROGRAM_NOT_FOUND', async (t) => {
   await t.rejects(startProgram(['/no/such'], { log: `${t.testdir()}/log` }), { code: 'HOST_PROGRAM_NOT_FOUND' })
-})
-
-void t.test('findProgram() looks in the system folders only', async (t) => {
-  t.match(findProgram('cat'), /^\/(usr\/)?bin\/cat$/)
-  t.equal(findProgram('no-such-program'), undefined)
-  t.throws(() => findProgram('../bin/cat'), TypeError)
 })

@@ -1,4 +1,4 @@
-import type { Reach, RunOptions } from '../host.ts'
+import type { Reach, RunOptions } from '../command.ts'
 
 /** Options that every function with an effect takes. */
 export interface EffectOptions {

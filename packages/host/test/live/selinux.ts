@@ -1,6 +1,6 @@
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import t from 'tap'
-import { createHost } from '../../src/host.ts'
+import { createHost } from '../../src/create-host.ts'
 
 t.setTimeout(120_000)
 

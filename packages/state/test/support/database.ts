@@ -1,6 +1,7 @@
+import { randomUUID } from 'node:crypto'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
-import { isRoot, scratchFolder } from '@puppy/host/testing'
+import { isRoot, scratchFolder, type Cleanup } from '@puppy/host/testing'
 import type { Test } from 'tap'
 import { startEmbedded, stopEmbedded, type SystemUser } from '../../src/database/embedded.ts'
 import { grant, migrate } from '../../src/database/migrate.ts'
@@ -22,8 +23,19 @@ export interface TestPostgres {
   create(t: Test): Promise<TestDatabase>
 }
 
-/** Starts a real PostgreSQL for one test file. We may be any of its roles. */
-export async function startPostgres(t: Test): Promise<TestPostgres> {
+/** A server with a migrated database in it, `puppy`, that serves as a template: no connection to it stays open. */
+interface TestServer {
+  readonly urls: TestDatabase['urls']
+}
+
+/** Holds the URLs of a server that a runner shares between test files, as JSON. Set by `startTestServer`'s caller. */
+export const sharedServer = 'PUPPY_TEST_POSTGRES'
+
+/**
+ * Starts a real PostgreSQL that nobody but tests uses, and that forgets everything at the end: it never waits for a disk.
+ * We may be any of its roles.
+ */
+export async function startTestServer(t: Cleanup): Promise<TestServer> {
   const stateDir = scratchFolder(t)
   const self = userInfo().username
   const server = isRoot ? { server: nobody } : {}
@@ -35,21 +47,36 @@ export async function startPostgres(t: Test): Promise<TestPostgres> {
   })
   t.teardown(() => stopEmbedded(stateDir))
   const template = openDatabase({ url: urls.owner, name: 'template', connections: 1 })
+  for (const setting of ['fsync', 'full_page_writes', 'synchronous_commit'])
+    await template.query(`alter system set ${setting} = off`)
+  await template.query('select pg_reload_conf()')
   await migrate(template)
   await grant(template, { api: 'puppy_api', agent: 'puppy_agent' })
   await template.end()
-  let count = 0
-  return { create: (test) => clone(test, urls, `test_${(count += 1)}`) }
+  return { urls }
+}
+
+/** Uses the PostgreSQL of the runner, or starts one for this test file. Each test has a database of its own in it. */
+export async function startPostgres(t: Cleanup): Promise<TestPostgres> {
+  const shared = process.env[sharedServer]
+  const { urls } = shared === undefined ? await startTestServer(t) : { urls: JSON.parse(shared) as TestServer['urls'] }
+  return { create: (test) => clone(test, urls, `test_${randomUUID().replaceAll('-', '')}`) }
 }
 
 async function clone(t: Test, template: TestDatabase['urls'], name: string): Promise<TestDatabase> {
   const at = (url: string, database: string) => url.replace('@/puppy?', `@/${database}?`)
-  const maintenance = openDatabase({ url: at(template.owner, 'postgres'), name: 'clone', connections: 1 })
-  await maintenance.query(`create database ${name} template puppy`)
-  await maintenance.end()
+  const maintain = async (sql: string) => {
+    const maintenance = openDatabase({ url: at(template.owner, 'postgres'), name: 'clone', connections: 1 })
+    await maintenance.query(sql)
+    await maintenance.end()
+  }
+  await maintain(`create database ${name} template puppy`)
   const urls = { owner: at(template.owner, name), api: at(template.api, name), agent: at(template.agent, name) }
   const open = (role: keyof typeof urls) => openDatabase({ url: urls[role], name: `test ${role}`, connections: 5 })
   const databases = { owner: open('owner'), api: open('api'), agent: open('agent') }
-  t.teardown(() => Promise.all(Object.values(databases).map((database) => database.end())))
+  t.teardown(async () => {
+    await Promise.all(Object.values(databases).map((database) => database.end()))
+    await maintain(`drop database ${name} with (force)`)
+  })
   return { ...databases, urls }
 }

@@ -1,12 +1,20 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdir, symlink } from 'node:fs/promises'
 import t from 'tap'
-import { createHost } from '../src/host.ts'
+import { createHost } from '../src/create-host.ts'
 import { hostConforms } from './conformance.ts'
 
 const [cat, no] = ['/bin/cat', '/bin/false']
 
 void t.test('createHost() conforms on the machine', async (t) => {
-  await hostConforms(t, { host: createHost(), folder: t.testdir(), cat, no })
+  const startProcess = async () => {
+    const child = spawn('/bin/sleep', ['60'])
+    t.teardown(() => child.kill('SIGKILL'))
+    await once(child, 'spawn')
+    return child.pid ?? 0
+  }
+  await hostConforms(t, { host: createHost(), folder: t.testdir(), cat, no, startProcess })
 })
 
 void t.test('createHost() conforms below a root folder', async (t) => {

@@ -1,27 +1,31 @@
 import { existsSync } from 'node:fs'
+import type { Command, RunOptions, RunResult } from './command.ts'
+import { findProgram } from './find-program.ts'
 import type { Relabel } from './replace.ts'
-import { findProgram, runProgram } from './run.ts'
 
 /** As many pairs as fit well below the length that the kernel takes for arguments, whatever the paths. */
 const atOnce = 200
 
-/** On a machine with SELinux a replaced file keeps the context of the one it replaces; elsewhere there is nothing to do. */
-export function createRelabel(live: boolean): Relabel | undefined {
+/**
+ * Creates the function that gives a file the context of the file that it replaces. Undefined without SELinux.
+ *
+ * @param run runs a program to its end
+ */
+export function createRelabel(run: (command: Command, options: RunOptions) => Promise<RunResult>): Relabel | undefined {
   const [chcon, stat] = [findProgram('chcon'), findProgram('stat')]
-  if (!live || chcon === undefined || stat === undefined || !existsSync('/sys/fs/selinux/enforce')) return undefined
-  const run = (program: string, args: readonly string[]) =>
-    runProgram([program, ...args], { touches: 'files' }, { live, heldDescriptors: () => [] })
+  if (chcon === undefined || stat === undefined || !existsSync('/sys/fs/selinux/enforce')) return undefined
+  const call = (program: string, args: readonly string[]) => run([program, ...args], { touches: 'files' })
   return async (pairs) => {
     const [first] = pairs
     if (pairs.length === 1 && first !== undefined) {
-      await run(chcon, [`--reference=${first.from}`, '--', first.to])
+      await call(chcon, [`--reference=${first.from}`, '--', first.to])
       return
     }
     for (let at = 0; at < pairs.length; at += atOnce) {
       const some = pairs.slice(at, at + atOnce)
       const paths = some.flatMap(({ from, to }) => [from, to])
-      const { stdout } = await run(stat, [String.raw`--printf=%C\0`, '--', ...paths])
-      for (const [context, files] of planContexts(some, stdout)) await run(chcon, ['--', context, ...files])
+      const { stdout } = await call(stat, [String.raw`--printf=%C\0`, '--', ...paths])
+      for (const [context, files] of planContexts(some, stdout)) await call(chcon, ['--', context, ...files])
     }
   }
 }

@@ -1,0 +1,35 @@
+import { resolve } from 'node:path'
+import type { Command, RunOptions } from './command.ts'
+import { createFiles } from './files.ts'
+import { findProgram } from './find-program.ts'
+import type { Host } from './host.ts'
+import { createLocks } from './lock.ts'
+import { createRelabel } from './relabel.ts'
+import { runProgram, startProgram } from './run.ts'
+import { sendSignal, type ProcessIdentity } from './signal.ts'
+
+/** Options of `createHost`. */
+export interface HostOptions {
+  /** The folder that is taken for the root of the machine. Default `/`. */
+  readonly root?: string
+}
+
+/** Opens the machine itself, or with `root` a folder in its place. */
+export function createHost(options: HostOptions = {}): Host {
+  const root = resolve(options.root ?? '/')
+  const live = root === '/'
+  const locks = createLocks((path) => files.path(path))
+  const run = (command: Command, options: RunOptions) =>
+    runProgram(command, options, { live, heldDescriptors: locks.descriptors })
+  const files = createFiles(root, live ? createRelabel(run) : undefined)
+  return Object.freeze({
+    root,
+    live,
+    ...files,
+    lock: locks.lock,
+    program: findProgram,
+    start: startProgram,
+    run,
+    signal: async (process: ProcessIdentity, signal: NodeJS.Signals) => sendSignal(process, signal, live),
+  })
+}
