@@ -1,4 +1,4 @@
-import type { FakeHost, FakeHostOptions, FakeProgram } from '@puppy/host/fake'
+import { createFakeUnshare, type FakeHost, type FakeHostOptions, type FakeProgram } from '@puppy/host/fake'
 import { fakeKernel } from './fake/kernel.ts'
 import { fakeContexts } from './fake/contexts.ts'
 import { fakeStore, storeFiles } from './fake/store.ts'
@@ -38,8 +38,9 @@ export function createFakeSelinux(options: FakeSelinuxOptions = {}): FakeSelinux
     ...tools,
     ...contexts.programs,
     '/usr/sbin/setsebool': ({ args, host }) => kernel.set(host, args),
-    '/usr/bin/unshare': ({ args, host }) => inside(programs, host, args),
+    '/usr/bin/unshare': createFakeUnshare(() => programs),
     '/usr/bin/mount': () => ({}),
+    '/usr/bin/timeout': () => ({}),
   }
   return Object.freeze<FakeSelinux>({
     options: { programs, answers: kernel.answers, files: { ...storeFiles, ...kernel.files } },
@@ -47,13 +48,4 @@ export function createFakeSelinux(options: FakeSelinuxOptions = {}): FakeSelinux
     enforce: (host, on) => kernel.enforce(host, on),
     contextOf: contexts.contextOf,
   })
-}
-
-/** Runs the tool of `unshare … find / -exec mount … ; -exec TOOL … ;`, without a namespace. */
-async function inside(programs: Readonly<Record<string, FakeProgram>>, host: FakeHost, args: readonly string[]) {
-  const [start, end] = [args.lastIndexOf('-exec') + 1, args.lastIndexOf(';')]
-  const [program = '', ...words] = args.slice(start, end)
-  const answer = (await programs[program]?.({ args: words, input: '', host })) ?? { exitCode: 127 }
-  const well = (answer.exitCode ?? 0) === 0
-  return { ...answer, exitCode: 0, stdout: `${answer.stdout ?? ''}${well ? 'ended well\n' : ''}` }
 }

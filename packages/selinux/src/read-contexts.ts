@@ -1,7 +1,5 @@
-import type { EffectOptions, Host } from '@puppy/host'
+import { readContexts as readTexts, type EffectOptions, type Host } from '@puppy/host'
 import { contextIn, type Context } from './context.ts'
-import { SelinuxError } from './errors.ts'
-import { effectOptions, runProgram } from './program.ts'
 
 /** A file and its context. The context is absent when the file has none, or one that cannot be parsed. */
 export interface FileContext {
@@ -12,37 +10,19 @@ export interface FileContext {
 /**
  * Reads the contexts of files in their order, links not followed, with one process. A file that does not exist is left out.
  *
- * @throws SelinuxError `SELINUX_INVALID` for a path that is not absolute, `SELINUX_REFUSED`, `SELINUX_TIMEOUT`, `SELINUX_NOT_INSTALLED`.
+ * @throws TypeError for a path that is not absolute.
+ * @throws HostError as `Host.run`.
  */
 export async function readContexts(
   host: Host,
   paths: readonly string[],
   options: EffectOptions = {},
 ): Promise<readonly FileContext[]> {
-  const operation = 'read the context of'
-  const wrong = paths.find((path) => !/^\/[^\0]*$/.test(path))
-  if (wrong !== undefined) {
-    throw new SelinuxError('SELINUX_INVALID', { operation, target: wrong, detail: 'the path must be absolute' })
-  }
-  if (paths.length === 0) return []
-  const { stdout } = await runProgram(
-    host,
-    ['find', '-P', '-files0-from', '-', '-maxdepth', '0', '-printf', '%Z\\0%p\\0'],
-    {
-      operation,
-      target: paths[0] ?? '',
-      touches: 'nothing',
-      input: paths.map((path) => `${host.path(path)}\0`).join(''),
-      accept: [0, 1],
-      ...effectOptions(options),
-    },
-  )
-  const words = stdout.split('\0')
-  const found = new Map(words.flatMap((word, at) => (at % 2 === 1 ? [[word, words[at - 1] ?? '']] : [])))
+  const texts = await readTexts(host, paths, options)
   return paths.flatMap((path) => {
-    const text = found.get(host.path(path))
+    const text = texts.get(path)
     if (text === undefined) return []
-    // find prints nothing, or what the file system has, which may be anything.
+    // A file system may have anything as the context of a file.
     const context = contextIn(text)
     return [context === undefined ? { path } : { path, context }]
   })

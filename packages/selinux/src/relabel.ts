@@ -1,10 +1,9 @@
-import type { EffectOptions, Host } from '@puppy/host'
+import { hasSelinux, type EffectOptions, type Host } from '@puppy/host'
 import { asOwner } from './as-owner.ts'
 import { isIdentifier } from './context.ts'
 import { SelinuxError } from './errors.ts'
 import { renderLevel, type Level } from './level.ts'
 import { effectOptions, programOf, runCommand } from './program.ts'
-import { selinuxfs } from './state.ts'
 
 /** A tree whose files get a SELinux user and one level; their types stay. */
 export interface RelabelSpec {
@@ -96,7 +95,7 @@ async function assertSpec(host: Host, { path, user, uid }: RelabelSpec): Promise
   assertTree(path)
   if (!isIdentifier(user)) throw invalid('relabel as the user', user, 'it cannot be the name of a SELinux user')
   if (!Number.isInteger(uid) || uid < 1) throw new RangeError(`Files of uid ${uid} are not relabelled`)
-  if ((await host.status(`${selinuxfs}/enforce`)) === undefined) {
+  if (!(await hasSelinux(host))) {
     throw new SelinuxError('SELINUX_DISABLED', {
       operation: 'relabel',
       target: path,

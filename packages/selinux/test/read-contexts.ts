@@ -18,5 +18,5 @@ void t.test('readContexts() keeps the order, and leaves out what does not exist'
     { path: '/odd' },
   ])
   t.strictSame(await readContexts(host, []), [])
-  await t.rejects(readContexts(host, ['a']), { code: 'SELINUX_INVALID' })
+  await t.rejects(readContexts(host, ['a']), TypeError)
 })

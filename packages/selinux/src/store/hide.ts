@@ -1,9 +1,4 @@
-import type { Command, Host } from '@puppy/host'
-import { programOf } from '../program.ts'
-import { copyContext } from './copy-context.ts'
-
-/** What `find` prints after the command when that ended well. `find` itself ends with 0 whatever the command did. */
-export const endedWell = 'ended well\n'
+import { copyContext, type EffectOptions, type Host } from '@puppy/host'
 
 /**
  * Returns passwd(5) without the lines of some users. Pure.
@@ -18,28 +13,26 @@ export function withoutUsers(passwd: string, hidden: ReadonlySet<string>): strin
 }
 
 /**
- * Returns a command that runs another one in a mount namespace of its own, where `/etc/passwd` lacks some users.
+ * Writes another passwd(5) for a transaction, without some users.
  *
  * For every login in the policy whose user exists, each transaction writes 170 lines of file contexts, and each restorecon(8) reads them all.
  * Homes of tenants have the same types as all homes, and their levels are not among these lines.
  *
- * @param folder a folder of ours, for the other `/etc/passwd`
- * @returns the command as it is when no such user exists.
- * @see genhomedircon(8), unshare(1)
+ * @param folder a folder of ours, for the file
+ * @returns its path; undefined when no such user exists, and on a host that is only a folder.
+ * @see genhomedircon(8)
  */
-export async function hiding(
+export async function writePasswd(
   host: Host,
-  command: Command,
   { users, folder }: { readonly users: ReadonlySet<string>; readonly folder: string },
-): Promise<Command> {
+  options: EffectOptions = {},
+): Promise<string | undefined> {
+  if (users.size === 0 || !host.live) return undefined
   const passwd = (await host.read('/etc/passwd')) ?? ''
   const shown = withoutUsers(passwd, users)
-  if (shown === passwd || !host.live) return command
+  if (shown === passwd) return undefined
   const path = `${folder}/passwd`
   await host.replace(path, shown, { mode: 0o644 })
-  await copyContext(host, '/etc/passwd', [path])
-  // One after the other without a shell: find runs the next when the one before ended well, and then prints.
-  const sequence = ['-exec', programOf(host, 'mount'), '--bind', path, '/etc/passwd', ';', '-exec', ...command, ';']
-  const find = [programOf(host, 'find'), '/', '-maxdepth', '0', ...sequence, '-printf', 'ended well\\n']
-  return [programOf(host, 'unshare'), '--mount', '--propagation', 'private', '--', ...find]
+  await copyContext(host, '/etc/passwd', [path], options)
+  return path
 }

@@ -1,6 +1,6 @@
-import type { Host } from '@puppy/host'
+import { hasSelinux, type Host } from '@puppy/host'
 import { SelinuxError } from '../errors.ts'
-import { configFile, parseConfig, policySteps, selinuxfs } from '../state.ts'
+import { configFile, parseConfig, policySteps } from '../state.ts'
 import { isBoolean, parseLocal, readBooleans } from './booleans.ts'
 import { disabledFolder, modulesFolder, storePaths, type StorePaths } from './paths.ts'
 import type { Dontaudit } from './spec.ts'
@@ -86,8 +86,7 @@ function isPriority(name: string): boolean {
 
 /** The kernel has the policy that the machine is configured for, when it has one. A name that cannot be has no value. */
 async function readLoaded(host: Host, type: string, booleans: readonly string[] | undefined) {
-  if (booleans === undefined || !host.live || (await host.status(`${selinuxfs}/enforce`)) === undefined)
-    return undefined
+  if (booleans === undefined || !(await hasSelinux(host))) return undefined
   const { type: configured } = parseConfig((await host.read(configFile)) ?? '')
   return configured === type ? readBooleans(host, booleans.filter(isBoolean)) : undefined
 }

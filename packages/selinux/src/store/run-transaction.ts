@@ -1,12 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { HostError, inOurDomain, runOptions, type Command, type EffectOptions, type Host } from '@puppy/host'
+import {
+  copyContext,
+  HostError,
+  inOurDomain,
+  runOptions,
+  runWithPasswd,
+  type Command,
+  type EffectOptions,
+  type Host,
+} from '@puppy/host'
 import { SelinuxError } from '../errors.ts'
 import { programOf, signalOf } from '../program.ts'
 import type { PolicyChange } from './change.ts'
-import { copyContext } from './copy-context.ts'
 import { failureOf, isLocked, isMute } from './failure.ts'
 import { textFile } from './generations.ts'
-import { endedWell, hiding } from './hide.ts'
+import { writePasswd } from './hide.ts'
 import { libraryCommand, parseValues, renderRequest } from './libsemanage.ts'
 import { findHolder, type LockHolder } from './locks.ts'
 import { storePaths, type StorePaths } from './paths.ts'
@@ -46,12 +54,15 @@ export async function runTransaction(
   const request = `${options.folder}/transaction.json`
   try {
     const command = await inOurDomain(host, await commandFor(host, type, changes, { ...options, request }))
-    const users = options.hidden ?? new Set<string>()
-    const hidden = users.size === 0 ? command : await hiding(host, command, { users, folder: options.folder })
+    const passwd = await writePasswd(
+      host,
+      { users: options.hidden ?? new Set(), folder: options.folder },
+      signalOf(options),
+    )
+    const run = { paths, changes, options, ...(passwd === undefined ? {} : { passwd }) }
     for (let holder: LockHolder | undefined; ;) {
       const found = await findHolder(host, paths.lock, signalOf(options))
-      const said =
-        found === undefined && (await tryOnce(host, hidden, { paths, changes, options, alone: hidden === command }))
+      const said = found === undefined && (await tryOnce(host, command, run))
       if (typeof said === 'string') return parseValues(said)
       holder = found ?? holder
       if (Date.now() >= options.deadline) {
@@ -93,12 +104,16 @@ interface Try {
   readonly paths: StorePaths
   readonly changes: readonly PolicyChange[]
   readonly options: RunTransaction
-  /** Whether the tool is run as it is, so that its exit code is ours. */
-  readonly alone: boolean
+  /** The file that the tool sees as `/etc/passwd`. */
+  readonly passwd?: string
 }
 
 /** @returns what it printed, or false when another process has the store. */
-async function tryOnce(host: Host, command: Command, { paths, changes, options, alone }: Try): Promise<string | false> {
+async function tryOnce(
+  host: Host,
+  command: Command,
+  { paths, changes, options, passwd }: Try,
+): Promise<string | false> {
   const ours = changes.flatMap((change) => ('name' in change ? [change.name] : []))
   const failed = async (cause: HostError): Promise<false> => {
     if (isLocked(cause.facts.stderr ?? '')) return false
@@ -106,10 +121,14 @@ async function tryOnce(host: Host, command: Command, { paths, changes, options, 
     const isUnexplained = failure.code === 'SELINUX_REFUSED' && isMute(failure.facts.said ?? '')
     throw (isUnexplained ? await fullDisk(host, paths, { cause, options }) : undefined) ?? failure
   }
+  const run = runOptions(host.live ? 'machine' : 'files', options)
   try {
-    const { stdout, stderr } = await host.run(command, runOptions(host.live ? 'machine' : 'files', options))
-    if (alone || stdout.endsWith(endedWell)) return stdout
-    return failed(new HostError('HOST_PROGRAM_FAILED', { operation: 'run semodule', stderr }))
+    // Hiding users only saves time, so a host that cannot do it shows them.
+    const ended =
+      passwd === undefined
+        ? await host.run(command, run)
+        : await runWithPasswd(host, command, { passwd, whenRefused: 'run' }, run)
+    return ended.stdout
   } catch (cause) {
     const ended = cause instanceof HostError && ['HOST_PROGRAM_FAILED', 'HOST_TIMEOUT'].includes(cause.code)
     if (!ended) throw cause

@@ -1,4 +1,4 @@
-import { createFakeHost, type FakeProgram } from '@puppy/host/fake'
+import { createFakeHost, createFakeUnshare, type FakeProgram } from '@puppy/host/fake'
 import t from 'tap'
 import { textFile } from '../../src/store/generations.ts'
 import { moduleName } from '../../src/store/modules.ts'
@@ -32,6 +32,26 @@ void t.test('runTransaction() takes semodule, or the library for booleans', asyn
   const { install, booleans, reload } = JSON.parse(request ?? '') as Readonly<Record<string, unknown>>
   t.strictSame({ install, booleans, reload }, { install: [file], booleans: { one: 1 }, reload: 0 })
   t.strictSame(await host.list('/run'), ['x'], 'the request is removed')
+})
+
+void t.test('runTransaction() hides users from the tool, and shows them where it cannot', async (t) => {
+  const files = { '/run/x': '', '/etc/passwd': 'root:x:0:0::/:/bin/sh\np1:x:1:1::/h:/bin/sh\n' }
+  const programs: Record<string, FakeProgram> = { '/usr/sbin/semodule': () => ({}) }
+  const hidden = { ...options, hidden: new Set(['p1']) }
+  const plain = createFakeHost({ files, programs: { ...programs } })
+  await runTransaction(plain, 'default', changes, hidden)
+  t.strictSame(
+    plain.commands.map(([program]) => program),
+    ['/usr/sbin/semodule'],
+  )
+  for (const name of ['find', 'mount', 'timeout']) programs[`/usr/bin/${name}`] = () => ({})
+  programs['/usr/bin/unshare'] = createFakeUnshare(() => programs)
+  const host = createFakeHost({ files, programs })
+  t.strictSame(await runTransaction(host, 'default', changes, hidden), {})
+  t.equal(host.commands.at(-1)?.[0], '/usr/bin/unshare')
+  t.equal(await host.read('/run/passwd'), 'root:x:0:0::/:/bin/sh\n')
+  programs['/usr/sbin/semodule'] = () => ({ exitCode: 1, stderr: 'why\n' })
+  await t.rejects(runTransaction(host, 'default', changes, hidden), { code: 'SELINUX_REFUSED', message: /why/ })
 })
 
 void t.test('runTransaction() tries again while somebody has the store, and then gives up', async (t) => {

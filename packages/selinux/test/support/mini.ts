@@ -1,10 +1,9 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createHost, inOurDomain, type Host } from '@puppy/host'
+import { copyContext, createHost, inOurDomain, type Host } from '@puppy/host'
 import type { Test } from 'tap'
 import { renderCil, type CilExpression } from '../../src/cil/expression.ts'
-import { copyContext } from '../../src/store/copy-context.ts'
 
 const machine = createHost()
 
