@@ -108,19 +108,33 @@ async function commitLocked(
     )
   const before = await read()
   const valid = changeSets.filter((changeSet) => !isStale(changeSet, before))
-  const failures = await commitChanges(host, before, distinct(valid), attempt)
+  const changes = distinct(valid, before)
+  const failures = await commitChanges(host, before, changes, attempt)
   const after = valid.length === 0 ? before : await read()
   if (valid.length > 0) await tidyGenerations(host, after)
   return changeSets.map((changeSet) => {
     if (!valid.includes(changeSet)) return { status: 'rejected', reason: stale(type) }
-    return verified(changeSet, after, { failures, reload: attempt.reload })
+    return verified(changeSet, after, { changes, failures, reload: attempt.reload })
   })
 }
 
-/** Whether the same spec is now planned otherwise: another process has changed what the change set is about. */
+/**
+ * Whether the same spec is now planned otherwise: another process has changed what the change set is about. What another process has
+ * repaired or rebuilt meanwhile does not count.
+ */
 function isStale({ spec, changes, refused }: PolicyChangeSet, now: ObservedPolicy): boolean {
   const planned = planPolicy(spec, now)
-  return !isDeepStrictEqual([planned.changes, planned.refused.length], [changes, refused.length])
+  const items = (all: readonly PolicyChange[]) => all.filter((change) => !isMending(change))
+  const mended = new Set(changes.filter(isMending).map(({ target }) => target))
+  return (
+    !isDeepStrictEqual([items(planned.changes), planned.refused.length], [items(changes), refused.length]) ||
+    planned.changes.some((change) => isMending(change) && !mended.has(change.target))
+  )
+}
+
+/** Whether a change is about the store as a whole, and not about an item of a spec. */
+function isMending({ action }: PolicyChange): boolean {
+  return action === 'rebuild' || action === 'repair'
 }
 
 function stale(type: string): SelinuxError {
@@ -132,11 +146,14 @@ function stale(type: string): SelinuxError {
   })
 }
 
-/** Callers may agree about a change. */
-function distinct(changeSets: readonly PolicyChangeSet[]): readonly PolicyChange[] {
+/** The changes of all, each once: callers may agree about one. What has been repaired or rebuilt meanwhile is left out. */
+function distinct(changeSets: readonly PolicyChangeSet[], now: ObservedPolicy): readonly PolicyChange[] {
+  const needed = new Set(planPolicy({}, now).changes.map(({ target }) => target))
   const changes: PolicyChange[] = []
-  for (const change of changeSets.flatMap((changeSet) => changeSet.changes))
+  for (const change of changeSets.flatMap((changeSet) => changeSet.changes)) {
+    if (isMending(change) && !needed.has(change.target)) continue
     if (!changes.some((other) => isDeepStrictEqual(other, change))) changes.push(change)
+  }
   return changes
 }
 
@@ -173,15 +190,25 @@ function faultyTarget({ code, facts }: SelinuxError, changes: readonly PolicyCha
   )?.target
 }
 
+/** What a transaction was to make, and the items that failed. */
+interface Made {
+  readonly changes: readonly PolicyChange[]
+  readonly failures: ReadonlyMap<string, SelinuxError>
+  readonly reload: boolean
+}
+
 /** Compares what was read back with the spec. */
 function verified(
   changeSet: PolicyChangeSet,
   after: ObservedPolicy,
-  { failures, reload }: { readonly failures: ReadonlyMap<string, SelinuxError>; readonly reload: boolean },
+  { changes: made, failures, reload }: Made,
 ): PromiseSettledResult<AppliedPolicy> {
   const { spec, changes, refused } = changeSet
   const left = new Set(planPolicy(spec, after).changes.map(({ target }) => target))
-  const performed = new Set(changes.flatMap(({ target }) => (failures.has(target) ? [] : [target])))
+  const targets = new Set(made.map(({ target }) => target))
+  const performed = new Set(
+    changes.flatMap(({ target }) => (targets.has(target) && !failures.has(target) ? [target] : [])),
+  )
   const results = itemsOf(spec).map((target): PolicyResult => {
     const error =
       refused.find((one) => one.target === target)?.error ??

@@ -124,6 +124,33 @@ void t.test(
   },
 )
 
+void t.test('commit() repairs and rebuilds once for all who planned it', { skip: noStore }, async (t) => {
+  const host = await createMiniStore(t)
+  const { active, previous } = storePaths('mini')
+  await make(host, { modules: { a: '(type a_t)\n' } })
+  await rename(host.path(active), host.path(previous))
+  await writeFile(host.path('/etc/selinux/mini/seusers'), '')
+  const planned = async (spec: PolicySpec) => planPolicy(spec, await readStore(host, 'mini'))
+  const [one, other, late] = await Promise.all([
+    planned({ modules: { b: '(type b_t)\n' } }),
+    planned({ modules: { c: '(type c_t)\n' } }),
+    planned({}),
+  ])
+  const changed = async (...changeSets: readonly [typeof one, ...(typeof one)[]]) =>
+    (await commit(host, changeSets)).map((outcome) => outcome.status === 'fulfilled' && outcome.value.changed)
+  t.strictSame(await changed(one, late), [true, true])
+  t.strictSame(await changed(other), [true], 'it is not stale because the store was repaired')
+  t.strictSame(await changed(late), [false])
+  t.strictSame((await readStore(host, 'mini')).modules.map(moduleOf), ['a', 'b', 'c'])
+  await writeFile(host.path('/etc/selinux/mini/seusers'), '')
+  const [outcome] = await commit(host, [await planned({ modules: { d: '(type d_t)\n' } })])
+  t.equal(outcome?.status, 'fulfilled')
+  await writeFile(host.path('/etc/selinux/mini/seusers'), '')
+  const unaware = planPolicy({ remove: ['d'] }, { ...(await readStore(host, 'mini')), empty: [] })
+  const [refused] = await commit(host, [unaware])
+  t.match(refused, { status: 'rejected', reason: { code: 'SELINUX_CHANGED' } })
+})
+
 void t.test('commit() waits for other processes, and names them', { skip: noStore }, async (t) => {
   const host = await createMiniStore(t)
   const { lock, active, previous } = storePaths('mini')
