@@ -27,10 +27,6 @@ const exempt: readonly (readonly [RegExp, string])[] = [
   ],
   [/^packages\/puppy\/src\/commands\/supervise\.ts$/, 'it renames our own log'],
   [/^packages\/cgroups\/src\/kernel\.ts$/, 'files of the kernel, which no rename replaces and no disk is behind'],
-  [
-    /^packages\/selinux\/src\/kernel\.ts$/,
-    'a question to the kernel is written to a file, and answered by that open file',
-  ],
   [/^packages\/haproxy\/src\/process\.ts$/, 'who the process is, by /proc, and signals to it'],
 ]
 

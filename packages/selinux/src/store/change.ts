@@ -16,19 +16,19 @@ interface ModuleChange<Action extends string> extends ChangeOf<Action> {
 }
 
 /** Installs a module. */
-export interface InstallChange extends ModuleChange<'install'> {
+interface InstallChange extends ModuleChange<'install'> {
   readonly text: string
 }
 
 /** Gives a boolean a value now and after a reboot. */
-export interface SetChange extends ChangeOf<'set'> {
+interface SetChange extends ChangeOf<'set'> {
   readonly boolean: string
   readonly from: BooleanValue
   readonly value: BooleanValue
 }
 
 /** Gives the kernel the value of a boolean that the store has already. Needs no transaction. */
-export interface LoadChange extends ChangeOf<'load'> {
+interface LoadChange extends ChangeOf<'load'> {
   readonly boolean: string
   readonly value: boolean
 }
