@@ -54,7 +54,7 @@ void t.test('runTransaction() hides users from the tool, and shows them where it
   await t.rejects(runTransaction(host, 'default', changes, hidden), { code: 'SELINUX_REFUSED', message: /why/ })
 })
 
-void t.test('runTransaction() tries again while somebody has the store, and then gives up', async (t) => {
+void t.test('runTransaction() tries again while another process has the store, and then gives up', async (t) => {
   let [tries, free] = [0, 3]
   const semodule: FakeProgram = () => {
     tries += 1

@@ -6,7 +6,7 @@ import { renderTenantPolicy, renderTenantSlots } from '../../../src/cil/index.ts
 import { groupDenials, suggest, type Denial } from '../../../src/denials/index.ts'
 import { followDenials, inspect, openPolicy, readDenials, relabel, type Policy } from '../../../src/index.ts'
 import { renderLevel } from '../../../src/level.ts'
-import { createTenants, policy as wanted, unlabelled, whyNot, type LiveTenant } from '../../support/tenants.ts'
+import { createTenants, policy as wanted, unassigned, whyNot, type LiveTenant } from '../../support/tenants.ts'
 
 t.setTimeout(1_800_000)
 const host = createHost()
@@ -68,7 +68,7 @@ void t.test('two tenants, enforcing', { skip }, async (t) => {
   )
   const facts = (await host.read(`/tmp/${victim.login}-facts`)) ?? ''
   await attacker.ssh('cat > ~/w/facts', facts)
-  const command = `python3 $HOME/w/attack.py ${attacker.ports.first} ${unlabelled}`
+  const command = `python3 $HOME/w/attack.py ${attacker.ports.first} ${unassigned}`
 
   const cells: Record<string, Readonly<Record<string, string>>> = {}
   const findings = await permissive(() => inspect(host, tenants))
@@ -181,7 +181,7 @@ async function follow(t: Test, policy: Policy, tenant: LiveTenant): Promise<void
   const look = async () =>
     t.equal(await tenant.ssh('stat /var/log/dpkg.log >/dev/null 2>&1; echo $?'), '1', 'it is denied')
   const bind = () =>
-    tenant.ssh(`python3 -c 'import socket; socket.socket().bind(("127.0.0.1", ${unlabelled}))' 2>/dev/null; true`)
+    tenant.ssh(`python3 -c 'import socket; socket.socket().bind(("127.0.0.1", ${unassigned}))' 2>/dev/null; true`)
   await look()
   await bind()
   t.ok(await until(() => count('puppy_port_t') === 1), 'a denial is told')
