@@ -65,7 +65,7 @@ export function proxySettings(config: Config, users: SystemUsers | undefined): P
     folder: placesOf(config).proxy,
     runFolder: join(config.runDir, 'haproxy'),
     listen,
-    ...(certificates === undefined ? {} : { tls: { listen: tlsListen, certificates } }),
+    ...(certificates === undefined ? {} : { tls: { listen: tlsListen, certificates: [certificates] } }),
     firstPort: config.layout.firstPort,
     portsPerSlot: config.layout.portsPerSlot,
     slots: slotCount(config.layout),

@@ -17,7 +17,8 @@ export async function agent(config: Config): Promise<void> {
   // By ourselves too: whoever started us may be killed before it has written down who we are.
   await placesOf(config).agent.write(process.pid)
   const users = config.live ? await findOwn(machine) : await ensureSystemUsers(machine, config)
-  const haproxy = openHaproxy(machine, proxySettings(config, users))
+  const settings = proxySettings(config, users)
+  const haproxy = openHaproxy(machine, settings)
   const walls = wallsOf(config, host, users, haproxy)
   const quota = openQuota(host, config.layout.homes)
   const ending = new AbortController()
@@ -26,6 +27,7 @@ export async function agent(config: Config): Promise<void> {
     host,
     layout: config.layout,
     haproxy,
+    proxy: settings,
     runDir: config.runDir,
     quota,
     walls,

@@ -14,12 +14,14 @@ import { findOwn } from '../system-users.ts'
 export async function doctor(config: Config): Promise<void> {
   const { machine, host } = openHosts(config)
   const users = config.live ? await findOwn(machine) : undefined
-  const haproxy = openHaproxy(machine, proxySettings(config, users))
+  const settings = proxySettings(config, users)
+  const haproxy = openHaproxy(machine, settings)
   const { facilities } = facilitiesOf({
     machine,
     host,
     layout: config.layout,
     haproxy,
+    proxy: settings,
     runDir: config.runDir,
     quota: openQuota(host, config.layout.homes),
     walls: wallsOf(config, host, users, haproxy),
