@@ -10,7 +10,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   cgroups: ['host'],
   quota: ['host'],
   selinux: ['host'],
-  state: ['host', 'accounts', 'firewall', 'cgroups'],
+  state: ['host', 'accounts'],
   agent: ['host', 'accounts', 'haproxy', 'firewall', 'cgroups', 'quota', 'selinux', 'state'],
   api: ['host', 'accounts', 'state'],
   puppy: ['host', 'accounts', 'haproxy', 'firewall', 'quota', 'selinux', 'state', 'agent', 'api'],
@@ -31,7 +31,6 @@ const exempt: readonly (readonly [RegExp, string])[] = [
     /^packages\/selinux\/src\/kernel\.ts$/,
     'a question to the kernel is written to a file, and answered by that open file',
   ],
-  [/^packages\/haproxy\/src\/process\.ts$/, 'who the process is, by /proc, and signals to it'],
 ]
 
 export function checkImports(tree: Tree): readonly string[] {

@@ -83,5 +83,8 @@ function bigints(values: ProcessCounters): UsageReading {
 }
 
 function numbers(values: UsageReading): ProcessCounters {
-  return Object.fromEntries(Object.entries(values).map(([key, value]) => [key, Number(value)])) as ProcessCounters
+  return Object.fromEntries(Object.entries(values).map(([key, value]) => [key, Number(value)])) as Record<
+    keyof UsageReading,
+    number
+  >
 }
