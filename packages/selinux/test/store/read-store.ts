@@ -1,6 +1,6 @@
 import { createFakeHost } from '@puppy/host/fake'
 import t from 'tap'
-import { readStore, readType, storePaths } from '../../src/store/observe.ts'
+import { readStore, readType } from '../../src/store/read-store.ts'
 
 const active = '/var/lib/selinux/default/active/modules'
 const policy = {
@@ -11,7 +11,7 @@ const policy = {
 const store = (files: Record<string, string>) =>
   readStore(createFakeHost({ files: { ...policy, ...files } }), 'default')
 
-void t.test('readStore() lists what is ours to change', async (t) => {
+void t.test('readStore() lists modules of priority 400', async (t) => {
   const files = { [`${active}/100/base/cil`]: '', [`${active}/400/puppy_a-0/cil`]: '', [`${active}/disabled/x`]: '' }
   t.strictSame(await store(files), {
     type: 'default',
@@ -35,6 +35,27 @@ void t.test(
     t.equal((await store(previous)).interrupted, true)
     t.equal((await store({ ...previous, [`${active}/disabled/x`]: '' })).interrupted, true)
     t.equal((await store({ ...previous, ...base })).interrupted, false, 'a previous one may be kept')
+    const before = '/var/lib/selinux/default/previous'
+    t.strictSame(
+      await store({
+        ...previous,
+        [`${before}/modules/400/puppy_a-0/cil`]: '',
+        [`${before}/modules/disabled/y`]: '',
+        [`${before}/booleans.local`]: 'a=1\n',
+        [`${before}/disable_dontaudit`]: '',
+        [`${active}/disabled/x`]: '',
+      }),
+      {
+        type: 'default',
+        modules: ['puppy_a-0'],
+        disabled: ['y'],
+        booleans: { a: true },
+        dontaudit: 'logged',
+        empty: [],
+        interrupted: true,
+      },
+      'the store from before is the one that counts',
+    )
   },
 )
 
@@ -47,16 +68,16 @@ void t.test('readStore() reads booleans of the store, and of the kernel that has
   const kernel = { '/sys/fs/selinux/enforce': '1', '/sys/fs/selinux/booleans/a': '0 0' }
   const configured = { '/etc/selinux/config': 'SELINUXTYPE=default\n' }
   const read = (more: Record<string, string>) =>
-    readStore(createFakeHost({ files: { ...files, ...more } }), 'default', ['a', 'b'])
+    readStore(createFakeHost({ files: { ...files, ...more } }), 'default', ['a', 'b', '../x'])
   t.match(await read({}), { booleans: { a: true }, dontaudit: 'logged' })
   t.strictSame((await read(kernel)).loaded, undefined, 'another policy is loaded')
   t.strictSame((await read({ ...kernel, ...configured })).loaded, { a: false })
   t.strictSame((await read(configured)).loaded, undefined, 'SELinux is off')
 })
 
-void t.test('readType() and storePaths() say when there is no policy, and leave no folder', async (t) => {
+void t.test('readType() and readStore() report that there is no policy, and what helps', async (t) => {
   t.equal(await readType(createFakeHost({ files: { '/etc/selinux/config': 'SELINUXTYPE=mls\n' } })), 'mls')
-  await t.rejects(readType(createFakeHost()), { code: 'SELINUX_DISABLED' })
-  await t.rejects(readStore(createFakeHost(), 'default'), { code: 'SELINUX_DISABLED' })
-  t.throws(() => storePaths('../x'), { code: 'SELINUX_INVALID' })
+  const failed = { code: 'SELINUX_DISABLED', message: /apt-get install selinux-basics selinux-policy-default/ }
+  await t.rejects(readType(createFakeHost()), failed)
+  await t.rejects(readStore(createFakeHost(), 'default'), failed)
 })

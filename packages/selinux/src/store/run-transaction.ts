@@ -1,20 +1,28 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { HostError, inOurDomain, type Command, type Host } from '@puppy/host'
+import {
+  copyContext,
+  HostError,
+  inOurDomain,
+  runOptions,
+  runWithPasswd,
+  type Command,
+  type EffectOptions,
+  type Host,
+} from '@puppy/host'
 import { SelinuxError } from '../errors.ts'
-import { programOf, signalOf, type EffectOptions } from '../program.ts'
+import { programOf, signalOf } from '../program.ts'
+import type { PolicyChange } from './change.ts'
 import { failureOf, isLocked, isMute } from './failure.ts'
 import { textFile } from './generations.ts'
-import { endedWell, hiding } from './hide.ts'
-import { labelLike } from './label-like.ts'
+import { writePasswd } from './hide.ts'
 import { libraryCommand, parseValues, renderRequest } from './libsemanage.ts'
 import { findHolder, type LockHolder } from './locks.ts'
-import { storePaths, type StorePaths } from './observe.ts'
-import type { PolicyChange } from './plan.ts'
+import { storePaths, type StorePaths } from './paths.ts'
 import { isForSemodule, semoduleWords } from './semodule.ts'
 import { assertSpace } from './space.ts'
 
 export interface RunTransaction extends Pick<EffectOptions, 'signal'> {
-  /** When to give up waiting for others, in milliseconds since 1970. */
+  /** When to stop waiting for other processes, in milliseconds since 1970. */
   readonly deadline: number
   /** Milliseconds for the transaction itself. */
   readonly timeout: number
@@ -23,15 +31,15 @@ export interface RunTransaction extends Pick<EffectOptions, 'signal'> {
   readonly hidden?: ReadonlySet<string>
   /** A folder of ours, for what the tools read. */
   readonly folder: string
-  /** Whether the store has hidden denials written down. */
+  /** Whether the store has hidden denials logged. */
   readonly logged: boolean
 }
 
 const operation = 'commit the policy'
 
 /**
- * Runs one transaction: semodule(8), or libsemanage itself for what that cannot. Old tools try for five seconds to get the store and
- * fail, new ones wait for ever: neither is started while somebody has it.
+ * Runs one transaction: by semodule(8), or by libsemanage itself for what semodule cannot do. Old tools wait five seconds for the store and
+ * fail, new ones wait for ever, so neither is started while another process has it.
  *
  * @returns what the policy has afterwards for the booleans that were changed.
  * @throws SelinuxError `SELINUX_LOCKED`, `SELINUX_REFUSED`, `SELINUX_NO_SPACE`, `SELINUX_TIMEOUT`, `SELINUX_NOT_INSTALLED`, `SELINUX_INVALID`.
@@ -46,23 +54,32 @@ export async function runTransaction(
   const request = `${options.folder}/transaction.json`
   try {
     const command = await inOurDomain(host, await commandFor(host, type, changes, { ...options, request }))
-    const users = options.hidden ?? new Set<string>()
-    const hidden = users.size === 0 ? command : await hiding(host, command, { users, folder: options.folder })
+    const passwd = await writePasswd(
+      host,
+      { users: options.hidden ?? new Set(), folder: options.folder },
+      signalOf(options),
+    )
+    const run = { paths, changes, options, ...(passwd === undefined ? {} : { passwd }) }
     for (let holder: LockHolder | undefined; ;) {
       const found = await findHolder(host, paths.lock, signalOf(options))
-      const said =
-        found === undefined && (await tryOnce(host, hidden, { paths, changes, options, alone: hidden === command }))
+      const said = found === undefined && (await tryOnce(host, command, run))
       if (typeof said === 'string') return parseValues(said)
       holder = found ?? holder
       if (Date.now() >= options.deadline) {
-        const who = holder === undefined ? 'somebody who is gone again' : `process ${holder.pid} (${holder.name})`
+        const who = holder === undefined ? 'a process that has ended' : `process ${holder.pid} (${holder.name})`
         throw new SelinuxError('SELINUX_LOCKED', { operation, target: paths.store, detail: `${who} has it` })
       }
-      await sleep(200, undefined, signalOf(options))
+      await wait(options)
     }
   } finally {
     await host.remove(request)
   }
+}
+
+async function wait({ signal }: RunTransaction): Promise<void> {
+  await sleep(200, undefined, { signal }).catch((cause: unknown) => {
+    throw new HostError('HOST_ABORTED', { operation: 'wait for the store', detail: 'the caller gave up', cause })
+  })
 }
 
 async function commandFor(
@@ -76,10 +93,10 @@ async function commandFor(
     const where = host.live ? [] : ['-p', host.root]
     const quiet = reload ? [] : ['-N']
     const words = semoduleWords(changes, fileOf, logged)
-    return [programOf(host, 'semodule', operation), ...where, ...quiet, '-s', type, ...words]
+    return [programOf(host, 'semodule'), ...where, ...quiet, '-s', type, ...words]
   }
   await host.replace(request, renderRequest(changes, { root: host.root, type, reload, fileOf }), { mode: 0o600 })
-  await labelLike(host, storePaths(type).active, [request])
+  await copyContext(host, storePaths(type).active, [request])
   return libraryCommand(host, host.path(request))
 }
 
@@ -87,12 +104,16 @@ interface Try {
   readonly paths: StorePaths
   readonly changes: readonly PolicyChange[]
   readonly options: RunTransaction
-  /** Whether the tool is run as it is, so that its exit code is ours. */
-  readonly alone: boolean
+  /** The file that the tool sees as `/etc/passwd`. */
+  readonly passwd?: string
 }
 
-/** @returns what it said, or false when somebody else has the store. */
-async function tryOnce(host: Host, command: Command, { paths, changes, options, alone }: Try): Promise<string | false> {
+/** @returns what it printed, or false when another process has the store. */
+async function tryOnce(
+  host: Host,
+  command: Command,
+  { paths, changes, options, passwd }: Try,
+): Promise<string | false> {
   const ours = changes.flatMap((change) => ('name' in change ? [change.name] : []))
   const failed = async (cause: HostError): Promise<false> => {
     if (isLocked(cause.facts.stderr ?? '')) return false
@@ -100,14 +121,14 @@ async function tryOnce(host: Host, command: Command, { paths, changes, options, 
     const isUnexplained = failure.code === 'SELINUX_REFUSED' && isMute(failure.facts.said ?? '')
     throw (isUnexplained ? await fullDisk(host, paths, { cause, options }) : undefined) ?? failure
   }
+  const run = runOptions(host.live ? 'machine' : 'files', options)
   try {
-    const { stdout, stderr } = await host.run(command, {
-      touches: host.live ? 'machine' : 'files',
-      timeout: options.timeout,
-      ...signalOf(options),
-    })
-    if (alone || stdout.endsWith(endedWell)) return stdout
-    return failed(new HostError('HOST_PROGRAM_FAILED', { operation: 'run semodule', stderr }))
+    // Hiding users only saves time, so a host that cannot do it shows them.
+    const ended =
+      passwd === undefined
+        ? await host.run(command, run)
+        : await runWithPasswd(host, command, { passwd, whenRefused: 'run' }, run)
+    return ended.stdout
   } catch (cause) {
     const ended = cause instanceof HostError && ['HOST_PROGRAM_FAILED', 'HOST_TIMEOUT'].includes(cause.code)
     if (!ended) throw cause
@@ -115,7 +136,7 @@ async function tryOnce(host: Host, command: Command, { paths, changes, options, 
   }
 }
 
-/** What a failure without a reason is where the disk has no room now either. */
+/** Explains a failure without a reason: the disk has no room. Undefined when it has. */
 async function fullDisk(
   host: Host,
   paths: StorePaths,
@@ -126,7 +147,7 @@ async function fullDisk(
     return undefined
   } catch (error) {
     if (!(error instanceof SelinuxError) || error.code !== 'SELINUX_NO_SPACE') return undefined
-    const detail = `it did not say why, and the disk is full: ${error.facts.detail}`
+    const detail = `the tool gave no reason, and the disk is full: ${error.facts.detail}`
     return new SelinuxError('SELINUX_NO_SPACE', { operation, target: paths.store, detail, cause })
   }
 }

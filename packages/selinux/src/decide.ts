@@ -3,14 +3,14 @@ import { renderContext, type Context } from './context.ts'
 import { SelinuxError } from './errors.ts'
 import { selinuxfs } from './state.ts'
 
-/** What the loaded policy says about one act, whether SELinux enforces it or not. */
+/** What the loaded policy decides about one act, whether SELinux enforces it or not. */
 export interface Decision {
   readonly allowed: boolean
-  /** Whether the source's domain is one that is only written down. */
+  /** Whether the source's domain is a permissive one, whose denials are only logged. */
   readonly permissive: boolean
 }
 
-/** One thing to ask: may `source` do `act` to an object of class `name` that is `target`. */
+/** One question: may `source` do `act` to an object of a class whose context is `target`. */
 export interface Question {
   readonly source: Context
   readonly target: Context
@@ -21,7 +21,7 @@ export interface Question {
 }
 
 /**
- * Asks the kernel what its policy decides, with all constraints. It needs root. Nothing is done and nothing is logged.
+ * Asks the kernel what its policy decides, constraints included. It needs root. Nothing is done and nothing is logged.
  *
  * @throws SelinuxError `SELINUX_DISABLED`, `SELINUX_INVALID` when the policy does not know a context, class or act, `SELINUX_UNREADABLE`.
  */
@@ -48,7 +48,7 @@ export async function decide(host: Host, question: Question): Promise<Decision> 
   }
 }
 
-/** Whether the loaded policy knows a context, with its type, and its user at that level. @throws SelinuxError `SELINUX_DISABLED`. */
+/** Returns whether the loaded policy knows a context: its type, and its user at that level. @throws SelinuxError `SELINUX_DISABLED`. */
 export async function isKnown(host: Host, context: Context): Promise<boolean> {
   return (await transact(host, 'context', renderContext(context))) !== undefined
 }
@@ -61,7 +61,7 @@ async function numberOf(host: Host, file: string, shown: string): Promise<number
 }
 
 function unknown(value: string): SelinuxError {
-  const detail = 'its policy does not know one of the words'
+  const detail = 'its policy does not know a context, the class or the act'
   return new SelinuxError('SELINUX_INVALID', { operation: 'ask the kernel', value, detail })
 }
 

@@ -1,14 +1,14 @@
 import { createHost } from '@puppy/host'
 import t from 'tap'
 import { parseContext } from '../src/context.ts'
-import { decide, isKnown } from '../src/kernel.ts'
+import { decide, isKnown } from '../src/decide.ts'
 
 const source = parseContext('a_u:b_r:c_t:s0')
 const question = { source, target: source, class: 'file', act: 'read' }
 
-/** Files in place of the kernel's: what is written is what is read, so nothing here is an answer. */
+/** Files in place of the kernel's: what is written is what is read, so the question is the answer. */
 const hostIn = (root: string) => createHost({ root })
-void t.test('decide() refuses what the policy does not know, and answers that are none', async (t) => {
+void t.test('decide() refuses what the policy does not know, and an answer that is not one', async (t) => {
   const perms = { class: { file: { index: '6', perms: { read: '2' } } } }
   const host = hostIn(t.testdir({ sys: { fs: { selinux: { ...perms, access: '' } } } }))
   await t.rejects(decide(host, { ...question, act: 'write' }), { code: 'SELINUX_INVALID' })
@@ -16,7 +16,7 @@ void t.test('decide() refuses what the policy does not know, and answers that ar
   await t.rejects(decide(host, question), { code: 'SELINUX_UNREADABLE', message: /a_u:b_r:c_t:s0 read file a_u/ })
 })
 
-void t.test('decide() and isKnown() say when there is no SELinux', async (t) => {
+void t.test('decide() and isKnown() report that SELinux is off', async (t) => {
   const host = hostIn(t.testdir({}))
   await t.rejects(isKnown(host, source), { code: 'SELINUX_DISABLED' })
   await t.rejects(decide(host, question), { code: 'SELINUX_INVALID' })
