@@ -11,7 +11,7 @@
  * - units: `sshd` and `crond` instead of `ssh` and `cron`; no `apt-daily`; firewalld is on; systemd-networkd is a package;
  * - cron goes through PAM's `crond`; ssh host keys are made by `sshd-keygen@` at the first boot, not by the package.
  */
-import type { GuestDefinition } from '../src/definition.ts'
+import type { GuestDefinition } from './guest.ts'
 
 const bootable =
   'systemd-sysv dbus dbus-user-session libpam-systemd udev kmod login passwd util-linux linux-image-cloud-amd64'

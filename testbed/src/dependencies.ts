@@ -4,7 +4,7 @@ import { mkdir, readFile, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { shortHash } from './definition.ts'
 import { TestbedError } from './errors.ts'
-import { programOf, type BuildContext } from './image.ts'
+import { programOf, type BuildContext } from './build.ts'
 import { assertSpace } from './needs.ts'
 
 /**

@@ -1,26 +1,15 @@
 import { existsSync } from 'node:fs'
-import { chmod, mkdir, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readFile, readdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { HostError, type Host } from '@puppy/host'
-import { imageId, readInputs, type GuestDefinition } from './definition.ts'
+import type { GuestDefinition } from '../definition/guest.ts'
+import { build, programOf, type BuildContext } from './build.ts'
+import { imageId, readInputs } from './definition.ts'
 import { TestbedError } from './errors.ts'
 import { assertSpace, proxyEnvironment } from './needs.ts'
-import type { TestbedPaths } from './paths.ts'
-import type { Accelerator } from './qemu.ts'
 import { seal } from './seal.ts'
 
 const definitionFolder = fileURLToPath(new URL('../definition', import.meta.url))
-const buildTimeout = 15 * 60_000
-
-export interface BuildContext {
-  /** Its lock is held while anything is built, and what builds inherits it. */
-  readonly host: Host
-  readonly paths: TestbedPaths
-  readonly accelerator: Accelerator
-  readonly say: (line: string) => void
-  readonly signal?: AbortSignal
-}
 
 /**
  * Builds the image of a definition, if there is none of just this content, and returns its folder.
@@ -119,26 +108,6 @@ async function bootstrap(context: BuildContext, definition: GuestDefinition, bui
   await build(context, [setpriv, '--pdeathsig', 'KILL', ...start, ...words], { env, log: join(building, 'build.log') })
 }
 
-/** Runs a program that builds a part. @throws TestbedError with the end of what it said. */
-export async function build(
-  { host, signal }: BuildContext,
-  words: readonly string[],
-  { env = {}, log }: { readonly env?: Readonly<Record<string, string>>; readonly log: string },
-): Promise<void> {
-  const [program = '', ...args] = words
-  const options = { touches: 'files', timeout: buildTimeout, env, ...(signal === undefined ? {} : { signal }) } as const
-  try {
-    const { stderr } = await host.run([program, ...args], options)
-    await writeFile(log, stderr)
-  } catch (error) {
-    if (!(error instanceof HostError)) throw error
-    if (error.code === 'HOST_ABORTED') throw new TestbedError('Stopped building')
-    const kept = join(dirname(dirname(log)), 'failed.log')
-    await writeFile(kept, `${error.message}\n`)
-    throw new TestbedError(`Cannot build the image: ${tail(error.facts.stderr ?? error.message)} (all of it: ${kept})`)
-  }
-}
-
 /** What a killed build left. As another user's it is removed by whoever it was made by: root of a user namespace. */
 async function removeUnfinished({ host, paths }: BuildContext, release: string): Promise<void> {
   const parent = join(paths.images, release)
@@ -152,16 +121,4 @@ async function removeUnfinished({ host, paths }: BuildContext, release: string):
       await host.run([...inside], { touches: 'files', timeout: 120_000 })
     }
   }
-}
-
-/** Where a program is. @throws TestbedError; `ensureNeeds` came first, so it has just been removed. */
-export function programOf(host: Host, name: string): string {
-  const found = host.program(name)
-  if (found === undefined) throw new TestbedError(`The program ${name} is missing`)
-  return found
-}
-
-/** The end of a long text, on one line. */
-export function tail(text: string, lines = 3): string {
-  return text.replaceAll('\r', '').trim().split('\n').slice(-lines).join(' | ').slice(-600)
 }

@@ -1,4 +1,4 @@
-import type { GuestDefinition } from './definition.ts'
+import type { GuestDefinition } from '../definition/guest.ts'
 
 /** How QEMU runs the guest's instructions: by the processor's own virtualization, or all of them in software. */
 export type Accelerator = 'kvm' | 'tcg'

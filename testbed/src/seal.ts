@@ -2,9 +2,9 @@ import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { execa } from 'execa'
-import type { GuestDefinition } from './definition.ts'
+import type { GuestDefinition } from '../definition/guest.ts'
 import { TestbedError } from './errors.ts'
-import { build, programOf, tail, type BuildContext } from './image.ts'
+import { build, programOf, tail, type BuildContext } from './build.ts'
 import { sealArguments } from './qemu.ts'
 
 const attempts = 3

@@ -2,8 +2,16 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { execa } from 'execa'
 import { TestbedError } from './errors.ts'
-import type { Guest } from './guest.ts'
-import { tail } from './image.ts'
+import { tail } from './build.ts'
+
+/** What it takes to log in to a guest. */
+export interface Reachable {
+  readonly name: string
+  /** Holds `known_hosts` and the socket of the connection. */
+  readonly folder: string
+  /** The port of 127.0.0.1 that leads to its sshd. */
+  readonly port: number
+}
 
 /**
  * The words that lead ssh into a guest. Run in the guest's folder: every path is relative, so none needs quoting.
@@ -31,13 +39,13 @@ export function sshWords(port: number): readonly string[] {
 }
 
 /** Opens the connection that the others go through. It ends with the guest, or by `closeConnection`. */
-export async function openConnection(guest: Guest): Promise<void> {
+export async function openConnection(guest: Reachable): Promise<void> {
   const words = [...sshWords(guest.port), '-f', '-N', '-o', 'ControlMaster=yes', '127.0.0.1']
   const result = await execa('ssh', words, { cwd: guest.folder, stdio: ['ignore', 'ignore', 'ignore'], reject: false })
   if (result.failed) throw new TestbedError(`Cannot log in to ${guest.name} by ssh on 127.0.0.1:${guest.port}`)
 }
 
-export async function closeConnection(guest: Pick<Guest, 'folder' | 'port'>): Promise<void> {
+export async function closeConnection(guest: Omit<Reachable, 'name'>): Promise<void> {
   const words = [...sshWords(guest.port), '-O', 'exit', '127.0.0.1']
   await execa('ssh', words, { cwd: guest.folder, stdio: ['ignore', 'ignore', 'ignore'], reject: false })
 }
@@ -50,7 +58,7 @@ export interface RunInGuest {
 }
 
 /** Runs a line in the guest's shell as root, and returns what it printed. @throws TestbedError with what it said. */
-export async function runInGuest(guest: Guest, line: string, options: RunInGuest = {}): Promise<string> {
+export async function runInGuest(guest: Reachable, line: string, options: RunInGuest = {}): Promise<string> {
   const result = await execa('ssh', [...sshWords(guest.port), '127.0.0.1', line], {
     cwd: guest.folder,
     timeout: options.timeout ?? 60_000,
@@ -66,7 +74,7 @@ export async function runInGuest(guest: Guest, line: string, options: RunInGuest
 }
 
 /** Runs a line in the guest with our own standard streams, and returns its exit code. Nothing: a login shell. */
-export async function attachToGuest(guest: Guest, line: string | undefined, signal: AbortSignal): Promise<number> {
+export async function attachToGuest(guest: Reachable, line: string | undefined, signal: AbortSignal): Promise<number> {
   const terminal = line === undefined || process.stdin.isTTY ? ['-t'] : []
   const words = [...sshWords(guest.port), ...terminal, '127.0.0.1', ...(line === undefined ? [] : [line])]
   const child = spawn('ssh', words, { cwd: guest.folder, stdio: 'inherit' })

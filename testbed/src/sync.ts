@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { execa } from 'execa'
 import { TestbedError } from './errors.ts'
 import type { Guest } from './guest.ts'
-import { tail } from './image.ts'
+import { tail } from './build.ts'
 import { sshWords } from './ssh.ts'
 
 /** Where the checkout is in a guest. */

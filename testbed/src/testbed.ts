@@ -3,7 +3,8 @@ import { access, constants, mkdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createHost, HostError, type Host, type Lock } from '@puppy/host'
-import { findDefinition, type GuestDefinition } from './definition.ts'
+import type { GuestDefinition } from '../definition/guest.ts'
+import { findDefinition } from './definition.ts'
 import { dependenciesId, ensureDependencies } from './dependencies.ts'
 import { TestbedError } from './errors.ts'
 import {
@@ -16,7 +17,8 @@ import {
   type Guest,
   type StartOptions,
 } from './guest.ts'
-import { ensureImage, type BuildContext } from './image.ts'
+import type { BuildContext } from './build.ts'
+import { ensureImage } from './image.ts'
 import { ensureNeeds } from './needs.ts'
 import type { TestbedPaths } from './paths.ts'
 import type { Phases } from './phases.ts'

@@ -3,7 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { createHost, type Host } from '@puppy/host'
 import t, { type Test } from 'tap'
 import { findDefinition } from '../src/definition.ts'
-import type { BuildContext } from '../src/image.ts'
+import type { BuildContext } from '../src/build.ts'
 import { createPaths } from '../src/paths.ts'
 import { seal } from '../src/seal.ts'
 

@@ -9,7 +9,7 @@ const unions = [
   ['packages/cgroups/src/errors.ts', 'CgroupErrorCode', '## @puppy/cgroups'],
   ['packages/quota/src/errors.ts', 'QuotaErrorCode', '## @puppy/quota'],
   ['packages/selinux/src/errors.ts', 'SelinuxErrorCode', '## @puppy/selinux'],
-  ['packages/state/src/errors.ts', 'ApiErrorCode', '## HTTP API'],
+  ['packages/api/src/errors.ts', 'ApiErrorCode', '## HTTP API'],
 ] as const
 
 /** Every code has a row in docs/errors.md, and every row a code. */

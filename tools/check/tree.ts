@@ -7,6 +7,7 @@ export type Tree = ReadonlyMap<string, string>
 const patterns = [
   '{packages/*,testbed}/{src,test,examples}/**/*.ts',
   '{packages/*,testbed}/{README.md,package.json}',
+  'testbed/definition/**/*.ts',
   'docs/*.md',
   'tools/**/*.ts',
 ]

@@ -1,4 +1,4 @@
-import { ApiError } from '@puppy/state'
+import { ApiError } from './errors.ts'
 import { plainPattern } from './schemas/common.ts'
 
 const plain = new RegExp(plainPattern, 'u')

@@ -1,5 +1,3 @@
-export { createSshKeyCheck } from './actions/ssh-keys.ts'
-export type { SshKeyCheck } from './actions/ssh-keys.ts'
 export { createApp } from './app.ts'
 export type { Dependencies } from './dependencies.ts'
 export { createObserver } from './observer.ts'

@@ -1,4 +1,4 @@
-import { slotAt } from '@puppy/accounts'
+import { slotAt } from '@puppy/accounts/slots'
 import { looked, ready, type Observed, missingWalls } from '@puppy/state'
 import type { AccountRow } from '@puppy/state/store/accounts'
 import type { DomainRow } from '@puppy/state/store/domains'

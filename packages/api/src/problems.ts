@@ -1,5 +1,5 @@
 import { STATUS_CODES } from 'node:http'
-import type { ApiErrorCode, Fault } from '@puppy/state'
+import type { ApiErrorCode, Fault } from './errors.ts'
 import type { Problem } from './schemas/problem.ts'
 
 /** The one table from what went wrong to HTTP. */

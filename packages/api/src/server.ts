@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { StartError } from '@puppy/state'
-import { errno } from '@puppy/host'
+import { errno } from '@puppy/host/errors'
 
 /** Listens, and says in one line why it cannot. */
 export async function listen(

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { ApiError } from '@puppy/state'
+import { ApiError } from '../src/errors.ts'
 import { decodeCursor, encodeCursor, page } from '../src/cursor.ts'
 
 const refused = { name: 'ApiError', code: 'request_invalid', faults: [{ pointer: 'cursor' }] }

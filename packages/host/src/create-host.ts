@@ -3,6 +3,7 @@ import type { Command, RunOptions } from './command.ts'
 import { createFiles } from './files.ts'
 import { findProgram } from './find-program.ts'
 import type { Host } from './host.ts'
+import { assertInside } from './inside.ts'
 import { createLocks } from './lock.ts'
 import { createRelabel } from './relabel.ts'
 import { runProgram, startProgram } from './run.ts'
@@ -18,7 +19,11 @@ export interface HostOptions {
 export function createHost(options: HostOptions = {}): Host {
   const root = resolve(options.root ?? '/')
   const live = root === '/'
-  const locks = createLocks((path) => files.path(path))
+  const locks = createLocks(async (path) => {
+    const located = files.path(path)
+    await assertInside(root, located)
+    return located
+  })
   const run = (command: Command, options: RunOptions) =>
     runProgram(command, options, { live, heldDescriptors: locks.descriptors })
   const files = createFiles(root, live ? createRelabel(run) : undefined)

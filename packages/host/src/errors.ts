@@ -6,6 +6,7 @@ export type HostErrorCode =
   | 'HOST_ABORTED'
   | 'HOST_FILE_TOO_LARGE'
   | 'HOST_LOCK_FAILED'
+  | 'HOST_LOCK_LOST'
   | 'HOST_LOCK_TIMEOUT'
   | 'HOST_NOT_LIVE'
   | 'HOST_OUTPUT_TOO_LARGE'

@@ -95,7 +95,7 @@ export function createFakeHost(options: FakeHostOptions = {}): FakeHost {
       else if (signal === 'SIGKILL' || signal === 'SIGTERM') host.endProcess(pid)
       return true
     },
-    lock: fakeLocks(),
+    lock: fakeLocks(entries),
     program: (name) => Object.keys(programs).find((path) => path.endsWith(`/${name}`)),
     run: async (command, run) => {
       commands.push(command)
@@ -275,21 +275,36 @@ async function runFake(command: Command, options: RunOptions, { live, programs, 
   throw new HostError('HOST_PROGRAM_FAILED', { ...facts, exitCode: result.exitCode, stderr: result.stderr })
 }
 
-function fakeLocks(): Host['lock'] {
+function fakeLocks(entries: Map<string, Entry>): Host['lock'] {
   const held = new Set<string>()
   return async (path: string, options: LockOptions = {}): Promise<Lock> => {
+    const at = located(path)
     const until = Date.now() + (options.timeout ?? 10_000)
-    while (held.has(path)) {
+    for (;;) {
       if (options.signal?.aborted === true) throw new HostError('HOST_ABORTED', { operation: 'lock', path })
+      if (!held.has(at) && (options.visible !== true || takeFolder(entries, `${at}.lock`))) break
       if (Date.now() >= until) throw new HostError('HOST_LOCK_TIMEOUT', { operation: 'lock', path })
       await new Promise((wake) => setTimeout(wake, 5))
     }
-    held.add(path)
+    held.add(at)
     let mine = true
     const release = async () => {
-      if (mine) held.delete(path)
+      if (!mine) return
       mine = false
+      held.delete(at)
+      if (options.visible === true) entries.delete(`${at}.lock`)
     }
-    return Object.freeze({ path, release, [Symbol.asyncDispose]: release })
+    return Object.freeze({ path, lost: new AbortController().signal, release, [Symbol.asyncDispose]: release })
   }
+}
+
+/** The folder of a visible lock. One of another program is taken for one that is in use, however old it is. */
+function takeFolder(entries: Map<string, Entry>, path: string): boolean {
+  const found = entries.get(path)
+  const refused = found === undefined ? !entries.has(dirname(path)) : found.status.kind !== 'folder'
+  if (refused)
+    throw new HostError('HOST_LOCK_FAILED', { operation: 'lock', path, detail: 'no folder can be made there' })
+  if (found !== undefined && (found.status.mode & 0o1000) === 0) return false
+  entries.set(path, folder({ mode: 0o1700 }))
+  return true
 }

@@ -1,6 +1,7 @@
-import { chmod, chown, lstat, mkdir, readdir, readlink, realpath, rm, rmdir } from 'node:fs/promises'
+import { chmod, chown, lstat, mkdir, readdir, readlink, rm, rmdir } from 'node:fs/promises'
 import { dirname, join, normalize } from 'node:path'
 import { askFile } from './ask.ts'
+import { assertInside } from './inside.ts'
 import { errno, HostError, readFailed, writeFailed } from './errors.ts'
 import { readLinesOf, type Lines, type Place } from './lines.ts'
 import { replaceMany, type FileText, type Replaced } from './replace-many.ts'
@@ -115,23 +116,6 @@ function below(root: string, name: string): string {
   }
   // Normalized first: `/../x` is `/x` to the machine, and joined as it stands it would leave the root.
   return join(root, normalize(name))
-}
-
-/** A link inside a scratch root (`root/etc -> /etc`) must not lead a write out of it. */
-async function assertInside(root: string, path: string): Promise<void> {
-  if (root === '/') return
-  const [home, parent] = await Promise.all([realpath(root), nearestExisting(dirname(path))])
-  if (parent === home || parent.startsWith(`${home}/`)) return
-  throw new HostError('HOST_PATH_OUTSIDE_ROOT', { operation: 'write', path, detail: `a link leads to ${parent}` })
-}
-
-async function nearestExisting(folder: string): Promise<string> {
-  try {
-    return await realpath(folder)
-  } catch (error) {
-    if (errno(error) !== 'ENOENT' || folder === '/') throw error
-    return nearestExisting(dirname(folder))
-  }
 }
 
 async function listFolder(path: string): Promise<readonly string[]> {

@@ -77,6 +77,10 @@ void t.test('createFakeHost() has files that answer, and files that grow', async
   })
   const read = await host.readLines('/var/log/a')
   host.append('/var/log/a', 'two\n')
-  t.match(await host.readLines('/var/log/a', read?.place), { lines: ['two'], anew: false })
+  t.strictSame(await host.readLines('/var/log/a', read?.place), {
+    lines: ['two'],
+    place: { ...read?.place, offset: 8 },
+    anew: false,
+  })
   t.throws(() => host.append('/var/log/b', 'x'), { code: 'HOST_WRITE_FAILED' })
 })

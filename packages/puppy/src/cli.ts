@@ -1,5 +1,5 @@
 import { readConfig, type Config } from './config.ts'
-import { ApiError, cannotStart, StartError } from '@puppy/state'
+import { cannotStart, DatabaseError, StartError } from '@puppy/state'
 
 type CommandOf = (config: Config, args: readonly string[]) => Promise<void>
 
@@ -44,7 +44,7 @@ if (command === undefined) {
     const run = await command[0]()
     await run(config, args)
   } catch (error) {
-    if (error instanceof StartError || error instanceof ApiError) console.error(error.message)
+    if (error instanceof StartError || error instanceof DatabaseError) console.error(error.message)
     else console.error(error)
     process.exitCode = error instanceof StartError ? cannotStart : 1
   }

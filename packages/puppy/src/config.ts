@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path'
 import { createHash } from 'node:crypto'
 import { Type, type Static } from 'typebox'
 import { Value } from 'typebox/value'
-import { defaultLayout, assertLayout, slotCount, type SlotLayout } from '@puppy/accounts'
+import { defaultLayout, assertLayout, slotCount, type SlotLayout } from '@puppy/accounts/slots'
 import { StartError, walls } from '@puppy/state'
 
 const slug = '^[a-z][a-z0-9-]{0,62}$'

@@ -1,4 +1,4 @@
-import { parseGroup, parsePasswd } from '@puppy/accounts'
+import { parseGroup, parsePasswd } from '@puppy/accounts/passwd'
 import type { Host } from '@puppy/host'
 import type { Config } from './config.ts'
 import type { SystemUser } from '@puppy/state/embedded'

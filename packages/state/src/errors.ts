@@ -1,54 +1,10 @@
-/** Errors of the use cases, without any HTTP in them; `http/problems.ts` gives each code its status. */
-export type ApiErrorCode =
-  | 'account_not_found'
-  | 'account_unknown'
-  | 'account_without_slot'
-  | 'database_unavailable'
-  | 'domain_invalid'
-  | 'domain_limit'
-  | 'domain_not_found'
-  | 'domain_taken'
-  | 'forbidden'
-  | 'host_not_found'
-  | 'host_silent'
-  | 'no_host'
-  | 'not_found'
-  | 'method_not_allowed'
-  | 'internal'
-  | 'malformed_json'
-  | 'payload_too_large'
-  | 'plan_in_use'
-  | 'plan_not_found'
-  | 'plan_ports'
-  | 'plan_unknown'
-  | 'pool_exhausted'
-  | 'pool_max_invalid'
-  | 'port_not_of_account'
-  | 'request_invalid'
-  | 'reseller_unknown'
-  | 'ssh_key_invalid'
-  | 'unauthorized'
-  | 'unsupported_media_type'
-
-export interface Fault {
-  /** JSON pointer (RFC 6901) into the request body, or the parameter's name. */
-  readonly pointer: string
-  readonly detail: string
-}
-
-export class ApiError extends Error {
+/** The database does not answer. Nothing is known to have changed, and the same may be tried again. */
+export class DatabaseError extends Error {
   static {
-    this.prototype.name = 'ApiError'
+    this.prototype.name = 'DatabaseError'
   }
 
-  readonly code: ApiErrorCode
-  readonly faults: readonly Fault[]
-
-  constructor(code: ApiErrorCode, detail: string, faults: readonly Fault[] = []) {
-    super(detail)
-    this.code = code
-    this.faults = faults
-  }
+  readonly code = 'database_unavailable'
 }
 
 /** The start cannot go on for a reason that the operator can mend; printed as one line, without a stack. */

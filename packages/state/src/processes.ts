@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createHost, errno, type Host } from '@puppy/host'
+import { errno } from '@puppy/host/errors'
 
 /** A process, known by number and start, so that a number used again is not mistaken for it. */
 export interface ProcessIdentity {
@@ -44,25 +44,4 @@ export async function signalProcess(
     if ((await readProcess(pid))?.started !== before.started) return true
   }
   return false
-}
-
-/** A pid file of ours: the number and the start of a process, so a stale one is known as such. */
-export function pidFile(path: string, host: Host = createHost()) {
-  return {
-    path,
-    /** The process that the file names, if it still runs. */
-    async read(): Promise<ProcessIdentity | undefined> {
-      const [pid, started] = (await host.read(path))?.trim().split(' ').map(Number) ?? []
-      if (pid === undefined || !Number.isInteger(pid) || pid <= 1) return undefined
-      const found = await readProcess(pid)
-      return found?.started === started ? found : undefined
-    },
-    async write(pid: number): Promise<void> {
-      const identity = await readProcess(pid)
-      if (identity !== undefined) await host.replace(path, `${pid} ${identity.started}\n`, { mode: 0o644 })
-    },
-    async remove(): Promise<void> {
-      await host.remove(path)
-    },
-  }
 }

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { pidFile, readProcess, signalProcess } from '../src/processes.ts'
+import { readProcess, signalProcess } from '../src/processes.ts'
 import { scratchFolder } from '@puppy/host/testing'
 
 void t.test('readProcess() knows a process by its start, and an ended one as gone', async (t) => {
@@ -47,18 +47,4 @@ void t.test('signalProcess() waits for the end, and says when it did not come', 
   t.equal(await signalProcess(child.pid ?? 0, 'SIGCONT', { wait: 50 }), false)
   t.equal(await signalProcess(child.pid ?? 0, 'SIGTERM', { wait: 5000 }), true)
   t.equal(await signalProcess(child.pid ?? 0, 'SIGTERM', { wait: 50 }), true, 'again is nothing')
-})
-
-void t.test('pidFile() knows a stale file, and one of another process with the same number', async (t) => {
-  const file = pidFile(`${scratchFolder(t)}/x.pid`)
-  t.equal(await file.read(), undefined, 'there is none')
-  await file.write(process.pid)
-  t.match(await file.read(), { pid: process.pid })
-  for (const text of [`${process.pid} 1\n`, '1 0\n', 'nonsense', '', '-5 3\n', '99999999 1\n']) {
-    writeFileSync(file.path, text)
-    t.equal(await file.read(), undefined, JSON.stringify(text))
-  }
-  await file.remove()
-  await file.remove()
-  t.equal(await file.read(), undefined)
 })

@@ -47,7 +47,7 @@ void t.test('checkErrors() finds a code without a row and a row without a code',
     'packages/quota/src/errors.ts': source('QuotaErrorCode', "  | 'QUOTA_A'"),
     'packages/selinux/src/errors.ts': source('SelinuxErrorCode', "  | 'SELINUX_A'"),
     'packages/haproxy/src/errors.ts': source('HaproxyErrorCode', "  | 'HAPROXY_A'"),
-    'packages/state/src/errors.ts': source('ApiErrorCode', "  | 'lower'"),
+    'packages/api/src/errors.ts': source('ApiErrorCode', "  | 'lower'"),
     'docs/errors.md':
       '# E\n\n## @puppy/host\n| `HOST_A` | x |\n| `HOST_C` | x |\n\n## @puppy/accounts\n| `ACCOUNT_A` |\n\n## @puppy/firewall\n| `FIREWALL_A` |\n\n## @puppy/cgroups\n| `CGROUP_A` |\n\n## @puppy/quota\n| `QUOTA_A` |\n\n## @puppy/selinux\n| `SELINUX_A` |\n\n## @puppy/haproxy\n| `HAPROXY_A` |\n\n## HTTP API\n| `lower` |\n',
   }

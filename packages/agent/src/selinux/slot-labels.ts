@@ -1,4 +1,5 @@
-import { parsePasswd, slotAt, slotCount, type Slot, type SlotLayout } from '@puppy/accounts'
+import { slotAt, slotCount, type Slot, type SlotLayout } from '@puppy/accounts'
+import { parsePasswd } from '@puppy/accounts/passwd'
 import type { Host } from '@puppy/host'
 import { SelinuxError, type Policy, type PolicyChangeSet } from '@puppy/selinux'
 import { renderTenantPolicy, renderTenantSlots, type TenantPolicy, type TenantSlot } from '@puppy/selinux/cil'

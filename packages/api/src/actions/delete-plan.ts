@@ -1,5 +1,6 @@
-import { errno } from '@puppy/host'
-import { ApiError, type Database } from '@puppy/state'
+import { errno } from '@puppy/host/errors'
+import type { Database } from '@puppy/state'
+import { ApiError } from '../errors.ts'
 import { writeAudit, type Actor } from '@puppy/state/store/audit'
 import { deletePlan } from '@puppy/state/store/plans'
 

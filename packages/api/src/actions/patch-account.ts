@@ -1,19 +1,21 @@
-import { ApiError, type Database } from '@puppy/state'
-import type { AccountPatch } from '../schemas/account.ts'
+import type { Database } from '@puppy/state'
+import { ApiError } from '../errors.ts'
 import type { AccountName, AccountWish } from '@puppy/state/store/accounts'
 import type { Actor } from '@puppy/state/store/audit'
 import { changeAccount } from './put-account.ts'
-import type { SshKeyCheck } from './ssh-keys.ts'
+import { assertSshKeys } from './ssh-keys.ts'
+
+/** What a merge patch names of an account; null puts a field back to its default. */
+export interface AccountPatch {
+  readonly plan?: string
+  readonly sshKeys?: readonly string[] | null
+  readonly state?: AccountWish['state'] | null
+  readonly labels?: Readonly<Record<string, string | null>> | null
+}
 
 /** Changes what a merge patch names and leaves the rest. @throws ApiError as putAccount, and `account_not_found`. */
-export async function patchAccount(
-  db: Database,
-  actor: Actor,
-  checkSshKeys: SshKeyCheck,
-  who: AccountName,
-  patch: AccountPatch,
-): Promise<void> {
-  if (Array.isArray(patch.sshKeys)) await checkSshKeys(patch.sshKeys)
+export async function patchAccount(db: Database, actor: Actor, who: AccountName, patch: AccountPatch): Promise<void> {
+  assertSshKeys(patch.sshKeys ?? [])
   await changeAccount(db, actor, who, (row) => mergePatch(row, patch))
 }
 

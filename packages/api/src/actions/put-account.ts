@@ -1,5 +1,6 @@
-import { errno } from '@puppy/host'
-import { ApiError, type Database, type Queryable } from '@puppy/state'
+import { errno } from '@puppy/host/errors'
+import type { Database, Queryable } from '@puppy/state'
+import { ApiError } from '../errors.ts'
 import {
   findAccount,
   insertAccount,
@@ -15,15 +16,16 @@ import { notify, wanted } from '@puppy/state/store/notify'
 import { findPlan, type PlanRow } from '@puppy/state/store/plans'
 import { resellerExists } from '@puppy/state/store/resellers'
 import { countSlots, countWaiting, takeSlot } from '@puppy/state/store/slots'
+import { assertSshKeys } from './ssh-keys.ts'
 
 const uniqueViolation = '23505'
 
 /**
- * Creates an account on a free slot or converges the one there is. The keys were validated by the caller.
+ * Creates an account on a free slot or converges the one there is.
  *
  * With no free slot the account waits for the agent to build one.
  *
- * @throws ApiError `plan_unknown`, `plan_ports`, `domain_limit`, `no_host`, `pool_exhausted`, `reseller_unknown`.
+ * @throws ApiError `ssh_key_invalid`, `plan_unknown`, `plan_ports`, `domain_limit`, `no_host`, `pool_exhausted`, `reseller_unknown`.
  */
 export async function putAccount(
   db: Database,
@@ -31,6 +33,7 @@ export async function putAccount(
   who: AccountName,
   wish: AccountWish,
 ): Promise<{ created: boolean; id: number }> {
+  assertSshKeys(wish.sshKeys)
   const attempt = () => db.transaction((tx) => putInside(tx, actor, who, wish))
   // Two that create the same name at once: the second finds the first one's row and converges it.
   return attempt().catch((error: unknown) => {

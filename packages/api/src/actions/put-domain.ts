@@ -1,5 +1,6 @@
-import { slotAt } from '@puppy/accounts'
-import { ApiError, type Database, type Queryable } from '@puppy/state'
+import { slotAt } from '@puppy/accounts/slots'
+import type { Database, Queryable } from '@puppy/state'
+import { ApiError } from '../errors.ts'
 import { registrableDomain } from '../model/domain-name.ts'
 import { findAccount, touchAccounts, type AccountRow } from '@puppy/state/store/accounts'
 import { writeAudit, type Actor } from '@puppy/state/store/audit'

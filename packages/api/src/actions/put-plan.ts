@@ -1,4 +1,5 @@
-import { ApiError, type Database, type PlanSpec } from '@puppy/state'
+import type { Database, PlanSpec } from '@puppy/state'
+import { ApiError } from '../errors.ts'
 import { touchAccounts } from '@puppy/state/store/accounts'
 import { writeAudit, type Actor } from '@puppy/state/store/audit'
 import { domainsBeyondPorts } from '@puppy/state/store/domains'

@@ -1,5 +1,6 @@
-import { slotCount } from '@puppy/accounts'
-import { ApiError, type Database } from '@puppy/state'
+import { slotCount } from '@puppy/accounts/slots'
+import type { Database } from '@puppy/state'
+import { ApiError } from '../errors.ts'
 import { writeAudit, type Actor } from '@puppy/state/store/audit'
 import { findHost, setPool } from '@puppy/state/store/hosts'
 import { notify, wanted } from '@puppy/state/store/notify'

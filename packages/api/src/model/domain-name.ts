@@ -1,5 +1,5 @@
 import { parse } from 'tldts'
-import { ApiError } from '@puppy/state'
+import { ApiError } from '../errors.ts'
 
 const label = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
 

@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
-import { type Database, ApiError } from '@puppy/state'
+import type { Database } from '@puppy/state'
+import { ApiError } from '../errors.ts'
 import type { Actor } from '@puppy/state/store/audit'
 import { findCaller, type Caller } from '@puppy/state/store/keys'
 

@@ -3,7 +3,8 @@ import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { ConnectionError, FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
-import { ApiError, type ApiErrorCode, type Fault } from '@puppy/state'
+import { DatabaseError } from '@puppy/state'
+import { ApiError, type ApiErrorCode, type Fault } from '../errors.ts'
 import { makeProblem } from '../problems.ts'
 import { faultsOf } from './validation.ts'
 
@@ -22,7 +23,9 @@ function sendProblem(
 export const errorsPlugin = fastifyPlugin(
   async (app: FastifyInstance) => {
     const routes = collectRoutes(app)
-    app.setErrorHandler((error: FastifyError | ApiError, request, reply) => answerError(error, request, reply))
+    app.setErrorHandler((error: FastifyError | ApiError | DatabaseError, request, reply) =>
+      answerError(error, request, reply),
+    )
     app.setNotFoundHandler((request, reply) => {
       const path = request.url.split('?')[0] ?? ''
       const allowed = routes.filter(({ matches }) => matches.test(path)).map(({ method }) => method)
@@ -93,11 +96,14 @@ const unreadable: Readonly<Record<string, readonly [number, string]>> = {
   HPE_HEADER_OVERFLOW: [431, 'The path and the headers are longer than 16 KiB'],
 }
 
-function answerError(error: FastifyError | ApiError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  if (error instanceof ApiError) {
-    if (error.code === 'database_unavailable') reply.header('retry-after', '1')
-    return sendProblem(reply, request, error.code, error.message, error.faults)
-  }
+function answerError(
+  error: FastifyError | ApiError | DatabaseError,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): FastifyReply {
+  if (error instanceof ApiError) return sendProblem(reply, request, error.code, error.message, error.faults)
+  if (error instanceof DatabaseError)
+    return sendProblem(reply.header('retry-after', '1'), request, error.code, error.message)
   if (error.validation !== undefined) {
     const part = error.validationContext ?? 'body'
     const detail = `Something in the ${partNames[part] ?? part} is not as it should be`

@@ -1,6 +1,4 @@
 import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
 import swagger from '@fastify/swagger'
 import type { FastifyInstance } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
@@ -50,9 +48,9 @@ const page = `<!doctype html>
 const start = `SwaggerUIBundle({ url: '/openapi.json', dom_id: '#ui', deepLinking: true, persistAuthorization: false })\n`
 
 function readPages() {
-  const folder = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'))
-  const file = (name: string) => readFileSync(join(folder, name), 'utf8')
-  const errors = readFileSync(new URL('../../../../../docs/errors.md', import.meta.url), 'utf8')
+  const file = (name: string) =>
+    readFileSync(new URL(name, import.meta.resolve('swagger-ui-dist/package.json')), 'utf8')
+  const errors = readFileSync(new URL('../../../../docs/errors.md', import.meta.url), 'utf8')
   return new Map([
     ['/docs', { type: 'text/html; charset=utf-8', body: page }],
     ['/docs/start.js', { type: 'text/javascript; charset=utf-8', body: start }],

@@ -1,5 +1,5 @@
 import { Ajv, type AnySchema, type ValidateFunction } from 'ajv'
-import type { Fault } from '@puppy/state'
+import type { Fault } from '../errors.ts'
 
 const formats = { 'date-time': true, int64: true, 'uri-reference': true } as const
 const settings = {

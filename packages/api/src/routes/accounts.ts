@@ -3,7 +3,7 @@ import { Type } from 'typebox'
 import { removeAccount } from '../actions/delete-account.ts'
 import { patchAccount } from '../actions/patch-account.ts'
 import { putAccount } from '../actions/put-account.ts'
-import { ApiError } from '@puppy/state'
+import { ApiError } from '../errors.ts'
 import { findAccount, findAccountsById, listAccounts, type AccountRow } from '@puppy/state/store/accounts'
 import { domainsOf } from '@puppy/state/store/domains'
 import { findHost, listHosts } from '@puppy/state/store/hosts'
@@ -35,7 +35,7 @@ const written = {
 }
 
 export async function accountRoutes(app: FastifyInstance, dependencies: Dependencies): Promise<void> {
-  const { database, observer, checkSshKeys, required } = dependencies
+  const { database, observer, required } = dependencies
   const whose = (request: FastifyRequest<Named>) => ({
     reseller: resellerOf(request, request.query.reseller),
     name: request.params.account,
@@ -130,7 +130,6 @@ export async function accountRoutes(app: FastifyInstance, dependencies: Dependen
     async (request, reply) => {
       const { plan, sshKeys = [], state = 'active', labels = {} } = request.body
       const who = whose(request)
-      await checkSshKeys(sshKeys)
       const { created, id } = await putAccount(database, actorOf(request), who, { plan, sshKeys, state, labels })
       const row = await settled(request, id)
       return reply.code(writeStatus(row, created)).send((await present(request, [row]))[0])
@@ -153,7 +152,7 @@ export async function accountRoutes(app: FastifyInstance, dependencies: Dependen
     },
     async (request, reply) => {
       const { id } = await find(request)
-      await patchAccount(database, actorOf(request), checkSshKeys, whose(request), request.body)
+      await patchAccount(database, actorOf(request), whose(request), request.body)
       const row = await settled(request, id)
       return reply.code(writeStatus(row, false)).send((await present(request, [row]))[0])
     },

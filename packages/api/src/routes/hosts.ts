@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
 import { putPool } from '../actions/put-pool.ts'
-import { ApiError } from '@puppy/state'
+import { ApiError } from '../errors.ts'
 import { askForPlan, findHost, listHosts, type HostRow } from '@puppy/state/store/hosts'
 import { notify, wanted } from '@puppy/state/store/notify'
 import { countSlots, countWaiting, listSlots } from '@puppy/state/store/slots'

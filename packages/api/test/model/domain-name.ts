@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { ApiError } from '@puppy/state'
+import { ApiError } from '../../src/errors.ts'
 import { registrableDomain } from '../../src/model/domain-name.ts'
 
 const rows: readonly (readonly [title: string, name: string, expected: string])[] = [

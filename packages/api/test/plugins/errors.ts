@@ -1,8 +1,9 @@
 import { once } from 'node:events'
 import { connect, type AddressInfo } from 'node:net'
 import Fastify, { type FastifyInstance } from 'fastify'
+import { DatabaseError } from '@puppy/state'
 import t, { type Test } from 'tap'
-import { ApiError } from '@puppy/state'
+import { ApiError } from '../../src/errors.ts'
 import { answerBadPath, answerBadRequest, errorsPlugin } from '../../src/plugins/errors.ts'
 
 /** An app of its own, whose routes fail as they are told. */
@@ -17,7 +18,7 @@ async function failing(t: Test): Promise<FastifyInstance> {
   t.teardown(() => app.close())
   await app.register(errorsPlugin)
   const failures: Readonly<Record<string, () => unknown>> = {
-    away: () => new ApiError('database_unavailable', 'It does not answer'),
+    away: () => new DatabaseError('It does not answer'),
     taken: () => new ApiError('domain_taken', 'It is taken', [{ pointer: 'domain', detail: 'taken' }]),
     bug: () => new TypeError('secret is not a function'),
     syntax: () => new SyntaxError('Unexpected token in secret'),

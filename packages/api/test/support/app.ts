@@ -1,7 +1,5 @@
-import { createHost } from '@puppy/host'
 import type { FastifyInstance, InjectOptions } from 'fastify'
 import type { Test } from 'tap'
-import { createSshKeyCheck } from '../../src/actions/ssh-keys.ts'
 import { createApp } from '../../src/app.ts'
 import { createObserver } from '../../src/observer.ts'
 import { generateKey, insertKey } from '@puppy/state/store/keys'
@@ -34,7 +32,6 @@ export async function startApp(t: Test, database: TestDatabase, required: readon
   const app = await createApp({
     database: database.api,
     observer,
-    checkSshKeys: createSshKeyCheck(createHost()),
     required,
   })
   t.teardown(async () => {

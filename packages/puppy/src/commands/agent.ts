@@ -5,10 +5,11 @@ import { openQuota } from '@puppy/quota'
 import { runAgent, facilitiesOf } from '@puppy/agent'
 import type { Config } from '../config.ts'
 import { openDatabase } from '@puppy/state'
-import { databaseUrls, openHosts, placesOf, proxySettings, wallsOf } from '../layout.ts'
+import { databaseUrls, placesOf } from '../places.ts'
+import { openHosts, proxySettings, wallsOf } from '../wiring.ts'
 import { ensureSystemUsers, findOwn } from '../system-users.ts'
 import { untilToldToEnd } from './signals.ts'
-import { slotCount } from '@puppy/accounts'
+import { slotCount } from '@puppy/accounts/slots'
 
 /** `puppy agent`: makes this host match the database until told to end. */
 export async function agent(config: Config): Promise<void> {
@@ -16,7 +17,8 @@ export async function agent(config: Config): Promise<void> {
   // By ourselves too: whoever started us may be killed before it has written down who we are.
   await placesOf(config).agent.write(process.pid)
   const users = config.live ? await findOwn(machine) : await ensureSystemUsers(machine, config)
-  const haproxy = openHaproxy(machine, proxySettings(config, users))
+  const settings = proxySettings(config, users)
+  const haproxy = openHaproxy(machine, settings)
   const walls = wallsOf(config, host, users, haproxy)
   const quota = openQuota(host, config.layout.homes)
   const ending = new AbortController()
@@ -25,6 +27,7 @@ export async function agent(config: Config): Promise<void> {
     host,
     layout: config.layout,
     haproxy,
+    proxy: settings,
     runDir: config.runDir,
     quota,
     walls,

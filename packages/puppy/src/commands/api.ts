@@ -1,20 +1,20 @@
-import { createSshKeyCheck, createApp, createObserver, listen } from '@puppy/api'
+import { createApp, createObserver, listen } from '@puppy/api'
+import { createHost } from '@puppy/host'
 import type { Config } from '../config.ts'
 import { openDatabase } from '@puppy/state'
-import { databaseUrls, openHosts, placesOf } from '../layout.ts'
+import { databaseUrls, placesOf } from '../places.ts'
 import { dropRoot, ensureSystemUsers } from '../system-users.ts'
 import { untilToldToEnd } from './signals.ts'
 
 /** `puppy api`: serves HTTP until told to end. Everything is loaded first, then root is dropped, then it listens. */
 export async function api(config: Config): Promise<void> {
-  const { machine } = openHosts(config)
+  const machine = createHost()
   // By ourselves too: whoever started us may be killed before it has written down who we are.
   await placesOf(config).api.write(process.pid)
   const users = await ensureSystemUsers(machine, config)
   const database = openDatabase({ url: databaseUrls(config).api, name: 'puppy api', connections: 20 })
   const observer = createObserver(database)
-  const checkSshKeys = createSshKeyCheck(machine)
-  const dependencies = { database, observer, checkSshKeys, required: config.require }
+  const dependencies = { database, observer, required: config.require }
   const app = await createApp(dependencies, {
     logger: { level: config.logLevel === 'info' ? 'warn' : config.logLevel },
   })

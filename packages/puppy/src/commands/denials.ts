@@ -6,7 +6,7 @@ import { pairNumber, parseLevel } from '@puppy/selinux/level'
 import { openTenantPolicy, transactionTimes, printable } from '@puppy/agent'
 import type { Config } from '../config.ts'
 import { StartError } from '@puppy/state'
-import { layoutOf, openHosts } from '../layout.ts'
+import { layoutOf, openHosts } from '../wiring.ts'
 
 /**
  * `puppy denials`: what SELinux denied tenants, who, how often, and what it means. `--follow` tells each as it happens. `--hidden logged` has

@@ -3,7 +3,8 @@ import { openQuota } from '@puppy/quota'
 import { type Facility, type View, facilitiesOf, checkView } from '@puppy/agent'
 import { systemdRuns, type Config } from '../config.ts'
 import { openDatabase, missingWalls } from '@puppy/state'
-import { databaseUrls, openHosts, proxySettings, wallsOf } from '../layout.ts'
+import { databaseUrls } from '../places.ts'
+import { openHosts, proxySettings, wallsOf } from '../wiring.ts'
 import { listHosts, type FacilityState } from '@puppy/state/store/hosts'
 import { wallsOfHost } from '@puppy/state/store/slots'
 import { installLine, missingNeeds } from '../system-packages.ts'
@@ -13,12 +14,14 @@ import { findOwn } from '../system-users.ts'
 export async function doctor(config: Config): Promise<void> {
   const { machine, host } = openHosts(config)
   const users = config.live ? await findOwn(machine) : undefined
-  const haproxy = openHaproxy(machine, proxySettings(config, users))
+  const settings = proxySettings(config, users)
+  const haproxy = openHaproxy(machine, settings)
   const { facilities } = facilitiesOf({
     machine,
     host,
     layout: config.layout,
     haproxy,
+    proxy: settings,
     runDir: config.runDir,
     quota: openQuota(host, config.layout.homes),
     walls: wallsOf(config, host, users, haproxy),

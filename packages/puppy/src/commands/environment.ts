@@ -1,5 +1,5 @@
 import type { Config } from '../config.ts'
-import { databaseUrls } from '../layout.ts'
+import { databaseUrls } from '../places.ts'
 
 const shared = [
   'NODE_COMPILE_CACHE',

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
 import type { Config } from '../config.ts'
 import { openDatabase, StartError } from '@puppy/state'
-import { databaseUrls } from '../layout.ts'
+import { databaseUrls } from '../places.ts'
 import { generateKey, insertKey } from '@puppy/state/store/keys'
 import { resellerExists } from '@puppy/state/store/resellers'
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../config.ts'
 import { openDatabase, StartError } from '@puppy/state'
-import { databaseUrls } from '../layout.ts'
+import { databaseUrls } from '../places.ts'
 import { askForPlan, findHost } from '@puppy/state/store/hosts'
 import { notify, wanted } from '@puppy/state/store/notify'
 

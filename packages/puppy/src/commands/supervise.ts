@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { createHost, type StartedProgram } from '@puppy/host'
 import type { Config } from '../config.ts'
 import { cannotStart, StartError } from '@puppy/state'
-import { placesOf } from '../layout.ts'
+import { placesOf } from '../places.ts'
 import { signalProcess } from '@puppy/state/processes'
 
 /** A process of ours that is started again when it dies. */

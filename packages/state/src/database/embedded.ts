@@ -5,6 +5,7 @@ import pg from 'pg'
 import { createHost, errno, HostError, type Host } from '@puppy/host'
 import { StartError } from '../errors.ts'
 import { readProcess, signalProcess } from '../processes.ts'
+import { database, embeddedUrls, roles, type RoleUrls } from './urls.ts'
 
 /** An operating system user, by number and by the name that peer authentication sees. */
 export interface SystemUser {
@@ -25,14 +26,12 @@ export interface EmbeddedOptions {
 }
 
 export interface Embedded {
-  readonly urls: { readonly owner: string; readonly api: string; readonly agent: string }
+  readonly urls: RoleUrls
   readonly pid: number
   /** Whether a server that ran already was taken over. */
   readonly adopted: boolean
 }
 
-const database = 'puppy'
-const roles = { owner: 'puppy', api: 'puppy_api', agent: 'puppy_agent' }
 const host: Host = createHost()
 
 function folders(options: EmbeddedOptions) {
@@ -68,13 +67,6 @@ export async function stopEmbedded(stateDir: string): Promise<boolean> {
   if (pid === undefined) return false
   // SIGINT is PostgreSQL's fast shutdown: clients are cut off, nothing is lost.
   return signalProcess(pid, 'SIGINT', { wait: 20_000 })
-}
-
-/** Where each role connects. The socket's folder goes into the URL as a parameter, because it holds slashes. */
-export function embeddedUrls(options: Pick<EmbeddedOptions, 'runDir'>): Embedded['urls'] {
-  const socket = encodeURIComponent(join(options.runDir, 'postgres'))
-  const url = (role: string, name = database) => `postgres://${role}@/${name}?host=${socket}`
-  return { owner: url(roles.owner), api: url(roles.api), agent: url(roles.agent) }
 }
 
 /**

@@ -1,6 +1,6 @@
-import { errno } from '@puppy/host'
+import { errno } from '@puppy/host/errors'
 import pg from 'pg'
-import { ApiError } from '../errors.ts'
+import { DatabaseError } from '../errors.ts'
 
 /** A connection of its own, which listens and holds locks of the session. */
 export type Connection = pg.Client
@@ -32,10 +32,9 @@ export interface DatabaseOptions {
 }
 
 // Whole numbers of 64 bits: ours stay below 2^53, and a string would be compared as one.
-const types = { getTypeParser: (oid: number, format?: 'text' | 'binary') => typeParser(oid, format) }
-function typeParser(oid: number, format: 'text' | 'binary' = 'text'): (value: string) => unknown {
-  if (oid === pg.types.builtins.INT8) return Number
-  return format === 'text' ? pg.types.getTypeParser(oid, 'text') : pg.types.getTypeParser(oid, 'text')
+const types = {
+  getTypeParser: (oid: number): ((value: string) => unknown) =>
+    oid === pg.types.builtins.INT8 ? Number : pg.types.getTypeParser(oid, 'text'),
 }
 
 /** Opens a pool of connections; the first is made when the first statement comes. */
@@ -83,9 +82,7 @@ export function asUnavailable(error: unknown): unknown {
   // An SQLSTATE has five characters, and so has EPIPE; no class of theirs begins with E.
   const refused = /^[0-9A-DF-Z][0-9A-Z]{4}$/.test(code) && !/^(08|57P|53)/.test(code)
   if (refused) return error
-  return Object.assign(new ApiError('database_unavailable', 'The database does not answer; try again shortly'), {
-    cause: error,
-  })
+  return new DatabaseError('The database does not answer; try again shortly', { cause: error })
 }
 
 /** Two that wait for each other: the database ends one of them, which has changed nothing and simply begins again. */

@@ -1,4 +1,4 @@
-import type { SlotLayout } from '@puppy/accounts'
+import type { SlotLayout } from '@puppy/accounts/slots'
 import type { Condition } from '../conditions.ts'
 import type { Queryable } from '../database/pool.ts'
 

@@ -1,5 +1,13 @@
-import type { TrafficReading } from '@puppy/firewall'
 import type { Queryable } from '../database/pool.ts'
+
+/** Bytes and packets that the firewall counted for a uid. */
+export interface TrafficCounters {
+  readonly uid: number
+  readonly sentBytes: number
+  readonly sentPackets: number
+  readonly receivedBytes: number
+  readonly receivedPackets: number
+}
 
 /** What the counters of a slot said when they were read last, and whose they were. */
 export interface MeterReading {
@@ -9,7 +17,7 @@ export interface MeterReading {
   readonly clean: boolean
   /** Which boot of the machine it was: its counters begin anew with each. */
   readonly boot: string
-  readonly counted: TrafficReading
+  readonly counted: TrafficCounters
 }
 
 export interface MeterRow {

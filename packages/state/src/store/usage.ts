@@ -1,4 +1,3 @@
-import type { UsageReading } from '@puppy/cgroups'
 import type { Queryable } from '../database/pool.ts'
 
 /** What the proxy has counted for an account since it last forgot. */
@@ -20,8 +19,17 @@ export interface ProcessesUsed {
   readonly boot: string
 }
 
-/** As `@puppy/cgroups` counts. Microseconds stay exact for 285 years of one processor. */
-export type ProcessCounters = Readonly<Record<keyof UsageReading, number>>
+/** What the kernel counts of a slice. Microseconds stay exact for 285 years of one processor. */
+export interface ProcessCounters {
+  readonly cpuUsec: number
+  readonly throttledUsec: number
+  readonly readBytes: number
+  readonly writtenBytes: number
+  readonly readOperations: number
+  readonly writtenOperations: number
+  readonly oomKills: number
+  readonly forksRefused: number
+}
 
 /** Bytes or inodes. */
 export interface DiskMeter {

@@ -5,7 +5,7 @@ import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { embeddedUrls, startEmbedded, stopEmbedded, type EmbeddedOptions } from '../../src/database/embedded.ts'
+import { startEmbedded, stopEmbedded, type EmbeddedOptions } from '../../src/database/embedded.ts'
 import { openDatabase } from '../../src/database/pool.ts'
 import { readProcess, signalProcess } from '../../src/processes.ts'
 import { isRoot, scratchFolder, type Cleanup } from '@puppy/host/testing'
@@ -142,11 +142,6 @@ void t.test('startEmbedded() writes the map of peers anew at every start', async
     rules.every((line) => /^local all puppy(_api|_agent)? peer map=puppy$/.test(line)),
     'nothing but peers by socket',
   )
-})
-
-void t.test('embeddedUrls() name the socket folder, whatever characters it has', async (t) => {
-  const { api } = embeddedUrls({ runDir: '/srv/a b&c?d' })
-  t.equal(new URL(api.replace('@/', '@x/')).searchParams.get('host'), '/srv/a b&c?d/postgres')
 })
 
 void t.test(

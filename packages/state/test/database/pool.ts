@@ -1,6 +1,6 @@
 import t from 'tap'
 import { asUnavailable, openDatabase } from '../../src/database/pool.ts'
-import { ApiError } from '../../src/errors.ts'
+import { DatabaseError } from '../../src/errors.ts'
 import { startPostgres } from '../support/database.ts'
 
 const postgres = await startPostgres(t)
@@ -100,7 +100,7 @@ for (const [title, code, unavailable] of codes) {
   void t.test(`asUnavailable(): ${title} ${unavailable ? 'is' : 'is not'} an unavailable database`, async (t) => {
     const error = Object.assign(new Error(title), code === undefined ? {} : { code })
     const told = asUnavailable(error)
-    t.equal(told instanceof ApiError, unavailable)
+    t.equal(told instanceof DatabaseError, unavailable)
     t.equal(unavailable && told instanceof Error ? told.cause : told, error, 'what happened is kept')
   })
 }

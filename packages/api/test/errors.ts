@@ -1,0 +1,20 @@
+import { inspect } from 'node:util'
+import t from 'tap'
+import { ApiError } from '../src/errors.ts'
+
+void t.test('ApiError carries code, message and faults', (t) => {
+  const faults = [{ pointer: '/plan', detail: 'names no plan' }]
+  const error = new ApiError('plan_unknown', 'There is no plan small', faults)
+  t.ok(error instanceof Error)
+  t.strictSame([error.code, error.message, error.faults], ['plan_unknown', 'There is no plan small', faults])
+  t.strictSame(new ApiError('internal', 'It broke').faults, [], 'without faults the list is empty')
+  t.end()
+})
+
+void t.test('ApiError is named in a trace, and the name is no field of its own', (t) => {
+  const error = new ApiError('internal', 'It broke')
+  t.equal(String(error), 'ApiError: It broke')
+  t.match(inspect(error), /^ApiError: It broke\n/)
+  t.notOk(Object.keys(error).includes('name'))
+  t.end()
+})
