@@ -12,9 +12,6 @@ const pure = [
   'packages/host/src/errors.ts',
 ]
 
-/** Modules of Node that compute and touch nothing. */
-const computing = /^node:(buffer|crypto|path|url|util)$/
-
 /** What a set of files must not hold. */
 interface Ban {
   /** In words, after "holds no". */
@@ -67,7 +64,7 @@ const proofs: readonly Proof[] = [
 
 /** All that `@puppy/state` offers but `./embedded`, which starts a server, and `./testing`. */
 function stateEntries(tree: Tree): readonly string[] {
-  const offered = /^packages\/state\/src\/(index|processes|store\/[^/]+)\.ts$/
+  const offered = /^packages\/state\/src\/(index|store\/[^/]+)\.ts$/
   return [...tree.keys()].filter((path) => offered.test(path))
 }
 
