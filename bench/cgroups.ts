@@ -1,30 +1,23 @@
 import { mkdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
-import {
-  ensureSlices,
-  openKernel,
-  probe,
-  readUsage,
-  removeSlices,
-  type WantedSlice,
-} from '../packages/cgroups/src/index.ts'
+import { openCgroupfs, openSlices, readUsage, type SliceSpec } from '../packages/cgroups/src/index.ts'
 import { createHost } from '../packages/host/src/index.ts'
 import { claimOf, median, time, type Bench, type Claim } from './claim.ts'
 
 const count = 1000
 const rounds = 3
-/** One by one takes minutes: so many are measured, the rest is reckoned as quick. */
+/** One by one takes minutes: so many are measured, and the rest is taken to be as quick. */
 const sample = 20
 
 const host = createHost()
-const { works, systemd } = await probe(host)
-const runFolder = '/run/puppy-cgroups-bench'
+const limited = openSlices(host, { runFolder: '/run/puppy-cgroups-bench' })
+const { works } = await limited.probe()
 
 /** Limits of a full host's slices, and what a thousand groups use, read as often as an operator looks. */
 export const cgroups: Bench = {
   claims: ['cgroups.limit.1000', 'cgroups.stat.1000'],
   cannotRun: () => {
-    if (!works || systemd === undefined || process.getuid?.() !== 0) return 'it needs root, cgroup v2 and systemd'
+    if (!works || process.getuid?.() !== 0) return 'it needs root, cgroup v2 and systemd'
     if (process.env['TESTBED_GUEST'] !== undefined) return undefined
     return 'it limits a thousand slices of the machine: only in a disposable host'
   },
@@ -32,7 +25,7 @@ export const cgroups: Bench = {
 }
 
 const slices = Array.from({ length: count }, (_, n) => `puppybench-${n}.slice`)
-const wantedOf = (pids: number): readonly WantedSlice[] =>
+const specOf = (pids: number): readonly SliceSpec[] =>
   slices.map((slice) => ({
     slice,
     limits: { cpu: { max: 0.5, weight: 100 }, memory: { max: 256 * 1024 ** 2 }, pids: { max: pids } },
@@ -54,9 +47,9 @@ async function measureLimits(): Promise<Claim> {
     times.floor.push((times.files.at(-1) ?? 0) + reload)
     for (const slice of slices) rmSync(`/etc/systemd/system/${slice}.d`, { recursive: true })
     await systemctl('daemon-reload')
-    times.ours.push(await time(() => ensureSlices(host, wantedOf(100 + round), { runFolder })))
-    times.same.push(await time(() => ensureSlices(host, wantedOf(100 + round), { runFolder })))
-    await removeSlices(host, slices, { runFolder })
+    times.ours.push(await time(() => limited.ensure(specOf(100 + round))))
+    times.same.push(await time(() => limited.ensure(specOf(100 + round))))
+    await limited.remove(slices)
     times.today.push(await today(round))
   }
   return claimOf(
@@ -108,7 +101,7 @@ const files = [
 ]
 
 async function measureUsage(): Promise<Claim> {
-  const root = openKernel(host).mount
+  const root = openCgroupfs(host).mount
   const base = 'puppybench'
   const groups = Array.from({ length: count }, (_, n) => `${base}/g${n}`)
   mkdirSync(`${root}/${base}`)

@@ -15,7 +15,7 @@ const rounds = 10
 const milliseconds = 1000
 const host = createHost()
 
-/** What visitors of a tenant's site feel of the walls: HAProxy before an HTTP server that costs nothing, over loopback. */
+/** What the table costs visitors of a tenant's site: HAProxy before an HTTP server that costs nothing, over loopback. */
 export const firewallProxy: Bench = {
   claims: ['firewall.proxy.2816'],
   cannotRun: () => {

@@ -1,7 +1,7 @@
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createHost } from '../packages/host/src/index.ts'
-import { openFirewall, type WallSettings } from '../packages/firewall/src/index.ts'
+import { openFirewall, type FirewallSpec } from '../packages/firewall/src/index.ts'
 import { cannotRun, createLab, type Lab } from '../packages/firewall/test/support/lab.ts'
 import { crowd } from '../packages/firewall/test/support/settings.ts'
 import { claimOf, median, time, type Bench, type Claim } from './claim.ts'
@@ -11,7 +11,7 @@ const rounds = 7
 /** Rule by rule takes minutes, and each rule longer than the one before: so many are measured, the rest is reckoned as quick. */
 const sample = 176
 
-/** The walls of a full host, loaded into a network namespace of its own. */
+/** The table of a full host, loaded into a network namespace of its own. */
 export const firewall: Bench = {
   claims: ['firewall.load.2816'],
   cannotRun: () => (cannotRun === false ? undefined : cannotRun),
@@ -29,11 +29,11 @@ export const firewall: Bench = {
 
 async function measure(lab: Lab, folder: string): Promise<readonly Claim[]> {
   const settings = crowd(tenants)
-  const fewer: WallSettings = { ...settings, slots: settings.slots.slice(0, -1) }
-  const walls = openFirewall(createHost(), { netns: lab.netns, folder })
+  const fewer: FirewallSpec = { ...settings, slots: settings.slots.slice(0, -1) }
+  const table = openFirewall(createHost(), { netns: lab.netns, folder })
   const flush = () => lab.nft('flush', 'ruleset')
   const files = { floor: join(folder, 'floor.nft'), today: join(folder, 'today.sh') }
-  await walls.ensure(settings)
+  await table.ensure(settings)
   await writeFile(files.floor, await lab.nft('list', 'table', 'inet', 'puppy'))
   await writeFile(files.today, ruleByRule({ ...settings, slots: settings.slots.slice(0, sample) }))
   await chmod(files.today, 0o700)
@@ -44,7 +44,7 @@ async function measure(lab: Lab, folder: string): Promise<readonly Claim[]> {
   }
   const first = async () => {
     await flush()
-    return time(() => walls.ensure(settings))
+    return time(() => table.ensure(settings))
   }
   const without = { ours: [] as number[], bare: [] as number[] }
   const times = { ours: [] as number[], bare: [] as number[], slot: [] as number[], same: [] as number[] }
@@ -58,9 +58,9 @@ async function measure(lab: Lab, folder: string): Promise<readonly Claim[]> {
     for (let round = 0; round < rounds; round += 1) {
       times.bare.push(await bare())
       times.ours.push(await first())
-      times.same.push(await time(() => walls.ensure(settings)))
-      await walls.ensure(fewer)
-      times.slot.push(await time(() => walls.ensure(settings)))
+      times.same.push(await time(() => table.ensure(settings)))
+      await table.ensure(fewer)
+      times.slot.push(await time(() => table.ensure(settings)))
     }
     await flush()
   } finally {
@@ -79,7 +79,7 @@ async function measure(lab: Lab, folder: string): Promise<readonly Claim[]> {
           floorWithoutLogins: median(without.bare),
           bareListing: list,
         },
-        floorIs: `nft -f FILE of the same table, which nobody reads back, with ${tenants} tenants who have a login in /etc/passwd (WithoutLogins: where none is)`,
+        floorIs: `nft -f FILE of the same table, which is not read back, with ${tenants} tenants who have a login in /etc/passwd (WithoutLogins: where none is)`,
         todayIs: `nft add rule, three for each tenant, one command after the other: ${sample} tenants, times ${tenants / sample}`,
       },
     ),
@@ -87,7 +87,7 @@ async function measure(lab: Lab, folder: string): Promise<readonly Claim[]> {
 }
 
 /** Gives the tenants their logins, in the `/etc/passwd` that ip(8) shows to what it runs in there. @returns what to remove */
-async function addLogins({ netns }: Lab, { slots }: WallSettings): Promise<string> {
+async function addLogins({ netns }: Lab, { slots }: FirewallSpec): Promise<string> {
   const folder = `/etc/netns/${netns}`
   const logins = slots.map(({ uid }) => `t${uid}:x:${uid}:${uid}::/srv/puppy/${uid}:/bin/bash\n`)
   await mkdir(folder, { recursive: true })
@@ -102,7 +102,7 @@ async function repeat(count: number, work: () => Promise<number>): Promise<reado
 }
 
 /** What people write: rules per tenant, one command each. */
-function ruleByRule({ slots }: WallSettings): string {
+function ruleByRule({ slots }: FirewallSpec): string {
   const add = (chain: string, rule: string) => `nft add rule inet today ${chain} ${rule}`
   return [
     '#!/bin/sh -e',

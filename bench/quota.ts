@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { createHost, type Host } from '../packages/host/src/index.ts'
-import { openQuota, type WantedQuota } from '../packages/quota/src/index.ts'
+import { openQuota, type QuotaSpec } from '../packages/quota/src/index.ts'
 import { claimOf, median, time, type Bench, type Claim } from './claim.ts'
 
 const users = 1000
@@ -26,17 +26,14 @@ export const quota: Bench = {
     try {
       return await measure(host, ids)
     } finally {
-      await openQuota(host, path).set(
-        'user',
-        ids.map((id) => ({ id, bytes: none, inodes: none })),
-      )
+      await openQuota(host, path).ensure(ids.map((id) => ({ id, bytes: none, inodes: none })))
     }
   },
 }
 
 async function measure(host: Host, ids: readonly number[]): Promise<readonly Claim[]> {
   const volume = openQuota(host, path)
-  const wanted = (factor: number): readonly WantedQuota[] =>
+  const specOf = (factor: number): readonly QuotaSpec[] =>
     ids.map((id) => ({
       id,
       bytes: { soft: factor * MiB, hard: 2 * factor * MiB },
@@ -65,12 +62,12 @@ async function measure(host: Host, ids: readonly number[]): Promise<readonly Cla
   for (let round = 0; round < rounds; round += 1) {
     times.bareSet.push(await time(() => bareSet(2)))
     times.bareReport.push(await time(bareReport))
-    times.read.push(await time(() => volume.read('user')))
-    times.overwrite.push(await time(() => volume.set('user', wanted(5), { overwrite: true })))
-    times.set.push(await time(() => volume.set('user', wanted(3))))
-    times.same.push(await time(() => volume.set('user', wanted(3))))
-    const plan = await volume.plan('user', wanted(4))
-    times.apply.push(await time(() => volume.apply(plan)))
+    times.read.push(await time(() => volume.report()))
+    times.overwrite.push(await time(() => volume.ensure(specOf(5), { overwrite: true })))
+    times.set.push(await time(() => volume.ensure(specOf(3))))
+    times.same.push(await time(() => volume.ensure(specOf(3))))
+    const changeSet = volume.plan(specOf(4), await volume.read(specOf(4)))
+    times.apply.push(await time(() => volume.apply(changeSet)))
   }
   const one = await time(() =>
     shell(

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { createHost } from '../packages/host/src/index.ts'
 import { openPolicy, type Policy } from '../packages/selinux/src/index.ts'
 import { claimOf, median, time, type Bench, type Claim } from './claim.ts'
-import { slotsOf, wishOf } from './support/slots.ts'
+import { ensured, slotsOf, specOf } from './support/slots.ts'
 
 const count = 1000
 const rounds = 9
@@ -31,7 +31,7 @@ export const selinuxLoaded: Bench = {
       await writeFile('/etc/passwd', passwd + logins.join(''))
       return await measure(quiet, openPolicy(host))
     } finally {
-      await quiet.ensure({ remove: Object.keys(wishOf(0).modules) })
+      await ensured(quiet, { remove: Object.keys(specOf(0).modules) })
       await writeFile('/etc/passwd', passwd)
       await rm(home, { recursive: true })
     }
@@ -55,11 +55,11 @@ async function measure(quiet: Policy, ordinary: Policy): Promise<readonly Claim[
   // Each takes a minute in an emulated machine, so each is run once.
   const floor = await time(() => semodule('-B'))
   const unlabelled = await restorecon()
-  const ours = await time(() => quiet.ensure(wishOf(count)))
+  const ours = await time(() => ensured(quiet, specOf(count)))
   const labelled = await restorecon()
-  const nothingToDo = await time(() => quiet.ensure(wishOf(count)))
-  const oneMore = await time(() => quiet.ensure(wishOf(count + 1)))
-  await ordinary.ensure(wishOf(count))
+  const nothingToDo = await time(() => ensured(quiet, specOf(count)))
+  const oneMore = await time(() => ensured(quiet, specOf(count + 1)))
+  await ensured(ordinary, specOf(count))
   const seen = await restorecon()
   return [
     claimOf(

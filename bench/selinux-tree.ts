@@ -2,7 +2,8 @@ import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { createHost } from '../packages/host/src/index.ts'
-import { pairAt, relabel, renderLevel } from '../packages/selinux/src/index.ts'
+import { relabel } from '../packages/selinux/src/index.ts'
+import { pairAt, renderLevel } from '../packages/selinux/src/level.ts'
 import { claimOf, median, time, type Bench, type Claim } from './claim.ts'
 
 const [folders, filesEach, rounds] = [400, 5, 5]
@@ -37,10 +38,10 @@ const run = (program: string, ...args: readonly string[]) =>
 
 async function measure(): Promise<readonly Claim[]> {
   const times = { ours: [] as number[], floor: [] as number[], today: [] as number[], same: [] as number[] }
-  const wish = (n: number) => ({ path: home, user, uid, level: pairAt(n) })
+  const spec = (n: number) => ({ path: home, user, uid, level: pairAt(n) })
   for (let round = 0; round < rounds; round += 1) {
-    times.ours.push(await time(() => relabel(host, wish(2 * round))))
-    times.same.push(await time(() => relabel(host, wish(2 * round))))
+    times.ours.push(await time(() => relabel(host, spec(2 * round))))
+    times.same.push(await time(() => relabel(host, spec(2 * round))))
     const level = renderLevel(pairAt(2 * round + 1))
     times.floor.push(await time(() => run('chcon', '-R', '-h', '-u', user, '-l', level, '--', home)))
     times.today.push(await time(() => run('restorecon', '-R', '-F', '--', home)))

@@ -3,9 +3,10 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createHost, type Host } from '../packages/host/src/index.ts'
-import { openPolicy, renderTenantSlots } from '../packages/selinux/src/index.ts'
+import { renderTenantSlots } from '../packages/selinux/src/cil/index.ts'
+import { openPolicy } from '../packages/selinux/src/index.ts'
 import { claimOf, median, time, type Bench, type Claim } from './claim.ts'
-import { slotsOf, tenants, wishOf } from './support/slots.ts'
+import { ensured, slotsOf, specOf, tenants } from './support/slots.ts'
 
 const count = 1000
 const rounds = 3
@@ -52,12 +53,12 @@ async function measure(host: Host): Promise<readonly Claim[]> {
     bare: [] as number[],
   }
   for (let round = 0; round < rounds; round += 1) {
-    await policy.ensure({ remove: Object.keys(wishOf(0).modules) })
+    await ensured(policy, { remove: Object.keys(specOf(0).modules) })
     times.floor.push(await time(() => semodule('-B')))
-    times.ours.push(await time(() => policy.ensure(wishOf(count))))
-    times.same.push(await time(() => policy.ensure(wishOf(count))))
+    times.ours.push(await time(() => ensured(policy, specOf(count))))
+    times.same.push(await time(() => ensured(policy, specOf(count))))
     times.bare.push(await time(() => semodule('-B')))
-    times.one.push(await time(() => policy.ensure(wishOf(count + 1))))
+    times.one.push(await time(() => ensured(policy, specOf(count + 1))))
   }
   const today = await time(async () => {
     for (let n = 0; n < sample; n += 1) {

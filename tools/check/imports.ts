@@ -24,12 +24,10 @@ const exempt: readonly (readonly [RegExp, string])[] = [
     'they read our own files, before root is dropped',
   ],
   [/^packages\/puppy\/src\/commands\/supervise\.ts$/, 'it renames our own log'],
-  [/^packages\/cgroups\/src\/kernel\.ts$/, 'files of the kernel, which no rename replaces and no disk is behind'],
   [
-    /^packages\/selinux\/src\/kernel\.ts$/,
-    'a question to the kernel is written to a file, and answered by that open file',
+    /^packages\/cgroups\/src\/cgroupfs\/cgroupfs\.ts$/,
+    'files of the kernel, which no rename replaces and no disk is behind',
   ],
-  [/^packages\/haproxy\/src\/process\.ts$/, 'who the process is, by /proc, and signals to it'],
 ]
 
 export function checkImports(tree: Tree): readonly string[] {

@@ -1,6 +1,6 @@
-/** Builds three slots below a temporary folder, gives one to a tenant and takes it back. Needs root. */
+/** Builds three slots below a temporary folder, opens the login of one tenant and releases the slot. Needs root. */
 import { mkdtemp, rm } from 'node:fs/promises'
-import { defaultLayout, ensureLogins, ensurePool, evict, scrub, slotAt } from '@puppy/accounts'
+import { defaultLayout, evict, openLogins, openPool, scrub, slotAt } from '@puppy/accounts'
 import { createHost } from '@puppy/host'
 
 const root = await mkdtemp('/tmp/build-a-pool-')
@@ -8,13 +8,13 @@ try {
   const host = createHost({ root })
   await host.makeFolder('/etc')
   const slots = [0, 1, 2].map((n) => slotAt(defaultLayout, n))
-  const { plan, results } = await ensurePool(host, defaultLayout, slots)
-  console.log(plan.changes.map(({ action, target }) => `${action} ${target}`))
+  const { changes, results } = await openPool(host, defaultLayout).ensure(slots)
+  console.log(changes.map(({ action, target }) => `${action} ${target}`))
   console.log(results)
 
   const keys = ['ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIN0QMC3+TXDUdzbOXjbKkRTi0ns1iX4i1ttTvTEIyrnC anna']
   const taken = { slot: slots[0]!, keys, environment: { PORT: '10240' }, linger: true, open: true }
-  console.log((await ensureLogins(host, [taken])).results)
+  console.log((await openLogins(host).ensure([taken])).results)
 
   console.log(await evict(host, [taken.slot]))
   console.log(await scrub(host, defaultLayout, [taken.slot]))

@@ -15,17 +15,17 @@ export interface GroupEntry {
   readonly members: readonly string[]
 }
 
-/** What a line of shadow(5) says about getting in; the hash itself is never kept. */
+/** What a line of shadow(5) says about logging in. The hash itself is never kept. */
 export interface ShadowEntry {
   readonly name: string
   /** No password can match: the field begins with `!` or `*`. */
   readonly locked: boolean
-  /** Days since 1970 from which the account is expired; absent means never. */
+  /** Days since 1970 from which the account is expired. Absent: never. */
   readonly expire?: number
 }
 
 /**
- * Reads passwd(5) lines, as the file or `getent` has them. Lines that are not accounts (comments, NIS `+`) are left out.
+ * Parses passwd(5) lines, as the file or `getent` has them. Lines that are not accounts (comments, NIS `+`) are left out. Pure.
  *
  * `p10000:x:10000:10000:Puppy tenant:/home/p10000:/bin/bash`
  */
@@ -38,9 +38,7 @@ export function parsePasswd(text: string): readonly PasswdEntry[] {
   })
 }
 
-/**
- * Reads group(5) lines: `puppy-tenants:x:9999:p10000,p10001`.
- */
+/** Parses group(5) lines: `puppy-tenants:x:9999:p10000,p10001`. Pure. */
 export function parseGroup(text: string): readonly GroupEntry[] {
   return lines(text, 4).flatMap(([name = '', , id, members = '']) => {
     const gid = parseId(id)
@@ -49,7 +47,7 @@ export function parseGroup(text: string): readonly GroupEntry[] {
   })
 }
 
-/** Reads shadow(5) lines: `p10000:!*:20412::::::`. */
+/** Parses shadow(5) lines: `p10000:!*:20412::::::`. Pure. */
 export function parseShadow(text: string): readonly ShadowEntry[] {
   return lines(text, 9).flatMap(([name = '', password = '', , , , , , expires]) => {
     if (name === '') return []

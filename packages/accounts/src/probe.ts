@@ -1,48 +1,71 @@
-import type { Host } from '@puppy/host'
+import { findTool, installStep, runsSystemd, type FeatureProbe, type Host, type Probe, type Tool } from '@puppy/host'
 import { AccountError } from './errors.ts'
-import { findProgram, runsSystemd, type Program } from './program.ts'
 
-/** Whether one thing works on this machine. */
-export interface Ability {
-  readonly name: 'pool' | 'keys' | 'logins' | 'linger' | 'eviction'
-  readonly works: boolean
-  /** For what does not: why, and what would enable it. */
-  readonly why?: string
+/** A part of this package that works or does not on its own. */
+export type AccountFeature = 'pool' | 'keys' | 'logins' | 'linger' | 'eviction'
+
+/** What of this package works on a machine. */
+export type AccountProbe = Probe<AccountError, AccountFeature>
+
+/** The programs that each feature runs. `linger` needs systemd as the first process instead. */
+const programsOf = {
+  pool: ['systemd-sysusers', 'systemd-tmpfiles', 'getent', 'userdel', 'groupdel'],
+  keys: ['ssh-keygen'],
+  logins: ['sshd', 'usermod'],
+  eviction: ['setpriv', 'kill', 'find', 'rm', 'ipcrm'],
+} as const satisfies Readonly<Record<Exclude<AccountFeature, 'linger'>, readonly Tool[]>>
+
+const works: FeatureProbe = Object.freeze({ works: true, steps: [] })
+
+/**
+ * Finds out what of this package works on this machine, by looking for the programs that it runs. It works when pools can be built and
+ * keys can be checked. Changes nothing and never throws.
+ */
+export function probe(host: Host): Promise<AccountProbe> {
+  return probeFor(host, ['pool', 'keys'])
 }
 
-const needs: readonly (readonly [Ability['name'], readonly Program[]])[] = [
-  ['pool', ['systemd-sysusers', 'systemd-tmpfiles', 'getent', 'userdel', 'groupdel']],
-  ['keys', ['ssh-keygen']],
-  ['logins', ['sshd', 'usermod']],
-  ['eviction', ['setpriv', 'kill', 'find', 'rm', 'ipcrm']],
-]
-
-/** Says what of this package works on this machine, by looking for the programs it needs. Changes nothing. */
-export async function probe(host: Host): Promise<readonly Ability[]> {
-  const abilities = needs.map(([name, programs]) =>
-    abilityOf(
-      name,
-      programs.map((program) => whyMissing(host, program)),
-    ),
-  )
-  const why = 'systemd does not run here; linger needs it as the first process'
-  return [
-    ...abilities,
-    (await runsSystemd(host)) ? { name: 'linger', works: true } : { name: 'linger', works: false, why },
-  ]
+/** Probes for a facility that needs some of the features. */
+export async function probeFor(host: Host, needed: readonly (keyof typeof programsOf)[]): Promise<AccountProbe> {
+  const missing = needed.flatMap((feature) => missingOf(host, feature))
+  const features = {
+    pool: featureOf(host, 'pool'),
+    keys: featureOf(host, 'keys'),
+    logins: featureOf(host, 'logins'),
+    eviction: featureOf(host, 'eviction'),
+    linger: await probeLinger(host),
+  }
+  if (missing.length === 0) return { works: true, steps: [], warnings: [], features }
+  const steps = stepsFor(missing)
+  const error = new AccountError('ACCOUNT_PROGRAM_MISSING', {
+    operation: `find the ${missing.length === 1 ? 'program' : 'programs'}`,
+    target: missing.join(', '),
+    detail: `${missing.length === 1 ? 'it is' : 'they are'} not installed`,
+    steps,
+  })
+  return { works: false, error, steps, warnings: [], features }
 }
 
-function abilityOf(name: Ability['name'], whys: readonly (string | undefined)[]): Ability {
-  const missing = whys.filter((why) => why !== undefined)
-  return missing.length === 0 ? { name, works: true } : { name, works: false, why: missing.join('; ') }
+function featureOf(host: Host, feature: keyof typeof programsOf): FeatureProbe {
+  const missing = missingOf(host, feature)
+  if (missing.length === 0) return works
+  const reason = `${missing.join(', ')} ${missing.length === 1 ? 'is' : 'are'} not installed`
+  return { works: false, reason, steps: stepsFor(missing) }
 }
 
-function whyMissing(host: Host, program: Program): string | undefined {
+function missingOf(host: Host, feature: keyof typeof programsOf): readonly Tool[] {
+  return programsOf[feature].filter((name) => findTool(host, name) === undefined)
+}
+
+function stepsFor(missing: readonly Tool[]): readonly string[] {
+  return [...new Set(missing.map(installStep))]
+}
+
+async function probeLinger(host: Host): Promise<FeatureProbe> {
   try {
-    findProgram(host, program)
-    return undefined
+    if (await runsSystemd(host)) return works
+    return { works: false, reason: 'systemd is not the init of this host; it starts what lingers', steps: [] }
   } catch (error) {
-    if (error instanceof AccountError) return error.message
-    throw error
+    return { works: false, reason: error instanceof Error ? error.message : String(error), steps: [] }
   }
 }

@@ -1,9 +1,7 @@
-import { inOurDomain, type Host } from '@puppy/host'
-import type { EffectOptions } from './change.ts'
-import { readListeners, type Listener } from './listeners.ts'
-import { runOptions } from './program.ts'
+import { findTool, inOurDomain, runOptions, type EffectOptions, type Host } from '@puppy/host'
+import { readListeners, type Listener } from '@puppy/host/proc'
 
-/** Ports that a name or a policy gives to somebody, first and last inclusive. */
+/** Ports that `/etc/services` or the SELinux policy reserves, first and last inclusive. */
 export interface ReservedPorts {
   readonly first: number
   readonly last: number
@@ -11,7 +9,7 @@ export interface ReservedPorts {
   readonly owner: string
 }
 
-/** Everything that can stand in the way of a slot's ports. */
+/** What the ports of a slot may conflict with. */
 export interface PortReservations {
   readonly services: readonly ReservedPorts[]
   readonly labels: readonly ReservedPorts[]
@@ -21,23 +19,23 @@ export interface PortReservations {
 }
 
 export interface ReserveOptions extends EffectOptions {
-  /** SELinux port types that begin like this are our own, and reserve nothing. Default `puppy`. */
+  /** The prefix of our own SELinux port types, which reserve nothing. Default `puppy`. */
   readonly ownTypes?: string
-  /** The labels of an earlier answer, instead of asking the policy again. */
+  /** The labels of an earlier reading, to spare the second that the policy takes. */
   readonly known?: Pick<PortReservations, 'labels' | 'notes'>
 }
 
-/** Nothing stands in the way; for planning without a machine. */
+/** No port is reserved or in use: for planning without a machine, and for slots whose tenant may listen. */
 export const noReservations: PortReservations = Object.freeze({ services: [], labels: [], listeners: [], notes: [] })
 
-/** Types that say "no particular service", which the policy gives to whole ranges. */
+/** Types that mean "no particular service", which the policy gives to whole ranges. */
 const generic = /^(unreserved|ephemeral|hi_reserved|reserved)_port_t$/
 
 /**
- * Reads what the machine has in store for TCP ports: `/etc/services`, SELinux port types (`semanage port -l`, which
- * takes a second; only where a policy is installed), and who listens now.
+ * Reads what TCP ports are reserved or used for: `/etc/services`, SELinux port types (`semanage port -l`, which takes a second; only where
+ * a policy is installed), and the listeners of now.
  *
- * @throws HostError `HOST_READ_FAILED`, `HOST_TIMEOUT`, `HOST_ABORTED`. A `semanage` that fails is a note, no error.
+ * @throws HostError `HOST_READ_FAILED`, `HOST_TIMEOUT`, `HOST_ABORTED`. When `semanage` fails, that is a note and not an error.
  */
 export async function readReserved(machine: Host, options: ReserveOptions = {}): Promise<PortReservations> {
   const [services, labels, listeners] = await Promise.all([
@@ -59,17 +57,17 @@ async function labelsOf(machine: Host, options: ReserveOptions): Promise<Pick<Po
 
 async function readLabels(machine: Host, options: EffectOptions): Promise<{ text: string; note?: string }> {
   if ((await machine.status('/etc/selinux/config')) === undefined) return { text: '' }
-  const semanage = machine.program('semanage')
+  const semanage = findTool(machine, 'semanage')
   if (semanage === undefined) return { text: '', note: 'SELinux port types are unknown: semanage is not installed' }
   const command = await inOurDomain(machine, [semanage, 'port', '-l'])
   const run = await machine.run(command, runOptions('nothing', options, { accept: [0, 1] }))
-  // No policy is without ports: nothing at all means that we were not told.
+  // Every policy has ports: an empty answer means that semanage could not read it.
   if (run.exitCode === 0 && run.stdout.trim() !== '') return { text: run.stdout }
   const said = run.stderr.trim().slice(-500)
-  return { text: '', note: `SELinux port types are unknown: ${said === '' ? 'semanage said nothing' : said}` }
+  return { text: '', note: `SELinux port types are unknown: ${said === '' ? 'semanage printed nothing' : said}` }
 }
 
-/** Reads the TCP ports of services(5): `nbd 10809/tcp # Linux Network Block Device`. */
+/** Parses the TCP ports of services(5): `nbd 10809/tcp # Linux Network Block Device`. Pure. */
 export function parseServices(text: string): readonly ReservedPorts[] {
   return text.split('\n').flatMap((line) => {
     const [, owner, digits] = /^([^\s#]+)\s+(\d{1,5})\/tcp(?:[\s#]|$)/.exec(line) ?? []
@@ -78,7 +76,7 @@ export function parseServices(text: string): readonly ReservedPorts[] {
   })
 }
 
-/** Reads the TCP rows of `semanage port -l`: `memcache_port_t   tcp   11211` or `x_port_t  tcp  6001-6010, 6100`. */
+/** Parses the TCP rows of `semanage port -l`: `memcache_port_t   tcp   11211` or `x_port_t  tcp  6001-6010, 6100`. Pure. */
 export function parsePortLabels(text: string): readonly ReservedPorts[] {
   return text.split('\n').flatMap((line) => {
     const [, owner, list] = /^(\S+)\s+tcp\s+([\d, -]+)$/.exec(line) ?? []

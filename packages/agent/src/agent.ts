@@ -24,7 +24,7 @@ export interface AgentOptions extends ReconcileContext {
   /** Whose counters are traffic. Absent in a dry run: nothing is recorded then. */
   readonly firewall?: Pick<Firewall, 'traffic'>
   /** Where disk use is counted. Absent in a dry run. */
-  readonly quota?: Pick<Quota, 'read'>
+  readonly quota?: Pick<Quota, 'report'>
 }
 
 const pollEvery = 2000

@@ -7,7 +7,7 @@ import { forgetDisk, recordDisk, type DiskMeter } from '@puppy/state/store/usage
 /** Where disk use is counted. */
 export interface DiskSource {
   readonly layout: SlotLayout
-  readonly quota: Pick<Quota, 'read'>
+  readonly quota: Pick<Quota, 'report'>
 }
 
 /**
@@ -28,7 +28,7 @@ export async function sampleDisk(
   const occupants = (await listOccupants(database, host)).filter(({ slot }) => slot < slotCount(layout))
   if (occupants.length === 0) return
   const uids = occupants.map(({ slot }) => slotAt(layout, slot).uid)
-  const readings = await quota.read('user', uids, { signal, timeout: 10_000 })
+  const readings = await quota.report(uids, { signal, timeout: 10_000 })
   await recordDisk(
     database,
     readings.flatMap(({ bytes, inodes }, at) => {

@@ -6,7 +6,7 @@ import {
   readUsage,
   slicePath,
   userSlice,
-  type Kernel,
+  type Cgroupfs,
   type Meter,
   type Usage,
   type UsageReading,
@@ -25,7 +25,7 @@ export interface ProcessSource {
   readonly machine: Host
   readonly layout: SlotLayout
   /** The tree itself, for tests. */
-  readonly kernel?: Kernel
+  readonly cgroupfs?: Cgroupfs
 }
 
 /**
@@ -39,7 +39,7 @@ export interface ProcessSource {
 export async function sampleProcesses(
   database: Database,
   host: string,
-  { machine, layout, kernel }: ProcessSource,
+  { machine, layout, cgroupfs }: ProcessSource,
 ): Promise<void> {
   const accounts = (await listProcessesUsed(database, host)).filter(({ n }) => n < slotCount(layout))
   if (accounts.length === 0) return
@@ -48,7 +48,7 @@ export async function sampleProcesses(
   const usages = await readUsage(
     machine,
     accounts.map(({ n }) => pathOf(n)),
-    { parts: ['cpu', 'memory', 'pids', 'io'], ...(kernel === undefined ? {} : { kernel }) },
+    { parts: ['cpu', 'memory', 'pids', 'io'], ...(cgroupfs === undefined ? {} : { cgroupfs }) },
   )
   const used = accounts.flatMap(({ account, n, before }) => {
     const processes = useOf(before, usages.get(pathOf(n)), boot)

@@ -1,6 +1,6 @@
-import { readListeners, type Listener } from '@puppy/accounts'
 import type { Haproxy } from '@puppy/haproxy'
 import type { Host } from '@puppy/host'
+import { readListeners, type Listener } from '@puppy/host/proc'
 import type { Database } from '@puppy/state'
 import { domainsOfHost, recordListeners, type ListenerState } from '@puppy/state/store/domains'
 import { addReadings } from '@puppy/state/store/usage'

@@ -265,7 +265,7 @@ void t.test(
 void t.test('runAgent measures disks where quota works, and forgets what was measured where it does not', async (t) => {
   const [here, without] = [await postgres.create(t), await postgres.create(t)]
   const nothing = { soft: 'none', hard: 'none', status: 'ok' } as const
-  const read = async (_kind: string, ids: readonly number[] = []) =>
+  const report = async (ids: readonly number[] = []) =>
     ids.map((id) => ({ id, bytes: { ...nothing, used: 4096, hard: 8192 }, inodes: { ...nothing, used: 1 } }))
   for (const [database, works] of [
     [here, true],
@@ -276,7 +276,7 @@ void t.test('runAgent measures disks where quota works, and forgets what was mea
     const disk = JSON.stringify({ bytes: { used: 1 }, inodes: { used: 1 } })
     await database.owner.query('insert into usage (account, disk) select id, $1 from accounts', [disk])
     const quota: Facility = { ...content, name: 'quota', probe: async () => ({ works }) }
-    start(t, { ...optionsOf(database), facilities: [quota], quota: { read } })
+    start(t, { ...optionsOf(database), facilities: [quota], quota: { report } })
   }
   const diskOf = async (database: typeof here) =>
     (await database.owner.query<{ disk: unknown }>('select disk from usage'))[0]?.disk

@@ -25,13 +25,13 @@ async function open(t: Test) {
     fake,
     machine,
     account,
-    sample: () => sampleProcesses(database.agent, 'h1', { machine, layout: smallLayout, kernel: fake.kernel }),
+    sample: () => sampleProcesses(database.agent, 'h1', { machine, layout: smallLayout, cgroupfs: fake.cgroupfs }),
     used: async () => (await findUsage(database.api, account))?.processes,
     boot: (id: string) => machine.replace(bootId, `${id}\n`),
     /** A session, on a machine that counts disks. */
     login: async () => {
       await fake.login(slice, 4242)
-      for (const group of ['', 'user.slice']) await fake.kernel.write(group as never, 'cgroup.subtree_control', '+io')
+      for (const group of ['', 'user.slice']) await fake.cgroupfs.write(group as never, 'cgroup.subtree_control', '+io')
     },
     spend: (usec: number, bytes = 0) => {
       fake.put(

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { createServer, type AddressInfo } from 'node:net'
-import { parseListeners } from '@puppy/accounts'
+import { parseListeners } from '@puppy/host/proc'
 import { createHost } from '@puppy/host'
 import t, { type Test } from 'tap'
 import { listenerState, sampleListeners, sampleUsage } from '../src/samples.ts'
@@ -88,7 +88,7 @@ void t.test('sampleListeners leaves the domains of other hosts alone', async (t)
 
 void t.test('sampleUsage adds what the proxy counted to the account on the slot', { skip }, async (t) => {
   const database = await postgres.create(t)
-  const { haproxy, get } = await openTestProxy(t)
+  const { haproxy, spec, get } = await openTestProxy(t)
   const signal = AbortSignal.timeout(60_000)
   const { port, slot } = await serveTenant(t)
   await addHostWith(database)
@@ -99,9 +99,9 @@ void t.test('sampleUsage adds what the proxy counted to the account on the slot'
   const idle = await addAccount(database.owner, 'idle', slot + 1)
   await sampleUsage(database.agent, 'h1', haproxy, signal)
   t.equal(await findUsage(database.owner, blog), undefined, 'a proxy that does not run has counted nothing')
-  await haproxy.ensureConfig({ signal })
-  await haproxy.ensureRunning({ signal })
-  await haproxy.applyRoutes({ routes: [{ domain: 'blog.example.com', port }], suspended: [] }, { signal })
+  await haproxy.config.ensure(spec, { signal })
+  const routes = [{ domain: 'blog.example.com', port }]
+  await haproxy.routes.ensure({ ...spec, routes, suspended: [] }, { signal })
   t.equal((await get('blog.example.com')).status, 200)
   await sampleUsage(database.agent, 'h1', haproxy, signal)
   t.match(await findUsage(database.owner, blog), { requests: 1 })

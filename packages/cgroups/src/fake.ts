@@ -1,12 +1,15 @@
 import type { FakeHost, FakeProgram } from '@puppy/host/fake'
-import { createFakeKernel, type FakeKernel } from './fake/kernel.ts'
-import { createFakeWalls } from './fake/walls.ts'
+import { createFakeCgroupfs, type FakeCgroupfs } from './fake/cgroupfs.ts'
+import { createFakePortRules } from './fake/port-rules.ts'
+import type { Setting } from './limits/check.ts'
+import { deviceRows, plainRows } from './limits/table.ts'
+import { renderSetting, type CgroupWrite } from './limits/writes.ts'
 import { ancestorsOf } from './path.ts'
 import { parseDropIn } from './systemd/drop-in.ts'
 import { slicePath } from './unit.ts'
 
 /** A systemd and a cgroup tree in memory, for a fake host's `programs` and `files`. */
-export interface FakeCgroups extends FakeKernel {
+export interface FakeCgroups extends FakeCgroupfs {
   /** `createFakeHost({ programs: fake.programs, files: fake.files })`, and `{ kernel: fake.kernel }` in our options. */
   readonly programs: Readonly<Record<string, FakeProgram>>
   readonly files: Readonly<Record<string, string>>
@@ -19,8 +22,8 @@ export interface FakeOptions {
   readonly version?: number
   /** Whether it was built with BPF. Default true. */
   readonly bpf?: boolean
-  /** Whether walls for ports come to nothing in the kernel, whatever systemd says. Default false. */
-  readonly forgetsWalls?: boolean
+  /** Whether port rules never reach the kernel, whatever systemd reports. Default false. */
+  readonly losesPortRules?: boolean
 }
 
 const files = [
@@ -31,27 +34,20 @@ const files = [
 ] as const
 const mountinfo =
   '32 23 0:27 / /sys/fs/cgroup rw,nosuid,nodev,noexec,relatime shared:9 - cgroup2 cgroup2 rw,nsdelegate\n'
-const words: Readonly<Record<string, string>> = {
-  AllowedCPUs: 'cpuset.cpus',
-  AllowedMemoryNodes: 'cpuset.mems',
-  MemoryMin: 'memory.min',
-  MemoryLow: 'memory.low',
-  MemoryHigh: 'memory.high',
-  MemoryMax: 'memory.max',
-  MemorySwapMax: 'memory.swap.max',
-  TasksMax: 'pids.max',
-}
-
 /**
  * Creates a systemd in memory, as far as slices go. It proves nothing about a machine: nothing runs in its groups. It passes the
  * same conformance suite as the real one.
  */
-export function createFakeCgroups({ version = 257, bpf = true, forgetsWalls = false }: FakeOptions = {}): FakeCgroups {
-  const fake = createFakeKernel()
-  const walls = createFakeWalls(fake.kernel)
+export function createFakeCgroups({
+  version = 257,
+  bpf = true,
+  losesPortRules = false,
+}: FakeOptions = {}): FakeCgroups {
+  const fake = createFakeCgroupfs()
+  const portRules = createFakePortRules(fake.cgroupfs)
   let loaded = new Map<string, ReadonlyMap<string, string>>()
   let machine: FakeHost | undefined
-  const realize = async (slice: string) => {
+  const writeAll = async (slice: string) => {
     const path = slicePath(slice)
     const properties = loaded.get(slice) ?? new Map<string, string>()
     const controllers = [
@@ -62,10 +58,10 @@ export function createFakeCgroups({ version = 257, bpf = true, forgetsWalls = fa
       ...(properties.has('AllowedCPUs') || properties.has('AllowedMemoryNodes') ? ['cpuset'] : []),
     ]
     for (const group of ancestorsOf(path))
-      await fake.kernel.write(group, 'cgroup.subtree_control', controllers.map((name) => `+${name}`).join(' '))
-    for (const [file, value] of writesOf(properties)) await fake.kernel.write(path, file, value)
-    const walled = [...loaded].flatMap(([name, has]) => (has.has('SocketBindDeny') ? [name] : []))
-    if (machine !== undefined && !forgetsWalls) await walls.install(machine, slice, walled)
+      await fake.cgroupfs.write(group, 'cgroup.subtree_control', controllers.map((name) => `+${name}`).join(' '))
+    for (const { file, value } of writesOf(properties)) await fake.cgroupfs.write(path, file, value)
+    const ruled = [...loaded].flatMap(([name, has]) => (has.has('SocketBindDeny') ? [name] : []))
+    if (machine !== undefined && !losesPortRules) await portRules.install(machine, slice, ruled)
   }
   const program: FakeProgram = async ({ args, host }) => {
     machine = host
@@ -73,9 +69,9 @@ export function createFakeCgroups({ version = 257, bpf = true, forgetsWalls = fa
     if (verb === '--version') return { stdout: `systemd ${version} (fake)\n${bpf ? '+' : '-'}BPF_FRAMEWORK\n` }
     if (verb === 'daemon-reload') {
       loaded = await load(host)
-      await walls.reload(host)
+      await portRules.reload(host)
       if (version < 256)
-        for (const slice of loaded.keys()) if (fake.kernel.exists(slicePath(slice))) await realize(slice)
+        for (const slice of loaded.keys()) if (fake.cgroupfs.exists(slicePath(slice))) await writeAll(slice)
       return {}
     }
     const [unit = '', line = ''] = rest.filter((word) => !word.startsWith('--'))
@@ -85,7 +81,7 @@ export function createFakeCgroups({ version = 257, bpf = true, forgetsWalls = fa
     await host.makeFolder(folder)
     await host.replace(`${folder}/50-${property}.conf`, `[Slice]\n${line}\n`, { mode: 0o644 })
     loaded.set(unit, withProperty(loaded.get(unit) ?? new Map(), property, value))
-    if (fake.kernel.exists(slicePath(unit))) await realize(unit)
+    if (fake.cgroupfs.exists(slicePath(unit))) await writeAll(unit)
     return {}
   }
   return Object.freeze<FakeCgroups>({
@@ -95,7 +91,7 @@ export function createFakeCgroups({ version = 257, bpf = true, forgetsWalls = fa
     login: async (slice, pid) => {
       if (machine !== undefined && !loaded.has(slice)) loaded = await load(machine)
       fake.place(`${slicePath(slice)}/session-${pid}.scope`, pid)
-      await realize(slice)
+      await writeAll(slice)
     },
   })
 }
@@ -131,28 +127,34 @@ function withProperty(
   return next
 }
 
-/** Everything that systemd has for a slice, defaults for the rest. */
-function writesOf(properties: ReadonlyMap<string, string>): readonly (readonly [string, string])[] {
-  const kernelWord = (value: string) => (value === 'infinity' ? 'max' : value)
-  const quota = properties.get('CPUQuota')
-  const weight = properties.get('CPUWeight') ?? '100'
-  const devices = [...properties].flatMap(([key, value]): (readonly [string, string])[] => {
-    const [, way = '', unit = ''] = /^IO(Read|Write)(Bandwidth|IOPS)Max /.exec(key) ?? []
-    const [path = '', limit = ''] = value.split(' ')
-    const name = `${way.charAt(0).toLowerCase()}${unit === 'IOPS' ? 'iops' : 'bps'}`
-    return way === '' ? [] : [['io.max', `${path.replace('/dev/block/', '')} ${name}=${kernelWord(limit)}`]]
+/** What systemd has for a slice without `TasksMax`: a share of the machine's processes. */
+const defaultTasks = 7796
+
+/** Everything that systemd writes for a slice: its properties, and defaults for the rest. */
+function writesOf(properties: ReadonlyMap<string, string>): readonly CgroupWrite[] {
+  return plainRows
+    .flatMap((row): readonly Setting[] => {
+      const { file, property, initial, parseProperty } = row
+      const text = property === undefined ? undefined : properties.get(property)
+      const value = text === undefined ? undefined : parseProperty(text)
+      if (value !== undefined) return [{ row, value }]
+      if (text !== undefined || !isAlwaysWritten(file)) return []
+      return [{ row, value: file === 'pids.max' ? defaultTasks : initial }]
+    })
+    .concat(deviceRows.flatMap((row) => deviceSettings(row, properties)))
+    .map(renderSetting)
+}
+
+/** systemd leaves controllers off that no property needs. */
+function isAlwaysWritten(file: string): boolean {
+  return ['cpu.idle', 'cpu.weight', 'cpu.max', 'pids.max'].includes(file) || /^memory\.(?!zswap|oom)/.test(file)
+}
+
+/** `IOReadBandwidthMax=/dev/block/8:0 5` is one property for each device. */
+function deviceSettings(row: (typeof deviceRows)[number], properties: ReadonlyMap<string, string>): readonly Setting[] {
+  return [...properties].flatMap(([key, text]): readonly Setting[] => {
+    const [property, path = ''] = key.split(' ')
+    const value = property === row.property ? row.parseProperty(text.split(' ')[1] ?? '') : undefined
+    return value === undefined ? [] : [{ row, item: `${path.replace('/dev/block/', '')} ${row.path[2]}`, value }]
   })
-  return [
-    ['cpu.idle', weight === 'idle' ? '1' : '0'],
-    ...(weight === 'idle' ? [] : [['cpu.weight', weight] as const]),
-    ['cpu.max', quota === undefined ? 'max 100000' : `${Number.parseInt(quota, 10) * 1000} 100000`],
-    ...Object.entries(words).flatMap(([property, file]): (readonly [string, string])[] => {
-      const value = properties.get(property)
-      if (value !== undefined) return [[file, kernelWord(value)]]
-      if (file.startsWith('cpuset')) return []
-      return [[file, file === 'memory.min' || file === 'memory.low' ? '0' : file === 'pids.max' ? '7796' : 'max']]
-    }),
-    ...(properties.has('IOWeight') ? [['io.weight', `default ${properties.get('IOWeight')}`] as const] : []),
-    ...devices,
-  ]
 }

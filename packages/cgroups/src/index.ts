@@ -1,16 +1,25 @@
-export { openCgroups } from './direct/cgroups.ts'
-export type { Cgroups, CgroupsOptions, RemoveOptions } from './direct/cgroups.ts'
-export type { GroupState } from './direct/processes.ts'
-export type { ShrinkOptions } from './direct/shrink.ts'
+export type { LimitWrite } from './cgroupfs/apply-limits.ts'
+export { openCgroupfs } from './cgroupfs/cgroupfs.ts'
+export type { Cgroupfs } from './cgroupfs/cgroupfs.ts'
+export { openCgroups } from './cgroupfs/cgroups.ts'
+export type { AppliedGroups, Cgroups, CgroupsOptions, GroupResult, RemoveOptions } from './cgroupfs/cgroups.ts'
+export { planGroups } from './cgroupfs/plan.ts'
+export type {
+  GroupChange,
+  GroupChangeSet,
+  GroupSpec,
+  GroupStep,
+  ObservedGroup,
+  ObservedGroups,
+} from './cgroupfs/plan.ts'
+export type { GroupState } from './cgroupfs/processes.ts'
+export type { ShrinkOptions } from './cgroupfs/shrink-memory.ts'
 export { CgroupError } from './errors.ts'
 export type { CgroupErrorCode, CgroupErrorFacts } from './errors.ts'
-export { watchGroups } from './events.ts'
-export type { CgroupEvent, WatchOptions } from './events.ts'
-export { openKernel } from './kernel.ts'
-export type { Kernel } from './kernel.ts'
 export { differencesOf } from './limits/compare.ts'
 export type { Difference } from './limits/compare.ts'
 export { findDisk } from './limits/device.ts'
+export type { Devices } from './limits/device.ts'
 export type {
   CpuLimits,
   CpusetLimits,
@@ -29,20 +38,23 @@ export type { PamProfileOptions } from './pam.ts'
 export { parseCgroupPath } from './path.ts'
 export type { CgroupPath } from './path.ts'
 export { probe } from './probe.ts'
-export type { CgroupMode, Probe, SystemdVersion } from './probe.ts'
+export type { CgroupFeature, CgroupMode, CgroupProbe, ProbeOptions, SystemdVersion } from './probe.ts'
 export { readStrays } from './strays.ts'
 export type { Stray } from './strays.ts'
-export type { BindWall, PortRange } from './systemd/drop-in.ts'
-export { readSlices } from './systemd/observe.ts'
-export type { ForeignSetting, ObservedSlice, ObservedSlices, SliceOptions } from './systemd/observe.ts'
+export { firstFreePort } from './systemd/drop-in.ts'
+export type { PortRange, PortRules } from './systemd/drop-in.ts'
+export type { ForeignSetting, ObservedSlice, ObservedSlices } from './systemd/observe.ts'
+export type { SlicesOptions } from './systemd/paths.ts'
 export { planSlices } from './systemd/plan.ts'
-export type { CgroupChange, SliceStep, WantedSlice } from './systemd/plan.ts'
-export type { EnsureOptions } from './systemd/carry-out.ts'
-export type { SliceResult } from './systemd/result.ts'
-export { ensureSlices, removeSlices } from './systemd/slices.ts'
-export type { EnsuredSlices } from './systemd/slices.ts'
-export type { WallLink } from './systemd/walls.ts'
+export type { SliceChange, SliceChangeSet, SliceStep } from './systemd/plan.ts'
+export type { PortRuleLink } from './systemd/port-rules.ts'
+export type { PortRuleStatus, SliceResult } from './systemd/result.ts'
+export { openSlices } from './systemd/slices.ts'
+export type { AppliedSlices, Slices } from './systemd/slices.ts'
+export type { SliceSpec } from './systemd/spec.ts'
 export { escapeUnit, slicePath, unescapeUnit, userSlice } from './unit.ts'
+export { watchGroups } from './usage/events.ts'
+export type { CgroupEvent, WatchOptions } from './usage/events.ts'
 export { addUsage, readingOf } from './usage/meter.ts'
 export type { Meter, UsageReading } from './usage/meter.ts'
 export { parsePressure } from './usage/pressure.ts'
@@ -60,4 +72,3 @@ export type {
   UsageOptions,
   UsagePart,
 } from './usage/usage.ts'
-export type { EffectOptions } from './wait.ts'

@@ -1,5 +1,6 @@
 import { CgroupError } from './errors.ts'
 
+/** Options of `renderPamProfile`. */
 export interface PamProfileOptions {
   /** Whose sessions are moved. Default `puppy-tenants`. */
   readonly group?: string
@@ -14,7 +15,7 @@ export const pamProfilePath = '/usr/share/pam-configs/puppy-cgroups'
  * Renders a profile for pam-auth-update(8): every session of the group's members enters their own slice. Pure.
  *
  * Debian's `common-session-noninteractive`, which cron and at use, has no pam_systemd, so their processes stay in `cron.service`,
- * outside of every limit of the user. Where a group cannot be looked up nobody is moved: that is how it is without the profile.
+ * outside of every limit of the user. Where a group cannot be looked up no session is moved, as without the profile.
  *
  * @throws CgroupError `CGROUP_INVALID` for a group or title that a line of PAM cannot hold.
  * @see pam_systemd(8), pam_succeed_if(8)

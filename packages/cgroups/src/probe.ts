@@ -1,126 +1,223 @@
-import { HostError, type Host } from '@puppy/host'
+import {
+  findTool,
+  HostError,
+  runOptions,
+  runsSystemd,
+  type EffectOptions,
+  type FeatureProbe,
+  type Host,
+  type Probe,
+} from '@puppy/host'
+import { readMounts, type Mount } from '@puppy/host/proc'
+import { openCgroupfs, type Cgroupfs } from './cgroupfs/cgroupfs.ts'
 import { CgroupError } from './errors.ts'
-import { openKernel, type Kernel } from './kernel.ts'
 import { parseCgroupPath, rootPath, type CgroupPath } from './path.ts'
 
-/** How the machine mounts cgroups: only v2 is `unified`. */
+/** How the machine mounts cgroups. Only v2 is `unified`. */
 export type CgroupMode = 'unified' | 'hybrid' | 'legacy' | 'none'
 
+/** The systemd that runs a machine. */
 export interface SystemdVersion {
   readonly version: number
-  /** Whether it was built with BPF (`+BPF_FRAMEWORK`), without which slices carry no walls for ports. */
+  /** Whether it was built with BPF (`+BPF_FRAMEWORK`), without which slices have no port rules. */
   readonly bpf: boolean
 }
 
-/** What this machine can do. */
-export interface Probe {
-  /** Whether the direct driver works: cgroup v2 alone. */
-  readonly works: boolean
+/** Files that only later kernels have, and the first Linux that does. */
+const laterFiles = {
+  'cgroup.kill': '5.14',
+  'cpu.idle': '5.15',
+  'cpu.max.burst': '5.14',
+  'memory.peak': '5.19',
+  'memory.reclaim': '5.19',
+  'memory.zswap.max': '5.19',
+} as const
+
+/** `slices`: systemd can limit slices. `portRules`: and which ports they may bind. `pressure`: PSI is compiled in and on. */
+export type CgroupFeature = 'slices' | 'portRules' | 'pressure' | keyof typeof laterFiles
+
+/** What this machine can do with cgroups. */
+export interface CgroupProbe extends Probe<CgroupError, CgroupFeature> {
   readonly mode: CgroupMode
+  /** Where cgroup v2 is mounted. */
   readonly mount?: string
   /** What the root of the tree offers: `cpu`, `memory`, … */
   readonly controllers: readonly string[]
-  /** Set when systemd runs this machine, which the slice driver needs. */
+  /** Absent: systemd does not run this machine. */
   readonly systemd?: SystemdVersion
-  /** Whether pressure (PSI) is compiled in and on. */
-  readonly pressure: boolean
-  /** Files that only later kernels have, seen in a group of the machine: `memory.peak` (5.19), `cgroup.kill` (5.14), … */
-  readonly features: readonly string[]
-  /** Why it does not work: `CGROUP_UNSUPPORTED`. */
-  readonly error?: CgroupError
 }
 
-const youngFiles = [
-  'cgroup.kill',
-  'cpu.idle',
-  'cpu.max.burst',
-  'memory.peak',
-  'memory.reclaim',
-  'memory.zswap.max',
-] as const
-
-/** Finds out what this machine can do, by looking only: `/proc/self/mountinfo`, `systemctl --version`, the tree. */
-export async function probe(host: Host, options: { readonly kernel?: Kernel } = {}): Promise<Probe> {
-  const { mode, mount } = parseMounts((await host.read('/proc/self/mountinfo')) ?? '')
-  const systemd = await readSystemd(host)
-  const rest = {
-    mode,
-    pressure: await readable(host, '/proc/pressure/cpu'),
-    ...(systemd === undefined ? {} : { systemd }),
-  }
-  if (mode !== 'unified' || mount === undefined) {
-    return { works: false, controllers: [], features: [], error: unsupported(mode), ...rest }
-  }
-  const kernel = options.kernel ?? openKernel(host, mount)
-  const controllers = (kernel.read(rootPath, 'cgroup.controllers') ?? '').split(/\s+/).filter((word) => word !== '')
-  const groups = kernel.children(rootPath).map(parseCgroupPath)
-  const features = youngFiles.filter((file) => groups.some((group) => isThere(kernel, group, file)))
-  return { works: true, mount, controllers, features, ...rest }
+/** Options of `probe`. */
+export interface ProbeOptions extends EffectOptions {
+  /** The tree itself, for tests. */
+  readonly cgroupfs?: Cgroupfs
 }
 
-/** Files that can only be written answer a read with an error, which tells that they are there. */
-function isThere(kernel: Kernel, group: CgroupPath, file: string): boolean {
+/** The first that knows every property that is written here. */
+const leastSystemd = 252
+
+/**
+ * Finds out what works on this machine: `works` says whether it has cgroup v2 alone. Looks only (`/proc/self/mountinfo`,
+ * `systemctl --version`, the tree), and never throws.
+ */
+export async function probe(host: Host, options: ProbeOptions = {}): Promise<CgroupProbe> {
   try {
-    return kernel.read(group, file) !== undefined
+    return await look(host, options)
+  } catch (cause) {
+    const error =
+      cause instanceof CgroupError
+        ? cause
+        : new CgroupError('CGROUP_UNREADABLE', { operation: 'look for cgroups', detail: messageOf(cause), cause })
+    return { ...nothing(error), mode: 'none' }
+  }
+}
+
+/** Finds out whether slices can be limited: `probe`, where `works` also needs systemd. Never throws. */
+export async function probeSlices(host: Host, options: ProbeOptions = {}): Promise<CgroupProbe> {
+  const found = await probe(host, options)
+  const version = found.systemd === undefined ? {} : { version: String(found.systemd.version) }
+  if (!found.works || found.features.slices.works) return { ...found, ...version }
+  return { ...found, ...version, works: false, error: withoutSystemd(found.systemd), steps: [] }
+}
+
+/** Returns the systemd of a machine where slices can be limited. @throws CgroupError `CGROUP_UNSUPPORTED`, `CGROUP_UNREADABLE` */
+export async function requireSystemd(host: Host, options: ProbeOptions = {}): Promise<SystemdVersion> {
+  const { systemd, works, error } = await probeSlices(host, options)
+  if (works && systemd !== undefined) return systemd
+  throw error ?? withoutSystemd(systemd)
+}
+
+async function look(host: Host, options: ProbeOptions): Promise<CgroupProbe> {
+  if (!host.live) {
+    const detail = 'this host is only a folder, and cgroups are the kernel’s'
+    return {
+      ...nothing(new CgroupError('CGROUP_UNSUPPORTED', { operation: 'use cgroup v2', detail })),
+      mode: 'none',
+    }
+  }
+  const { mode, mount } = modeOf(await readMounts(host))
+  const systemd = await readSystemd(host, options)
+  const known = { mode, ...(systemd === undefined ? {} : { systemd }) }
+  if (mode !== 'unified' || mount === undefined) return { ...nothing(unsupported(mode)), ...known }
+  const cgroupfs = options.cgroupfs ?? openCgroupfs(host, mount)
+  const controllers = (cgroupfs.read(rootPath, 'cgroup.controllers') ?? '').split(/\s+/).filter((word) => word !== '')
+  const features: Record<CgroupFeature, FeatureProbe> = {
+    slices: featureOf(isRecent(systemd), withoutSystemd(systemd).message),
+    portRules: featureOf(isRecent(systemd) && systemd?.bpf === true, 'systemd was built without BPF'),
+    pressure: featureOf(await isReadable(host, '/proc/pressure/cpu'), 'PSI is compiled out or off', [
+      'boot with psi=1',
+    ]),
+    ...laterFeatures(cgroupfs),
+  }
+  return { works: true, ...known, mount, controllers, features, steps: [], warnings: [] }
+}
+
+function laterFeatures(cgroupfs: Cgroupfs): Record<keyof typeof laterFiles, FeatureProbe> {
+  const groups = cgroupfs.children(rootPath).flatMap(pathsOf)
+  const rows = Object.entries(laterFiles).map(([file, linux]) => {
+    const works = groups.some((group) => isThere(cgroupfs, group, file))
+    return [file, featureOf(works, `no group of this machine has ${file}; Linux ${linux} and later can have it`)]
+  })
+  return Object.fromEntries(rows) as Record<keyof typeof laterFiles, FeatureProbe>
+}
+
+/** A group that another program made may have a name that we refuse. */
+function pathsOf(name: string): readonly CgroupPath[] {
+  try {
+    return [parseCgroupPath(name)]
+  } catch {
+    return []
+  }
+}
+
+function nothing(error: CgroupError): Omit<CgroupProbe, 'mode'> {
+  const feature = featureOf(false, error.message, error.facts.steps)
+  const names = ['slices', 'portRules', 'pressure', ...Object.keys(laterFiles)]
+  return {
+    works: false,
+    error,
+    controllers: [],
+    features: Object.fromEntries(names.map((name) => [name, feature])) as Record<CgroupFeature, FeatureProbe>,
+    steps: error.facts.steps ?? [],
+    warnings: [],
+  }
+}
+
+function featureOf(works: boolean, reason: string, steps: readonly string[] = []): FeatureProbe {
+  return works ? { works, steps: [] } : { works, reason, steps }
+}
+
+function isRecent(systemd: SystemdVersion | undefined): boolean {
+  return systemd !== undefined && systemd.version >= leastSystemd
+}
+
+function withoutSystemd(systemd: SystemdVersion | undefined): CgroupError {
+  return new CgroupError('CGROUP_UNSUPPORTED', {
+    operation: 'limit slices',
+    ...(systemd === undefined ? {} : { value: `systemd ${systemd.version}` }),
+    detail: `systemd ${leastSystemd} or later must run this machine`,
+  })
+}
+
+/** Files that can only be written answer a read with an error, which says that they are there. */
+function isThere(cgroupfs: Cgroupfs, group: CgroupPath, file: string): boolean {
+  try {
+    return cgroupfs.read(group, file) !== undefined
   } catch {
     return true
   }
 }
 
-/**
- * Finds how cgroups are mounted.
- *
- * ```text
- *   32 23 0:27 / /sys/fs/cgroup rw,nosuid,nodev,noexec,relatime shared:9 - cgroup2 cgroup2 rw,seclabel,nsdelegate
- * ```
- *
- * @see proc_pid_mountinfo(5)
- */
-export function parseMounts(mountinfo: string): { readonly mode: CgroupMode; readonly mount?: string } {
-  const rows = mountinfo.split('\n').flatMap((line) => {
-    const [, mount = '', kind = ''] = /^\d+ \d+ \d+:\d+ \S+ (\S+) .*? - (cgroup2?) /.exec(line) ?? []
-    return mount === '' ? [] : [{ mount, kind }]
-  })
-  const second = rows.find(({ kind }) => kind === 'cgroup2')
-  const first = rows.some(({ kind }) => kind === 'cgroup')
+/** Returns how cgroups are mounted, and where v2 is. Pure. */
+export function modeOf(mounts: readonly Pick<Mount, 'fileSystem' | 'mountPoint'>[]): {
+  readonly mode: CgroupMode
+  readonly mount?: string
+} {
+  const second = mounts.find(({ fileSystem }) => fileSystem === 'cgroup2')
+  const first = mounts.some(({ fileSystem }) => fileSystem === 'cgroup')
   if (second === undefined) return { mode: first ? 'legacy' : 'none' }
-  return { mode: first ? 'hybrid' : 'unified', mount: second.mount }
+  return { mode: first ? 'hybrid' : 'unified', mount: second.mountPoint }
 }
 
-/** The error that says why this mode is none of ours. */
+/** Returns the error that says why a mode does not work. */
 export function unsupported(mode: CgroupMode): CgroupError {
   const detail = {
     unified: 'the tree cannot be read',
-    hybrid: 'controllers belong to cgroup v1 here (hybrid); boot with systemd.unified_cgroup_hierarchy=1',
-    legacy: 'this machine has cgroup v1; boot with systemd.unified_cgroup_hierarchy=1',
+    hybrid: 'controllers belong to cgroup v1 (hybrid mode)',
+    legacy: 'this machine has cgroup v1',
     none: 'no cgroup file system is mounted',
   }[mode]
-  return new CgroupError('CGROUP_UNSUPPORTED', { operation: 'use cgroup v2', detail })
+  const steps = mode === 'hybrid' || mode === 'legacy' ? ['boot with systemd.unified_cgroup_hierarchy=1'] : []
+  return new CgroupError('CGROUP_UNSUPPORTED', { operation: 'use cgroup v2', detail, steps })
 }
 
-/** `systemd 257 (257.13-1~deb13u1)`, then a line of `+FEATURE` and `-FEATURE`. */
+/** Reads `systemd 257 (257.13-1~deb13u1)`, then a line of `+FEATURE` and `-FEATURE`. Undefined: it is something else. */
 export function parseSystemdVersion(text: string): SystemdVersion | undefined {
   const version = /^systemd (\d{1,5})\b/.exec(text)?.[1]
   return version === undefined ? undefined : { version: Number(version), bpf: /(^|\s)\+BPF_FRAMEWORK\b/.test(text) }
 }
 
-async function readSystemd(host: Host): Promise<SystemdVersion | undefined> {
-  const systemctl = host.program('systemctl')
-  if (systemctl === undefined || (await host.status('/run/systemd/system')) === undefined) return undefined
+async function readSystemd(host: Host, options: ProbeOptions): Promise<SystemdVersion | undefined> {
+  const systemctl = findTool(host, 'systemctl')
+  if (systemctl === undefined || !(await runsSystemd(host))) return undefined
   try {
-    return parseSystemdVersion((await host.run([systemctl, '--version'], { touches: 'nothing' })).stdout)
+    return parseSystemdVersion((await host.run([systemctl, '--version'], runOptions('nothing', options))).stdout)
   } catch (error) {
-    if (error instanceof HostError) return undefined
+    if (error instanceof HostError && error.code !== 'HOST_ABORTED') return undefined
     throw error
   }
 }
 
 /** A kernel with PSI switched off has the files and answers reads with EOPNOTSUPP. */
-async function readable(host: Host, path: string): Promise<boolean> {
+async function isReadable(host: Host, path: string): Promise<boolean> {
   try {
     return (await host.read(path)) !== undefined
   } catch (error) {
     if (error instanceof HostError) return false
     throw error
   }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }

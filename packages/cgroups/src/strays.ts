@@ -1,46 +1,40 @@
-import type { Host } from '@puppy/host'
-import { parseGroupOf } from './direct/processes.ts'
-import { forEach } from './systemd/each.ts'
+import { mapLimit, type Host } from '@puppy/host'
+import { readCgroup, readProcesses } from '@puppy/host/proc'
 import { slicePath, userSlice } from './unit.ts'
 
 /** A process of a user that is outside of the user's slice, and so outside of its limits. */
 export interface Stray {
   readonly pid: number
   readonly uid: number
-  /** The program's name, cut to 15 characters by the kernel; anybody can set any. */
+  /** The short name, which the process chooses freely. It may hold every character. */
   readonly name: string
-  /** Where it is, below the root of the tree. */
+  /** Its group, below the root of the tree. */
   readonly group: string
-  /** What puts its like into the slice, in words. */
+  /** What puts such a process into the slice, in words. */
   readonly advice: string
 }
 
 /**
- * Finds processes of these users that are outside of their slices. Reads `/proc`, whole: do it from time to time, as root. A
+ * Finds processes of these users that are outside of their slices. Reads `/proc` as a whole: call it from time to time, as root. A
  * process that ends meanwhile is no stray.
+ *
+ * A process belongs to its real uid, by which the kernel counts processes of a user: a setuid program of the user is the user's.
+ *
+ * @throws HostError `HOST_READ_FAILED` when a process cannot be read: leaving it out would hide it.
  */
 export async function readStrays(host: Host, uids: Iterable<number>): Promise<readonly Stray[]> {
-  const wanted = new Map([...uids].map((uid) => [uid, slicePath(userSlice(uid))]))
-  const pids = (await host.list('/proc')).filter((name) => /^[1-9]\d*$/.test(name))
-  const found = await forEach(pids, 32, async (pid) => {
-    const { uid, name } = parseStatus((await quiet(host, `/proc/${pid}/status`)) ?? '')
-    const home = uid === undefined ? undefined : wanted.get(uid)
-    if (uid === undefined || home === undefined) return []
-    const group = parseGroupOf((await quiet(host, `/proc/${pid}/cgroup`)) ?? '')
-    if (group === undefined || group === home || group.startsWith(`${home}/`)) return []
-    return [{ pid: Number(pid), uid, name, group, advice: adviceFor(group, uid) }]
+  const slices = new Map([...uids].map((uid) => [uid, slicePath(userSlice(uid))]))
+  const processes = (await readProcesses(host)).filter(({ alive, uid }) => alive && slices.has(uid))
+  const found = await mapLimit(processes, 32, async ({ pid, uid, name }): Promise<readonly Stray[]> => {
+    const group = (await readCgroup(host, pid))?.path
+    const slice = slices.get(uid) ?? ''
+    if (group === undefined || group === slice || group.startsWith(`${slice}/`)) return []
+    return [{ pid, uid, name, group, advice: adviceFor(group, uid) }]
   })
-  return found.flat().toSorted((one, other) => one.pid - other.pid)
+  return found.flat()
 }
 
-/** The real uid is what limits of processes go by; a setuid program of the user is the user's. */
-export function parseStatus(text: string): { readonly uid?: number; readonly name: string } {
-  const uid = /^Uid:\s+(\d{1,10})\s/m.exec(text)?.[1]
-  const name = /^Name:\t(.*)$/m.exec(text)?.[1] ?? ''
-  return { name, ...(uid === undefined ? {} : { uid: Number(uid) }) }
-}
-
-/** What to do about a process in this group. */
+/** Returns what to do about a process in this group. Pure. */
 export function adviceFor(group: string, uid: number): string {
   const slice = userSlice(uid)
   const service = /(?:^|\/)((?:[^/]+)\.service)(?:\/|$)/.exec(group)?.[1]
@@ -55,14 +49,5 @@ export function adviceFor(group: string, uid: number): string {
   if (group.startsWith('machine.slice/')) return `it is in a container: give the container Slice=${slice}`
   if (service !== undefined)
     return `${service} acts for it: Slice=${slice} in the unit, if the whole unit is this user's`
-  return `end it, or move it by hand; whatever started it should run in ${slice}`
-}
-
-/** A process that has ended, or one that is hidden from us, is passed over. */
-async function quiet(host: Host, path: string): Promise<string | undefined> {
-  try {
-    return await host.read(path)
-  } catch {
-    return undefined
-  }
+  return `end it, or move it by hand; what started it should run in ${slice}`
 }

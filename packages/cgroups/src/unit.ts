@@ -18,7 +18,7 @@ export function escapeUnit(text: string): string {
     .join('')
 }
 
-/** The text that `escapeUnit` was given. @throws CgroupError `CGROUP_INVALID` for a `\` that begins no `\xNN`. */
+/** Returns the text that `escapeUnit` was given. @throws CgroupError `CGROUP_INVALID` for a `\` that begins no `\xNN`. */
 export function unescapeUnit(name: string): string {
   const bytes: Buffer[] = []
   for (const [part] of name.matchAll(/\\x[0-9a-f]{2}|[\s\S]/gu)) {
@@ -35,7 +35,7 @@ export function unescapeUnit(name: string): string {
 }
 
 /**
- * Where a slice is in the tree: each dash nests, so `user-10001.slice` is inside `user.slice`.
+ * Returns where a slice is in the tree: each dash nests, so `user-10001.slice` is inside `user.slice`. Pure.
  *
  * @throws CgroupError `CGROUP_INVALID` for what is no name of a slice.
  * @see systemd.slice(5)
@@ -45,14 +45,23 @@ export function slicePath(slice: string): CgroupPath {
     throw new CgroupError('CGROUP_INVALID', {
       operation: 'use the slice',
       value: slice,
-      detail: 'names joined by single dashes, then .slice',
+      detail: 'must be names joined by single dashes, then .slice',
     })
   }
   const names = slice.slice(0, -'.slice'.length).split('-')
   return parseCgroupPath(names.map((_, index) => `${names.slice(0, index + 1).join('-')}.slice`).join('/'))
 }
 
-/** The slice of a user's sessions and services. @throws CgroupError `CGROUP_INVALID` */
+/** Returns whether a text is the name of a slice. */
+export function isSlice(slice: string): boolean {
+  try {
+    return slicePath(slice) !== ''
+  } catch {
+    return false
+  }
+}
+
+/** Returns the slice of a user's sessions and services. @throws CgroupError `CGROUP_INVALID` */
 export function userSlice(uid: number): string {
   if (Number.isInteger(uid) && uid >= 0 && uid < 2 ** 32 - 1) return `user-${uid}.slice`
   throw new CgroupError('CGROUP_INVALID', { operation: 'name the slice of uid', value: String(uid) })

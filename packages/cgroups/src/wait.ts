@@ -1,34 +1,20 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { effectTimeout, waitFor, type EffectOptions } from '@puppy/host'
 import { CgroupError, type CgroupErrorFacts } from './errors.ts'
 
-/** How long an effect may take and who may end it. */
-export interface EffectOptions {
-  readonly signal?: AbortSignal
-  /** Milliseconds that it waits for the kernel or systemd. Default 10,000. */
-  readonly timeout?: number
-}
-
 /**
- * Asks until the answer is true, soon at first and then less often.
+ * Waits until the answer is true.
  *
  * @throws CgroupError `CGROUP_TIMEOUT`; the signal's own reason when it is aborted.
  */
 export async function until(
   answer: () => boolean | Promise<boolean>,
   facts: CgroupErrorFacts,
-  { signal, timeout = 10_000 }: EffectOptions = {},
+  options: EffectOptions = {},
 ): Promise<void> {
-  const end = performance.now() + timeout
-  for (let pause = 1; ; pause = Math.min(pause * 2, 50)) {
-    signal?.throwIfAborted()
-    if (await answer()) return
-    if (performance.now() >= end) {
-      const late = `it is not so after ${timeout} ms`
-      throw new CgroupError('CGROUP_TIMEOUT', {
-        ...facts,
-        detail: facts.detail === undefined ? late : `${late}; ${facts.detail}`,
-      })
-    }
-    await sleep(pause, undefined, signal === undefined ? {} : { signal })
-  }
+  if (await waitFor(answer, options)) return
+  const late = `it is not so after ${options.timeout ?? effectTimeout} ms`
+  throw new CgroupError('CGROUP_TIMEOUT', {
+    ...facts,
+    detail: facts.detail === undefined ? late : `${late}; ${facts.detail}`,
+  })
 }

@@ -1,20 +1,20 @@
-import fc from 'fast-check'
 import t from 'tap'
 import { createHost } from '@puppy/host'
 import { createFakeHost } from '@puppy/host/fake'
+import { parseMountinfo } from '@puppy/host/proc'
+import { CgroupError } from '../src/errors.ts'
 import { createFakeCgroups } from '../src/fake.ts'
 import { rootPath } from '../src/path.ts'
-import { parseMounts, parseSystemdVersion, probe, unsupported } from '../src/probe.ts'
+import { modeOf, parseSystemdVersion, probe, probeSlices, unsupported } from '../src/probe.ts'
 import { fixture } from './support/fixtures.ts'
 
-void t.test('parseMounts() tells v2 from hybrid and v1', async (t) => {
-  t.strictSame(parseMounts(fixture('mountinfo') ?? ''), { mode: 'unified', mount: '/sys/fs/cgroup' })
-  const first = '36 31 0:33 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory\n'
-  const second = '41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw\n'
-  t.strictSame(parseMounts(first + second), { mode: 'hybrid', mount: '/sys/fs/cgroup/unified' })
-  t.strictSame(parseMounts(first), { mode: 'legacy' })
-  t.strictSame(parseMounts(''), { mode: 'none' })
-  fc.assert(fc.property(fc.string(), (text) => parseMounts(text).mode === 'none'))
+void t.test('modeOf() tells v2 from hybrid and v1', async (t) => {
+  t.strictSame(modeOf(parseMountinfo(fixture('mountinfo') ?? '')), { mode: 'unified', mount: '/sys/fs/cgroup' })
+  const first = { fileSystem: 'cgroup', mountPoint: '/sys/fs/cgroup/memory' }
+  const second = { fileSystem: 'cgroup2', mountPoint: '/sys/fs/cgroup/unified' }
+  t.strictSame(modeOf([first, second]), { mode: 'hybrid', mount: '/sys/fs/cgroup/unified' })
+  t.strictSame(modeOf([first]), { mode: 'legacy' })
+  t.strictSame(modeOf([]), { mode: 'none' })
 })
 
 void t.test('parseSystemdVersion() reads version and BPF', async (t) => {
@@ -23,26 +23,69 @@ void t.test('parseSystemdVersion() reads version and BPF', async (t) => {
   t.equal(parseSystemdVersion('busybox'), undefined)
 })
 
-void t.test('probe() says what works', async (t) => {
+void t.test('probe() reports what works', async (t) => {
   const fake = createFakeCgroups()
   fake.place('a.slice', 1)
-  await fake.kernel.write(rootPath, 'cgroup.subtree_control', '+cpu')
+  await fake.cgroupfs.write(rootPath, 'cgroup.subtree_control', '+cpu')
   const host = createFakeHost({ programs: fake.programs, files: fake.files })
-  t.match(await probe(host, { kernel: fake.kernel }), {
+  const found = await probe(host, { cgroupfs: fake.cgroupfs })
+  const { features, ...rest } = found
+  t.strictSame(rest, {
     works: true,
     mode: 'unified',
+    mount: '/sys/fs/cgroup',
     controllers: ['cpu', 'cpuset', 'io', 'memory', 'pids'],
     systemd: { version: 257, bpf: true },
-    features: ['cpu.idle', 'cpu.max.burst'],
-    pressure: true,
+    steps: [],
+    warnings: [],
   })
+  const working = Object.entries(features).flatMap(([name, { works }]) => (works ? [name] : []))
+  t.strictSame(working, ['slices', 'portRules', 'pressure', 'cpu.idle', 'cpu.max.burst'])
+  t.match(features['memory.peak'], { works: false, reason: /Linux 5\.19/, steps: [] })
 })
 
-void t.test('probe() says why it does not work', async (t) => {
+void t.test('probe() reports why it does not work', async (t) => {
   const legacy = createFakeHost({ files: { '/proc/self/mountinfo': '36 31 0:33 / /c rw - cgroup cgroup rw\n' } })
-  t.match(await probe(legacy), { works: false, mode: 'legacy', controllers: [], error: { code: 'CGROUP_UNSUPPORTED' } })
+  const steps = ['boot with systemd.unified_cgroup_hierarchy=1']
+  const found = await probe(legacy)
+  t.match(found, { works: false, mode: 'legacy', error: { code: 'CGROUP_UNSUPPORTED' } })
+  t.strictSame([found.steps, found.controllers, found.features.slices.steps], [steps, [], steps])
   t.match((await probe(createFakeHost())).error?.message, /no cgroup file system/)
   t.match(unsupported('hybrid').message, /unified_cgroup_hierarchy=1/)
+  const folder = await probe(createHost({ root: t.testdir({}) }))
+  t.match(folder, { works: false, error: { code: 'CGROUP_UNSUPPORTED', message: /only a folder/ } })
+})
+
+void t.test('probe() never throws', async (t) => {
+  const error = { code: 'CGROUP_UNREADABLE' }
+  const closed = createFakeHost({ files: { '/proc/self/mountinfo/x': '' } })
+  t.match(await probe(closed), { works: false, mode: 'none', error })
+  const { programs, files, cgroupfs } = createFakeCgroups()
+  const host = createFakeHost({ programs, files })
+  const unreadable = {
+    ...cgroupfs,
+    children: () => {
+      throw new CgroupError('CGROUP_UNREADABLE', { operation: 'list the groups in' })
+    },
+  }
+  t.match(await probe(host, { cgroupfs: unreadable }), { works: false, error })
+  t.match(await probe(host, { cgroupfs, signal: AbortSignal.abort() }), { works: false, error })
+})
+
+void t.test('probeSlices() needs a systemd that knows every property', async (t) => {
+  const found = async (version: number, bpf = true) => {
+    const { programs, files, cgroupfs } = createFakeCgroups({ version, bpf })
+    return probeSlices(createFakeHost({ programs, files }), { cgroupfs })
+  }
+  const [old, recent, without] = [await found(251), await found(252), await found(257, false)]
+  t.match(old, { works: false, version: '251', error: { code: 'CGROUP_UNSUPPORTED', message: /systemd 251/ } })
+  t.equal(old.features.portRules.works, false)
+  t.match(recent, { works: true, version: '252' })
+  t.equal(recent.features.portRules.works, true)
+  t.match(without, { works: true, features: { portRules: { works: false, reason: /without BPF/ } } })
+  const { files, cgroupfs } = createFakeCgroups()
+  const { '/run/systemd/system/.fake': _, ...bare } = files
+  t.match(await probeSlices(createFakeHost({ files: bare }), { cgroupfs }), { works: false, systemd: undefined })
 })
 
 void t.test('probe() on this machine agrees with itself', async (t) => {

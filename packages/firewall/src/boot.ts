@@ -2,32 +2,32 @@ import type { Command } from '@puppy/host'
 import { FirewallError } from './errors.ts'
 import { renderCommands } from './nft/render.ts'
 import { loadCommands } from './restore.ts'
-import type { WallSettings } from './settings.ts'
-import { planWalls } from './walls/walls.ts'
+import { tableOf } from './rules/table.ts'
+import type { FirewallSpec } from './spec.ts'
 
 /**
  * Renders the file that loads the table at boot, for `nft -j -f FILE`. Pure.
  *
- * Loading it a second time changes nothing and leaves counters alone.
+ * Loading it a second time changes nothing and keeps counters.
  *
  * @throws FirewallError `FIREWALL_INVALID`
  */
-export function renderRuleset(table: string, settings: WallSettings): string {
-  return `${renderCommands(loadCommands(planWalls(table, settings)))}\n`
+export function renderRuleset(table: string, spec: FirewallSpec): string {
+  return `${renderCommands(loadCommands(tableOf(table, spec)))}\n`
 }
 
 /**
- * Renders a systemd unit that loads that file before there is a network and before anybody can log in. Pure.
+ * Renders a systemd unit that loads that file before the network is up and before any user can log in. Pure.
  *
- * nft runs where `/etc/passwd` is empty: it would look for a login's name of each uid there.
+ * nft runs where `/etc/passwd` is empty: it would search it for a login whose name is the uid, once for each uid.
  *
  * @param load the command, as `renderRuleset`'s file wants it: `['/usr/sbin/nft', '-j', '-f', FILE]`
- * @throws FirewallError `FIREWALL_INVALID` for a word that systemd would read otherwise
+ * @throws FirewallError `FIREWALL_INVALID` for a word that systemd would interpret
  * @see systemd.special(7) for network-pre.target
  */
 export function renderUnit(load: Command): string {
   return `[Unit]
-Description=The walls between Puppy's tenants
+Description=Port and egress rules of Puppy's tenants
 DefaultDependencies=no
 After=local-fs.target
 Wants=network-pre.target
@@ -47,6 +47,6 @@ WantedBy=sysinit.target
 
 function plainWord(word: string): string {
   if (/^[A-Za-z0-9_@+=:,./-]+$/.test(word)) return word
-  const detail = 'only letters, digits and _@+=:,./- go into a unit'
+  const detail = 'a word of a unit has only letters, digits and _@+=:,./-'
   throw new FirewallError('FIREWALL_INVALID', { operation: 'write the unit', value: word, detail })
 }

@@ -5,7 +5,7 @@ import type { Counter, Json } from './nft/table.ts'
 export interface FakeNft {
   /** `createFakeHost({ programs: { '/usr/sbin/nft': nft.program } })` */
   readonly program: FakeProgram
-  /** Runs commands of libnftables-json(5) past our library, as another program would. Throws what nft would say. */
+  /** Runs commands of libnftables-json(5) as another program would. Throws what nft would print. */
   run(...commands: readonly Json[]): void
   /** Removes everything, as `nft flush ruleset` does. */
   flushRuleset(): void
@@ -27,8 +27,8 @@ interface FakeTable {
 type Tables = Map<string, FakeTable>
 
 /**
- * Creates an nft in memory. It keeps what it is told and refuses what refers to nothing or is in use; packets never meet it,
- * so it proves nothing about a rule. It passes the same conformance suite as the real one.
+ * Creates an nft in memory. It keeps objects, and refuses those that refer to nothing or are in use. No packet passes it, so it
+ * proves nothing about a rule. It passes the same conformance suite as the real one.
  */
 export function createFakeNft(options: { readonly version?: string } = {}): FakeNft {
   let tables: Tables = new Map()

@@ -1,26 +1,28 @@
+import { addReading, anyFell } from '@puppy/host'
 import { FirewallError } from './errors.ts'
 import type { Counter, ObservedTable } from './nft/table.ts'
 
-/** What a tenant's sockets have sent and received off loopback, as the table counts it now. */
+/** What a tenant's sockets have sent and received off loopback, as the table counts it. */
 export interface TrafficReading {
   readonly uid: number
-  /** Bytes with IP headers, of packets before they are cut for the wire and after they are put together again. */
+  /** Bytes with IP headers, of packets before they are segmented for the wire and after they are reassembled. */
   readonly sentBytes: number
   readonly sentPackets: number
   readonly receivedBytes: number
   readonly receivedPackets: number
 }
 
-/** A total that never falls, and the reading it was last told. */
+/** A total that never falls, and the last reading that was added to it. */
 export interface Traffic extends TrafficReading {
   readonly last: TrafficReading
 }
 
-const counts = ['sentBytes', 'sentPackets', 'receivedBytes', 'receivedPackets'] as const
-
-/** Reads every tenant's counters out of the table, by uid. */
+/** Returns every tenant's counters in a table, by uid. Pure. */
 export function parseTraffic(observed: ObservedTable): readonly TrafficReading[] {
-  const [sent, received] = ['sent', 'received'].map((name) => countersOf(observed, name)) as [Counters, Counters]
+  const [sent, received] = ['sent', 'received'].map((name) => countersOf(observed, name)) as [
+    CountersByUid,
+    CountersByUid,
+  ]
   const uids = [...new Set([...sent.keys(), ...received.keys()])].toSorted((one, other) => one - other)
   return uids.map((uid) => {
     const [out, back] = [sent.get(uid) ?? none, received.get(uid) ?? none]
@@ -35,10 +37,10 @@ export function parseTraffic(observed: ObservedTable): readonly TrafficReading[]
 }
 
 /**
- * Adds what is new in a reading to a total. Pure.
+ * Adds a reading to a total. Pure.
  *
- * A reading of which any number is below the last one comes from counters that began anew (a reboot, somebody's flush), and
- * all of it is new. What was counted between the last reading and that moment is lost.
+ * A reading of which any number is below the last one comes from counters that started again at zero (a reboot, a flush by another
+ * program), and all of it is added. What was counted between the last reading and that moment is lost.
  *
  * @throws FirewallError `FIREWALL_INVALID` when the reading is of another uid.
  */
@@ -52,23 +54,20 @@ export function addTraffic(previous: Traffic | undefined, reading: TrafficReadin
       detail,
     })
   }
-  const anew = counts.some((count) => reading[count] < previous.last[count])
-  const grown = (count: (typeof counts)[number]) => previous[count] + reading[count] - (anew ? 0 : previous.last[count])
-  return {
-    uid: reading.uid,
-    sentBytes: grown('sentBytes'),
-    sentPackets: grown('sentPackets'),
-    receivedBytes: grown('receivedBytes'),
-    receivedPackets: grown('receivedPackets'),
-    last: reading,
-  }
+  const [last, now] = [countsOf(previous.last), countsOf(reading)]
+  const added = addReading({ total: countsOf(previous), last }, now, anyFell(last, now))
+  return { uid: reading.uid, ...added.total, last: reading }
 }
 
-type Counters = ReadonlyMap<number, Counter>
+function countsOf({ sentBytes, sentPackets, receivedBytes, receivedPackets }: TrafficReading) {
+  return { sentBytes, sentPackets, receivedBytes, receivedPackets }
+}
+
+type CountersByUid = ReadonlyMap<number, Counter>
 
 const none: Counter = { packets: 0, bytes: 0 }
 
-function countersOf(observed: ObservedTable, name: string): Counters {
+function countersOf(observed: ObservedTable, name: string): CountersByUid {
   const elements = observed.sets.get(name)?.elements ?? []
   return new Map(
     elements.flatMap(({ key: [uid], counter }): [number, Counter][] =>

@@ -1,3 +1,5 @@
+import type { Change, ChangeSet } from '@puppy/host'
+import type { FirewallError } from './errors.ts'
 import { renderElement } from './nft/key.ts'
 import {
   addChain,
@@ -25,54 +27,79 @@ import type {
   ObservedTable,
   Table,
 } from './nft/table.ts'
+import { tableOf } from './rules/table.ts'
+import type { FirewallSpec } from './spec.ts'
 
-/** One planned difference between wanted and observed, as a value that can be shown before anything happens. */
-export interface FirewallChange {
+/** The table that is used when none is named. */
+export const defaultTable = 'puppy'
+
+/** A set, a chain or the whole table that differs from the spec. */
+export interface FirewallChange extends Change {
   readonly facility: 'firewall'
   /** `table`, `set NAME` or `chain NAME`. */
   readonly target: string
   readonly action: 'add' | 'change' | 'replace' | 'remove'
-  readonly before?: string
-  readonly after?: string
 }
 
-export interface TablePlan {
-  /** Empty when the table is as it should be. */
-  readonly changes: readonly FirewallChange[]
-  /** The same as one transaction. */
+/** The changes of a table, and the one transaction that performs them. No part of a table is refused alone. */
+export interface FirewallChangeSet extends ChangeSet<FirewallChange, FirewallError> {
+  /** The transaction. Empty when `changes` is. */
   readonly commands: readonly NftCommand[]
+  /** The table after it. */
+  readonly table: Table
+  /** The table that the transaction was planned for. */
+  readonly observed: ObservedTable | undefined
+}
+
+export interface PlanOptions {
+  /** The name of the table. Default `puppy`. */
+  readonly table?: string
 }
 
 /**
- * Plans how to turn the observed table into the wanted one.
+ * Returns the changes that make the observed table what a spec says. Pure.
  *
- * Sets change by element and chains are refilled only when their rules differ, so counters go on. What is in the table and is
- * not ours, or is a set or chain of another kind, is removed in the same transaction; then all rules are written anew.
+ * Sets change by element, and chains are filled again only when their rules differ, so that counters go on. Foreign objects in the
+ * table, and sets and chains of another kind, are removed in the same transaction; then all rules are written again.
  *
- * With `afresh` such a table is deleted whole, which nothing in it can prevent, and its counters begin at zero: nft 1.0.6 does
- * not take counters of elements by JSON.
+ * @throws FirewallError `FIREWALL_INVALID` for a spec or a table name that cannot work
  */
-export function planTable(
-  wanted: Table,
+export function planFirewall(
+  spec: FirewallSpec,
   observed: ObservedTable | undefined,
-  options: { readonly afresh?: boolean } = {},
-): TablePlan {
-  if (observed === undefined) {
-    return { changes: [change('table', 'add', { after: summary(wanted) })], commands: addTable(wanted) }
-  }
-  const strangers = strangersIn(wanted, observed)
-  if (strangers.length === 0) return planPieces(wanted, observed)
-  const changes = [
-    change('table', 'replace', { before: few(strangers.map(({ text }) => text)), after: summary(wanted) }),
-  ]
-  if (options.afresh === true) return { changes, commands: [...deleteTable(wanted.name), ...addTable(wanted)] }
-  const kept = withoutRules(observed, strangers)
-  return { changes, commands: [...clearTable(observed, strangers), ...planPieces(wanted, kept).commands] }
+  { table: name = defaultTable }: PlanOptions = {},
+): FirewallChangeSet {
+  const table = tableOf(name, spec)
+  return { ...planTable(table, observed), refused: [], table, observed }
 }
 
-function planPieces(wanted: Table, observed: ObservedTable): TablePlan {
-  const sets = wanted.sets.map((set) => planSet(wanted.name, set, observed.sets.get(set.name)))
-  const chains = wanted.chains.map((chain) => planChain(wanted.name, chain, observed.chains.get(chain.name)))
+/**
+ * Returns the changes that make the observed table another one. Pure.
+ *
+ * Foreign objects are deleted, which the kernel refuses when one is in use. With `recreate`, and when the table has flags of its own, the
+ * whole table is deleted and created again, which no object can prevent. Its counters start at zero then.
+ */
+export function planTable(
+  table: Table,
+  observed: ObservedTable | undefined,
+  { recreate = false }: { readonly recreate?: boolean } = {},
+): Pick<FirewallChangeSet, 'changes' | 'commands'> {
+  if (observed === undefined) {
+    return { changes: [change('table', 'add', { after: summary(table) })], commands: addTable(table) }
+  }
+  const found = foreignIn(table, observed)
+  if (found.length === 0) return planPieces(table, observed)
+  const changes = [change('table', 'replace', { before: few(found.map(({ text }) => text)), after: summary(table) })]
+  // nft 1.0.6 does not take counters of elements by JSON, so they cannot be written back.
+  if (recreate || found.some(({ kind }) => kind === 'table'))
+    return { changes, commands: [...deleteTable(table.name), ...addTable(table)] }
+  const kept = withoutRules(observed, found)
+  return { changes, commands: [...clearTable(observed, found), ...planPieces(table, kept).commands] }
+}
+
+function planPieces(table: Table, observed: ObservedTable): Pick<FirewallChangeSet, 'changes' | 'commands'> {
+  const sets = table.sets.map((set) => planSet(table.name, set, observed.sets.get(set.name)))
+  const chains = table.chains.map((chain) => planChain(table.name, chain, observed.chains.get(chain.name)))
   const parts = [...sets, ...chains]
   return {
     changes: parts.flatMap((part) => part.changes),
@@ -80,23 +107,23 @@ function planPieces(wanted: Table, observed: ObservedTable): TablePlan {
   }
 }
 
-/** Takes out every rule and verdict, so that nothing refers to anything, and then the strangers. */
-function clearTable({ name, sets }: ObservedTable, strangers: readonly Foreign[]): readonly NftCommand[] {
+/** Removes every rule and verdict, so that no object is in use, and then the foreign objects. */
+function clearTable({ name, sets }: ObservedTable, found: readonly Foreign[]): readonly NftCommand[] {
   const maps = [...sets.values()].filter((set) => set.verdicts === true)
-  const foreignMaps = strangers.filter(({ kind, name: map }) => kind === 'map' && !maps.some((one) => one.name === map))
+  const foreignMaps = found.filter(({ kind, name: map }) => kind === 'map' && !maps.some((one) => one.name === map))
   return [
     flushTable(name),
     ...[...maps, ...foreignMaps].map((map) => flushSet(name, { name: map.name, verdicts: true })),
-    ...strangers.filter(({ elements }) => elements === true).map((set) => flushSet(name, set)),
-    ...strangers.filter(({ elements }) => elements !== true).map((stranger) => deleteObject(name, stranger)),
+    ...found.filter(({ elements }) => elements === true).map((set) => flushSet(name, set)),
+    ...found.filter(({ elements }) => elements !== true).map((object) => deleteObject(name, object)),
   ]
 }
 
-function withoutRules(observed: ObservedTable, strangers: readonly Foreign[]): ObservedTable {
-  const gone = new Set(strangers.filter(({ elements }) => elements !== true).map(({ name }) => name))
-  const emptied = new Set(strangers.filter(({ elements }) => elements === true).map(({ name }) => name))
-  const sets = [...observed.sets].filter(([name]) => !gone.has(name))
-  const chains = [...observed.chains].filter(([name]) => !gone.has(name))
+function withoutRules(observed: ObservedTable, found: readonly Foreign[]): ObservedTable {
+  const deleted = new Set(found.filter(({ elements }) => elements !== true).map(({ name }) => name))
+  const emptied = new Set(found.filter(({ elements }) => elements === true).map(({ name }) => name))
+  const sets = [...observed.sets].filter(([name]) => !deleted.has(name))
+  const chains = [...observed.chains].filter(([name]) => !deleted.has(name))
   return {
     ...observed,
     foreign: [],
@@ -121,19 +148,32 @@ interface Part {
 
 const nothing: Part = { changes: [], create: [], remove: [], fill: [], rules: [] }
 
-function planSet(table: string, wanted: NftSet, observed: ObservedSet | undefined): Part {
-  const target = `set ${wanted.name}`
+/** Returns the targets of a table: itself, its sets and its chains. */
+export function targetsOf({ sets, chains }: Table): readonly string[] {
+  return ['table', ...sets.map((set) => targetOfSet(set)), ...chains.map((chain) => targetOfChain(chain))]
+}
+
+function targetOfSet({ name }: NftSet): string {
+  return `set ${name}`
+}
+
+function targetOfChain({ name }: Chain): string {
+  return `chain ${name}`
+}
+
+function planSet(table: string, set: NftSet, observed: ObservedSet | undefined): Part {
+  const target = targetOfSet(set)
   if (observed === undefined) {
-    const after = fewElements(wanted.elements)
+    const after = fewElements(set.elements)
     return {
       ...nothing,
       changes: [change(target, 'add', { after })],
-      create: [addSet(table, wanted)],
-      fill: addElements(table, wanted.name, wanted.elements),
+      create: [addSet(table, set)],
+      fill: addElements(table, set.name, set.elements),
     }
   }
-  const [here, there] = [byKey(wanted.elements), byKey(observed.elements)]
-  const [missing, extra] = [without(here, there), without(there, here)]
+  const [specified, present] = [byKey(set.elements), byKey(observed.elements)]
+  const [missing, extra] = [without(specified, present), without(present, specified)]
   if (missing.length === 0 && extra.length === 0) return nothing
   const texts = {
     ...(extra.length === 0 ? {} : { before: fewElements(extra) }),
@@ -143,8 +183,8 @@ function planSet(table: string, wanted: NftSet, observed: ObservedSet | undefine
   return {
     ...nothing,
     changes: [change(target, action, texts)],
-    remove: deleteElements(table, wanted.name, extra),
-    fill: addElements(table, wanted.name, missing),
+    remove: deleteElements(table, set.name, extra),
+    fill: addElements(table, set.name, missing),
   }
 }
 
@@ -156,15 +196,15 @@ function without(elements: ReadonlyMap<string, Element>, others: ReadonlyMap<str
   return [...elements].flatMap(([key, element]) => (others.has(key) ? [] : [element]))
 }
 
-function planChain(table: string, wanted: Chain, observed: ObservedChain | undefined): Part {
-  const target = `chain ${wanted.name}`
-  const comments = wanted.rules.map((rule) => renderComment(rule))
-  const rules = addRules(table, wanted)
+function planChain(table: string, chain: Chain, observed: ObservedChain | undefined): Part {
+  const target = targetOfChain(chain)
+  const comments = chain.rules.map((rule) => renderComment(rule))
+  const rules = addRules(table, chain)
   if (observed === undefined) {
     return {
       ...nothing,
       changes: [change(target, 'add', { after: few(comments) })],
-      create: [addChain(table, wanted)],
+      create: [addChain(table, chain)],
       rules,
     }
   }
@@ -173,14 +213,14 @@ function planChain(table: string, wanted: Chain, observed: ObservedChain | undef
   return {
     ...nothing,
     changes: [change(target, 'change', { before: few(before), after: few(comments) })],
-    rules: before.length === 0 ? rules : [flushChain(table, wanted.name), ...rules],
+    rules: before.length === 0 ? rules : [flushChain(table, chain.name), ...rules],
   }
 }
 
-/** What keeps the table from being changed piece by piece. */
-function strangersIn(wanted: Table, observed: ObservedTable): readonly Foreign[] {
-  const sets = new Map(wanted.sets.map((set) => [set.name, set]))
-  const chains = new Map(wanted.chains.map((chain) => [chain.name, chain]))
+/** Returns what keeps the table from being changed piece by piece. */
+function foreignIn(table: Table, observed: ObservedTable): readonly Foreign[] {
+  const sets = new Map(table.sets.map((set) => [set.name, set]))
+  const chains = new Map(table.chains.map((chain) => [chain.name, chain]))
   return [
     ...observed.foreign,
     ...[...observed.sets.values()].flatMap((set): readonly Foreign[] => {
@@ -231,7 +271,7 @@ function fewOf(texts: readonly string[], count: number): string {
 function change(
   target: string,
   action: FirewallChange['action'],
-  texts: { readonly before?: string; readonly after?: string },
+  texts: Pick<FirewallChange, 'before' | 'after'>,
 ): FirewallChange {
   return { facility: 'firewall', target, action, ...texts }
 }

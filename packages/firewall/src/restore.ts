@@ -4,10 +4,10 @@ import type { Json, NftCommand, ObservedTable, Table } from './nft/table.ts'
 type Fields = { readonly [key: string]: Json }
 
 /**
- * Renders a file for `nft -j -f FILE` that makes a table what it was when it was read, whatever it is by then: rules and
- * elements are written anew in one transaction, and tenants' counters go on.
+ * Renders a file for `nft -j -f FILE` that restores a table as it was when it was read, whatever it has become: rules and
+ * elements are written again in one transaction, and tenants' counters go on.
  *
- * A table that holds something foreign is deleted and made again; without a table before, it is deleted.
+ * A table that holds foreign objects is deleted and created again. A table that did not exist is deleted.
  */
 export function renderRestore(name: string, observed: ObservedTable | undefined): string {
   if (observed === undefined) return renderCommands(deleteTable(name))
@@ -15,7 +15,7 @@ export function renderRestore(name: string, observed: ObservedTable | undefined)
   return renderCommands([...begin, ...rewrite(name, observed)])
 }
 
-/** The same for a table as it is planned, wherever nobody can look first. */
+/** Returns the commands that load a table where its present state cannot be read first, as at boot. */
 export function loadCommands(table: Table): readonly NftCommand[] {
   const all = addTable(table)
   const fills = all.filter(({ add }) => add !== undefined && ('element' in add || 'rule' in add))

@@ -1,27 +1,34 @@
-import { HostError, type Command, type Host } from '@puppy/host'
+import {
+  requireTool,
+  runOptions,
+  runsSystemd,
+  type Command,
+  type EffectOptions,
+  type Host,
+  type Tool,
+} from '@puppy/host'
 import { FirewallError } from './errors.ts'
 import { openFiles } from './files.ts'
 import type { ObservedTable } from './nft/table.ts'
-import type { EffectOptions } from './program.ts'
 import { renderRestore } from './restore.ts'
 
 export interface TrialOptions extends EffectOptions {
-  /** Seconds after which what was before comes back unless `confirm` is called. */
+  /** Seconds after which the table is restored unless `confirm` is called. */
   readonly seconds: number
-  /** Go on where no systemd runs, without anybody to take it back. */
+  /** Goes on where systemd does not run, so that nothing restores the table. */
   readonly unattended?: boolean
 }
 
-/** Puts back what was there, by systemd, whatever becomes of us. */
+/** Restores a table by systemd, also when this process is killed. */
 export interface Rollback {
   /**
-   * Writes what the table is now and has systemd load it in so many seconds.
+   * Writes what the table is now and has systemd load it after so many seconds.
    *
-   * @returns whether it is armed: false only when `unattended`
+   * @returns whether it is armed: false only with `unattended`
    * @throws FirewallError `FIREWALL_UNATTENDED`, `FIREWALL_CONFLICT` while another trial is not confirmed, `FIREWALL_INVALID`
    */
   arm(before: ObservedTable | undefined, options: TrialOptions): Promise<boolean>
-  /** Disarms. @throws FirewallError `FIREWALL_TIMEOUT` when it has happened already, or there was nothing to confirm. */
+  /** Disarms. @throws FirewallError `FIREWALL_TIMEOUT` when the table was restored already, or no trial waits. */
   disarm(options?: EffectOptions): Promise<void>
 }
 
@@ -40,12 +47,13 @@ export function openRollback(host: Host, { table, folder, nft }: RollbackFacts):
     arm: async (before, options) => {
       const { seconds, unattended = false } = options
       if (!Number.isInteger(seconds) || seconds < 1 || seconds > 86_400) {
-        const facts = { operation: 'try settings for seconds', value: String(seconds), detail: 'give 1 to 86400' }
+        const facts = { operation: 'try a spec for seconds', value: String(seconds), detail: 'use 1 to 86400' }
         throw new FirewallError('FIREWALL_INVALID', facts)
       }
       if (!(await runsSystemd(host))) {
         if (unattended) return false
-        const detail = 'no systemd runs here to take it back; pass unattended: true when you have another way in'
+        const detail =
+          'systemd does not run here, so nothing would restore the table; pass unattended: true if you have another way in'
         throw new FirewallError('FIREWALL_UNATTENDED', { operation: 'try the table', target: table, detail })
       }
       if (await isArmed(host, unit, options)) {
@@ -56,19 +64,17 @@ export function openRollback(host: Host, { table, folder, nft }: RollbackFacts):
       const timer = [`--unit=${unit}`, `--on-active=${seconds}s`, '--timer-property=AccuracySec=100ms', '--collect']
       const service = ['--property=BindReadOnlyPaths=/dev/null:/etc/passwd']
       const words = [...timer, ...service, '--', ...nft(), '-j', '-f', file]
-      const command: Command = [programOf(host, 'systemd-run'), ...words]
-      await host.run(command, { ...bounded(options), touches: 'machine' })
+      const command: Command = [toolOf(host, 'systemd-run'), ...words]
+      await host.run(command, runOptions('machine', options))
       return true
     },
     disarm: async (options = {}) => {
       if (!(await isArmed(host, unit, options))) {
-        const detail = 'nothing waits to be confirmed: it was taken back in the meantime, or confirmed before'
+        const detail =
+          'no trial waits to be confirmed: the table was restored in the meantime, or the trial was confirmed before'
         throw new FirewallError('FIREWALL_TIMEOUT', { operation: 'confirm the table', target: table, detail })
       }
-      await host.run([programOf(host, 'systemctl'), 'stop', `${unit}.timer`], {
-        ...bounded(options),
-        touches: 'machine',
-      })
+      await host.run([toolOf(host, 'systemctl'), 'stop', `${unit}.timer`], runOptions('machine', options))
       await files.remove(name)
     },
   })
@@ -76,25 +82,11 @@ export function openRollback(host: Host, { table, folder, nft }: RollbackFacts):
 
 async function isArmed(host: Host, unit: string, options: EffectOptions): Promise<boolean> {
   if (!(await runsSystemd(host))) return false
-  const command: Command = [programOf(host, 'systemctl'), 'is-active', '--quiet', `${unit}.timer`]
-  const { exitCode } = await host.run(command, { ...bounded(options), touches: 'nothing', accept: [0, 3, 4] })
+  const command: Command = [toolOf(host, 'systemctl'), 'is-active', '--quiet', `${unit}.timer`]
+  const { exitCode } = await host.run(command, runOptions('nothing', options, { accept: [0, 3, 4] }))
   return exitCode === 0
 }
 
-/** @see sd_booted(3) */
-async function runsSystemd(host: Host): Promise<boolean> {
-  return host.live && (await host.status('/run/systemd/system'))?.kind === 'folder'
-}
-
-function programOf(host: Host, name: string): string {
-  const found = host.program(name)
-  if (found !== undefined) return found
-  throw new HostError('HOST_PROGRAM_NOT_FOUND', {
-    operation: `find ${name}`,
-    detail: 'systemd runs and it is not there',
-  })
-}
-
-function bounded({ signal, timeout }: EffectOptions): EffectOptions {
-  return { ...(signal === undefined ? {} : { signal }), ...(timeout === undefined ? {} : { timeout }) }
+function toolOf(host: Host, name: Tool): string {
+  return requireTool(host, name, (facts) => new FirewallError('FIREWALL_NOT_INSTALLED', facts))
 }

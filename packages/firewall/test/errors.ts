@@ -11,7 +11,7 @@ void t.test('FirewallError says what was attempted, on what, with what and why',
     cause: new Error('deeper'),
   })
   t.equal(error.name, 'FirewallError')
-  t.match(error.message, /^Cannot load the table "puppy" "x{200}…": nothing was changed; nft said: Error: no$/)
+  t.match(error.message, /^Cannot load the table "puppy", value "x{200}…": nothing was changed; nft said: Error: no$/)
   t.match(error.cause, { message: 'deeper' })
   t.notOk(Object.hasOwn(error, 'name'))
   t.equal(new FirewallError('FIREWALL_INVALID', { operation: 'do it' }).message, 'Cannot do it')

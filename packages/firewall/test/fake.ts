@@ -48,7 +48,7 @@ void t.test('probe() says what is missing', async (t) => {
   t.match(await openFirewall(denied).probe(), { works: false, error: { code: 'FIREWALL_REFUSED' } })
 })
 
-void t.test('probe() warns of settings that defeat the walls', async (t) => {
+void t.test('probe() warns of settings that defeat rules', async (t) => {
   const files = { '/proc/sys/net/ipv4/tcp_syncookies': '2\n', '/proc/sys/net/ipv4/ip_early_demux': '0\n' }
   const host = createFakeHost({ files, programs: { '/usr/sbin/nft': createFakeNft().program } })
   t.equal((await openFirewall(host).probe()).warnings.length, 2)

@@ -29,8 +29,8 @@ void t.test('write() gives each file the policy’s context, asked for once', as
     host.commands.map((command) => command.slice(1)),
     [
       ['-n', '/run/xtables.lock'],
-      ['--', 'system_u:object_r:iptables_runtime_t:s0', '/run/x/a'],
-      ['--', 'system_u:object_r:iptables_runtime_t:s0', '/run/x/b'],
+      ['--no-dereference', '--', 'system_u:object_r:iptables_runtime_t:s0', '/run/x/a'],
+      ['--no-dereference', '--', 'system_u:object_r:iptables_runtime_t:s0', '/run/x/b'],
     ],
   )
 })

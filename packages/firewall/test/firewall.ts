@@ -7,6 +7,7 @@ import type { NftCommand } from '../src/nft/table.ts'
 import { firewallConforms } from './support/conformance.ts'
 import { cannotRun, createLab } from './support/lab.ts'
 import { crowd, settings } from './support/settings.ts'
+import { changesOf } from './support/changes-of.ts'
 
 void t.test('openFirewall() conforms with the real nft', { skip: cannotRun }, async (t) => {
   const lab = await createLab(t)
@@ -88,11 +89,11 @@ void t.test(
     for (const result of results) {
       if (result.status === 'rejected') t.match(result.reason, { code: /^FIREWALL_(CONFLICT|REFUSED)$/ })
     }
-    const left = await Promise.all(wishes.map((wish) => lab.firewall.plan(wish)))
+    const left = await Promise.all(wishes.map((wish) => changesOf(lab.firewall, wish)))
     const heard = results.some(({ status }) => status === 'rejected')
     t.ok(heard || left.some((changes) => changes.length === 0), 'the table is one wish, whole, or somebody was told')
     await lab.firewall.ensure(crowd(100))
-    t.strictSame(await lab.firewall.plan(crowd(100)), [])
+    t.strictSame(await changesOf(lab.firewall, crowd(100)), [])
   },
 )
 

@@ -2,9 +2,10 @@ import t, { type Test } from 'tap'
 import { writeFile } from 'node:fs/promises'
 import { renderCommands } from '../src/nft/render.ts'
 import { loadCommands, renderRestore } from '../src/restore.ts'
-import { planWalls } from '../src/walls/walls.ts'
+import { tableOf } from '../src/rules/table.ts'
 import { cannotRun, createLab, type Lab } from './support/lab.ts'
 import { crowd, settings } from './support/settings.ts'
+import { changesOf } from './support/changes-of.ts'
 
 async function load(t: Test, lab: Lab, text: string): Promise<void> {
   const file = `${t.testdir({})}/restore.json`
@@ -13,8 +14,11 @@ async function load(t: Test, lab: Lab, text: string): Promise<void> {
 }
 
 void t.test('renderRestore() of no table deletes it', async (t) => {
-  t.match(JSON.parse(renderRestore('puppy', undefined)), {
-    nftables: [{ add: { table: {} } }, { delete: { table: {} } }],
+  t.strictSame(JSON.parse(renderRestore('puppy', undefined)), {
+    nftables: [
+      { add: { table: { family: 'inet', name: 'puppy' } } },
+      { delete: { table: { family: 'inet', name: 'puppy' } } },
+    ],
   })
 })
 
@@ -25,7 +29,7 @@ void t.test('renderRestore() puts the table back from whatever it has become', {
   const restore = renderRestore('puppy', await lab.firewall.read())
   await lab.firewall.ensure(crowd(300))
   await load(t, lab, restore)
-  t.strictSame(await lab.firewall.plan(settings).then((changes) => changes.map(({ target }) => target)), [
+  t.strictSame(await changesOf(lab.firewall, settings).then((changes) => changes.map(({ target }) => target)), [
     'set sent',
     'set received',
   ])
@@ -51,13 +55,13 @@ void t.test('renderRestore() puts back what is foreign, too', { skip: cannotRun 
 
 void t.test('loadCommands() loads a table twice, and counters go on', { skip: cannotRun }, async (t) => {
   const lab = await createLab(t)
-  const text = renderCommands(loadCommands(planWalls('puppy', settings)))
+  const text = renderCommands(loadCommands(tableOf('puppy', settings)))
   await load(t, lab, text)
-  t.strictSame(await lab.firewall.plan(settings), [])
+  t.strictSame(await changesOf(lab.firewall, settings), [])
   await lab.nftScript(
     'delete element inet puppy sent { 10000 }; add element inet puppy sent { 10000 counter packets 2 bytes 99 }',
   )
   await load(t, lab, text)
-  t.strictSame(await lab.firewall.plan(settings), [])
+  t.strictSame(await changesOf(lab.firewall, settings), [])
   t.match((await lab.firewall.traffic())[0], { uid: 10_000, sentBytes: 99 })
 })

@@ -10,6 +10,7 @@ import { openFirewall } from '../src/index.ts'
 import { openRollback } from '../src/trial.ts'
 import { cannotRun, createLab } from './support/lab.ts'
 import { settings } from './support/settings.ts'
+import { changesOf } from './support/changes-of.ts'
 
 /** A systemd that knows one timer. */
 function machine(booted = true) {
@@ -42,7 +43,18 @@ void t.test('trial() is taken back by systemd unless it is confirmed', async (t)
   const { host, fire, timer } = machine()
   const firewall = openFirewall(host)
   t.match(await firewall.trial(settings, { seconds: 30 }), { changed: true, armed: true })
-  t.match(timer(), ['--unit=puppy-firewall-puppy-rollback', '--on-active=30s'])
+  t.strictSame(timer(), [
+    '--unit=puppy-firewall-puppy-rollback',
+    '--on-active=30s',
+    '--timer-property=AccuracySec=100ms',
+    '--collect',
+    '--property=BindReadOnlyPaths=/dev/null:/etc/passwd',
+    '--',
+    '/usr/sbin/nft',
+    '-j',
+    '-f',
+    '/run/puppy-firewall/rollback-puppy.json',
+  ])
   t.equal((await host.status('/run/puppy-firewall/rollback-puppy.json'))?.mode, 0o600)
   await t.rejects(firewall.trial({ ...settings, slots: [] }, { seconds: 30 }), { code: 'FIREWALL_CONFLICT' })
   await firewall.confirm()
@@ -53,8 +65,8 @@ void t.test('trial() is taken back by systemd unless it is confirmed', async (t)
   const other = { ...settings, callers: [0] }
   await firewall.trial(other, { seconds: 30 })
   await fire()
-  t.strictSame(await firewall.plan(settings), [], 'what was before is back')
-  await t.rejects(firewall.confirm(), { code: 'FIREWALL_TIMEOUT', message: /taken back/ })
+  t.strictSame(await changesOf(firewall, settings), [], 'what was before is back')
+  await t.rejects(firewall.confirm(), { code: 'FIREWALL_TIMEOUT', message: /was restored/ })
 })
 
 void t.test('trial() refuses where nobody could take it back', async (t) => {
@@ -88,10 +100,10 @@ void t.test('what cuts everybody off is taken back after SIGKILL', { skip: canno
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   await once(child.stdout, 'data')
-  t.ok((await lab.firewall.plan(settings)).length > 0, 'the trial is in force')
+  t.ok((await changesOf(lab.firewall, settings)).length > 0, 'the trial is in force')
   child.kill('SIGKILL')
   await once(child, 'close')
   const until = Date.now() + 8000
-  while ((await lab.firewall.plan(settings)).length > 0 && Date.now() < until) await sleep(100)
-  t.strictSame(await lab.firewall.plan(settings), [], 'what was before is back')
+  while ((await changesOf(lab.firewall, settings)).length > 0 && Date.now() < until) await sleep(100)
+  t.strictSame(await changesOf(lab.firewall, settings), [], 'what was before is back')
 })

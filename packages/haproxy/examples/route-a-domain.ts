@@ -11,22 +11,15 @@ const tenant = createServer((_request, response) => response.end('hello from the
 await once(tenant, 'listening')
 const { port } = tenant.address() as AddressInfo
 const proxyPort = port > 40_000 ? port - 5000 : port + 5000
-const haproxy = openHaproxy(createHost(), {
-  folder: `${base}/haproxy`,
-  runFolder: `${base}/run`,
-  listen: [`127.0.0.1:${proxyPort}`],
-  firstPort: port, // this tenant is slot 0
-  portsPerSlot: 8,
-  slots: 10,
-  connectionsPerTenant: 50,
-})
+const range = { firstPort: port, portsPerSlot: 8, slots: 10 } // this tenant is slot 0
+const haproxy = openHaproxy(createHost(), { folder: `${base}/haproxy`, runFolder: `${base}/run` })
 
 async function show(host: string): Promise<void> {
-  const answer = await new Promise<string>((settle, reject) => {
+  const answer = await new Promise<string>((resolve, reject) => {
     request({ port: proxyPort, host: '127.0.0.1', headers: { host, connection: 'close' } }, (response) => {
       let body = `${response.statusCode} `
       response.setEncoding('utf8').on('data', (text: string) => (body += text))
-      response.on('end', () => settle(body.trim()))
+      response.on('end', () => resolve(body.trim()))
     })
       .on('error', reject)
       .end()
@@ -35,13 +28,12 @@ async function show(host: string): Promise<void> {
 }
 
 try {
-  await haproxy.ensureConfig()
-  await haproxy.ensureRunning()
+  await haproxy.config.ensure({ ...range, listen: [`127.0.0.1:${proxyPort}`], connectionsPerTenant: 50 })
   const routes = [{ domain: 'blog.example.com', port }]
-  await haproxy.ensureRoutes({ routes, suspended: [] })
+  await haproxy.routes.ensure({ ...range, routes, suspended: [] })
   await show('blog.example.com')
   await show('unknown.example.com')
-  await haproxy.ensureRoutes({ routes, suspended: [0] })
+  await haproxy.routes.ensure({ ...range, routes, suspended: [0] })
   await show('blog.example.com')
   console.log(await haproxy.usage())
 } finally {

@@ -1,60 +1,79 @@
-import type { Command, Host } from '@puppy/host'
+import { createHost, requireTool, type Command, type Host } from '@puppy/host'
 import { HaproxyError } from './errors.ts'
+import type { OwnProcesses } from './process.ts'
 import { openRuntime, type Runtime } from './runtime/socket.ts'
-import { assertSettings, proxyFiles, type ProxyFiles, type ProxySettings } from './settings.ts'
+import {
+  assertLocation,
+  assertSettings,
+  proxyFiles,
+  type ConfigSpec,
+  type ProxyFiles,
+  type ProxyLocation,
+  type ProxySettings,
+} from './settings.ts'
 
-/** What everything that touches the machine is given. */
-export interface ProxyContext {
+/** What the functions that touch one HAProxy need. */
+export interface LocationContext {
   readonly host: Host
-  readonly settings: ProxySettings
+  readonly settings: ProxyLocation
   /** Paths as the host knows them. */
   readonly files: ProxyFiles
-  /** The same below the host's root: HAProxy itself knows nothing of that root. */
-  readonly real: { readonly settings: ProxySettings; readonly files: ProxyFiles }
+  /** The same below the host's root: HAProxy itself does not know that root. */
+  readonly real: { readonly settings: ProxyLocation; readonly files: ProxyFiles }
   readonly runtime: Runtime
+  /** How its processes are found. */
+  readonly own: OwnProcesses
 }
 
-/** Checks the settings and puts together what the effects need. @throws HaproxyError `HAPROXY_SETTINGS_INVALID` */
-export function createContext(host: Host, settings: ProxySettings): ProxyContext {
-  assertSettings(settings)
-  const below = belowRoot(host, settings)
-  assertSettings(below)
+/** The same, with the spec of the configuration. */
+export interface ProxyContext extends LocationContext {
+  readonly settings: ProxySettings
+  readonly real: { readonly settings: ProxySettings; readonly files: ProxyFiles }
+}
+
+/**
+ * Checks a location and puts together what the effects need. Touches nothing.
+ *
+ * @param runtime default: a client of the socket in the run folder
+ * @throws HaproxyError `HAPROXY_SETTINGS_INVALID`
+ */
+export function createContext(host: Host, location: ProxyLocation, runtime?: Runtime): LocationContext {
+  assertLocation(location)
+  const { folder, runFolder, service } = location
+  const named = service === undefined ? {} : { service }
+  const below = { folder: host.path(folder), runFolder: host.path(runFolder), ...named }
+  assertLocation(below)
   const files = proxyFiles(below)
   return Object.freeze({
     host,
-    settings,
-    files: proxyFiles(settings),
+    settings: { folder, runFolder, ...named },
+    files: proxyFiles(location),
     real: { settings: below, files },
-    runtime: openRuntime(files.socket),
+    runtime: runtime ?? openRuntime(files.socket),
+    own: { machine: host.root === '/' ? host : createHost(), config: files.config },
   })
 }
 
-function belowRoot(host: Host, settings: ProxySettings): ProxySettings {
-  const { tls } = settings
-  return {
-    ...settings,
-    folder: host.path(settings.folder),
-    runFolder: host.path(settings.runFolder),
-    ...(tls === undefined ? {} : { tls: { ...tls, certificates: host.path(tls.certificates) } }),
-  }
+/** Adds the spec of a configuration to a context. @throws HaproxyError `HAPROXY_SETTINGS_INVALID` */
+export function withSpec(context: LocationContext, spec: ConfigSpec): ProxyContext {
+  const settings = { ...spec, ...context.settings }
+  assertSettings(settings)
+  return { ...context, settings, real: { ...context.real, settings: { ...spec, ...context.real.settings } } }
 }
 
 /** Finds the program. @throws HaproxyError `HAPROXY_NOT_INSTALLED` */
 export function haproxyProgram(host: Host): string {
-  const program = host.program('haproxy')
-  if (program !== undefined) return program
-  const detail = 'there is no program haproxy; install the package haproxy'
-  throw new HaproxyError('HAPROXY_NOT_INSTALLED', { operation: 'find HAProxy', detail })
+  return requireTool(host, 'haproxy', (facts) => new HaproxyError('HAPROXY_NOT_INSTALLED', facts))
 }
 
-/** The command that makes the folder of the socket between workers. HAProxy passes it as the group that it becomes. */
-export function peersFolderCommand({ group }: ProxySettings, { peersFolder }: ProxyFiles): Command {
+/** Returns the command that makes the folder of the socket between workers. HAProxy passes it as the group that it becomes. */
+export function peersFolderCommand({ group }: Pick<ConfigSpec, 'group'>, { peersFolder }: ProxyFiles): Command {
   const owner = group === undefined ? ['-m', '0700'] : ['-m', '0710', '-g', group]
   return ['/usr/bin/install', '-d', ...owner, '--', peersFolder]
 }
 
-/** Makes the two folders; one that is there stays as it is. @throws HostError `HOST_WRITE_FAILED` */
-export async function makeFolders({ host, settings }: ProxyContext): Promise<void> {
+/** Makes the two folders; one that exists stays as it is. @throws HostError `HOST_WRITE_FAILED` */
+export async function makeFolders({ host, settings }: LocationContext): Promise<void> {
   for (const [path, mode] of [
     [settings.folder, 0o700],
     [settings.runFolder, 0o711],

@@ -1,12 +1,13 @@
-import { quoted, sentenceOf } from '@puppy/host'
+import { FacilityError, renderFacts, type FacilityErrorFacts } from '@puppy/host'
 
-/** What went wrong, as a word that never changes its meaning. One line for each stands in `docs/errors.md`. */
+/** What went wrong, as a word that never changes its meaning. `docs/errors.md` has one row for each. */
 export type HaproxyErrorCode =
   | 'HAPROXY_ABORTED'
   | 'HAPROXY_ADDRESS_IN_USE'
   | 'HAPROXY_CERTIFICATE_INVALID'
   | 'HAPROXY_COMMAND_REFUSED'
   | 'HAPROXY_CONFIG_INVALID'
+  | 'HAPROXY_MOVED'
   | 'HAPROXY_NOT_ENCODABLE'
   | 'HAPROXY_NOT_INSTALLED'
   | 'HAPROXY_NOT_RUNNING'
@@ -19,48 +20,31 @@ export type HaproxyErrorCode =
   | 'HAPROXY_START_FAILED'
   | 'HAPROXY_STOP_FAILED'
   | 'HAPROXY_TIMEOUT'
+  | 'HAPROXY_UNSUPPORTED'
 
-/** The facts of a failure; the message is a sentence made from them. */
-export interface HaproxyErrorFacts {
-  /** What was attempted, as a verb with its object: `add map`, `reload HAProxy`. */
-  readonly operation: string
-  /** The file or socket it was attempted on. */
-  readonly path?: string
-  /** The offending value, shown quoted and cut. */
-  readonly value?: string
-  /** What HAProxy said, its own words. */
-  readonly said?: readonly string[]
-  /** What happened and, where there is something, what would help. */
-  readonly detail?: string
-  readonly cause?: unknown
-}
-
-/** HAProxy, its socket or what it was given refused or surprised us. Match on `code`. */
-export class HaproxyError extends Error {
+/** HAProxy, its runtime socket, its files or what it was given refused or surprised us. Match on `code`. */
+export class HaproxyError extends FacilityError<HaproxyErrorCode> {
   static {
     this.prototype.name = 'HaproxyError'
   }
 
-  readonly code: HaproxyErrorCode
-  readonly facts: Omit<HaproxyErrorFacts, 'cause'>
-
-  constructor(code: HaproxyErrorCode, { cause, ...facts }: HaproxyErrorFacts) {
-    super(sentence(facts), cause === undefined ? undefined : { cause })
-    this.code = code
-    this.facts = facts
+  constructor(code: HaproxyErrorCode, facts: FacilityErrorFacts) {
+    super(code, facts, renderFacts(facts, 'HAProxy'))
   }
 }
 
-/** Whether an error is ours and has this code. */
+/** Returns whether an error is a `HaproxyError` with this code. */
 export function isHaproxyError(error: unknown, code: HaproxyErrorCode): error is HaproxyError {
   return error instanceof HaproxyError && error.code === code
 }
 
-function sentence(facts: HaproxyErrorFacts): string {
-  const target = facts.path === undefined ? '' : ` ${JSON.stringify(facts.path)}`
-  const value = facts.value === undefined ? '' : ` ${quoted(facts.value)}`
-  return sentenceOf(`${facts.operation}${target}${value}`, [
-    facts.detail,
-    facts.said === undefined || facts.said.length === 0 ? undefined : `HAProxy said: ${facts.said.join(' | ')}`,
-  ])
+/** Joins the messages of HAProxy to the one text of `facts.said`. */
+export function joinMessages(messages: readonly string[]): string {
+  return messages.join(' | ')
+}
+
+/** Throws when the caller gave up. @throws HaproxyError `HAPROXY_ABORTED` */
+export function assertNotAborted(signal: AbortSignal | undefined, operation: string): void {
+  if (signal?.aborted !== true) return
+  throw new HaproxyError('HAPROXY_ABORTED', { operation, detail: 'the caller gave up', cause: signal.reason })
 }

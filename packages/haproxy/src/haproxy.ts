@@ -1,86 +1,112 @@
-import { HostError, type Host } from '@puppy/host'
-import { ensureConfig, planConfig, type EnsuredConfig } from './config/ensure.ts'
-import { createContext, haproxyProgram, type ProxyContext } from './context.ts'
-import { HaproxyError } from './errors.ts'
-import { ensureRunning, planRunning, type EnsuredRunning } from './lifecycle/start.ts'
-import { remove, stop } from './lifecycle/stop.ts'
-import { readMaster } from './lifecycle/worker.ts'
-import type { RouteChange } from './routes/plan.ts'
-import { applyRoutes, readRoutes, type AppliedRoutes, type ApplyOptions, type RouteStore } from './routes/store.ts'
-import type { ObservedRoutes, RouteTable } from './routes/table.ts'
+import type { EffectOptions, Host } from '@puppy/host'
+import { readBundle } from './config/bundle.ts'
+import { removeStaged } from './config/check.ts'
+import { keepGood, removeFiles } from './config/files.ts'
+import { configDescription } from './config/render.ts'
+import { createContext, makeFolders, withSpec, type LocationContext, type ProxyContext } from './context.ts'
 import { isHaproxyError } from './errors.ts'
-import type { RuntimeOptions } from './runtime/socket.ts'
+import { configFacility, routeFacility, type ConfigFacility, type RouteFacility } from './facility.ts'
+import { startHaproxy } from './lifecycle/start.ts'
+import { stop } from './lifecycle/stop.ts'
+import { findService, removeService } from './lifecycle/systemd.ts'
+import { awaitWorker, findMaster, readMaster } from './lifecycle/worker.ts'
+import { ensureMapFiles } from './routes/apply.ts'
+import type { WorkerInfo } from './runtime/info.ts'
+import type { Runtime } from './runtime/socket.ts'
 import { clearUsage, readUsage, type ClearedUsage, type TenantUsage } from './runtime/usage.ts'
-import type { ProxySettings } from './settings.ts'
-import { isSupported, oldestVersion, parseVersion } from './version.ts'
+import type { ConfigSpec, ProxyLocation } from './settings.ts'
 
-/** Whether a HAProxy that we can use is installed. */
-export interface Probe {
-  readonly works: boolean
-  readonly version?: string
-  /** Why it does not work, and what would help. */
-  readonly reason?: string
-  readonly remedy?: string
+/** What `ensureRunning` did. */
+export interface EnsuredRunning {
+  /** False when it was running already. */
+  readonly started: boolean
+  /** The master. */
+  readonly pid: number
 }
 
-/** One HAProxy of ours: its configuration, its process and its tenants. */
+/** Options of `openHaproxy`. */
+export interface HaproxyOptions {
+  /** The client of the runtime socket. Default: one of its own. For tests that count or fail its commands. */
+  readonly runtime?: Runtime
+}
+
+/** One HAProxy: its configuration, its process and its tenants. */
 export interface Haproxy {
-  /** Looks whether the program is there, is 2.6 or newer, and speaks TLS. Runs `haproxy -vv`. */
-  probe(options?: RuntimeOptions): Promise<Probe>
-  /** Reads both maps from disk and from the running worker. @throws HaproxyError as `Runtime.send` */
-  readRoutes(options?: RuntimeOptions): Promise<ObservedRoutes>
-  /** Applies a table to disk and worker, each row with its own result. @throws HaproxyError as `Runtime.send` */
-  applyRoutes(wanted: RouteTable, options?: ApplyOptions): Promise<AppliedRoutes>
-  /** Reads, and applies what differs: when nothing does, no file is touched and no writing command is sent. */
-  ensureRoutes(wanted: RouteTable, options?: RuntimeOptions): Promise<AppliedRoutes>
-  /** Makes the configuration the wanted one, and reloads if it runs with another. See `EnsuredConfig`. */
-  ensureConfig(options?: RuntimeOptions): Promise<EnsuredConfig>
-  /** What `ensureConfig` would change; `target` is a file or `process` for a reload. Writes nothing. */
-  planConfig(options?: RuntimeOptions): Promise<readonly RouteChange[]>
-  /** Adopts the running HAProxy or starts it. @throws HaproxyError `HAPROXY_ADDRESS_IN_USE`, `HAPROXY_START_FAILED` */
-  ensureRunning(options?: RuntimeOptions): Promise<EnsuredRunning>
-  /** What `ensureRunning` would run. Writes nothing. */
-  planRunning(): Promise<readonly RouteChange[]>
-  /** Whether the master lives. Reads two small files and runs nothing, so it may be asked several times a second. */
+  /** The configuration and the process. `ensure` installs, checks, starts or reloads. */
+  readonly config: ConfigFacility
+  /** The routes and suspensions of tenants. */
+  readonly routes: RouteFacility
+  /**
+   * Adopts the running HAProxy, or starts it with the configuration that is installed. Without one it does what
+   * `config.ensure` does. For a HAProxy that died: nothing is rendered or checked.
+   *
+   * @throws HaproxyError `HAPROXY_ADDRESS_IN_USE`, `HAPROXY_START_FAILED`, `HAPROXY_NOT_INSTALLED`, `HAPROXY_TIMEOUT`
+   */
+  ensureRunning(spec: ConfigSpec, options?: EffectOptions): Promise<EnsuredRunning>
+  /** Returns whether the master lives. Reads two small files and runs nothing: call it several times a second if you need to. */
   alive(): Promise<boolean>
-  /** What every tenant has used, by slot; nothing when it does not run. @throws HaproxyError as `Runtime.send` */
-  usage(options?: RuntimeOptions): Promise<readonly TenantUsage[]>
+  /** Returns what every tenant has used, by slot. Empty when it does not run. @throws HaproxyError as `Runtime.send` */
+  usage(options?: EffectOptions): Promise<readonly TenantUsage[]>
   /** Removes the counters of slots that change hands. @throws HaproxyError as `Runtime.send` */
-  clearUsage(slots: readonly number[], options?: RuntimeOptions): Promise<readonly ClearedUsage[]>
+  clearUsage(slots: readonly number[], options?: EffectOptions): Promise<readonly ClearedUsage[]>
   /** Ends it and removes pid file and sockets. @throws HaproxyError `HAPROXY_STOP_FAILED` */
-  stop(options?: RuntimeOptions): Promise<void>
+  stop(options?: EffectOptions): Promise<void>
   /** Stops it and deletes every file of ours, the systemd unit included. The certificates stay. */
-  remove(options?: RuntimeOptions): Promise<void>
+  remove(options?: EffectOptions): Promise<void>
 }
 
 /**
- * Opens the HAProxy of these settings on a host. Touches nothing yet.
+ * Opens the HAProxy at this location. Touches nothing.
  *
- * Calls are not excluded from each other: whoever has several of them at work holds a lock.
+ * Calls do not exclude each other: a caller with several of them at work holds a lock.
  *
  * @throws HaproxyError `HAPROXY_SETTINGS_INVALID`
  */
-export function openHaproxy(host: Host, settings: ProxySettings): Haproxy {
-  const context = createContext(host, settings)
-  const store: RouteStore = { host, files: context.files, runtime: context.runtime, range: settings }
-  return Object.freeze({
-    probe: (options?: RuntimeOptions) => probe(context, options),
-    readRoutes: (options?: RuntimeOptions) => readRoutes(store, options),
-    applyRoutes: (wanted: RouteTable, options?: ApplyOptions) => applyRoutes(store, wanted, options),
-    ensureRoutes: (wanted: RouteTable, options?: RuntimeOptions) => applyRoutes(store, wanted, options),
-    ensureConfig: (options?: RuntimeOptions) => ensureConfig(context, options),
-    planConfig: (options?: RuntimeOptions) => planConfig(context, options),
-    ensureRunning: (options?: RuntimeOptions) => ensureRunning(context, options),
-    planRunning: () => planRunning(context),
+export function openHaproxy(host: Host, location: ProxyLocation, options: HaproxyOptions = {}): Haproxy {
+  const context = createContext(host, location, options.runtime)
+  const config = configFacility(context)
+  return Object.freeze<Haproxy>({
+    config,
+    routes: routeFacility(context),
+    ensureRunning: (spec, effect) => ensureRunning(withSpec(context, spec), config, effect),
     alive: async () => (await readMaster(context)) !== undefined,
-    usage: (options?: RuntimeOptions) => readUsageOrNone(context, options),
-    clearUsage: (slots: readonly number[], options?: RuntimeOptions) => clearUsage(context.runtime, slots, options),
-    stop: (options?: RuntimeOptions) => stop(context, options),
-    remove: (options?: RuntimeOptions) => remove(context, options),
+    usage: (effect) => readUsageOrNone(context, effect),
+    clearUsage: (slots, effect) => clearUsage(context.runtime, slots, effect),
+    stop: (effect) => stop(context, effect),
+    remove: (effect) => remove(context, effect),
   })
 }
 
-async function readUsageOrNone({ runtime }: ProxyContext, options?: RuntimeOptions): Promise<readonly TenantUsage[]> {
+async function ensureRunning(
+  context: ProxyContext,
+  config: ConfigFacility,
+  options: EffectOptions = {},
+): Promise<EnsuredRunning> {
+  const running = await findMaster(context)
+  const worker = running === undefined ? undefined : await awaitWorker(context, options)
+  if (running !== undefined && worker !== undefined) {
+    await keepRunning(context, worker)
+    return { started: false, pid: running }
+  }
+  if ((await readBundle(context)) === undefined) {
+    await config.ensure(context.settings, options)
+    const pid = await findMaster(context)
+    if (pid !== undefined) return { started: true, pid }
+  }
+  await makeFolders(context)
+  await ensureMapFiles(context)
+  const started = await startHaproxy(context, options)
+  await keepRunning(context, started.worker)
+  return { started: true, pid: started.pid }
+}
+
+/** Keeps a copy of the installed files when the worker runs with them. */
+async function keepRunning(context: ProxyContext, { description }: WorkerInfo): Promise<void> {
+  const installed = await readBundle(context)
+  if (installed !== undefined && configDescription(installed.config) === description) await keepGood(context, installed)
+}
+
+async function readUsageOrNone({ runtime }: LocationContext, options?: EffectOptions): Promise<readonly TenantUsage[]> {
   try {
     return await readUsage(runtime, options)
   } catch (error) {
@@ -89,22 +115,10 @@ async function readUsageOrNone({ runtime }: ProxyContext, options?: RuntimeOptio
   }
 }
 
-async function probe({ host }: ProxyContext, options: RuntimeOptions = {}): Promise<Probe> {
-  try {
-    const { stdout } = await host.run([haproxyProgram(host), '-vv'], { ...options, touches: 'nothing' })
-    return judgeVersion(stdout)
-  } catch (error) {
-    if (!(error instanceof HostError) && !(error instanceof HaproxyError)) throw error
-    return { works: false, reason: error.message, remedy: 'install the package haproxy' }
-  }
-}
-
-/** Judges the output of `haproxy -vv`. Pure. */
-export function judgeVersion(output: string): Probe {
-  const version = parseVersion(output)
-  const remedy = `install HAProxy ${oldestVersion.major}.${oldestVersion.minor} or newer`
-  if (version === undefined) return { works: false, reason: 'the program haproxy says no version', remedy }
-  if (!isSupported(version)) return { works: false, version: version.text, reason: 'it is too old', remedy }
-  if (version.openssl) return { works: true, version: version.text }
-  return { works: false, version: version.text, reason: 'it was built without OpenSSL', remedy }
+async function remove(context: LocationContext, options: EffectOptions = {}): Promise<void> {
+  await stop(context, options)
+  const service = await findService(context)
+  if (service !== undefined) await removeService(context, service, options)
+  await removeStaged(context)
+  await removeFiles(context)
 }

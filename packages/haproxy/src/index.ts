@@ -1,42 +1,20 @@
-export { whyNoCertificate } from './config/certificates.ts'
-export type { Certificate, RefusedCertificate } from './config/certificates.ts'
-export type { EnsuredConfig } from './config/ensure.ts'
-export { configDescription, renderConfig } from './config/render.ts'
-export type { ConfigFacts } from './config/render.ts'
-export { whyNoDomain } from './domain.ts'
-export {
-  encodeCliPayload,
-  encodeCliWord,
-  encodeCrtListRow,
-  encodeLogFormat,
-  encodeMapRow,
-  encodeWord,
-  maxPayload,
-} from './encode.ts'
+export type { Bundle } from './config/bundle.ts'
+export type { AppliedConfig } from './config/apply.ts'
+export type { Certificate, Certificates, RefusedCertificate } from './config/certificates.ts'
+export { planConfig } from './config/plan.ts'
+export type { ConfigChange, ConfigChangeSet, ConfigResult, ObservedConfig, ObservedProcess } from './config/plan.ts'
 export { HaproxyError } from './errors.ts'
-export type { HaproxyErrorCode, HaproxyErrorFacts } from './errors.ts'
+export type { HaproxyErrorCode } from './errors.ts'
+export type { ConfigFacility, RouteFacility } from './facility.ts'
 export { openHaproxy } from './haproxy.ts'
-export type { Haproxy, Probe } from './haproxy.ts'
-export type { EnsuredRunning } from './lifecycle/start.ts'
-export { renderUnit } from './lifecycle/unit.ts'
-export type { UnitFacts } from './lifecycle/unit.ts'
-export type { MapRow } from './routes/file.ts'
+export type { EnsuredRunning, Haproxy, HaproxyOptions } from './haproxy.ts'
+export type { HaproxyProbe } from './probe.ts'
+export type { AppliedRoutes, RouteResult } from './routes/apply.ts'
+export type { MapName } from './routes/map-file.ts'
 export { planRoutes } from './routes/plan.ts'
-export type { RouteChange } from './routes/plan.ts'
-export type { AppliedRoutes, ApplyOptions, RouteResult } from './routes/store.ts'
-export { checkRoutes } from './routes/table.ts'
-export type {
-  CheckedRoutes,
-  ObservedRoutes,
-  PortRange,
-  RefusedRoute,
-  Route,
-  RouteRows,
-  RouteTable,
-} from './routes/table.ts'
-export type { Reply } from './runtime/reply.ts'
-export { openRuntime } from './runtime/socket.ts'
-export type { CommandOptions, Runtime, RuntimeOptions } from './runtime/socket.ts'
+export type { RouteChange, RouteChangeSet } from './routes/plan.ts'
+export type { ObservedRoutes } from './routes/read.ts'
+export type { RefusedRoute, Route, RouteRows, RouteSpec, RouteTable } from './routes/spec.ts'
+export type { MapRow } from './runtime/maps.ts'
 export type { ClearedUsage, TenantUsage } from './runtime/usage.ts'
-export { maxSocketPath } from './settings.ts'
-export type { ProxySettings } from './settings.ts'
+export type { ConfigSpec, PortRange, ProxyLocation, ProxySettings } from './settings.ts'

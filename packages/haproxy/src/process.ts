@@ -1,7 +1,15 @@
-import { readdir, readFile } from 'node:fs/promises'
-import { networkInterfaces } from 'node:os'
+import { HostError, mapLimit, type Host } from '@puppy/host'
+import { listPids, readCmdline, readStat, readStatus, type ProcessStat } from '@puppy/host/proc'
+import { identifyProcess } from '@puppy/host/process'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { errno } from '@puppy/host'
+
+/** Where processes are looked up, and which are ours. */
+export interface OwnProcesses {
+  /** The machine itself, also when the files are below another root. */
+  readonly machine: Host
+  /** The configuration file that our processes are started with. */
+  readonly config: string
+}
 
 /** A process that runs with our configuration. */
 export interface OwnProcess {
@@ -10,24 +18,14 @@ export interface OwnProcess {
 }
 
 /**
- * Whether a command line is a HAProxy with this configuration file.
+ * Returns whether the words of a command are a HAProxy with this configuration file. Pure.
  *
- * The words of /proc/<pid>/cmdline end in NUL. After a reload the master's have grown (`-sf 15974 -x sockpair@3`), but
- * `-f` and the path stay. A process that has ended and is not yet reaped has no words.
- *
- * @see proc_pid_cmdline(5)
+ * After a reload the master's have grown (`-sf 15974 -x sockpair@3`), but `-f` and the path stay. A process that has ended
+ * and is not yet reaped has no words.
  */
-export function isOurCommandLine(text: string, config: string): boolean {
-  const words = text.split('\0')
+export function isOurCommand(words: readonly string[], config: string): boolean {
   const program = words[0]?.slice(words[0].lastIndexOf('/') + 1)
   return program === 'haproxy' && words.some((word, index) => word === '-f' && words[index + 1] === config)
-}
-
-/** The parent in the text of /proc/<pid>/stat. The name before it is in parentheses and may hold some. @see proc_pid_stat(5) */
-export function parseParent(stat: string): number | undefined {
-  const fields = stat.slice(stat.lastIndexOf(')') + 1).trim()
-  const parent = /^[A-Za-z] ([0-9]+) /.exec(fields)?.[1]
-  return parent === undefined ? undefined : Number(parent)
 }
 
 /** Parses a pid file: one whole number above 1. */
@@ -36,102 +34,72 @@ export function parsePidFile(text: string): number | undefined {
   return pid === undefined || Number(pid) < 2 ? undefined : Number(pid)
 }
 
-/** Whether this process lives and is a HAProxy with our configuration. Reads one file of /proc, rarely two. */
-export async function isOurs(pid: number, config: string): Promise<boolean> {
+/** Returns whether this process lives and is a HAProxy with our configuration. Reads two files of /proc, rarely more. */
+export async function isOurs(own: OwnProcesses, pid: number): Promise<boolean> {
   for (let turn = 0; turn < 100; turn++) {
-    const words = await readProc(`${pid}/cmdline`)
-    if (words !== '') return isOurCommandLine(words, config) && isOwnedByUs(pid, config)
-    if (!isBetweenPrograms(await readProc(`${pid}/stat`))) return false
+    const words = (await visible(readCmdline(own.machine, pid))) ?? []
+    if (words.length > 0) return isOurCommand(words, own.config) && isOwnedByUs(own, pid)
+    if (!isBetweenPrograms(await visible(readStat(own.machine, pid)))) return false
     await sleep(5)
   }
   return false
 }
 
 /**
- * Whether we started a process: a master has our own uid, and a worker, which may have changed to another user, such a
- * master for its parent. Anybody can have a command line like ours.
+ * Whether we started a process: a master has our own uid, and a worker, which may have changed to another user, has such a
+ * master for its parent. The words alone prove nothing: every process can choose its own.
  */
-async function isOwnedByUs(pid: number, config: string): Promise<boolean> {
-  if (parseUid(await readProc(`${pid}/status`)) === process.geteuid?.()) return true
-  const parent = parseParent(await readProc(`${pid}/stat`))
-  if (parent === undefined || parseUid(await readProc(`${parent}/status`)) !== process.geteuid?.()) return false
-  return isOurCommandLine(await readProc(`${parent}/cmdline`), config)
+async function isOwnedByUs({ machine, config }: OwnProcesses, pid: number): Promise<boolean> {
+  const status = await visible(readStatus(machine, pid))
+  if (status === undefined) return false
+  const uid = process.geteuid?.()
+  if (status.uid === uid) return true
+  if (status.parent < 1 || (await visible(readStatus(machine, status.parent)))?.uid !== uid) return false
+  return isOurCommand((await visible(readCmdline(machine, status.parent))) ?? [], config)
 }
 
 /**
- * The real uid in the text of /proc/<pid>/status. By whole lines and from the last: the first holds the name, which a
- * process chooses itself and which may hold every character but the line feed. @see proc_pid_status(5)
+ * Reads what tells one execve(2) of a process from the next: its words, and where its stack begins, which the kernel draws by
+ * lot. Without the right to see the second it is 0, and the words decide.
  */
-export function parseUid(status: string): number | undefined {
-  const line = status.split('\n').findLast((text) => text.startsWith('Uid:\t'))
-  const uid = /^Uid:\t(\d+)\t/.exec(line ?? '')?.[1]
-  return uid === undefined ? undefined : Number(uid)
+export async function readImage({ machine }: OwnProcesses, pid: number): Promise<string> {
+  const words = (await visible(readCmdline(machine, pid))) ?? []
+  return `${words.join('\0')}\0${(await visible(readStat(machine, pid)))?.stackStart ?? ''}`
 }
 
 /**
- * What tells one execve(2) of a process from the next: its words, and where its stack begins, which is drawn by lot.
- * Without the right to see the second it is 0, and the words decide.
+ * Returns whether a HAProxy without words is in the middle of execve(2), as a master is in every reload, rather than ended
+ * and not yet reaped. Pure.
  */
-export async function readImage(pid: number): Promise<string> {
-  return `${await readProc(`${pid}/cmdline`)}${parseStackStart(await readProc(`${pid}/stat`)) ?? ''}`
+export function isBetweenPrograms(stat: ProcessStat | undefined): boolean {
+  return stat?.name === 'haproxy' && stat.alive
 }
 
-/** Field 28, `startstack`, in the text of /proc/<pid>/stat; the name in parentheses is field 2. @see proc_pid_stat(5) */
-export function parseStackStart(stat: string): string | undefined {
-  const fields = stat
-    .slice(stat.lastIndexOf(')') + 1)
-    .trim()
-    .split(' ')
-  return fields[25]
-}
+/** Processes that are looked at in one go. */
+const atOnce = 32
 
-/**
- * Whether a HAProxy without a command line is in the middle of execve(2), as a master is in every reload, rather than
- * ended and not yet reaped. Takes the text of /proc/<pid>/stat.
- */
-export function isBetweenPrograms(stat: string): boolean {
-  return /^[0-9]+ \(haproxy\) [^ZXx] /.test(stat)
-}
-
-/** Every living process that is a HAProxy with our configuration: masters, workers, old workers. */
-export async function findOurs(config: string): Promise<readonly OwnProcess[]> {
-  const pids = (await readdir('/proc')).filter((name) => /^[0-9]+$/.test(name)).map(Number)
-  const found = await Promise.all(
-    pids.map(async (pid) => {
-      if (!(await isOurs(pid, config))) return undefined
-      const parent = parseParent(await readProc(`${pid}/stat`))
-      return parent === undefined ? undefined : { pid, parent }
-    }),
-  )
+/** Finds every living process that is a HAProxy with our configuration: masters, workers, old workers. */
+export async function findOurs(own: OwnProcesses): Promise<readonly OwnProcess[]> {
+  const found = await mapLimit(await listPids(own.machine), atOnce, async (pid) => {
+    if (!(await isOurs(own, pid))) return undefined
+    const stat = await visible(readStat(own.machine, pid))
+    return stat === undefined ? undefined : { pid, parent: stat.parent }
+  })
   return found.filter((one) => one !== undefined)
 }
 
-/**
- * Sends a signal to a process, if it still is ours; says whether it was sent.
- *
- * Between the look and the signal lie microseconds, and a pid is not used again that soon.
- */
-export async function signalOurs(pid: number, config: string, signal: NodeJS.Signals): Promise<boolean> {
-  if (!(await isOurs(pid, config))) return false
-  try {
-    return process.kill(pid, signal)
-  } catch (error) {
-    if (errno(error) === 'ESRCH') return false
-    throw error
-  }
+/** Sends a signal to a process, if it still is ours. Returns whether it was sent. @throws HostError `HOST_SIGNAL_FAILED` */
+export async function signalOurs(own: OwnProcesses, pid: number, signal: NodeJS.Signals): Promise<boolean> {
+  const found = await visible(identifyProcess(own.machine, pid))
+  return found !== undefined && (await isOurs(own, pid)) && own.machine.signal(found, signal)
 }
 
-/** Whether any interface has an IPv6 address, so that binding `::` makes sense. */
-export function hasIpv6(): boolean {
-  return Object.values(networkInterfaces()).some((addresses) => addresses?.some(({ family }) => family === 'IPv6'))
-}
-
-/** Empty when the process has gone. */
-async function readProc(name: string): Promise<string> {
+/** With `hidepid` the files of another user's process cannot be read: such a process is not ours. */
+async function visible<Value>(reading: Promise<Value>): Promise<Value | undefined> {
   try {
-    return await readFile(`/proc/${name}`, 'utf8')
+    return await reading
   } catch (error) {
-    if (['ENOENT', 'ESRCH', 'EACCES', 'EPERM'].includes(errno(error) ?? '')) return ''
+    if (error instanceof HostError && ['EACCES', 'EPERM'].includes(error.facts.errno ?? '')) return undefined
     throw error
   }
 }

@@ -1,30 +1,45 @@
 import { normalize } from 'node:path'
 import { HaproxyError } from './errors.ts'
-import { parseListen } from './config/listen.ts'
+import { parseListen } from './listen.ts'
 
-/** Everything that decides the configuration, none of it a tenant. */
-export interface ProxySettings {
-  /** Absolute folder for `haproxy.cfg`, the maps, the crt-list and the last good copy. Made with mode 0700. */
+/** Which HAProxy: where its files are and what runs it. */
+export interface ProxyLocation {
+  /** Absolute folder for `haproxy.cfg`, the maps, the crt-list and the last good copy. Created with mode 0700. */
   readonly folder: string
-  /** Absolute, short folder of its own for `haproxy.sock`, `haproxy.pid` and `peers/`. Made with mode 0711. */
+  /** Absolute, short folder of its own for `haproxy.sock`, `haproxy.pid` and `peers/`. Created with mode 0711. */
   readonly runFolder: string
-  /** `:80` (every address, IPv4 and IPv6), `127.0.0.1:8080`, `[::1]:8080`. */
-  readonly listen: readonly string[]
-  /** Where TLS is spoken, and the folder whose `*.pem` files (certificate, chain and key in one) are served. */
-  readonly tls?: { readonly listen: readonly string[]; readonly certificates: string }
-  /** The first port that belongs to a tenant; the slot of a port is `(port - firstPort) / portsPerSlot`. */
+  /** Name of a systemd unit that runs it on a live host with systemd. Absent: never systemd. */
+  readonly service?: string
+}
+
+/** The ports of tenants. The slot of a port is `(port - firstPort) / portsPerSlot`. */
+export interface PortRange {
+  /** The first port that belongs to a tenant. */
   readonly firstPort: number
   readonly portsPerSlot: number
   /** How many tenants there may be at most. */
   readonly slots: number
+}
+
+/** What the configuration says. None of it is a tenant: tenants are rows of the maps. */
+export interface ConfigSpec extends PortRange {
+  /** `:80` (every address, IPv4 and IPv6), `127.0.0.1:8080`, `[::1]:8080`. */
+  readonly listen: readonly string[]
+  /** Where TLS is spoken, and with which certificates. */
+  readonly tls?: {
+    readonly listen: readonly string[]
+    /** PEM files (certificate, chain and key in one), and folders whose `*.pem` files are served. A path that ends in `.pem` is a file. */
+    readonly certificates: readonly string[]
+  }
   /** Requests of one tenant served at a time; more are answered 503 at once. */
   readonly connectionsPerTenant: number
-  /** The user and group that HAProxy changes to after binding. Absent: it stays who we are. */
+  /** The user and group that HAProxy changes to after binding. Absent: it stays the caller's. */
   readonly user?: string
   readonly group?: string
-  /** Name of a systemd unit that runs it on a live host with systemd. Absent: never systemd. */
-  readonly service?: string
 }
+
+/** Location and spec together. */
+export interface ProxySettings extends ProxyLocation, ConfigSpec {}
 
 /** HAProxy 2.6 refuses a longer path of a unix socket. */
 export const maxSocketPath = 97
@@ -32,6 +47,8 @@ export const maxSocketPath = 97
 /** The files of one proxy, absolute. */
 export interface ProxyFiles {
   readonly config: string
+  /** What flock(2) is taken on beside the configuration. */
+  readonly lock: string
   readonly hosts: string
   readonly suspended: string
   readonly crtList: string
@@ -45,11 +62,11 @@ export interface ProxyFiles {
   readonly pid: string
 }
 
-/** Where the files of a proxy are. Pure. */
-export function proxyFiles(settings: Pick<ProxySettings, 'folder' | 'runFolder'>): ProxyFiles {
-  const { folder, runFolder } = settings
+/** Returns where the files of a proxy are. Pure. */
+export function proxyFiles({ folder, runFolder }: Pick<ProxyLocation, 'folder' | 'runFolder'>): ProxyFiles {
   return {
     config: `${folder}/haproxy.cfg`,
+    lock: `${folder}/haproxy.cfg.flock`,
     hosts: `${folder}/hosts.map`,
     suspended: `${folder}/suspended.map`,
     crtList: `${folder}/certificates.crt-list`,
@@ -64,21 +81,27 @@ export function proxyFiles(settings: Pick<ProxySettings, 'folder' | 'runFolder'>
 }
 
 /**
- * Refuses settings that HAProxy could not be started with. Pure; nothing has been written when it throws.
+ * Refuses settings that HAProxy could not be started with. Pure.
  *
  * @throws HaproxyError `HAPROXY_SETTINGS_INVALID` naming the setting.
  */
 export function assertSettings(settings: ProxySettings): void {
-  assertFolder('folder', settings.folder)
-  assertFolder('runFolder', settings.runFolder)
-  if (settings.tls !== undefined) assertFolder('tls.certificates', settings.tls.certificates)
+  assertLocation(settings)
+  for (const path of settings.tls?.certificates ?? []) assertPath('tls.certificates', path)
   assertNumbers(settings)
-  assertNames(settings)
+  for (const name of ['user', 'group'] as const) assertName(name, settings[name])
   assertListen(settings)
-  assertSocketPath(proxyFiles(settings).socket)
 }
 
-function assertFolder(name: string, path: string): void {
+/** Refuses a location that HAProxy could not use. Pure. @throws HaproxyError `HAPROXY_SETTINGS_INVALID` naming the setting. */
+export function assertLocation(location: ProxyLocation): void {
+  assertPath('folder', location.folder)
+  assertPath('runFolder', location.runFolder)
+  assertName('service', location.service)
+  assertSocketPath(proxyFiles(location).socket)
+}
+
+function assertPath(name: string, path: string): void {
   if (path.startsWith('/') && path !== '/' && normalize(path) === path && !path.endsWith('/') && !/[\0\r\n]/.test(path))
     return
   throw refused(name, path, 'it is an absolute, normalized path without a trailing slash')
@@ -93,17 +116,14 @@ function assertNumbers(settings: ProxySettings): void {
   if (end > 65_536) throw refused('slots', String(settings.slots), `the last port would be ${end - 1}`)
 }
 
-function assertNames(settings: ProxySettings): void {
-  for (const name of ['user', 'group', 'service'] as const) {
-    const value = settings[name]
-    if (value === undefined || /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/.test(value)) continue
-    throw refused(name, value, 'it is letters, digits, dots, hyphens and underscores')
-  }
+function assertName(name: string, value: string | undefined): void {
+  if (value === undefined || /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/.test(value)) return
+  throw refused(name, value, 'it is letters, digits, dots, hyphens and underscores')
 }
 
 function assertListen(settings: ProxySettings): void {
   if (settings.listen.length === 0 && settings.tls === undefined) {
-    throw refused('listen', '', 'there is no address to listen on')
+    throw refused('listen', '', 'no address to listen on is given')
   }
   for (const address of [...settings.listen, ...(settings.tls?.listen ?? [])]) {
     if (parseListen(address) === undefined) throw refused('listen', address, 'it is :80, 127.0.0.1:80 or [::1]:80')

@@ -1,18 +1,19 @@
 import t from 'tap'
 import { createHost } from '@puppy/host'
 import { createFakeHost } from '@puppy/host/fake'
-import { createContext, haproxyProgram, makeFolders } from '../src/context.ts'
+import { createContext, haproxyProgram, makeFolders, withSpec } from '../src/context.ts'
 import { range, testFolder } from './support/proxy.ts'
 
 const settings = { folder: '/f', runFolder: '/r', listen: [':80'], connectionsPerTenant: 5, ...range }
 
 void t.test('createContext() says to HAProxy where a path is below the root', async (t) => {
   const root = testFolder(t)
-  const tls = { listen: [':443'], certificates: '/certs' }
-  const { files, real } = createContext(createHost({ root }), { ...settings, tls })
+  const { files, real, settings: own } = withSpec(createContext(createHost({ root }), settings), settings)
   t.equal(files.config, '/f/haproxy.cfg')
   t.equal(real.files.config, `${root}/f/haproxy.cfg`)
-  t.equal(real.settings.tls?.certificates, `${root}/certs`)
+  t.equal(real.settings.folder, `${root}/f`)
+  t.strictSame(real.settings.listen, [':80'])
+  t.equal(own.folder, '/f')
 })
 
 void t.test('createContext() refuses a socket path that only the root makes too long', async (t) => {
@@ -20,8 +21,13 @@ void t.test('createContext() refuses a socket path that only the root makes too 
   t.throws(() => createContext(host, settings), { code: 'HAPROXY_SETTINGS_INVALID' })
 })
 
+void t.test('withSpec() refuses a spec that cannot work', async (t) => {
+  const context = createContext(createFakeHost(), settings)
+  t.throws(() => withSpec(context, { ...settings, slots: 0 }), { code: 'HAPROXY_SETTINGS_INVALID' })
+})
+
 void t.test('haproxyProgram() names the package when there is none', async (t) => {
-  const facts = { code: 'HAPROXY_NOT_INSTALLED', message: /install the package haproxy/ }
+  const facts = { code: 'HAPROXY_NOT_INSTALLED', message: /apt-get install haproxy/ }
   t.throws(() => haproxyProgram(createFakeHost()), facts)
 })
 

@@ -12,7 +12,7 @@ import {
   maxPayload,
 } from '../src/encode.ts'
 import { HaproxyError } from '../src/errors.ts'
-import { parseMapFile } from '../src/routes/file.ts'
+import { parseMapFile } from '../src/routes/map-file.ts'
 import { get, skip, testFolder, testProxy } from './support/proxy.ts'
 
 const refused = { code: 'HAPROXY_NOT_ENCODABLE' }
@@ -126,8 +126,8 @@ void t.test('haproxy -c takes a newline for another directive, which is why it i
 })
 
 void t.test('encodeCliWord() says to the runtime socket what it was given', { skip }, async (t) => {
-  const { haproxy, context } = await testProxy(t)
-  await haproxy.ensureRunning()
+  const { haproxy, context, spec } = await testProxy(t)
+  await haproxy.ensureRunning(spec)
   const words = [...hostile, ...sample(fc.string({ unit: 'binary', maxLength: 30 }), 100)]
     .filter(isEncodable(encodeCliWord))
     .filter((word) => !word.startsWith('#'))
@@ -168,8 +168,9 @@ function check(folder: string, rules: readonly string[]): { status: number | nul
 }
 
 async function answersAre(t: Test, words: readonly string[], option: (word: string) => string): Promise<void> {
-  const { context, haproxy, port } = await testProxy(t)
-  await haproxy.ensureConfig()
+  const { context, haproxy, port, spec } = await testProxy(t)
+  await haproxy.config.ensure(spec)
+  await haproxy.stop()
   const installed = await context.host.read(context.files.config)
   const rules = words.map(
     (word, index) => `  http-request return status 200 content-type x ${option(`[${word}]`)} if { path /${index} }`,
@@ -178,6 +179,6 @@ async function answersAre(t: Test, words: readonly string[], option: (word: stri
     [...rules, line].join('\n'),
   )
   await context.host.replace(context.files.config, config)
-  await haproxy.ensureRunning()
+  await haproxy.ensureRunning(spec)
   for (const [index, word] of words.entries()) t.equal((await get(port, 'x.test', `/${index}`)).body, `[${word}]`)
 }

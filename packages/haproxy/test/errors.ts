@@ -1,8 +1,12 @@
 import t from 'tap'
-import { HaproxyError, isHaproxyError } from '../src/errors.ts'
+import { assertNotAborted, HaproxyError, isHaproxyError, joinMessages } from '../src/errors.ts'
 
 void t.test('HaproxyError makes its sentence of facts', async (t) => {
-  const error = new HaproxyError('HAPROXY_START_FAILED', { operation: 'start', path: '/x', said: ['no', 'way'] })
+  const error = new HaproxyError('HAPROXY_START_FAILED', {
+    operation: 'start',
+    target: '/x',
+    said: joinMessages(['no', 'way']),
+  })
   t.equal(error.message, 'Cannot start "/x": HAProxy said: no | way')
   t.equal(error.name, 'HaproxyError')
   t.notOk(Object.keys(error).includes('name'))
@@ -13,7 +17,7 @@ void t.test('HaproxyError quotes and cuts a value, so that it cannot forge lines
     operation: 'encode',
     value: `a\nb${'x'.repeat(500)}`,
   })
-  t.ok(message.startsWith('Cannot encode "a\\nbxxx'))
+  t.ok(message.startsWith('Cannot encode, value "a\\nbxxx'))
   t.ok(message.length < 300)
 })
 
@@ -27,4 +31,10 @@ void t.test('isHaproxyError() goes by class and code', async (t) => {
   t.ok(isHaproxyError(error, 'HAPROXY_TIMEOUT'))
   t.notOk(isHaproxyError(error, 'HAPROXY_ABORTED'))
   t.notOk(isHaproxyError(Object.assign(new Error('x'), { code: 'HAPROXY_TIMEOUT' }), 'HAPROXY_TIMEOUT'))
+})
+
+void t.test('assertNotAborted() throws what the caller can tell from a failure', async (t) => {
+  t.doesNotThrow(() => assertNotAborted(undefined, 'wait'))
+  t.doesNotThrow(() => assertNotAborted(new AbortController().signal, 'wait'))
+  t.throws(() => assertNotAborted(AbortSignal.abort(), 'wait'), { code: 'HAPROXY_ABORTED', message: /^Cannot wait/ })
 })

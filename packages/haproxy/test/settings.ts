@@ -1,5 +1,5 @@
 import t from 'tap'
-import { assertSettings, maxSocketPath, proxyFiles, type ProxySettings } from '../src/settings.ts'
+import { assertLocation, assertSettings, maxSocketPath, proxyFiles, type ProxySettings } from '../src/settings.ts'
 
 const sound: ProxySettings = {
   folder: '/var/lib/puppy/haproxy',
@@ -22,10 +22,10 @@ const unsound: [title: string, more: Partial<ProxySettings>][] = [
   ['a folder with a newline', { folder: '/var/\nglobal' }],
   ['the root folder', { folder: '/' }],
   ['a trailing slash', { runFolder: '/run/' }],
-  ['a folder of certificates that is relative', { tls: { listen: [':443'], certificates: 'certs' } }],
+  ['a folder of certificates that is relative', { tls: { listen: [':443'], certificates: ['certs'] } }],
   ['no address', { listen: [] }],
   ['a name to listen on', { listen: ['localhost:80'] }],
-  ['a TLS address of nonsense', { tls: { listen: ['443'], certificates: '/etc/certs' } }],
+  ['a TLS address of nonsense', { tls: { listen: ['443'], certificates: ['/etc/certs'] } }],
   ['no slots', { slots: 0 }],
   ['half a slot', { slots: 1.5 }],
   ['no connections', { connectionsPerTenant: 0 }],
@@ -39,6 +39,13 @@ for (const [title, more] of unsound) {
     t.throws(() => assertSettings({ ...sound, ...more }), { code: 'HAPROXY_SETTINGS_INVALID' })
   })
 }
+
+void t.test('assertLocation() looks at the location alone', async (t) => {
+  t.doesNotThrow(() => assertLocation({ folder: '/f', runFolder: '/r', service: 'front' }))
+  for (const more of [{ folder: 'f' }, { runFolder: '/r/' }, { service: '../x' }]) {
+    t.throws(() => assertLocation({ folder: '/f', runFolder: '/r', ...more }), { code: 'HAPROXY_SETTINGS_INVALID' })
+  }
+})
 
 void t.test('assertSettings() counts the bytes of the socket path', async (t) => {
   const longest = `/${'r'.repeat(maxSocketPath - '/haproxy.sock'.length - 1)}`

@@ -8,7 +8,7 @@ void t.test('statusFrom() tells kinds and permission bits', async (t) => {
   symlinkSync('file', `${root}/link`)
   const of = (name: string) => statusFrom(lstatSync(`${root}/${name}`))
   t.match(of('file'), { kind: 'file', mode: 0o4750, size: 4 })
-  t.match([of('folder').kind, of('link').kind], ['folder', 'link'])
+  t.strictSame([of('folder').kind, of('link').kind], ['folder', 'link'])
   t.equal(statusFrom(lstatSync('/dev/null')).kind, 'other')
 })
 

@@ -1,8 +1,9 @@
 import { join } from 'node:path'
-import { assertLayout, readListeners, slotCount, type SlotLayout } from '@puppy/accounts'
+import { assertLayout, slotCount, type SlotLayout } from '@puppy/accounts'
 import type { FacilitiesOptions } from '@puppy/agent'
 import { openFirewall } from '@puppy/firewall'
 import { createHost, type Host } from '@puppy/host'
+import { readListeners } from '@puppy/host/proc'
 import type { Haproxy, ProxySettings } from '@puppy/haproxy'
 import type { Config } from './config.ts'
 import { placesOf } from './places.ts'
@@ -74,7 +75,7 @@ export function proxySettings({ config, users, systemd }: Omit<Site, 'host'>): P
     folder: placesOf(config).proxy,
     runFolder: join(config.runDir, 'haproxy'),
     listen,
-    ...(certificates === undefined ? {} : { tls: { listen: tlsListen, certificates } }),
+    ...(certificates === undefined ? {} : { tls: { listen: tlsListen, certificates: [certificates] } }),
     firstPort: config.layout.firstPort,
     portsPerSlot: config.layout.portsPerSlot,
     slots: slotCount(config.layout),

@@ -1,126 +1,134 @@
-import type { Host } from '@puppy/host'
+import type { Applied, EffectOptions, Host, ItemResult } from '@puppy/host'
 import { renderBatch, saidOf } from './batch.ts'
 import { QuotaError } from './errors.ts'
-import { limitsOf, sameLimits, type BothLimits, type QuotaChange, type QuotaPlan } from './plan.ts'
-import { bounded, runProgram, type EffectOptions } from './program.ts'
-import { explained, letters, readAll } from './read.ts'
-import { emptyReading, type QuotaReading } from './report.ts'
-import type { Volume } from './volume.ts'
+import { letters, sameLimits, type BothLimits } from './limits.ts'
+import { targetOf, type QuotaChange, type QuotaChangeSet } from './plan.ts'
+import { runProgram } from './program.ts'
+import { explained, readAll } from './read.ts'
+import { emptyReading, limitsOf, type QuotaReading } from './report.ts'
+import { movedError, type Volume } from './volume.ts'
 
 /** What became of one id. */
-export interface SetResult {
+export interface QuotaResult extends ItemResult<QuotaError> {
   readonly id: number
-  readonly changed: boolean
-  /** What was read back; absent when nothing was run for it. */
+  /** What was read back. Absent when nothing was written for it. */
   readonly reading?: QuotaReading
-  readonly error?: QuotaError
 }
 
-export interface Applied {
-  readonly changed: boolean
-  /** One for each item: those that changed, then those that have it already, then the refused ones. */
-  readonly results: readonly SetResult[]
-}
+/** What became of a change set. Results come in this order: the changes, the unchanged items, the refused ones. */
+export type QuotaApplied = Applied<QuotaResult, QuotaChange>
 
-interface ApplyOptions extends EffectOptions {
+export interface ApplyOptions extends EffectOptions {
+  /** When one item cannot be set, none is. When the kernel did not take one, the others get back what they had. */
   readonly atomic?: boolean
 }
 
-/** Sets and reads back; the volume is needed only when something changes. */
-export async function applyPlan(
+/** Sets the limits of a change set in one batch and reads them back. Without changes nothing is run and no volume is looked for. */
+export async function applyChangeSet(
   host: Host,
-  volume: Volume | undefined,
-  plan: QuotaPlan,
+  find: (options: EffectOptions) => Promise<Volume>,
+  changeSet: QuotaChangeSet,
   options: ApplyOptions,
-): Promise<Applied> {
-  const rest: readonly SetResult[] = [
-    ...plan.unchanged.map((id) => ({ id, changed: false })),
-    ...plan.refused.map(({ id, error }) => ({ id, changed: false, error })),
+): Promise<QuotaApplied> {
+  const { kind, changes, refused, unchanged } = changeSet
+  const rest: readonly QuotaResult[] = [
+    ...unchanged.map((id) => ({ target: targetOf(kind, id), id, changed: false })),
+    ...refused.map(({ target, id, error }) => ({ target, id, changed: false, error })),
   ]
-  const [first] = plan.refused
+  const [first] = refused
   if (options.atomic === true && first !== undefined) {
-    const spoiled = plan.changes.map(({ id }) => ({ id, changed: false, error: spoiledBy(first.id, id) }))
-    return { changed: false, results: [...spoiled, ...rest] }
+    const cancelled = changes.map(({ target, id }) => ({
+      target,
+      id,
+      changed: false,
+      error: cancelledBy(first.id, id),
+    }))
+    return { changed: false, changes, results: [...cancelled, ...rest] }
   }
-  if (volume === undefined || plan.changes.length === 0) return { changed: false, results: rest }
-  const run: Run = { host, volume, plan, options }
-  const results = await write(run, plan.changes, (change) => change.after)
+  if (changes.length === 0) return { changed: false, changes, results: rest }
+  const volume = await find(options)
+  if (volume.mount.device !== changeSet.mount.device)
+    throw movedError(volume.mount.mountPoint, changeSet.mount, volume.mount)
+  const batch: Batch = { host, volume, changeSet, options }
+  const results = await write(batch, changes, ({ to }) => to)
   const failed = results.find(({ error }) => error !== undefined)
   if (options.atomic !== true || failed === undefined)
-    return { changed: results.some(({ changed }) => changed), results: [...results, ...rest] }
-  return { changed: false, results: [...(await putBack(run, results, failed.id)), ...rest] }
+    return { changed: results.some(({ changed }) => changed), changes, results: [...results, ...rest] }
+  const reverted = await revert(batch, results, failed.id)
+  return { changed: reverted.some(({ changed }) => changed), changes, results: [...reverted, ...rest] }
 }
 
-interface Run {
+interface Batch {
   readonly host: Host
   readonly volume: Volume
-  readonly plan: QuotaPlan
+  readonly changeSet: QuotaChangeSet
   readonly options: EffectOptions
 }
 
 async function write(
-  { host, volume, plan, options }: Run,
+  { host, volume, changeSet: { kind }, options }: Batch,
   changes: readonly QuotaChange[],
-  wanted: (change: QuotaChange) => BothLimits,
-): Promise<readonly SetResult[]> {
+  limitsFor: (change: QuotaChange) => BothLimits,
+): Promise<readonly QuotaResult[]> {
   const { mountPoint } = volume.mount
-  const operation = `set the limits of ${plan.kind}s on`
-  const { exitCode, stderr } = await runProgram(host, ['setquota', letters[plan.kind], '-b', '-c', '--', mountPoint], {
-    ...bounded(options),
+  const operation = `set the limits of ${kind}s on`
+  const { exitCode, stderr } = await runProgram(host, ['setquota', letters[kind], '-b', '-c', '--', mountPoint], {
+    ...options,
     touches: 'machine',
-    input: renderBatch(changes.map((change) => ({ id: change.id, limits: wanted(change) }))),
-    // 1 says that some lines were not taken, as do lines of it with 0: what is read back tells which.
+    input: renderBatch(changes.map((change) => ({ id: change.id, limits: limitsFor(change) }))),
+    // 1 means that the kernel did not take some lines, and so may 0: what is read back decides.
     accept: [0, 1],
     operation,
     target: mountPoint,
   })
   if (exitCode !== 0 && /has no quota enabled|not using quota|are using quota/.test(stderr)) {
     const refusal = new QuotaError('QUOTA_REFUSED', { operation, target: mountPoint, said: stderr.trim() })
-    throw await explained(refusal, host, volume, plan.kind, options)
+    throw await explained(refusal, host, volume, kind, options)
   }
-  const readings = new Map((await readAll(host, volume, plan.kind, options)).map((one) => [one.id, one]))
-  return changes.map((change) => resultOf(change, wanted(change), readings.get(change.id), stderr, operation))
+  const readings = new Map((await readAll(host, volume, kind, options)).map((one) => [one.id, one]))
+  return changes.map((change) => resultOf(change, limitsFor(change), readings.get(change.id), stderr, operation))
 }
 
 function resultOf(
-  { id, before }: QuotaChange,
-  wanted: BothLimits,
+  { target, id, from }: QuotaChange,
+  to: BothLimits,
   found: QuotaReading | undefined,
   stderr: string,
   operation: string,
-): SetResult {
+): QuotaResult {
   const reading = found ?? emptyReading(id)
   const limits = limitsOf(reading)
-  // Of one that nobody looked at before, what was written counts as changed.
-  const changed = before === undefined ? sameLimits(limits, wanted) : !sameLimits(limits, before)
-  if (sameLimits(limits, wanted)) return { id, changed, reading }
-  // When the kernel does not give it an id at all (a full disk), setquota stops, whatever -c says: its words are about that id
-  // then, and those after it were not tried.
+  // Without a previous reading, every written item counts as changed.
+  const changed = from === undefined ? sameLimits(limits, to) : !sameLimits(limits, from)
+  if (sameLimits(limits, to)) return { target, id, changed, reading }
+  // When the kernel has no room for an id at all (a full disk), setquota stops in spite of -c. What it prints is about that id
+  // then, and it did not try those after it.
   const said = saidOf(id, stderr) ?? stderr.trim().slice(-1000)
   const error = new QuotaError(said === '' ? 'QUOTA_MISMATCH' : 'QUOTA_REFUSED', {
     operation,
     target: String(id),
-    value: JSON.stringify(wanted),
+    value: JSON.stringify(to),
     detail: `it reads ${JSON.stringify(limits)} afterwards`,
     said,
   })
-  return { id, changed, reading, error }
+  return { target, id, changed, reading, error }
 }
 
-/** Gives those that changed what they had, so that a batch that is all or nothing is nothing. */
-async function putBack(run: Run, results: readonly SetResult[], culprit: number): Promise<readonly SetResult[]> {
+/** Writes back what the changed ids had before, so that an atomic batch that failed changes nothing. */
+async function revert(batch: Batch, results: readonly QuotaResult[], culprit: number): Promise<readonly QuotaResult[]> {
   const changed = new Set(results.flatMap((result) => (result.changed ? [result.id] : [])))
-  const changes = run.plan.changes.filter(({ id, before }) => changed.has(id) && before !== undefined)
-  const back = changes.length === 0 ? [] : await write(run, changes, ({ before, after }) => before ?? after)
+  const changes = batch.changeSet.changes.filter(({ id, from }) => changed.has(id) && from !== undefined)
+  const back = changes.length === 0 ? [] : await write(batch, changes, ({ from, to }) => from ?? to)
   const errors = new Map(back.map(({ id, error }) => [id, error]))
-  return results.map(({ id, error }) => ({
+  return results.map(({ target, id, error }) => ({
+    target,
     id,
     changed: errors.get(id) !== undefined,
-    error: errors.get(id) ?? error ?? spoiledBy(culprit, id),
+    error: errors.get(id) ?? error ?? cancelledBy(culprit, id),
   }))
 }
 
-function spoiledBy(culprit: number, id: number): QuotaError {
+function cancelledBy(culprit: number, id: number): QuotaError {
   return new QuotaError('QUOTA_REFUSED', {
     operation: 'set the limits of',
     target: String(id),

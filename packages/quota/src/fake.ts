@@ -6,22 +6,22 @@ export interface FakeQuotaOptions {
   readonly mountPoint?: string
   /** Default ext4. XFS keeps limits in blocks of 4 KiB. */
   readonly fileSystem?: 'ext4' | 'xfs'
-  /** What is off or only counted; the rest is enforced. */
+  /** The kinds that are off or only counted. The others are enforced. */
   readonly kinds?: Readonly<Partial<Record<QuotaKind, 'off' | 'accounting'>>>
-  /** Ids that setquota is refused by the kernel, each a neighbour of others that it takes. */
+  /** Ids whose limits the kernel refuses. It takes those of their neighbours. */
   readonly refused?: readonly number[]
-  /** Grace times of single ids stay as they are, as kernels of old do with XFS. */
+  /** Keeps grace times of single ids as they are, as old kernels do with XFS. */
   readonly keepsGrace?: boolean
 }
 
-/** The quota tools and one file system in memory, for a fake host. */
+/** Quota tools and one file system in memory, for a fake host. */
 export interface FakeQuota {
   /** `createFakeHost({ programs: { ...fake.programs }, files: { ...fake.files } })` */
   readonly programs: Readonly<Record<string, FakeProgram>>
   readonly files: Readonly<Record<string, string>>
-  /** Makes somebody use so much, whatever the limits say. */
+  /** Sets what an id uses, whatever its limits are. */
   use(kind: QuotaKind, id: number, used: { readonly bytes: number; readonly inodes: number }): void
-  /** Sets limits past our library, in KiB and inodes, as another program would. */
+  /** Sets limits as another program would: soft and hard KiB, soft and hard inodes. */
   meddle(kind: QuotaKind, id: number, limits: readonly [number, number, number, number]): void
 }
 
@@ -47,8 +47,8 @@ interface Kind {
 const week = 604_800
 
 /**
- * Creates quota tools in memory. They keep and print what they are told, as the real ones do; nobody is ever kept from
- * writing, so they prove nothing about a limit. They pass the same conformance suite as the real ones.
+ * Creates quota tools in memory. They keep limits and print them as the real ones do. They enforce nothing, so they prove nothing about
+ * a limit. They pass the same conformance suite as the real ones.
  */
 export function createFakeQuota(options: FakeQuotaOptions = {}): FakeQuota {
   const { mountPoint = '/home', fileSystem = 'ext4', refused = [] } = options
@@ -66,7 +66,7 @@ export function createFakeQuota(options: FakeQuotaOptions = {}): FakeQuota {
     const [soft = 0, hard = 0, inodesSoft = 0, inodesHard = 0] = limits
     Object.assign(row.space, { soft: Math.ceil(soft / block) * block, hard: Math.ceil(hard / block) * block })
     Object.assign(row.inodes, { soft: inodesSoft, hard: inodesHard })
-    settle(kind, id)
+    update(kind, id)
   }
 
   const onMount =
@@ -124,7 +124,7 @@ export function createFakeQuota(options: FakeQuotaOptions = {}): FakeQuota {
       const row = rowOf(kinds[name], id)
       row.space.used = Math.ceil(bytes / 1024)
       row.inodes.used = inodes
-      settle(kinds[name], id)
+      update(kinds[name], id)
     },
     meddle: (name, id, limits) => limit(kinds[name], id, limits),
   })
@@ -137,8 +137,8 @@ function rowOf({ rows }: Kind, id: number): Row {
   return row
 }
 
-/** Starts and stops grace times, and forgets an id of which there is nothing to say, as the kernel does. */
-function settle({ rows, grace }: Kind, id: number): void {
+/** Starts and stops grace times, and deletes an id without use and limits, as the kernel does. */
+function update({ rows, grace }: Kind, id: number): void {
   const row = rows.get(id)
   if (row === undefined) return
   const now = Math.floor(Date.now() / 1000)

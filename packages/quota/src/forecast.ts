@@ -1,4 +1,4 @@
-/** How much was used, and when. */
+/** What was used at a time. */
 export interface UsageSample {
   /** Seconds since 1970. */
   readonly at: number
@@ -6,15 +6,15 @@ export interface UsageSample {
 }
 
 export interface Forecast {
-  /** Bytes or inodes per second; negative when it shrinks. */
+  /** Bytes or inodes per second. Negative when use shrinks. */
   readonly rate: number
-  /** Seconds from the newest sample until the limit is reached, 0 when it is; absent when use does not grow. */
+  /** Seconds from the newest sample until the limit is reached, 0 when it is. Absent when use does not grow. */
   readonly fullIn?: number
 }
 
 /**
- * Says when a limit is reached if it goes on as in the samples: a straight line by least squares, begun at the newest
- * sample. Pure. Undefined when there are not two samples at different times.
+ * Computes when a limit is reached if use goes on as in the samples: a straight line by least squares from the newest sample. Pure.
+ * Undefined without two samples at different times.
  *
  * @throws RangeError when a number is not finite or negative.
  */

@@ -1,8 +1,8 @@
-import type { Host } from '@puppy/host'
+import type { EffectOptions, Host } from '@puppy/host'
 import { QuotaError } from './errors.ts'
-import { assertId, type QuotaKind } from './limits.ts'
-import { bounded, runProgram, type EffectOptions } from './program.ts'
-import { letters, readAll } from './read.ts'
+import { assertId, letters, type QuotaKind } from './limits.ts'
+import { runProgram } from './program.ts'
+import { readAll } from './read.ts'
 import { emptyReading, type QuotaReading } from './report.ts'
 import type { Grace } from './state.ts'
 import { offError } from './support.ts'
@@ -13,20 +13,20 @@ export interface GraceSet {
   readonly grace: Grace
 }
 
-/** What the kernel keeps in 32 bits on XFS. */
+/** XFS keeps grace times in 32 bits. */
 const maxGrace = 0x7fff_ffff
 
-/** Sets the grace times of a kind and reads them back; nothing is run when they are so already. */
+/** Sets the grace times of a kind and reads them back. When they do not differ, setquota is not run. */
 export async function setGrace(
   host: Host,
   volume: Volume,
   kind: QuotaKind,
-  wanted: Partial<Grace>,
+  spec: Partial<Grace>,
   options: EffectOptions,
 ): Promise<GraceSet> {
   const operation = `set the grace times of ${kind}s on`
   const target = volume.mount.mountPoint
-  assertGrace(wanted, operation, target)
+  assertGrace(spec, operation, target)
   const read = async (): Promise<Grace> => {
     const { state } = await readState(host, volume, options)
     const error = offError(operation, volume.mount, kind, state, 'accounting')
@@ -34,11 +34,11 @@ export async function setGrace(
     return state[kind].grace ?? { bytes: 0, inodes: 0 }
   }
   const before = await read()
-  const after = { ...before, ...wanted }
+  const after = { ...before, ...spec }
   const same = (one: Grace, other: Grace) => one.bytes === other.bytes && one.inodes === other.inodes
   if (same(before, after)) return { changed: false, grace: before }
   const words = [letters[kind], '-t', String(after.bytes), String(after.inodes), '--', target]
-  await runProgram(host, ['setquota', ...words], { ...bounded(options), touches: 'machine', operation, target })
+  await runProgram(host, ['setquota', ...words], { ...options, touches: 'machine', operation, target })
   const grace = await read()
   if (same(grace, after)) return { changed: true, grace }
   throw new QuotaError('QUOTA_MISMATCH', {
@@ -49,28 +49,28 @@ export async function setGrace(
   })
 }
 
-function assertGrace(wanted: Partial<Grace>, operation: string, target: string): void {
-  for (const [name, seconds] of Object.entries(wanted)) {
+function assertGrace(spec: Partial<Grace>, operation: string, target: string): void {
+  for (const [name, seconds] of Object.entries(spec)) {
     if (Number.isSafeInteger(seconds) && seconds >= 1 && seconds <= maxGrace) continue
     const detail = `${name}: whole seconds from 1 to ${maxGrace}`
     throw new QuotaError('QUOTA_INVALID', { operation, target, value: String(seconds), detail })
   }
 }
 
-interface WantedGrace {
+interface GraceOfId {
   readonly kind: QuotaKind
   readonly id: number
   readonly grace: Partial<Grace>
 }
 
-/** Seconds that the end may be off: the tool, the kernel and we look at the clock one after the other. */
+/** Seconds that the end may be off: setquota, the kernel and this library read the clock one after the other. */
 const blur = 60
 
-/** Lets the running grace times of one id end so many seconds from now, and reads them back. */
+/** Sets when the running grace times of one id end, in seconds from now, and reads them back. */
 export async function setGraceOf(
   host: Host,
   volume: Volume,
-  { kind, id, grace }: WantedGrace,
+  { kind, id, grace }: GraceOfId,
   options: EffectOptions,
 ): Promise<QuotaReading> {
   const operation = `set the grace time of ${kind}`
@@ -84,24 +84,24 @@ export async function setGraceOf(
     const detail = `no grace time of ${name} runs: use is not above a soft limit`
     throw new QuotaError('QUOTA_INVALID', { operation, target, value: String(grace[name]), detail })
   }
-  // What does not run is left alone by the tool, which says so and goes on.
+  // setquota leaves a grace time alone that does not run, prints so and goes on.
   const words = (['bytes', 'inodes'] as const).map((name) => String(grace[name] ?? before[name].graceLeft ?? 0))
   const { mountPoint } = volume.mount
   await runProgram(host, ['setquota', letters[kind], '-T', target, ...words, '--', mountPoint], {
-    ...bounded(options),
+    ...options,
     touches: 'machine',
     operation,
     target,
   })
   const after = await read()
   for (const name of ['bytes', 'inodes'] as const) {
-    const wish = grace[name]
+    const asked = grace[name]
     const left = after[name].graceLeft
-    if (wish === undefined || (left !== undefined && left <= wish && left >= wish - blur)) continue
+    if (asked === undefined || (left !== undefined && left <= asked && left >= asked - blur)) continue
     throw new QuotaError('QUOTA_MISMATCH', {
       operation,
       target,
-      value: String(wish),
+      value: String(asked),
       detail: `${left ?? 'none'} of ${name} is left afterwards`,
     })
   }

@@ -1,15 +1,15 @@
 import type { QuotaReading } from './report.ts'
 
-/** An id of which the kernel has use or limits, and that nobody has. */
+/** An id that has use or limits in the kernel and no owner. */
 export interface Orphan {
   readonly id: number
   readonly bytes: number
   readonly inodes: number
-  /** Whether limits are left that the next owner of the id would inherit. */
+  /** Whether it has limits, which the next owner of the id would inherit. */
   readonly limited: boolean
 }
 
-/** Which ids of a range are used or limited without belonging to anybody. Pure. The range is inclusive. */
+/** Returns the ids of an inclusive range that have use or limits and are not known. Pure. */
 export function findOrphans(
   readings: readonly QuotaReading[],
   known: Iterable<number>,

@@ -1,22 +1,23 @@
-import type { Host } from '@puppy/host'
-import { deviceOf, findMount, parseMountinfo, type Mount } from './mount.ts'
+import type { EffectOptions, Host } from '@puppy/host'
+import { readMounts, renderDevice, type Mount } from '@puppy/host/proc'
+import { findMount } from './mount.ts'
 import { QuotaError } from './errors.ts'
-import { bounded, runProgram, type EffectOptions } from './program.ts'
+import { runProgram } from './program.ts'
 import { stepsOf, unsupported } from './support.ts'
-import { sharedFolders } from './temporary.ts'
+import { sharedFolders } from './shared-folders.ts'
 import { readState, type Volume } from './volume.ts'
 
-/** A folder that anybody can write to, on a file system where no quota of users holds. */
+/** A folder that every user can write to, on a file system where user quotas are not enforced. */
 export interface OpenPlace {
   readonly path: string
   readonly mount: Mount
-  /** Bytes that all users together can put there at most: the size of a tmpfs. Absent when it is a whole disk, or half of the memory. */
+  /** The most bytes that all users together can write there: the size of a tmpfs. Absent for a whole disk, or half of the memory. */
   readonly size?: number
-  /** What would bound it, one act after the other. */
+  /** What would limit it, in order. */
   readonly steps: readonly string[]
 }
 
-/** Where nothing is kept that takes space: files there are the kernel's own, or counted by a limit of processes (`mqueue`). */
+/** File systems whose files take no space: they are the kernel's own, or counted by a limit of processes (`mqueue`). */
 const spaceless = [
   'autofs',
   'binfmt_misc',
@@ -41,32 +42,31 @@ const spaceless = [
   'tracefs',
 ]
 
-/** Deep enough for `/var/lib/php/sessions` and its like. */
+/** Deep enough for `/var/lib/php/sessions`. */
 const depth = 6
 
 /**
- * Finds every folder that anybody can write to and that no user quota counts, by looking only: one find(1) from the root, six folders
- * deep, which passes over folders that others may not enter, file systems with quota, and what is below a folder it has found.
- * What a tenant can put somewhere by a program with another's rights (crontab, at, mail) is not in it.
+ * Finds every folder that every user can write to and that no user quota counts. Changes nothing: runs one find(1) from the root, six
+ * folders deep, which skips folders that other users may not enter, file systems with quota, and what is below a folder it has found.
+ * Does not find where a tenant can write through a program with more rights (crontab, at, mail).
  *
- * Walks whole file systems: for a person who asks, not for each pass. Default timeout 60,000 ms.
+ * Walks whole file systems: run it when a person asks, not regularly.
  *
  * @throws QuotaError `QUOTA_NOT_INSTALLED`, `QUOTA_TIMEOUT`, `QUOTA_UNREADABLE`, …
  */
 export async function findOpenPlaces(host: Host, options: EffectOptions = {}): Promise<readonly OpenPlace[]> {
-  const patient = { timeout: 60_000, ...bounded(options) }
-  const mounts = parseMountinfo((await host.read('/proc/self/mountinfo')) ?? '')
+  const mounts = await readMounts(host)
   const disks = new Map<string, Mount>()
   for (const mount of mounts)
     if (unsupported(mount) === undefined) disks.set(mount.device, disks.get(mount.device) ?? mount)
   const enforced = new Set<string>()
-  for (const [device, mount] of disks) if (await holds(host, mount, patient)) enforced.add(device)
+  for (const [device, mount] of disks) if (await enforces(host, mount, options)) enforced.add(device)
   const covered = mounts.filter(({ device }) => enforced.has(device)).map(({ mountPoint }) => mountPoint)
-  const operation = 'look for folders that anybody can write to below'
+  const operation = 'find folders that every user can write to below'
   const { stdout } = await runProgram(host, ['find', '/', ...termsOf(covered)], {
-    ...patient,
+    ...options,
     touches: 'nothing',
-    // 1: something went away meanwhile, or may not be looked at.
+    // 1: something was deleted meanwhile, or may not be read.
     accept: [0, 1],
     operation,
     target: '/',
@@ -77,8 +77,8 @@ export async function findOpenPlaces(host: Host, options: EffectOptions = {}): P
   })
 }
 
-/** Whether limits of users hold on it. One that cannot be asked is taken for one where they do not. */
-async function holds(host: Host, mount: Mount, options: EffectOptions): Promise<boolean> {
+/** Returns whether user limits are enforced on a mount. False when its state cannot be read. */
+async function enforces(host: Host, mount: Mount, options: EffectOptions): Promise<boolean> {
   const volume: Volume = { mount, blockSize: 4096 }
   try {
     return (await readState(host, volume, options)).state.user.enforcing
@@ -88,7 +88,7 @@ async function holds(host: Host, mount: Mount, options: EffectOptions): Promise<
   }
 }
 
-/** Names of folders stand for themselves: find(1) reads `*`, `?`, `[` and `\` in `-path` otherwise. */
+/** Returns the terms for find(1). Paths are escaped: find expands `*`, `?`, `[` and `\` in `-path`. */
 function termsOf(covered: readonly string[]): readonly string[] {
   const pruned = [
     ...spaceless.flatMap((type) => ['-fstype', type, '-o']),
@@ -124,7 +124,7 @@ export function parsePlaces(text: string): readonly { readonly path: string; rea
     .slice(0, -1)
     .map((line) => {
       const [, device = '', path = ''] = /^(\d{1,19}) (\/.*)$/s.exec(line) ?? []
-      if (path !== '') return { path, device: deviceOf(BigInt(device)) }
+      if (path !== '') return { path, device: renderDevice(BigInt(device)) }
       const detail = 'find printed no device and path'
       throw new QuotaError('QUOTA_UNREADABLE', { operation: 'read a folder from', value: line, detail })
     })
@@ -135,7 +135,7 @@ function placeOf(path: string, mount: Mount): OpenPlace {
   return { path, mount, ...(size === undefined ? {} : { size }), steps: stepsFor(path, mount) }
 }
 
-/** `size=1524816k` of a tmpfs; without it it is half of the memory. */
+/** Parses the option `size=1524816k` of a tmpfs. Without it the size is half of the memory. */
 function sizeOf({ fileSystem, options }: Mount): number | undefined {
   if (fileSystem !== 'tmpfs') return undefined
   const [, digits, unit = ''] =
@@ -145,7 +145,8 @@ function sizeOf({ fileSystem, options }: Mount): number | undefined {
 }
 
 function stepsFor(path: string, mount: Mount): readonly string[] {
-  if (sharedFolders.includes(path)) return [`give each tenant a ${path} of its own (renderTemporary of @puppy/quota)`]
+  if (sharedFolders.some((shared) => shared === path))
+    return [`give each tenant a ${path} of its own (@puppy/quota/temporary)`]
   if (unsupported(mount) === undefined) return stepsOf(mount, 'user', { accounting: false, enforcing: false })
-  return [`keep others from writing to it (chmod o-w ${path}) where nothing needs it`]
+  return [`remove the write permission of other users (chmod o-w ${path}) if nothing needs it`]
 }

@@ -1,142 +1,148 @@
+import { renderCommand, type Change, type ChangeSet } from '@puppy/host'
+import { batchWords } from './batch.ts'
 import { QuotaError } from './errors.ts'
-import { assertId, roundLimit, type Bounds, type Limits, type QuotaKind, type WantedQuota } from './limits.ts'
-import { emptyReading, type QuotaReading } from './report.ts'
+import {
+  assertId,
+  letters,
+  renderLimits,
+  roundLimit,
+  sameLimits,
+  type BothLimits,
+  type Bounds,
+  type Limits,
+  type QuotaKind,
+  type QuotaSpec,
+} from './limits.ts'
+import type { Mount } from '@puppy/host/proc'
+import { emptyReading, limitsOf, type QuotaReading } from './report.ts'
 
-export interface BothLimits {
-  readonly bytes: Limits
-  readonly inodes: Limits
-}
-
-/** One planned difference between wanted and observed, as a value that can be shown before anything happens. */
-export interface QuotaChange {
+/** The limits of one id that differ from the spec. */
+export interface QuotaChange extends Change {
   readonly facility: 'quota'
-  /** `user 10001` */
-  readonly target: string
   readonly action: 'set'
   readonly id: number
-  /** Absent when nobody has looked: `overwrite`. */
-  readonly before?: BothLimits
-  readonly after: BothLimits
+  /** The limits that were read. Absent when none were read: `overwrite`. */
+  readonly from?: BothLimits
+  /** The limits that are written. */
+  readonly to: BothLimits
 }
 
-export interface RefusedQuota {
-  readonly id: number
-  readonly error: QuotaError
-}
-
-export interface QuotaPlan {
+/** Where limits are set, and what the file system allows. */
+export interface QuotaPlace {
   readonly kind: QuotaKind
-  /** Empty when all is as it should be. */
-  readonly changes: readonly QuotaChange[]
-  /** The items that cannot be, each with its reason; the others go on. */
-  readonly refused: readonly RefusedQuota[]
-  /** The ids that have what is wanted. */
-  readonly unchanged: readonly number[]
-}
-
-export interface PlanOptions {
-  /** Lets a hard limit be below what is used: whoever it is can then write nothing. */
-  readonly force?: boolean
-}
-
-/** As of something that has been read. */
-type SeenChange = QuotaChange & Required<Pick<QuotaChange, 'before'>>
-export interface SeenPlan extends QuotaPlan {
-  readonly changes: readonly SeenChange[]
-}
-
-interface Facts extends PlanOptions {
-  readonly kind: QuotaKind
+  readonly mount: Mount
   readonly bounds: Bounds
 }
 
-/** Compares what is wanted with what was read. Pure; an item that is refused spoils no other. */
-export function planLimits(wanted: readonly WantedQuota[], observed: readonly QuotaReading[], facts: Facts): SeenPlan {
-  const readings = new Map(observed.map((reading) => [reading.id, reading]))
-  return planEach(wanted, facts.kind, (one) => planOne(one, readings.get(one.id), facts))
+/** What `planQuota` compares a spec with. */
+export interface QuotaObserved extends QuotaPlace {
+  readonly readings: readonly QuotaReading[]
 }
 
-/**
- * The same without having read anything: every item says all four of its limits, and every one is written. Pure.
- */
-export function planOverwrite(wanted: readonly WantedQuota[], facts: Omit<Facts, 'force'>): QuotaPlan {
-  return planEach(wanted, facts.kind, (one): QuotaChange => {
-    assertId(one.id)
-    const given = [one.bytes?.soft, one.bytes?.hard, one.inodes?.soft, one.inodes?.hard]
-    if (given.includes(undefined)) throw invalid(one.id, 'overwrite wants all four limits, soft and hard, of everybody')
-    const unlike = emptyReading(one.id)
-    const after = { bytes: merge('bytes', one, unlike, facts), inodes: merge('inodes', one, unlike, facts) }
-    return { facility: 'quota', target: `${facts.kind} ${one.id}`, action: 'set', id: one.id, after }
+/** The limits to set, and the file system to set them on. */
+export interface QuotaChangeSet extends ChangeSet<QuotaChange, QuotaError> {
+  readonly kind: QuotaKind
+  readonly mount: Mount
+  /** The items that cannot be set, each with its reason. Their neighbours go on. */
+  readonly refused: readonly { readonly target: string; readonly id: number; readonly error: QuotaError }[]
+  /** The ids that have the limits of the spec. */
+  readonly unchanged: readonly number[]
+}
+
+/** Compares a spec with an observation. Pure. An item that is refused does not disturb its neighbours. */
+export function planQuota(spec: readonly QuotaSpec[], observed: QuotaObserved): QuotaChangeSet {
+  const readings = new Map(observed.readings.map((reading) => [reading.id, reading]))
+  return planEach(spec, observed, (item) => planItem(item, readings.get(item.id), observed))
+}
+
+/** Plans to write every item without having read its limits. Each item has all four limits. Pure. */
+export function planOverwrite(spec: readonly QuotaSpec[], place: QuotaPlace): QuotaChangeSet {
+  return planEach(spec, place, (item) => {
+    assertId(item.id)
+    const given = [item.bytes?.soft, item.bytes?.hard, item.inodes?.soft, item.inodes?.hard]
+    if (given.includes(undefined)) throw invalid(item.id, 'overwrite needs all four limits, soft and hard, of each id')
+    const unlike = emptyReading(item.id)
+    const to = { bytes: merge('bytes', item, unlike, place), inodes: merge('inodes', item, unlike, place) }
+    return changeOf(place, item.id, to)
   })
 }
 
-function planEach<Change extends QuotaChange>(
-  wanted: readonly WantedQuota[],
-  kind: QuotaKind,
-  plan: (one: WantedQuota) => Change | undefined,
-): QuotaPlan & { readonly changes: readonly Change[] } {
-  const counts = Map.groupBy(wanted, ({ id }) => id)
-  const changes: Change[] = []
-  const refused: RefusedQuota[] = []
+/** Returns the target of changes and results: `user 10001`. */
+export function targetOf(kind: QuotaKind, id: number): string {
+  return `${kind} ${id}`
+}
+
+function planEach(
+  spec: readonly QuotaSpec[],
+  { kind, mount }: QuotaPlace,
+  plan: (item: QuotaSpec) => QuotaChange | undefined,
+): QuotaChangeSet {
+  const counts = Map.groupBy(spec, ({ id }) => id)
+  const changes: QuotaChange[] = []
+  const refused: QuotaChangeSet['refused'][number][] = []
   const unchanged: number[] = []
-  for (const one of wanted) {
+  for (const item of spec) {
+    const { id } = item
     try {
-      if ((counts.get(one.id)?.length ?? 0) > 1) throw invalid(one.id, 'the batch has this id more than once')
-      const change = plan(one)
-      if (change === undefined) unchanged.push(one.id)
+      if ((counts.get(id)?.length ?? 0) > 1) throw invalid(id, 'the spec has this id more than once')
+      const change = plan(item)
+      if (change === undefined) unchanged.push(id)
       else changes.push(change)
     } catch (error) {
       if (!(error instanceof QuotaError)) throw error
-      refused.push({ id: one.id, error })
+      refused.push({ target: targetOf(kind, id), id, error })
     }
   }
-  return { kind, changes, refused, unchanged }
+  return { kind, mount, changes, refused, unchanged }
 }
 
-function planOne(wanted: WantedQuota, found: QuotaReading | undefined, facts: Facts): SeenChange | undefined {
-  assertId(wanted.id)
-  const reading = found ?? emptyReading(wanted.id)
-  const before = limitsOf(reading)
-  const after = { bytes: merge('bytes', wanted, before, facts), inodes: merge('inodes', wanted, before, facts) }
-  if (sameLimits(before, after)) return undefined
+function planItem(item: QuotaSpec, found: QuotaReading | undefined, place: QuotaPlace): QuotaChange | undefined {
+  assertId(item.id)
+  const reading = found ?? emptyReading(item.id)
+  const from = limitsOf(reading)
+  const to = { bytes: merge('bytes', item, from, place), inodes: merge('inodes', item, from, place) }
+  if (sameLimits(from, to)) return undefined
   for (const name of ['bytes', 'inodes'] as const) {
-    const { hard } = after[name]
+    const { hard } = to[name]
     const { used } = reading[name]
-    if (facts.force === true || hard === before[name].hard || hard === 'none' || hard >= used) continue
+    if (item.force === true || hard === from[name].hard || hard === 'none' || hard >= used) continue
     throw new QuotaError('QUOTA_BELOW_USAGE', {
-      operation: `set the hard limit of ${name} of ${facts.kind}`,
-      target: String(wanted.id),
+      operation: `set the hard limit of ${name} of ${place.kind}`,
+      target: String(item.id),
       value: String(hard),
-      detail: `${used} are used, so nothing more could be written; force sets it all the same`,
+      detail: `${used} are used, so nothing more could be written; set force to set it nevertheless`,
     })
   }
-  return { facility: 'quota', target: `${facts.kind} ${wanted.id}`, action: 'set', id: wanted.id, before, after }
+  return changeOf(place, item.id, to, from)
+}
+
+function changeOf({ kind, mount }: QuotaPlace, id: number, to: BothLimits, from?: BothLimits): QuotaChange {
+  return {
+    facility: 'quota',
+    target: targetOf(kind, id),
+    action: 'set',
+    ...(from === undefined ? {} : { before: renderLimits(from) }),
+    after: renderLimits(to),
+    command: renderCommand(['setquota', letters[kind], ...batchWords(id, to), mount.mountPoint]),
+    id,
+    ...(from === undefined ? {} : { from }),
+    to,
+  }
 }
 
 function merge(
   name: 'bytes' | 'inodes',
-  wanted: WantedQuota,
-  before: BothLimits,
-  { bounds }: Pick<Facts, 'bounds'>,
+  item: QuotaSpec,
+  from: BothLimits,
+  { bounds }: Pick<QuotaPlace, 'bounds'>,
 ): Limits {
-  const given = wanted[name] ?? {}
-  const soft = given.soft === undefined ? before[name].soft : roundLimit(name, given.soft, bounds)
-  const hard = given.hard === undefined ? before[name].hard : roundLimit(name, given.hard, bounds)
-  const changed = soft !== before[name].soft || hard !== before[name].hard
+  const given = item[name] ?? {}
+  const soft = given.soft === undefined ? from[name].soft : roundLimit(name, given.soft, bounds)
+  const hard = given.hard === undefined ? from[name].hard : roundLimit(name, given.hard, bounds)
+  const changed = soft !== from[name].soft || hard !== from[name].hard
   if (changed && soft !== 'none' && hard !== 'none' && soft > hard)
-    throw invalid(wanted.id, `the soft limit of ${name}, ${soft}, would be above the hard one, ${hard}`)
+    throw invalid(item.id, `the soft limit of ${name}, ${soft}, would be above the hard one, ${hard}`)
   return { soft, hard }
-}
-
-export function limitsOf({ bytes, inodes }: QuotaReading): BothLimits {
-  const only = ({ soft, hard }: Limits) => ({ soft, hard })
-  return { bytes: only(bytes), inodes: only(inodes) }
-}
-
-export function sameLimits(one: BothLimits, other: BothLimits): boolean {
-  return (['bytes', 'inodes'] as const).every(
-    (name) => one[name].soft === other[name].soft && one[name].hard === other[name].hard,
-  )
 }
 
 function invalid(id: number, detail: string): QuotaError {

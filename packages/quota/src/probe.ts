@@ -1,58 +1,64 @@
-import type { Host } from '@puppy/host'
+import { HostError, type EffectOptions, type FeatureProbe, type Host, type Probe } from '@puppy/host'
 import { QuotaError } from './errors.ts'
 import type { Bounds, QuotaKind } from './limits.ts'
-import { parseMountinfo, type Mount } from './mount.ts'
-import type { EffectOptions } from './program.ts'
-import type { KindState } from './state.ts'
+import { readMounts, type Mount } from '@puppy/host/proc'
+import { requireQuotaTools } from './program.ts'
+import type { QuotaState } from './state.ts'
 import { offError, stepsOf, type QuotaFormat } from './support.ts'
 import { mountOf, readState, volumeFinder } from './volume.ts'
 
-export interface KindProbe extends KindState {
-  /** `QUOTA_OFF` when limits of this kind would not hold. */
-  readonly error?: QuotaError
-  /** What turns it on; empty when it is on. */
-  readonly steps: readonly string[]
-}
-
-/** What works on the file system of a path. */
-export interface Probe {
-  /** Whether limits of users hold, which is the wall for tenants. */
-  readonly works: boolean
-  /** Why nothing can be said or done: `QUOTA_UNSUPPORTED`, `QUOTA_NOT_INSTALLED`, `QUOTA_INVALID`, … */
-  readonly error?: QuotaError
+/** What works on the file system of a path. Its features are the kinds whose limits are enforced. */
+export interface QuotaProbe extends Probe<QuotaError, QuotaKind> {
   readonly mount?: Mount
   readonly format?: QuotaFormat
   /** The block that limits are rounded to, and the largest limits. */
   readonly bounds?: Bounds
-  readonly kinds?: Readonly<Record<QuotaKind, KindProbe>>
+  /** What the kernel counts and enforces for each kind, and the grace times. */
+  readonly kinds?: QuotaState
 }
 
-/** Finds out what works, by looking only. */
-export async function probe(host: Host, path: string, options: EffectOptions): Promise<Probe> {
-  let mount: Mount | undefined
+/** Finds out whether limits of one kind are enforced. Changes nothing and never throws. */
+export async function probe(host: Host, path: string, kind: QuotaKind, options: EffectOptions): Promise<QuotaProbe> {
+  let found: Pick<QuotaProbe, 'mount' | 'format' | 'bounds' | 'kinds'> = {}
   try {
-    const mounts = parseMountinfo((await host.read('/proc/self/mountinfo')) ?? '')
-    mount = await mountOf(host, path, mounts, options)
+    found = { mount: await mountOf(host, path, await readMounts(host), options) }
     const volume = await volumeFinder(host, path)(options)
+    const { mount } = volume
     const { state, format, bounds } = await readState(host, volume, options)
-    const kindOf = (kind: QuotaKind): KindProbe => {
-      const error = offError('set limits on', volume.mount, kind, state, 'enforcing')
-      return {
-        ...state[kind],
-        ...(error === undefined ? {} : { error }),
-        steps: stepsOf(volume.mount, kind, state[kind]),
-      }
+    found = { mount, format, bounds, kinds: state }
+    requireQuotaTools(host)
+    const error = offError('set limits on', mount, kind, state, 'enforcing')
+    const featureOf = (one: QuotaKind): FeatureProbe => {
+      const off = offError('set limits on', mount, one, state, 'enforcing')
+      return off === undefined
+        ? { works: true, steps: [] }
+        : { works: false, reason: off.message, steps: stepsOf(mount, one, state[one]) }
     }
-    const kinds = { user: kindOf('user'), group: kindOf('group'), project: kindOf('project') }
-    for (const name of ['repquota', 'setquota']) {
-      if (host.program(name) !== undefined) continue
-      const detail = `there is no program ${name}; install the package quota (Debian's name)`
-      const error = new QuotaError('QUOTA_NOT_INSTALLED', { operation: 'use quotas of', target: path, detail })
-      return { works: false, error, mount: volume.mount, format, bounds, kinds }
+    return {
+      works: error === undefined,
+      ...(error === undefined ? {} : { error }),
+      steps: stepsOf(mount, kind, state[kind]),
+      warnings: [],
+      features: { user: featureOf('user'), group: featureOf('group'), project: featureOf('project') },
+      ...found,
     }
-    return { works: kinds.user.enforcing, mount: volume.mount, format, bounds, kinds }
-  } catch (error) {
-    if (!(error instanceof QuotaError)) throw error
-    return { works: false, error, ...(mount === undefined ? {} : { mount }) }
+  } catch (cause) {
+    const error = asQuotaError(cause, path)
+    const steps = error.facts.steps ?? []
+    const feature = { works: false, reason: error.message, steps }
+    const features = { user: feature, group: feature, project: feature }
+    return { works: false, error, steps, warnings: [], features, ...found }
   }
+}
+
+/** Returns the error of a probe. What is neither ours nor the host's is a bug. */
+function asQuotaError(cause: unknown, path: string): QuotaError {
+  if (cause instanceof QuotaError) return cause
+  if (!(cause instanceof HostError)) throw cause
+  return new QuotaError('QUOTA_REFUSED', {
+    operation: 'probe the quotas of',
+    target: path,
+    detail: cause.message,
+    cause,
+  })
 }

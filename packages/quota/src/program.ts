@@ -1,29 +1,33 @@
-import { HostError, renderCommand, type Host, type RunOptions, type RunResult } from '@puppy/host'
+import {
+  effectTimeout,
+  HostError,
+  renderCommand,
+  requireTool,
+  runOptions,
+  type EffectOptions,
+  type FacilityErrorFacts,
+  type Host,
+  type RunOptions,
+  type RunResult,
+  type Tool,
+} from '@puppy/host'
 import { QuotaError } from './errors.ts'
 
-/** How long an effect may take and who may end it. */
-export interface EffectOptions {
-  readonly signal?: AbortSignal
-  /** Milliseconds for each program that is run. Default 30,000. */
-  readonly timeout?: number
-}
-
+/** How a program is run, and what for. */
 export interface ProgramRun extends EffectOptions, Pick<RunOptions, 'touches' | 'input' | 'accept'> {
   /** What is attempted, for messages. */
   readonly operation: string
   readonly target: string
 }
 
-/** Debian's packages. */
-const packages: Readonly<Record<string, string>> = {
-  chattr: 'e2fsprogs',
-  lsattr: 'e2fsprogs',
-  find: 'findutils',
-  repquota: 'quota',
-  setquota: 'quota',
-  stat: 'coreutils',
-  sync: 'coreutils',
-  xfs_quota: 'xfsprogs',
+/** Checks that the tools which read and set limits are installed. @throws QuotaError `QUOTA_NOT_INSTALLED` */
+export function requireQuotaTools(host: Host): void {
+  for (const name of ['repquota', 'setquota'] as const) requireTool(host, name, notInstalled)
+}
+
+/** Returns the error for a missing program. */
+export function notInstalled(facts: FacilityErrorFacts): QuotaError {
+  return new QuotaError('QUOTA_NOT_INSTALLED', facts)
 }
 
 /** A report of ten thousand ids has half a megabyte. */
@@ -32,26 +36,23 @@ const maxOutput = 64 * 1024 * 1024
 /**
  * Runs a program of the system's own folders by its bare name.
  *
- * @throws QuotaError `QUOTA_NOT_INSTALLED`, `QUOTA_TIMEOUT`, `QUOTA_UNREADABLE` (too much output), `QUOTA_REFUSED`; those of the
- *   host otherwise.
+ * @throws QuotaError `QUOTA_NOT_INSTALLED`, `QUOTA_TIMEOUT`, `QUOTA_UNREADABLE` (too much output), `QUOTA_REFUSED`. Other errors of the
+ *   host pass through.
  */
 export async function runProgram(
   host: Host,
-  [name, ...args]: readonly [string, ...string[]],
-  { operation, target, ...options }: ProgramRun,
+  [name, ...args]: readonly [Tool, ...string[]],
+  { operation, target, touches, input, accept, ...options }: ProgramRun,
 ): Promise<RunResult> {
-  const program = host.program(name)
-  if (program === undefined) {
-    const detail = `there is no program ${name}; install the package ${packages[name] ?? name} (Debian's name)`
-    throw new QuotaError('QUOTA_NOT_INSTALLED', { operation, target, detail })
-  }
+  const program = requireTool(host, name, notInstalled)
+  const more = { maxOutput, ...(input === undefined ? {} : { input }), ...(accept === undefined ? {} : { accept }) }
   try {
-    return await host.run([program, ...args], { maxOutput, ...options })
+    return await host.run([program, ...args], runOptions(touches, options, more))
   } catch (cause) {
     if (!(cause instanceof HostError)) throw cause
     const facts = { operation, target, cause }
     if (cause.code === 'HOST_TIMEOUT') {
-      const detail = `${renderCommand([program, ...args])} did not end in ${options.timeout ?? 30_000} ms; read before trying again`
+      const detail = `${renderCommand([program, ...args])} did not end in ${options.timeout ?? effectTimeout} ms; read the quotas before trying again`
       throw new QuotaError('QUOTA_TIMEOUT', { ...facts, detail })
     }
     if (cause.code === 'HOST_OUTPUT_TOO_LARGE') {
@@ -62,9 +63,4 @@ export async function runProgram(
     }
     throw cause
   }
-}
-
-/** What of the options goes to each program. */
-export function bounded({ signal, timeout }: EffectOptions): EffectOptions {
-  return { ...(signal === undefined ? {} : { signal }), ...(timeout === undefined ? {} : { timeout }) }
 }

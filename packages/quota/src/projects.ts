@@ -1,14 +1,14 @@
-import type { Host } from '@puppy/host'
+import { requireTool, type EffectOptions, type Host } from '@puppy/host'
 import { QuotaError } from './errors.ts'
 import { assertId } from './limits.ts'
-import { bounded, runProgram, type EffectOptions } from './program.ts'
+import { notInstalled, runProgram } from './program.ts'
 import type { QuotaReading } from './report.ts'
 
 /**
- * Chooses the lowest project id of an inclusive range that nobody has and of which the kernel has nothing: neither use nor
- * limits that its next owner would inherit. Pure. Hold a lock over reading, choosing and writing down.
+ * Returns the lowest project id of an inclusive range that is not taken and of which the kernel has neither use nor limits, which its
+ * next owner would inherit. Pure. Hold a lock while you read, choose and record the id.
  *
- * @throws QuotaError `QUOTA_INVALID` when the range is none, or full.
+ * @throws QuotaError `QUOTA_INVALID` when the range is invalid or full.
  */
 export function chooseProject(
   readings: readonly QuotaReading[],
@@ -22,20 +22,20 @@ export function chooseProject(
   const facts = {
     operation: 'choose a project from',
     target: `${first}-${last}`,
-    detail: 'all are taken or still used',
+    detail: 'all are taken or still in use',
   }
   throw new QuotaError('QUOTA_INVALID', facts)
 }
 
 /**
- * Gives a folder and all that is in it to a project; what is made there later belongs to it too. Folders come first, so that a
- * file made meanwhile is not missed. Links, sockets and pipes cannot change their project.
+ * Assigns a folder and everything in it to a project. What is created in it later belongs to the project too. Folders are marked before
+ * files, so that a file created meanwhile is not missed. Links, sockets and pipes cannot change their project.
  *
- * Only for folders whose owner is no tenant: an owner may give his files another project, and could swap what is walked over.
- * Not across mounts. `mv` into the folder from another project copies.
+ * Only for folders that no tenant owns: an owner may give its files another project, and could swap folders while they are walked.
+ * Does not cross mounts. `mv` into the folder from another project copies.
  *
- * @throws QuotaError `QUOTA_INVALID`, `QUOTA_REFUSED` (where the file system has no projects, or a file went away meanwhile:
- *   again), `QUOTA_MISMATCH`, `QUOTA_NOT_INSTALLED`, `QUOTA_TIMEOUT`.
+ * @throws QuotaError `QUOTA_INVALID`, `QUOTA_REFUSED` (the file system has no projects, or a file was deleted meanwhile: call again),
+ *   `QUOTA_MISMATCH`, `QUOTA_NOT_INSTALLED`, `QUOTA_TIMEOUT`.
  */
 export async function assignProject(
   host: Host,
@@ -48,7 +48,7 @@ export async function assignProject(
 }
 
 /**
- * Takes a folder and all that is in it out of its project. Links, sockets and pipes made in it stay charged until they are
+ * Removes a folder and everything in it from its project. Links, sockets and pipes created in it stay charged until they are
  * deleted: use the id again only when its use is 0, as `chooseProject` does.
  *
  * @throws QuotaError as `assignProject`.
@@ -57,7 +57,7 @@ export async function clearProject(host: Host, folder: string, options: EffectOp
   await mark(host, folder, 0, options)
 }
 
-/** Reads the project of a folder, 0 for none, and whether what is made in it inherits it. @throws QuotaError as `assignProject` */
+/** Reads the project of a folder, 0 for none, and whether what is created in it inherits it. @throws QuotaError as `assignProject` */
 export async function readProject(
   host: Host,
   folder: string,
@@ -65,7 +65,7 @@ export async function readProject(
 ): Promise<{ readonly project: number; readonly inherits: boolean }> {
   assertFolder(folder)
   const operation = 'read the project of'
-  const run = { ...bounded(options), touches: 'nothing', operation, target: folder } as const
+  const run = { ...options, touches: 'nothing', operation, target: folder } as const
   const { stdout, stderr } = await runProgram(host, ['lsattr', '-d', '-p', '--', folder], run)
   const found = parseProject(stdout)
   if (found !== undefined) return found
@@ -73,7 +73,7 @@ export async function readProject(
   throw new QuotaError('QUOTA_REFUSED', { operation, target: folder, said: `${stderr.trim()} ${stdout.trim()}`.trim() })
 }
 
-/** ` 4243 --------------e----P-- /home/p`: the project, the attributes, the path. @see lsattr(1) */
+/** Parses ` 4243 --------------e----P-- /home/p`: the project, the attributes, the path. @see lsattr(1) */
 export function parseProject(text: string): { readonly project: number; readonly inherits: boolean } | undefined {
   const [, project, attributes = ''] = /^ *(\d{1,10}) ([-A-Za-z]{8,40}) /.exec(text) ?? []
   return project === undefined ? undefined : { project: Number(project), inherits: attributes.includes('P') }
@@ -82,12 +82,8 @@ export function parseProject(text: string): { readonly project: number; readonly
 async function mark(host: Host, folder: string, project: number, options: EffectOptions): Promise<void> {
   assertFolder(folder)
   const operation = project === 0 ? 'clear the project of' : `give project ${project}`
-  const chattr = host.program('chattr')
-  if (chattr === undefined) {
-    const detail = 'there is no program chattr; install the package e2fsprogs (Debian’s name)'
-    throw new QuotaError('QUOTA_NOT_INSTALLED', { operation, target: folder, detail })
-  }
-  const run = { ...bounded(options), touches: 'machine', operation, target: folder } as const
+  const chattr = requireTool(host, 'chattr', notInstalled)
+  const run = { ...options, touches: 'machine', operation, target: folder } as const
   const each = (type: string, words: readonly string[]) =>
     runProgram(host, ['find', folder, '-xdev', '-type', type, '-exec', chattr, ...words, '--', '{}', '+'], run)
   await each('d', [project === 0 ? '-P' : '+P', '-p', String(project)])
@@ -98,7 +94,7 @@ async function mark(host: Host, folder: string, project: number, options: Effect
     operation,
     target: folder,
     value: JSON.stringify(found),
-    detail: 'it reads so afterwards',
+    detail: 'this was read afterwards',
   })
 }
 

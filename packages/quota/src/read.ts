@@ -1,14 +1,12 @@
-import type { Host } from '@puppy/host'
+import type { EffectOptions, Host } from '@puppy/host'
 import { QuotaError } from './errors.ts'
-import type { QuotaKind } from './limits.ts'
-import { bounded, runProgram, type EffectOptions } from './program.ts'
+import { letters, type QuotaKind } from './limits.ts'
+import { runProgram } from './program.ts'
 import { parseReport, parseReportLines, type QuotaReading } from './report.ts'
 import { offError } from './support.ts'
 import { readState, type Volume } from './volume.ts'
 
-export const letters = { user: '-u', group: '-g', project: '-P' } as const
-
-/** Reads all that the kernel has of one kind, by one repquota. @throws QuotaError `QUOTA_OFF`, `QUOTA_UNREADABLE`, … */
+/** Reads every id of one kind by one repquota. @throws QuotaError `QUOTA_OFF`, `QUOTA_UNREADABLE`, … */
 export async function readAll(
   host: Host,
   volume: Volume,
@@ -18,7 +16,7 @@ export async function readAll(
   return parseReport(kind, await runReport(host, volume, kind, options), now())
 }
 
-/** The same, one after the other: of a file system of a million ids only the text is held. */
+/** Reads every id of one kind, one at a time: of a file system of a million ids only the text is held. */
 export async function* readEach(
   host: Host,
   volume: Volume,
@@ -39,7 +37,7 @@ async function runReport(host: Host, volume: Volume, kind: QuotaKind, options: E
     const { stdout } = await runProgram(
       host,
       ['repquota', letters[kind], '-v', '-n', '-p', '-O', 'csv', '--', mountPoint],
-      { ...bounded(options), touches: 'nothing', operation, target: mountPoint },
+      { ...options, touches: 'nothing', operation, target: mountPoint },
     )
     return stdout
   } catch (error) {
@@ -50,14 +48,17 @@ async function runReport(host: Host, volume: Volume, kind: QuotaKind, options: E
 /** Writes out one file system, and no other. @see sync(1) */
 export async function sync(host: Host, { mount: { mountPoint } }: Volume, options: EffectOptions): Promise<void> {
   await runProgram(host, ['sync', '-f', '--', mountPoint], {
-    ...bounded(options),
+    ...options,
     touches: 'nothing',
     operation: 'write out',
     target: mountPoint,
   })
 }
 
-/** Of a kind that is off repquota says only that not all mounts have it; the kernel is asked, once it has failed. */
+/**
+ * Returns the error to report for a tool that failed. For a kind that is off the tools print only that not all mounts have quota, so
+ * the kernel is asked once a tool has failed.
+ */
 export async function explained(
   error: unknown,
   host: Host,

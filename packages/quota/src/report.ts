@@ -1,18 +1,18 @@
 import { QuotaError } from './errors.ts'
-import { maxId, type Limit, type Limits, type QuotaKind } from './limits.ts'
+import { maxId, type BothLimits, type Limit, type Limits, type QuotaKind } from './limits.ts'
 import { statusOf, type QuotaStatus } from './status.ts'
 
 /** Use and limits of one kind of thing, bytes or inodes. */
 export interface Meter extends Limits {
   readonly used: number
-  /** When the grace time ends, in seconds since 1970; absent while it does not run. */
+  /** When the grace time ends, in seconds since 1970. Absent while no grace time runs. */
   readonly graceEnds?: number
-  /** Seconds of grace left, 0 when it is over; absent while it does not run. */
+  /** Seconds of grace left, 0 when it is over. Absent while no grace time runs. */
   readonly graceLeft?: number
   readonly status: QuotaStatus
 }
 
-/** What the kernel knows of one id. Bytes and limits over 2^53 are the nearest number that there is. */
+/** Use and limits of one id. Values above 2^53 are rounded to the nearest number of JavaScript. */
 export interface QuotaReading {
   readonly id: number
   readonly bytes: Meter
@@ -29,7 +29,7 @@ const heads = { user: 'User', group: 'Group', project: 'Project' } as const
  *     User,BlockStatus,FileStatus,BlockUsed,BlockSoftLimit,BlockHardLimit,BlockGrace,FileUsed,FileSoftLimit,FileHardLimit,FileGrace
  *     #70009,soft,soft,152,100,200,1795886580,2,1,2,1795886580
  *
- * Space is in KiB. Its own status is not used: it says `soft` at the hard limit and forgets that a grace time is over.
+ * Space is in KiB. The status that repquota prints is not used: it is `soft` at the hard limit, and ignores that a grace time is over.
  *
  * @param now seconds since 1970.
  * @throws QuotaError `QUOTA_UNREADABLE` when anything is not as above, a cut last line too.
@@ -38,7 +38,7 @@ export function parseReport(kind: QuotaKind, text: string, now: number): readonl
   return [...parseReportLines(kind, text, now)]
 }
 
-/** The same, one reading after the other; what was given before it throws was right. */
+/** Parses the same text one reading at a time. Readings that were yielded before it throws are valid. */
 export function* parseReportLines(kind: QuotaKind, text: string, now: number): Generator<QuotaReading, void> {
   const headLine = text.slice(0, Math.max(0, text.indexOf('\n')))
   if (headLine !== `${heads[kind]},${columns}`) throw unreadable(headLine, 1, 'its columns are not known')
@@ -97,10 +97,16 @@ function limitOf(value: number): Limit {
   return value === 0 ? 'none' : value
 }
 
-/** The reading of an id that the kernel has nothing of. */
+/** Returns the reading of an id of which the kernel has neither use nor limits. */
 export function emptyReading(id: number): QuotaReading {
   const nothing: Meter = { used: 0, soft: 'none', hard: 'none', status: 'ok' }
   return { id, bytes: nothing, inodes: nothing }
+}
+
+/** Returns the limits of a reading. */
+export function limitsOf({ bytes, inodes }: QuotaReading): BothLimits {
+  const only = ({ soft, hard }: Limits) => ({ soft, hard })
+  return { bytes: only(bytes), inodes: only(inodes) }
 }
 
 function unreadable(line: string, at: number, detail: string): QuotaError {

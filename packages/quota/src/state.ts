@@ -1,19 +1,19 @@
 import { QuotaError } from './errors.ts'
 import type { QuotaKind } from './limits.ts'
 
-/** Seconds that somebody may stay above a soft limit. */
+/** Seconds that an id may stay above a soft limit. */
 export interface Grace {
   readonly bytes: number
   readonly inodes: number
 }
 
-/** What the kernel does for one kind. */
+/** What the kernel counts and enforces for one kind. */
 export interface KindState {
   /** Whether use is counted. */
   readonly accounting: boolean
-  /** Whether limits hold. */
+  /** Whether limits are enforced. */
   readonly enforcing: boolean
-  /** Where the kernel keeps it; absent when it does not. */
+  /** The inode in which the file system keeps the counts. Absent when it has none. */
   readonly inode?: number
   /** Absent when use is not counted. */
   readonly grace?: Grace
@@ -25,8 +25,8 @@ const off: KindState = { accounting: false, enforcing: false }
 const kinds = { User: 'user', Group: 'group', Project: 'project' } as const
 
 /**
- * Parses `xfs_quota -f -x -c state MOUNT`, which asks any file system's kernel half; nothing at all means no quota.
- * `quotaon -p` does not tell counting from enforcing, and repquota cuts grace times to minutes.
+ * Parses `xfs_quota -f -x -c state MOUNT`, which works on ext4 too. An empty text means no quota.
+ * `quotaon -p` does not distinguish counting from enforcing, and repquota cuts grace times to minutes.
  *
  *     User quota state on /mnt/b (/dev/loop1)
  *       Accounting: ON
@@ -36,7 +36,7 @@ const kinds = { User: 'user', Group: 'group', Project: 'project' } as const
  *     Blocks max warnings: 0
  *     Inodes grace time: [7 days]
  *
- * @throws QuotaError `QUOTA_UNREADABLE` when it is neither nothing nor all three kinds.
+ * @throws QuotaError `QUOTA_UNREADABLE` when the text is neither empty nor all three kinds.
  */
 export function parseState(text: string): QuotaState {
   if (text.trim() === '') return { user: off, group: off, project: off }
@@ -49,7 +49,7 @@ export function parseState(text: string): QuotaState {
   throw new QuotaError('QUOTA_UNREADABLE', {
     operation: 'read the state of quotas',
     value: text,
-    detail: `what it says of ${missing ?? 'one kind'} is not understood`,
+    detail: `the section of ${missing ?? 'one kind'} has an unknown shape`,
   })
 }
 
@@ -70,7 +70,7 @@ function parseKind(body: string): KindState | undefined {
   }
 }
 
-/** `7 days`, `1 day 00:01:01`, `0 days 00:05:01`; dashes where there is none. */
+/** Parses `7 days`, `1 day 00:01:01`, `0 days 00:05:01`, or dashes for none. */
 function parseGrace(text: string | undefined): number | undefined {
   if (text === '--------') return 0
   const [, days, hours = '0', minutes = '0', seconds = '0'] =

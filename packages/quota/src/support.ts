@@ -1,29 +1,29 @@
 import { QuotaError } from './errors.ts'
 import type { Bounds, QuotaKind } from './limits.ts'
-import type { Mount } from './mount.ts'
+import type { Mount } from '@puppy/host/proc'
 import type { QuotaState } from './state.ts'
 
-/** How the kernel keeps quotas; `files` are ext4's old quota files, of which it does not say how much they can hold. */
+/** How the kernel keeps quotas. `files` are the old quota files of ext4; the kernel does not report how large a limit they hold. */
 export type QuotaFormat = 'ext4' | 'xfs' | 'files'
 
 const reasons: Readonly<Record<string, string>> = {
-  btrfs: 'btrfs has qgroups of subvolumes instead, which these tools do not know',
-  nfs: 'limits of NFS are the server’s',
-  nfs4: 'limits of NFS are the server’s',
-  overlay: 'what is written to an overlay is counted by the file system below it',
-  tmpfs: 'tmpfs has quotas only where the kernel was built with them, which Debian’s are not; mount it with a size',
-  zfs: 'ZFS has properties of its own (zfs set userquota@…)',
+  btrfs: 'btrfs has qgroups of subvolumes instead, which these tools do not support',
+  nfs: 'the NFS server enforces limits, not its clients',
+  nfs4: 'the NFS server enforces limits, not its clients',
+  overlay: 'the file system below an overlay counts what is written to it',
+  tmpfs: 'tmpfs has quotas only if the kernel was built with them, and Debian’s is not; mount it with a size',
+  zfs: 'ZFS has its own properties (zfs set userquota@…)',
 }
 
-/** Why there can be no quota on a mount; undefined when there can. */
+/** Returns why a mount cannot have quotas, or undefined when it can. */
 export function unsupported(mount: Mount): string | undefined {
   if (mount.fileSystem !== 'ext4' && mount.fileSystem !== 'xfs')
-    return reasons[mount.fileSystem] ?? `${mount.fileSystem} was not tried; ext4 and XFS were`
+    return reasons[mount.fileSystem] ?? `${mount.fileSystem} is not supported; ext4 and XFS are`
   if (mount.root === '/') return undefined
   return `only its folder ${JSON.stringify(mount.root)} is mounted, and the quota tools know a file system by its own root`
 }
 
-/** With the feature `quota`, ext4 keeps users in inode 3 and groups in 4; old quota files are ordinary ones. */
+/** Returns the format. With the feature `quota`, ext4 keeps users in inode 3 and groups in 4; old quota files have ordinary inodes. */
 export function formatOf(mount: Mount, state: QuotaState): QuotaFormat {
   if (mount.fileSystem === 'xfs') return 'xfs'
   const { user, group, project } = state
@@ -31,13 +31,13 @@ export function formatOf(mount: Mount, state: QuotaState): QuotaFormat {
   return (user.inode ?? 3) === 3 && (group.inode ?? 4) === 4 ? 'ext4' : 'files'
 }
 
-/** Numbers are exact to 2^53; old quota files of the smaller kind hold 32 bits of KiB and of inodes. */
+/** Returns the largest limits. Numbers are exact to 2^53; old quota files of the smaller kind hold 32 bits of KiB and of inodes. */
 export function boundsOf(format: QuotaFormat, blockSize: number): Bounds {
   if (format === 'files') return { blockSize, maxBytes: 0xffff_ffff * 1024, maxInodes: 0xffff_ffff }
   return { blockSize, maxBytes: Number.MAX_SAFE_INTEGER, maxInodes: Number.MAX_SAFE_INTEGER }
 }
 
-/** What turns a kind on, one act after the other; none when it is on. We never do it. */
+/** Returns the steps that turn a kind on, in order; none when it is on. This library never runs them. */
 export function stepsOf(mount: Mount, kind: QuotaKind, { accounting, enforcing }: QuotaState[QuotaKind]): string[] {
   if (enforcing) return []
   const { mountPoint, source, fileSystem } = mount
@@ -61,7 +61,7 @@ function featuresOf(kind: QuotaKind): string {
   return `-O ${feature} -Q ${{ user: 'usrquota', group: 'grpquota', project: 'prjquota' }[kind]}`
 }
 
-/** The error for a kind whose limits would not hold; undefined when they do. */
+/** Returns the error for a kind that is not counted or not enforced, or undefined when it is. */
 export function offError(
   operation: string,
   mount: Mount,
@@ -71,7 +71,7 @@ export function offError(
 ): QuotaError | undefined {
   if (state[kind][need]) return undefined
   const detail = state[kind].accounting
-    ? `${kind} quota is counted, but its limits do not hold`
+    ? `${kind} quota is counted, but its limits are not enforced`
     : `${kind} quota is off on this ${mount.fileSystem}`
   const steps = stepsOf(mount, kind, state[kind])
   return new QuotaError('QUOTA_OFF', { operation, target: mount.mountPoint, detail, steps })

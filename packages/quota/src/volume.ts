@@ -1,8 +1,9 @@
-import type { Host } from '@puppy/host'
+import type { EffectOptions, Host } from '@puppy/host'
 import { QuotaError } from './errors.ts'
 import type { Bounds } from './limits.ts'
-import { deviceOf, findMount, parseMountinfo, type Mount } from './mount.ts'
-import { bounded, runProgram, type EffectOptions } from './program.ts'
+import { parseMountinfo, renderDevice, type Mount } from '@puppy/host/proc'
+import { findMount } from './mount.ts'
+import { runProgram } from './program.ts'
 import { parseState, type QuotaState } from './state.ts'
 import { boundsOf, formatOf, unsupported, type QuotaFormat } from './support.ts'
 
@@ -12,7 +13,7 @@ export interface Volume {
   readonly blockSize: number
 }
 
-/** What the kernel does there, asked now. */
+/** What the kernel counts and enforces on a volume now, and how large limits may be. */
 export interface VolumeState {
   readonly state: QuotaState
   readonly format: QuotaFormat
@@ -20,10 +21,10 @@ export interface VolumeState {
 }
 
 /**
- * Makes a function that finds the file system of a path. What was found is kept while nothing was mounted or unmounted, which
- * costs no process to see.
+ * Creates a function that finds the file system of a path. It keeps its answer until something is mounted or unmounted, which it
+ * sees without starting a process.
  *
- * @throws QuotaError `QUOTA_UNSUPPORTED`, `QUOTA_INVALID` when there is no such path, `QUOTA_MOVED` when it is on another file
+ * @throws QuotaError `QUOTA_UNSUPPORTED`, `QUOTA_INVALID` when the path does not exist, `QUOTA_MOVED` when it is on another file
  *   system than the last time.
  */
 export function volumeFinder(host: Host, path: string): (options?: EffectOptions) => Promise<Volume> {
@@ -33,16 +34,16 @@ export function volumeFinder(host: Host, path: string): (options?: EffectOptions
     if (known?.text === text) return known.volume
     const found = await findVolume(host, path, parseMountinfo(text), options)
     const before = known?.volume.mount ?? found.mount
-    if (before.device !== found.mount.device) throw moved(path, before, found.mount)
+    if (before.device !== found.mount.device) throw movedError(path, before, found.mount)
     known = { volume: found, text }
     return found
   }
 }
 
-/** Limits for `/home` must not end up on `/` because `/home` was unmounted. */
-function moved(path: string, before: Mount, now: Mount): QuotaError {
+/** Returns the error for a path that is on another file system now: limits for `/home` must not be set on `/` because `/home` was unmounted. */
+export function movedError(path: string, before: Mount, now: Mount): QuotaError {
   const shown = ({ source, mountPoint }: Mount) => `${source} on ${mountPoint}`
-  const detail = `it was on ${shown(before)} and is on ${shown(now)} now; open it again when that is right`
+  const detail = `it was on ${shown(before)} and is on ${shown(now)} now; open it again if that is intended`
   return new QuotaError('QUOTA_MOVED', { operation: 'use quotas of', target: path, detail })
 }
 
@@ -53,9 +54,13 @@ export async function mountOf(
   mounts: readonly Mount[],
   options: EffectOptions,
 ): Promise<Mount> {
-  const mount = findMount(mounts, deviceOf(await ask(host, path, ['-c', '%d'], options)), path)
+  const mount = findMount(mounts, renderDevice(await ask(host, path, ['-c', '%d'], options)), path)
   if (mount !== undefined) return mount
-  throw new QuotaError('QUOTA_INVALID', { operation: 'find the mount of', target: path, detail: 'it is in no list' })
+  throw new QuotaError('QUOTA_INVALID', {
+    operation: 'find the mount of',
+    target: path,
+    detail: 'mountinfo does not list it',
+  })
 }
 
 async function findVolume(host: Host, path: string, mounts: readonly Mount[], options: EffectOptions): Promise<Volume> {
@@ -69,30 +74,35 @@ async function findVolume(host: Host, path: string, mounts: readonly Mount[], op
 }
 
 async function ask(host: Host, path: string, words: readonly string[], options: EffectOptions): Promise<bigint> {
-  const operation = 'look at'
+  const operation = 'find the file system of'
   try {
     const { stdout } = await runProgram(host, ['stat', '-L', ...words, '--', path], {
-      ...bounded(options),
+      ...options,
       touches: 'nothing',
       operation,
       target: path,
     })
     if (/^\d{1,19}\n$/.test(stdout)) return BigInt(stdout.trim())
-    throw new QuotaError('QUOTA_UNREADABLE', { operation, target: path, value: stdout, detail: 'stat gave no number' })
+    throw new QuotaError('QUOTA_UNREADABLE', {
+      operation,
+      target: path,
+      value: stdout,
+      detail: 'stat printed no number',
+    })
   } catch (error) {
     if (!(error instanceof QuotaError) || error.code !== 'QUOTA_REFUSED') throw error
-    throw new QuotaError('QUOTA_INVALID', { ...error.facts, detail: 'there is no such path', cause: error })
+    throw new QuotaError('QUOTA_INVALID', { ...error.facts, detail: 'the path does not exist', cause: error })
   }
 }
 
-/** Asks the kernel what it counts and enforces. Runs xfs_quota once, which asks ext4 as well. */
+/** Reads what the kernel counts and enforces. Runs xfs_quota once, which works on ext4 too. */
 export async function readState(
   host: Host,
   { mount, blockSize }: Volume,
   options: EffectOptions,
 ): Promise<VolumeState> {
   const { stdout } = await runProgram(host, ['xfs_quota', '-f', '-x', '-c', 'state', mount.mountPoint], {
-    ...bounded(options),
+    ...options,
     touches: 'nothing',
     operation: 'read the state of quotas of',
     target: mount.mountPoint,

@@ -1,30 +1,34 @@
 import { createFakeHost } from '@puppy/host/fake'
 import t from 'tap'
-import { applyPlan } from '../src/apply.ts'
+import { applyChangeSet } from '../src/apply.ts'
 import { openQuota } from '../src/index.ts'
-import { openFake } from './support/open.ts'
+import { emptyReading } from '../src/report.ts'
+import { volumeFinder } from '../src/volume.ts'
+import { mount, openFake } from './support/open.ts'
 
 const MiB = 1024 * 1024
-const wanted = [5, 6, 7].map((id) => ({ id, bytes: { hard: MiB } }))
+const spec = [5, 6, 7].map((id) => ({ id, bytes: { hard: MiB } }))
+const limited = (id: number) => ({ ...emptyReading(id), bytes: { used: 0, soft: 'none', hard: MiB, status: 'ok' } })
 const hards = async ({ quota }: ReturnType<typeof openFake>) =>
-  (await quota.read('user', [5, 6, 7])).map(({ bytes }) => bytes.hard)
+  (await quota.report([5, 6, 7])).map(({ bytes }) => bytes.hard)
 
-void t.test('applyPlan() sets in one process and reads back in another', async (t) => {
+void t.test('applyChangeSet() sets in one process and reads back in another', async (t) => {
   const { quota, ran } = openFake()
-  const plan = await quota.plan('user', wanted)
+  const changeSet = quota.plan(spec, await quota.read(spec))
   const before = ran().length
-  t.match(await quota.apply(plan), {
+  t.strictSame(await quota.apply(changeSet), {
     changed: true,
-    results: [{ id: 5, changed: true, reading: { bytes: { hard: MiB } } }],
+    changes: changeSet.changes,
+    results: [5, 6, 7].map((id) => ({ target: `user ${id}`, id, changed: true, reading: limited(id) })),
   })
   t.strictSame(ran().slice(before), ['setquota', 'repquota'])
 })
 
 void t.test(
-  'applyPlan() gives the id that the kernel refuses its own words, and the others their limits',
+  'applyChangeSet() gives the id that the kernel refuses its own words, and the others their limits',
   async (t) => {
     const some = openFake({ refused: [6] })
-    const { results, changed } = await some.quota.set('user', wanted)
+    const { results, changed } = await some.quota.ensure(spec)
     t.equal(changed, true)
     t.match(results[1], {
       id: 6,
@@ -35,10 +39,10 @@ void t.test(
   },
 )
 
-void t.test('applyPlan() puts back what it set when all or nothing is asked for', async (t) => {
+void t.test('applyChangeSet() puts back what it set when all or nothing is asked for', async (t) => {
   const some = openFake({ refused: [6] })
   some.fake.meddle('user', 5, [0, 3, 0, 0])
-  const { results, changed } = await some.quota.set('user', wanted, { atomic: true })
+  const { results, changed } = await some.quota.ensure(spec, { atomic: true })
   t.equal(changed, false)
   t.strictSame(
     results.map(({ id, changed: one, error }) => [id, one, error?.code]),
@@ -47,28 +51,33 @@ void t.test('applyPlan() puts back what it set when all or nothing is asked for'
   t.strictSame(await hards(some), [3072, 'none', 'none'])
 })
 
-void t.test('applyPlan() says when something else is read back', async (t) => {
+void t.test('applyChangeSet() says when something else is read back', async (t) => {
   const { host, quota } = openFake()
-  const plan = await quota.plan('user', wanted.slice(0, 1))
-  const [change] = plan.changes
+  const changeSet = quota.plan(spec.slice(0, 1), await quota.read(spec))
+  const [change] = changeSet.changes
   if (change === undefined) throw new Error('no change')
   // A file system that rounds otherwise than we know.
-  const odd = { ...change, after: { ...change.after, bytes: { soft: 'none' as const, hard: 1500 } } }
-  const volume = await import('../src/volume.ts').then(({ volumeFinder }) => volumeFinder(host, '/home')())
-  const { results } = await applyPlan(host, volume, { ...plan, changes: [odd] }, {})
-  t.match(results, [{ id: 5, changed: true, error: { code: 'QUOTA_MISMATCH' } }])
+  const odd = { ...change, to: { ...change.to, bytes: { soft: 'none' as const, hard: 1500 } } }
+  const { results } = await applyChangeSet(host, volumeFinder(host, '/home'), { ...changeSet, changes: [odd] }, {})
+  t.strictSame(
+    results.map(({ id, changed, error }) => [id, changed, error?.code]),
+    [[5, true, 'QUOTA_MISMATCH']],
+  )
 })
 
-void t.test('applyPlan() of nothing runs nothing', async (t) => {
-  const { host, ran } = openFake()
-  const plan = { kind: 'user', changes: [], refused: [], unchanged: [5] } as const
-  t.strictSame(await applyPlan(host, undefined, plan, {}), { changed: false, results: [{ id: 5, changed: false }] })
+void t.test('applyChangeSet() of nothing runs nothing', async (t) => {
+  const { quota, ran } = openFake()
+  t.strictSame(await quota.apply({ kind: 'user', mount, changes: [], refused: [], unchanged: [5] }), {
+    changed: false,
+    changes: [],
+    results: [{ target: 'user 5', id: 5, changed: false }],
+  })
   t.strictSame(ran(), [])
 })
 
-void t.test('applyPlan() of a batch that setquota gave up says so for those after it', async (t) => {
+void t.test('applyChangeSet() of a batch that setquota gave up says so for those after it', async (t) => {
   const { quota, fake } = openFake()
-  const plan = await quota.plan('user', wanted)
+  const changeSet = quota.plan(spec, await quota.read(spec))
   const stderr = 'setquota: Cannot get quota for user 6 from kernel on /dev/loop0: No space left on device\n'
   const host = createFakeHost({
     files: fake.files,
@@ -80,10 +89,24 @@ void t.test('applyPlan() of a batch that setquota gave up says so for those afte
       },
     },
   })
-  const { results } = await openQuota(host, '/home').apply(plan)
-  t.match(results, [
-    { id: 5, changed: true, error: undefined },
-    { id: 6, error: { code: 'QUOTA_REFUSED', facts: { said: /No space left/ } } },
-    { id: 7, error: { code: 'QUOTA_REFUSED', facts: { said: /user 6 .* No space left/ } } },
-  ])
+  const { results } = await openQuota(host, '/home').apply(changeSet)
+  t.matchOnlyStrict(
+    results.map(({ id, changed, error }) => [id, changed, error?.code, error?.facts.said]),
+    [
+      [5, true, undefined, undefined],
+      [6, false, 'QUOTA_REFUSED', /No space left/],
+      [7, false, 'QUOTA_REFUSED', /user 6 .* No space left/],
+    ],
+  )
+})
+
+void t.test('applyChangeSet() sets nothing on another file system than the one it was planned for', async (t) => {
+  const { quota, ran } = openFake()
+  const changeSet = quota.plan(spec, await quota.read(spec))
+  const other = { ...changeSet, mount: { ...mount, device: '253:32', source: '/dev/other' } }
+  await t.rejects(quota.apply(other), {
+    code: 'QUOTA_MOVED',
+    message: /was on \/dev\/other on \/home and is on \/dev\/fake/,
+  })
+  t.notOk(ran().includes('setquota'))
 })

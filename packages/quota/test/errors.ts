@@ -14,7 +14,7 @@ void t.test('QuotaError says what was attempted, on what, with what, why and wha
   t.equal(error.name, 'QuotaError')
   t.match(
     error.message,
-    /^Cannot read the quotas of "\/home" "x{200}…": user quota is off; it said: no; to turn it on: umount it, then mount it$/,
+    /^Cannot read the quotas of "\/home", value "x{200}…": user quota is off; the tool said: no; to enable it: umount it, then mount it$/,
   )
   t.match(error.cause, { message: 'deeper' })
   t.notOk(Object.hasOwn(error, 'name'))

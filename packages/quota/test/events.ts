@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { findEvents, type ToldEvents } from '../src/events.ts'
+import { findEvents, type ReportedEvents } from '../src/events.ts'
 import { emptyReading, type Meter, type QuotaReading } from '../src/report.ts'
 
 const reading = (used: number, more: Partial<Meter> = {}): QuotaReading => ({
@@ -10,10 +10,10 @@ const reading = (used: number, more: Partial<Meter> = {}): QuotaReading => ({
 
 /** The events of one look after the other. */
 function look(...readings: readonly QuotaReading[]): readonly (readonly string[])[] {
-  let told: ToldEvents = {}
+  let reported: ReportedEvents = {}
   return readings.map((one) => {
-    const found = findEvents([one], told)
-    told = JSON.parse(JSON.stringify(found.told)) as ToldEvents
+    const found = findEvents([one], reported)
+    reported = JSON.parse(JSON.stringify(found.reported)) as ReportedEvents
     return found.events.map(({ type, percent }) => (percent === undefined ? type : `${type} ${percent}`))
   })
 }
@@ -53,10 +53,10 @@ void t.test('findEvents() tells the grace time', async (t) => {
 
 void t.test('findEvents() says of what, and ends what has no reading', async (t) => {
   const inodes = { ...emptyReading(6), inodes: { used: 95, soft: 'none', hard: 100, status: 'ok' } } as const
-  const { events, told } = findEvents([inodes], {})
+  const { events, reported } = findEvents([inodes], {})
   t.strictSame(events, [{ id: 6, of: 'inodes', type: 'threshold', percent: 90 }])
-  t.strictSame(told, { '6 inodes': { percent: 90, grace: 'none' } })
-  t.strictSame(findEvents([], told), { events: [{ id: 6, of: 'inodes', type: 'recovered' }], told: {} })
+  t.strictSame(reported, { '6 inodes': { percent: 90, grace: 'none' } })
+  t.strictSame(findEvents([], reported), { events: [{ id: 6, of: 'inodes', type: 'recovered' }], reported: {} })
 })
 
 void t.test('findEvents() of the same readings twice has nothing to tell', async () => {
@@ -65,8 +65,8 @@ void t.test('findEvents() of the same readings twice has nothing to tell', async
   const any = fc.record({ id: fc.constant(5), bytes: meter, inodes: meter })
   fc.assert(
     fc.property(any, any, (one, two) => {
-      const first = findEvents([two], findEvents([one], {}).told)
-      return findEvents([two], first.told).events.length === 0
+      const first = findEvents([two], findEvents([one], {}).reported)
+      return findEvents([two], first.reported).events.length === 0
     }),
   )
 })

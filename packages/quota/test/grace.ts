@@ -3,52 +3,52 @@ import { openFake } from './support/open.ts'
 
 void t.test('setGrace() keeps what is absent and runs nothing when it is so', async (t) => {
   const { quota, ran } = openFake()
-  t.strictSame(await quota.setGrace('user', { inodes: 90_061 }), {
+  t.strictSame(await quota.setGrace({ inodes: 90_061 }), {
     changed: true,
     grace: { bytes: 604_800, inodes: 90_061 },
   })
   const before = ran().length
-  t.match(await quota.setGrace('user', { inodes: 90_061 }), { changed: false })
+  t.match(await quota.setGrace({ inodes: 90_061 }), { changed: false })
   t.strictSame(ran().slice(before), ['xfs_quota'])
 })
 
 void t.test('setGrace() refuses what is no time, and a kind that is off', async (t) => {
-  const { quota } = openFake({ kinds: { group: 'off' } })
+  const { quota, open } = openFake({ kinds: { group: 'off' } })
   for (const bytes of [0, -1, 1.5, 2 ** 31, Number.NaN])
-    await t.rejects(quota.setGrace('user', { bytes }), { code: 'QUOTA_INVALID' }, String(bytes))
-  await t.rejects(quota.setGrace('group', { bytes: 5 }), { code: 'QUOTA_OFF' })
+    await t.rejects(quota.setGrace({ bytes }), { code: 'QUOTA_INVALID' }, String(bytes))
+  await t.rejects(open('group').setGrace({ bytes: 5 }), { code: 'QUOTA_OFF' })
 })
 
 void t.test('setGraceOf() lets running grace times end, and leaves the others alone', async (t) => {
   const { quota, fake, host } = openFake()
-  await quota.set('user', [{ id: 5, bytes: { soft: 4096 }, inodes: { soft: 10 } }])
+  await quota.ensure([{ id: 5, bytes: { soft: 4096 }, inodes: { soft: 10 } }])
   fake.use('user', 5, { bytes: 8192, inodes: 1 })
-  t.match(await quota.setGraceOf('user', 5, { bytes: 100 }), {
+  t.match(await quota.setGraceOf(5, { bytes: 100 }), {
     bytes: { graceLeft: 100 },
     inodes: { graceLeft: undefined },
   })
   t.strictSame(host.commands.at(-2)?.slice(1), ['-u', '-T', '5', '100', '0', '--', '/home'])
   fake.use('user', 5, { bytes: 8192, inodes: 11 })
-  t.match(await quota.setGraceOf('user', 5, { inodes: 50 }), { bytes: { status: 'soft' }, inodes: { graceLeft: 50 } })
-  t.match((await quota.setGraceOf('user', 5, { bytes: 7 })).inodes.graceLeft, 50, 'what is absent stays')
+  t.match(await quota.setGraceOf(5, { inodes: 50 }), { bytes: { status: 'soft' }, inodes: { graceLeft: 50 } })
+  t.match((await quota.setGraceOf(5, { bytes: 7 })).inodes.graceLeft, 50, 'what is absent stays')
 })
 
 void t.test('setGraceOf() refuses an id whose grace time does not run', async (t) => {
   const { quota, ran } = openFake()
-  await t.rejects(quota.setGraceOf('user', 5, { bytes: 100 }), {
+  await t.rejects(quota.setGraceOf(5, { bytes: 100 }), {
     code: 'QUOTA_INVALID',
     message: /no grace time of bytes/,
   })
-  await t.rejects(quota.setGraceOf('user', 0, { bytes: 100 }), { code: 'QUOTA_INVALID' })
-  await t.rejects(quota.setGraceOf('user', 5, { bytes: 0 }), { code: 'QUOTA_INVALID' })
+  await t.rejects(quota.setGraceOf(0, { bytes: 100 }), { code: 'QUOTA_INVALID' })
+  await t.rejects(quota.setGraceOf(5, { bytes: 0 }), { code: 'QUOTA_INVALID' })
   t.notOk(ran().includes('setquota'))
 })
 
 void t.test('setGraceOf() says when the kernel has kept another time', async (t) => {
   const { quota, fake } = openFake({ keepsGrace: true })
-  await quota.set('user', [{ id: 5, bytes: { soft: 4096 } }])
+  await quota.ensure([{ id: 5, bytes: { soft: 4096 } }])
   fake.use('user', 5, { bytes: 8192, inodes: 1 })
-  await t.rejects(quota.setGraceOf('user', 5, { bytes: 100 }), {
+  await t.rejects(quota.setGraceOf(5, { bytes: 100 }), {
     code: 'QUOTA_MISMATCH',
     message: /604\d+ of bytes is left/,
   })

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { assertId, maxId, roundLimit } from '../src/limits.ts'
+import { assertId, maxId, renderLimits, roundLimit, sameLimits } from '../src/limits.ts'
 
 const bounds = { blockSize: 4096, maxBytes: Number.MAX_SAFE_INTEGER, maxInodes: 0xffff_ffff }
 
@@ -32,4 +32,13 @@ void t.test('roundLimit() rounds up to whole blocks, never to none', async (t) =
       return rounded >= 4096 && rounded % 4096 === 0 && Math.abs(rounded - limit) < 4096 && rounded <= bounds.maxBytes
     }),
   )
+})
+
+void t.test('sameLimits() compares all four, and renderLimits() names them', async (t) => {
+  const one = { bytes: { soft: 'none', hard: 4096 }, inodes: { soft: 7, hard: 'none' } } as const
+  t.equal(renderLimits(one), 'bytes soft none hard 4096, inodes soft 7 hard none')
+  t.ok(sameLimits(one, structuredClone(one)))
+  for (const name of ['bytes', 'inodes'] as const)
+    for (const which of ['soft', 'hard'] as const)
+      t.notOk(sameLimits(one, { ...one, [name]: { ...one[name], [which]: 8 } }), `${name} ${which}`)
 })

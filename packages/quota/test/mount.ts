@@ -1,35 +1,10 @@
-import fc from 'fast-check'
+import { parseMountinfo } from '@puppy/host/proc'
 import t from 'tap'
-import { deviceOf, findMount, parseMountinfo } from '../src/mount.ts'
+import { findMount } from '../src/mount.ts'
 import { fixture } from './support/fixture.ts'
 
 const mounts = parseMountinfo(fixture('mountinfo'))
 const find = (device: string, path: string) => findMount(mounts, device, path)?.mountPoint
-
-void t.test('parseMountinfo() reads a real one', async (t) => {
-  t.equal(mounts.length, fixture('mountinfo').trimEnd().split('\n').length)
-  t.match(
-    mounts.find(({ mountPoint }) => mountPoint === '/home'),
-    { id: 46, device: '254:16', root: '/', fileSystem: 'ext4', source: '/dev/vdb' },
-  )
-})
-
-void t.test('parseMountinfo() knows escaped blanks, and leaves out what is none', async (t) => {
-  const [mount] = parseMountinfo('1 2 0:5 / /my\\040disk\\134 rw - ext4 /dev/a\\011b rw,quota\nnonsense\n1 2 3\n')
-  t.match(mount, { mountPoint: '/my disk\\', source: '/dev/a\tb', options: ['rw', 'quota'] })
-})
-
-void t.test('parseMountinfo() never throws', async () => {
-  fc.assert(fc.property(fc.string(), (text) => void parseMountinfo(text)))
-  const real = fixture('mountinfo')
-  fc.assert(fc.property(fc.nat(real.length), (end) => parseMountinfo(real.slice(0, end)).length <= mounts.length))
-})
-
-void t.test('deviceOf() splits what stat(2) gives', async (t) => {
-  t.equal(deviceOf(65_040n), '254:16')
-  t.equal(deviceOf(1793n), '7:1')
-  t.equal(deviceOf(0x1234_5678n), '1110:74616')
-})
 
 void t.test('findMount() goes by device, to the file system’s own root', async (t) => {
   t.equal(find('254:16', '/home/p10000'), '/home')

@@ -5,16 +5,28 @@ import { fixture } from './support/fixture.ts'
 import { openFake } from './support/open.ts'
 
 void t.test('probe() says what is enforced, what only counted, and what turns it on', async (t) => {
-  const { quota } = openFake({ kinds: { user: 'accounting', project: 'off' } })
-  t.match(await quota.probe(), {
-    works: false,
-    format: 'ext4',
-    kinds: {
-      user: { accounting: true, enforcing: false, error: { code: 'QUOTA_OFF' }, steps: [/fstab/, 'quotaon -u /home'] },
-      group: { enforcing: true, error: undefined, steps: [] },
-      project: { accounting: false, steps: ['umount /home', /^tune2fs/, /fstab/, 'mount /home'] },
-    },
-  })
+  const { quota, open } = openFake({ kinds: { user: 'accounting', project: 'off' } })
+  const { works, format, error, steps, kinds, features } = await quota.probe()
+  t.strictSame([works, format, error?.code], [false, 'ext4', 'QUOTA_OFF'])
+  t.matchOnlyStrict(steps, [/fstab/, 'quotaon -u /home'])
+  t.strictSame(
+    Object.entries(kinds ?? {}).map(([kind, { accounting, enforcing }]) => [kind, accounting, enforcing]),
+    [
+      ['user', true, false],
+      ['group', true, true],
+      ['project', false, false],
+    ],
+  )
+  t.matchOnlyStrict(
+    Object.entries(features).map(([kind, feature]) => [kind, feature.works, feature.reason, feature.steps]),
+    [
+      ['user', false, /not enforced/, [/fstab/, 'quotaon -u /home']],
+      ['group', true, undefined, []],
+      ['project', false, /is off/, ['umount /home', /^tune2fs/, /fstab/, 'mount /home']],
+    ],
+  )
+  const groups = await open('group').probe()
+  t.strictSame([groups.works, groups.error, groups.steps], [true, undefined, []])
   t.match(await openFake({ fileSystem: 'xfs' }).quota.probe(), { works: true, format: 'xfs' })
 })
 
@@ -28,7 +40,11 @@ void t.test('probe() does not throw what it can say', async (t) => {
   const state = { '/usr/sbin/xfs_quota': () => ({ stdout: fixture('ext4-state.txt') }) }
   t.match(await probe({ ...stat('65040'), ...state }), {
     works: false,
-    error: { code: 'QUOTA_NOT_INSTALLED', message: /install the package quota/ },
+    error: { code: 'QUOTA_NOT_INSTALLED', message: /apt-get install quota/ },
     kinds: { user: { enforcing: true } },
+    steps: ['apt-get install quota'],
+    features: { user: { works: false } },
   })
+  const aborted = await openFake().quota.probe({ signal: AbortSignal.abort() })
+  t.match(aborted, { works: false, error: { code: 'QUOTA_REFUSED', cause: { code: 'HOST_ABORTED' } } })
 })

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { QuotaError } from '../src/errors.ts'
-import { explained, letters, readAll, sync } from '../src/read.ts'
+import { letters } from '../src/limits.ts'
+import { explained, readAll, sync } from '../src/read.ts'
 import { volumeFinder } from '../src/volume.ts'
 import { openFake } from './support/open.ts'
 
@@ -32,7 +33,7 @@ void t.test('readEach() gives one after the other, and ends when nobody wants mo
   const { quota, fake, ran } = openFake()
   for (let id = 1; id <= 100; id += 1) fake.use('user', id, { bytes: id * 1024, inodes: 1 })
   const seen: number[] = []
-  for await (const { id, bytes } of quota.readEach('user', { sync: true })) {
+  for await (const { id, bytes } of quota.reportEach({ sync: true })) {
     seen.push(bytes.used)
     if (id === 3) break
   }

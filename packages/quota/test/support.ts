@@ -1,5 +1,5 @@
 import t from 'tap'
-import { parseMountinfo, type Mount } from '../src/mount.ts'
+import { parseMountinfo, type Mount } from '@puppy/host/proc'
 import { parseState } from '../src/state.ts'
 import { boundsOf, formatOf, offError, stepsOf, unsupported } from '../src/support.ts'
 import { fixture } from './support/fixture.ts'
@@ -56,6 +56,9 @@ void t.test('offError() tells counted from off', async (t) => {
   const error = (need: 'accounting' | 'enforcing', kind: 'user' | 'group') =>
     offError('set', mount('/mnt/c'), kind, state('ext4-accounting'), need)
   t.equal(error('accounting', 'user'), undefined)
-  t.match(error('enforcing', 'user'), { code: 'QUOTA_OFF', message: /counted, but its limits do not hold.*quotaon -u/ })
+  t.match(error('enforcing', 'user'), {
+    code: 'QUOTA_OFF',
+    message: /counted, but its limits are not enforced.*quotaon -u/,
+  })
   t.match(error('accounting', 'group'), { code: 'QUOTA_OFF', message: /group quota is off on this ext4/ })
 })

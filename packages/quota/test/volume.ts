@@ -1,7 +1,7 @@
 import { createFakeHost } from '@puppy/host/fake'
 import t from 'tap'
 import { mountOf, readState, volumeFinder } from '../src/volume.ts'
-import { parseMountinfo } from '../src/mount.ts'
+import { parseMountinfo } from '@puppy/host/proc'
 import { openFake } from './support/open.ts'
 import { fixture } from './support/fixture.ts'
 

@@ -1,24 +1,24 @@
 import { SelinuxError } from './errors.ts'
 import { parseRange, renderRange, sameLevel, type LevelRange } from './level.ts'
 
-/** What SELinux says of a process, file or port: `system_u:object_r:etc_t:s0`. */
+/** The context of a process, file or port: `system_u:object_r:etc_t:s0`. */
 export interface Context {
   readonly user: string
   readonly role: string
   readonly type: string
-  /** Absent where the policy has no levels. */
+  /** Absent when the policy has no levels. */
   readonly range?: LevelRange
 }
 
 const identifier = /^[A-Za-z_][A-Za-z0-9_.-]{0,254}$/
 
-/** Whether a text can be the name of a user, role or type. */
+/** Returns whether a text can be the name of a user, role or type. */
 export function isIdentifier(text: string): boolean {
   return identifier.test(text)
 }
 
 /**
- * Parses a context. A NUL at its end, which the kernel's files have, is left away; levels may be written in any order.
+ * Parses a context. A NUL at its end, which the kernel's files have, is dropped. Categories may come in any order.
  *
  * @throws SelinuxError `SELINUX_INVALID`.
  */
@@ -31,7 +31,7 @@ export function parseContext(text: string): Context {
   return Object.freeze({ user, role, type, range: parseRange(rest.join(':')) })
 }
 
-/** The context that a text is; undefined when it is none. */
+/** Parses a context; undefined when the text is not one. */
 export function contextIn(text: string): Context | undefined {
   try {
     return parseContext(text)
@@ -43,11 +43,11 @@ export function contextIn(text: string): Context | undefined {
 /** Renders a context with its range as the kernel writes it. @throws SelinuxError `SELINUX_INVALID` for a name that cannot be one. */
 export function renderContext({ user, role, type, range }: Context): string {
   const wrong = [user, role, type].find((word) => !isIdentifier(word))
-  if (wrong !== undefined) throw invalid(wrong, 'it is no name of a user, role or type')
+  if (wrong !== undefined) throw invalid(wrong, 'it cannot be the name of a user, role or type')
   return range === undefined ? `${user}:${role}:${type}` : `${user}:${role}:${type}:${renderRange(range)}`
 }
 
-/** Whether two contexts mean the same, however their levels are written. */
+/** Returns whether two contexts are the same, however their levels were written. */
 export function sameContext(one: Context, other: Context): boolean {
   const names = one.user === other.user && one.role === other.role && one.type === other.type
   if (!names || one.range === undefined || other.range === undefined) return names && one.range === other.range

@@ -1,8 +1,9 @@
-import { quoted, sentenceOf } from '@puppy/host'
+import { FacilityError, renderFacts, type FacilityErrorFacts } from '@puppy/host'
 
-/** What went wrong, as a word that never changes its meaning. One line for each stands in `docs/errors.md`. */
+/** What went wrong, as a word that never changes its meaning. `docs/errors.md` has one line for each. */
 export type SelinuxErrorCode =
   | 'SELINUX_BROKEN'
+  | 'SELINUX_CHANGED'
   | 'SELINUX_DISABLED'
   | 'SELINUX_INVALID'
   | 'SELINUX_LOCKED'
@@ -15,42 +16,16 @@ export type SelinuxErrorCode =
   | 'SELINUX_TIMEOUT'
   | 'SELINUX_UNREADABLE'
 
-/** The facts of a failure; the message is a sentence made from them. */
-export interface SelinuxErrorFacts {
-  /** What was attempted, as a verb with its object: `install the policy modules`. */
-  readonly operation: string
-  /** The store, file, module or process it was attempted on. */
-  readonly target?: string
-  /** The offending value, shown quoted and cut. */
-  readonly value?: string
-  /** What the tool said, its own words. */
-  readonly said?: string
-  /** What happened and, where there is something, what would help. */
-  readonly detail?: string
-  readonly cause?: unknown
-}
+/** The facts of a failure. `target` is the store, file, module, boolean or process it was attempted on. */
+export type SelinuxErrorFacts = FacilityErrorFacts
 
-/** The policy, its tools, the kernel, or what they were given, refused or surprised us. Match on `code`. */
-export class SelinuxError extends Error {
+/** The policy, its tools or the kernel refused or surprised us. Match on `code`. */
+export class SelinuxError extends FacilityError<SelinuxErrorCode, SelinuxErrorFacts> {
   static {
     this.prototype.name = 'SelinuxError'
   }
 
-  readonly code: SelinuxErrorCode
-  readonly facts: Omit<SelinuxErrorFacts, 'cause'>
-
-  constructor(code: SelinuxErrorCode, { cause, ...facts }: SelinuxErrorFacts) {
-    super(sentence(facts), cause === undefined ? undefined : { cause })
-    this.code = code
-    this.facts = facts
+  constructor(code: SelinuxErrorCode, facts: SelinuxErrorFacts) {
+    super(code, facts, renderFacts(facts, 'the tool'))
   }
-}
-
-function sentence(facts: SelinuxErrorFacts): string {
-  const target = facts.target === undefined ? '' : ` ${quoted(facts.target)}`
-  const value = facts.value === undefined ? '' : ` ${quoted(facts.value)}`
-  return sentenceOf(`${facts.operation}${target}${value}`, [
-    facts.detail,
-    facts.said === undefined || facts.said === '' ? undefined : `it said: ${facts.said}`,
-  ])
 }

@@ -1,14 +1,14 @@
-import type { FakeHost, FakeHostOptions, FakeProgram } from '@puppy/host/fake'
+import { createFakeUnshare, type FakeHost, type FakeHostOptions, type FakeProgram } from '@puppy/host/fake'
 import { fakeKernel } from './fake/kernel.ts'
-import { fakeLabels } from './fake/labels.ts'
+import { fakeContexts } from './fake/contexts.ts'
 import { fakeStore, storeFiles } from './fake/store.ts'
 
 export interface FakeSelinuxOptions {
-  /** Default enforcing. Off means that the kernel has none: there is a policy on the disk all the same. */
+  /** Default `enforcing`. `off`: the kernel has no SELinux, and there is a policy on the disk all the same. */
   readonly mode?: 'enforcing' | 'permissive' | 'off'
-  /** Booleans of the policy, with the values that it gives them. */
+  /** Booleans of the policy, with the policy's own values. */
   readonly booleans?: Readonly<Record<string, boolean>>
-  /** Says why the compiler does not take a module, by its text; undefined where it does. */
+  /** Returns why the compiler does not take a module, by its text; undefined when it does. */
   readonly refuses?: (text: string) => string | undefined
 }
 
@@ -16,44 +16,36 @@ export interface FakeSelinuxOptions {
 export interface FakeSelinux {
   /** `createFakeHost({ ...fake.options, files: { ...fake.options.files, … } })` */
   readonly options: Required<Pick<FakeHostOptions, 'programs' | 'files' | 'answers'>>
-  /** Commits of the store so far. */
+  /** Returns how many transactions there were. */
   commits(): number
-  /** setenforce(8), as another person would. */
+  /** Runs setenforce(8), as an operator would. */
   enforce(host: FakeHost, on: boolean): Promise<void>
-  /** What a path is labelled. */
-  labelOf(path: string): string
+  /** Returns the context of a path. */
+  contextOf(path: string): string
 }
 
 /**
- * Creates SELinux in memory: a store with its tools, a kernel that loads what they build, and labels of files. Modules are texts that are
- * kept, not compiled; the kernel tells users of `renderTenantPolicy` apart by their levels and allows everybody else everything. So it
- * proves nothing about a policy. It passes the same conformance suite as the real tools.
+ * Creates SELinux in memory: a store with its tools, a kernel that loads what they build, and contexts of files. Modules are texts that are
+ * kept, not compiled. The kernel tells users of `renderTenantPolicy` apart by their levels and allows every other user everything. So it
+ * proves nothing about a policy. It passes the same conformance suites as the real tools.
  */
 export function createFakeSelinux(options: FakeSelinuxOptions = {}): FakeSelinux {
   const { mode = 'enforcing', booleans = {}, refuses } = options
   const kernel = fakeKernel(mode, booleans)
-  const labels = fakeLabels()
+  const contexts = fakeContexts()
   const { commits, programs: tools } = fakeStore({ kernel, booleans, refuses })
   const programs: Readonly<Record<string, FakeProgram>> = {
     ...tools,
-    ...labels.programs,
+    ...contexts.programs,
     '/usr/sbin/setsebool': ({ args, host }) => kernel.set(host, args),
-    '/usr/bin/unshare': ({ args, host }) => inside(programs, host, args),
+    '/usr/bin/unshare': createFakeUnshare(() => programs),
     '/usr/bin/mount': () => ({}),
+    '/usr/bin/timeout': () => ({}),
   }
   return Object.freeze<FakeSelinux>({
     options: { programs, answers: kernel.answers, files: { ...storeFiles, ...kernel.files } },
     commits,
     enforce: (host, on) => kernel.enforce(host, on),
-    labelOf: labels.labelOf,
+    contextOf: contexts.contextOf,
   })
-}
-
-/** `unshare … find / -exec mount … ; -exec TOOL … ;`: the tool is run, in nothing of its own. */
-async function inside(programs: Readonly<Record<string, FakeProgram>>, host: FakeHost, args: readonly string[]) {
-  const [start, end] = [args.lastIndexOf('-exec') + 1, args.lastIndexOf(';')]
-  const [program = '', ...words] = args.slice(start, end)
-  const answer = (await programs[program]?.({ args: words, input: '', host })) ?? { exitCode: 127 }
-  const well = (answer.exitCode ?? 0) === 0
-  return { ...answer, exitCode: 0, stdout: `${answer.stdout ?? ''}${well ? 'ended well\n' : ''}` }
 }

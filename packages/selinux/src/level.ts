@@ -1,3 +1,4 @@
+import { runsOf } from './category-runs.ts'
 import { SelinuxError } from './errors.ts'
 
 /** A sensitivity and a set of categories: `s0:c1,c5` is `{ sensitivity: 0, categories: [1, 5] }`. */
@@ -7,7 +8,7 @@ export interface Level {
   readonly categories: readonly number[]
 }
 
-/** From the lowest level to the highest; a single level has both the same. */
+/** From the lowest level to the highest. A single level is both. */
 export interface LevelRange {
   readonly low: Level
   readonly high: Level
@@ -16,18 +17,20 @@ export interface LevelRange {
 /** The categories that policies define: `c0` to `c1023`. */
 const categoryCount = 1024
 
-/** Above every level of a tenant: nobody who has only some categories dominates it. */
+/** The level with every category: no level that lacks one dominates it. */
 export const everyCategory: Level = Object.freeze({
   sensitivity: 0,
   categories: Object.freeze(Array.from({ length: categoryCount }, (_, category) => category)),
 })
 
-/** Makes a level. @throws RangeError for a sensitivity or category that is no whole number, or that policies do not have. */
+/** Returns a level. @throws RangeError for a sensitivity or category that is not a whole number, or that policies do not have. */
 export function levelOf(categories: Iterable<number>, sensitivity = 0): Level {
   const sorted = [...new Set(categories)].toSorted((one, other) => one - other)
   const wrong = sorted.find((category) => !isNumberBelow(category, categoryCount))
-  if (wrong !== undefined) throw new RangeError(`There is no category ${wrong}: they are 0 to ${categoryCount - 1}`)
-  if (!isNumberBelow(sensitivity, 16)) throw new RangeError(`There is no sensitivity ${sensitivity}: they are 0 to 15`)
+  if (wrong !== undefined)
+    throw new RangeError(`Category ${wrong} does not exist: categories are 0 to ${categoryCount - 1}`)
+  if (!isNumberBelow(sensitivity, 16))
+    throw new RangeError(`Sensitivity ${sensitivity} does not exist: sensitivities are 0 to 15`)
   return Object.freeze({ sensitivity, categories: Object.freeze(sorted) })
 }
 
@@ -38,7 +41,7 @@ function isNumberBelow(value: number, limit: number): boolean {
 /**
  * Parses a level: `s0`, `s0:c1,c5`, `s0:c0.c3,c9`. The order does not matter, and `c3.c4` is `c3,c4`.
  *
- * Names that mcstransd gives to levels are not known: files and the kernel have them raw.
+ * Names that mcstransd gives to levels are not known: files and the kernel have levels without them.
  *
  * @throws SelinuxError `SELINUX_INVALID`.
  */
@@ -47,7 +50,8 @@ export function parseLevel(text: string): Level {
   if (sensitivity === undefined) throw invalid(text, 'a level is like s0 or s0:c1,c5')
   const categories = (list?.split(',') ?? []).flatMap((word) => {
     const [, first, last = first] = /^c(\d{1,4})(?:\.c(\d{1,4}))?$/.exec(word) ?? []
-    if (first === undefined || last === undefined) throw invalid(text, `"${word}" is no category and no range of them`)
+    if (first === undefined || last === undefined)
+      throw invalid(text, `"${word}" is not a category or a range of categories`)
     const length = Number(last) - Number(first) + 1
     if (length < 1 || Number(last) >= categoryCount) throw invalid(text, `"${word}" is backwards or beyond c1023`)
     return Array.from({ length }, (_, index) => Number(first) + index)
@@ -65,17 +69,6 @@ export function renderLevel(level: Level): string {
   return runs.length === 0 ? `s${level.sensitivity}` : `s${level.sensitivity}:${runs.join(',')}`
 }
 
-/** Categories that follow each other, as first and last. */
-export function runsOf(categories: readonly number[]): readonly (readonly [first: number, last: number])[] {
-  const runs: [number, number][] = []
-  for (const category of categories) {
-    const run = runs.at(-1)
-    if (run !== undefined && run[1] + 1 === category) run[1] = category
-    else runs.push([category, category])
-  }
-  return runs
-}
-
 /** Parses `s0:c1,c5`, which is one level, or `s0-s0:c0.c1023`. @throws SelinuxError `SELINUX_INVALID` also when high does not dominate low. */
 export function parseRange(text: string): LevelRange {
   const [low = '', high = low, ...rest] = text.split('-')
@@ -85,28 +78,28 @@ export function parseRange(text: string): LevelRange {
   return range
 }
 
-/** Renders a range; one level is written once. */
+/** Renders a range. A single level is written once. */
 export function renderRange({ low, high }: LevelRange): string {
   return sameLevel(low, high) ? renderLevel(low) : `${renderLevel(low)}-${renderLevel(high)}`
 }
 
-/** The range of a single level. */
+/** Returns the range of a single level. */
 export function singleLevel(level: Level): LevelRange {
   return Object.freeze({ low: level, high: level })
 }
 
-/** Whether two levels are the same set at the same sensitivity. */
+/** Returns whether two levels have the same sensitivity and categories. */
 export function sameLevel(one: Level, other: Level): boolean {
   return dominates(one, other) && dominates(other, one)
 }
 
-/** Whether a level has at least the sensitivity and all the categories of another. */
+/** Returns whether a level has at least the sensitivity and all the categories of another. */
 export function dominates(one: Level, other: Level): boolean {
   const own = new Set(one.categories)
   return one.sensitivity >= other.sensitivity && other.categories.every((category) => own.has(category))
 }
 
-/** What two levels have in common: the highest level that both dominate. */
+/** Returns what two levels have in common: the highest level that both dominate. */
 export function intersect(one: Level, other: Level): Level {
   const own = new Set(one.categories)
   return levelOf(
@@ -116,34 +109,34 @@ export function intersect(one: Level, other: Level): Level {
 }
 
 export interface PairOptions {
-  /** The first category that pairs are made of; those below are left to others. Default 0. */
+  /** The first category that pairs are made of. Default 0. */
   readonly first?: number
 }
 
-/** How many pairs there are: 523,776 of all 1,024 categories. */
+/** Returns the number of pairs: 523,776 of all 1,024 categories. */
 export function pairCount({ first = 0 }: PairOptions = {}): number {
   const categories = categoryCount - first
   return (categories * (categories - 1)) / 2
 }
 
 /**
- * Gives the `n`-th pair of distinct categories as a level: `s0:c0,c1`, `s0:c0,c2`, `s0:c1,c2`, `s0:c0,c3`, …
+ * Returns the `n`-th pair of distinct categories as a level: `s0:c0,c1`, `s0:c0,c2`, `s0:c1,c2`, `s0:c0,c3`, …
  *
- * By arithmetic, so that a number always has the same pair. No pair dominates another. Pairs of low categories come first:
+ * By arithmetic: a number always has the same pair. No pair dominates another. Pairs of low categories come first:
  * 2,816 slots need the first 76.
  *
- * @throws RangeError when there is no such pair.
+ * @throws RangeError for a number without a pair.
  */
 export function pairAt(n: number, { first = 0 }: PairOptions = {}): Level {
   if (!isNumberBelow(first, categoryCount - 1)) throw new RangeError(`Pairs cannot begin at category ${first}`)
   const count = pairCount({ first })
-  if (!isNumberBelow(n, count)) throw new RangeError(`There is no pair ${n}: they are 0 to ${count - 1}`)
+  if (!isNumberBelow(n, count)) throw new RangeError(`Pair ${n} does not exist: pairs are 0 to ${count - 1}`)
   const larger = Math.floor((1 + Math.sqrt(1 + 8 * n)) / 2)
   const smaller = n - (larger * (larger - 1)) / 2
   return levelOf([first + smaller, first + larger])
 }
 
-/** Which pair a level is, the other way of `pairAt`; undefined for a level that is none of them. */
+/** Returns the number of a pair, the inverse of `pairAt`; undefined for a level that is not a pair. */
 export function pairNumber({ sensitivity, categories }: Level, { first = 0 }: PairOptions = {}): number | undefined {
   const [smaller = -1, larger = -1] = categories.map((category) => category - first)
   if (sensitivity !== 0 || categories.length !== 2 || smaller < 0) return undefined

@@ -1,204 +1,153 @@
-import type { Host } from '@puppy/host'
-import { SelinuxError, type SelinuxErrorCode } from './errors.ts'
+import { HostError, type EffectOptions, type Facility, type Host } from '@puppy/host'
+import { SelinuxError } from './errors.ts'
+import { probePolicy, type PolicyProbe } from './probe.ts'
+import type { AppliedPolicy, PolicyChangeSet, PolicyResult } from './store/change.ts'
+import { createCommitQueue } from './store/commit-queue.ts'
+import { commit, rollback, unchanged, workFolder, type CommitOptions } from './store/commit.ts'
 import { generationsFolders } from './store/generations.ts'
-import { readStore, readType, type StoreObservation } from './store/observe.ts'
-import { planPolicy, type BooleanWish, type PolicyPlan, type PolicyWish } from './store/plan.ts'
-import {
-  commit,
-  defaultTimes,
-  rollback,
-  workFolder,
-  type Committed,
-  type TransactionOptions,
-} from './store/transaction.ts'
+import { planPolicy } from './store/plan.ts'
+import { readStore, readType, type ObservedPolicy } from './store/read-store.ts'
+import type { PolicySpec } from './store/spec.ts'
 
 export interface PolicyOptions {
   /** Which policy. Default the one of `/etc/selinux/config`. */
   readonly type?: string
-  /** Whether the kernel gets what is installed. Default true; on a host that is only a folder it never does. */
+  /** Whether the kernel gets what is installed. Default true. On a host that is only a folder it never does. */
   readonly reload?: boolean
   /** Users whose homes need no file contexts of their own: tenants. See `openPolicy`. */
   readonly hidden?: () => Iterable<string> | Promise<Iterable<string>>
-  /** What a caller waits for when no transaction runs, so that others may share its own. Default: nothing. */
+  /** What the first caller waits for when no transaction runs, so that others can share its transaction. Default: nothing. */
   readonly gather?: (signal?: AbortSignal) => Promise<unknown>
-  /** Ends a transaction that runs. The store is as before it, or is put back before the next one. */
+  /** Ends a transaction that runs. The store is as before it, or is restored by the next one. */
   readonly signal?: AbortSignal
 }
 
-export type TransactionTimes = Pick<TransactionOptions, 'timeout' | 'patience'>
+/** Options of a call that changes the policy. `timeout` is also that of the transaction. */
+export interface PolicyEffectOptions extends EffectOptions {
+  /** Milliseconds to wait for another process that changes the policy. Default `timeout`. */
+  readonly patience?: number
+}
 
-export interface EnsureOptions extends TransactionTimes {
+export interface ApplyOptions extends PolicyEffectOptions {
   /**
-   * Looks whether the machine works with the policy that has just been loaded, and says what does not. Then all of the transaction is taken
-   * back, which is a second one, before anybody else's begins. `inspect` is meant for it. It is not asked where nothing was changed or loaded,
-   * and may not change the policy itself.
+   * Returns what is wrong with the policy that has just been loaded; undefined when it works. A complaint reverts the whole transaction, by a
+   * second one, before any other begins. `inspect` is meant for it. It is not called when nothing was changed or loaded, and may not change the
+   * policy itself.
    */
   readonly verify?: () => Promise<string | undefined>
 }
 
-/** The policy of a machine, or of a folder that is taken for one. */
-export interface Policy {
-  /** Reads what the store has, without a process. @throws SelinuxError `SELINUX_DISABLED`, `SELINUX_INVALID`. */
-  read(): Promise<StoreObservation>
-
-  /** What `ensure` would change. @throws SelinuxError `SELINUX_DISABLED`, `SELINUX_INVALID`. */
-  plan(wish: PolicyWish): Promise<PolicyPlan>
+/** The policy of a machine, or of a folder that stands for one. */
+export interface Policy extends Facility<PolicySpec, ObservedPolicy, PolicyChangeSet, PolicyResult, PolicyProbe> {
+  /** Finds out what works: the kernel, the store, the tools. Does not need root. */
+  probe(options?: EffectOptions): Promise<PolicyProbe>
 
   /**
-   * Makes the policy have these modules and not those, and booleans these values.
+   * Reads what the store has, and the kernel's values of the booleans of a spec, without a process.
    *
-   * When it has, no process is started. Otherwise one transaction does all; callers that come while one runs share the next. When a
-   * shared one is refused, each caller's part is tried alone, so that nobody fails for another's module.
-   *
-   * @throws SelinuxError see `docs/errors.md`; the store is as before.
+   * @throws SelinuxError `SELINUX_DISABLED`, `SELINUX_INVALID` for the type, `SELINUX_UNREADABLE`.
    */
-  ensure(wish: PolicyWish, options?: EnsureOptions): Promise<Committed>
+  read(spec?: PolicySpec, options?: EffectOptions): Promise<ObservedPolicy>
+
+  /** `planPolicy`. */
+  plan(spec: PolicySpec, observed: ObservedPolicy): PolicyChangeSet
 
   /**
-   * Goes back to what the policy had of ours, modules and booleans, before the last transaction, whoever of ours made it; also after a
-   * reboot. A second one goes forward again. What others have changed stays.
+   * Performs a change set in one transaction. Calls that come while one runs share the next. When a shared one is refused, each is tried alone, so
+   * that no caller fails for another's module.
    *
-   * @throws SelinuxError `SELINUX_NO_PREVIOUS` when there is nothing to go back to, or somebody has changed since what it made; otherwise as
-   *   `ensure`.
+   * An item that the policy does not take has its error in the results; the others are committed.
+   *
+   * @throws SelinuxError `SELINUX_CHANGED` when the store has changed since it was read; otherwise as in `docs/errors.md`, and the store is as
+   *   before.
    */
-  rollback(options?: TransactionTimes): Promise<Committed>
+  apply(changeSet: PolicyChangeSet, options?: ApplyOptions): Promise<AppliedPolicy>
+
+  /** Reads, plans and applies. When the policy has all of the spec no process is started. */
+  ensure(spec: PolicySpec, options?: ApplyOptions): Promise<AppliedPolicy>
 
   /**
-   * Removes the folders that transactions work in and the way back; the policy stays as it is. For who has removed its modules and does not
-   * come back: nobody else's transaction may run.
+   * Restores what the policy had of ours, modules and booleans, before the last transaction of any process; also after a reboot. A second call
+   * goes forward again. All of it is restored or nothing. What other programs have changed stays.
+   *
+   * @throws SelinuxError `SELINUX_NO_PREVIOUS` when there is nothing to restore, or another program has changed what that transaction made;
+   *   otherwise as `apply`.
+   */
+  rollback(options?: PolicyEffectOptions): Promise<AppliedPolicy>
+
+  /**
+   * Removes the folders that transactions work in, and with them what `rollback` needs. The policy stays as it is. For a caller that has removed
+   * its modules for good: no other transaction may run.
    */
   forget(): Promise<void>
 }
 
-interface Waiting {
-  readonly wish: PolicyWish
-  readonly options: EnsureOptions
-  readonly settle: (result: Committed) => void
-  readonly fail: (error: unknown) => void
-}
+/** How often `ensure` reads again when other processes change what it is about. */
+const mostAttempts = 10
 
 /**
  * Opens the policy of a host.
  *
  * `hidden` names users whom transactions do not show to genhomedircon, which otherwise writes 170 lines for each that has a login in the
- * policy: a thousand make every transaction half as long again, and restorecon(8) slow for everybody.
+ * policy: a thousand users make every transaction half as long again, and restorecon(8) slow for all.
  *
  * @see semodule(8)
  */
 export function openPolicy(host: Host, options: PolicyOptions = {}): Policy {
-  let waiting: Waiting[] = []
-  let running = false
-  const typeOf = async () => options.type ?? (await readType(host))
-  const loads = host.live && (options.reload ?? true)
-  const look = async (wish: PolicyWish) =>
-    readStore(host, await typeOf(), loads ? Object.keys(wish.booleans ?? {}) : undefined)
-  const transaction = async ({ timeout, patience, verify }: EnsureOptions): Promise<TransactionOptions> => ({
-    ...(timeout === undefined ? {} : { timeout }),
-    ...(patience === undefined ? {} : { patience }),
-    ...(verify === undefined ? {} : { verify }),
-    ...(options.reload === undefined ? {} : { reload: options.reload }),
-    ...(options.signal === undefined ? {} : { signal: options.signal }),
+  const { type, reload, gather, signal } = options
+  const loads = host.live && (reload ?? true)
+  const typeOf = async () => type ?? (await readType(host))
+  const commitOptions = async (given: CommitOptions): Promise<CommitOptions> => ({
+    ...given,
+    ...(reload === undefined ? {} : { reload }),
+    ...signalsOf(signal, given.signal),
     hidden: new Set(await options.hidden?.()),
   })
-  const run = async (wish: PolicyWish, given: EnsureOptions) =>
-    commit(host, await typeOf(), wish, await transaction(given))
-
-  async function drain(): Promise<void> {
-    if (running) return
-    running = true
-    // A wait that fails is over, too.
-    await options.gather?.(options.signal).catch(() => {})
-    while (waiting.length > 0) {
-      const [first, ...others] = waiting
-      waiting = []
-      await serve([first!, ...others])
-    }
-    running = false
-  }
-
-  async function serve(batch: readonly [Waiting, ...Waiting[]]): Promise<void> {
-    try {
-      const result = await run(merged(batch.map(({ wish }) => wish)), together(batch))
-      for (const { settle } of batch) settle(result)
-    } catch (error) {
-      const shared = batch.length > 1 && error instanceof SelinuxError && separable.includes(error.code)
-      if (!shared) {
-        for (const { fail } of batch) fail(error)
-        return
-      }
-      for (const one of batch) await run(one.wish, one.options).then(one.settle, one.fail)
-    }
-  }
-
-  return Object.freeze({
-    read: async () => readStore(host, await typeOf()),
-    plan: async (wish: PolicyWish) => planPolicy(wish, await look(wish)),
-    rollback: async (times: TransactionTimes = {}) => rollback(host, await typeOf(), await transaction(times)),
-    forget: async () => {
-      const types = await host.list(generationsFolders)
-      for (const folder of [...types.map((type) => `${generationsFolders}/${type}`), generationsFolders, workFolder]) {
-        for (const file of await host.list(folder)) await host.remove(`${folder}/${file}`)
-        await host.remove(folder)
-      }
-    },
-    ensure: async (wish: PolicyWish, given: EnsureOptions = {}) => {
-      const seen = await look(wish)
-      const plan = planPolicy(wish, seen)
-      if (plan.changes.length === 0 && !seen.interrupted) {
-        return { changed: false, plan, needsReload: false, repaired: false }
-      }
-      return new Promise<Committed>((settle, fail) => {
-        waiting.push({ wish, options: given, settle, fail })
-        void drain()
-      })
-    },
+  const queued = createCommitQueue({
+    commit: async (changeSets, given) => commit(host, changeSets, await commitOptions(given)),
+    ...(gather === undefined ? {} : { gather: () => gather(signal) }),
   })
+  const read = async (spec: PolicySpec = {}) =>
+    readStore(host, await typeOf(), loads ? Object.keys(spec.booleans ?? {}) : undefined)
+  const apply = async (changeSet: PolicyChangeSet, given: ApplyOptions = {}) => {
+    assertNotAborted(given)
+    return changeSet.changes.length === 0 ? unchanged(changeSet) : queued(changeSet, given)
+  }
+  const policy: Policy = {
+    probe: (given) => probePolicy(host, { ...given, ...(type === undefined ? {} : { type }) }),
+    read,
+    plan: planPolicy,
+    apply,
+    ensure: async (spec, given) => {
+      for (let attempt = 1; ; attempt += 1) {
+        try {
+          return await apply(planPolicy(spec, await read(spec)), given)
+        } catch (error) {
+          const changed = error instanceof SelinuxError && error.code === 'SELINUX_CHANGED'
+          if (!changed || attempt === mostAttempts) throw error
+        }
+      }
+    },
+    rollback: async (given = {}) => rollback(host, await typeOf(), await commitOptions(given)),
+    forget: () => forget(host),
+  }
+  return Object.freeze(policy)
 }
 
-/** What another's wish can be the cause of. */
-const separable: readonly SelinuxErrorCode[] = [
-  'SELINUX_INVALID',
-  'SELINUX_MISMATCH',
-  'SELINUX_NOT_INSTALLED',
-  'SELINUX_REFUSED',
-  'SELINUX_ROLLED_BACK',
-]
-
-/** What comes later counts where two name the same. */
-function merged(wishes: readonly PolicyWish[]): PolicyWish {
-  const modules = new Map<string, string>()
-  const remove = new Set<string>()
-  const booleans: Record<string, BooleanWish> = {}
-  for (const wish of wishes) {
-    Object.assign(booleans, wish.booleans)
-    for (const module of wish.remove ?? []) {
-      modules.delete(module)
-      remove.add(module)
-    }
-    for (const [module, text] of Object.entries(wish.modules ?? {})) {
-      remove.delete(module)
-      modules.set(module, text)
-    }
-  }
-  const dontaudit = wishes.findLast((wish) => wish.dontaudit !== undefined)?.dontaudit
-  return {
-    modules: Object.fromEntries(modules),
-    remove: [...remove],
-    booleans,
-    ...(dontaudit === undefined ? {} : { dontaudit }),
-  }
+function assertNotAborted({ signal }: EffectOptions): void {
+  if (signal?.aborted !== true) return
+  throw new HostError('HOST_ABORTED', { operation: 'apply the change set', detail: 'the caller gave up' })
 }
 
-/** The most time that one of them gives, and everybody's doubts. */
-function together(batch: readonly Waiting[]): EnsureOptions {
-  const most = (key: keyof typeof defaultTimes) =>
-    Math.max(...batch.map(({ options }) => options[key] ?? defaultTimes[key]))
-  const verify = async () => {
-    for (const { options } of batch) {
-      const complaint = await options.verify?.()
-      if (complaint !== undefined) return complaint
-    }
-    return undefined
+function signalsOf(...signals: readonly (AbortSignal | undefined)[]): Pick<EffectOptions, 'signal'> {
+  const given = signals.filter((signal) => signal !== undefined)
+  return given.length === 0 ? {} : { signal: AbortSignal.any(given) }
+}
+
+async function forget(host: Host): Promise<void> {
+  const types = await host.list(generationsFolders)
+  for (const folder of [...types.map((type) => `${generationsFolders}/${type}`), generationsFolders, workFolder]) {
+    for (const file of await host.list(folder)) await host.remove(`${folder}/${file}`)
+    await host.remove(folder)
   }
-  return { timeout: most('timeout'), patience: most('patience'), verify }
 }

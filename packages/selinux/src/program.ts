@@ -1,12 +1,16 @@
-import { HostError, renderCommand, type Host, type RunOptions, type RunResult } from '@puppy/host'
+import {
+  effectTimeout,
+  HostError,
+  renderCommand,
+  requireTool,
+  runOptions,
+  type EffectOptions,
+  type Host,
+  type RunOptions,
+  type RunResult,
+  type Tool,
+} from '@puppy/host'
 import { SelinuxError } from './errors.ts'
-
-/** How long an effect may take and who may end it. */
-export interface EffectOptions {
-  readonly signal?: AbortSignal
-  /** Milliseconds for each program that is run. Default 30,000. */
-  readonly timeout?: number
-}
 
 export interface ProgramRun extends EffectOptions, Pick<RunOptions, 'touches' | 'input' | 'accept'> {
   /** What is attempted, for messages. */
@@ -14,61 +18,50 @@ export interface ProgramRun extends EffectOptions, Pick<RunOptions, 'touches' | 
   readonly target: string
 }
 
-/** Debian's packages. */
-const packages: Readonly<Record<string, string>> = {
-  cat: 'coreutils',
-  chcon: 'coreutils',
-  df: 'coreutils',
-  dmesg: 'util-linux',
-  du: 'coreutils',
-  find: 'findutils',
-  flock: 'util-linux',
-  mount: 'mount',
-  mv: 'coreutils',
-  python3: 'python3',
-  restorecon: 'policycoreutils',
-  semodule: 'policycoreutils',
-  setpriv: 'util-linux',
-  setsebool: 'policycoreutils',
-  stat: 'coreutils',
-  tail: 'coreutils',
-  unshare: 'util-linux',
-}
-
 /** A home has perhaps a hundred thousand files, each a line. */
 const maxOutput = 64 * 1024 * 1024
 
-/** Finds a program of the system's own folders. @throws SelinuxError `SELINUX_NOT_INSTALLED` naming its package. */
-export function programOf(host: Host, name: string, operation: string): string {
-  const program = host.program(name)
-  if (program !== undefined) return program
-  const detail = `there is no program ${name}; install the package ${packages[name] ?? name} (Debian's name)`
-  throw new SelinuxError('SELINUX_NOT_INSTALLED', { operation, detail })
+/** Returns the absolute path of a program. @throws SelinuxError `SELINUX_NOT_INSTALLED` naming its Debian package. */
+export function programOf(host: Host, name: Tool): string {
+  return requireTool(host, name, (facts) => new SelinuxError('SELINUX_NOT_INSTALLED', facts))
 }
 
 /**
- * Runs a program of the system's own folders by its bare name, or one by its path.
+ * Runs a program by its bare name.
  *
- * @throws SelinuxError `SELINUX_NOT_INSTALLED`, `SELINUX_TIMEOUT`, `SELINUX_UNREADABLE` (too much output), `SELINUX_REFUSED`; those of
- *   the host otherwise.
+ * @throws SelinuxError `SELINUX_NOT_INSTALLED`, and those of `runCommand`.
  */
 export async function runProgram(
   host: Host,
-  [name, ...args]: readonly [string, ...string[]],
-  { operation, target, ...options }: ProgramRun,
+  [name, ...args]: readonly [Tool, ...string[]],
+  run: ProgramRun,
 ): Promise<RunResult> {
-  const command = [name.startsWith('/') ? name : programOf(host, name, operation), ...args] as const
+  return runCommand(host, [programOf(host, name), ...args], run)
+}
+
+/**
+ * Runs a command whose program is an absolute path, for at most `effectTimeout` unless the caller says otherwise.
+ *
+ * @throws SelinuxError `SELINUX_TIMEOUT`, `SELINUX_UNREADABLE` (too much output), `SELINUX_REFUSED`; otherwise those of the host.
+ */
+export async function runCommand(
+  host: Host,
+  command: readonly [string, ...string[]],
+  { operation, target, touches, input, accept, ...options }: ProgramRun,
+): Promise<RunResult> {
+  const more = { maxOutput, ...(input === undefined ? {} : { input }), ...(accept === undefined ? {} : { accept }) }
   try {
-    return await host.run(command, { maxOutput, ...options })
+    return await host.run(command, runOptions(touches, options, more))
   } catch (cause) {
     if (!(cause instanceof HostError)) throw cause
     const facts = { operation, target, cause }
     if (cause.code === 'HOST_TIMEOUT') {
-      const detail = `${renderCommand(command)} did not end in ${options.timeout ?? 30_000} ms`
+      const detail = `${renderCommand(command)} did not end in ${options.timeout ?? effectTimeout} ms`
       throw new SelinuxError('SELINUX_TIMEOUT', { ...facts, detail })
     }
     if (cause.code === 'HOST_OUTPUT_TOO_LARGE') {
-      throw new SelinuxError('SELINUX_UNREADABLE', { ...facts, detail: `${name} printed more than ${maxOutput} bytes` })
+      const detail = `${command[0]} printed more than ${maxOutput} bytes`
+      throw new SelinuxError('SELINUX_UNREADABLE', { ...facts, detail })
     }
     if (cause.code === 'HOST_PROGRAM_FAILED') {
       throw new SelinuxError('SELINUX_REFUSED', { ...facts, said: (cause.facts.stderr ?? '').trim().slice(-1000) })
@@ -77,12 +70,12 @@ export async function runProgram(
   }
 }
 
-/** What of the options goes to each program. */
-export function bounded({ signal, timeout }: EffectOptions): EffectOptions {
+/** Returns the options that go to each program: the signal and the timeout. */
+export function effectOptions({ signal, timeout }: EffectOptions): EffectOptions {
   return { ...(signal === undefined ? {} : { signal }), ...(timeout === undefined ? {} : { timeout }) }
 }
 
-/** The caller's signal without its time, for what is done on the way. */
+/** Returns the signal without the timeout, for short programs around a long transaction. */
 export function signalOf({ signal }: EffectOptions): Pick<EffectOptions, 'signal'> {
   return signal === undefined ? {} : { signal }
 }

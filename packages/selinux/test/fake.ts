@@ -1,18 +1,12 @@
 import { createFakeHost } from '@puppy/host/fake'
 import t from 'tap'
 import { createFakeSelinux, type FakeSelinuxOptions } from '../src/fake.ts'
-import {
-  inspect,
-  openPolicy,
-  pairAt,
-  readBooleans,
-  readLabels,
-  readState,
-  relabel,
-  renderTenantPolicy,
-  renderTenantSlots,
-} from '../src/index.ts'
+import { renderTenantPolicy, renderTenantSlots } from '../src/cil/index.ts'
+import { parseContext } from '../src/context.ts'
+import { inspect, openPolicy, readBooleans, readContexts, readState, relabel } from '../src/index.ts'
+import { pairAt } from '../src/level.ts'
 import { policyConforms } from './support/conformance.ts'
+import { fakeChecks } from './support/facility.ts'
 
 const tenant = { login: 'p10000', uid: 10_000, level: pairAt(0), ports: { first: 10_240, last: 10_247 } }
 const about = { ports: { first: 10_240, last: 32_767 } }
@@ -30,27 +24,39 @@ for (const mode of ['enforcing', 'permissive', 'off'] as const) {
     await policyConforms(t, {
       host,
       commits: async () => fake.commits(),
-      meddle: async (name) =>
+      removeModule: async (name) =>
         void (await host.run(['/usr/sbin/semodule', '-s', 'default', '-X', '400', '-r', name], { touches: 'machine' })),
     })
   })
 }
 
-void t.test('createFakeSelinux() labels a home, and keeps tenants apart once the policy says so', async (t) => {
+for (const [title, checks] of [
+  ['enforcing', fakeChecks()],
+  ['permissive', fakeChecks({ mode: 'permissive' })],
+  ['not loaded', fakeChecks({}, { reload: false })],
+] as const)
+  void t.test(`the policy of a fake host, ${title}, is a facility`, async (t) => {
+    for (const { name, run } of checks) await t.test(name, run)
+  })
+
+void t.test('createFakeSelinux() relabels a home, and keeps tenants apart once the policy does', async (t) => {
   const { fake, host, policy } = open({}, { '/home/p10000/a/b': '', '/home/p10001/a': '' })
   t.match(await readState(host), { mode: 'enforcing', mls: true, type: 'default' })
-  const faults = async () => (await inspect(host, [{ ...tenant, home: '/home/p10000' }])).filter(({ holds }) => !holds)
-  t.match(await faults(), [{ check: 'policy' }, { check: 'apart' }, { check: 'ports' }, { check: 'homes' }])
+  const faults = async () =>
+    (await inspect(host, [{ ...tenant, home: '/home/p10000' }])).flatMap(({ check, holds }) => (holds ? [] : [check]))
+  t.strictSame(await faults(), ['policy', 'apart', 'ports', 'homes'])
   await policy.ensure({ modules })
-  t.match(await faults(), [{ check: 'homes' }])
-  const wish = { path: '/home/p10000', user: 'puppy_u', level: pairAt(0), uid: 10_000 }
-  t.strictSame(await relabel(host, wish, { types: true }), { changed: true })
-  t.strictSame(await relabel(host, wish), { changed: false })
-  t.equal(fake.labelOf('/home/p10000/a/b'), 'puppy_u:object_r:user_home_t:s0:c0,c1')
+  t.strictSame(await faults(), ['homes'])
+  const spec = { path: '/home/p10000', user: 'puppy_u', level: pairAt(0), uid: 10_000 }
+  t.strictSame(await relabel(host, spec, { types: true }), { changed: true })
+  t.strictSame(await relabel(host, spec), { changed: false })
+  t.equal(fake.contextOf('/home/p10000/a/b'), 'puppy_u:object_r:user_home_t:s0:c0,c1')
   t.strictSame(await faults(), [])
-  t.match(await readLabels(host, ['/home/p10001', '/home/none']), [{ context: { user: 'system_u' } }])
+  t.strictSame(await readContexts(host, ['/home/p10001', '/home/none']), [
+    { path: '/home/p10001', context: parseContext('system_u:object_r:user_home_t:s0') },
+  ])
   await fake.enforce(host, false)
-  t.match(await faults(), [{ check: 'mode' }])
+  t.strictSame(await faults(), ['mode'])
 })
 
 void t.test('createFakeSelinux() keeps booleans in the kernel apart from those in the store', async (t) => {
@@ -58,14 +64,18 @@ void t.test('createFakeSelinux() keeps booleans in the kernel apart from those i
   await policy.ensure({ booleans: { httpd_a: true } })
   t.strictSame(await readBooleans(host, ['httpd_a', 'httpd_b']), { httpd_a: true, httpd_b: true })
   await host.run(['/usr/sbin/setsebool', 'httpd_a=0'], { touches: 'machine' })
-  t.match((await policy.plan({ booleans: { httpd_a: true } })).changes, [{ action: 'load' }])
-  t.match(await policy.ensure({ booleans: { httpd_a: true } }), { changed: true })
+  const spec = { booleans: { httpd_a: true } }
+  t.strictSame(
+    policy.plan(spec, await policy.read(spec)).changes.map(({ action }) => action),
+    ['load'],
+  )
+  t.equal((await policy.ensure(spec)).changed, true)
   t.strictSame(await readBooleans(host, ['httpd_a']), { httpd_a: true })
   await policy.ensure({ booleans: { httpd_a: 'default' } })
-  t.strictSame(await readBooleans(host, ['httpd_a']), { httpd_a: false }, 'given back')
+  t.strictSame(await readBooleans(host, ['httpd_a']), { httpd_a: false }, 'the policy’s own value')
 })
 
-void t.test('createFakeSelinux() refuses what it is told to, and hides users from genhomedircon', async (t) => {
+void t.test('createFakeSelinux() refuses modules as configured, and hides users from genhomedircon', async (t) => {
   const refuses = (text: string) => (text.includes('gone_t') ? 'Failed to resolve allow statement' : undefined)
   const fake = createFakeSelinux({ refuses })
   const files = {
@@ -76,8 +86,6 @@ void t.test('createFakeSelinux() refuses what it is told to, and hides users fro
   const policy = openPolicy(host, { hidden: () => ['p10000'] })
   await policy.ensure({ modules: { a: '(type a_t)' } })
   t.ok(host.commands.some(([program]) => program === '/usr/bin/unshare'))
-  await t.rejects(policy.ensure({ modules: { b: '(allow gone_t gone_t (file (read)))' } }), {
-    code: 'SELINUX_REFUSED',
-    message: /the module b-\w+ is not taken in line 1/,
-  })
+  const { results } = await policy.ensure({ modules: { b: '(allow gone_t gone_t (file (read)))' } })
+  t.match(results[0]?.error, { code: 'SELINUX_REFUSED', message: /the module b-\w+ was refused in line 1/ })
 })

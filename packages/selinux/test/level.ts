@@ -13,7 +13,6 @@ import {
   parseRange,
   renderLevel,
   renderRange,
-  runsOf,
   sameLevel,
   singleLevel,
 } from '../src/level.ts'
@@ -36,10 +35,6 @@ void t.test('parseLevel() reads every way to write a set, renderLevel() writes t
   }
   t.ok(sameLevel(parseLevel('s0:c3.c4'), parseLevel('s0:c4,c3')))
   t.ok(sameLevel(parseLevel('s0:c0.c1023'), everyCategory))
-  t.strictSame(runsOf([1, 2, 4]), [
-    [1, 2],
-    [4, 4],
-  ])
 })
 
 void t.test('parseLevel() refuses what is none', async (t) => {

@@ -1,7 +1,7 @@
 import { createFakeHost, type FakeProgram } from '@puppy/host/fake'
 import { HostError } from '@puppy/host'
 import t from 'tap'
-import { bounded, programOf, runProgram } from '../src/program.ts'
+import { effectOptions, programOf, runProgram, signalOf } from '../src/program.ts'
 
 const what = { touches: 'nothing', operation: 'look at', target: '/x' } as const
 const hostWith = (program: FakeProgram) => createFakeHost({ programs: { '/usr/sbin/semodule': program } })
@@ -21,7 +21,7 @@ void t.test('runProgram() says what is missing, and what went wrong', async (t) 
   )
   await t.rejects(runProgram(createFakeHost(), ['semodule'], what), {
     code: 'SELINUX_NOT_INSTALLED',
-    message: /install the package policycoreutils/,
+    message: /semodule.*apt-get install policycoreutils/,
   })
   for (const [code, ours] of [
     ['HOST_TIMEOUT', 'SELINUX_TIMEOUT'],
@@ -35,16 +35,20 @@ void t.test('runProgram() says what is missing, and what went wrong', async (t) 
   })
 })
 
-void t.test('programOf() finds it, bounded() passes on only what is there', async (t) => {
+void t.test('programOf() finds a program, effectOptions() and signalOf() pass on only what is given', async (t) => {
   t.equal(
     programOf(
       hostWith(() => ({})),
       'semodule',
-      'do',
     ),
     '/usr/sbin/semodule',
   )
-  t.throws(() => programOf(createFakeHost(), 'other', 'do'), { message: /install the package other/ })
-  t.strictSame(bounded({}), {})
-  t.strictSame(bounded({ timeout: 5 }), { timeout: 5 })
+  t.throws(() => programOf(createFakeHost(), 'find'), {
+    code: 'SELINUX_NOT_INSTALLED',
+    facts: { steps: ['apt-get install findutils'] },
+  })
+  t.strictSame([effectOptions({}), signalOf({})], [{}, {}])
+  const { signal } = new AbortController()
+  t.strictSame(effectOptions({ timeout: 5, signal }), { timeout: 5, signal })
+  t.strictSame(signalOf({ timeout: 5, signal }), { signal })
 })

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { createFakeHost } from '@puppy/host/fake'
 import t from 'tap'
-import { parseConfig, readState } from '../src/state.ts'
+import { activationSteps, parseConfig, policySteps, readState } from '../src/state.ts'
 
 const config = '# a comment\nSELINUX=enforcing\nSELINUXTYPE=default\nSETLOCALDEFS=0\n'
 const kernel = (enforce: string) => ({
@@ -12,9 +12,13 @@ const kernel = (enforce: string) => ({
 })
 const stateOf = (files: Record<string, string>) => readState(createFakeHost({ files }))
 
-void t.test('readState() says off, permissive and enforcing', async (t) => {
+void t.test('readState() distinguishes off, permissive and enforcing', async (t) => {
   t.strictSame(await stateOf({}), { mode: 'disabled' })
-  t.strictSame(await stateOf({ '/etc/selinux/config': config }), { mode: 'disabled', type: 'default' })
+  t.strictSame(await stateOf({ '/etc/selinux/config': config }), {
+    mode: 'disabled',
+    type: 'default',
+    configured: 'enforcing',
+  })
   const on = { type: 'default', configured: 'enforcing', mls: true, policyVersion: 33 }
   t.strictSame(await stateOf(kernel('1')), { mode: 'enforcing', ...on })
   t.strictSame(await stateOf(kernel('0')), { mode: 'permissive', ...on })
@@ -33,4 +37,18 @@ void t.test('parseConfig() takes the last line and no way out of the folder', as
   t.strictSame(parseConfig('#SELINUXTYPE=mls\nSELINUX=maybe\nSELINUXTYPE=..'), {})
   t.strictSame(parseConfig('SELINUXTYPE=../../etc\n'), {})
   fc.assert(fc.property(fc.string(), (text) => !`${parseConfig(`SELINUXTYPE=${text}`).type}`.includes('/')))
+})
+
+void t.test('policySteps() and activationSteps() are the commands of Debian', async (t) => {
+  const install = 'apt-get install selinux-basics selinux-policy-default'
+  t.strictSame(policySteps(createFakeHost()), [install, 'selinux-activate', 'reboot'])
+  t.strictSame(policySteps(createFakeHost({ live: false })), [], 'a folder has no kernel')
+  t.strictSame(activationSteps(createFakeHost()), ['apt-get install selinux-basics', 'selinux-activate', 'reboot'])
+  const host = createFakeHost({ programs: { '/usr/sbin/selinux-activate': () => ({}) } })
+  t.strictSame(activationSteps(host, 'permissive'), ['selinux-activate', 'reboot'])
+  t.strictSame(activationSteps(host, 'disabled'), [
+    'set SELINUX=permissive in /etc/selinux/config',
+    'selinux-activate',
+    'reboot',
+  ])
 })

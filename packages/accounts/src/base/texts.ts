@@ -1,11 +1,11 @@
-import type { SlotLayout } from '../layout.ts'
-import { environmentFolder, keysFolder } from '../login/login.ts'
+import { environmentFolder, keysFolder } from '../login/read.ts'
+import type { SlotLayout } from '../slots.ts'
 
 /**
- * Renders the sshd_config(5) drop-in that the members of the shared group log in by.
+ * Renders the sshd_config(5) drop-in for the members of the shared group. Pure.
  *
- * Keys come from our folder only, so that a tenant's own `authorized_keys` cannot keep a door open, and passwords are
- * of no use. Nothing here reaches other users: the block ends with `Match all`.
+ * Keys are read from this package's folder only, so that a tenant's own `authorized_keys` grants no access after a suspension. Passwords
+ * are not accepted. Other users are not affected: the block ends with `Match all`.
  */
 export function renderSshd({ group }: Pick<SlotLayout, 'group'>): string {
   return `# Puppy: how tenants log in. Removed with Puppy; changes here are overwritten.
@@ -20,9 +20,9 @@ Match all
 }
 
 /**
- * Renders the part of `/etc/profile` that gives login shells their variables.
+ * Renders the part of `/etc/profile` that gives login shells their variables. Pure.
  *
- * It evaluates nothing: each line is exported as it stands. Silent when there is no file; safe under `set -eu`.
+ * The script evaluates nothing: it exports each line as it stands. It is silent when the file does not exist, and safe under `set -eu`.
  */
 export function renderProfile(): string {
   return `# Puppy: the variables of a tenant, for login shells.
@@ -43,8 +43,10 @@ unset PUPPY_ENV_FILE PUPPY_ENV_LINE
 }
 
 /**
- * Renders the program that gives user services the same variables. It writes by itself: where SELinux confines users, a program that
- * it starts is in another domain, and may not write to what the manager has opened.
+ * Renders the program that gives user services the same variables. Pure.
+ *
+ * The shell prints the lines itself: where SELinux confines users, a program that it starts is in another domain, and may not write to
+ * what the manager has opened.
  *
  * @see systemd.environment-generator(7)
  */
@@ -62,7 +64,7 @@ exit 0
 }
 
 /**
- * Tells whether a main sshd_config(5) reads the drop-ins: an `Include` of their folder before the first `Match`.
+ * Returns whether a main sshd_config(5) reads the drop-ins: it has an `Include` of their folder before the first `Match`. Pure.
  */
 export function includesDropIns(config: string): boolean {
   const words = config.split('\n').map((line) => line.trim().split(/[\s=]+/))

@@ -7,14 +7,14 @@ const maxBytes = 16 * 1024
 const nameForm = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/
 /** Characters that mean themselves in a shell, in `EnvironmentFile=` and in an environment generator's output. */
 const valueForm = /^[A-Za-z0-9_@%+=:,./-]*$/
-/** What login sets itself, and what makes a shell or the loader run something else. */
+/** Variables that a login sets itself, and those that make a shell or the loader run something else. */
 const refused = /^(HOME|USER|LOGNAME|SHELL|PWD|OLDPWD|IFS|ENV|BASH_ENV|SHELLOPTS|BASHOPTS|PS4|PATH|LD_.*|PUPPY_ENV_.*)$/
 
 /**
  * Renders `NAME=value` lines, sorted by name, that systemd's `EnvironmentFile=`, a POSIX shell's `.` and
- * systemd.environment-generator(7) all read as the same values. No variables: an empty text.
+ * systemd.environment-generator(7) all read as the same values. Without variables the text is empty.
  *
- * Values are letters, digits and `_@%+=:,./-`: nothing would have to be quoted. Names that change what a login runs
+ * Values are letters, digits and `_@%+=:,./-`, which need no quotes. Names that change what a login runs
  * (`PATH`, `HOME`, `LD_PRELOAD`, `BASH_ENV`, …) are refused.
  *
  * @throws AccountError `ACCOUNT_ENVIRONMENT_INVALID`; the value is not repeated in the message.
@@ -27,7 +27,7 @@ export function renderEnvironment(environment: Environment): string {
   return text
 }
 
-/** Reads what `renderEnvironment` wrote; other lines are left out. */
+/** Parses what `renderEnvironment` wrote. Other lines are left out. */
 export function parseEnvironment(text: string): Environment {
   const lines = text.split('\n').map((line) => /^([A-Za-z_][A-Za-z0-9_]*)=([A-Za-z0-9_@%+=:,./-]*)$/.exec(line))
   return Object.fromEntries(lines.filter((line) => line !== null).map(([, name, value]) => [name!, value!]))

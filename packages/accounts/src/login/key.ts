@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { AccountError } from '../errors.ts'
 import { damaged, ecdsa, rsa } from './numbers.ts'
 
-/** The kinds of ssh keys that are accepted. */
+/** The types of ssh keys that are accepted. */
 export type KeyType =
   | 'ssh-ed25519'
   | 'ecdsa-sha2-nistp256'
@@ -17,7 +17,7 @@ export interface AuthorizedKey {
   readonly type: KeyType
   /** The key itself, base64 as it stands in the line. */
   readonly blob: string
-  /** Empty when there is none. */
+  /** Empty when the line has none. */
   readonly comment: string
   readonly bits: number
   /** `SHA256:…` as ssh-keygen prints it. */
@@ -40,30 +40,30 @@ const shapes: Readonly<Record<KeyType, (fields: readonly Buffer[]) => number | s
 }
 
 /**
- * Reads one public key line: `ssh-ed25519 AAAAC3Nza… anna@laptop`.
+ * Parses one public key line: `ssh-ed25519 AAAAC3Nza… anna@laptop`. Pure.
  *
- * Pure. Accepts only keys that `ssh-keygen -l` reads back byte for byte: an ECDSA point lies on its curve, RSA numbers are
- * written as RFC 4251 wants them. Refuses more than ssh-keygen does: options before the type, certificates, DSA, RSA below
- * 2,048 bits or with an exponent below 3 or above 64 bits, even RSA numbers, control characters, and anything over 16 KiB.
+ * Accepts only keys that `ssh-keygen -l` reads back byte for byte: an ECDSA point is on its curve, and RSA numbers are written as RFC 4251
+ * requires. Refuses more than ssh-keygen does: options before the type, certificates, DSA, RSA below 2,048 bits or with an exponent below 3
+ * or above 64 bits, even RSA numbers, control characters, and anything over 16 KiB.
  *
  * @throws AccountError `ACCOUNT_KEY_INVALID`.
  * @see "AUTHORIZED_KEYS FILE FORMAT" in sshd(8), RFC 4253 section 6.6, RFC 5656 section 3.1
  */
 export function parseKey(text: string): AuthorizedKey {
-  if (Buffer.byteLength(text) > maxBytes) throw invalid('it has more than 16 KiB')
-  if (/[\p{Cc}\u2028\u2029]/u.test(text)) throw invalid('it has a line break, a tab or another control character')
+  if (Buffer.byteLength(text) > maxBytes) throw keyInvalid('it has more than 16 KiB')
+  if (/[\p{Cc}\u2028\u2029]/u.test(text)) throw keyInvalid('it has a line break, a tab or another control character')
   const [, type = '', blob = '', comment = ''] = /^ *([^ ]+) +([^ ]+)(?: +(.*?))? *$/.exec(text) ?? []
-  if (type === '') throw invalid('it is not of the form "type base64 comment"')
-  if (!isKeyType(type)) throw invalid(wrongType(type))
+  if (type === '') throw keyInvalid('it is not of the form "type base64 comment"')
+  if (!isKeyType(type)) throw keyInvalid(wrongType(type))
   const bytes = decode(blob)
   const [inner, ...fields] = splitFields(bytes)
-  if (inner?.toString('latin1') !== type) throw invalid(`the key inside is not of the type ${type}`)
+  if (inner?.toString('latin1') !== type) throw keyInvalid(`the key inside is not of the type ${type}`)
   const bits = shapes[type](fields)
-  if (typeof bits === 'string') throw invalid(bits)
+  if (typeof bits === 'string') throw keyInvalid(bits)
   return { type, blob, comment, bits, fingerprint: fingerprintOf(bytes) }
 }
 
-/** Renders a key as one line without its end. */
+/** Renders a key as one line, without a line break. Pure. */
 export function renderKey({ type, blob, comment }: AuthorizedKey): string {
   return comment === '' ? `${type} ${blob}` : `${type} ${blob} ${comment}`
 }
@@ -79,22 +79,23 @@ function wrongType(type: string): string {
   return 'it must begin with a known key type; options are not accepted'
 }
 
-function invalid(detail: string): AccountError {
+/** Makes the error of a key that cannot be used. */
+export function keyInvalid(detail: string): AccountError {
   return new AccountError('ACCOUNT_KEY_INVALID', { operation: 'accept the ssh key', detail })
 }
 
 function decode(blob: string): Buffer {
   const bytes = Buffer.from(blob, 'base64')
-  if (bytes.toString('base64') !== blob) throw invalid('its second word is not base64')
+  if (bytes.toString('base64') !== blob) throw keyInvalid('its second word is not base64')
   return bytes
 }
 
-/** A blob is a row of fields, each a length of four bytes, big end first, and that many bytes. */
+/** A blob is a sequence of fields, each a length of four bytes in big-endian order, and that many bytes. */
 function splitFields(bytes: Buffer): readonly Buffer[] {
   const fields: Buffer[] = []
   for (let at = 0; at < bytes.length;) {
     const length = at + 4 <= bytes.length ? bytes.readUInt32BE(at) : Infinity
-    if (at + 4 + length > bytes.length) throw invalid('the key inside is cut off')
+    if (at + 4 + length > bytes.length) throw keyInvalid('the key inside is cut off')
     fields.push(bytes.subarray(at + 4, at + 4 + length))
     at += 4 + length
   }

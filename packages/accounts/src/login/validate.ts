@@ -1,19 +1,18 @@
-import type { Host } from '@puppy/host'
-import type { EffectOptions } from '../change.ts'
+import { runOptions, type EffectOptions, type Host } from '@puppy/host'
 import { AccountError } from '../errors.ts'
-import { findProgram, runOptions } from '../program.ts'
-import { parseKey, type AuthorizedKey } from './key.ts'
+import { findProgram } from '../program.ts'
+import { keyInvalid, parseKey, type AuthorizedKey } from './key.ts'
 
-/** What is to be said about one key, in the order the keys were given. */
+/** Whether one key can be used. */
 export type KeyVerdict =
   | { readonly valid: true; readonly type: AuthorizedKey['type']; readonly bits: number; readonly fingerprint: string }
-  | { readonly valid: false; readonly message: string }
+  | { readonly valid: false; readonly error: AccountError }
 
 /**
- * Checks keys by `parseKey`, and those that pass by the real `ssh-keygen -l`, all in one run.
+ * Checks keys by `parseKey`, and those that pass by the real `ssh-keygen -l`, all in one run. Returns one verdict for each key, in order.
  *
- * ssh-keygen says nothing about a line it cannot use, so its lines are matched by fingerprint, which we compute too.
- * Comments are not handed over. Needs no root; changes nothing.
+ * ssh-keygen prints nothing about a line that it cannot use, so its lines are matched by fingerprint, which `parseKey` computes too.
+ * Comments are not passed on. Needs no root; changes nothing.
  *
  * @throws AccountError `ACCOUNT_PROGRAM_MISSING`; HostError `HOST_TIMEOUT`, `HOST_ABORTED`.
  */
@@ -32,12 +31,12 @@ function parse(text: string): AuthorizedKey | (KeyVerdict & { readonly valid: fa
   try {
     return parseKey(text)
   } catch (error) {
-    if (error instanceof AccountError) return { valid: false, message: error.message }
+    if (error instanceof AccountError) return { valid: false, error }
     throw error
   }
 }
 
-/** Exit code 255: it knew none of the lines. */
+/** Exit code 255: it accepts none of the lines. */
 async function fingerprints(host: Host, keys: readonly AuthorizedKey[], options: EffectOptions) {
   const program = findProgram(host, 'ssh-keygen')
   const input = keys.map(({ type, blob }) => `${type} ${blob}\n`).join('')
@@ -53,6 +52,6 @@ export function parseFingerprints(text: string): Map<string, number> {
 
 function verdictOf({ type, fingerprint }: AuthorizedKey, known: ReadonlyMap<string, number>): KeyVerdict {
   const bits = known.get(fingerprint)
-  if (bits === undefined) return { valid: false, message: 'Cannot accept the ssh key: ssh-keygen does not know it' }
+  if (bits === undefined) return { valid: false, error: keyInvalid('ssh-keygen does not accept it') }
   return { valid: true, type, bits, fingerprint }
 }

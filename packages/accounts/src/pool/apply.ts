@@ -1,36 +1,30 @@
-import { HostError, type Host } from '@puppy/host'
-import type { EffectOptions } from '../change.ts'
-import type { Slot, SlotLayout } from '../layout.ts'
-import { findProgram, rootArguments, runOptions } from '../program.ts'
-import { noReservations, readReserved, type PortReservations } from '../reserved.ts'
-import { indexPool, judgeSlot, type BlockReason, type Verdict } from './judge.ts'
-import { readPool } from './observe.ts'
-import { planPool, type PoolPlan, type SlotWork } from './plan.ts'
+import { isDeepStrictEqual } from 'node:util'
+import { HostError, runOptions, type Applied, type EffectOptions, type Host, type ItemResult } from '@puppy/host'
+import { assertNotAborted } from '../abort.ts'
+import { AccountError, type SlotFault } from '../errors.ts'
+import { findProgram, rootArguments } from '../program.ts'
+import type { Slot, SlotLayout } from '../slots.ts'
+import { indexSlots, judgeSlot, readStates, slotBlocked, type SlotState } from './judge.ts'
+import { sharedGroup, type PoolChangeSet, type SlotWork } from './plan.ts'
+import { readSlots } from './read.ts'
 import { renderSysusers } from './sysusers.ts'
 import { renderTmpfiles, runTmpfiles } from './tmpfiles.ts'
 
-/** What became of one slot. */
-export interface SlotResult {
+/** What became of one slot. Its target is the user name. */
+export interface SlotResult extends ItemResult<AccountError> {
   readonly n: number
-  readonly status: 'ready' | 'failed'
-  /** `account_wrong`, `home_wrong`: the tool said yes, and reading back says no. */
-  readonly reason?: BlockReason | 'account_wrong' | 'home_wrong'
-  readonly message?: string
 }
 
-export interface EnsurePoolOptions extends EffectOptions {
-  /** What the ports may meet. Default: read from the machine, or nothing when the host is only a folder. */
-  readonly reserved?: PortReservations
-}
+const operation = 'build the slot'
 
 /**
- * Builds what a plan says: one run of `systemd-sysusers`, one of `systemd-tmpfiles`, whatever the number of slots. A home that is only
- * to be mended takes no process.
+ * Applies a change set: one run of `systemd-sysusers` and one of `systemd-tmpfiles`, whatever the number of slots. Setting mode and group
+ * of a home that exists takes no process.
  *
- * Needs root. Writes `/etc/{passwd,group,shadow,gshadow}` and the homes below the host's root. Every slot of the plan
- * has its result, the ready and the blocked ones too; all that was built is read back exactly, because sysusers ends
- * with 0 after giving a user another uid. Homes are made only for accounts that came out right. The caller holds
- * whatever lock keeps a second one from doing the same. A plan without work runs nothing.
+ * Needs root. Writes `/etc/{passwd,group,shadow,gshadow}` and the homes below the host's root. Slots that changed after they were read are
+ * not touched. Everything that was built is read back exactly, because `systemd-sysusers` ends with 0 after giving a user another uid.
+ * Homes are made only for accounts that are right. The caller holds a lock that keeps a second process from doing the same. A change set
+ * without changes runs nothing.
  *
  * @throws AccountError `ACCOUNT_PROGRAM_MISSING`; HostError as `Host.run`.
  * @see sysusers.d(5), tmpfiles.d(5)
@@ -38,53 +32,82 @@ export interface EnsurePoolOptions extends EffectOptions {
 export async function applyPool(
   host: Host,
   layout: SlotLayout,
-  plan: PoolPlan,
+  changeSet: PoolChangeSet,
   options: EffectOptions = {},
-): Promise<readonly SlotResult[]> {
-  const built = plan.work.length === 0 ? [] : await build(host, layout, plan, options)
-  const blocked = plan.blocked.map((slot): SlotResult => ({ ...slot, status: 'failed' }))
-  const ready = plan.ready.map((n): SlotResult => ({ n, status: 'ready' }))
-  return [...blocked, ...ready, ...built].toSorted((one, other) => one.n - other.n)
+): Promise<Applied<SlotResult>> {
+  const { changes, refused, ready, work } = changeSet
+  const built = work.length === 0 ? { changed: false, results: [] } : await build(host, layout, changeSet, options)
+  const results = [
+    ...refused.map((slot): SlotResult => ({ ...slot, changed: false })),
+    ...ready.map(({ n, user }): SlotResult => ({ n, target: user, changed: false })),
+    ...built.results,
+  ]
+  return { changed: built.changed, changes, results: results.toSorted((one, other) => one.n - other.n) }
 }
 
-/**
- * Reads, plans and applies: afterwards the slots are ready, or their result says why not. A second call writes nothing.
- * @throws as `readPool`, `readReserved` and `applyPool`.
- */
-export async function ensurePool(
+async function build(host: Host, layout: SlotLayout, changeSet: PoolChangeSet, options: EffectOptions) {
+  assertNotAborted(options, 'build slots')
+  const slots = changeSet.work.map(({ slot }) => slot)
+  const now = await readNow(host, layout, slots, options)
+  const isStale = (item: SlotWork) =>
+    !isDeepStrictEqual(now.states.get(item.slot.n), item.before) ||
+    (item.account && !isDeepStrictEqual(now.group, changeSet.group))
+  const [stale, current] = [changeSet.work.filter(isStale), changeSet.work.filter((item) => !isStale(item))]
+  const results = current.length === 0 ? [] : await buildCurrent(host, layout, changeSet, current, now.states, options)
+  return {
+    // The shared group comes with the first account, also when that account itself fails.
+    changed: results.some(({ changed }) => changed) || (current.some(({ account }) => account) && !now.group.exists),
+    results: [...results, ...stale.map(({ slot }) => staleResult(slot))],
+  }
+}
+
+async function readNow(host: Host, layout: SlotLayout, slots: readonly Slot[], options: EffectOptions) {
+  const index = indexSlots(await readSlots(host, layout, slots, options))
+  return { states: new Map(slots.map((slot) => [slot.n, judgeSlot(slot, index)])), group: sharedGroup(index) }
+}
+
+function staleResult({ n, user }: Slot): SlotResult {
+  const detail = 'its user, group or home changed after the change set was planned; read and plan again'
+  return {
+    n,
+    target: user,
+    changed: false,
+    error: new AccountError('ACCOUNT_STALE', { operation, target: user, detail }),
+  }
+}
+
+async function buildCurrent(
   host: Host,
   layout: SlotLayout,
-  slots: readonly Slot[],
-  options: EnsurePoolOptions = {},
-): Promise<{ readonly plan: PoolPlan; readonly results: readonly SlotResult[] }> {
-  const observed = await readPool(host, layout, slots, options)
-  const reserved = options.reserved ?? (host.live ? await readReserved(host, options) : noReservations)
-  const plan = planPool(slots, observed, reserved)
-  return { plan, results: await applyPool(host, layout, plan, options) }
-}
-
-async function build(host: Host, layout: SlotLayout, plan: PoolPlan, options: EffectOptions) {
-  const accounts = plan.work.filter(({ account }) => account).map(({ slot }) => slot)
+  { group, kept, skeleton }: PoolChangeSet,
+  work: readonly SlotWork[],
+  now: ReadonlyMap<number, SlotState>,
+  options: EffectOptions,
+): Promise<readonly SlotResult[]> {
+  const slots = work.map(({ slot }) => slot)
+  const accounts = work.filter(({ account }) => account).map(({ slot }) => slot)
+  const read = () => readStates(host, layout, slots, options)
   const complaint =
-    accounts.length === 0 ? '' : await runSysusers(host, renderSysusers(layout, accounts, plan.groupGid), options)
-  const slots = plan.work.map(({ slot }) => slot)
-  const made = await verdicts(host, layout, slots, options)
-  const sound = plan.work.filter(({ slot }) => accountFault(made.get(slot.n)) === undefined)
-  const of = (home: SlotWork['home']) => sound.filter((work) => work.home === home).map(({ slot }) => slot)
+    accounts.length === 0 ? '' : await runSysusers(host, renderSysusers(layout, accounts, group.gid), options)
+  const made = accounts.length === 0 ? now : await read()
+  const sound = work.filter(({ slot }) => accountFault(made.get(slot.n)) === undefined)
+  const of = (home: SlotWork['home']) => sound.filter((item) => item.home === home).map(({ slot }) => slot)
   const input = of('create')
-    .map((slot) => renderTmpfiles(slot, plan.skeleton))
+    .map((slot) => renderTmpfiles(slot, skeleton))
     .join('')
-  const refused = input === '' ? '' : await runTmpfiles(host, input, options)
-  const mended = await repairHomes(host, of('repair'))
-  const after = input === '' && of('repair').length === 0 ? made : await verdicts(host, layout, slots, options)
-  const kept = new Set(plan.kept.map(({ n }) => n))
-  return plan.work.map((work) => {
-    const fresh = work.account && !kept.has(work.slot.n)
-    return resultOf(work.slot, fresh, after.get(work.slot.n), [complaint, refused, ...mended])
+  const refusal = input === '' ? '' : await runTmpfiles(host, input, options)
+  const failures = await repairHomes(host, of('repair'), options)
+  const after = input === '' && of('repair').length === 0 ? made : await read()
+  const keptShells = new Set(kept.map(({ n }) => n))
+  return work.map(({ slot, account, before }): SlotResult => {
+    const state = after.get(slot.n)
+    const error = errorOf(slot, state, account && !keptShells.has(slot.n), [complaint, refusal], failures.get(slot.n))
+    const changed = !isDeepStrictEqual(state, before)
+    return { n: slot.n, target: slot.user, changed, ...(error === undefined ? {} : { error }) }
   })
 }
 
-/** Exit code 1: some line failed; which one, reading back shows. */
+/** Exit code 1: some line failed. Reading back shows which one. */
 async function runSysusers(host: Host, input: string, options: EffectOptions): Promise<string> {
   const program = findProgram(host, 'systemd-sysusers')
   const command = [program, ...rootArguments(host), '-'] as const
@@ -93,47 +116,53 @@ async function runSysusers(host: Host, input: string, options: EffectOptions): P
 }
 
 /**
- * Sets mode and group of homes that are there, and leaves what they are labelled: systemd-tmpfiles would label them as everybody's, and
- * a tenant whom SELinux holds to a level could not read its own for a moment. Gives what went wrong; one does not stop the others.
+ * Sets mode and group of homes that exist, and keeps their labels: `systemd-tmpfiles` would label them as any user's, and a tenant whom
+ * SELinux holds to a level could not read its own home for a moment. Returns what failed, by slot number.
  */
-async function repairHomes(host: Host, slots: readonly Slot[]): Promise<readonly string[]> {
-  const complaints: string[] = []
-  for (const { home, uid, gid } of slots) {
+async function repairHomes(
+  host: Host,
+  slots: readonly Slot[],
+  options: EffectOptions,
+): Promise<ReadonlyMap<number, HostError>> {
+  const failures = new Map<number, HostError>()
+  for (const { n, home, uid, gid } of slots) {
+    assertNotAborted(options, 'repair homes')
     try {
       await host.makeFolder(home, { mode: 0o700, uid, gid })
     } catch (error) {
       if (!(error instanceof HostError)) throw error
-      complaints.push(error.message)
+      failures.set(n, error)
     }
   }
-  return complaints
+  return failures
 }
 
-async function verdicts(host: Host, layout: SlotLayout, slots: readonly Slot[], options: EffectOptions) {
-  const index = indexPool(await readPool(host, layout, slots, options))
-  return new Map(slots.map((slot) => [slot.n, judgeSlot(slot, index)]))
+function accountFault(state: SlotState | undefined): string | undefined {
+  if (state === undefined || !state.hasUser) return 'the user does not exist'
+  if (state.block !== undefined && state.block.reason !== 'home_taken') return state.block.detail
+  if (!state.hasGroup) return 'the private group does not exist'
+  return state.isMember ? undefined : 'the user is not a member of the shared group'
 }
 
-function accountFault(verdict: Verdict | undefined): string | undefined {
-  if (verdict === undefined || !verdict.hasUser) return 'the user is not there'
-  if (verdict.block !== undefined && verdict.block.reason !== 'home_taken') return verdict.block.message
-  if (!verdict.hasGroup) return 'the private group is not there'
-  return verdict.isMember ? undefined : 'the user is not a member of the shared group'
-}
-
-function resultOf(slot: Slot, fresh: boolean, verdict: Verdict | undefined, complaints: readonly string[]): SlotResult {
-  const fault = accountFault(verdict) ?? (fresh ? verdict?.kept : undefined)
-  const failed = (reason: 'account_wrong' | 'home_wrong', message: string): SlotResult => {
-    const said = complaints.filter((text) => text.includes(slot.user)).join('; ')
-    return {
-      n: slot.n,
-      status: 'failed',
+/** @param fresh whether the account is one that `systemd-sysusers` has just made: then its shell must be right too */
+function errorOf(
+  slot: Slot,
+  state: SlotState | undefined,
+  fresh: boolean,
+  complaints: readonly string[],
+  failure: HostError | undefined,
+): AccountError | undefined {
+  const fault = accountFault(state) ?? (fresh ? state?.kept : undefined)
+  const failed = (reason: SlotFault, detail: string) =>
+    new AccountError('ACCOUNT_NOT_APPLIED', {
+      operation,
+      target: slot.user,
       reason,
-      message: said === '' ? message : `${message}; the tool said: ${said}`,
-    }
-  }
+      detail: failure === undefined ? detail : `${detail}: ${failure.message}`,
+      said: complaints.filter((text) => text.includes(slot.user)).join('; '),
+      cause: failure,
+    })
   if (fault !== undefined) return failed('account_wrong', fault)
-  if (verdict?.block !== undefined) return { n: slot.n, status: 'failed', ...verdict.block }
-  if (verdict?.home !== 'right') return failed('home_wrong', `the home ${slot.home} is ${verdict?.home}`)
-  return { n: slot.n, status: 'ready' }
+  if (state?.block !== undefined) return slotBlocked(operation, slot, state.block)
+  return state?.home === 'right' ? undefined : failed('home_wrong', `the home ${slot.home} is ${state?.home}`)
 }

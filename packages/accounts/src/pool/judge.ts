@@ -1,38 +1,29 @@
-import type { FileStatus } from '@puppy/host'
-import type { Slot, SlotLayout } from '../layout.ts'
+import type { EffectOptions, FileStatus, Host } from '@puppy/host'
+import { AccountError, type BlockReason } from '../errors.ts'
 import type { GroupEntry, PasswdEntry, ShadowEntry } from '../passwd.ts'
-import type { PoolObservation } from './observe.ts'
+import type { Slot, SlotLayout } from '../slots.ts'
+import { readSlots, type SlotsObservation } from './read.ts'
 
-/** Why a slot cannot be used. */
-export type BlockReason =
-  | 'user_taken'
-  | 'uid_taken'
-  | 'group_taken'
-  | 'gid_taken'
-  | 'port_reserved'
-  | 'port_in_use'
-  | 'home_taken'
-
-/** What keeps a slot from being built. */
+/** Why a slot cannot be built. */
 export interface Block {
   readonly reason: BlockReason
-  readonly message: string
+  readonly detail: string
 }
 
-/** Whether a slot's place is free or ours, and what of it is there. */
-export interface Verdict {
-  /** Somebody else is there; nothing may be touched. */
+/** Whether a slot's place is free or its own, and which parts of it exist. */
+export interface SlotState {
+  /** What the slot needs belongs to another user, group or folder. Nothing of it may be touched. */
   readonly block?: Block
   readonly hasUser: boolean
   readonly hasGroup: boolean
   readonly isMember: boolean
   readonly home: 'absent' | 'wrong' | 'right'
-  /** What a person changed and keeps: a shell that is not the layout's. */
+  /** What an administrator changed and the pool keeps: a shell that is not the layout's. */
   readonly kept?: string
 }
 
-/** An observation arranged for looking up. */
-export interface PoolIndex {
+/** An observation arranged for lookups. */
+export interface SlotIndex {
   readonly layout: SlotLayout
   readonly usersByName: ReadonlyMap<string, PasswdEntry>
   readonly usersByUid: ReadonlyMap<number, readonly PasswdEntry[]>
@@ -45,8 +36,8 @@ export interface PoolIndex {
   readonly homes: ReadonlyMap<number, FileStatus>
 }
 
-/** Arranges an observation by name and number; a directory that ignores case is met in lower case. */
-export function indexPool(seen: PoolObservation): PoolIndex {
+/** Indexes an observation by name and number. Names are in lower case, because a directory service may ignore case. */
+export function indexSlots(seen: SlotsObservation): SlotIndex {
   const shared = seen.groups.find(({ name }) => name === seen.layout.group)
   const others = seen.localGroups.filter(({ name }) => name !== seen.layout.group)
   const members = others.flatMap(({ name, members }) => members.map((member) => ({ member, name })))
@@ -66,48 +57,66 @@ export function indexPool(seen: PoolObservation): PoolIndex {
 }
 
 /**
- * Judges one slot's user, groups and home; ports are not looked at.
+ * Judges one slot's user, groups and home. Ports are not checked.
  *
- * Ours is a user with exactly the slot's name, uid, gid and home, whose password is locked. Another shell is a
- * person's decision: it is kept and named. Another home, gid or an open password makes the user somebody else's.
+ * A user is the slot's own when it has exactly the slot's name, uid, gid and home, and a locked password. Another shell is an
+ * administrator's decision: it is kept and reported. Another home, another gid or an open password makes it a foreign user.
  */
-export function judgeSlot(slot: Slot, index: PoolIndex): Verdict {
+export function judgeSlot(slot: Slot, index: SlotIndex): SlotState {
   const user = index.usersByName.get(slot.user)
   const group = index.groupsByName.get(slot.user)
   const block = blockOf(slot, index)
-  const other = user !== undefined && user.shell !== index.layout.shell
+  const otherShell = user !== undefined && user.shell !== index.layout.shell
   return {
     ...(block === undefined ? {} : { block }),
     hasUser: user !== undefined,
     hasGroup: group !== undefined,
     isMember: index.shared.has(slot.user),
     home: judgeHome(slot, index.homes.get(slot.n)),
-    ...(other ? { kept: `its shell is ${user.shell}, not ${index.layout.shell}` } : {}),
+    ...(otherShell ? { kept: `its shell is ${user.shell}, not ${index.layout.shell}` } : {}),
   }
 }
 
-function judgeHome(slot: Slot, home: FileStatus | undefined): Verdict['home'] {
+/** Reads slots and judges each of them, by slot number. @throws as `readSlots`. */
+export async function readStates(
+  host: Host,
+  layout: SlotLayout,
+  slots: readonly Slot[],
+  options: EffectOptions,
+): Promise<ReadonlyMap<number, SlotState>> {
+  const index = indexSlots(await readSlots(host, layout, slots, options))
+  return new Map(slots.map((slot) => [slot.n, judgeSlot(slot, index)]))
+}
+
+/** Makes the error of a slot that is not touched. @param operation what was attempted: `scrub the slot` */
+export function slotBlocked(operation: string, { user }: Slot, { reason, detail }: Block): AccountError {
+  return new AccountError('ACCOUNT_SLOT_BLOCKED', { operation, target: user, reason, detail })
+}
+
+function judgeHome(slot: Slot, home: FileStatus | undefined): SlotState['home'] {
   if (home === undefined) return 'absent'
   return home.kind === 'folder' && home.mode === 0o700 && home.gid === slot.gid ? 'right' : 'wrong'
 }
 
-function blockOf(slot: Slot, index: PoolIndex): Block | undefined {
+function blockOf(slot: Slot, index: SlotIndex): Block | undefined {
   return blockOfUser(slot, index) ?? blockOfGroup(slot, index) ?? blockOfHome(slot, index.homes.get(slot.n))
 }
 
-function blockOfUser(slot: Slot, index: PoolIndex): Block | undefined {
+function blockOfUser(slot: Slot, index: SlotIndex): Block | undefined {
   const user = index.usersByName.get(slot.user)
   const other = index.usersByUid.get(slot.uid)?.find(({ name }) => name !== slot.user)
-  const wrong = user === undefined ? undefined : wrongUser(slot, user, index)
-  if (wrong !== undefined) return { reason: 'user_taken', message: `The user ${slot.user} is not ours: ${wrong}` }
-  if (other !== undefined) return { reason: 'uid_taken', message: `The uid ${slot.uid} is ${other.name}'s` }
+  const difference = user === undefined ? undefined : differenceOf(slot, user, index)
+  if (difference !== undefined)
+    return { reason: 'user_taken', detail: `the user ${slot.user} is a foreign one: ${difference}` }
+  if (other !== undefined)
+    return { reason: 'uid_taken', detail: `the uid ${slot.uid} belongs to the user ${other.name}` }
   const [group] = index.memberships.get(slot.user) ?? []
   if (group === undefined) return undefined
-  return { reason: 'user_taken', message: `${slot.user} is a member of the group ${group}` }
+  return { reason: 'user_taken', detail: `the user ${slot.user} is a member of the group ${group}` }
 }
 
-function wrongUser(slot: Slot, user: PasswdEntry, index: PoolIndex): string | undefined {
-  if (user.name !== slot.user) return `it is written ${user.name}`
+function differenceOf(slot: Slot, user: PasswdEntry, index: SlotIndex): string | undefined {
+  if (user.name !== slot.user) return `its name is written ${user.name}`
   if (user.uid !== slot.uid) return `its uid is ${user.uid}, not ${slot.uid}`
   if (user.gid !== slot.gid) return `its gid is ${user.gid}, not ${slot.gid}`
   if (user.dir !== slot.home) return `its home is ${user.dir}, not ${slot.home}`
@@ -115,20 +124,21 @@ function wrongUser(slot: Slot, user: PasswdEntry, index: PoolIndex): string | un
   return 'its password is not locked'
 }
 
-function blockOfGroup(slot: Slot, index: PoolIndex): Block | undefined {
+function blockOfGroup(slot: Slot, index: SlotIndex): Block | undefined {
   const group = index.groupsByName.get(slot.user)
   if (group !== undefined && group.gid !== slot.gid) {
-    return { reason: 'group_taken', message: `The group ${slot.user} has gid ${group.gid}, not ${slot.gid}` }
+    return { reason: 'group_taken', detail: `the group ${slot.user} has gid ${group.gid}, not ${slot.gid}` }
   }
   if (group !== undefined && group.members.length > 0) {
-    return { reason: 'group_taken', message: `The group ${slot.user} has members: ${group.members.join(', ')}` }
+    return { reason: 'group_taken', detail: `the group ${slot.user} has members: ${group.members.join(', ')}` }
   }
   const other = index.groupsByGid.get(slot.gid)?.find(({ name }) => name !== slot.user)
-  return other === undefined ? undefined : { reason: 'gid_taken', message: `The gid ${slot.gid} is ${other.name}'s` }
+  if (other === undefined) return undefined
+  return { reason: 'gid_taken', detail: `the gid ${slot.gid} belongs to the group ${other.name}` }
 }
 
 function blockOfHome(slot: Slot, home: FileStatus | undefined): Block | undefined {
   if (home === undefined || (home.kind === 'folder' && home.uid === slot.uid)) return undefined
-  const what = home.kind === 'folder' ? `belongs to uid ${home.uid}` : `is no folder but a ${home.kind}`
-  return { reason: 'home_taken', message: `The home ${slot.home} ${what}` }
+  const what = home.kind === 'folder' ? `belongs to uid ${home.uid}` : `is not a folder but a ${home.kind}`
+  return { reason: 'home_taken', detail: `the home ${slot.home} ${what}` }
 }

@@ -1,98 +1,103 @@
-import type { AccountChange } from '../change.ts'
-import { sharedGid, type Slot, type SlotLayout } from '../layout.ts'
+import type { Change, ChangeSet, Refused } from '@puppy/host'
+import type { AccountError } from '../errors.ts'
 import type { PortReservations } from '../reserved.ts'
-import { indexPool, judgeSlot, type Block, type BlockReason, type PoolIndex, type Verdict } from './judge.ts'
-import type { PoolObservation } from './observe.ts'
+import { sharedGid, type Slot, type SlotLayout } from '../slots.ts'
+import { indexSlots, judgeSlot, slotBlocked, type Block, type SlotIndex, type SlotState } from './judge.ts'
+import type { PoolObservation, PoolSlot } from './read.ts'
 
 /** A slot that cannot be built, and why. */
-export interface BlockedSlot {
+export interface RefusedSlot extends Refused<AccountError> {
   readonly n: number
-  readonly reason: BlockReason
-  readonly message: string
 }
 
 /** What one slot lacks. */
 export interface SlotWork {
   readonly slot: Slot
-  /** Its user, its private group, or its place in the shared group is missing. */
+  /** Its user, its private group, or its membership in the shared group is missing. */
   readonly account: boolean
-  /** `create` also copies the skeleton; `repair` sets mode and group of a home that is there. */
+  /** `create` also copies the skeleton. `repair` sets mode and group of a home that exists. */
   readonly home: 'create' | 'repair' | 'none'
+  /** What was observed of it. */
+  readonly before: SlotState
 }
 
-/** What would be done to a pool. Empty `changes`: nothing. */
-export interface PoolPlan {
-  readonly changes: readonly AccountChange[]
-  readonly blocked: readonly BlockedSlot[]
+/** The shared group as it was observed. */
+export interface SharedGroup {
+  readonly exists: boolean
+  /** The gid that it is to get. Absent when it exists or `systemd-sysusers` is to choose one. */
+  readonly gid?: number
+}
+
+/** The differences between a pool and its slots. Their targets are the user names, and the shared group. */
+export interface PoolChangeSet extends ChangeSet<Change, AccountError> {
+  readonly refused: readonly RefusedSlot[]
   /** Slots that are exactly as they should be. */
-  readonly ready: readonly number[]
-  /** What a person changed and we leave alone. */
+  readonly ready: readonly Slot[]
+  /** What an administrator changed and `apply` leaves as it is. */
   readonly kept: readonly { readonly n: number; readonly message: string }[]
+  /** What `apply` does, slot by slot. */
   readonly work: readonly SlotWork[]
-  /** The gid the shared group is to get; absent when the group exists or sysusers is to choose. */
-  readonly groupGid?: number
+  readonly group: SharedGroup
   readonly skeleton: readonly string[]
 }
 
 /**
- * Plans what makes these slots ready.
+ * Plans what makes these slots ready. Pure.
  *
- * Pure. A slot whose name, uid, gid or home somebody else has, or one of whose ports is spoken for, is blocked and
- * never touched. A listener that is the slot's own user is no obstacle. See `judgeSlot` for what counts as ours.
+ * A slot whose name, uid, gid or home belongs to another user or group, or one of whose ports is reserved or in use, is refused and never
+ * touched. A listener of the slot's own user is allowed, and the ports of a slot that is taken are not checked.
  */
-export function planPool(slots: readonly Slot[], observed: PoolObservation, reserved: PortReservations): PoolPlan {
-  const index = indexPool(observed)
-  const ports = indexPorts(reserved)
+export function planPool(slots: readonly PoolSlot[], observed: PoolObservation): PoolChangeSet {
+  const index = indexSlots(observed)
+  const ports = indexPorts(observed.reserved)
   const judged = slots.map((slot) => {
-    const verdict = judgeSlot(slot, index)
-    return { slot, verdict, block: verdict.block ?? blockOfPorts(slot, ports) }
+    const state = judgeSlot(slot, index)
+    return { slot, state, block: state.block ?? (slot.taken === true ? undefined : blockOfPorts(slot, ports)) }
   })
   const open = judged.filter(({ block }) => block === undefined)
-  const work = open
-    .map(({ slot, verdict }) => workOf(slot, verdict))
-    .filter((item) => item.account || item.home !== 'none')
+  const work = open.map(({ slot, state }) => workOf(slot, state)).filter(hasWork)
   const busy = new Set(work.map(({ slot }) => slot.n))
-  const gid = freeGid(observed.layout, index)
+  const group = sharedGroup(index)
   return {
     changes: [
-      ...groupChange(observed.layout, index, work, gid),
+      ...groupChange(observed.layout, group, work),
       ...work.flatMap((item) => changesOf(item, observed.layout)),
     ],
-    blocked: judged.flatMap(({ slot, block }) => (block === undefined ? [] : [{ n: slot.n, ...block }])),
-    ready: open.map(({ slot }) => slot.n).filter((n) => !busy.has(n)),
-    kept: open.flatMap(({ slot, verdict }) =>
-      verdict.kept === undefined ? [] : [{ n: slot.n, message: verdict.kept }],
+    refused: judged.flatMap(({ slot, block }) =>
+      block === undefined ? [] : [{ n: slot.n, target: slot.user, error: slotBlocked('build the slot', slot, block) }],
     ),
+    ready: open.map(({ slot }) => slot).filter(({ n }) => !busy.has(n)),
+    kept: open.flatMap(({ slot, state }) => (state.kept === undefined ? [] : [{ n: slot.n, message: state.kept }])),
     work,
-    ...(gid === undefined ? {} : { groupGid: gid }),
+    group,
     skeleton: observed.skeleton,
   }
 }
 
-function workOf(slot: Slot, verdict: Verdict): SlotWork {
-  const home = verdict.home === 'absent' ? 'create' : verdict.home === 'wrong' ? 'repair' : 'none'
-  return { slot, account: !(verdict.hasUser && verdict.hasGroup && verdict.isMember), home }
-}
-
-function freeGid(layout: SlotLayout, index: PoolIndex): number | undefined {
+/** Returns whether the shared group exists, and otherwise the gid that it is to get. Pure. */
+export function sharedGroup({ layout, groupsByName, groupsByGid }: SlotIndex): SharedGroup {
+  if (groupsByName.has(layout.group)) return { exists: true }
   const gid = sharedGid(layout)
-  if (gid === undefined || index.groupsByName.has(layout.group) || index.groupsByGid.has(gid)) return undefined
-  return gid
+  return gid === undefined || groupsByGid.has(gid) ? { exists: false } : { exists: false, gid }
 }
 
-function groupChange(
-  layout: SlotLayout,
-  index: PoolIndex,
-  work: readonly SlotWork[],
-  gid: number | undefined,
-): readonly AccountChange[] {
-  if (index.groupsByName.has(layout.group) || !work.some(({ account }) => account)) return []
+function workOf(slot: Slot, before: SlotState): SlotWork {
+  const home = before.home === 'absent' ? 'create' : before.home === 'wrong' ? 'repair' : 'none'
+  return { slot, account: !(before.hasUser && before.hasGroup && before.isMember), home, before }
+}
+
+function hasWork({ account, home }: SlotWork): boolean {
+  return account || home !== 'none'
+}
+
+function groupChange(layout: SlotLayout, { exists, gid }: SharedGroup, work: readonly SlotWork[]): readonly Change[] {
+  if (exists || !work.some(({ account }) => account)) return []
   const after = gid === undefined ? 'a free gid' : `gid ${gid}`
   const command = ['groupadd', ...(gid === undefined ? ['--system'] : ['--gid', `${gid}`]), layout.group].join(' ')
   return [{ facility: 'accounts', target: layout.group, action: 'create group', after, command }]
 }
 
-function changesOf({ slot, account, home }: SlotWork, layout: SlotLayout): readonly AccountChange[] {
+function changesOf({ slot, account, home }: SlotWork, layout: SlotLayout): readonly Change[] {
   const common = { facility: 'accounts', target: slot.user } as const
   const command = `useradd --uid ${slot.uid} --user-group --groups ${layout.group} --home-dir ${slot.home} --shell ${layout.shell} ${slot.user}`
   return [
@@ -126,12 +131,12 @@ function indexPorts({ services, labels, listeners }: PortReservations): PortInde
 function blockOfPorts(slot: Slot, { owners, listeners }: PortIndex): Block | undefined {
   const reserved = slot.ports.find((port) => owners.has(port))
   if (reserved !== undefined) {
-    return { reason: 'port_reserved', message: `Port ${reserved} is reserved for ${owners.get(reserved)}` }
+    return { reason: 'port_reserved', detail: `port ${reserved} is reserved for ${owners.get(reserved)}` }
   }
   for (const port of slot.ports) {
     const other = listeners.get(port)?.find(({ uid }) => uid !== slot.uid)
     if (other === undefined) continue
-    return { reason: 'port_in_use', message: `Uid ${other.uid} listens on ${other.address}, port ${port}` }
+    return { reason: 'port_in_use', detail: `uid ${other.uid} listens on ${other.address}, port ${port}` }
   }
   return undefined
 }

@@ -1,12 +1,11 @@
-import type { Host } from '@puppy/host'
-import type { EffectOptions } from '../change.ts'
-import type { Slot } from '../layout.ts'
-import { findProgram, rootArguments, runOptions } from '../program.ts'
+import { runOptions, type EffectOptions, type Host } from '@puppy/host'
+import { findProgram, rootArguments } from '../program.ts'
+import type { Slot } from '../slots.ts'
 
 /**
  * Renders tmpfiles.d(5) lines for a home with mode 0700, and copies of the skeleton's files in it.
  *
- * Owners are numbers, so no name has to be known. A copy that is there already stays as it is.
+ * Owners are numbers, so that no name is looked up. A copy that exists stays as it is. Pure.
  */
 export function renderTmpfiles({ home, uid, gid }: Slot, skeleton: readonly string[]): string {
   const copies = skeleton.map((name) => `C ${home}/${name} - ${uid} ${gid} - /etc/skel/${name}\n`)
@@ -14,11 +13,11 @@ export function renderTmpfiles({ home, uid, gid }: Slot, skeleton: readonly stri
 }
 
 /**
- * Runs `systemd-tmpfiles --create` once on these lines. It labels what it makes where SELinux is on, and refuses to
- * walk through somebody else's link. Gives what it complained about; what it did is for the caller to read back.
+ * Runs `systemd-tmpfiles --create` once on these lines. It labels what it makes where SELinux is on, and refuses to follow another user's
+ * link. Returns what it complained about. The caller reads back what it did.
  *
- * Exit codes: 65 for lines it would not take, 73 for things it could not make, 0 also when a file stands where a folder
- * should be; the other lines were done.
+ * Exit codes: 65 for lines that it does not accept, 73 for things that it cannot make, 0 also when a file is where a folder should be. The
+ * other lines are done in each case.
  *
  * @throws AccountError `ACCOUNT_PROGRAM_MISSING`; HostError `HOST_PROGRAM_FAILED`, `HOST_TIMEOUT`, `HOST_ABORTED`.
  */

@@ -1,81 +1,98 @@
-import { statSync } from 'node:fs'
-import { createFakeHost, type FakeProgram } from '@puppy/host/fake'
+import { facilityChecks, withEffects } from '@puppy/host/conformance'
+import { createFakeHost, type FakeHost } from '@puppy/host/fake'
 import t from 'tap'
-import { ensureBase, planBase, readBase, removeBase } from '../../src/base/base.ts'
-import { defaultLayout } from '../../src/layout.ts'
-import { scratch, whyNot } from '../support/scratch.ts'
+import { openBase } from '../../src/base/base.ts'
+import { defaultLayout } from '../../src/slots.ts'
+import { whyNot } from '../support/scratch.ts'
+import { createScratchWorld } from '../support/world.ts'
 
+const skip = whyNot('sshd', 'usermod')
 const dropIn = '/etc/ssh/sshd_config.d/10-puppy.conf'
 const include = 'Include /etc/ssh/sshd_config.d/*.conf\n'
-const skip = whyNot()
-
-void t.test('ensureBase() writes once, removeBase() leaves nothing', { skip }, async (t) => {
-  const { host, layout } = scratch(t, 0)
-  await host.makeFolder('/etc/ssh')
-  await host.replace('/etc/ssh/sshd_config', include)
-  const first = await ensureBase(host, layout)
-  t.equal(first.changes.length, 6)
-  t.match(first.planned, [/only a folder/])
-  t.match(await host.status('/etc/systemd/user-environment-generators/50-puppy'), { mode: 0o755, uid: 0 })
-  const before = statSync(host.path(dropIn), { bigint: true }).mtimeNs
-  t.strictSame((await ensureBase(host, layout)).changes, [])
-  t.equal(statSync(host.path(dropIn), { bigint: true }).mtimeNs, before)
-  await host.replace('/etc/puppy/keys/.puppy-0123456789ab.tmp', 'what a killed write left')
-  t.equal((await removeBase(host)).changes.length, 6)
-  t.equal(await host.status('/etc/puppy'), undefined)
-  t.equal(await host.status(dropIn), undefined)
-  t.strictSame((await removeBase(host)).changes, [])
+const targets = [
+  '/etc/puppy',
+  '/etc/puppy/keys',
+  '/etc/puppy/env',
+  '/etc/profile.d/puppy.sh',
+  '/etc/systemd/user-environment-generators/50-puppy',
+  dropIn,
+]
+const createBrokenWorld = async () => ({
+  open: () => openBase(createFakeHost(), defaultLayout),
+  close: async () => {},
 })
 
-void t.test('planBase() says what a machine without sshd and systemd lacks', { skip }, async (t) => {
-  const { host, layout } = scratch(t, 0)
-  const plan = planBase(layout, await readBase(host))
-  t.match(plan.degraded, [/no sshd/, /systemd/])
-  t.notOk(plan.files.some(({ path }) => path === dropIn))
-  await host.makeFolder('/etc/ssh')
-  await host.replace('/etc/ssh/sshd_config', 'UsePAM yes\n')
-  t.match(planBase(layout, await readBase(host)).degraded, [/does not include/, /systemd/])
-})
+for (const { name, run } of facilityChecks({
+  createWorld: async () => {
+    const { host, ...world } = createScratchWorld({ '/etc/ssh/sshd_config': include })
+    return { ...world, open: (effects) => openBase(withEffects(host, effects), defaultLayout) }
+  },
+  createBrokenWorld,
+  spec: 'present' as const,
+  targets,
+}))
+  void t.test(`base files of a folder: ${name}`, { skip }, run)
 
-void t.test('removeBase() leaves logins alone and names them', { skip }, async (t) => {
-  const { host, layout } = scratch(t, 0)
-  await ensureBase(host, layout)
-  await host.replace('/etc/puppy/keys/p10000', 'k')
-  t.match((await removeBase(host)).planned, [/keys is not empty: p10000/, /puppy is not empty: keys/])
-  t.equal(await host.read('/etc/puppy/keys/p10000'), 'k')
-})
-
-const machine = (sshd: FakeProgram, files: Record<string, string> = {}) =>
-  createFakeHost({ files: { '/etc/ssh/sshd_config': include, ...files }, programs: { '/usr/sbin/sshd': sshd } })
-
-void t.test('ensureBase() takes the drop-in back when sshd refuses it', async (t) => {
-  const refusing: FakeProgram = async ({ host }) =>
-    (await host.status(dropIn)) === undefined ? {} : { exitCode: 255, stderr: 'bad line' }
-  const host = machine(refusing)
-  await t.rejects(ensureBase(host, defaultLayout), { code: 'ACCOUNT_SSHD_REFUSED', message: /bad line/ })
-  t.equal(await host.status(dropIn), undefined)
-})
-
-void t.test('ensureBase() keeps the drop-in when sshd was unhappy before', async (t) => {
-  const host = machine(() => ({ exitCode: 255, stderr: 'no folder' }))
-  t.match((await ensureBase(host, defaultLayout)).degraded, [/systemd/, /not because of our file: no folder/])
-  t.ok(await host.status(dropIn))
-  t.match((await ensureBase(host, defaultLayout)).degraded, [/systemd/, /no folder/], 'and says so again')
-})
-
-void t.test('ensureBase() leaves the reload to a person without systemd, and warns of UsePAM no', async (t) => {
-  const host = machine(({ args }) => ({ stdout: args[0] === '-T' ? 'port 22\nusepam no\n' : '' }))
-  const { degraded, planned } = await ensureBase(host, defaultLayout)
-  t.match(degraded, [/systemd/, /UsePAM no/])
-  t.match(planned, [/kill -HUP/])
-})
-
-void t.test('ensureBase() reloads the unit that is active', async (t) => {
-  const systemctl: FakeProgram = ({ args }) => ({
-    stdout: args[0] === 'list-units' ? 'ssh.service loaded active running OpenBSD\n' : '',
+/** A machine whose sshd reads its drop-in when its unit is reloaded. */
+function createMachine() {
+  let loaded: string | undefined
+  const host: FakeHost = createFakeHost({
+    files: { '/etc/ssh/sshd_config': include, '/run/systemd/system/x': '' },
+    programs: {
+      '/usr/sbin/sshd': () => ({}),
+      '/usr/sbin/usermod': () => ({}),
+      '/usr/bin/systemctl': async ({ args }) => {
+        if (args[0] === 'list-units') return { stdout: 'ssh.service loaded active running OpenBSD\n' }
+        loaded = await host.read(dropIn)
+        return {}
+      },
+    },
   })
-  const files = { '/etc/ssh/sshd_config': include, '/run/systemd/system/x': '' }
-  const host = createFakeHost({ files, programs: { '/usr/sbin/sshd': () => ({}), '/usr/bin/systemctl': systemctl } })
-  t.match(await ensureBase(host, defaultLayout), { degraded: [], planned: [] })
-  t.strictSame(host.commands.at(-1), ['/usr/bin/systemctl', 'reload', 'ssh.service'])
+  return { host, loaded: () => loaded }
+}
+
+async function filesOf(host: FakeHost, folder: string): Promise<readonly object[]> {
+  const entries = await Promise.all(
+    (await host.list(folder)).map(async (name) => {
+      const path = `${folder === '/' ? '' : folder}/${name}`
+      const status = await host.status(path)
+      if (status?.kind !== 'folder') return [{ path, status, text: await host.read(path) }]
+      return [{ path, status }, ...(await filesOf(host, path))]
+    }),
+  )
+  return entries.flat()
+}
+
+for (const { name, run } of facilityChecks({
+  createWorld: async () => {
+    const { host, loaded } = createMachine()
+    return {
+      open: (effects) => openBase(withEffects(host, effects), defaultLayout),
+      snapshot: async () => [loaded(), await filesOf(host, '/')],
+      close: async () => {},
+    }
+  },
+  createBrokenWorld,
+  spec: 'present' as const,
+  targets,
+}))
+  void t.test(`base files of a machine: ${name}`, run)
+
+void t.test('a process that is killed before the reload leaves it to the next one', async (t) => {
+  const { host, loaded } = createMachine()
+  const run: typeof host.run = (command, options) =>
+    command[1] === 'reload' ? Promise.reject(new Error('killed')) : host.run(command, options)
+  await t.rejects(openBase({ ...host, run }, defaultLayout).ensure('present'), /killed/)
+  t.equal(loaded(), undefined)
+  const { changes } = await openBase(host, defaultLayout).ensure('present')
+  t.strictSame(
+    changes.map(({ action }) => action),
+    ['reload sshd'],
+  )
+  t.equal(loaded(), await host.read(dropIn))
+})
+
+void t.test('openBase() refuses a layout that cannot be', (t) => {
+  t.throws(() => openBase(createFakeHost(), { ...defaultLayout, group: 'a b' }), TypeError)
+  t.end()
 })

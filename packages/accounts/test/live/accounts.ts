@@ -2,29 +2,29 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createHost } from '@puppy/host'
+import { readProcesses } from '@puppy/host/proc'
 import t from 'tap'
 import {
   defaultLayout,
-  ensureBase,
-  ensureLogins,
-  ensurePool,
   evict,
-  planPool,
-  readPool,
-  readProcesses,
+  openBase,
+  openLogins,
+  openPool,
   readReserved,
-  removeBase,
   removeSlots,
   scrub,
   slotAt,
 } from '../../src/index.ts'
 import { someKey, whyNot } from '../support/scratch.ts'
+import { shown } from '../support/shown.ts'
 
 /** Far from the default pool, and with a group of its own. */
 const layout = { ...defaultLayout, firstUid: 24_000, firstPort: 28_000, group: 'puppy-live-test' }
 const slots = [0, 1].map((n) => slotAt(layout, n))
 const [first, second] = slots as [(typeof slots)[0], (typeof slots)[0]]
 const host = createHost()
+const pool = openPool(host, layout)
+const logins = openLogins(host)
 t.setTimeout(300_000)
 
 const skip = whyNot('systemd-sysusers', 'systemd-tmpfiles', 'setpriv', 'userdel', 'sshd')
@@ -38,17 +38,20 @@ const removeGroup = () => host.run(['/usr/sbin/groupdel', layout.group], { touch
 const alive = async (uid: number) =>
   (await readProcesses(host)).filter((process) => process.uid === uid && process.alive).length
 
-void t.test('a slot lives and is given back while its neighbour stays', { skip }, async (t) => {
+void t.test('a slot lives and is released while its neighbour stays', { skip }, async (t) => {
   t.teardown(async () => {
     await evict(host, slots)
     await scrub(host, layout, slots)
     await removeSlots(host, layout, slots)
     await removeGroup()
   })
-  t.match((await ensurePool(host, layout, slots)).results, [{ status: 'ready' }, { status: 'ready' }])
-  t.strictSame((await ensurePool(host, layout, slots)).plan.changes, [])
+  t.strictSame((await pool.ensure(slots)).results, [
+    { n: 0, target: first.user, changed: true },
+    { n: 1, target: second.user, changed: true },
+  ])
+  t.strictSame((await pool.ensure(slots)).changes, [])
   const login = { slot: first, keys: [someKey], environment: { PORT: '28000' }, linger: false, open: true }
-  t.match((await ensureLogins(host, [login])).results, [{ status: 'ready', changed: true }])
+  t.strictSame((await logins.ensure([login])).results, [{ n: 0, target: first.user, changed: true }])
 
   // Each goes on making new ones while the others are ended; few enough for a machine that is only emulated.
   const storm = as(first.uid, 'for turn in {1..30}; do (while :; do sleep 2; done) & done; wait')
@@ -61,16 +64,23 @@ void t.test('a slot lives and is given back while its neighbour stays', { skip }
   for (let turn = 0; turn < 200 && (await alive(first.uid)) < 30; turn++) await sleep(100)
   t.ok((await alive(first.uid)) >= 30, 'the storm is up')
 
-  t.match(await evict(host, [first]), [{ status: 'ended' }])
+  const evicted = await evict(host, [first])
+  t.strictSame(
+    evicted.map(({ n, target, error }) => ({ n, target, error })),
+    [{ n: 0, target: first.user, error: undefined }],
+  )
   t.equal(await alive(first.uid), 0)
   t.ok((await alive(second.uid)) > 0, 'the neighbour still runs')
-  t.match(await scrub(host, layout, [first]), [{ status: 'clean', left: [] }])
+  t.strictSame(await scrub(host, layout, [first]), [{ n: 0, target: first.user }])
   t.equal(await host.status('/tmp/live-litter'), undefined)
   t.equal(await host.status('/dev/shm/live-link'), undefined)
 
   await evict(host, slots)
   await scrub(host, layout, slots)
-  t.match(await removeSlots(host, layout, slots), [{ status: 'removed' }, { status: 'removed' }])
+  t.strictSame(await removeSlots(host, layout, slots), [
+    { n: 0, target: first.user, changed: true },
+    { n: 1, target: second.user, changed: true },
+  ])
 })
 
 void t.test('a slot whose port the policy gives to somebody is blocked', { skip }, async (t) => {
@@ -81,13 +91,19 @@ void t.test('a slot whose port the policy gives to somebody is blocked', { skip 
   // Port 24007 is glusterd's, in Debian's policy and in Fedora's.
   const taken = { ...layout, firstPort: 24_000 }
   const { labels } = await readReserved(host)
-  t.match(labels, [{ owner: /_port_t$/ }], 'semanage was heard')
-  const { blocked } = planPool(
-    [slotAt(taken, 0)],
-    await readPool(host, taken, [slotAt(taken, 0)]),
-    await readReserved(host),
-  )
-  t.match(blocked, [{ reason: 'port_reserved', message: /24007.*glusterd_port_t/ }])
+  t.match(labels[0]?.owner, /_port_t$/, 'semanage was heard')
+  const slot = slotAt(taken, 0)
+  const takenPool = openPool(host, taken)
+  const { refused } = takenPool.plan([slot], await takenPool.read([slot]))
+  t.matchOnlyStrict(refused.map(shown), [
+    {
+      n: 0,
+      target: slot.user,
+      code: 'ACCOUNT_SLOT_BLOCKED',
+      reason: 'port_reserved',
+      message: /24007.*glusterd_port_t/,
+    },
+  ])
 })
 
 void t.test('linger is what logind says', { skip }, async (t) => {
@@ -95,17 +111,20 @@ void t.test('linger is what logind says', { skip }, async (t) => {
     t.pass('no systemd', { skip: 'systemd does not run here' })
     return
   }
+  const base = openBase(host, defaultLayout)
   t.teardown(async () => {
     await evict(host, [first])
     await removeSlots(host, layout, [first])
-    await removeBase(host)
+    await base.ensure('absent')
     await removeGroup()
   })
-  await ensureBase(host, defaultLayout)
-  await ensurePool(host, layout, [first])
+  await base.ensure('present')
+  await pool.ensure([first])
   const login = { slot: first, keys: [], environment: {}, linger: true, open: true }
-  t.match((await ensureLogins(host, [login])).results, [{ status: 'ready' }])
+  t.strictSame((await logins.ensure([login])).results, [{ n: 0, target: first.user, changed: true }])
   t.ok(await host.status(`/var/lib/systemd/linger/${first.user}`))
-  t.match((await ensureLogins(host, [{ ...login, open: false }])).results, [{ status: 'ready' }])
+  t.strictSame((await logins.ensure([{ ...login, open: false }])).results, [
+    { n: 0, target: first.user, changed: true },
+  ])
   t.equal(await host.status(`/var/lib/systemd/linger/${first.user}`), undefined)
 })

@@ -1,109 +1,145 @@
-import { mkdirSync, readdirSync, readlinkSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
-import { HostError } from '@puppy/host'
+import { appendFileSync, writeFileSync } from 'node:fs'
+import { HostError, type Host } from '@puppy/host'
 import { createFakeHost } from '@puppy/host/fake'
 import t from 'tap'
-import { defaultLayout, slotAt } from '../../src/layout.ts'
-import { applyPool, ensurePool } from '../../src/pool/apply.ts'
-import { readPool } from '../../src/pool/observe.ts'
+import { applyPool } from '../../src/pool/apply.ts'
 import { planPool } from '../../src/pool/plan.ts'
+import { openPool } from '../../src/pool/pool.ts'
+import { readPool } from '../../src/pool/read.ts'
 import { noReservations } from '../../src/reserved.ts'
+import { defaultLayout, slotAt, type Slot, type SlotLayout } from '../../src/slots.ts'
 import { scratch, whyNot } from '../support/scratch.ts'
+import { shown } from '../support/shown.ts'
 
 const skip = whyNot('systemd-sysusers', 'systemd-tmpfiles')
+const planNow = async (host: Host, layout: SlotLayout, slots: readonly Slot[]) =>
+  planPool(slots, await readPool(host, layout, slots))
+const anna = 'anna:x:10000:100::/home/anna:/bin/sh\n'
 
-void t.test('ensurePool() builds slots, and a second time writes nothing', { skip }, async (t) => {
-  const { host, layout, slots } = scratch(t, 20)
-  const { results } = await ensurePool(host, layout, slots)
-  t.strictSame(
-    results,
-    slots.map(({ n }) => ({ n, status: 'ready' })),
-  )
-  t.match(await host.read('/etc/passwd'), /^p10019:x:10019:10019:Puppy tenant:\/home\/p10019:\/bin\/bash$/m)
-  t.match(await host.read('/etc/group'), /^puppy-tenants:x:9999:p10000,.*,p10019$/m)
-  t.match(await host.read('/etc/shadow'), /^p10000:!\*:/m)
-  t.strictSame(readdirSync(host.path('/home/p10000')), ['.profile'])
-  const files = ['/etc/passwd', '/etc/group', '/etc/shadow', '/home', '/home/p10000']
-  const times = () => files.map((file) => statSync(host.path(file), { bigint: true }).ctimeNs)
-  const before = times()
-  const again = await ensurePool(host, layout, slots)
-  t.strictSame(again.plan.changes, [])
-  t.strictSame(times(), before)
-})
-
-void t.test('ensurePool() touches nothing of others and builds the rest', { skip }, async (t) => {
-  const passwd =
-    'root:x:0:0:root:/root:/bin/bash\np10001:x:555:555::/home/x:/bin/sh\nanna:x:10002:10002::/home/anna:/bin/sh\n'
-  const group = 'root:x:0:\np10003:x:4:\nstaff2:x:10004:\nadmin:x:8:p10006\n'
-  const { host, layout, slots } = scratch(t, 8, { passwd, group, shadow: 'p10001:*:1::::::\nanna:*:1::::::\n' })
-  mkdirSync(host.path('/home'))
-  symlinkSync('/etc', host.path('/home/p10005'))
-  const { results } = await ensurePool(host, layout, slots)
-  t.strictSame(
-    results.map(({ status, reason }) => reason ?? status),
-    ['ready', 'user_taken', 'uid_taken', 'group_taken', 'gid_taken', 'home_taken', 'user_taken', 'ready'],
-  )
-  const after = await host.read('/etc/passwd')
-  t.ok(after?.startsWith(passwd), 'the lines that were there are as they were')
-  t.notMatch(after, /p1000[3-6]/)
-  t.equal(readlinkSync(host.path('/home/p10005')), '/etc')
-})
-
-void t.test('applyPool() reads back: a plan that the world overtook fails', { skip }, async (t) => {
+void t.test('applyPool() does not touch a slot that changed after it was read', { skip }, async (t) => {
   const { host, layout, slots } = scratch(t, 2)
-  const plan = planPool(slots, await readPool(host, layout, slots), noReservations)
-  writeFileSync(host.path('/etc/passwd'), 'anna:x:10000:100::/home/anna:/bin/sh\n')
-  const results = await applyPool(host, layout, plan)
-  t.match(results, [
-    { n: 0, status: 'failed', reason: 'account_wrong' },
-    { n: 1, status: 'ready' },
+  const changeSet = await planNow(host, layout, slots)
+  writeFileSync(host.path('/etc/passwd'), anna)
+  const applied = await applyPool(host, layout, changeSet)
+  t.equal(applied.changes, changeSet.changes)
+  t.matchOnlyStrict(applied.results.map(shown), [
+    { n: 0, target: 'p10000', changed: false, code: 'ACCOUNT_STALE', message: /read and plan again/ },
+    { n: 1, target: 'p10001', changed: true },
+  ])
+  t.notMatch(await host.read('/etc/passwd'), 'p10000', 'an account with another uid would stay for ever')
+  t.equal(await host.status('/home/p10000'), undefined)
+})
+
+void t.test('applyPool() makes no account when the shared group is another than was planned', { skip }, async (t) => {
+  const { host, layout, slots } = scratch(t, 2)
+  const changeSet = await planNow(host, layout, slots)
+  writeFileSync(host.path('/etc/group'), 'staff2:x:9999:\n')
+  const { changed, results } = await applyPool(host, layout, changeSet)
+  t.strictSame([changed, ...results.map(({ error }) => error?.code)], [false, 'ACCOUNT_STALE', 'ACCOUNT_STALE'])
+  t.equal(await host.read('/etc/passwd'), undefined)
+})
+
+void t.test('applyPool() reads back: a user that comes in between fails that slot alone', { skip }, async (t) => {
+  const { host, layout, slots } = scratch(t, 2)
+  const changeSet = await planNow(host, layout, slots)
+  const run: typeof host.run = (command, options) => {
+    if (command[0].includes('sysusers')) appendFileSync(host.path('/etc/passwd'), anna)
+    return host.run(command, options)
+  }
+  const { results } = await applyPool({ ...host, run }, layout, changeSet)
+  t.matchOnlyStrict(results.map(shown), [
+    {
+      n: 0,
+      target: 'p10000',
+      changed: true,
+      code: 'ACCOUNT_NOT_APPLIED',
+      reason: 'account_wrong',
+      message: /its uid is 999/,
+    },
+    { n: 1, target: 'p10001', changed: true },
   ])
   t.equal(await host.status('/home/p10000'), undefined, 'no home for an account that is wrong')
 })
 
-void t.test('ensurePool() repairs the mode of a home and keeps what is in it', { skip }, async (t) => {
-  const { host, layout, slots } = scratch(t, 1)
-  await ensurePool(host, layout, slots)
-  await host.makeFolder('/home/p10000', { mode: 0o777 })
-  await host.replace('/home/p10000/.profile', 'mine')
-  const programs: string[] = []
-  const watched = {
-    ...host,
-    run: (...call: Parameters<typeof host.run>) => (programs.push(call[0][0]), host.run(...call)),
-  }
-  const { plan, results } = await ensurePool(watched, layout, slots)
-  t.match(plan.work, [{ account: false, home: 'repair' }])
-  t.notMatch(programs.join(), 'tmpfiles', 'which would give it another label')
-  t.match(await host.status('/home/p10000'), { mode: 0o700, uid: 10_000, gid: 10_000 })
-  t.strictSame(results, [{ n: 0, status: 'ready' }])
-  t.equal(await host.read('/home/p10000/.profile'), 'mine')
+void t.test('applyPool() reports which home it could not repair, and repairs the others', { skip }, async (t) => {
+  const { host, layout, slots } = scratch(t, 2)
+  await openPool(host, layout).ensure(slots)
+  for (const { home } of slots) await host.makeFolder(home, { mode: 0o755 })
+  const cause = new HostError('HOST_WRITE_FAILED', { operation: 'make the folder', detail: 'read-only' })
+  const makeFolder: typeof host.makeFolder = (path, options) =>
+    path === '/home/p10000' ? Promise.reject(cause) : host.makeFolder(path, options)
+  const { results } = await openPool({ ...host, makeFolder }, layout).ensure(slots)
+  t.matchOnlyStrict(results.map(shown), [
+    {
+      n: 0,
+      target: 'p10000',
+      changed: false,
+      code: 'ACCOUNT_NOT_APPLIED',
+      reason: 'home_wrong',
+      message: /read-only/,
+    },
+    { n: 1, target: 'p10001', changed: true },
+  ])
+  t.equal(results[0]?.error?.cause, cause)
 })
 
-void t.test('applyPool() says which home it could not mend, and mends the others', { skip }, async (t) => {
-  const { host, layout, slots } = scratch(t, 2)
-  await ensurePool(host, layout, slots)
-  for (const { home } of slots) await host.makeFolder(home, { mode: 0o755 })
-  const makeFolder: typeof host.makeFolder = (path, options) =>
-    path === '/home/p10000'
-      ? Promise.reject(new HostError('HOST_WRITE_FAILED', { operation: 'make the folder', path, detail: 'read-only' }))
-      : host.makeFolder(path, options)
-  const { results } = await ensurePool({ ...host, makeFolder }, layout, slots)
-  t.match(results, [
-    { n: 0, status: 'failed', reason: 'home_wrong', message: /read-only/ },
-    { n: 1, status: 'ready' },
-  ])
+void t.test('applyPool() does not repair homes for a caller who gave up', { skip }, async (t) => {
+  const { host, layout, slots } = scratch(t, 1)
+  await openPool(host, layout).ensure(slots)
+  await host.makeFolder('/home/p10000', { mode: 0o755 })
+  const changeSet = await planNow(host, layout, slots)
+  await t.rejects(applyPool(host, layout, changeSet, { signal: AbortSignal.abort() }), { code: 'HOST_ABORTED' })
+  t.match(await host.status('/home/p10000'), { mode: 0o755 })
 })
 
 void t.test('applyPool() does not believe a tool that does nothing', async (t) => {
   const programs = { '/usr/bin/getent': () => ({ exitCode: 2 }), '/usr/bin/systemd-sysusers': () => ({}) }
   const host = createFakeHost({ programs })
-  const { results } = await ensurePool(host, defaultLayout, [slotAt(defaultLayout, 0)])
-  t.match(results, [{ n: 0, status: 'failed', reason: 'account_wrong', message: /not there/ }])
+  const { results } = await openPool(host, defaultLayout).ensure([slotAt(defaultLayout, 0)])
+  t.matchOnlyStrict(results.map(shown), [
+    {
+      n: 0,
+      target: 'p10000',
+      changed: false,
+      code: 'ACCOUNT_NOT_APPLIED',
+      reason: 'account_wrong',
+      message: /the user does not exist/,
+    },
+  ])
 })
 
-void t.test('ensurePool() names the package of a missing tool and gives up when told so', async (t) => {
-  const slots = [slotAt(defaultLayout, 0)]
-  const programs = { '/usr/bin/getent': () => ({ exitCode: 2 }) }
-  await t.rejects(ensurePool(createFakeHost({ programs }), defaultLayout, slots), { code: 'ACCOUNT_PROGRAM_MISSING' })
-  const options = { signal: AbortSignal.abort() }
-  await t.rejects(ensurePool(createFakeHost({ programs }), defaultLayout, slots, options), { code: 'HOST_ABORTED' })
+void t.test('applyPool() adds what the tool said about the slot', async (t) => {
+  const programs = {
+    '/usr/bin/getent': () => ({ exitCode: 2 }),
+    '/usr/bin/systemd-sysusers': () => ({ exitCode: 1, stderr: 'Failed to add p10000: no space left' }),
+  }
+  const slots = [0, 1].map((n) => slotAt(defaultLayout, n))
+  const { results } = await openPool(createFakeHost({ programs }), defaultLayout).ensure(slots)
+  t.match(results[0]?.error?.message, /the tool said: Failed to add p10000: no space left$/)
+  t.notMatch(results[1]?.error?.message, /no space left/)
+})
+
+void t.test('applyPool() runs nothing for a change set without changes', async (t) => {
+  const host = createFakeHost()
+  const slot = slotAt(defaultLayout, 0)
+  const user = { name: slot.user, uid: slot.uid, gid: slot.gid, gecos: '', dir: slot.home, shell: '/bin/bash' }
+  const changeSet = planPool([slot], {
+    layout: defaultLayout,
+    users: [user],
+    groups: [
+      { name: slot.user, gid: slot.gid, members: [] },
+      { name: 'puppy-tenants', gid: 9999, members: [slot.user] },
+    ],
+    localGroups: [],
+    shadow: [{ name: slot.user, locked: true }],
+    homes: new Map([[0, { kind: 'folder', mode: 0o700, uid: slot.uid, gid: slot.gid, size: 0 }]]),
+    skeleton: [],
+    reserved: noReservations,
+  })
+  t.strictSame(await applyPool(host, defaultLayout, changeSet), {
+    changed: false,
+    changes: [],
+    results: [{ n: 0, target: 'p10000', changed: false }],
+  })
+  t.strictSame(host.commands, [])
 })

@@ -1,15 +1,15 @@
-import type { FileStatus } from '@puppy/host'
+import { createHost, type FileStatus } from '@puppy/host'
 import t from 'tap'
-import { defaultLayout, slotAt } from '../../src/layout.ts'
-import { indexPool, judgeSlot } from '../../src/pool/judge.ts'
-import type { PoolObservation } from '../../src/pool/observe.ts'
+import { defaultLayout, slotAt } from '../../src/slots.ts'
+import { indexSlots, judgeSlot, readStates, slotBlocked } from '../../src/pool/judge.ts'
+import type { SlotsObservation } from '../../src/pool/read.ts'
 
 const slot = slotAt(defaultLayout, 3)
 const user = { name: 'p10003', uid: 10_003, gid: 10_003, gecos: '', dir: '/home/p10003', shell: '/bin/bash' }
 const group = { name: 'p10003', gid: 10_003, members: [] }
 const shared = { name: 'puppy-tenants', gid: 9999, members: ['p10003'] }
 const home: FileStatus = { kind: 'folder', mode: 0o700, uid: 10_003, gid: 10_003, size: 0 }
-const right: PoolObservation = {
+const right: SlotsObservation = {
   layout: defaultLayout,
   users: [user, user],
   groups: [group, shared],
@@ -18,7 +18,7 @@ const right: PoolObservation = {
   homes: new Map([[3, home]]),
   skeleton: [],
 }
-const judge = (part: Partial<PoolObservation>) => judgeSlot(slot, indexPool({ ...right, ...part }))
+const judge = (part: Partial<SlotsObservation>) => judgeSlot(slot, indexSlots({ ...right, ...part }))
 
 void t.test('judgeSlot() knows its own', (t) => {
   t.strictSame(judge({}), { hasUser: true, hasGroup: true, isMember: true, home: 'right' })
@@ -33,7 +33,7 @@ void t.test('judgeSlot() finds an empty place free', (t) => {
 
 const withUser = (part: Partial<typeof user>) => ({ users: [{ ...user, ...part }] })
 const withHome = (part: Partial<FileStatus>) => ({ homes: new Map([[3, { ...home, ...part }]]) })
-const blocks: readonly (readonly [string, Partial<PoolObservation>, string])[] = [
+const blocks: readonly (readonly [string, Partial<SlotsObservation>, string])[] = [
   ['a user of that name with another uid', withUser({ uid: 555 }), 'user_taken'],
   ['one with another gid', withUser({ gid: 100 }), 'user_taken'],
   ['one with another home', withUser({ dir: '/srv/x' }), 'user_taken'],
@@ -72,6 +72,22 @@ void t.test('judgeSlot() sees a home to repair, and does not take silence about 
   t.equal(judge(withHome({ mode: 0o755 })).home, 'wrong')
   t.equal(judge(withHome({ gid: 9999 })).home, 'wrong')
   const { shadow: _, ...unread } = right
-  t.equal(judgeSlot(slot, indexPool(unread)).block, undefined)
+  t.equal(judgeSlot(slot, indexSlots(unread)).block, undefined)
+  t.end()
+})
+
+void t.test('readStates() judges what it reads, by slot number', async (t) => {
+  const root = t.testdir({ etc: { passwd: 'anna:x:10003:100::/home/anna:/bin/sh\n' } })
+  const states = await readStates(createHost({ root }), defaultLayout, [slot, slotAt(defaultLayout, 4)], {})
+  t.strictSame([...states.keys()], [3, 4])
+  t.equal(states.get(3)?.block?.reason, 'uid_taken')
+  t.equal(states.get(4)?.block, undefined)
+})
+
+void t.test('slotBlocked() has the reason as a fact', (t) => {
+  const error = slotBlocked('scrub the slot', slot, { reason: 'uid_taken', detail: 'the uid 10003 belongs to anna' })
+  t.equal(error.code, 'ACCOUNT_SLOT_BLOCKED')
+  t.equal(error.facts.reason, 'uid_taken')
+  t.equal(error.message, 'Cannot scrub the slot "p10003": the uid 10003 belongs to anna')
   t.end()
 })

@@ -1,8 +1,9 @@
 import t from 'tap'
-import { defaultLayout, slotAt } from '../../src/layout.ts'
-import type { PoolObservation } from '../../src/pool/observe.ts'
+import { defaultLayout, slotAt } from '../../src/slots.ts'
+import type { PoolObservation } from '../../src/pool/read.ts'
 import { planPool } from '../../src/pool/plan.ts'
 import { noReservations } from '../../src/reserved.ts'
+import { shown } from '../support/shown.ts'
 
 const slots = [0, 1, 2].map((n) => slotAt(defaultLayout, n))
 const nothing: PoolObservation = {
@@ -13,10 +14,11 @@ const nothing: PoolObservation = {
   shadow: [],
   homes: new Map(),
   skeleton: [],
+  reserved: noReservations,
 }
 
 void t.test('planPool() plans account and home for each, and the shared group once', (t) => {
-  const plan = planPool(slots, nothing, noReservations)
+  const plan = planPool(slots, nothing)
   t.strictSame(
     plan.changes.map(({ target, action }) => `${action} ${target}`),
     [
@@ -24,34 +26,62 @@ void t.test('planPool() plans account and home for each, and the shared group on
       ...['p10000', 'p10001', 'p10002'].flatMap((user) => [`create account ${user}`, `create home ${user}`]),
     ],
   )
-  t.equal(plan.groupGid, 9999)
-  t.match(plan, { blocked: [], ready: [], kept: [] })
+  t.strictSame(plan.group, { exists: false, gid: 9999 })
+  t.strictSame([plan.refused, plan.ready, plan.kept], [[], [], []])
   t.end()
 })
 
 void t.test('planPool() lets sysusers choose when the gid before the first is taken', (t) => {
-  const plan = planPool(slots, { ...nothing, groups: [{ name: 'staff2', gid: 9999, members: [] }] }, noReservations)
-  t.equal(plan.groupGid, undefined)
+  const plan = planPool(slots, { ...nothing, groups: [{ name: 'staff2', gid: 9999, members: [] }] })
+  t.strictSame(plan.group, { exists: false })
   t.match(plan.changes[0], { after: 'a free gid' })
   t.end()
 })
 
 void t.test('planPool() blocks reserved ports and other listeners, and goes on', (t) => {
   const listener = (port: number, uid: number) => ({ address: '0.0.0.0', family: 'ipv4', port, uid, inode: 1 }) as const
-  const plan = planPool(slots, nothing, {
-    services: [{ first: 10_247, last: 10_247, owner: 'nbd' }],
-    labels: [],
-    listeners: [listener(10_248, 33), listener(10_256, 10_002), listener(80, 0)],
-    notes: [],
+  const plan = planPool(slots, {
+    ...nothing,
+    reserved: {
+      services: [{ first: 10_247, last: 10_247, owner: 'nbd' }],
+      labels: [],
+      listeners: [listener(10_248, 33), listener(10_256, 10_002), listener(80, 0)],
+      notes: [],
+    },
   })
-  t.match(plan.blocked, [
-    { n: 0, reason: 'port_reserved', message: /10247.*nbd/ },
-    { n: 1, reason: 'port_in_use', message: /33.*10248/ },
+  const blocked = { code: 'ACCOUNT_SLOT_BLOCKED' }
+  t.matchOnlyStrict(plan.refused.map(shown), [
+    { n: 0, target: 'p10000', ...blocked, reason: 'port_reserved', message: /10247.*nbd/ },
+    { n: 1, target: 'p10001', ...blocked, reason: 'port_in_use', message: /33.*10248/ },
   ])
   t.strictSame(
     plan.work.map(({ slot }) => slot.n),
     [2],
     "a tenant's own listener is no obstacle",
+  )
+  t.end()
+})
+
+void t.test('planPool() does not check the ports of a slot that is taken, and everything else of it', (t) => {
+  const anna = { name: 'anna', uid: 10_001, gid: 100, gecos: '', dir: '/home/anna', shell: '/bin/sh' }
+  const { refused, work } = planPool(
+    slots.map((slot) => ({ ...slot, taken: slot.n < 2 })),
+    {
+      ...nothing,
+      users: [anna],
+      reserved: { ...noReservations, services: [{ first: 10_240, last: 10_263, owner: 'nbd' }] },
+    },
+  )
+  t.strictSame(
+    refused.map(({ n, error }) => [n, error.facts.reason]),
+    [
+      [1, 'uid_taken'],
+      [2, 'port_reserved'],
+    ],
+  )
+  t.strictSame(
+    work.map(({ slot }) => slot.n),
+    [0],
   )
   t.end()
 })
@@ -68,14 +98,18 @@ void t.test('planPool() plans only what is missing', (t) => {
     shadow: [{ name: 'p10000', locked: true }],
     homes: new Map([[0, { kind: 'folder', mode: 0o755, uid: 10_000, gid: 10_000, size: 0 }]]),
   }
-  const plan = planPool(slots.slice(0, 1), seen, noReservations)
-  t.match(plan.work, [{ account: false, home: 'repair' }])
-  t.match(plan.kept, [{ n: 0, message: /zsh/ }])
-  const ready = planPool(
-    slots.slice(0, 1),
-    { ...seen, homes: new Map([[0, { ...seen.homes.get(0)!, mode: 0o700 }]]) },
-    noReservations,
-  )
-  t.match(ready, { changes: [], ready: [0], work: [] })
+  const plan = planPool(slots.slice(0, 1), seen)
+  const before = {
+    hasUser: true,
+    hasGroup: true,
+    isMember: true,
+    home: 'wrong',
+    kept: 'its shell is /bin/zsh, not /bin/bash',
+  }
+  t.strictSame(plan.work, [{ slot: slots[0], account: false, home: 'repair', before }])
+  t.strictSame(plan.group, { exists: true })
+  t.matchOnlyStrict(plan.kept, [{ n: 0, message: /zsh/ }])
+  const ready = planPool(slots.slice(0, 1), { ...seen, homes: new Map([[0, { ...seen.homes.get(0)!, mode: 0o700 }]]) })
+  t.strictSame([ready.changes, ready.work, ready.refused, ready.ready], [[], [], [], [slots[0]]])
   t.end()
 })

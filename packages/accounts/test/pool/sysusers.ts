@@ -1,5 +1,5 @@
 import t from 'tap'
-import { defaultLayout, slotAt } from '../../src/layout.ts'
+import { defaultLayout, slotAt } from '../../src/slots.ts'
 import { renderSysusers } from '../../src/pool/sysusers.ts'
 
 void t.test('renderSysusers() gives every group its own line', (t) => {

@@ -1,6 +1,6 @@
 import { createFakeHost } from '@puppy/host/fake'
 import t from 'tap'
-import { defaultLayout, slotAt } from '../../src/layout.ts'
+import { defaultLayout, slotAt } from '../../src/slots.ts'
 import { renderTmpfiles, runTmpfiles } from '../../src/pool/tmpfiles.ts'
 import { scratch, whyNot } from '../support/scratch.ts'
 

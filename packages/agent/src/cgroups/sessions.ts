@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pamPolicy, pamProfilePath, renderPamProfile } from '@puppy/cgroups'
 import { HostError, type Host } from '@puppy/host'
-import { readState, SelinuxError, type Policy } from '@puppy/selinux'
+import { readState, SelinuxError, type Policy, type PolicyChangeSet, type PolicySpec } from '@puppy/selinux'
 import type { PlannedChange } from '@puppy/state/store/hosts'
 import type { Step } from '../facilities/facility.ts'
+import { assertApplied, plannedChanges } from '../selinux/change-set.ts'
 
 /** What cron and at open for a session; pam-auth-update(8) writes it. */
 const common = '/etc/pam.d/common-session-noninteractive'
@@ -73,20 +74,19 @@ export async function planSessions(
   const profile = renderPamProfile({ group, title: 'Limits of Puppy for cron jobs of its tenants' })
   const [update, text] = [host.program('pam-auth-update'), await host.read(common)]
   if (update === undefined || text === undefined) return remark('this system has no pam-auth-update(8)')
-  const wish = { modules: { [sessionsModule]: pamPolicy } }
-  const carries = await isCarried(host, policy, wish)
-  if (typeof carries === 'string') return remark(carries)
+  const rules = await planRules(host, policy, { modules: { [sessionsModule]: pamPolicy } })
+  if (typeof rules === 'string') return remark(rules)
   const stands = (await host.read(pamProfilePath)) === profile && isInstalled(text, group)
-  if (stands && carries) return nothing
+  if (stands && rules === undefined) return nothing
   const changes = [
-    ...(carries ? [] : [change(sessionsModule, 'load')]),
+    ...(rules === undefined ? [] : plannedChanges(rules)),
     ...(stands ? [] : [change(pamProfilePath, 'install')]),
   ]
   return {
     changes,
     apply: async () => {
       try {
-        if (!carries) await policy.ensure(wish, { timeout, patience: timeout })
+        if (rules !== undefined) assertApplied(await policy.apply(rules, { timeout, patience: timeout }))
         if (stands) return []
         await host.replace(pamProfilePath, profile, { mode: 0o644 })
         await runner(host, signal)([update, '--package'])
@@ -100,12 +100,13 @@ export async function planSessions(
   }
 }
 
-/** Whether the policy has the rules, or why it cannot have them. Where SELinux is off nobody needs them. */
-async function isCarried(host: Host, policy: Policy, wish: Parameters<Policy['plan']>[0]): Promise<boolean | string> {
-  if ((await readState(host)).mode === 'disabled') return true
+/** The changes that give the policy the rules; undefined where it has them or SELinux is off; or why it cannot have them. */
+async function planRules(host: Host, policy: Policy, spec: PolicySpec): Promise<PolicyChangeSet | undefined | string> {
+  if ((await readState(host)).mode === 'disabled') return undefined
   if (host.program('semodule') === undefined) return 'SELinux is on, and semodule(8) is not installed'
   try {
-    return (await policy.plan(wish)).changes.length === 0
+    const changeSet = policy.plan(spec, await policy.read())
+    return changeSet.changes.length === 0 ? undefined : changeSet
   } catch (error) {
     if (error instanceof SelinuxError) return error.message
     throw error

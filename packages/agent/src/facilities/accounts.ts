@@ -1,21 +1,18 @@
 import {
-  applyLogins,
-  applyPool,
   endProcesses,
-  ensureBase,
   evict,
   noReservations,
-  planBase,
-  planLogins,
-  planPool,
+  openBase,
+  openLogins,
+  openPool,
   probe,
-  readBase,
-  readLogins,
-  readPool,
   readReserved,
   scrub,
+  type AccountError,
+  type Base,
   type Login,
-  type PoolPlan,
+  type Logins,
+  type Pool,
   type PortReservations,
   type Slot,
   type SlotLayout,
@@ -36,33 +33,33 @@ export interface AccountsOptions {
 /** Users, homes, keys, logins and everything that a tenant leaves behind. */
 export function accountsFacility({ host, machine, layout }: AccountsOptions): Facility {
   const readReservations = createReservations(machine)
+  const [base, pool, logins] = [openBase(host, layout), openPool(host, layout), openLogins(host)]
   return Object.freeze<Facility>({
     name,
     judges: ['accounts'],
     clears: true,
     probe: async () => {
-      const lacking = (await probe(host)).filter(
-        ({ works, name: ability }) => !works && (ability === 'pool' || ability === 'keys'),
-      )
-      return lacking.length === 0 ? { works: true } : { works: false, reason: lacking.map(({ why }) => why).join('; ') }
+      const { works, error } = await probe(host)
+      return works ? { works } : { works, reason: error?.message ?? 'it does not work' }
     },
-    prepare: (signal: AbortSignal) => prepare(host, layout, signal),
-    build: (slots: readonly SlotToBuild[], signal: AbortSignal) =>
-      build({ host, layout, readReservations }, slots, signal),
+    prepare: (signal: AbortSignal) => prepare(base, signal),
+    build: (slots: readonly SlotToBuild[], signal: AbortSignal) => build(pool, readReservations, slots, signal),
     serve: (view: { readonly tenants: readonly Tenant[] }, signal: AbortSignal) =>
-      serve(host, layout, view.tenants, signal),
+      serve({ host, pool, logins }, view.tenants, signal),
     evict: (slots: readonly Slot[], signal: AbortSignal) => evictSlots(host, slots, signal),
     scrub: (slots: readonly Slot[], signal: AbortSignal) => scrubSlots(host, layout, slots, signal),
   })
 }
 
-async function prepare(host: Host, layout: SlotLayout, signal: AbortSignal): Promise<Step<readonly string[]>> {
-  const { changes } = planBase(layout, await readBase(host))
+async function prepare(base: Base, signal: AbortSignal): Promise<Step<readonly string[]>> {
+  const changeSet = base.plan('present', await base.read('present', { signal }))
   return {
-    changes,
+    changes: changeSet.changes,
     apply: async () => {
-      const { degraded, planned } = await ensureBase(host, layout, { signal })
-      return [...degraded, ...planned]
+      const { results, warnings, steps } = await base.apply(changeSet, { signal })
+      const failure = results.find(({ error }) => error !== undefined)?.error
+      if (failure !== undefined) throw failure
+      return [...warnings, ...steps]
     },
   }
 }
@@ -84,56 +81,29 @@ function createReservations(machine: Host): ReadReservations {
 }
 
 async function build(
-  {
-    host,
-    layout,
-    readReservations,
-  }: Pick<AccountsOptions, 'host' | 'layout'> & { readonly readReservations: ReadReservations },
+  pool: Pool,
+  readReservations: ReadReservations,
   slots: readonly SlotToBuild[],
   signal: AbortSignal,
 ): Promise<Step<SlotVerdicts>> {
-  const observed = await readPool(
-    host,
-    layout,
-    slots.map(({ slot }) => slot),
-    { signal },
-  )
-  const open = slots.filter(({ state }) => state !== 'taken').map(({ slot }) => slot)
-  const taken = slots.filter(({ state }) => state === 'taken').map(({ slot }) => slot)
-  // Whoever has a slot may listen on its ports; only of one that nobody has they must be free.
-  const reserved = open.length === 0 ? noReservations : await readReservations(signal)
-  const plans = [planPool(open, observed, reserved), planPool(taken, observed, noReservations)]
+  const spec = slots.map(({ slot, state }) => ({ ...slot, taken: state === 'taken' }))
+  const reserved = spec.every(({ taken }) => taken) ? noReservations : await readReservations(signal)
+  const changeSet = pool.plan(spec, await pool.read(spec, { signal, reserved }))
   return {
-    changes: plans.flatMap(({ changes }) => changes),
-    foreseen: new Map(
-      plans.flatMap(({ blocked }) =>
-        blocked.map(({ n, reason, message }): [number, SlotVerdict] => [n, { status: 'blocked', reason, message }]),
-      ),
-    ),
+    changes: changeSet.changes,
+    foreseen: new Map(changeSet.refused.map(({ n, error }) => [n, verdictOf(error)])),
     apply: async () => {
-      const verdicts = new Map<number, SlotVerdict>()
-      for (const plan of plans) await applyOne(host, layout, plan, signal, verdicts)
-      return verdicts
+      const { results } = await pool.apply(changeSet, { signal })
+      return new Map(results.map(({ n, error }) => [n, verdictOf(error)]))
     },
   }
 }
 
-async function applyOne(
-  host: Host,
-  layout: SlotLayout,
-  plan: PoolPlan,
-  signal: AbortSignal,
-  verdicts: Map<number, SlotVerdict>,
-): Promise<void> {
-  for (const { n, reason, message } of plan.blocked) verdicts.set(n, { status: 'blocked', reason, message })
-  for (const { n, status, reason, message } of await applyPool(host, layout, plan, { signal })) {
-    if (verdicts.has(n)) continue
-    verdicts.set(n, {
-      status,
-      ...(reason === undefined ? {} : { reason }),
-      ...(message === undefined ? {} : { message }),
-    })
-  }
+function verdictOf(error: AccountError | undefined): SlotVerdict {
+  if (error === undefined) return { status: 'ready' }
+  const { code, facts, message } = error
+  const status = code === 'ACCOUNT_SLOT_BLOCKED' ? 'blocked' : 'failed'
+  return { status, message, ...(facts.reason === undefined ? {} : { reason: facts.reason }) }
 }
 
 /** What a tenant's shell and services are told. Values hold no character that a shell or systemd would read otherwise. */
@@ -158,30 +128,31 @@ function loginOf(tenant: Tenant): Login {
 }
 
 async function serve(
-  host: Host,
-  layout: SlotLayout,
+  { host, pool, logins }: { readonly host: Host; readonly pool: Pool; readonly logins: Logins },
   tenants: readonly Tenant[],
   signal: AbortSignal,
 ): Promise<Step<Served>> {
-  const slots = tenants.map(({ slot }) => slot)
-  const users = planPool(slots, await readPool(host, layout, slots, { signal }), noReservations)
-  const logins = await readLogins(host, slots)
-  const blocked = new Set(users.blocked.map(({ n }) => n))
-  const shown = planLogins(tenants.filter(({ slot }) => !blocked.has(slot.n)).map(loginOf), logins)
+  const slots = tenants.map(({ slot }) => ({ ...slot, taken: true }))
+  const users = pool.plan(slots, await pool.read(slots, { signal, reserved: noReservations }))
+  const observed = await logins.read(tenants.map(loginOf), { signal })
+  const ready = new Set(users.ready.map(({ n }) => n))
+  const errors = new Map(users.refused.map(({ n, error }) => [n, error]))
   // Only a user that is exactly ours is touched, whatever the row says: a person may have the uid of a slot.
-  const ours = tenants.filter(({ slot }) => users.ready.includes(slot.n))
-  const plan = planLogins(ours.map(loginOf), logins)
+  const ours = tenants.filter(({ slot }) => ready.has(slot.n))
+  const changeSet = logins.plan(ours.map(loginOf), observed)
+  // Where nothing is applied, the users of the others are not built yet: what their logins will need is shown all the same.
+  const unbuilt = tenants.filter(({ slot }) => !ready.has(slot.n) && !errors.has(slot.n))
   const suspended = ours.filter((tenant) => tenant.suspended).map(({ slot }) => slot)
   return {
-    changes: shown.changes,
+    changes: [...changeSet.changes, ...logins.plan(unbuilt.map(loginOf), observed).changes],
     apply: async () => {
-      const results = new Map((await applyLogins(host, plan, { signal })).map((result) => [result.n, result]))
-      for (const { n, message } of plan.refused) results.set(n, { n, status: 'failed', changed: false, message })
+      const { results } = await logins.apply(changeSet, { signal })
+      for (const { n, error } of results) if (error !== undefined) errors.set(n, error)
       const left = await endSuspended(host, suspended, signal)
       const accounts = tenants.map(({ id, slot }): [number, Verdict] => {
-        const result = results.get(slot.n)
-        if (!users.ready.includes(slot.n)) return [id, failed('user_wrong', messageOf(users, slot.n))]
-        if (result?.status !== 'ready') return [id, failed('login_failed', result?.message ?? 'its login was not made')]
+        const message = errors.get(slot.n)?.message
+        if (!ready.has(slot.n)) return [id, failed('user_wrong', message ?? 'its user or home is not as it should be')]
+        if (message !== undefined) return [id, failed('login_failed', message)]
         if (left.has(slot.uid)) return [id, failed('processes_left', 'some of its processes do not end')]
         return [id, { type: name, status: 'true', reason: suspended.includes(slot) ? 'suspended' : 'applied' }]
       })
@@ -192,10 +163,6 @@ async function serve(
 
 function failed(reason: string, message: string): Verdict {
   return { type: name, status: 'false', reason, message }
-}
-
-function messageOf(plan: PoolPlan, n: number): string {
-  return plan.blocked.find((blocked) => blocked.n === n)?.message ?? 'its user or home is not as it should be'
 }
 
 /** The uids that still have processes. Below a root folder a uid may be a person's here, so nothing is ended there. */
@@ -218,12 +185,7 @@ async function evictSlots(
     changes: slots.map(({ user }) => ({ facility: name, target: user, action: 'end its logins and processes' })),
     apply: async () => {
       const results = await evict(host, slots, { signal })
-      return new Map(
-        results.map(({ n, status, message }) => [
-          n,
-          { done: status !== 'failed', ...(message === undefined ? {} : { message }) },
-        ]),
-      )
+      return new Map(results.map(({ n, error }) => [n, givenOf(error)]))
     },
   }
 }
@@ -238,12 +200,11 @@ async function scrubSlots(
     changes: slots.map(({ user }) => ({ facility: name, target: user, action: 'remove what it left' })),
     apply: async () => {
       const results = await scrub(host, layout, slots, { signal })
-      return new Map(
-        results.map(({ n, status, left }) => [
-          n,
-          status === 'clean' ? { done: true } : { done: false, message: left.slice(0, 10).join('; ') },
-        ]),
-      )
+      return new Map(results.map(({ n, error }) => [n, givenOf(error)]))
     },
   }
+}
+
+function givenOf(error: AccountError | undefined): Given {
+  return error === undefined ? { done: true } : { done: false, message: error.message }
 }

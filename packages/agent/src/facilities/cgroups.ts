@@ -1,19 +1,17 @@
 import { slotAt, slotCount, type Slot, type SlotLayout } from '@puppy/accounts'
 import {
   CgroupError,
-  ensureSlices,
   findDisk,
   openCgroups,
-  probe,
-  readSlices,
+  openSlices,
   readStrays,
-  removeSlices,
   slicePath,
   userSlice,
+  type Cgroupfs,
   type Cgroups,
-  type Kernel,
+  type Slices,
   type SliceResult,
-  type WantedSlice,
+  type SliceSpec,
 } from '@puppy/cgroups'
 import type { Host } from '@puppy/host'
 import type { Policy } from '@puppy/selinux'
@@ -32,61 +30,51 @@ import {
   type View,
 } from './facility.ts'
 import { removeSessions, sessionsKeeper } from '../cgroups/sessions.ts'
-import { buildWalls, planEach, walled } from '../cgroups/slice-walls.ts'
-import { squeeze } from '../cgroups/squeeze.ts'
+import { buildPortRules, emptySlice } from '../cgroups/slice-port-rules.ts'
+import { throttledLimits } from '../cgroups/throttle.ts'
 
 const condition = 'limits'
-/** systemd 252 is the first that has every property. */
-const leastSystemd = 252
+/** Milliseconds in which the processes of a slice end after SIGKILL. Those that hang in the kernel do not end in a longer time either. */
+const killTimeout = 10_000
 
 export interface CgroupsFacilityOptions {
   /** The host itself, not the machine that a folder of it is on: the tree is the kernel's. */
   readonly host: Host
   readonly layout: Pick<SlotLayout, 'homes' | 'group'>
-  /** Where it is noted which slices are not finished; gone with a reboot. */
+  /** Where unfinished slices are noted. A reboot ends it. */
   readonly runFolder: string
   /** For what SELinux must allow before cron's sessions are moved. */
   readonly policy: Policy
   /** The tree itself, for tests. */
-  readonly kernel?: Kernel
+  readonly cgroupfs?: Cgroupfs
 }
 
 /**
- * An account's limits are those of its user's slice: over logins and services of the user, before the first one and after a
- * reboot.
+ * Limits the slice of each account's user. The limits hold for logins and services of the user, before the first one and after a reboot.
  *
- * A released slot keeps the limits of whoever had it while its processes are ended. Before that, and again when it is built anew,
- * its slice says which ports it may bind, where systemd can hold it to them: walls must be there before the first process.
+ * A released slot keeps the limits of the account before while its processes are ended. When it is built, and built again, its slice gets
+ * rules for its ports where systemd has BPF: they must be there before the first process.
  */
 export function cgroupsFacility(options: CgroupsFacilityOptions): Facility {
   const { host, layout } = options
-  const tree = treeOf(options)
-  const groups = openCgroups(host, options.kernel === undefined ? {} : { kernel: options.kernel })
-  let walls = false
+  const slices = openSlices(host, treeOf(options))
+  const groups = openCgroups(host, treeOf(options))
   return Object.freeze<Facility>({
     name: 'cgroups',
     condition,
     judges: ['accounts'],
-    probe: async () => {
-      const { bpf, ...state } = await probeSystemd(options)
-      walls = bpf
-      return state
-    },
+    probe: (signal: AbortSignal) => stateOf(slices, signal),
     prepare: sessionsKeeper({ host, group: layout.group, policy: options.policy }),
-    build: (slots: readonly SlotToBuild[], signal: AbortSignal) =>
-      walls
-        ? buildWalls(host, slots, { ...tree, signal })
-        : Promise.resolve({ changes: [], apply: async () => new Map() }),
+    build: (slots: readonly SlotToBuild[], signal: AbortSignal) => buildPortRules(slices, slots, signal),
     serve: async ({ tenants }: View, signal: AbortSignal): Promise<Step<Served>> => {
       const disk = tenants.some(({ throttled }) => throttled) ? await findDisk(host, layout.homes) : undefined
-      const wanted = tenants.map((tenant) => wantedOf(tenant, { disk, walls }))
-      const slices = wanted.map(({ slice }) => slice)
-      const steps = planEach(wanted, await readSlices(host, slices, tree))
+      const spec = tenants.map((tenant) => sliceOf(tenant, disk))
+      const changeSet = slices.plan(spec, await slices.read(spec, { signal }))
       return {
-        changes: steps.flatMap(({ changes }) => changes),
+        changes: changeSet.changes,
         apply: async () => {
-          const { results } = await ensureSlices(host, wanted, { ...tree, signal })
-          const bySlice = new Map(results.map((result) => [result.slice, result]))
+          const { results } = await slices.apply(changeSet, { signal })
+          const bySlice = new Map(results.map((result) => [result.target, result]))
           const left = await endAll(
             groups,
             tenants.filter(({ suspended }) => suspended).map(({ slot }) => slot),
@@ -98,9 +86,7 @@ export function cgroupsFacility(options: CgroupsFacilityOptions): Facility {
             if (trouble !== undefined) return [[tenant.id, failed('processes_left', trouble)]]
             return result === undefined ? [] : [[tenant.id, verdictOf(result, tenant, disk)]]
           })
-          const repairs = steps.flatMap(({ changes }) =>
-            changes.filter(({ action }) => action === 'repair' || action === 'remove'),
-          )
+          const repairs = changeSet.changes.filter(({ action }) => action === 'repair' || action === 'remove')
           const what = repairs.map(({ action, target, before }) => `${action} ${target} (${before ?? ''})`).join(', ')
           return {
             ...servedNothing,
@@ -146,35 +132,28 @@ export function cgroupsFacility(options: CgroupsFacilityOptions): Facility {
 const most = 20
 
 /** The options of `@puppy/cgroups`. */
-function treeOf({ runFolder, kernel }: Pick<CgroupsFacilityOptions, 'runFolder' | 'kernel'>) {
-  return kernel === undefined ? { runFolder } : { runFolder, kernel }
+function treeOf({ runFolder, cgroupfs }: Pick<CgroupsFacilityOptions, 'runFolder' | 'cgroupfs'>) {
+  return cgroupfs === undefined ? { runFolder } : { runFolder, cgroupfs }
 }
 
-type Found = FacilityState & { readonly bpf: boolean }
-
-async function probeSystemd({ host, kernel }: Pick<CgroupsFacilityOptions, 'host' | 'kernel'>): Promise<Found> {
-  const no = (reason: string) => ({ works: false, reason, bpf: false })
-  if (!host.live) return no('this host is only a folder, and cgroups are the kernel’s')
-  const { works, error, systemd } = await probe(host, kernel === undefined ? {} : { kernel })
-  if (!works) return no(error?.message ?? 'there is no cgroup v2')
-  if (systemd === undefined) return no('systemd does not run this machine, and slices are its')
-  const version = `systemd ${systemd.version}`
-  if (systemd.version >= leastSystemd) return { works: true, version, bpf: systemd.bpf }
-  return { ...no(`systemd ${leastSystemd} or later is needed`), version }
+async function stateOf(slices: Slices, signal?: AbortSignal): Promise<FacilityState> {
+  const { works, version, error, steps } = await slices.probe(signal === undefined ? {} : { signal })
+  return {
+    works,
+    ...(version === undefined ? {} : { version: `systemd ${version}` }),
+    ...(error === undefined ? {} : { reason: error.message }),
+    ...(steps.length === 0 ? {} : { remedy: steps.join(', then ') }),
+  }
 }
 
-/** Without BPF in systemd nothing is said of ports, so that a plan shows only what would be done. */
-function wantedOf(
-  { slot, limits, throttled }: Tenant,
-  { disk, walls }: { readonly disk: string | undefined; readonly walls: boolean },
-): WantedSlice {
-  const slice = walls ? walled(slot) : { slice: userSlice(slot.uid) }
-  return { ...slice, limits: throttled ? squeeze(limits, disk) : limits }
+function sliceOf({ slot, limits, throttled }: Tenant, disk: string | undefined): SliceSpec {
+  return { ...emptySlice(slot), limits: throttled ? throttledLimits(limits, disk) : limits }
 }
 
 /**
- * Ends whatever is in the slices of slots, also what runs as another user: by one write each, which nothing that forks escapes.
- * Gives what went wrong, by slot.
+ * Ends every process in the slices of slots, also those that run as another user: by one write each, which no process that forks escapes.
+ *
+ * @returns what went wrong, by slot
  */
 async function endAll(
   groups: Cgroups,
@@ -185,7 +164,7 @@ async function endAll(
   for (const { n, uid } of slots) {
     const path = slicePath(userSlice(uid))
     try {
-      if (groups.exists(path) && groups.state(path).populated) await groups.kill(path, { signal })
+      if (groups.exists(path) && groups.state(path).populated) await groups.kill(path, { signal, timeout: killTimeout })
     } catch (error) {
       if (!(error instanceof CgroupError)) throw error
       if (error.code !== 'CGROUP_GONE') left.set(n, error.message)
@@ -199,33 +178,30 @@ function failed(reason: string, message: string): Verdict {
 }
 
 function verdictOf(
-  { status, error, differences }: SliceResult,
+  { status, error }: SliceResult,
   { throttled }: Pick<Tenant, 'throttled'>,
   disk: string | undefined,
 ): Verdict {
-  if (status !== 'refused') {
-    const verdict = {
-      type: condition,
-      status: 'true',
-      reason: throttled && status === 'applied' ? 'throttled' : status,
-    } as const
-    if (!throttled || disk !== undefined) return verdict
-    return {
-      ...verdict,
-      message: 'homes are on no disk that the kernel limits: processor and processes are squeezed alone',
-    }
+  if (error !== undefined) return failed('refused', error.message)
+  const verdict = {
+    type: condition,
+    status: 'true',
+    reason: throttled && status === 'applied' ? 'throttled' : status,
+  } as const
+  if (!throttled || disk !== undefined) return verdict
+  return {
+    ...verdict,
+    message: 'homes are on no disk that the kernel limits: only processor and processes are throttled',
   }
-  const differing = differences.map(({ name, wanted, observed = 'absent' }) => `${name} is ${observed}, not ${wanted}`)
-  return failed('refused', error?.message ?? differing.join(', '))
 }
 
-/** Takes every limit away, for a purge. */
+/** Removes every limit, for a purge. */
 export async function removeLimits(
   options: Omit<CgroupsFacilityOptions, 'layout' | 'policy'>,
   layout: SlotLayout,
 ): Promise<void> {
   await removeSessions(options.host)
-  if (!(await probeSystemd(options)).works) return
-  const slices = Array.from({ length: slotCount(layout) }, (_, n) => userSlice(slotAt(layout, n).uid))
-  await removeSlices(options.host, slices, treeOf(options))
+  const slices = openSlices(options.host, treeOf(options))
+  if (!(await slices.probe()).works) return
+  await slices.remove(Array.from({ length: slotCount(layout) }, (_, n) => userSlice(slotAt(layout, n).uid)))
 }

@@ -1,11 +1,12 @@
 import {
-  renderRuleset,
-  renderUnit,
+  FirewallError,
   type Firewall,
   type FirewallChange,
+  type FirewallChangeSet,
+  type FirewallSpec,
   type Guard,
-  type WallSettings,
 } from '@puppy/firewall'
+import { renderRuleset, renderUnit } from '@puppy/firewall/boot'
 import type { Host } from '@puppy/host'
 import type { Verdict } from '@puppy/state'
 import { servedNothing, type Facility, type Finding, type Served, type Step, type View } from './facility.ts'
@@ -24,7 +25,7 @@ interface OwnPort extends Guard {
   isOurs(): Promise<boolean>
 }
 
-/** The walls, with a word on whether this process has loaded them. */
+/** The firewall as the agent uses it, and whether this process has loaded the table. */
 export interface FirewallFacility extends Facility {
   stands(): boolean
 }
@@ -34,7 +35,7 @@ export interface FirewallFacilityOptions {
   readonly host: Host
   readonly firewall: Firewall
   /** Every uid that a slot may have, whether it is built yet or not. */
-  readonly tenantUids: WallSettings['tenantUids']
+  readonly tenantUids: FirewallSpec['tenantUids']
   /** Who may reach every slot's ports: root, and the proxy's user. */
   readonly callers: readonly number[]
   /** The ports of the API and of the proxy. */
@@ -47,11 +48,11 @@ export interface FirewallFacilityOptions {
 }
 
 /**
- * A slot's ports are its tenant's. The walls stand around every slot that is built, whoever has it, so that a released one is
- * not open while it is scrubbed.
+ * A slot's ports are its tenant's. The table has every slot that is built, also a released one, so that its ports are not open while it
+ * is scrubbed.
  *
- * A pass over what is behind runs nothing when the walls are the ones that were loaded last; a complete one looks, because a
- * person may have flushed them.
+ * A pass over what is behind runs nothing when the spec is the one that was loaded last. A complete pass reads the table, because a
+ * person may have flushed it. What is planned is what is applied.
  */
 export function firewallFacility(options: FirewallFacilityOptions): FirewallFacility {
   const { host, firewall } = options
@@ -76,19 +77,20 @@ export function firewallFacility(options: FirewallFacilityOptions): FirewallFaci
     }),
     serve: async (view: View, signal: AbortSignal): Promise<Step<Served>> => {
       for (const guard of options.guards) if (!ours.has(guard) && (await guard.isOurs())) ours.add(guard)
-      const settings = settingsOf(options, [...ours], view)
-      const key = JSON.stringify(settings)
+      const spec = specOf(options, [...ours], view)
+      const key = JSON.stringify(spec)
       const served = { ...servedNothing, accounts: new Map(view.tenants.map(({ id }) => [id, applied])) }
       if (key === loaded && !view.complete) return { changes: [], apply: async () => served }
-      const changes = await firewall.plan(settings, { signal })
+      const changeSet = firewall.plan(spec, await firewall.read(spec, { signal }))
+      const { changes } = changeSet
       const known = loaded !== undefined || (await isKept(options))
       const repaired = driftOf(changes, { known, mine: loaded !== undefined, same: key === loaded })
       return {
         changes: changes.map((change) => ({ ...change })),
         apply: async () => {
           loaded = undefined
-          if (changes.length > 0) await firewall.ensure(settings, { signal })
-          await keepForBoot(options, settings, signal)
+          await applyOrEnsure(firewall, spec, changeSet, signal)
+          await keepForBoot(options, spec, signal)
           loaded = key
           return repaired === undefined ? served : { ...served, repaired }
         },
@@ -98,7 +100,26 @@ export function firewallFacility(options: FirewallFacilityOptions): FirewallFaci
   })
 }
 
-/** What this process knows of the table before it looks. */
+/**
+ * Applies the change set that was planned. When another program changed the table after it was read, or an object of that program in the
+ * table is in use, reads and plans again.
+ */
+async function applyOrEnsure(
+  firewall: Firewall,
+  spec: FirewallSpec,
+  changeSet: FirewallChangeSet,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    await firewall.apply(changeSet, { signal })
+  } catch (error) {
+    const stale = error instanceof FirewallError && ['FIREWALL_CONFLICT', 'FIREWALL_REFUSED'].includes(error.code)
+    if (!stale) throw error
+    await firewall.ensure(spec, { signal })
+  }
+}
+
+/** What this process knows of the table before it reads it. */
 interface Knowledge {
   /** It was there once. */
   readonly known: boolean
@@ -125,13 +146,13 @@ async function isKept({ host, rulesFile }: FirewallFacilityOptions): Promise<boo
 /** Says whether the table, its guards and the unit that loads it at boot are what the agent makes them. */
 async function inspect(options: FirewallFacilityOptions, view: View, signal: AbortSignal): Promise<readonly Finding[]> {
   const { host, firewall, rulesFile } = options
-  const observed = await firewall.read({ signal })
+  const observed = await firewall.read(undefined, { signal })
   if (observed === undefined) {
     return [{ works: false, what: 'firewall table', otherwise: 'it is not loaded; the agent loads it within a minute' }]
   }
   const guarded = new Set(observed.sets.get('guarded')?.elements.map(({ key: [port] }) => port))
   const standing = options.guards.filter(({ port }) => guarded.has(port))
-  const changes = await firewall.plan(settingsOf(options, standing, view), { signal })
+  const { changes } = firewall.plan(specOf(options, standing, view), observed)
   const differs = changes.map(({ action, target }) => `${action} ${target}`).join(', ')
   return [
     {
@@ -159,11 +180,7 @@ async function inspectBoot(host: Host, rulesFile: string): Promise<Finding> {
 
 const applied: Verdict = { type: name, status: 'true', reason: 'applied' }
 
-function settingsOf(
-  { tenantUids, callers }: FirewallFacilityOptions,
-  ours: readonly OwnPort[],
-  view: View,
-): WallSettings {
+function specOf({ tenantUids, callers }: FirewallFacilityOptions, ours: readonly OwnPort[], view: View): FirewallSpec {
   return {
     slots: view.walls.map(({ slot }) => ({
       uid: slot.uid,
@@ -177,15 +194,15 @@ function settingsOf(
   }
 }
 
-/** The walls of now, loaded at boot before anybody's session: an agent comes later than a tenant's cron job. */
+/** Keeps the rules for the next boot, which loads them before any session: an agent starts later than a tenant's cron job. */
 async function keepForBoot(
   { host, firewall, rulesFile }: FirewallFacilityOptions,
-  settings: WallSettings,
+  spec: FirewallSpec,
   signal: AbortSignal,
 ): Promise<void> {
   const [nft, systemctl] = [host.program('nft'), host.program('systemctl')]
   if (rulesFile === undefined || nft === undefined || systemctl === undefined) return
-  await host.replace(rulesFile, renderRuleset(firewall.table, settings), { mode: 0o600 })
+  await host.replace(rulesFile, renderRuleset(firewall.table, spec), { mode: 0o600 })
   const { changed } = await host.replace(unitFile, renderUnit([nft, '-j', '-f', rulesFile]), { mode: 0o644 })
   // Whoever wrote it may have been killed before it was enabled.
   if (!changed && (await host.status(enabled)) !== undefined) return
@@ -194,7 +211,7 @@ async function keepForBoot(
   await host.run([systemctl, 'enable', unit], run)
 }
 
-/** Takes the walls down and forgets them, for a purge. */
+/** Deletes the table and the files for the next boot, for a purge. */
 export async function removeFirewall(
   { host, firewall, rulesFile }: Pick<FirewallFacilityOptions, 'host' | 'firewall' | 'rulesFile'>,
   options: { readonly signal?: AbortSignal } = {},

@@ -1,5 +1,7 @@
 import type { Slot } from '@puppy/accounts'
-import { planRoutes, type Haproxy, type RouteResult } from '@puppy/haproxy'
+import { HaproxyError, type ConfigSpec, type Haproxy, type HaproxyProbe, type RouteResult } from '@puppy/haproxy'
+import type { EffectOptions } from '@puppy/host'
+import type { FacilityState } from '@puppy/state/store/hosts'
 import type { Verdict } from '@puppy/state'
 import { exclusive } from '../exclusive.ts'
 import { servedNothing, type Facility, type Given, type Served, type Step, type View } from './facility.ts'
@@ -12,59 +14,87 @@ export interface HaproxyFacility extends Facility {
   revive(signal: AbortSignal): Promise<boolean>
 }
 
-/** Routes of domains, and counters. Certificates that were left out are told as remarks. */
-export function haproxyFacility(proxy: Haproxy): HaproxyFacility {
+/** Routes of domains, and counters. Certificates that are not served are reported as remarks. */
+export function haproxyFacility(proxy: Haproxy, spec: ConfigSpec): HaproxyFacility {
   const alone = exclusive()
   let wanted = false
   return Object.freeze<HaproxyFacility>({
     name,
     judges: ['domains'],
     probe: async (signal: AbortSignal) => {
-      const state = await proxy.probe({ signal })
+      const state = stateOf(await proxy.config.probe({ signal }))
       // One that runs is ours to talk to, also while its package is being replaced.
       return state.works ? state : { ...state, works: await proxy.alive() }
     },
-    prepare: async (signal: AbortSignal): Promise<Step<readonly string[]>> => ({
-      changes: [...(await proxy.planConfig({ signal })), ...(await proxy.planRunning())],
-      apply: () =>
-        alone(async () => {
-          const { refused, warnings } = await proxy.ensureConfig({ signal })
-          await proxy.ensureRunning({ signal })
-          wanted = true
-          return [
-            ...refused.map(({ path, error }) => `The certificate ${path} is not served: ${error.message}`),
-            ...warnings,
-          ]
-        }),
-    }),
-    serve: (view: View, signal: AbortSignal) => alone(() => serve(proxy, view, signal, alone)),
+    prepare: async (signal: AbortSignal): Promise<Step<readonly string[]>> => {
+      const changeSet = proxy.config.plan(spec, await proxy.config.read(spec, { signal }))
+      return {
+        changes: changeSet.changes,
+        apply: () =>
+          alone(async () => {
+            const { results, warnings } = await applyPlanned(proxy.config, spec, changeSet, signal)
+            wanted = true
+            const failed = results.flatMap(({ error }) => (error === undefined ? [] : [error.message]))
+            return [...failed, ...warnings]
+          }),
+      }
+    },
+    serve: (view: View, signal: AbortSignal) => serve(proxy, spec, view, signal, alone),
     evict: async (slots: readonly Slot[], signal: AbortSignal): Promise<Step<ReadonlyMap<number, Given>>> => ({
       changes: [],
       apply: () => alone(() => clear(proxy, slots, signal)),
     }),
     revive: async (signal: AbortSignal) => {
       if (!wanted || (await proxy.alive())) return false
-      return alone(async () => (await proxy.ensureRunning({ signal })).started)
+      return alone(async () => (await proxy.ensureRunning(spec, { signal })).started)
     },
   })
 }
 
+function stateOf({ works, version, error, steps }: HaproxyProbe): FacilityState {
+  return {
+    works,
+    ...(version === undefined ? {} : { version }),
+    ...(error === undefined ? {} : { reason: error.message }),
+    ...(steps.length === 0 ? {} : { remedy: steps.join(', then ') }),
+  }
+}
+
+interface Planner<Spec, Planned, Done> {
+  apply(changeSet: Planned, options: EffectOptions): Promise<Done>
+  ensure(spec: Spec, options: EffectOptions): Promise<Done>
+}
+
+/** Applies what was planned. If HAProxy was started or ended in between, this reads and plans again. */
+async function applyPlanned<Spec, Planned, Done>(
+  facility: Planner<Spec, Planned, Done>,
+  spec: Spec,
+  changeSet: Planned,
+  signal: AbortSignal,
+): Promise<Done> {
+  try {
+    return await facility.apply(changeSet, { signal })
+  } catch (error) {
+    if (!(error instanceof HaproxyError) || error.code !== 'HAPROXY_MOVED') throw error
+    return facility.ensure(spec, { signal })
+  }
+}
+
 async function serve(
   proxy: Haproxy,
+  { firstPort, portsPerSlot, slots }: ConfigSpec,
   view: View,
   signal: AbortSignal,
   alone: ReturnType<typeof exclusive>,
 ): Promise<Step<Served>> {
-  const table = {
-    routes: view.routes.map(({ domain, port }) => ({ domain, port })),
-    suspended: view.suspended,
-  }
-  const observed = await proxy.readRoutes({ signal })
+  const routes = view.routes.map(({ domain, port }) => ({ domain, port }))
+  const spec = { firstPort, portsPerSlot, slots, routes, suspended: view.suspended }
+  const changeSet = proxy.routes.plan(spec, await alone(() => proxy.routes.read(spec, { signal })))
   return {
-    changes: planRoutes(table, observed),
+    changes: changeSet.changes.map(({ map: _map, key: _key, ...change }) => change),
     apply: () =>
       alone(async () => {
-        const { results, running } = await proxy.applyRoutes(table, { signal, observed })
+        const { results, running } = await applyPlanned(proxy.routes, spec, changeSet, signal)
         return judge(view, new Map(results.map((result) => [result.target, result])), running)
       }),
   }
@@ -72,7 +102,7 @@ async function serve(
 
 function judge(view: View, results: ReadonlyMap<string, RouteResult>, running: boolean): Served {
   const verdict = (domain: string): Verdict => {
-    const result = results.get(domain)
+    const error = results.get(domain)?.error
     if (!running)
       return {
         type: name,
@@ -80,20 +110,13 @@ function judge(view: View, results: ReadonlyMap<string, RouteResult>, running: b
         reason: 'not_running',
         message: 'HAProxy does not run; the route waits on disk',
       }
-    if (result?.ok === false)
-      return {
-        type: name,
-        status: 'false',
-        reason: 'route_failed',
-        message: result.error?.message ?? 'the route is not there',
-      }
+    if (error !== undefined) return { type: name, status: 'false', reason: 'route_failed', message: error.message }
     return { type: name, status: 'true', reason: 'routed' }
   }
-  const stillThere = (domain: string) => results.get(domain)?.ok === false
   return {
     ...servedNothing,
     domains: new Map(view.routes.map(({ id, domain }) => [id, verdict(domain)])),
-    gone: view.goneRoutes.filter(({ domain }) => !stillThere(domain)).map(({ id }) => id),
+    gone: view.goneRoutes.filter(({ domain }) => results.get(domain)?.error === undefined).map(({ id }) => id),
   }
 }
 
@@ -104,7 +127,7 @@ async function clear(proxy: Haproxy, slots: readonly Slot[], signal: AbortSignal
     { signal },
   )
   const failed = new Map(
-    results.filter(({ ok }) => !ok).map(({ slot, error }) => [slot, error?.message ?? 'its counters are still there']),
+    results.flatMap(({ slot, error }) => (error === undefined ? [] : [[slot, error.message] as const])),
   )
   return new Map(
     slots.map(({ n }) => {

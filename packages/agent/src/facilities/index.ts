@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { slotAt, slotCount, type SlotLayout } from '@puppy/accounts'
-import type { Haproxy } from '@puppy/haproxy'
+import type { ConfigSpec, Haproxy } from '@puppy/haproxy'
 import type { Host } from '@puppy/host'
 import type { Quota } from '@puppy/quota'
 import { openPolicy, type Policy, type PolicyOptions } from '@puppy/selinux'
@@ -19,6 +19,8 @@ export interface FacilitiesOptions {
   readonly host: Host
   readonly layout: SlotLayout
   readonly haproxy: Haproxy
+  /** What HAProxy's configuration says. */
+  readonly proxy: ConfigSpec
   /** Quotas of the file system of the homes. */
   readonly quota: Quota
   /** Where facilities keep what is gone with a reboot. */
@@ -36,7 +38,7 @@ export function facilitiesOf(options: FacilitiesOptions): {
   readonly facilities: readonly Facility[]
   readonly proxy: HaproxyFacility
 } {
-  const proxy = haproxyFacility(options.haproxy)
+  const proxy = haproxyFacility(options.haproxy, options.proxy)
   const { layout, host } = options
   const last = slotCount(layout) - 1
   const tenantUids = { first: layout.firstUid, last: layout.firstUid + Math.max(last, 0) }

@@ -1,5 +1,7 @@
-import { findHolders, parsePasswd, readListeners, type Listener, type Process, type Slot } from '@puppy/accounts'
+import type { Slot } from '@puppy/accounts'
+import { parsePasswd } from '@puppy/accounts/passwd'
 import type { Host } from '@puppy/host'
+import { findHolders, readListeners, type Listener, type ProcessStatus } from '@puppy/host/proc'
 import type { Verdict } from '@puppy/state'
 import { printable } from '../printable.ts'
 import { servedNothing, type Facility, type Finding, type Served, type Step, type View } from './facility.ts'
@@ -13,7 +15,7 @@ interface Squatter {
   /** As `/etc/passwd` has him; undefined when it does not. */
   readonly user: string | undefined
   /** Those that hold the socket; none when they could not be found. */
-  readonly processes: readonly Process[]
+  readonly processes: readonly ProcessStatus[]
 }
 
 export interface PortsFacilityOptions {
@@ -97,7 +99,7 @@ function verdictOf(squatters: readonly Squatter[], walled: boolean): Verdict {
 /** `python3 (pid 4242) of user p10001 listens on 127.0.0.1:10241` */
 function describe({ listener, user, processes }: Squatter): string {
   const { address, family, port, uid } = listener
-  const programs = processes.slice(0, most).map(({ command, pid }) => `${printable(command)} (pid ${pid})`)
+  const programs = processes.slice(0, most).map((process) => `${printable(process.name)} (pid ${process.pid})`)
   const whose = user === undefined ? `uid ${uid}` : `user ${user}`
   const at = family === 'ipv6' ? `[${address}]:${port}` : `${address}:${port}`
   return `${programs.join(', ') || 'a process'} of ${whose} listens on ${at}`

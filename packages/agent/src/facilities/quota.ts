@@ -2,16 +2,15 @@ import type { Slot } from '@puppy/accounts'
 import type { Host } from '@puppy/host'
 import {
   findOpenPlaces,
-  planLimits,
+  planQuota,
   type BothLimits,
-  type Bounds,
   type Limit,
   type OpenPlace,
   type Quota,
-  type SeenPlan,
+  type QuotaPlace,
   type QuotaReading,
-  type SetResult,
-  type WantedQuota,
+  type QuotaResult,
+  type QuotaSpec,
 } from '@puppy/quota'
 import type { Verdict } from '@puppy/state'
 import type { FacilityState } from '@puppy/state/store/hosts'
@@ -38,12 +37,6 @@ export interface QuotaFacilityOptions {
   readonly tenantUids: { readonly first: number; readonly last: number }
 }
 
-/** What a probe found that does not change while the file system stays mounted. */
-interface Place {
-  readonly mountPoint: string
-  readonly bounds: Bounds
-}
-
 /**
  * What an account may keep on the file system of the homes: the user quota of its slot's uid. A suspended account keeps its
  * limits, and so does a released slot until it is proven empty.
@@ -52,8 +45,9 @@ interface Place {
  */
 export function quotaFacility(options: QuotaFacilityOptions): Facility {
   const { host, quota, tenantUids } = options
-  let place: Place | undefined
-  const find = async (signal: AbortSignal): Promise<Place> => {
+  /** What a probe found. It does not change while the file system stays mounted. */
+  let place: QuotaPlace | undefined
+  const find = async (signal: AbortSignal): Promise<QuotaPlace> => {
     place ??= (await probeQuota(options, signal)).place
     if (place === undefined) throw new Error(`There is no quota on ${quota.path} any more`)
     return place
@@ -75,32 +69,35 @@ export function quotaFacility(options: QuotaFacilityOptions): Facility {
     }),
     serve: async ({ tenants }: View, signal: AbortSignal): Promise<Step<Served>> => {
       if (tenants.length === 0) return { changes: [], apply: async () => servedNothing }
-      const { bounds } = await find(signal)
-      const readings = new Map((await quota.read('user', undefined, { signal })).map((one) => [one.id, one]))
-      const plan = planAll(tenants.map(wantedOf), readings, bounds)
+      const [here, readings] = [await find(signal), await quota.report(undefined, { signal })]
+      const readingOf = new Map(readings.map((reading) => [reading.id, reading]))
+      const spec = tenants.map((tenant) => specOf(tenant, readingOf.get(tenant.slot.uid)))
+      const changeSet = planQuota(spec, { ...here, readings })
       const byUid = new Map(tenants.map((tenant) => [tenant.slot.uid, tenant]))
       const keyOfUid = (uid: number) => keyOf(byUid.get(uid))
-      const repairs = plan.changes.filter(({ id }) => seen.get(id) === keyOfUid(id))
+      const repairs = changeSet.changes.filter(({ id }) => seen.get(id) === keyOfUid(id))
       const userOf = (uid: number) => byUid.get(uid)?.slot.user ?? String(uid)
       return {
-        changes: plan.changes.map(({ id, before, after }) => ({
+        changes: changeSet.changes.map(({ id, from, to }) => ({
           facility: name,
           target: userOf(id),
           action: 'set limits',
-          before: shown(before),
-          after: shown(after),
+          ...(from === undefined ? {} : { before: shown(from) }),
+          after: shown(to),
         })),
         apply: async () => {
-          const { results } = await quota.apply(plan, { signal })
+          const { results } = await quota.apply(changeSet, { signal })
           for (const { id, error } of results) {
             if (error === undefined) seen.set(id, keyOfUid(id))
             else seen.delete(id)
           }
           const accounts = results.flatMap((result): [number, Verdict][] => {
             const tenant = byUid.get(result.id)
-            return tenant === undefined ? [] : [[tenant.id, verdictOf(result, tenant, readings.get(result.id))]]
+            return tenant === undefined ? [] : [[tenant.id, verdictOf(result, tenant, readingOf.get(result.id))]]
           })
-          const repaired = repairs.map(({ id, before }) => `set limits of ${userOf(id)} (${shown(before)})`).join(', ')
+          const repaired = repairs
+            .map(({ id, from }) => `set limits of ${userOf(id)} (${from === undefined ? '' : shown(from)})`)
+            .join(', ')
           return { ...servedNothing, accounts: new Map(accounts), ...(repaired === '' ? {} : { repaired }) }
         },
       }
@@ -108,10 +105,10 @@ export function quotaFacility(options: QuotaFacilityOptions): Facility {
     scrub: async (slots: readonly Slot[], signal: AbortSignal): Promise<Step<ReadonlyMap<number, Given>>> => ({
       changes: slots.map(({ user }) => ({ facility: name, target: user, action: 'lift limits' })),
       apply: async () => {
-        const { mountPoint } = await find(signal)
-        const left = await readLeft({ host, quota, mountPoint }, slots, signal)
+        const here = await find(signal)
+        const left = await readLeft({ host, quota, mountPoint: here.mount.mountPoint }, slots, signal)
         const clean = slots.filter(({ n }) => !left.has(n)).map(({ uid }) => uid)
-        const kept = await liftLimits(quota, clean, { signal })
+        const kept = await liftLimits(quota, here, clean, { signal })
         return new Map(
           slots.map(({ n, uid }): [number, Given] => {
             const message = left.get(n) ?? kept.get(uid)
@@ -121,7 +118,7 @@ export function quotaFacility(options: QuotaFacilityOptions): Facility {
       },
     }),
     inspect: async (view: View, signal: AbortSignal): Promise<readonly Finding[]> => {
-      const { mountPoint } = await find(signal)
+      const { mountPoint } = (await find(signal)).mount
       return [
         { works: true, what: `limits of users hold on ${mountPoint}` },
         ...(await findOpenPlaces(host, { signal })).map((place) => ({
@@ -175,53 +172,38 @@ function describe({ mount, size }: OpenPlace): string {
 async function probeQuota(
   { host, quota }: QuotaFacilityOptions,
   signal: AbortSignal,
-): Promise<{ readonly state: FacilityState; readonly place?: Place }> {
+): Promise<{ readonly state: FacilityState; readonly place?: QuotaPlace }> {
   if (!host.live) return { state: { works: false, reason: 'this host is only a folder, and quotas are the kernel’s' } }
-  const { works, error, kinds, mount, bounds } = await quota.probe({ signal })
+  const { works, error, mount, bounds } = await quota.probe({ signal })
   if (works && mount !== undefined && bounds !== undefined) {
-    const { mountPoint, fileSystem } = mount
-    return { state: { works, version: `${fileSystem} on ${mountPoint}` }, place: { mountPoint, bounds } }
+    const version = `${mount.fileSystem} on ${mount.mountPoint}`
+    return { state: { works, version }, place: { kind: quota.kind, mount, bounds } }
   }
-  const reason = (error ?? kinds?.user.error)?.message ?? `limits of users do not hold on ${quota.path}`
-  return { state: { works: false, reason } }
+  return { state: { works: false, reason: error?.message ?? `limits of users are not enforced on ${quota.path}` } }
 }
 
-/** A plan's limits are hard ones. What it does not limit is lifted, whoever set it. */
-function wantedOf({ slot, disk }: Tenant): WantedQuota {
+/**
+ * Returns the limits of an account. A plan's limits are hard ones. What it does not limit is lifted, whichever program set it.
+ *
+ * A limit below what is used is refused, and the old limits stay. An id without any limit gets it nevertheless: a tenant without a limit
+ * fills the disk of the others.
+ */
+function specOf({ slot, disk }: Tenant, found: QuotaReading | undefined): QuotaSpec {
   const { bytes = 'none', inodes = 'none' } = disk
-  return { id: slot.uid, bytes: { soft: 'none', hard: bytes }, inodes: { soft: 'none', hard: inodes } }
+  const isOpen = (hard: Limit, now: Limit | undefined) => hard !== 'none' && now === 'none'
+  return {
+    id: slot.uid,
+    bytes: { soft: 'none', hard: bytes },
+    inodes: { soft: 'none', hard: inodes },
+    force: isOpen(bytes, found?.bytes.hard) || isOpen(inodes, found?.inodes.hard),
+  }
 }
 
 function keyOf(tenant: Tenant | undefined): string {
   return JSON.stringify([tenant?.id, tenant?.disk.bytes, tenant?.disk.inodes])
 }
 
-/**
- * Less than what is used is refused, and the limits of before go on. Whoever has none at all gets them all the same: a tenant
- * without a limit fills the disk of the others.
- */
-function planAll(
-  wanted: readonly WantedQuota[],
-  readings: ReadonlyMap<number, QuotaReading>,
-  bounds: Bounds,
-): SeenPlan {
-  const isOpen = (one: WantedQuota) =>
-    (['bytes', 'inodes'] as const).some(
-      (what) => one[what]?.hard !== 'none' && readings.get(one.id)?.[what].hard === 'none',
-    )
-  const plans = [true, false].map((force) => {
-    const some = wanted.filter((one) => isOpen(one) === force)
-    return planLimits(some, [...readings.values()], { kind: 'user', bounds, force })
-  })
-  return {
-    kind: 'user',
-    changes: plans.flatMap(({ changes }) => changes),
-    refused: plans.flatMap(({ refused }) => refused),
-    unchanged: plans.flatMap(({ unchanged }) => unchanged),
-  }
-}
-
-function verdictOf({ error }: SetResult, { disk }: Tenant, found: QuotaReading | undefined): Verdict {
+function verdictOf({ error }: QuotaResult, { disk }: Tenant, found: QuotaReading | undefined): Verdict {
   if (error === undefined) return { type: name, status: 'true', reason: 'applied' }
   const reason = error.code.slice('QUOTA_'.length).toLowerCase()
   if (error.code !== 'QUOTA_BELOW_USAGE' || found === undefined)
@@ -238,11 +220,13 @@ function shown({ bytes, inodes }: { readonly [what in keyof BothLimits]: { reado
   return `${words(bytes.hard, 'bytes')}, ${words(inodes.hard, 'files')}`
 }
 
-/** Lifts the limits of these uids, for a purge. Where quota does not work nothing holds. */
+/** Lifts the limits of these uids, for a purge. Does nothing where limits are not enforced. */
 export async function removeQuotas(
   { host, quota }: Pick<QuotaFacilityOptions, 'host' | 'quota'>,
   uids: readonly number[],
 ): Promise<void> {
-  if (!host.live || !(await quota.probe()).works) return
-  for (const [, message] of await liftLimits(quota, uids)) console.warn(message)
+  if (!host.live) return
+  const { works, mount, bounds } = await quota.probe()
+  if (!works || mount === undefined || bounds === undefined) return
+  for (const [, message] of await liftLimits(quota, { kind: quota.kind, mount, bounds }, uids)) console.warn(message)
 }

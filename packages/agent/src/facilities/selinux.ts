@@ -1,15 +1,7 @@
 import type { Slot, SlotLayout } from '@puppy/accounts'
 import type { Host } from '@puppy/host'
-import {
-  inspect,
-  readLabels,
-  readState,
-  relabel,
-  renderLevel,
-  renderRange,
-  SelinuxError,
-  type Policy,
-} from '@puppy/selinux'
+import { inspect, readContexts, readState, relabel, SelinuxError, type Policy } from '@puppy/selinux'
+import { renderLevel, renderRange } from '@puppy/selinux/level'
 import type { Verdict } from '@puppy/state'
 import type { FacilityState } from '@puppy/state/store/hosts'
 import {
@@ -24,6 +16,7 @@ import {
   type View,
 } from './facility.ts'
 import { sessionsModule } from '../cgroups/sessions.ts'
+import { assertApplied } from '../selinux/change-set.ts'
 import { slotLabels, tenantModules, tenantOf, transactionTimes, type Standing } from '../selinux/slot-labels.ts'
 
 const name = 'selinux'
@@ -58,7 +51,7 @@ export function selinuxFacility({ host, layout, policy, asked }: SelinuxFacility
     name,
     judges: ['accounts'],
     probe: async () => {
-      const found = await probe(host)
+      const found = await probe({ host, policy })
       enforcing = found.enforcing
       return found.state
     },
@@ -153,25 +146,23 @@ interface Found {
   readonly enforcing: boolean
 }
 
-async function probe(host: Host): Promise<Found> {
+async function probe({ host, policy }: Pick<SelinuxFacilityOptions, 'host' | 'policy'>): Promise<Found> {
   const no = (reason: string): Found => ({ state: { works: false, reason }, enforcing: true })
   if (!host.live) return no('this host is only a folder, and the policy is the kernel’s')
-  const state = await readState(host)
-  if (state.mode === 'disabled')
+  const { error, state, features } = await policy.probe()
+  if (state?.mode === 'disabled')
     return no('SELinux is off in this kernel: modes of files and the firewall alone keep tenants apart')
-  if (!state.mls)
+  if (state !== undefined && !state.mls)
     return no('the policy has no levels, which keep tenants apart; take one of type mcs (Debian’s default)')
-  if (state.type === undefined) return no('/etc/selinux/config does not say which policy')
-  if (host.program('semodule') === undefined)
-    return no('semodule(8) is not installed; install the package policycoreutils')
+  if (error !== undefined || state === undefined) return no(error?.message ?? features.levels.reason ?? '')
   return {
     state: { works: true, version: `${state.type}, ${state.mode}` },
     enforcing: state.mode === 'enforcing',
   }
 }
 
-function loading({ status }: Standing) {
-  return status === 'stands' ? [] : [{ facility: name, target: tenantModules.slots, action: 'load' }]
+function loading(standing: Standing) {
+  return standing.status === 'stands' ? [] : standing.changes
 }
 
 function labelling(slot: Slot) {
@@ -181,7 +172,7 @@ function labelling(slot: Slot) {
 /** The homes that are there and are not at their slot's level. One process for all of them. */
 async function findWrong(host: Host, slots: readonly Slot[], signal: AbortSignal): Promise<readonly Slot[]> {
   const homes = slots.map(({ home }) => home)
-  const contexts = new Map((await readLabels(host, homes, { signal })).map(({ path, context }) => [path, context]))
+  const contexts = new Map((await readContexts(host, homes, { signal })).map(({ path, context }) => [path, context]))
   return slots.filter((slot) => {
     const context = contexts.get(slot.home)
     if (!contexts.has(slot.home)) return false
@@ -225,6 +216,6 @@ function verdictOf(standing: Standing, home: SlotVerdict | undefined, enforcing:
 export async function removePolicy({ host, policy }: Pick<SelinuxFacilityOptions, 'host' | 'policy'>): Promise<void> {
   const { mode } = host.live ? await readState(host) : { mode: 'disabled' }
   if (mode !== 'disabled' && host.program('semodule') !== undefined)
-    await policy.ensure({ remove: [...Object.values(tenantModules), sessionsModule] }, transactionTimes)
+    assertApplied(await policy.ensure({ remove: [...Object.values(tenantModules), sessionsModule] }, transactionTimes))
   await policy.forget()
 }

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Slot } from '@puppy/accounts'
 import type { Host } from '@puppy/host'
-import { findOrphans, planLimits, type Quota, type QuotaReading } from '@puppy/quota'
+import { findOrphans, planQuota, type Quota, type QuotaPlace, type QuotaReading } from '@puppy/quota'
 import type { Finding, View } from '../facilities/facility.ts'
 
 /** Where a slot's files are counted. */
@@ -28,7 +28,7 @@ export async function readLeft(
 ): Promise<ReadonlyMap<number, string>> {
   const uids = slots.map(({ uid }) => uid)
   for (let attempt = 1; ; attempt += 1) {
-    const readings = await quota.read('user', uids, { signal, ...(attempt === 1 ? {} : slowly) })
+    const readings = await quota.report(uids, { signal, ...(attempt === 1 ? {} : slowly) })
     const inHomes = await countInHomes(host, slots, signal)
     const left = slots.flatMap(({ n, uid }, at): [number, string][] => {
       const reading = readings[at]
@@ -69,19 +69,18 @@ async function countInHomes(
   return counts
 }
 
-/** Lifts the limits of these uids; gives what went wrong, by uid. Nothing is run for those that have none. */
+/** Lifts the limits of these uids. Returns what went wrong, by uid. Sets nothing for those that have none. */
 export async function liftLimits(
   quota: Quota,
+  place: QuotaPlace,
   uids: readonly number[],
   options: { readonly signal?: AbortSignal } = {},
 ): Promise<ReadonlyMap<number, string>> {
   if (uids.length === 0) return new Map()
   const none = { soft: 'none', hard: 'none' } as const
-  const wanted = uids.map((id) => ({ id, bytes: none, inodes: none }))
-  // No limit fits every format.
-  const bounds = { blockSize: 4096, maxBytes: 4096, maxInodes: 1 }
-  const plan = planLimits(wanted, await quota.read('user', undefined, options), { kind: 'user', bounds })
-  const { results } = await quota.apply(plan, options)
+  const spec = uids.map((id) => ({ id, bytes: none, inodes: none }))
+  const changeSet = planQuota(spec, { ...place, readings: await quota.report(undefined, options) })
+  const { results } = await quota.apply(changeSet, options)
   return new Map(results.flatMap(({ id, error }) => (error === undefined ? [] : [[id, error.message] as const])))
 }
 
@@ -96,7 +95,7 @@ export async function findLeft(
   signal: AbortSignal,
 ): Promise<readonly Finding[]> {
   const { host, quota, mountPoint } = counted
-  const readings = await quota.read('user', undefined, { signal })
+  const readings = await quota.report(undefined, { signal })
   const free = walls.filter((wall) => wall.free).map(({ slot }) => slot)
   const inHomes = await countInHomes(host, free, signal)
   const taken = walls.filter((wall) => !wall.free).map(({ slot }) => slot.uid)

@@ -1,14 +1,11 @@
-import { parsePasswd, slotAt, slotCount, type Slot, type SlotLayout } from '@puppy/accounts'
+import { slotAt, slotCount, type Slot, type SlotLayout } from '@puppy/accounts'
+import { parsePasswd } from '@puppy/accounts/passwd'
 import type { Host } from '@puppy/host'
-import {
-  pairAt,
-  renderTenantPolicy,
-  renderTenantSlots,
-  SelinuxError,
-  type Policy,
-  type TenantPolicy,
-  type TenantSlot,
-} from '@puppy/selinux'
+import { SelinuxError, type Policy, type PolicyChangeSet } from '@puppy/selinux'
+import { renderTenantPolicy, renderTenantSlots, type TenantPolicy, type TenantSlot } from '@puppy/selinux/cil'
+import { pairAt } from '@puppy/selinux/level'
+import type { PlannedChange } from '@puppy/state/store/hosts'
+import { assertApplied, plannedChanges } from './change-set.ts'
 
 /** Our modules in the policy: what keeps tenants apart, and who they are. */
 export const tenantModules = { tenants: 'puppy_tenants', slots: 'puppy_slots' } as const
@@ -20,10 +17,14 @@ export const transactionTimes = { timeout: 300_000, patience: 300_000 } as const
 const patience = 120_000
 
 /** Whether the policy labels every slot that it was told of. */
-export type Standing =
-  | { readonly status: 'stands' }
-  | { readonly status: 'pending'; readonly message: string }
-  | { readonly status: 'failed'; readonly message: string }
+export type Standing = { readonly status: 'stands' } | NotStanding<'pending'> | NotStanding<'failed'>
+
+interface NotStanding<Status extends string> {
+  readonly status: Status
+  readonly message: string
+  /** What `start` applies: nothing while a transaction runs, or before a failed one is tried again. */
+  readonly changes: readonly PlannedChange[]
+}
 
 /** A transaction costs the same for one slot and for many, so they get their levels before anybody needs them. */
 const ahead = 512
@@ -35,9 +36,9 @@ export interface SlotLabels {
    * person's.
    */
   reach(n: number): Promise<void>
-  /** Reads the store; starts no process. */
+  /** Reads the store and plans. Starts no process. */
   look(): Promise<Standing>
-  /** Begins a transaction beside the pass when one is needed, and none runs. */
+  /** Applies the change set of the last `look` beside the pass, when there is one and no transaction runs. */
   start(): void
   /** Whether it stood once and somebody has taken it away since, until it stands again. */
   lost(): boolean
@@ -59,8 +60,9 @@ export function slotLabels(host: Host, policy: Policy, { layout, verify }: SlotL
   let [reached, stood, gone] = [0, -1, false]
   let going: Promise<void> | undefined
   let failed: { readonly at: number; readonly message: string } | undefined
+  let planned: { readonly size: number; readonly changeSet: PolicyChangeSet } | undefined
 
-  const wish = () => {
+  const spec = () => {
     if (rendered?.size !== known.size) {
       const slots = [...known].toSorted((one, other) => one - other).map((n) => tenantOf(slotAt(layout, n)))
       const modules = {
@@ -74,7 +76,7 @@ export function slotLabels(host: Host, policy: Policy, { layout, verify }: SlotL
   /** Of a policy that is in the store: it stands when it was verified. */
   const judge = async (): Promise<Standing> => {
     const complaint = stood === known.size ? undefined : await verify?.()
-    if (complaint !== undefined) return { status: 'failed', message: complaint }
+    if (complaint !== undefined) return { status: 'failed', message: complaint, changes: [] }
     ;[stood, gone, failed] = [known.size, false, undefined]
     return { status: 'stands' }
   }
@@ -94,32 +96,39 @@ export function slotLabels(host: Host, policy: Policy, { layout, verify }: SlotL
       reached = end
     },
     look: async () => {
+      planned = undefined
       try {
-        const { changes } = await policy.plan(wish())
-        // While a transaction runs the store may have what is taken back in a moment.
-        if (changes.length === 0 && going === undefined) return await judge()
+        const changeSet = policy.plan(spec(), await policy.read())
+        // While a transaction runs the store may have what is reverted in a moment.
+        if (changeSet.changes.length === 0 && going === undefined) return await judge()
         if (stood === known.size && going === undefined) gone = true
+        planned = going === undefined && !patient() ? { size: known.size, changeSet } : undefined
       } catch (error) {
         if (!(error instanceof SelinuxError)) throw error
-        return { status: 'failed', message: error.message }
+        return { status: 'failed', message: error.message, changes: [] }
       }
-      if (going === undefined && failed !== undefined) return { status: 'failed', message: failed.message }
+      const changes = planned === undefined ? [] : plannedChanges(planned.changeSet)
+      if (going === undefined && failed !== undefined) return { status: 'failed', message: failed.message, changes }
       return {
         status: 'pending',
         message: 'levels and ports are not in the policy yet, or not any more; the agent adds them',
+        changes,
       }
     },
     start: () => {
-      if (going !== undefined || patient()) return
-      const size = known.size
+      if (going !== undefined || planned === undefined) return
+      const { size, changeSet } = planned
+      planned = undefined
       going = policy
-        .ensure(wish(), { ...transactionTimes, ...(verify === undefined ? {} : { verify }) })
-        .then(({ changed }) => {
+        .apply(changeSet, { ...transactionTimes, ...(verify === undefined ? {} : { verify }) })
+        .then((applied) => {
+          assertApplied(applied)
           failed = undefined
-          // What was there already has not been asked about.
-          if (changed) stood = size
+          stood = size
         })
         .catch((error: unknown) => {
+          // Another process changed the policy meanwhile: the next pass plans again.
+          if (error instanceof SelinuxError && error.code === 'SELINUX_CHANGED') return
           failed = { at: performance.now(), message: messageOf(error) }
         })
         .finally(() => {
@@ -131,7 +140,7 @@ export function slotLabels(host: Host, policy: Policy, { layout, verify }: SlotL
 }
 
 function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : 'it failed without a word'
+  return error instanceof Error ? error.message : 'it failed without an error message'
 }
 
 /** The tenant of a slot as SELinux knows it: everything is arithmetic on the slot's number. */

@@ -74,7 +74,7 @@ void t.test('accountsFacility says what is lacking', async (t) => {
   const fake = createFakeHost()
   const { works, reason } = await accountsFacility({ host: fake, machine: fake, layout: smallLayout }).probe(signal)
   t.equal(works, false)
-  t.match(reason, /systemd-sysusers.*; .*ssh-keygen/)
+  t.match(reason, /systemd-sysusers.*ssh-keygen.*: apt-get install .*openssh-client/)
 })
 
 void t.test('accountsFacility builds slots once, and plans without touching anything', { skip }, async (t) => {

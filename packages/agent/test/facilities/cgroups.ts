@@ -1,6 +1,6 @@
 import { slotAt } from '@puppy/accounts'
 import { createFakeCgroups } from '@puppy/cgroups/fake'
-import { createFakeHost } from '@puppy/host/fake'
+import { createFakeHost, renderFakeProcess } from '@puppy/host/fake'
 import t from 'tap'
 import { cgroupsFacility, removeLimits } from '../../src/facilities/cgroups.ts'
 import type { Tenant, View } from '../../src/facilities/facility.ts'
@@ -32,11 +32,11 @@ function open({ live = true, version = 257, bpf = true, files = {} }: Machine = 
   const fake = createFakeCgroups({ version, bpf })
   const host = createFakeHost({ programs: fake.programs, files: { ...fake.files, '/run/x': '', ...files }, live })
   const runFolder = '/run/puppy/cgroups'
-  const options = { host, layout: smallLayout, policy: createFakePolicy(), runFolder, kernel: fake.kernel }
+  const options = { host, layout: smallLayout, policy: createFakePolicy(), runFolder, cgroupfs: fake.cgroupfs }
   return { fake, host, options, facility: cgroupsFacility(options) }
 }
 
-void t.test('cgroupsFacility limits slices, before and after somebody uses them', async (t) => {
+void t.test('cgroupsFacility limits slices, before and after they are in use', async (t) => {
   const { fake, host, facility } = open()
   t.match(await facility.probe(signal), { works: true, version: 'systemd 257' })
   const both = view({ id: 7, slot: first, limits }, { id: 8, slot: second, limits: {} })
@@ -60,23 +60,23 @@ void t.test('cgroupsFacility limits slices, before and after somebody uses them'
   const used = await (await facility.serve!(both, signal)).apply()
   t.match(used.accounts.get(7), { status: 'true', reason: 'applied' })
   t.equal(used.repaired, undefined)
-  t.equal(fake.kernel.read(`user.slice/user-${first.uid}.slice` as never, 'pids.max')?.trim(), '128')
+  t.equal(fake.cgroupfs.read(`user.slice/user-${first.uid}.slice` as never, 'pids.max')?.trim(), '128')
 })
 
-void t.test('cgroupsFacility puts right what others set against it, and tells', async (t) => {
+void t.test('cgroupsFacility repairs what others set against it, and reports it', async (t) => {
   const { fake, facility } = open()
   const one = view({ id: 7, slot: first, limits })
   await (await facility.serve!(one, signal)).apply()
   await fake.login(`user-${first.uid}.slice`, 4242)
-  await fake.kernel.write(`user.slice/user-${first.uid}.slice` as never, 'pids.max', '9999')
+  await fake.cgroupfs.write(`user.slice/user-${first.uid}.slice` as never, 'pids.max', '9999')
   const served = await (await facility.serve!(one, signal)).apply()
-  t.match(served.repaired, /repair user-\d+\.slice pids\.max \(9999\)/)
+  t.match(served.repaired, /repair user-\d+\.slice \(pids\.max=9999\)/)
   t.match(served.accounts.get(7), { status: 'true', reason: 'applied' })
 })
 
 void t.test('cgroupsFacility refuses one account, and the others go on', async (t) => {
   const { facility } = open()
-  // What whoever broke into the API may have written into a plan.
+  // What an attacker who broke into the API may have written into a plan.
   const nonsense: readonly unknown[] = [
     { memory: { high: Number.NaN } },
     { memory: null },
@@ -108,7 +108,7 @@ void t.test('cgroupsFacility says nothing of ports where systemd has no BPF', as
   t.equal(await host.read(dropIn(second.uid)), undefined)
 })
 
-void t.test('cgroupsFacility squeezes who is throttled, and lets go exactly', async (t) => {
+void t.test('cgroupsFacility throttles an account, and reverts it exactly', async (t) => {
   const files = {
     '/sys/block/vdb/dev': '254:16\n',
     '/proc/self/mountinfo':
@@ -132,7 +132,7 @@ void t.test('cgroupsFacility squeezes who is throttled, and lets go exactly', as
   t.match(served.accounts.get(7), { status: 'true', message: /no disk that the kernel limits/ })
 })
 
-void t.test('cgroupsFacility ends what is in the slice of who is suspended or gone', async (t) => {
+void t.test('cgroupsFacility ends processes of suspended and released accounts', async (t) => {
   const { fake, facility } = open()
   const path = `user.slice/user-${first.uid}.slice` as never
   const suspended = view({ id: 7, slot: first, limits, suspended: true })
@@ -142,9 +142,9 @@ void t.test('cgroupsFacility ends what is in the slice of who is suspended or go
     async () => (await (await facility.evict!(slots, signal)).apply()).get(first.n),
   ]) {
     await fake.login(`user-${first.uid}.slice`, 4242)
-    t.match(fake.kernel.read(path, 'cgroup.events'), 'populated 1')
+    t.match(fake.cgroupfs.read(path, 'cgroup.events'), 'populated 1')
     t.match(await end(), {})
-    t.match(fake.kernel.read(path, 'cgroup.events'), 'populated 0')
+    t.match(fake.cgroupfs.read(path, 'cgroup.events'), 'populated 0')
   }
   t.match((await facility.evict!(slots, signal)).changes, [{ action: 'end its processes' }])
 })
@@ -155,11 +155,8 @@ void t.test('cgroupsFacility does not work without a systemd of today', async (t
 })
 
 void t.test('cgroupsFacility names processes outside of the limits', async (t) => {
-  const files = {
-    '/proc/77/status': `Name:\tsleep\nUid:\t${first.uid}\t${first.uid}\t${first.uid}\t${first.uid}\n`,
-    '/proc/77/cgroup': '0::/system.slice/cron.service\n',
-  }
-  const { facility } = open({ files })
+  const process = { pid: 77, uid: first.uid, name: 'sleep', group: 'system.slice/cron.service' }
+  const { facility } = open({ files: renderFakeProcess(process) })
   t.match(await facility.inspect!(view(), signal), [
     { works: false, what: `sleep (pid 77) of ${first.user}`, otherwise: /cron\.service, outside/ },
   ])

@@ -85,6 +85,27 @@ void t.test('firewallFacility adds a slot as an element, and egress by plan', as
   t.strictSame((await facility.serve!({ ...strict, walls, complete: true }, signal)).changes, [])
 })
 
+void t.test('firewallFacility loads exactly what it planned, and plans again only after a conflict', async (t) => {
+  const { facility, nft, options, machine } = open()
+  await (await facility.serve!(view(2), signal)).apply()
+  const loads = () => machine.commands.filter((command) => command.includes('-f') && !command.includes('-c')).length
+  const step = await facility.serve!(view(3), signal)
+  const before = [machine.commands.filter((command) => command.includes('list')).length, loads()]
+  await step.apply()
+  const after = [machine.commands.filter((command) => command.includes('list')).length, loads()]
+  t.strictSame(after, [(before[0] ?? 0) + 1, (before[1] ?? 0) + 1], 'one transaction, and one listing to read it back')
+
+  const stale = await facility.serve!(view(2), signal)
+  const family = 'inet'
+  const table = 'puppy'
+  nft.run({ delete: { element: { family, table, name: 'sent', elem: [slots[2]?.uid ?? 0] } } })
+  const done = loads()
+  t.match(await stale.apply(), { accounts: Map })
+  t.equal(loads() - done, 2, 'the first was refused')
+  t.strictSame((await facility.serve!(view(2, { complete: true }), signal)).changes, [])
+  t.ok(await options.firewall.read())
+})
+
 void t.test('firewallFacility guards a port only once our own process was seen there, and from then on', async (t) => {
   const { facility, options, seen } = open()
   const guarded = async () => JSON.stringify(await options.firewall.read()).includes('8420')

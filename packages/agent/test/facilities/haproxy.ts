@@ -13,8 +13,8 @@ const nothing: View = { complete: false, walls: [], tenants: [], routes: [], sus
 const layout = { ...smallLayout, firstPort: 20_000, portLimit: 65_520 }
 
 void t.test('haproxyFacility starts the proxy when it is prepared, and only then', { skip }, async (t) => {
-  const { haproxy, get } = await openTestProxy(t)
-  const facility = haproxyFacility(haproxy)
+  const { haproxy, spec, get } = await openTestProxy(t)
+  const facility = haproxyFacility(haproxy, spec)
   t.match(await facility.probe(signal), { works: true, version: String })
   const step = await facility.prepare!(signal)
   t.equal(step.changes.length > 0, true, 'the plan says what it would do')
@@ -28,8 +28,8 @@ void t.test('haproxyFacility starts the proxy when it is prepared, and only then
 })
 
 void t.test('haproxyFacility serves routes, and sees those that are gone', { skip }, async (t) => {
-  const { haproxy, get } = await openTestProxy(t)
-  const facility = haproxyFacility(haproxy)
+  const { haproxy, spec, get } = await openTestProxy(t)
+  const facility = haproxyFacility(haproxy, spec)
   await (await facility.prepare!(signal)).apply()
   const { port, slot } = await serveTenant(t)
   const view = { ...nothing, routes: [{ id: 7, domain: 'blog.example.com', port }] }
@@ -53,8 +53,8 @@ void t.test('haproxyFacility serves routes, and sees those that are gone', { ski
 })
 
 void t.test('haproxyFacility lets a name that cannot be routed spoil only itself', { skip }, async (t) => {
-  const { haproxy, get } = await openTestProxy(t)
-  const facility = haproxyFacility(haproxy)
+  const { haproxy, spec, get } = await openTestProxy(t)
+  const facility = haproxyFacility(haproxy, spec)
   await (await facility.prepare!(signal)).apply()
   const { port } = await serveTenant(t)
   const routes = [
@@ -70,17 +70,18 @@ void t.test('haproxyFacility lets a name that cannot be routed spoil only itself
 })
 
 void t.test('haproxyFacility says so when routes wait for a proxy that does not run', { skip }, async (t) => {
-  const { haproxy } = await openTestProxy(t)
-  const facility = haproxyFacility(haproxy)
-  await haproxy.ensureConfig({ signal })
+  const { haproxy, spec } = await openTestProxy(t)
+  const facility = haproxyFacility(haproxy, spec)
+  await haproxy.config.ensure(spec, { signal })
+  await haproxy.stop({ signal })
   const view = { ...nothing, routes: [{ id: 7, domain: 'blog.example.com', port: 20_000 }] }
   const { domains } = await (await facility.serve!(view, signal)).apply()
   t.match([...domains], [[7, { type: 'haproxy', status: 'false', reason: 'not_running', message: String }]])
 })
 
 void t.test('haproxyFacility revives a proxy that was killed, with its routes', { skip }, async (t) => {
-  const { haproxy, get, folder } = await openTestProxy(t)
-  const facility = haproxyFacility(haproxy)
+  const { haproxy, spec, get, folder } = await openTestProxy(t)
+  const facility = haproxyFacility(haproxy, spec)
   await (await facility.prepare!(signal)).apply()
   const { port } = await serveTenant(t)
   const view = { ...nothing, routes: [{ id: 7, domain: 'blog.example.com', port }] }
@@ -97,8 +98,8 @@ void t.test('haproxyFacility revives a proxy that was killed, with its routes', 
 })
 
 void t.test('haproxyFacility forgets the counters of slots that are given back', { skip }, async (t) => {
-  const { haproxy, get } = await openTestProxy(t)
-  const facility = haproxyFacility(haproxy)
+  const { haproxy, spec, get } = await openTestProxy(t)
+  const facility = haproxyFacility(haproxy, spec)
   await (await facility.prepare!(signal)).apply()
   const { port, slot } = await serveTenant(t)
   await (await facility.serve!({ ...nothing, routes: [{ id: 7, domain: 'blog.example.com', port }] }, signal)).apply()

@@ -1,5 +1,5 @@
 import { slotAt } from '@puppy/accounts'
-import { createFakeHost } from '@puppy/host/fake'
+import { createFakeHost, renderFakeProcess } from '@puppy/host/fake'
 import t from 'tap'
 import type { Tenant, View } from '../../src/facilities/facility.ts'
 import { portsFacility } from '../../src/facilities/ports.ts'
@@ -32,9 +32,6 @@ function tcp(sockets: readonly Socket[]): string {
   return sockets.map(line).join('')
 }
 
-const status = (pid: number, uid: number, name: string) =>
-  `Name:\t${name}\nState:\tS (sleeping)\nPid:\t${pid}\nUid:\t${uid}\t${uid}\t${uid}\t${uid}\nThreads:\t1\n`
-
 function open(sockets: readonly Socket[], options: { readonly walled?: boolean; readonly live?: boolean } = {}) {
   const squatter = curious.slot
   const host = createFakeHost({
@@ -42,8 +39,8 @@ function open(sockets: readonly Socket[], options: { readonly walled?: boolean; 
     files: {
       '/etc/passwd': `${squatter.user}:x:${squatter.uid}:${squatter.uid}::/home/x:/bin/bash\n`,
       '/proc/net/tcp': tcp(sockets),
-      '/proc/4242/status': status(4242, squatter.uid, 'python3'),
-      '/proc/4243/status': status(4243, squatter.uid, 'wor\u001bker'),
+      ...renderFakeProcess({ pid: 4242, uid: squatter.uid, name: 'python3' }),
+      ...renderFakeProcess({ pid: 4243, uid: squatter.uid, name: 'wor\u001bker' }),
     },
     links: { '/proc/4242/fd/3': 'socket:[4711]', '/proc/4243/fd/3': 'socket:[4711]' },
   })

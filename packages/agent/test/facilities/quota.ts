@@ -38,7 +38,7 @@ function open({ live = true, places = '', ...options }: Machine = {}) {
   const host = createFakeHost({ programs: { ...fake.programs, '/usr/bin/find': find }, files, live })
   const quota = openQuota(host, '/home')
   const limits = async (uid: number) =>
-    (await quota.read('user', [uid])).flatMap(({ bytes, inodes }) => [bytes.soft, bytes.hard, inodes.soft, inodes.hard])
+    (await quota.report([uid])).flatMap(({ bytes, inodes }) => [bytes.soft, bytes.hard, inodes.soft, inodes.hard])
   const facility = quotaFacility({ host, quota, tenantUids })
   const serve = async (...tenants: readonly Partial<Tenant>[]) =>
     (await facility.serve!(view(...tenants), signal)).apply()
@@ -170,7 +170,7 @@ void t.test('quotaFacility refuses what cannot be, and the others go on', async 
 void t.test('quotaFacility does not work where limits do not hold, and says what helps', async (t) => {
   t.match(await open({ live: false }).facility.probe(signal), { works: false, reason: /only a folder/ })
   const counted = open({ kinds: { user: 'accounting' } })
-  t.match(await counted.facility.probe(signal), { works: false, reason: /to turn it on: .*usrquota.*fstab/ })
+  t.match(await counted.facility.probe(signal), { works: false, reason: /to enable it: .*usrquota.*fstab/ })
   t.match(await open({ kinds: { user: 'off' } }).facility.probe(signal), { works: false, reason: /tune2fs -O quota/ })
   await t.rejects(counted.serve({ id: 7, slot: first, disk }), /no quota on \/home any more/)
   t.match(await open({ mountPoint: '/data' }).facility.probe(signal), { works: false, reason: String })

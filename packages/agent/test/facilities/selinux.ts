@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { slotAt } from '@puppy/accounts'
 import { createFakeHost, type FakeProgram } from '@puppy/host/fake'
-import { openPolicy, pairAt, renderLevel } from '@puppy/selinux'
+import { openPolicy } from '@puppy/selinux'
 import { createFakeSelinux } from '@puppy/selinux/fake'
+import { pairAt, renderLevel } from '@puppy/selinux/level'
 import t from 'tap'
 import type { Tenant, View } from '../../src/facilities/facility.ts'
 import { removePolicy, selinuxFacility } from '../../src/facilities/selinux.ts'
@@ -63,10 +64,11 @@ function open({ mode = 'enforcing', files = {}, live = true, without = '' }: Mac
           '/sys/fs/selinux/mls': '1',
           '/sys/fs/selinux/policyvers': '33',
           '/etc/selinux/config': 'SELINUX=enforcing\nSELINUXTYPE=default\n',
+          '/var/lib/selinux/default/active/modules/100/base/cil': '',
         }
   const homes = Object.fromEntries(slots.map(({ home }) => [`${home}/.profile`, '']))
   const host = createFakeHost({ files: { ...homes, ...kernel, ...files }, programs, live })
-  const policy = createFakePolicy()
+  const policy = createFakePolicy(host)
   const facility = selinuxFacility({ host, layout: smallLayout, policy })
   const serve = async () => (await facility.serve!(view, signal)).apply()
   const build = async () => (await facility.build!(toBuild, signal)).apply()
@@ -81,8 +83,8 @@ void t.test('selinuxFacility says where it does not work, and why', async (t) =>
     [open({ mode: 'disabled' }), /SELinux is off/],
     [open({ live: false }), /only a folder/],
     [open({ files: { '/sys/fs/selinux/mls': '0' } }), /no levels/],
-    [open({ files: { '/etc/selinux/config': '' } }), /does not say which policy/],
-    [open({ without: 'semodule' }), /package policycoreutils/],
+    [open({ files: { '/etc/selinux/config': '' } }), /names no policy/],
+    [open({ without: 'semodule' }), /apt-get install policycoreutils/],
   ] as const
   for (const [{ facility }, reason] of rows) t.match(await facility.probe(signal), { works: false, reason })
   t.match(await open().facility.probe(signal), { works: true, version: 'default, enforcing' })
@@ -94,7 +96,10 @@ void t.test('a slot is nobody’s until the policy has it and its home is labell
   const built = Promise.withResolvers<undefined>()
   policy.behind = () => built.promise
   const step = await facility.build!(toBuild, signal)
-  t.match(step.changes, [{ facility: 'selinux', target: 'puppy_slots', action: 'load' }])
+  t.strictSame(
+    step.changes.map(({ facility: name, action, target }) => `${name}: ${action} ${target}`),
+    ['selinux: install module puppy_tenants', 'selinux: install module puppy_slots'],
+  )
   t.match(await step.apply(), new Map([0, 1].map((n) => [n, { status: 'failed', reason: 'policy_pending' }])))
   t.match((await serve()).accounts.get(7), { status: 'false', reason: 'policy_pending' })
   built.resolve(undefined)
@@ -130,7 +135,7 @@ void t.test('what somebody changes is put right and told', async (t) => {
   contexts.set(first.home, 'what is this')
   broken.add(first.home)
   const { accounts } = await serve()
-  t.match(accounts.get(7), { status: 'false', reason: 'label_failed', message: /does not give the label/ })
+  t.match(accounts.get(7), { status: 'false', reason: 'label_failed', message: /does not give the context/ })
   t.match(accounts.get(8), applied, 'a home that is not there is not ours to judge')
 })
 

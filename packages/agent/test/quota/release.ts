@@ -66,12 +66,14 @@ void t.test('liftLimits() lifts what there is, and runs nothing for what there i
   const { fake, host, quota } = open()
   fake.use('user', first.uid, { bytes: 4096, inodes: 1 })
   fake.meddle('user', first.uid, [1, 2, 3, 4])
-  t.strictSame([...(await liftLimits(quota, [first.uid, second.uid]))], [])
-  t.match(await quota.read('user', [first.uid]), [{ bytes: { soft: 'none', hard: 'none' }, inodes: { hard: 'none' } }])
+  const { mount, bounds } = await quota.read([])
+  const place = { kind: 'user', mount, bounds } as const
+  t.strictSame([...(await liftLimits(quota, place, [first.uid, second.uid]))], [])
+  t.match(await quota.report([first.uid]), [{ bytes: { soft: 'none', hard: 'none' }, inodes: { hard: 'none' } }])
   const before = host.commands.length
-  await liftLimits(quota, [])
+  await liftLimits(quota, place, [])
   t.equal(host.commands.length, before)
-  await liftLimits(quota, [first.uid])
+  await liftLimits(quota, place, [first.uid])
   t.strictSame(
     host.commands.slice(before).map(([program]) => program),
     ['/usr/sbin/repquota'],
@@ -82,7 +84,8 @@ void t.test('liftLimits() gives what was refused, by uid', async (t) => {
   const fake = createFakeQuota({ refused: [first.uid] })
   const host = createFakeHost({ programs: fake.programs, files: fake.files })
   for (const { uid } of slots) fake.meddle('user', uid, [0, 8, 0, 0])
-  const kept = await liftLimits(openQuota(host, '/home'), [first.uid, second.uid])
+  const quota = openQuota(host, '/home')
+  const kept = await liftLimits(quota, await quota.read([]), [first.uid, second.uid])
   t.match([...kept], [[first.uid, /out of range/]])
 })
 

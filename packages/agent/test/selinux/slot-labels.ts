@@ -22,9 +22,15 @@ void t.test('slotLabels() loads many slots in one transaction, before somebody n
   const host = createFakeHost({ files: { '/etc/passwd': [...people, own, ''].join('\n') } })
   const labels = slotLabels(host, policy, { layout: defaultLayout })
   await labels.reach(0)
-  t.match(await labels.look(), { status: 'pending' })
+  const pending = await labels.look()
+  t.strictSame(
+    [pending.status, 'changes' in pending && pending.changes.map(({ action, target }) => `${action} ${target}`)],
+    ['pending', ['install module puppy_tenants', 'install module puppy_slots']],
+  )
   labels.start()
   labels.start()
+  const running = await labels.look()
+  t.strictSame([running.status, 'changes' in running && running.changes], ['pending', []], 'it is being changed')
   await until(async () => (await labels.look()).status === 'stands')
   t.equal(policy.transactions, 1)
   t.strictSame([...policy.modules.keys()], ['puppy_tenants', 'puppy_slots'])
@@ -43,6 +49,7 @@ void t.test('slotLabels() sees that somebody has taken them away', async (t) => 
   const policy = createFakePolicy()
   const labels = slotLabels(createFakeHost(), policy, { layout: smallLayout })
   await labels.reach(0)
+  await labels.look()
   labels.start()
   await until(async () => (await labels.look()).status === 'stands')
   policy.modules.delete('puppy_slots')
@@ -60,9 +67,12 @@ void t.test('slotLabels() says why a transaction failed, and has patience', asyn
   }
   const labels = slotLabels(createFakeHost(), policy, { layout: smallLayout })
   await labels.reach(0)
+  await labels.look()
   labels.start()
   await until(async () => (await labels.look()).status === 'failed')
-  t.match(await labels.look(), { status: 'failed', message: /disk is full/ })
+  const failed = await labels.look()
+  t.match(failed, { status: 'failed', message: /disk is full/ })
+  t.strictSame('changes' in failed && failed.changes, [], 'nothing is tried now')
   labels.start()
   t.match(await labels.look(), { status: 'failed' }, 'it is not tried at once')
   t.equal(policy.transactions, 1)
@@ -81,6 +91,7 @@ void t.test('slotLabels() believes no policy that was not asked about', async (t
   policy.behind = () => built.promise
   const labels = slotLabels(createFakeHost(), policy, { layout: smallLayout, verify })
   await labels.reach(0)
+  await labels.look()
   labels.start()
   t.match(await labels.look(), { status: 'pending' })
   built.resolve(undefined)
@@ -97,4 +108,33 @@ void t.test('slotLabels() believes no policy that was not asked about', async (t
   t.match(await next.look(), { status: 'stands' })
   t.match(await next.look(), { status: 'stands' })
   t.strictSame([asked, next.lost()], [2, false], 'it is asked once')
+})
+
+void t.test('slotLabels() reports an item that failed, and plans again when the store has changed', async (t) => {
+  const policy = createFakePolicy()
+  const error = new SelinuxError('SELINUX_REFUSED', { operation: 'commit the policy', said: 'no such type' })
+  const labels = slotLabels(createFakeHost(), policy, { layout: smallLayout })
+  await labels.reach(0)
+  let tried = 0
+  policy.apply = async () => {
+    tried += 1
+    throw new SelinuxError('SELINUX_CHANGED', { operation: 'apply the change set to' })
+  }
+  await labels.look()
+  labels.start()
+  await until(() => tried === 1)
+  await sleep(5)
+  t.match(await labels.look(), { status: 'pending' }, 'a change meanwhile is not a failure')
+  policy.apply = async ({ changes }) => ({
+    changed: true,
+    changes,
+    results: [
+      { target: 'module puppy_tenants', changed: true },
+      { target: 'module puppy_slots', changed: false, error },
+    ],
+    needsReload: false,
+  })
+  labels.start()
+  await until(async () => (await labels.look()).status === 'failed')
+  t.match(await labels.look(), { status: 'failed', message: /no such type/ })
 })

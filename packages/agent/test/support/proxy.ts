@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createServer, get as httpGet, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createHost } from '@puppy/host'
-import { openHaproxy, type Haproxy } from '@puppy/haproxy'
+import { openHaproxy, type ConfigSpec, type Haproxy } from '@puppy/haproxy'
 import type { Test } from 'tap'
 import { scratchFolder, freePort } from '@puppy/host/testing'
 
@@ -14,6 +14,7 @@ const range = { firstPort: 20_000, portsPerSlot: 8, slots: 5690 } as const
 
 export interface TestProxy {
   readonly haproxy: Haproxy
+  readonly spec: ConfigSpec
   readonly folder: string
   /** What a visitor gets from the proxy. */
   get(host: string): Promise<{ readonly status: number; readonly body: string }>
@@ -23,15 +24,10 @@ export interface TestProxy {
 export async function openTestProxy(t: Test): Promise<TestProxy> {
   const folder = scratchFolder(t)
   const port = await freePort()
-  const haproxy = openHaproxy(createHost(), {
-    folder: `${folder}/f`,
-    runFolder: `${folder}/r`,
-    listen: [`127.0.0.1:${port}`],
-    connectionsPerTenant: 20,
-    ...range,
-  })
+  const haproxy = openHaproxy(createHost(), { folder: `${folder}/f`, runFolder: `${folder}/r` })
+  const spec = { ...range, listen: [`127.0.0.1:${port}`], connectionsPerTenant: 20 }
   t.teardown(() => haproxy.stop())
-  return { haproxy, folder, get: (host) => get(port, host) }
+  return { haproxy, spec, folder, get: (host) => get(port, host) }
 }
 
 async function get(port: number, host: string): Promise<{ readonly status: number; readonly body: string }> {

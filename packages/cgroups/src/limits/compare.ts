@@ -1,12 +1,15 @@
+import { nameOf, valueAt, type Setting } from './check.ts'
+import type { LimitValue } from './kinds.ts'
 import type { Limits } from './limits.ts'
-import { fields, nameOf, settingsOf, type Setting } from './settings.ts'
+import { settingsOf } from './settings.ts'
+import type { DeviceKey } from './table.ts'
 
-/** A limit that is not what it should be. */
+/** A limit that is not as the spec says. */
 export interface Difference {
   /** The kernel's file, and the line in it if it has several: `io.max 254:0 rbps`. */
   readonly name: string
-  readonly wanted: string
-  /** Absent when the file is not there. */
+  readonly spec: string
+  /** What the kernel has. Undefined: this group has no such file. */
   readonly observed?: string
 }
 
@@ -14,34 +17,45 @@ export interface Difference {
 export const largestPage = 64 * 1024
 
 /**
- * Says which of the wanted limits are not what is observed. Pure. What is observed and not wanted is no difference; bytes that
- * are less than a page below are what the kernel makes of them, and a device that the kernel does not list is without limits.
+ * Returns the limits of a spec that differ from what was observed. Pure. A limit that the spec says nothing about is no difference.
+ *
+ * Bytes that are less than a page below the spec are what the kernel makes of them. A device that the kernel does not list is
+ * without limits.
  *
  * @throws CgroupError `CGROUP_INVALID`
  */
-export function differencesOf(wanted: Limits, observed: Limits): readonly Difference[] {
-  return differingSettings(wanted, observed).map(({ setting, observed: value }) => ({
+export function differencesOf(spec: Limits, observed: Limits): readonly Difference[] {
+  return differingSettings(spec, observed).map(({ setting, observed: value }) => ({
     name: nameOf(setting),
-    wanted: String(setting.value),
+    spec: String(setting.value),
     ...(value === undefined ? {} : { observed: String(value) }),
   }))
 }
 
-/** The same, as settings that can be written. */
-export function differingSettings(
-  wanted: Limits,
-  observed: Limits,
-): readonly { readonly setting: Setting; readonly observed: Setting['value'] | undefined }[] {
-  const settings = settingsOf(wanted)
-  return settings.flatMap((setting) => {
+/** Renders a difference for a message: `pids.max is 6 and should be 5`. */
+export function renderDifference({ name, spec, observed }: Difference): string {
+  return observed === undefined
+    ? `there is no ${name}, which should be ${spec}`
+    : `${name} is ${observed} and should be ${spec}`
+}
+
+/** A setting of the spec and what was observed in its place. */
+export interface DifferingSetting {
+  readonly setting: Setting
+  readonly observed: LimitValue | undefined
+}
+
+/** Returns the same differences as settings that can be written. */
+export function differingSettings(spec: Limits, observed: Limits): readonly DifferingSetting[] {
+  return settingsOf(spec).flatMap((setting) => {
     const value = valueIn(observed, setting)
     return isSame(setting, value) ? [] : [{ setting, observed: value }]
   })
 }
 
-function isSame({ file, kind, value }: Setting, observed: Setting['value'] | undefined): boolean {
+function isSame({ row: { file, kind }, value }: Setting, observed: LimitValue | undefined): boolean {
   if (observed === value) return true
-  // Without swap in the machine's kernel there is no file, and nothing that could be swapped out.
+  // A kernel without swap has no such file, and swaps nothing out.
   if (observed === undefined)
     return (file === 'memory.swap.max' || file === 'memory.zswap.max') && (value === 0 || value === 'max')
   if (typeof value !== 'number' || typeof observed !== 'number') return false
@@ -49,18 +63,10 @@ function isSame({ file, kind, value }: Setting, observed: Setting['value'] | und
   return kind === 'bytes' && observed <= value && value - observed < largestPage
 }
 
-function valueIn(observed: Limits, { file, item }: Setting): Setting['value'] | undefined {
-  if (file === 'io.max') {
-    const [device, key] = (item ?? '').split(' ')
-    if (observed.io?.max === undefined) return undefined
-    const row = observed.io.max.find((one) => one.device === device)
-    return row === undefined ? 'max' : row[key as 'rbps']
-  }
-  if (file === 'misc.max') return observed.misc?.[item ?? '']
-  const size = /^hugetlb\.(.+)\.max$/.exec(file)?.[1]
-  if (size !== undefined) return observed.hugetlb?.[size]
-  const field = fields.find(([, , name]) => name === file)
-  if (field === undefined) return observed.raw?.[file]
-  const [controller, key] = field
-  return (observed[controller] as Readonly<Record<string, Setting['value'] | undefined>> | undefined)?.[key]
+function valueIn(observed: Limits, { row: { file, path }, item }: Setting): LimitValue | undefined {
+  if (file !== 'io.max') return valueAt(observed, path)
+  const [device, key] = (item ?? '').split(' ')
+  if (observed.io?.max === undefined) return undefined
+  const entry = observed.io.max.find((one) => one.device === device)
+  return entry === undefined ? 'max' : entry[key as DeviceKey]
 }

@@ -1,7 +1,9 @@
 import type { Host } from '@puppy/host'
+import { findMountOf, readMounts, type Mount } from '@puppy/host/proc'
 import { CgroupError } from '../errors.ts'
 import type { Limits } from './limits.ts'
 
+/** A disk and its partitions, by the numbers that `io.max` takes. */
 interface Disk {
   readonly number: string
   /** Its name below /dev, and those of its partitions. */
@@ -9,68 +11,48 @@ interface Disk {
   readonly partitions: ReadonlyMap<string, string>
 }
 
-/** Resolves the devices of `io.max`, which may be paths, to the numbers of whole disks. */
-export type ResolveDevices = (limits: Limits) => Promise<Limits>
+/** The disks of a machine and where file systems are mounted. */
+export interface Devices {
+  readonly disks: readonly Disk[]
+  readonly mounts: readonly Mount[]
+}
 
-/**
- * Opens a resolver that reads `/sys/block` and `/proc/self/mountinfo` once, at the first path that needs it.
- *
- * @throws CgroupError `CGROUP_INVALID` for what is on no disk: tmpfs, overlay, and btrfs and zfs, whose devices are their own.
- */
-export function openDevices(host: Host): ResolveDevices {
-  let known: Promise<{ readonly disks: readonly Disk[]; readonly mounts: readonly Mount[] }> | undefined
-  const look = async () => ({
+/** Reads the disks and mounts of a machine: `/sys/block`, `/proc/self/mountinfo`. */
+export async function readDevices(host: Host): Promise<Devices> {
+  return {
     disks: await readDisks(host),
-    mounts: parseDevicesOfMounts((await host.read('/proc/self/mountinfo')) ?? ''),
-  })
-  return async (limits) => {
-    const max = limits.io?.max
-    if (max === undefined || max.length === 0) return limits
-    known ??= look()
-    const { disks, mounts } = await known
-    const resolved = max.map((one) => ({ ...one, device: diskOf(one.device, disks, mounts) }))
-    const twice = resolved.find(({ device }, index) => resolved.findIndex((other) => other.device === device) !== index)
-    if (twice !== undefined) refuse(twice.device, 'two entries are of this disk')
-    return { ...limits, io: { ...limits.io, max: resolved } }
+    mounts: await readMounts(host),
   }
 }
 
-/** The disk that a path is on, as `8:0`; undefined when it is on none that `io.max` could be about. */
+/** Returns whether limits are about devices, which `resolveDevices` needs `readDevices` for. Takes any value. Pure. */
+export function namesDevices(limits: unknown): boolean {
+  const devices: unknown = (limits as Limits | undefined)?.io?.max
+  return Array.isArray(devices) && devices.length > 0
+}
+
+/**
+ * Resolves the devices of `io.max`, which may be paths, to the numbers of whole disks. Pure.
+ *
+ * @throws CgroupError `CGROUP_INVALID` for what is on no disk: tmpfs, overlay, and btrfs and zfs, which have devices of their own.
+ */
+export function resolveDevices(limits: Limits, { disks, mounts }: Devices): Limits {
+  const max = limits.io?.max
+  if (max === undefined || max.length === 0) return limits
+  const resolved = max.map((one) => ({ ...one, device: diskOf(one.device, disks, mounts) }))
+  const twice = resolved.find(({ device }, index) => resolved.findIndex((other) => other.device === device) !== index)
+  if (twice !== undefined) refuse(twice.device, 'two entries are of this disk')
+  return { ...limits, io: { ...limits.io, max: resolved } }
+}
+
+/** Returns the disk that a path is on, as `8:0`; undefined when it is on none that `io.max` could be about. */
 export async function findDisk(host: Host, path: string): Promise<string | undefined> {
   try {
-    const { io } = await openDevices(host)({ io: { max: [{ device: path }] } })
-    return io?.max?.[0]?.device
+    return resolveDevices({ io: { max: [{ device: path }] } }, await readDevices(host)).io?.max?.[0]?.device
   } catch (error) {
     if (error instanceof CgroupError) return undefined
     throw error
   }
-}
-
-export interface Mount {
-  readonly mount: string
-  readonly number: string
-}
-
-/**
- * Where which device is mounted, the last mount of a place first.
- *
- * ```text
- *   46 28 254:16 / /home rw,nosuid,nodev,relatime shared:60 - ext4 /dev/vdb rw
- * ```
- */
-export function parseDevicesOfMounts(mountinfo: string): readonly Mount[] {
-  const rows = mountinfo.split('\n').flatMap((line) => {
-    const [, number = '', mount = ''] = /^\d+ \d+ (\d+:\d+) \S+ (\/\S*) /.exec(line) ?? []
-    if (mount === '') return []
-    // A blank in a path is \040.
-    return [
-      {
-        number,
-        mount: mount.replaceAll(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8))),
-      },
-    ]
-  })
-  return rows.toReversed()
 }
 
 async function readDisks(host: Host): Promise<readonly Disk[]> {
@@ -101,10 +83,8 @@ function diskOf(device: string, disks: readonly Disk[], mounts: readonly Mount[]
   if (disk !== undefined) return disk.number
   if (device.startsWith('/dev/'))
     refuse(device, 'there is no such disk; give its name below /dev, a path on it, or its numbers')
-  const mount = mounts
-    .filter((one) => one.mount === '/' || device === one.mount || device.startsWith(`${one.mount}/`))
-    .toSorted((one, other) => other.mount.length - one.mount.length)[0]
-  return wholeDisk(mount?.number ?? '', device, disks)
+  const mount = findMountOf(mounts, device)
+  return wholeDisk(mount?.device ?? '', device, disks)
 }
 
 function wholeDisk(number: string, device: string, disks: readonly Disk[]): string {

@@ -1,21 +1,21 @@
-/** `'max'` lifts a limit; a number is the limit. An absent key leaves what there is alone. */
+/** A number is the limit, and `'max'` lifts it. */
 export type Limit = number | 'max'
 
 export interface CpuLimits {
-  /** Cores' worth of time: 1.5 is one and a half. In steps of 0.01, rounded up as systemd does. `cpu.max` */
+  /** Processors: 1.5 is one and a half. In steps of 0.01, rounded up as systemd does. `cpu.max` */
   readonly max?: Limit
-  /** The share beside others, 1 to 10000; 100 is usual. `cpu.weight` */
+  /** The share of processor time relative to other groups, 1 to 10000. The kernel's default is 100. `cpu.weight` */
   readonly weight?: number
-  /** Whether it runs only when nobody else wants to. `cpu.idle` */
+  /** Whether the group runs only when no other group wants to. `cpu.idle` */
   readonly idle?: boolean
-  /** Microseconds that may be saved up and spent above `max`. Direct only. `cpu.max.burst` */
+  /** Microseconds that may be saved up and spent above `max`. Not in a slice. `cpu.max.burst` */
   readonly burst?: number
 }
 
 export interface CpusetLimits {
-  /** Cpus, as `0-2,5`. */
+  /** Processors, such as `0-2,5`. `cpuset.cpus` */
   readonly cpus?: string
-  /** Memory nodes. */
+  /** Memory nodes. `cpuset.mems` */
   readonly mems?: string
 }
 
@@ -23,49 +23,53 @@ export interface CpusetLimits {
 export interface MemoryLimits {
   readonly min?: Limit
   readonly low?: Limit
-  /** Above it the group is slowed down and reclaimed from, and nobody is killed. */
+  /** Above it the kernel slows the group down and reclaims from it. No process is killed. `memory.high` */
   readonly high?: Limit
-  /** Above it the group's processes are killed. */
+  /** Above it the kernel kills processes of the group. `memory.max` */
   readonly max?: Limit
   readonly swapMax?: Limit
   readonly zswapMax?: Limit
-  /** Whether all die together. Direct only. */
+  /** Whether the kernel kills all processes of the group together. Not in a slice. `memory.oom.group` */
   readonly oomGroup?: boolean
 }
 
 export interface PidsLimits {
-  /** Processes and threads, at least 1. */
+  /** Processes and threads, at least 1. `pids.max` */
   readonly max?: Limit
 }
 
 export interface DeviceLimits {
   /** A mount point or any path on it, a device (`/dev/sda`), or `8:0`. A partition stands for its disk. */
   readonly device: string
-  /** Bytes in a second. */
+  /** Bytes per second. */
   readonly rbps?: Limit
   readonly wbps?: Limit
-  /** Operations in a second. */
+  /** Operations per second. */
   readonly riops?: Limit
   readonly wiops?: Limit
 }
 
 export interface IoLimits {
-  /** The share beside others, 1 to 10000; 100 is usual. `io.weight` */
+  /** The share of the disks relative to other groups, 1 to 10000. The kernel's default is 100. `io.weight` */
   readonly weight?: number
   readonly max?: readonly DeviceLimits[]
 }
 
-/** What a group of processes may use, in the words of the kernel's files. */
+/**
+ * What a group of processes may use, in the words of the kernel's files.
+ *
+ * An absent key says nothing about that limit: its file is left alone.
+ */
 export interface Limits {
   readonly cpu?: CpuLimits
   readonly cpuset?: CpusetLimits
   readonly memory?: MemoryLimits
   readonly pids?: PidsLimits
   readonly io?: IoLimits
-  /** Bytes by page size: `{ '2MB': 0 }`. Direct only. */
+  /** Bytes by page size: `{ '2MB': 0 }`. Not in a slice. */
   readonly hugetlb?: Readonly<Record<string, Limit>>
-  /** By resource. Direct only. */
+  /** By resource. Not in a slice. */
   readonly misc?: Readonly<Record<string, Limit>>
-  /** Any other file of a controller, as it stands: `{ 'cpuset.cpus.partition': 'root' }`. Direct only, and read back as text. */
+  /** Any other file of a controller, verbatim: `{ 'cpuset.cpus.partition': 'root' }`. Not in a slice. It is read back as text. */
   readonly raw?: Readonly<Record<string, string>>
 }

@@ -1,17 +1,15 @@
+import type { Setting } from './check.ts'
 import type { Limits } from './limits.ts'
-import { settingsOf, type Setting } from './settings.ts'
+import { settingsOf } from './settings.ts'
 
-/** One line to be written to a file of the kernel. */
+/** One line to write to a file of the kernel. */
 export interface CgroupWrite {
   readonly file: string
   readonly value: string
 }
 
-/** The period of `cpu.max`, in microseconds: the kernel's and systemd's default. */
-const period = 100_000
-
 /**
- * Plans what to write so that a group has these limits, in this order. Pure.
+ * Returns what to write so that a group has these limits, in this order. Pure.
  *
  * @throws CgroupError `CGROUP_INVALID`
  */
@@ -19,18 +17,14 @@ export function planWrites(limits: Limits): readonly CgroupWrite[] {
   return settingsOf(limits).map(renderSetting)
 }
 
-/** The line that sets one limit. */
-export function renderSetting({ file, item, kind, value }: Setting): CgroupWrite {
-  if (file === 'cpu.max')
-    return { file, value: `${value === 'max' ? 'max' : Math.round(Number(value) * period)} ${period}` }
-  if (kind === 'flag') return { file, value: value === true ? '1' : '0' }
-  if (file === 'io.weight') return { file, value: `default ${value}` }
-  if (item === undefined) return { file, value: String(value) }
+/** Renders the line that sets one limit. */
+export function renderSetting({ row: { file, render }, item, value }: Setting): CgroupWrite {
+  if (item === undefined) return { file, value: render(value) }
   const [line = '', key] = item.split(' ')
-  return { file, value: key === undefined ? `${line} ${value}` : `${line} ${key}=${value}` }
+  return { file, value: key === undefined ? `${line} ${render(value)}` : `${line} ${key}=${render(value)}` }
 }
 
-/** The controllers that must be handed down to a group for these limits: `cpu`, `memory`, … */
+/** Returns the controllers that must be enabled for a group to have these limits: `cpu`, `memory`, … */
 export function controllersOf(limits: Limits): readonly string[] {
-  return [...new Set(settingsOf(limits).map(({ file }) => file.slice(0, file.indexOf('.'))))]
+  return [...new Set(settingsOf(limits).map(({ row: { file } }) => file.slice(0, file.indexOf('.'))))]
 }

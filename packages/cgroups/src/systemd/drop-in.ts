@@ -2,18 +2,19 @@ import { CgroupError } from '../errors.ts'
 import type { Limits } from '../limits/limits.ts'
 import { renderProperties } from '../limits/properties.ts'
 
+/** Ports in a row. */
 export interface PortRange {
   readonly first: number
   readonly last: number
 }
 
-/** Which ports below 32768 processes of a slice may bind. Port 0 and those from 32768 are everybody's. */
-export interface BindWall {
+/** Which ports below `firstFreePort` processes of a slice may bind. Port 0 and those from it on are free for all. */
+export interface PortRules {
   readonly allow: readonly (number | PortRange)[]
 }
 
-/** The first port that walls leave alone: the kernel hands out those from here by chance. */
-const firstFreePort = 32_768
+/** The first port that no rule is about: the kernel hands out the ports from here by chance. */
+export const firstFreePort = 32_768
 
 const note = '# Written by @puppy/cgroups, and again whenever it differs.\n'
 
@@ -22,14 +23,13 @@ const note = '# Written by @puppy/cgroups, and again whenever it differs.\n'
  *
  * @throws CgroupError `CGROUP_INVALID`
  */
-export function renderDropIn(limits: Limits, bind?: BindWall): string {
-  const lines = [...renderProperties(limits), ...(bind === undefined ? [] : bindLines(bind))]
+export function renderDropIn(limits: Limits, portRules?: PortRules): string {
+  const lines = [...renderProperties(limits), ...(portRules === undefined ? [] : portRuleLines(portRules))]
   return `${note}[Slice]\n${lines.map((line) => `${line}\n`).join('')}`
 }
 
 /**
- * Takes a drop-in apart, ours or the kind that `systemctl set-property` writes, to `property=value` lines; blank lines, comments and
- * sections are left out.
+ * Reads the properties of a drop-in, ours or one that `systemctl set-property` wrote. Blank lines, comments and sections are left out. Pure.
  */
 export function parseDropIn(text: string): readonly { readonly property: string; readonly value: string }[] {
   return text.split('\n').flatMap((line) => {
@@ -38,16 +38,16 @@ export function parseDropIn(text: string): readonly { readonly property: string;
   })
 }
 
-/** Whether a drop-in of ours has walls for ports. */
-export function hasWalls(text: string | undefined): boolean {
+/** Returns whether a drop-in of ours has port rules. */
+export function hasPortRules(text: string | undefined): boolean {
   return text?.includes('\nSocketBindDeny=1-') === true
 }
 
 /**
- * All ports but 0 are denied one by one: `any` would match 0 too, which every UDP client binds. The lists begin empty, so that
- * nothing is left of what somebody else has set.
+ * All ports but 0 are denied as a range: `any` would match 0 too, which every UDP client binds. The lists begin empty, so that
+ * nothing is left of what another drop-in has set.
  */
-function bindLines({ allow }: BindWall): readonly string[] {
+function portRuleLines({ allow }: PortRules): readonly string[] {
   const ports = allow.map((range) => {
     const { first, last } = typeof range === 'number' ? { first: range, last: range } : range
     const whole = Number.isInteger(first) && Number.isInteger(last)

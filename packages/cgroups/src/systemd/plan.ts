@@ -1,124 +1,181 @@
-import { differencesOf, type Difference } from '../limits/compare.ts'
-import type { Limits } from '../limits/limits.ts'
-import { parseDropIn, renderDropIn, type BindWall } from './drop-in.ts'
+import type { Change, ChangeSet } from '@puppy/host'
+import type { CgroupError } from '../errors.ts'
+import { differingSettings, type DifferingSetting } from '../limits/compare.ts'
+import { nameOf } from '../limits/check.ts'
+import { renderSetting, type CgroupWrite } from '../limits/writes.ts'
+import { parseDropIn, renderDropIn } from './drop-in.ts'
 import type { ForeignSetting, ObservedSlice, ObservedSlices } from './observe.ts'
-import { stands } from './walls.ts'
+import { areComplete } from './port-rules.ts'
+import { partitionSpec, type SliceSpec } from './spec.ts'
 
-/** What a slice should have. What is absent is left to systemd's defaults and to other drop-ins. */
-export interface WantedSlice {
-  /** `user-10001.slice` */
-  readonly slice: string
-  readonly limits: Limits
-  readonly bind?: BindWall
-}
-
-/** One planned difference between wanted and observed, as a value that can be shown before anything happens. */
-export interface CgroupChange {
+/** One planned difference between a spec and an observation. */
+export interface SliceChange extends Change {
   readonly facility: 'cgroups'
-  /** The slice, and the kernel's file or the drop-in if it is about one: `user-10001.slice memory.max`. */
+  /** The slice, or `systemd`. */
   readonly target: string
-  /** `add` and `change` are our drop-in; `repair` is what the kernel has; `remove` is what somebody has set against it. */
-  readonly action: 'add' | 'change' | 'repair' | 'remove'
-  readonly before?: string
-  readonly after?: string
+  /**
+   * `add` and `change` are about our drop-in, with its text. `repair` is what the kernel has: `pids.max=6`. `remove` is a file of
+   * `set-property` that contradicts our drop-in. `reload` finishes what an earlier run began.
+   */
+  readonly action: 'add' | 'change' | 'repair' | 'remove' | 'reload'
 }
 
-/** What is to be done for one slice. */
+/** What `apply` does for one slice. */
 export interface SliceStep {
   readonly slice: string
-  readonly limits: Limits
-  /** The new text of the drop-in. */
+  /** Whether the slice was in use when it was observed. */
+  readonly busy: boolean
+  /** The new text of the drop-in. Absent: it stays as it is. */
   readonly text?: string
-  /** Files of `set-property` that contradict it. */
+  /** Files of `set-property` to remove. */
   readonly remove: readonly string[]
-  /** How what systemd has read gets to the kernel: by writing the same values, or by making systemd write all that it has. */
-  readonly settle: 'nothing' | 'write' | 'realize'
-  /** Whether walls that the kernel has must go, or walls that it should have are missing. */
-  readonly walls?: 'change' | 'restore'
-  readonly changes: readonly CgroupChange[]
+  /**
+   * How limits that systemd has read reach the kernel. `write`: by writing `writes`, the values that systemd would write. `reapply`: by
+   * making systemd write everything that it has for the slice.
+   */
+  readonly enforce: 'nothing' | 'write' | 'reapply'
+  /** The kernel's files that differ, and what is written to them. */
+  readonly writes: readonly (CgroupWrite & { readonly name: string })[]
+  /** A new `memory.max` below the one before: memory is reclaimed before systemd hears of it. */
+  readonly shrink?: number
+  /** Whether port rules that the kernel has must go, or some that it should have are missing. */
+  readonly portRules?: 'change' | 'restore'
+}
+
+/** What `apply` performs, and what it needs to report what became of it. */
+export interface SliceChangeSet extends ChangeSet<SliceChange, CgroupError> {
+  readonly spec: readonly SliceSpec[]
+  /** The items of the spec that can be, with the numbers of devices. */
+  readonly valid: readonly SliceSpec[]
+  readonly steps: readonly SliceStep[]
+  readonly observed: ObservedSlices
+}
+
+const unfinishedText = 'an earlier run did not finish'
+
+/** Returns the changes that make slices as the spec says. Pure. A slice that is as it should be has no step. */
+export function planSlices(spec: readonly SliceSpec[], observed: ObservedSlices): SliceChangeSet {
+  const { valid, refused } = partitionSpec(spec, observed)
+  const bySlice = new Map(observed.slices.map((slice) => [slice.slice, slice]))
+  const planned = valid.map((item) => {
+    const seen = bySlice.get(item.slice) ?? { slice: item.slice, busy: false, limits: {}, foreign: [] }
+    return planSlice(item, seen, observed.unfinished?.includes(item.slice) === true)
+  })
+  const reload: SliceChange = {
+    facility: 'cgroups',
+    target: 'systemd',
+    action: 'reload',
+    before: unfinishedText,
+    command: 'systemctl daemon-reload',
+  }
+  return {
+    spec,
+    valid,
+    observed,
+    changes: [...(observed.unfinished === undefined ? [] : [reload]), ...planned.flatMap(({ changes }) => changes)],
+    steps: planned.flatMap(({ step, changes }) => (changes.length === 0 ? [] : [step])),
+    refused: [...refused].map(([target, error]) => ({ target, error })),
+  }
+}
+
+function planSlice(
+  { slice, limits, portRules: rules }: SliceSpec,
+  seen: ObservedSlice,
+  unfinished: boolean,
+): { readonly step: SliceStep; readonly changes: readonly SliceChange[] } {
+  const text = renderDropIn(limits, rules)
+  const remove = contradicting(text, seen.foreign)
+  const differing = seen.busy ? differingSettings(limits, seen.limits) : []
+  const rewritten = text !== seen.text
+  const portRules = portRuleStep(seen, text)
+  const systemdMustWrite = unfinished || (rewritten && needsSystemd(seen.text, text)) || differing.some(isSwitchedOff)
+  const enforce = !seen.busy ? 'nothing' : systemdMustWrite ? 'reapply' : differing.length === 0 ? 'nothing' : 'write'
+  const max = limits.memory?.max
+  const now = seen.limits.memory?.max
+  const shrinks = seen.busy && typeof max === 'number' && (typeof now !== 'number' || now > max)
+  const change = (
+    action: SliceChange['action'],
+    before: string | undefined,
+    after: string | undefined,
+  ): SliceChange => ({
+    facility: 'cgroups',
+    target: slice,
+    action,
+    ...(before === undefined ? {} : { before }),
+    ...(after === undefined ? {} : { after }),
+  })
+  const repairs = differing.map(({ setting, observed }) =>
+    change(
+      'repair',
+      observed === undefined ? undefined : `${nameOf(setting)}=${observed}`,
+      `${nameOf(setting)}=${setting.value}`,
+    ),
+  )
+  return {
+    step: {
+      slice,
+      busy: seen.busy,
+      remove,
+      enforce,
+      writes: differing.map(({ setting }) => ({ name: nameOf(setting), ...renderSetting(setting) })),
+      ...(rewritten ? { text } : {}),
+      ...(shrinks ? { shrink: max } : {}),
+      ...(portRules === undefined ? {} : { portRules }),
+    },
+    changes: [
+      ...(rewritten ? [change(seen.text === undefined ? 'add' : 'change', seen.text, text)] : []),
+      ...remove.map((path) => change('remove', path, undefined)),
+      ...(rewritten ? [] : repairs),
+      ...(unfinished && seen.busy && !rewritten && repairs.length === 0
+        ? [change('repair', unfinishedText, text)]
+        : []),
+      ...(portRules === 'restore' ? [change('repair', 'the kernel has no port rules', portRuleLines(text))] : []),
+    ],
+  }
 }
 
 /**
- * Plans what to do so that slices are as wanted. Pure; a slice that is as it should be has no step.
- *
- * Devices in the limits must be numbers.
- *
- * @throws CgroupError `CGROUP_INVALID`
+ * The line that is set to make systemd write what it has, where a drop-in has no line that would do. An empty weight is the default. A
+ * run that was killed may leave it behind.
  */
-export function planSlices(wanted: readonly WantedSlice[], observed: ObservedSlices): readonly SliceStep[] {
-  const bySlice = new Map(observed.slices.map((slice) => [slice.slice, slice]))
-  return wanted.flatMap((one) => {
-    const seen = bySlice.get(one.slice) ?? { slice: one.slice, busy: false, limits: {}, foreign: [] }
-    const step = planSlice(one, seen, observed.unfinished?.includes(one.slice) === true)
-    return step === undefined ? [] : [step]
-  })
-}
+export const emptyLine = { property: 'CPUWeight', value: '' } as const
 
-function planSlice(wanted: WantedSlice, seen: ObservedSlice, unfinished: boolean): SliceStep | undefined {
-  const { slice, limits } = wanted
-  const text = renderDropIn(limits, wanted.bind)
-  const remove = seen.foreign.length === 0 ? [] : against(text, seen.foreign)
-  const differences = seen.busy ? differencesOf(limits, seen.limits) : []
-  const rewritten = text !== seen.text
-  const walls = wallsOf(seen, text)
-  const settle = !seen.busy
-    ? 'nothing'
-    : unfinished || (rewritten && needsSystemd(seen.text, text))
-      ? 'realize'
-      : settleOf(differences)
-  if (!rewritten && remove.length === 0 && settle === 'nothing' && walls === undefined) return undefined
-  const changes: readonly CgroupChange[] = [
-    ...(rewritten ? [dropInChange(slice, seen.text, text)] : []),
-    ...remove.map((path): CgroupChange => ({ facility: 'cgroups', target: `${slice} ${path}`, action: 'remove' })),
-    ...(rewritten ? [] : differences).map(({ name, wanted: after, observed: before }): CgroupChange => {
-      const change = { facility: 'cgroups', target: `${slice} ${name}`, action: 'repair', after } as const
-      return before === undefined ? change : { ...change, before }
-    }),
-    ...(walls === 'restore'
-      ? [{ facility: 'cgroups', target: `${slice} SocketBindDeny`, action: 'repair' } as const]
-      : []),
-  ]
-  const step = { slice, limits, remove, settle, changes }
-  return { ...step, ...(rewritten ? { text } : {}), ...(walls === undefined ? {} : { walls }) }
-}
-
-/** Files of `set-property` that set what ours sets. */
-function against(text: string, foreign: readonly ForeignSetting[]): readonly string[] {
+/** Returns the files of `set-property` that set what our drop-in sets, or that an earlier run left behind. */
+function contradicting(text: string, foreign: readonly ForeignSetting[]): readonly string[] {
+  if (foreign.length === 0) return []
   const own = new Set(parseDropIn(text).map(({ property }) => property))
-  const paths = foreign.flatMap(({ by, path, property }) => (by === 'set-property' && own.has(property) ? [path] : []))
+  const left = ({ path, property, value }: ForeignSetting) =>
+    path.startsWith('/run/') && property === emptyLine.property && value === emptyLine.value
+  const paths = foreign.flatMap((one) =>
+    one.by === 'set-property' && (own.has(one.property) || left(one)) ? [one.path] : [],
+  )
   return [...new Set(paths)]
 }
 
-function dropInChange(slice: string, before: string | undefined, after: string): CgroupChange {
-  if (before === undefined) return { facility: 'cgroups', target: slice, action: 'add', after }
-  return { facility: 'cgroups', target: slice, action: 'change', before, after }
+/** What the kernel has decides: systemd 257 detaches port rules when it reads its units again, and reports them all the same. */
+function portRuleStep(seen: ObservedSlice, text: string): SliceStep['portRules'] {
+  if (!seen.busy || seen.links === undefined) return undefined
+  if (portRuleLines(seen.text) !== portRuleLines(text)) return 'change'
+  return areComplete(seen.links) ? undefined : 'restore'
 }
 
-/** What the kernel has decides: systemd 257 lets go of walls when it reads its units anew, and says that they are there. */
-function wallsOf(seen: ObservedSlice, text: string): SliceStep['walls'] {
-  if (!seen.busy || seen.walls === undefined) return undefined
-  if (wallLines(seen.text) !== wallLines(text)) return 'change'
-  return stands(seen.walls) ? undefined : 'restore'
+/** A file that is not there means a controller that is switched off, which only systemd switches on. */
+function isSwitchedOff({ observed }: DifferingSetting): boolean {
+  return observed === undefined
 }
 
-/** A file that is not there means a controller that is switched off, which is systemd's to switch on. */
-function settleOf(differences: readonly Difference[]): SliceStep['settle'] {
-  if (differences.length === 0) return 'nothing'
-  return differences.some(({ observed }) => observed === undefined) ? 'realize' : 'write'
-}
-
-/** Whether a drop-in takes something back, whose default only systemd knows, or changes the walls, which are no files. */
+/** Returns whether a new drop-in drops a limit, whose default only systemd knows, or changes port rules, which are no files. */
 function needsSystemd(before: string | undefined, after: string): boolean {
   const lines = (text: string) =>
     parseDropIn(text).map(({ property, value }) => ({ property, value, key: keyOf(property, value) }))
   const [old, now] = [lines(before ?? ''), lines(after)]
-  return wallLines(before) !== wallLines(after) || old.some(({ key }) => !now.some((line) => line.key === key))
+  return portRuleLines(before) !== portRuleLines(after) || old.some(({ key }) => !now.some((line) => line.key === key))
 }
 
-function wallLines(text = ''): string {
+function portRuleLines(text = ''): string {
   return parseDropIn(text)
     .flatMap(({ property, value }) => (property.startsWith('SocketBind') ? [`${property}=${value}`] : []))
-    .join()
+    .join(' ')
 }
 
 /** A limit of a device is about that device. */

@@ -1,135 +1,165 @@
-import type { Host } from '@puppy/host'
-import { openKernel } from '../kernel.ts'
-import { probe } from '../probe.ts'
-import { carryOut, removeUnfinished, writeNote, writeOldWalls, type EnsureOptions, type Site } from './carry-out.ts'
-import { forEach } from './each.ts'
-import { dropInPath, notePath, readSlices, readTree, type ObservedSlice, type ObservedSlices } from './observe.ts'
-import { planSlices, type CgroupChange, type SliceStep, type WantedSlice } from './plan.ts'
-import { restoreWalls } from './restore.ts'
+import { mapLimit, type Applied, type EffectOptions, type Facility, type Host } from '@puppy/host'
+import { openCgroupfs } from '../cgroupfs/cgroupfs.ts'
+import type { ShrinkOptions } from '../cgroupfs/shrink-memory.ts'
+import { ensureSpec } from '../ensure.ts'
+import { namesDevices } from '../limits/device.ts'
+import { probeSlices, requireSystemd, type CgroupProbe, type SystemdVersion } from '../probe.ts'
+import { slicePath } from '../unit.ts'
+import { applySteps, removeUnfinished, writeNote, type AppliedSteps, type Site } from './apply.ts'
+import { reapply } from './enforce.ts'
+import { readSlices, type ObservedSlice, type ObservedSlices } from './observe.ts'
+import { dropInPath, notePath, type SlicesOptions } from './paths.ts'
+import { planSlices, type SliceChange, type SliceChangeSet } from './plan.ts'
+import { restorePortRules } from './restore-port-rules.ts'
 import { resultOf, type SliceResult } from './result.ts'
-import { realize } from './settle.ts'
+import type { SliceSpec } from './spec.ts'
 import { openSystemctl } from './systemctl.ts'
-import { requireSystemd, sortOut } from './wanted.ts'
 
-export interface EnsuredSlices {
-  readonly changed: boolean
-  readonly changes: readonly CgroupChange[]
-  /** One for each wanted slice, in their order. */
-  readonly results: readonly SliceResult[]
-}
+/** What applying a change set, or `ensure`, did. `results` has one result for each item of the spec, in its order. */
+export type AppliedSlices = Applied<SliceResult, SliceChange>
 
 /**
- * Makes slices have these limits, however many, with one `daemon-reload`, and reads back what the kernel has.
+ * Limits of systemd's slices. They hold before the first login, on a slice in use, and after a reboot.
  *
- * Writes `/etc/systemd/system/SLICE.d/50-puppy.conf`, only where it differs, so limits hold before the first login and after a
- * reboot; a slice in use gets them at once. What somebody has set against it by `systemctl set-property` is removed, what was
- * written to the kernel's files is written anew, and walls that systemd has let go of are put back. A slice that cannot be as wanted
- * is `refused` and does not disturb the others. When nothing differs nothing is run. Needs root. Whoever calls it from several
- * processes holds a lock of `Host`.
- *
- * @throws CgroupError `CGROUP_UNSUPPORTED` without systemd 252 or cgroup v2, `CGROUP_REFUSED`, `CGROUP_TIMEOUT` when systemd does not reload.
+ * It takes no lock: a caller with several processes holds one of `Host`.
  */
-export async function ensureSlices(
-  host: Host,
-  wanted: readonly WantedSlice[],
-  options: EnsureOptions = {},
-): Promise<EnsuredSlices> {
-  const systemd = await requireSystemd(host, options.kernel)
-  const site = await openSite(host, options, systemd.bpf)
-  const { good, bad } = await sortOut(host, wanted, systemd)
-  const before = await readSlices(
-    host,
-    good.map(({ slice }) => slice),
-    site.options,
-  )
-  const { done, failed, oldWalls } = await carryOut(site, planSlices(good, before), before)
-  const after = done.length === 0 ? before.slices : await readAfter(site, before, done)
-  const seen = new Map(after.map((one) => [one.slice, one]))
-  const changed = new Set(done.map(({ slice }) => slice))
-  const old = await forgetWalls(site, oldWalls, seen)
-  const resolved = new Map(good.map(({ slice, limits }) => [slice, limits]))
-  const results = wanted.map((one) =>
-    resultOf(
-      { ...one, limits: resolved.get(one.slice) ?? {} },
-      {
-        seen: seen.get(one.slice),
-        changed: changed.has(one.slice),
-        error: bad.get(one.slice) ?? failed.get(one.slice),
-        old: old.get(one.slice) ?? [],
-        bpf: systemd.bpf,
-      },
-    ),
-  )
-  return { changed: done.length > 0, changes: done.flatMap(({ changes }) => changes), results }
+export interface Slices extends Facility<
+  readonly SliceSpec[],
+  ObservedSlices,
+  SliceChangeSet,
+  SliceResult,
+  CgroupProbe
+> {
+  /** Finds out whether slices can be limited, and may have port rules. Never throws. */
+  probe(options?: EffectOptions): Promise<CgroupProbe>
+
+  /**
+   * Reads drop-ins, what others have set, and the kernel's files of these slices. Changes nothing. Which systemd runs the machine is
+   * read once, and again by `probe`.
+   *
+   * @throws CgroupError `CGROUP_UNSUPPORTED` without systemd 252 or cgroup v2.
+   */
+  read(spec: readonly SliceSpec[], options?: EffectOptions): Promise<ObservedSlices>
+
+  /** Returns the changes that make slices as the spec says. Pure: `planSlices`. */
+  plan(spec: readonly SliceSpec[], observed: ObservedSlices): SliceChangeSet
+
+  /**
+   * Performs the changes, however many, with one `daemon-reload`, and reads back what the kernel has.
+   *
+   * Writes `/etc/systemd/system/SLICE.d/50-puppy.conf`, only where it differs; a slice in use gets its limits at once. It removes what
+   * `systemctl set-property` has set against the drop-in, repairs what was written to the kernel's files, and attaches port rules
+   * again that systemd has detached. A slice that fails is `refused` and does not disturb the others. Needs root.
+   *
+   * @throws CgroupError `CGROUP_UNSUPPORTED`; `CGROUP_REFUSED`, `CGROUP_TIMEOUT` when systemd does not reload. HostError.
+   */
+  apply(changeSet: SliceChangeSet, options?: ShrinkOptions): Promise<AppliedSlices>
+
+  /**
+   * Reads, plans and applies. When a slice was changed by another process meanwhile (`CGROUP_CONFLICT`) it does so again, three times
+   * at the most.
+   */
+  ensure(spec: readonly SliceSpec[], options?: ShrinkOptions): Promise<AppliedSlices>
+
+  /**
+   * Removes our drop-ins, with one `daemon-reload`. Slices in use get systemd's defaults. It is no error when there are none.
+   *
+   * @throws CgroupError `CGROUP_INVALID` for a name that is no slice, and as `apply`.
+   */
+  remove(slices: readonly string[], options?: EffectOptions): Promise<{ readonly changed: boolean }>
 }
 
-/** Takes our drop-ins away, with one `daemon-reload`; slices in use get systemd's defaults. It is no error when there are none. */
-export async function removeSlices(
+/** Options with their defaults. */
+type Fixed = SlicesOptions & Pick<Site, 'cgroupfs'>
+
+/** Opens the slices of a machine that systemd runs. Nothing is read yet. */
+export function openSlices(host: Host, options: SlicesOptions = {}): Slices {
+  const cgroupfs = options.cgroupfs ?? openCgroupfs(host, options.mount)
+  const fixed = { ...options, cgroupfs }
+  // Kept from one call to the next: reading runs nothing but for the first time.
+  let systemd: SystemdVersion | undefined
+  const read = async (spec: readonly SliceSpec[], effect: EffectOptions = {}) => {
+    systemd ??= await requireSystemd(host, { ...effect, cgroupfs })
+    const devices = spec.some(({ limits }) => namesDevices(limits))
+    return readSlices(
+      host,
+      spec.map(({ slice }) => slice),
+      { ...fixed, systemd, devices },
+    )
+  }
+  const apply = async (changeSet: SliceChangeSet, effect: ShrinkOptions = {}): Promise<AppliedSlices> => {
+    const { changes, observed } = changeSet
+    effect.signal?.throwIfAborted()
+    if (changes.length === 0) return { changed: false, changes, results: resultsOf(changeSet) }
+    const site = await openSite(host, fixed, effect, observed.systemd.bpf)
+    return { changed: true, changes, results: resultsOf(changeSet, await applySteps(site, changeSet)) }
+  }
+  const ensure = (spec: readonly SliceSpec[], effect: ShrinkOptions = {}): Promise<AppliedSlices> =>
+    ensureSpec(async () => apply(planSlices(spec, await read(spec, effect)), effect))
+  return Object.freeze<Slices>({
+    probe: async (effect = {}) => {
+      const found = await probeSlices(host, { ...effect, cgroupfs })
+      systemd = found.works ? found.systemd : undefined
+      return found
+    },
+    read,
+    plan: planSlices,
+    apply,
+    ensure,
+    remove: async (slices, effect = {}) =>
+      removeSlices(host, slices, { ...fixed, systemd: await requireSystemd(host, { ...effect, cgroupfs }) }, effect),
+  })
+}
+
+/** Results of a change set: by what was read back, or without steps by what was observed. */
+function resultsOf(changeSet: SliceChangeSet, applied?: AppliedSteps): readonly SliceResult[] {
+  const { spec, valid, refused, observed } = changeSet
+  const seen = applied?.slices ?? new Map<string, ObservedSlice>(observed.slices.map((one) => [one.slice, one]))
+  const errors = new Map([...refused.map(({ target, error }) => [target, error] as const), ...(applied?.failed ?? [])])
+  const resolved = new Map(valid.map(({ slice, limits }) => [slice, limits]))
+  return spec.map((item) => {
+    const [step, error] = [applied?.steps.get(item.slice), errors.get(item.slice)]
+    return resultOf(
+      { ...item, limits: resolved.get(item.slice) ?? {} },
+      {
+        seen: seen.get(item.slice),
+        oldLinks: (applied ?? observed).oldLinks.get(item.slice) ?? [],
+        bpf: observed.systemd.bpf,
+        ...(step === undefined ? {} : { step }),
+        ...(error === undefined ? {} : { error }),
+      },
+    )
+  })
+}
+
+async function openSite(host: Host, options: Fixed, effect: ShrinkOptions, bpf: boolean): Promise<Site> {
+  const { cgroupfs } = options
+  return { host, cgroupfs, options, effect, systemctl: await openSystemctl(host, effect), bpf }
+}
+
+async function removeSlices(
   host: Host,
-  slices: readonly string[],
-  options: EnsureOptions = {},
+  names: readonly string[],
+  options: Fixed & Pick<ObservedSlices, 'systemd'>,
+  effect: EffectOptions,
 ): Promise<{ readonly changed: boolean }> {
-  const kernel = options.kernel ?? openKernel(host, options.mount)
-  const observed = await readSlices(host, slices, { ...options, kernel })
-  const ours = observed.slices.filter(({ text }) => text !== undefined)
-  if (ours.length === 0 && observed.unfinished === undefined) return { changed: false }
-  const { systemd } = await probe(host, { kernel })
-  const site = await openSite(host, options, systemd?.bpf === true)
-  const busy = observed.slices.filter(
-    (one) => one.busy && (one.text !== undefined || observed.unfinished?.includes(one.slice) === true),
-  )
-  await writeNote(host, [...(observed.unfinished ?? []), ...busy.map(({ slice }) => slice)], options)
-  await forEach(ours, 32, async ({ slice }) => {
+  for (const name of names) slicePath(name)
+  const { slices, unfinished, systemd } = await readSlices(host, names, options)
+  const ours = slices.filter(({ text }) => text !== undefined)
+  if (ours.length === 0 && unfinished === undefined) return { changed: false }
+  const site = await openSite(host, options, effect, systemd.bpf)
+  const busy = slices.filter((one) => one.busy && (one.text !== undefined || unfinished?.includes(one.slice) === true))
+  await writeNote(host, [...(unfinished ?? []), ...busy.map(({ slice }) => slice)], options)
+  await mapLimit(ours, 32, async ({ slice }) => {
     const path = dropInPath(slice, options)
     const folder = path.slice(0, path.lastIndexOf('/'))
     await host.remove(path)
     if ((await removeUnfinished(host, folder)).length === 0) await host.remove(folder)
   })
   await site.systemctl.reload()
-  // An empty weight is the default, which it is already; what counts is that systemd writes all the others, too.
-  await forEach(busy, 4, ({ slice }) => realize(site, slice, ''))
-  if (site.bpf) await restoreWalls(site, slices, options)
+  // systemd writes everything that it has when one property is set: here its defaults.
+  await mapLimit(busy, 4, ({ slice }) => reapply(site, slice, ''))
+  if (site.bpf) await restorePortRules(site, names, options)
   await host.remove(notePath(options))
   return { changed: ours.length > 0 }
-}
-
-async function openSite(host: Host, options: EnsureOptions, bpf: boolean): Promise<Site> {
-  const kernel = options.kernel ?? openKernel(host, options.mount)
-  const effect = options.signal === undefined ? {} : { signal: options.signal }
-  return { host, kernel, options: { ...options, kernel }, systemctl: await openSystemctl(host, effect), bpf }
-}
-
-/** Of walls that were to go only those stay noted that stand. */
-async function forgetWalls(
-  { host, options }: Site,
-  noted: ReadonlyMap<string, readonly number[]>,
-  seen: ReadonlyMap<string, ObservedSlice>,
-): Promise<ReadonlyMap<string, readonly number[]>> {
-  if (noted.size === 0) return noted
-  const left = new Map(
-    [...noted].flatMap(([slice, ids]): [string, readonly number[]][] => {
-      const now = seen.get(slice)
-      if (now === undefined || (now.busy && now.walls === undefined)) return [[slice, ids]]
-      const standing = ids.filter((id) => now.walls?.some((link) => link.id === id))
-      return standing.length === 0 ? [] : [[slice, standing]]
-    }),
-  )
-  await writeOldWalls(host, left, options)
-  return left
-}
-
-/** Reads the kernel again. Of the files we know what we have changed. */
-async function readAfter(
-  { host, kernel }: Site,
-  before: ObservedSlices,
-  done: readonly SliceStep[],
-): Promise<readonly ObservedSlice[]> {
-  const steps = new Map(done.map((step) => [step.slice, step]))
-  const files = before.slices.map(({ slice, text, foreign }) => {
-    const step = steps.get(slice)
-    const now = step?.text ?? text
-    const left = step === undefined ? foreign : foreign.filter(({ path }) => !step.remove.includes(path))
-    return { slice, foreign: left, ...(now === undefined ? {} : { text: now }) }
-  })
-  return readTree(host, kernel, files)
 }

@@ -1,14 +1,13 @@
-import { HostError, type Host } from '@puppy/host'
+import { findTool, HostError, runOptions, runsSystemd, type EffectOptions, type Host } from '@puppy/host'
 import { CgroupError } from '../errors.ts'
-import type { EffectOptions } from '../wait.ts'
 
 /** systemctl(1), as far as it is needed. */
 export interface Systemctl {
-  /** Makes systemd read all units anew. @throws CgroupError `CGROUP_REFUSED`, `CGROUP_TIMEOUT` */
+  /** Makes systemd read all units again. @throws CgroupError `CGROUP_REFUSED`, `CGROUP_TIMEOUT` */
   reload(): Promise<void>
   /**
-   * Sets a property until the next boot, which makes systemd write all of a unit's limits to the kernel, also those that it
-   * has only read so far.
+   * Sets a property until the next boot. systemd then writes all of a unit's limits to the kernel, also those that it has only read
+   * so far.
    *
    * @throws CgroupError `CGROUP_REFUSED`, `CGROUP_TIMEOUT`
    */
@@ -16,27 +15,23 @@ export interface Systemctl {
 }
 
 /** Finds systemctl(1). @throws CgroupError `CGROUP_UNSUPPORTED` where systemd does not run the machine. */
-export async function openSystemctl(host: Host, { signal, timeout }: EffectOptions = {}): Promise<Systemctl> {
-  const program = host.program('systemctl')
-  if (program === undefined || (await host.status('/run/systemd/system')) === undefined) {
+export async function openSystemctl(host: Host, options: EffectOptions = {}): Promise<Systemctl> {
+  const program = findTool(host, 'systemctl')
+  if (program === undefined || !(await runsSystemd(host))) {
     throw new CgroupError('CGROUP_UNSUPPORTED', {
       operation: 'limit slices',
       detail: 'systemd does not run this machine',
     })
   }
-  const limits = {
-    ...(signal === undefined ? {} : { signal }),
-    ...(timeout === undefined ? { timeout: 60_000 } : { timeout }),
-  }
   const run = async (operation: string, target: string | undefined, args: readonly string[]) => {
     try {
-      await host.run([program, ...args], { touches: 'machine', ...limits })
+      await host.run([program, ...args], runOptions('machine', options))
     } catch (error) {
       throw error instanceof HostError ? translated(error, operation, target) : error
     }
   }
   return Object.freeze<Systemctl>({
-    reload: () => run('make systemd read its units anew', undefined, ['daemon-reload']),
+    reload: () => run('make systemd read its units again', undefined, ['daemon-reload']),
     setProperty: (unit, line) => run('set a property of', unit, ['set-property', '--runtime', '--', unit, line]),
   })
 }
@@ -44,7 +39,7 @@ export async function openSystemctl(host: Host, { signal, timeout }: EffectOptio
 function translated(cause: HostError, operation: string, target: string | undefined): Error {
   const facts = { operation, cause, ...(target === undefined ? {} : { target }) }
   if (cause.code === 'HOST_TIMEOUT') {
-    const detail = 'systemd did not answer in time; nobody knows what it did'
+    const detail = 'systemd did not answer in time, and may still do it'
     return new CgroupError('CGROUP_TIMEOUT', { ...facts, detail })
   }
   if (cause.code !== 'HOST_PROGRAM_FAILED') return cause

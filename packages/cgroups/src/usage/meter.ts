@@ -13,15 +13,15 @@ const counters = [
 
 type Counter = (typeof counters)[number]
 
-/** What a group has used since it was made, as far as the kernel tells: the numbers that only grow. */
+/** What a group has used since it was made: the counters of the kernel, which only grow. */
 export type UsageReading = Readonly<Record<Counter, bigint>>
 
-/** A total that never falls, and the reading it was last told. */
+/** A total that never falls, and the last reading that was added. */
 export interface Meter extends UsageReading {
   readonly last: UsageReading
 }
 
-/** The growing numbers of a usage. What is absent counts as 0 here: nothing was used that could be seen. */
+/** Returns the counters of a usage. Pure. An absent one counts as 0: nothing was used that could be seen. */
 export function readingOf(usage: Usage): UsageReading {
   const devices = [...(usage.io?.values() ?? [])]
   const sum = (key: 'rbytes' | 'wbytes' | 'rios' | 'wios') => devices.reduce((total, device) => total + device[key], 0n)
@@ -40,17 +40,17 @@ export function readingOf(usage: Usage): UsageReading {
 /**
  * Adds what is new in a reading to a total. Pure.
  *
- * `cpuUsec` below the last one means that the group is another one by the same name: a user's slice goes with the last session.
- * Then all of the reading is new. Another number that fell (a controller switched off and on, a disk taken out) began anew by
- * itself. An absent reading, of a group that is gone, leaves the total as it is and makes the next one new. What was used between
- * the last reading and the end of a group is lost.
+ * `cpuUsec` below the last one means that the group is another one of the same name: a user's slice is removed with the last session.
+ * Then all of the reading is new. Another counter that fell (a controller switched off and on, a disk removed) started again by itself. An
+ * undefined reading, of a group that does not exist, leaves the total as it is and makes the next one new. What was used between the last
+ * reading and the end of a group is lost.
  */
 export function addUsage(previous: Meter | undefined, reading: UsageReading | undefined): Meter {
   const last = reading ?? zero
   if (previous === undefined) return { ...last, last }
-  const anew = last.cpuUsec < previous.last.cpuUsec
+  const isNewGroup = last.cpuUsec < previous.last.cpuUsec
   const grown = counters.map((counter): [Counter, bigint] => {
-    const before = anew || last[counter] < previous.last[counter] ? 0n : previous.last[counter]
+    const before = isNewGroup || last[counter] < previous.last[counter] ? 0n : previous.last[counter]
     return [counter, previous[counter] + last[counter] - before]
   })
   return { ...(Object.fromEntries(grown) as Record<Counter, bigint>), last }

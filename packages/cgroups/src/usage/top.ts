@@ -53,7 +53,7 @@ function rowOf({ group, before, now, elapsedUsec }: TopReading, machineCores: nu
   return { group, score: Math.min(1, score), because: score === 0 ? 'quiet' : because, cores, throttled, pressure }
 }
 
-/** What was added; nothing when there is no reading before, or the counter began anew. */
+/** What was added; nothing when there is no reading before, or the counter began again. */
 function since(before: bigint | undefined, now: bigint | undefined): number {
   return before === undefined || now === undefined || now < before ? 0 : Number(now - before)
 }

@@ -1,9 +1,10 @@
 import type { Host } from '@puppy/host'
 import { parseCount, parseFlatKeyed, parseNestedKeyed } from '../formats.ts'
-import { openKernel, type Kernel } from '../kernel.ts'
+import { openCgroupfs, type Cgroupfs } from '../cgroupfs/cgroupfs.ts'
 import { parentOf, parseCgroupPath, type CgroupPath } from '../path.ts'
 import { parsePressure, type Pressure } from './pressure.ts'
 
+/** What `readUsage` reads. */
 export type UsagePart = 'cpu' | 'memory' | 'memoryStat' | 'pids' | 'io' | 'pressure'
 
 /** Microseconds and counts since the group was made. */
@@ -34,10 +35,11 @@ export interface MemoryUsage {
   readonly peak?: bigint
   readonly swapCurrent?: bigint
   readonly events?: MemoryEvents
-  /** `memory.stat` as it stands: `anon`, `file`, … Part `memoryStat`; many times dearer than the rest. */
+  /** `memory.stat` by key: `anon`, `file`, … Part `memoryStat`, many times more expensive than the rest. */
   readonly stat?: ReadonlyMap<string, bigint>
 }
 
+/** Processes and threads. */
 export interface PidsUsage {
   readonly current?: bigint
   readonly peak?: bigint
@@ -45,6 +47,7 @@ export interface PidsUsage {
   readonly refused?: bigint
 }
 
+/** Bytes and operations of one device. */
 export interface DeviceUsage {
   readonly rbytes: bigint
   readonly wbytes: bigint
@@ -52,7 +55,7 @@ export interface DeviceUsage {
   readonly wios: bigint
 }
 
-/** What a group uses and has used. What the kernel does not tell is absent, never 0. */
+/** What a group uses and has used. A value that the kernel does not report is undefined, never 0. */
 export interface Usage {
   readonly cpu?: CpuUsage
   readonly memory?: MemoryUsage
@@ -62,20 +65,21 @@ export interface Usage {
   readonly pressure?: { readonly cpu?: Pressure; readonly memory?: Pressure; readonly io?: Pressure }
 }
 
+/** Options of `readUsage`. */
 export interface UsageOptions {
   /** Which parts to read. Default: all but `memoryStat`. */
   readonly parts?: readonly UsagePart[]
   readonly mount?: string
-  readonly kernel?: Kernel
+  readonly cgroupfs?: Cgroupfs
 }
 
 export const allParts: readonly UsagePart[] = ['cpu', 'memory', 'pids', 'io', 'pressure']
 
-/** How long reading goes on before others get a turn: the files are read without waiting, as each is a system call or three. */
+/** Milliseconds of reading before other work gets a turn: the files are read synchronously, as each is only a few system calls. */
 const turn = 10
 
 /**
- * Reads what groups use, by path; undefined for one that is not there. Needs no root.
+ * Reads what groups use, by path; undefined for a group that does not exist. Needs no root.
  *
  * @throws CgroupError `CGROUP_INVALID` for a path that is none, `CGROUP_UNREADABLE`
  */
@@ -84,14 +88,14 @@ export async function readUsage(
   paths: Iterable<string>,
   options: UsageOptions = {},
 ): Promise<ReadonlyMap<string, Usage | undefined>> {
-  const kernel = options.kernel ?? openKernel(host, options.mount)
+  const cgroupfs = options.cgroupfs ?? openCgroupfs(host, options.mount)
   const parts = new Set(options.parts ?? allParts)
   const usages = new Map<string, Usage | undefined>()
   let until = performance.now() + turn
   const handedDown = new Map<CgroupPath, ReadonlySet<string>>()
   for (const text of paths) {
     const path = parseCgroupPath(text)
-    usages.set(text, usageOf(kernel, path, parts, controllersOf(kernel, path, handedDown)))
+    usages.set(text, usageOf(cgroupfs, path, parts, controllersOf(cgroupfs, path, handedDown)))
     if (performance.now() < until) continue
     await new Promise((next) => setImmediate(next))
     until = performance.now() + turn
@@ -100,7 +104,7 @@ export async function readUsage(
 }
 
 function usageOf(
-  kernel: Kernel,
+  cgroupfs: Cgroupfs,
   path: CgroupPath,
   parts: ReadonlySet<UsagePart>,
   controllers: ReadonlySet<string> | undefined,
@@ -108,11 +112,11 @@ function usageOf(
   const read = (file: string) => {
     const controller = ofControllers[file]
     const without = controller !== undefined && controllers?.has(controller) === false
-    return without ? undefined : kernel.read(path, file)
+    return without ? undefined : cgroupfs.read(path, file)
   }
   const usage = parseUsage(read, parts)
   for (const _some in usage) return usage
-  return kernel.exists(path) ? usage : undefined
+  return cgroupfs.exists(path) ? usage : undefined
 }
 
 /** Files that are not there without their controller. The others are every group's own, `cpu.stat` and pressure among them. */
@@ -123,11 +127,11 @@ const ofControllers: Readonly<Record<string, string>> = Object.fromEntries(
 )
 
 /**
- * What a group's parent hands down, asked once for all its children: to find out that a file is not there costs several times as much
- * as to read one. Undefined where it cannot be told.
+ * Returns the controllers that a group's parent enables, read once for all its children: to find out that a file is not there costs several times as much
+ * as to read one. Undefined where it cannot be read.
  */
 function controllersOf(
-  kernel: Kernel,
+  cgroupfs: Cgroupfs,
   path: CgroupPath,
   known: Map<CgroupPath, ReadonlySet<string>>,
 ): ReadonlySet<string> | undefined {
@@ -135,14 +139,14 @@ function controllersOf(
   const parent = parentOf(path)
   const before = known.get(parent)
   if (before !== undefined) return before
-  const text = kernel.read(parent, 'cgroup.subtree_control')
+  const text = cgroupfs.read(parent, 'cgroup.subtree_control')
   if (text === undefined) return undefined
   const controllers = new Set(text.trim().split(' '))
   known.set(parent, controllers)
   return controllers
 }
 
-/** Makes a usage of the texts of the kernel's files. Pure but for what `read` does. */
+/** Parses a usage out of the texts of the kernel's files. Pure but for what `read` does. */
 export function parseUsage(read: (file: string) => string | undefined, parts: ReadonlySet<UsagePart>): Usage {
   return present({
     cpu: parts.has('cpu') ? cpuOf(read) : undefined,
@@ -229,7 +233,7 @@ function countIn(text: string | undefined): bigint | undefined {
 
 type Present<T> = { readonly [Key in keyof T]?: Exclude<T[Key], undefined> }
 
-/** Leaves out what is undefined. */
+/** Leaves out keys that are undefined. */
 function present<T extends object>(values: T): Present<T> {
   const some: Partial<T> = {}
   for (const key in values) if (values[key] !== undefined) some[key] = values[key]

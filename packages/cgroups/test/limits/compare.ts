@@ -4,7 +4,7 @@ import { parseLimits } from '../../src/limits/parse.ts'
 import { fixture } from '../support/fixtures.ts'
 
 void t.test('differencesOf() finds none where the kernel rounded', async (t) => {
-  const wanted = {
+  const spec = {
     cpu: { max: 0.5 },
     memory: { high: 100_000_000, max: 200_000_000, swapMax: 0 },
     pids: { max: 60 },
@@ -16,10 +16,10 @@ void t.test('differencesOf() finds none where the kernel rounded', async (t) => 
       ],
     },
   }
-  t.strictSame(differencesOf(wanted, parseLimits(fixture)), [])
+  t.strictSame(differencesOf(spec, parseLimits(fixture)), [])
 })
 
-void t.test('differencesOf() says what is wanted and what is there', async (t) => {
+void t.test('differencesOf() returns the spec and what is there', async (t) => {
   const observed = parseLimits(fixture)
   t.strictSame(
     differencesOf(
@@ -27,14 +27,14 @@ void t.test('differencesOf() says what is wanted and what is there', async (t) =
       observed,
     ),
     [
-      { name: 'memory.low', wanted: '0' },
-      { name: 'memory.max', wanted: '300000000', observed: '199999488' },
-      { name: 'pids.max', wanted: 'max', observed: '60' },
-      { name: 'io.max 8:0 rbps', wanted: '1', observed: 'max' },
+      { name: 'memory.low', spec: '0' },
+      { name: 'memory.max', spec: '300000000', observed: '199999488' },
+      { name: 'pids.max', spec: 'max', observed: '60' },
+      { name: 'io.max 8:0 rbps', spec: '1', observed: 'max' },
     ],
   )
   t.strictSame(differencesOf({ io: { max: [{ device: '8:0', rbps: 1 }] } }, {}), [
-    { name: 'io.max 8:0 rbps', wanted: '1' },
+    { name: 'io.max 8:0 rbps', spec: '1' },
   ])
   t.equal(differencesOf({ memory: { max: 100_000 } }, { memory: { max: 104_000 } }).length, 1, 'never rounded up')
   t.equal(differencesOf({ memory: { swapMax: 4096 } }, {}).length, 1, 'swap that cannot be limited')
@@ -44,7 +44,7 @@ void t.test('differencesOf() says what is wanted and what is there', async (t) =
       { misc: { a: 2 }, raw: { 'cpu.x': 'y' } },
     ),
     [
-      { setting: { file: 'hugetlb.2MB.max' }, observed: undefined },
+      { setting: { row: { file: 'hugetlb.2MB.max' } }, observed: undefined },
       { setting: { item: 'a' }, observed: 2 },
     ],
   )

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { createFakeHost } from '@puppy/host/fake'
-import { openDevices, parseDevicesOfMounts } from '../../src/limits/device.ts'
+import { findDisk, namesDevices, readDevices, resolveDevices } from '../../src/limits/device.ts'
 import { fixture } from '../support/fixtures.ts'
 
 const files = {
@@ -12,9 +12,9 @@ const files = {
   '/sys/block/sda/sda2/dev': '8:2\n',
 }
 const resolve = async (device: string) =>
-  (await openDevices(createFakeHost({ files }))({ io: { max: [{ device }] } })).io?.max?.[0]?.device
+  resolveDevices({ io: { max: [{ device }] } }, await readDevices(createFakeHost({ files }))).io?.max?.[0]?.device
 
-void t.test('openDevices() finds the whole disk', async (t) => {
+void t.test('resolveDevices() finds the whole disk', async (t) => {
   const rows = [
     ['/home', '254:16'],
     ['/home/x/y', '254:16'],
@@ -28,22 +28,20 @@ void t.test('openDevices() finds the whole disk', async (t) => {
   for (const [device, expected] of rows) t.equal(await resolve(device), expected, device)
 })
 
-void t.test('openDevices() refuses what is on no disk', async (t) => {
+void t.test('resolveDevices() refuses what is on no disk', async (t) => {
   for (const device of ['/tmp/x', '/dev/sdz', '9:9', 'home', '', '/proc']) {
     await t.rejects(resolve(device), { code: 'CGROUP_INVALID', facts: { value: device } }, device)
   }
   const twice = { io: { max: [{ device: '/home' }, { device: '254:16' }] } }
-  await t.rejects(openDevices(createFakeHost({ files }))(twice), { message: /two entries/ })
+  const devices = await readDevices(createFakeHost({ files }))
+  t.throws(() => resolveDevices(twice, devices), { message: /two entries/ })
+  t.equal(await findDisk(createFakeHost({ files }), '/tmp/x'), undefined)
+  t.equal(await findDisk(createFakeHost({ files }), '/home/x'), '254:16')
 })
 
-void t.test('openDevices() reads nothing where there is nothing to resolve', async (t) => {
+void t.test('namesDevices() is false where there is nothing to resolve', async (t) => {
   const limits = { io: { weight: 5 } }
-  t.equal(await openDevices(createFakeHost())(limits), limits)
-})
-
-void t.test('parseDevicesOfMounts() takes the last mount first', async (t) => {
-  t.strictSame(parseDevicesOfMounts('1 2 8:0 / /a rw - x\nnonsense\n2 3 8:1 / /a rw - x\n'), [
-    { number: '8:1', mount: '/a' },
-    { number: '8:0', mount: '/a' },
-  ])
+  t.equal(resolveDevices(limits, { disks: [], mounts: [] }), limits)
+  for (const none of [limits, { io: { max: [] } }, {}, undefined, { io: { max: 'all' } }]) t.notOk(namesDevices(none))
+  t.ok(namesDevices({ io: { max: [{ device: '/home' }] } }))
 })

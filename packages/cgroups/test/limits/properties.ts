@@ -34,7 +34,7 @@ void t.test('renderProperties() uses the words of systemd.resource-control(5)', 
   t.strictSame(renderProperties({ cpu: { idle: false, weight: 7 } }), ['CPUWeight=7'])
 })
 
-void t.test('renderProperties() refuses what systemd has no word for', async (t) => {
+void t.test('renderProperties() refuses what systemd has no property for', async (t) => {
   for (const limits of [
     { cpu: { burst: 1 } },
     { memory: { oomGroup: true } },

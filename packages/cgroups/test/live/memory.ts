@@ -1,19 +1,19 @@
 import t from 'tap'
 import { createHost } from '@puppy/host'
-import { ensureSlices, removeSlices } from '../../src/index.ts'
+import { openSlices } from '../../src/index.ts'
 import { createTenants, eventually, textOf, whyNot, type Tenant } from '../support/tenants.ts'
 
 const host = createHost()
 const skip = await whyNot(host, 'python3', 'ssh', 'useradd')
-const options = { runFolder: '/run/puppy-cgroups-live' }
+const slices = openSlices(host, { runFolder: '/run/puppy-cgroups-live' })
 const MiB = 1024 ** 2
 t.setTimeout(600_000)
 
 void t.test('memory of a busy slice shrinks without a kill, or is refused', { skip }, async (t) => {
   const [a] = (await createTenants(t, host, [10_916])) as [Tenant]
-  t.teardown(() => removeSlices(host, [a.slice], options))
+  t.teardown(() => slices.remove([a.slice]))
   const limit = (max: number) =>
-    ensureSlices(host, [{ slice: a.slice, limits: { memory: { max, swapMax: 0 } } }], { ...options, timeout: 3000 })
+    slices.ensure([{ slice: a.slice, limits: { memory: { max, swapMax: 0 } } }], { reclaimTimeout: 3000 })
   await limit(300 * MiB)
   const session = a.ssh(`python3 -c "
 import time

@@ -1,36 +1,95 @@
-import t from 'tap'
 import { createHost } from '@puppy/host'
-import { openKernel } from '../../src/kernel.ts'
+import { withEffects } from '@puppy/host/conformance'
+import t from 'tap'
+import { openCgroupfs } from '../../src/cgroupfs/cgroupfs.ts'
+import { openSlices } from '../../src/systemd/slices.ts'
+import { dropInPath } from '../../src/systemd/paths.ts'
+import type { SliceSpec } from '../../src/systemd/spec.ts'
 import { slicePath } from '../../src/unit.ts'
 import { slicesConform } from '../support/conformance.ts'
 import { whyNot } from '../support/tenants.ts'
+import { conforms, countedCgroupfs, textsBelow } from '../support/world.ts'
 
 const host = createHost()
-t.setTimeout(600_000)
+const runFolder = '/run/puppy-cgroups-live'
+const service = 'puppy-cgroups-live.service'
+const cgroupfs = openCgroupfs(host)
+const skip = await whyNot(host, 'systemd-run')
+t.setTimeout(1_200_000)
 
-void t.test('the real systemd conforms', { skip: await whyNot(host, 'systemd-run') }, async (t) => {
+const systemctl = (...args: readonly string[]) =>
+  host.run(['/usr/bin/systemctl', ...args], { touches: 'machine', accept: [0, 1, 5], timeout: 120_000 })
+const startIn = (slice: string) =>
+  host.run(['/usr/bin/systemd-run', '--quiet', `--unit=${service}`, `--slice=${slice}`, '/usr/bin/sleep', '1000'], {
+    touches: 'machine',
+    timeout: 120_000,
+  })
+
+void t.test('the real systemd conforms', { skip }, async (t) => {
   const [used, unused] = ['puppycglive-a.slice', 'puppycglive-b.slice']
-  const service = 'puppy-cgroups-live.service'
-  const systemctl = (...args: readonly string[]) =>
-    host.run(['/usr/bin/systemctl', ...args], { touches: 'machine', accept: [0, 1, 5] })
   t.teardown(async () => {
     await systemctl('stop', service, used, unused)
     await systemctl('revert', used)
   })
-  const kernel = openKernel(host)
   const path = slicePath(used)
   await slicesConform(t, {
     host,
-    options: { runFolder: '/run/puppy-cgroups-live' },
-    slices: { used, unused },
-    login: async () => {
-      await host.run(
-        ['/usr/bin/systemd-run', '--quiet', `--unit=${service}`, `--slice=${used}`, '/usr/bin/sleep', '1000'],
-        { touches: 'machine' },
-      )
-    },
-    read: (file) => kernel.read(path, file)?.trim() ?? '',
-    meddle: (file, value) => kernel.write(path, file, value),
+    options: { runFolder },
+    names: { used, unused },
+    login: async () => void (await startIn(used)),
+    read: (file) => cgroupfs.read(path, file)?.trim() ?? '',
+    meddle: (file, value) => cgroupfs.write(path, file, value),
     setProperty: async (slice, line) => void (await systemctl('set-property', slice, line)),
   })
 })
+
+/** A slice in use, which has other limits and port rules before, and one that is not in use. */
+const [busy, idle] = ['puppycglive-c.slice', 'puppycglive-d.slice']
+const spec: readonly SliceSpec[] = [
+  {
+    slice: busy,
+    limits: { cpu: { max: 0.5 }, pids: { max: 60 } },
+    portRules: { allow: [{ first: 20_001, last: 20_004 }] },
+  },
+  { slice: idle, limits: { memory: { max: 64 * 1024 ** 2 }, io: { weight: 300 } } },
+]
+const files = ['cpu.max', 'cpu.weight', 'memory.high', 'memory.max', 'pids.max', 'io.weight']
+
+if (skip === false) {
+  conforms('slices of systemd', {
+    spec,
+    targets: [busy, idle],
+    spoiled: {
+      spec: [...spec, { slice: 'puppycglive-e.slice', limits: { pids: { max: 0 } } }],
+      target: 'puppycglive-e.slice',
+    },
+    // Each is a world of its own, with sessions that begin and end.
+    faults: 6,
+    createWorld: async () => {
+      await openSlices(host, { runFolder }).remove([busy, idle])
+      await startIn(busy)
+      return {
+        open: (effects) =>
+          openSlices(withEffects(host, effects), { runFolder, cgroupfs: countedCgroupfs(cgroupfs, effects) }),
+        snapshot: async () => {
+          const folders = [busy, idle].flatMap((slice) => [
+            dropInPath(slice).slice(0, -'/50-puppy.conf'.length),
+            `/run/systemd/system.control/${slice}.d`,
+            `/etc/systemd/system.control/${slice}.d`,
+          ])
+          const kernel = files.map((file) => [file, cgroupfs.read(slicePath(busy), file)] as const)
+          return { ...(await textsBelow(host, runFolder, ...folders)), ...Object.fromEntries(kernel) }
+        },
+        close: async () => {
+          await openSlices(host, { runFolder }).remove([busy, idle])
+          await systemctl('stop', service, busy, idle)
+          await systemctl('revert', busy, idle)
+        },
+      }
+    },
+    createBrokenWorld: async () => ({
+      open: () => openSlices(createHost({ root: '/nonexistent' }), { runFolder }),
+      close: async () => {},
+    }),
+  })
+}

@@ -1,11 +1,13 @@
 import type { FakeHost } from '@puppy/host/fake'
 import { createFakeHost } from '@puppy/host/fake'
 import { createFakeCgroups, type FakeCgroups, type FakeOptions } from '../../src/fake.ts'
+import { openSlices, type Slices } from '../../src/systemd/slices.ts'
 
 export interface FakeMachine extends FakeCgroups {
   readonly host: FakeHost
-  readonly options: { readonly kernel: FakeCgroups['kernel'] }
-  /** How often systemd has read its units anew. */
+  readonly slices: Slices
+  readonly options: { readonly cgroupfs: FakeCgroups['cgroupfs'] }
+  /** How often systemd has read its units. */
   reloads(): number
   /** As an operator would. */
   setProperty(unit: string, line: string): Promise<void>
@@ -18,7 +20,8 @@ export function machine(options?: FakeOptions): FakeMachine {
   return {
     ...fake,
     host,
-    options: { kernel: fake.kernel },
+    options: { cgroupfs: fake.cgroupfs },
+    slices: openSlices(host, { cgroupfs: fake.cgroupfs }),
     reloads: () => host.commands.filter((command) => command.includes('daemon-reload')).length,
     setProperty: async (unit, line) => {
       await host.run(['/usr/bin/systemctl', 'set-property', '--runtime', unit, line], { touches: 'machine' })

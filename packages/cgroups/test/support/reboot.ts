@@ -1,6 +1,6 @@
-import type { Limits, WantedSlice } from '../../src/index.ts'
+import type { Limits, SliceSpec } from '../../src/index.ts'
 
-/** What is to be there after a reboot: nobody logs in to the first before it, and somebody to the second. */
+/** The tenants of a reboot: the first has no session before it, the second has. */
 export const uids = [10_951, 10_952] as const
 export const options = { runFolder: '/run/puppy-cgroups-live' }
 
@@ -19,8 +19,8 @@ export const inForce = {
   'pids.max': '45',
 }
 
-export const wanted: readonly WantedSlice[] = uids.map((uid) => ({
+export const spec: readonly SliceSpec[] = uids.map((uid) => ({
   slice: `user-${uid}.slice`,
   limits,
-  bind: { allow: [{ first: 20_001, last: 20_004 }] },
+  portRules: { allow: [{ first: 20_001, last: 20_004 }] },
 }))

@@ -22,14 +22,14 @@ export interface Tenant {
   readonly slice: string
   /** The path of the slice in the tree. */
   readonly path: string
-  /** Runs a script in a session of its own, by ssh, and gives what it printed. */
+  /** Runs a script in a session of its own, by ssh, and returns what it printed. */
   ssh(script: string, timeout?: number): Promise<string>
 }
 
 /** Not the one of a real Puppy, which may be there. */
 export const group = 'cgl-tenants'
 
-/** Makes users with a password that nobody has, a key, and one group in common; all is gone afterwards. */
+/** Makes users with a locked password, a key, and one group in common. They are removed afterwards. */
 export async function createTenants(
   t: Test,
   host: Host,

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { parseDropIn, renderDropIn } from '../../src/systemd/drop-in.ts'
 
-void t.test('renderDropIn() renders limits and walls', async (t) => {
+void t.test('renderDropIn() renders limits and port rules', async (t) => {
   t.equal(
     renderDropIn({ pids: { max: 5 } }, { allow: [{ first: 20_001, last: 20_004 }, 80] }),
     '# Written by @puppy/cgroups, and again whenever it differs.\n[Slice]\nTasksMax=5\nSocketBindAllow=\nSocketBindDeny=\n' +

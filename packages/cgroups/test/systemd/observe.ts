@@ -1,10 +1,13 @@
 import t from 'tap'
 import { createFakeHost } from '@puppy/host/fake'
-import { createFakeKernel } from '../../src/fake/kernel.ts'
-import { dropInPath, notePath, readSlices } from '../../src/systemd/observe.ts'
+import { createFakeCgroups } from '../../src/fake.ts'
+import { readSlices } from '../../src/systemd/observe.ts'
+import { dropInPath, notePath, oldLinksPath } from '../../src/systemd/paths.ts'
+
+const systemd = { version: 257, bpf: true }
 
 void t.test('readSlices() reads ours, others’ and the kernel’s', async (t) => {
-  const { kernel, place } = createFakeKernel()
+  const { cgroupfs, place, programs, files: machine } = createFakeCgroups()
   place('user.slice/user-5.slice/x', 1)
   const files = {
     '/etc/systemd/system/user-5.slice.d/50-puppy.conf': 'ours',
@@ -15,9 +18,10 @@ void t.test('readSlices() reads ours, others’ and the kernel’s', async (t) =
     '/run/systemd/system.control/user-6.slice.d/50-MemoryMax.conf': '[Slice]\nMemoryMax=5\n',
     '/run/systemd/system.control/user-7.slice.d/50-MemoryMax.conf': '[Slice]\nMemoryMax=6\n',
   }
-  const { slices, unfinished } = await readSlices(createFakeHost({ files }), ['user-5.slice', 'user-6.slice'], {
-    kernel,
-  })
+  const host = createFakeHost({ files: { ...machine, ...files }, programs })
+  const names = ['user-5.slice', 'user-6.slice', '../x.slice', 'user-5.slice']
+  const { slices, unfinished, devices } = await readSlices(host, names, { cgroupfs, systemd })
+  t.equal(devices, undefined)
   t.match(slices, [
     { slice: 'user-5.slice', text: 'ours', busy: true, limits: {} },
     { slice: 'user-6.slice', text: undefined, busy: false },
@@ -30,9 +34,13 @@ void t.test('readSlices() reads ours, others’ and the kernel’s', async (t) =
 })
 
 void t.test('readSlices() knows what was not finished', async (t) => {
-  const { kernel } = createFakeKernel()
-  const host = createFakeHost({ files: { [notePath()]: 'user-5.slice\n' } })
-  t.strictSame((await readSlices(host, [], { kernel })).unfinished, ['user-5.slice'])
+  const { cgroupfs, programs, files } = createFakeCgroups()
+  const notes = { [notePath()]: 'user-5.slice\n', [oldLinksPath()]: 'user-5.slice 3 4\n' }
+  const host = createFakeHost({ files: { ...files, ...notes }, programs })
+  const { unfinished, oldLinks, devices } = await readSlices(host, [], { cgroupfs, systemd, devices: true })
+  t.strictSame(unfinished, ['user-5.slice'])
+  t.strictSame(oldLinks, new Map([['user-5.slice', [3, 4]]]))
+  t.equal(devices?.mounts.length, 1)
   t.equal(dropInPath('a.slice', { name: '60-x' }), '/etc/systemd/system/a.slice.d/60-x.conf')
   t.equal(notePath({ runFolder: '/run/x' }), '/run/x/unfinished')
 })

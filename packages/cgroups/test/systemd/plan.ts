@@ -1,54 +1,110 @@
 import t from 'tap'
 import { renderDropIn } from '../../src/systemd/drop-in.ts'
-import type { ObservedSlice } from '../../src/systemd/observe.ts'
+import type { ObservedSlice, ObservedSlices } from '../../src/systemd/observe.ts'
 import { planSlices } from '../../src/systemd/plan.ts'
+import type { SliceSpec } from '../../src/systemd/spec.ts'
 
 const slice = 'user-5.slice'
 const limits = { pids: { max: 5 }, cpu: { weight: 7 } }
-const wanted = { slice, limits }
-const seen = (more: Partial<ObservedSlice>): ObservedSlice => ({ slice, busy: false, limits: {}, foreign: [], ...more })
-const plan = (more: Partial<ObservedSlice>, want = wanted, unfinished?: readonly string[]) =>
-  planSlices([want], { slices: [seen(more)], ...(unfinished === undefined ? {} : { unfinished }) })
+const item: SliceSpec = { slice, limits }
+const observed = (more: Partial<ObservedSlice>, all: Partial<ObservedSlices> = {}): ObservedSlices => ({
+  systemd: { version: 257, bpf: true },
+  slices: [{ slice, busy: false, limits: {}, foreign: [], ...more }],
+  oldLinks: new Map(),
+  ...all,
+})
+const plan = (more: Partial<ObservedSlice>, spec = item, all?: Partial<ObservedSlices>) =>
+  planSlices([spec], observed(more, all))
 const text = renderDropIn(limits)
+const empty = { changes: [], steps: [], refused: [] }
+const pick = ({ changes, steps, refused }: ReturnType<typeof planSlices>) => ({ changes, steps, refused })
 
 void t.test('planSlices() plans nothing where nothing differs', async (t) => {
-  t.strictSame(plan({ text }), [])
-  t.strictSame(plan({ text, busy: true, limits }), [])
-  t.strictSame(planSlices([], { slices: [] }), [])
+  t.strictSame(pick(plan({ text })), empty)
+  t.strictSame(pick(plan({ text, busy: true, limits })), empty)
+  t.strictSame(pick(planSlices([], observed({}))), empty)
 })
 
 void t.test('planSlices() tells adding from changing', async (t) => {
-  t.match(plan({}), [
-    { slice, text, settle: 'nothing', changes: [{ facility: 'cgroups', target: slice, action: 'add', after: text }] },
-  ])
+  const added = plan({})
+  t.strictSame(added.changes, [{ facility: 'cgroups', target: slice, action: 'add', after: text }])
+  t.strictSame(added.steps, [{ slice, busy: false, text, remove: [], enforce: 'nothing', writes: [] }])
   const before = renderDropIn({ pids: { max: 9 }, cpu: { weight: 7 } })
-  t.match(plan({ text: before, busy: true, limits: { pids: { max: 9 }, cpu: { weight: 7 } } }), [
-    { text, settle: 'write', changes: [{ action: 'change', before, after: text }] },
-  ])
+  const changed = plan({ text: before, busy: true, limits: { pids: { max: 9 }, cpu: { weight: 7 } } })
+  t.strictSame(changed.changes, [{ facility: 'cgroups', target: slice, action: 'change', before, after: text }])
+  const writes = [{ name: 'pids.max', file: 'pids.max', value: '5' }]
+  t.strictSame(changed.steps, [{ slice, busy: true, text, remove: [], enforce: 'write', writes }])
 })
 
 void t.test('planSlices() finds drift', async (t) => {
-  t.match(plan({ text, busy: true, limits: { pids: { max: 6 }, cpu: { weight: 7 } } }), [
-    { settle: 'write', changes: [{ target: `${slice} pids.max`, action: 'repair', before: '6', after: '5' }] },
-  ])
+  const drifted = plan({ text, busy: true, limits: { pids: { max: 6 }, cpu: { weight: 7 } } })
+  const repair = { facility: 'cgroups', target: slice, action: 'repair', before: 'pids.max=6', after: 'pids.max=5' }
+  t.strictSame(drifted.changes, [repair])
+  const writes = [{ name: 'pids.max', file: 'pids.max', value: '5' }]
+  t.strictSame(drifted.steps, [{ slice, busy: true, remove: [], enforce: 'write', writes }])
   const path = '/etc/systemd/system.control/user-5.slice.d/50-TasksMax.conf'
+  const left = '/run/systemd/system.control/user-5.slice.d/50-CPUWeight.conf'
   const foreign = [
     { path, property: 'TasksMax', value: '9', by: 'set-property' },
+    { path: left, property: 'CPUWeight', value: '', by: 'set-property' },
     { path: '/x', property: 'MemoryLow', value: '9', by: 'set-property' },
     { path: '/y', property: 'TasksMax', value: '9', by: 'file' },
   ] as const
-  const [step] = plan({ text, foreign })
-  t.match(step, { remove: [path], changes: [{ target: `${slice} ${path}`, action: 'remove' }] })
-  t.equal(step?.changes.length, 1, 'what is nobody’s business of ours stays')
+  const { changes, steps } = plan({ text, foreign })
+  const removed = (before: string) => ({ facility: 'cgroups', target: slice, action: 'remove', before })
+  t.strictSame(changes, [removed(path), removed(left)], 'what does not contradict us stays')
+  t.strictSame(steps, [{ slice, busy: false, remove: [path, left], enforce: 'nothing', writes: [] }])
+  const only = { ...item, limits: { pids: { max: 5 } } }
+  const seen = { text: renderDropIn(only.limits), foreign }
+  t.strictSame(plan(seen, only).changes, [removed(path), removed(left)], 'what a run that was killed left behind goes')
 })
 
 void t.test('planSlices() leaves to systemd what only systemd can', async (t) => {
-  const realized = (more: Partial<ObservedSlice>, want = wanted, unfinished?: readonly string[]) =>
-    plan(more, want, unfinished)[0]?.settle
-  t.equal(realized({ text, busy: true, limits: { pids: { max: 5 } } }), 'realize', 'a controller that is switched off')
+  const how = (more: Partial<ObservedSlice>, spec = item, all?: Partial<ObservedSlices>) =>
+    plan(more, spec, all).steps[0]?.enforce
+  t.equal(how({ text, busy: true, limits: { pids: { max: 5 } } }), 'reapply', 'a controller that is switched off')
   const more = renderDropIn({ ...limits, memory: { max: 1 } })
-  t.equal(realized({ text: more, busy: true, limits }), 'realize', 'a default that only systemd knows')
-  t.equal(realized({ text: renderDropIn(limits, { allow: [80] }), busy: true, limits }), 'realize', 'walls')
-  t.equal(realized({ text, busy: true, limits }, wanted, [slice]), 'realize', 'what was not finished')
-  t.equal(realized({ text: more }), 'nothing', 'nobody uses it')
+  t.equal(how({ text: more, busy: true, limits }), 'reapply', 'a default that only systemd knows')
+  t.equal(how({ text: renderDropIn(limits, { allow: [80] }), busy: true, limits }), 'reapply', 'port rules')
+  t.equal(how({ text, busy: true, limits }, item, { unfinished: [slice] }), 'reapply', 'what was not finished')
+  t.equal(how({ text: more }), 'nothing', 'no process uses it')
+})
+
+void t.test('planSlices() shows what finishes an earlier run', async (t) => {
+  const reload = {
+    facility: 'cgroups',
+    target: 'systemd',
+    action: 'reload',
+    before: 'an earlier run did not finish',
+    command: 'systemctl daemon-reload',
+  }
+  t.strictSame(plan({ text }, item, { unfinished: [] }).changes, [reload])
+  const { before } = reload
+  const repair = { facility: 'cgroups', target: slice, action: 'repair', before, after: text }
+  t.strictSame(plan({ text, busy: true, limits }, item, { unfinished: [slice] }).changes, [reload, repair])
+})
+
+void t.test('planSlices() reclaims memory before a maximum below the one before', async (t) => {
+  const memory = (max: number) => ({ slice, limits: { memory: { max } } })
+  const seen = { text: renderDropIn(memory(8192).limits), busy: true, limits: { memory: { max: 8192 } } }
+  t.equal(plan(seen, memory(4096)).steps[0]?.shrink, 4096)
+  t.equal(plan({ ...seen, busy: false }, memory(4096)).steps[0]?.shrink, undefined)
+  t.equal(plan(seen, memory(16_384)).steps[0]?.shrink, undefined)
+  t.equal(plan({ ...seen, limits: { memory: { max: 'max' } } }, memory(4096)).steps[0]?.shrink, 4096)
+})
+
+void t.test('planSlices() attaches port rules again that the kernel lost', async (t) => {
+  const ruled = { ...item, portRules: { allow: [80] } }
+  const seen = { text: renderDropIn(limits, ruled.portRules), busy: true, limits }
+  const links = [
+    { id: 1, group: 1n, family: 'inet' },
+    { id: 2, group: 1n, family: 'inet6' },
+  ] as const
+  t.strictSame(pick(plan({ ...seen, links }, ruled)), empty)
+  const { changes, steps } = plan({ ...seen, links: links.slice(1) }, ruled)
+  const after = 'SocketBindAllow= SocketBindDeny= SocketBindAllow=80 SocketBindDeny=1-32767'
+  const before = 'the kernel has no port rules'
+  t.strictSame(changes, [{ facility: 'cgroups', target: slice, action: 'repair', before, after }])
+  t.strictSame(steps, [{ slice, busy: true, remove: [], enforce: 'nothing', writes: [], portRules: 'restore' }])
+  t.equal(plan({ ...seen, links }, { ...ruled, portRules: { allow: [81] } }).steps[0]?.portRules, 'change')
 })

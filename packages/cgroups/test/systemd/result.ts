@@ -1,38 +1,67 @@
 import t from 'tap'
+import { CgroupError } from '../../src/errors.ts'
+import type { SliceStep } from '../../src/systemd/plan.ts'
 import { resultOf, type Outcome } from '../../src/systemd/result.ts'
 
 const slice = 'user-5.slice'
-const wanted = { slice, limits: { pids: { max: 5 } } }
+const spec = { slice, limits: { pids: { max: 5 } } }
 const seen = { slice, busy: true, limits: { pids: { max: 5 } }, foreign: [] }
-const outcome: Outcome = { seen, changed: false, error: undefined, old: [], bpf: true }
+const outcome: Outcome = { seen, oldLinks: [], bpf: true }
 const links = (...ids: readonly number[]) =>
   ids.map((id) => ({ id, group: 1n, family: id % 2 === 0 ? ('inet6' as const) : ('inet' as const) }))
-const walled = { ...wanted, bind: { allow: [80] } }
-const withWalls = (...ids: readonly number[]): Outcome => ({ ...outcome, seen: { ...seen, walls: links(...ids) } })
+const ruled = { ...spec, portRules: { allow: [80] } }
+const withLinks = (...ids: readonly number[]): Outcome => ({ ...outcome, seen: { ...seen, links: links(...ids) } })
+const write = { name: 'pids.max', file: 'pids.max', value: '5' }
+const step: SliceStep = { slice, busy: true, remove: [], enforce: 'write', writes: [write] }
 
-void t.test('resultOf() tells what the kernel has', async (t) => {
-  t.match(resultOf(wanted, outcome), { status: 'applied', differences: [], bind: undefined })
-  t.match(resultOf(wanted, { ...outcome, seen: { ...seen, busy: false, limits: {} } }), { status: 'armed' })
-  t.match(resultOf(wanted, { ...outcome, seen: { ...seen, limits: { pids: { max: 6 } } } }), {
-    status: 'refused',
-    differences: [{ name: 'pids.max', wanted: '5', observed: '6' }],
-  })
+void t.test('resultOf() reports what the kernel has', async (t) => {
+  const base = { target: slice, changed: false, foreign: [], differences: [] }
+  t.strictSame(resultOf(spec, outcome), { ...base, status: 'applied' })
+  const unused = { ...outcome, seen: { ...seen, busy: false, limits: {} } }
+  t.strictSame(resultOf(spec, unused), { ...base, status: 'armed' })
+  t.strictSame(resultOf(spec, { ...outcome, step }), { ...base, changed: true, status: 'applied' })
+  const error = new CgroupError('CGROUP_INVALID', { operation: 'try' })
+  t.strictSame(resultOf(spec, { ...outcome, error }), { ...base, status: 'refused', error })
 })
 
-void t.test('resultOf() names the file of a person that wins', async (t) => {
+void t.test('resultOf() tells what the kernel refused from what another process changed', async (t) => {
+  const differs = { ...outcome, seen: { ...seen, limits: { pids: { max: 6 } } } }
+  const differences = [{ name: 'pids.max', spec: '5', observed: '6' }]
+  const result = (more: Partial<Outcome>) => resultOf(spec, { ...differs, ...more })
+  t.strictSame(result({ step }).differences, differences)
+  t.match(result({ step }), {
+    status: 'refused',
+    error: { code: 'CGROUP_REFUSED', message: /pids\.max is 6 and should be 5/ },
+  })
+  t.equal(result({ step: { ...step, enforce: 'reapply', writes: [] } }).error?.code, 'CGROUP_REFUSED')
+  t.equal(result({ step: { ...step, writes: [] } }).error?.code, 'CGROUP_CONFLICT', 'not planned')
+  t.equal(
+    result({ step: { ...step, busy: false } }).error?.code,
+    'CGROUP_CONFLICT',
+    'the first session began meanwhile',
+  )
+  t.equal(result({}).error?.code, 'CGROUP_CONFLICT')
+})
+
+void t.test('resultOf() names the file of an operator that wins', async (t) => {
   const foreign = [{ path: '/etc/x.conf', property: 'TasksMax', value: '9', by: 'file' }] as const
-  t.match(resultOf(wanted, { ...outcome, seen: { ...seen, foreign } }), {
+  t.match(resultOf(spec, { ...outcome, seen: { ...seen, foreign } }), {
     status: 'refused',
-    error: { message: /x\.conf sets TasksMax=9/ },
+    error: { code: 'CGROUP_REFUSED', message: /x\.conf sets TasksMax=9/ },
   })
 })
 
-void t.test('resultOf() tells of walls what the kernel has', async (t) => {
-  t.match(resultOf(walled, withWalls(1, 2)), { status: 'applied', bind: 'set' })
-  t.match(resultOf(walled, withWalls(1, 2, 3, 4)), { status: 'applied', bind: 'set' }, 'the same one twice')
-  t.match(resultOf(walled, { ...withWalls(1, 2, 3, 4), old: [1, 2] }), { status: 'refused', bind: 'stale' })
-  t.match(resultOf(walled, withWalls(1)), { status: 'refused', bind: 'absent' }, 'of one family only')
-  t.match(resultOf(walled, withWalls()), { status: 'refused', bind: 'absent', error: { code: 'CGROUP_REFUSED' } })
-  t.match(resultOf(walled, { ...outcome, bpf: false }), { status: 'applied', bind: 'absent' }, 'no BPF is no fault')
-  t.match(resultOf(walled, outcome), { status: 'applied', bind: 'set' }, 'where we may not look')
+void t.test('resultOf() reports the port rules that the kernel has', async (t) => {
+  const reported = (more: Outcome) => {
+    const { status, portRules, error } = resultOf(ruled, more)
+    return [status, portRules, error?.code]
+  }
+  t.strictSame(reported(withLinks(1, 2)), ['applied', 'set', undefined])
+  t.strictSame(reported(withLinks(1, 2, 3, 4)), ['applied', 'set', undefined], 'the same ones twice')
+  t.strictSame(reported({ ...withLinks(1, 2, 3, 4), oldLinks: [1, 2] }), ['refused', 'stale', 'CGROUP_REFUSED'])
+  t.strictSame(reported(withLinks(1)), ['refused', 'missing', 'CGROUP_REFUSED'], 'of one family only')
+  t.strictSame(reported(withLinks()), ['refused', 'missing', 'CGROUP_REFUSED'])
+  t.strictSame(reported({ ...withLinks(1, 2), bpf: false }), ['applied', 'unsupported', undefined], 'no fault')
+  t.strictSame(reported(outcome), ['applied', 'set', undefined], 'where we may not look')
+  t.equal(resultOf(spec, withLinks()).portRules, undefined, 'none in the spec')
 })

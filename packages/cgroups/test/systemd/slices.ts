@@ -1,142 +1,223 @@
 import t from 'tap'
 import { createFakeHost } from '@puppy/host/fake'
-import { readLimits } from '../../src/direct/apply.ts'
-import { dropInPath, notePath } from '../../src/systemd/observe.ts'
-import { ensureSlices, removeSlices } from '../../src/systemd/slices.ts'
+import { readLimits } from '../../src/cgroupfs/read-limits.ts'
+import { dropInPath, notePath, oldLinksPath } from '../../src/systemd/paths.ts'
+import { openSlices } from '../../src/systemd/slices.ts'
 import { slicePath } from '../../src/unit.ts'
 import { machine } from '../support/machine.ts'
 
 const slice = 'user-5.slice'
 const limits = { pids: { max: 5 } }
-void t.test('ensureSlices() reloads once for however many, and not when nothing differs', async (t) => {
-  const { host, reloads, options } = machine()
-  const wanted = Array.from({ length: 50 }, (_, n) => ({ slice: `user-${n}.slice`, limits }))
-  t.equal((await ensureSlices(host, wanted, options)).changes.length, 50)
+void t.test('ensure() reloads once for however many, and not when nothing differs', async (t) => {
+  const { reloads, slices } = machine()
+  const spec = Array.from({ length: 50 }, (_, n) => ({ slice: `user-${n}.slice`, limits }))
+  t.equal((await slices.ensure(spec)).changes.length, 50)
   t.equal(reloads(), 1)
-  t.match(await ensureSlices(host, wanted, options), { changed: false, changes: [] })
+  const { changed, changes } = await slices.ensure(spec)
+  t.strictSame({ changed, changes }, { changed: false, changes: [] })
   t.equal(reloads(), 1)
-  await removeSlices(
-    host,
-    wanted.map((one) => one.slice),
-    options,
-  )
+  await slices.remove(spec.map((one) => one.slice))
   t.equal(reloads(), 2)
 })
 
-void t.test('ensureSlices() finishes what a kill left', async (t) => {
-  const { host, reloads, login, kernel, options } = machine()
-  await ensureSlices(host, [{ slice, limits }], options)
+void t.test('read() asks systemd for its version once, and again after probe()', async (t) => {
+  const { host, slices } = machine()
+  const asked = () => host.commands.length
+  t.strictSame((await slices.read([])).systemd, { version: 257, bpf: true })
+  await slices.read([])
+  t.equal(asked(), 1)
+  t.equal((await slices.probe()).version, '257')
+  await slices.read([])
+  t.equal(asked(), 2)
+})
+
+void t.test('ensure() finishes what a kill left', async (t) => {
+  const { host, reloads, login, cgroupfs, slices } = machine()
+  await slices.ensure([{ slice, limits }])
   await login(slice, 9)
-  const bind = { allow: [80] }
-  const killed = createFakeHost({ programs: {} })
-  t.equal(await killed.read('/x'), undefined)
+  const portRules = { allow: [80] }
   await host.makeFolder('/run/puppy-cgroups')
   await host.replace(notePath(), `${slice}\n`)
   const before = reloads()
-  t.match((await ensureSlices(host, [{ slice, limits }], options)).results, [{ status: 'applied' }])
+  t.match((await slices.ensure([{ slice, limits }])).results, [{ status: 'applied' }])
   t.equal(reloads(), before + 1)
   t.equal(await host.read(notePath()), undefined)
-  t.match((await ensureSlices(host, [{ slice, limits, bind }], options)).results, [{ bind: 'set' }])
-  t.equal(readLimits(kernel, slicePath(slice)).pids?.max, 5)
+  t.match((await slices.ensure([{ slice, limits, portRules }])).results, [{ portRules: 'set' }])
+  t.equal(readLimits(cgroupfs, slicePath(slice)).pids?.max, 5)
 })
 
-void t.test('ensureSlices() shrinks without a kill, or refuses and changes nothing', async (t) => {
-  const { host, login, use, kernel, options } = machine()
+void t.test('ensure() shrinks without a kill, or refuses and changes nothing', async (t) => {
+  const { host, login, use, cgroupfs, slices } = machine()
   const memory = (max: number) => [
     { slice, limits: { memory: { max } } },
     { slice: 'user-6.slice', limits },
   ]
-  await ensureSlices(host, memory(1_048_576), options)
+  await slices.ensure(memory(1_048_576))
   await login(slice, 9)
   use('user.slice/user-5.slice', 500_000, 200_000)
-  t.match((await ensureSlices(host, memory(400_000), { ...options, timeout: 30 })).results, [
+  t.match((await slices.ensure(memory(400_000), { reclaimTimeout: 30 })).results, [
     { status: 'applied' },
     { status: 'armed' },
   ])
-  t.match(readLimits(kernel, slicePath(slice)).memory, { max: 397_312, high: 'max' })
+  t.match(readLimits(cgroupfs, slicePath(slice)).memory, { max: 397_312, high: 'max' })
   const text = await host.read(dropInPath(slice))
-  const refused = await ensureSlices(host, memory(100_000), { ...options, timeout: 30 })
+  const refused = await slices.ensure(memory(100_000), { reclaimTimeout: 30 })
   t.match(refused.results, [
     { status: 'refused', changed: false, error: { code: 'CGROUP_REFUSED', message: /in use/ } },
     { status: 'armed' },
   ])
   t.equal(await host.read(dropInPath(slice)), text)
-  t.match(readLimits(kernel, slicePath(slice)).memory, { max: 397_312, high: 'max' })
-  t.equal(kernel.read(slicePath(slice), 'cgroup.events'), 'populated 1\nfrozen 0\n')
+  t.match(readLimits(cgroupfs, slicePath(slice)).memory, { max: 397_312, high: 'max' })
+  t.equal(cgroupfs.read(slicePath(slice), 'cgroup.events'), 'populated 1\nfrozen 0\n')
 })
 
-void t.test('ensureSlices() builds walls where systemd can', async (t) => {
-  const bind = { allow: [{ first: 20_001, last: 20_004 }] }
+void t.test('ensure() sets port rules where systemd can', async (t) => {
+  const portRules = { allow: [{ first: 20_001, last: 20_004 }] }
   const able = machine()
-  t.match((await ensureSlices(able.host, [{ slice, limits, bind }], able.options)).results, [{ bind: 'set' }])
+  t.match((await able.slices.ensure([{ slice, limits, portRules }])).results, [{ portRules: 'set' }])
   t.match(await able.host.read(dropInPath(slice)), /SocketBindAllow=20001-20004/)
   const unable = machine({ version: 252, bpf: false })
-  t.match((await ensureSlices(unable.host, [{ slice, limits, bind }], unable.options)).results, [
-    { status: 'armed', bind: 'absent' },
+  t.match((await unable.slices.ensure([{ slice, limits, portRules }])).results, [
+    { status: 'armed', portRules: 'unsupported' },
   ])
   t.notMatch(await unable.host.read(dropInPath(slice)), /SocketBind/)
-  const wrong = await ensureSlices(able.host, [{ slice, limits, bind: { allow: [0] } }], able.options)
+  const wrong = await able.slices.ensure([{ slice, limits, portRules: { allow: [0] } }])
   t.match(wrong.results, [{ status: 'refused', error: { code: 'CGROUP_INVALID' } }])
 })
 
-void t.test('ensureSlices() tells of walls what the kernel has', async (t) => {
-  const { host, login, reloads, setProperty, options } = machine()
-  const wanted = (first: number) => [{ slice, limits, bind: { allow: [{ first, last: first + 3 }] } }]
+void t.test('ensure() reports the port rules that the kernel has', async (t) => {
+  const { host, login, reloads, setProperty, slices } = machine()
+  const spec = (first: number) => [{ slice, limits, portRules: { allow: [{ first, last: first + 3 }] } }]
   const ensure = async (first: number) => {
-    const { changes, results } = await ensureSlices(host, wanted(first), options)
+    const { changes, results } = await slices.ensure(spec(first))
     return { actions: changes.map(({ action, target }) => `${action} ${target}`), result: results[0] }
   }
-  t.match(await ensure(20_001), { result: { status: 'armed', bind: 'set' } })
+  t.match(await ensure(20_001), { result: { status: 'armed', portRules: 'set' } })
   await login(slice, 9)
   await login('user-6.slice', 10)
-  t.match(await ensure(20_001), { actions: [], result: { status: 'applied', bind: 'set' } })
-  t.match(await ensure(20_005), { result: { status: 'applied', bind: 'set' } }, 'systemd lets go of the old ones')
+  const unchanged = await ensure(20_001)
+  t.strictSame(unchanged.actions, [])
+  t.match(unchanged.result, { status: 'applied', portRules: 'set' })
+  t.match(await ensure(20_005), { result: { status: 'applied', portRules: 'set' } }, 'systemd detaches the old ones')
 
   await host.run(['/usr/bin/systemctl', 'daemon-reload'], { touches: 'machine' })
-  t.strictSame(await host.list('/proc/1/fdinfo'), [], 'systemd has taken them away')
+  t.strictSame(await host.list('/proc/1/fdinfo'), [], 'systemd has detached them')
   const before = reloads()
-  t.match(await ensure(20_005), { actions: [`repair ${slice} SocketBindDeny`], result: { bind: 'set' } })
-  t.equal(reloads(), before, 'and is not made to do so again')
-  await ensureSlices(host, [{ slice: 'user-6.slice', limits }], options)
-  t.match(await ensure(20_005), { actions: [] }, 'limiting another slice leaves them standing')
+  const repaired = await ensure(20_005)
+  t.strictSame(repaired.actions, [`repair ${slice}`])
+  t.equal(repaired.result?.portRules, 'set')
+  t.equal(reloads(), before, 'and does not reload again')
+  await slices.ensure([{ slice: 'user-6.slice', limits }])
+  t.strictSame((await ensure(20_005)).actions, [], 'limiting another slice leaves them attached')
 
   await setProperty(slice, 'CPUWeight=100')
-  t.match(await ensure(20_005), { result: { status: 'applied', bind: 'set' } }, 'twice the same wall')
-  const stale = { status: 'refused', bind: 'stale', error: { message: /daemon-reexec/ } }
-  t.match(await ensure(20_009), { result: stale }, 'the lost one stands beside the new one')
-  t.match(await ensure(20_009), { actions: [], result: stale }, 'and goes on to do so')
+  t.match(await ensure(20_005), { result: { status: 'applied', portRules: 'set' } }, 'the same rules twice')
+  const stale = { status: 'refused', portRules: 'stale', error: { message: /daemon-reexec/ } }
+  t.match((await ensure(20_009)).result, stale, 'the lost ones are attached beside the new ones')
+  const again = await ensure(20_009)
+  t.strictSame(again.actions, [])
+  t.match(again.result, stale, 'and stay so')
   for (const name of await host.list('/proc/1/fdinfo')) await host.remove(`/proc/1/fdinfo/${name}`)
-  t.match(await ensure(20_009), { result: { status: 'applied', bind: 'set' } }, 'after daemon-reexec')
-  t.equal(await host.status('/run/puppy-cgroups/old-walls'), undefined)
+  t.match((await ensure(20_009)).result, { status: 'applied', portRules: 'set' }, 'after daemon-reexec')
+  await ensure(20_013)
+  t.equal(await host.status(oldLinksPath()), undefined, 'the note goes with the next change')
 })
 
-void t.test('ensureSlices() says so when walls do not come', async (t) => {
-  const { host, login, options } = machine({ forgetsWalls: true })
-  const wanted = [{ slice, limits, bind: { allow: [20_001] } }]
-  await ensureSlices(host, wanted, options)
+void t.test('ensure() reports port rules that do not come', async (t) => {
+  const { login, slices } = machine({ losesPortRules: true })
+  const spec = [{ slice, limits, portRules: { allow: [20_001] } }]
+  await slices.ensure(spec)
   await login(slice, 9)
-  t.match((await ensureSlices(host, wanted, options)).results, [
-    { status: 'refused', bind: 'absent', error: { code: 'CGROUP_REFUSED', message: /the kernel has none/ } },
+  t.match((await slices.ensure(spec)).results, [
+    {
+      status: 'refused',
+      portRules: 'missing',
+      error: { code: 'CGROUP_REFUSED', message: /the kernel has none/ },
+    },
   ])
 })
 
-void t.test('ensureSlices() says where it cannot work', async (t) => {
-  await t.rejects(ensureSlices(createFakeHost(), []), { code: 'CGROUP_UNSUPPORTED' })
+void t.test('probe(), read() and remove() report where slices cannot be limited', async (t) => {
+  const nothing = openSlices(createFakeHost())
+  await t.rejects(nothing.ensure([]), { code: 'CGROUP_UNSUPPORTED' })
+  t.match(await nothing.probe(), { works: false, error: { code: 'CGROUP_UNSUPPORTED' } })
   const old = machine({ version: 249 })
-  await t.rejects(ensureSlices(old.host, [], old.options), { code: 'CGROUP_UNSUPPORTED', message: /systemd 249/ })
-  const { host, options } = machine()
-  t.match(
-    (
-      await ensureSlices(
-        host,
-        [
-          { slice, limits },
-          { slice, limits },
-        ],
-        options,
-      )
-    ).results,
-    [{ status: 'refused' }, { status: 'refused' }],
+  await t.rejects(old.slices.ensure([]), { code: 'CGROUP_UNSUPPORTED', message: /systemd 249/ })
+  t.match(await old.slices.probe(), { works: false, version: '249', error: { message: /systemd 252 or later/ } })
+  const { slices } = machine()
+  const twice = [
+    { slice, limits },
+    { slice, limits },
+  ]
+  const results = (await slices.ensure(twice)).results.map(({ target, status, error }) => [target, status, error?.code])
+  t.strictSame(results, [
+    [slice, 'refused', 'CGROUP_INVALID'],
+    [slice, 'refused', 'CGROUP_INVALID'],
+  ])
+  await t.rejects(slices.remove(['../x.slice']), { code: 'CGROUP_INVALID' })
+})
+
+void t.test('apply() refuses a slice whose files have changed since, and ensure() plans again', async (t) => {
+  const { host, slices } = machine()
+  const spec = [slice, 'user-6.slice', 'user-7.slice'].map((name) => ({ slice: name, limits }))
+  await slices.ensure([{ slice: 'user-7.slice', limits: { pids: { max: 9 } } }])
+  const control = '/etc/systemd/system.control/user-6.slice.d'
+  const set = (value: number) => host.replace(`${control}/50-TasksMax.conf`, `[Slice]\nTasksMax=${value}\n`)
+  await host.makeFolder(control)
+  await set(90)
+  const changeSet = slices.plan(spec, await slices.read(spec))
+  await set(91)
+  await host.makeFolder(`/etc/systemd/system/${slice}.d`)
+  await host.replace(dropInPath(slice), 'another process was faster')
+  const applied = await slices.apply(changeSet)
+  t.strictSame(applied.changes, changeSet.changes)
+  t.strictSame(
+    applied.results.map(({ changed, error }) => [changed, error?.code]),
+    [
+      [false, 'CGROUP_CONFLICT'],
+      [false, 'CGROUP_CONFLICT'],
+      [true, undefined],
+    ],
   )
-  await t.rejects(removeSlices(host, ['../x.slice'], options), { code: 'CGROUP_INVALID' })
+  t.equal(await host.read(dropInPath(slice)), 'another process was faster')
+  t.match(await host.read(`${control}/50-TasksMax.conf`), /=91/)
+  t.equal(await host.read(notePath()), undefined)
+  t.ok((await slices.ensure(spec)).results.every(({ error }) => error === undefined))
+})
+
+void t.test('ensure() limits a slice whose first session begins while it is applied', async (t) => {
+  const { host, login, cgroupfs, options } = machine()
+  let began = false
+  const slices = openSlices(
+    {
+      ...host,
+      replaceMany: async (files) => {
+        // The session begins with the limits of before, and systemd brings the new ones to no slice by itself.
+        if (!began) await login(slice, 9)
+        began = true
+        return host.replaceMany(files)
+      },
+    },
+    options,
+  )
+  const { changes, results } = await slices.ensure([{ slice, limits }])
+  t.match(results, [{ status: 'applied', changed: true, error: undefined }])
+  t.strictSame(
+    changes.map(({ action }) => action),
+    ['add', 'repair'],
+  )
+  t.equal(cgroupfs.read(slicePath(slice), 'pids.max'), '5\n')
+})
+
+void t.test('a slice that was lowered in vain has its memory.high back', async (t) => {
+  const { host, login, use, cgroupfs, slices } = machine()
+  await slices.ensure([{ slice, limits: { memory: { max: 1_048_576 } } }])
+  await login(slice, 9)
+  use('user.slice/user-5.slice', 500_000)
+  await host.remove(dropInPath(slice))
+  await host.remove(`/etc/systemd/system/${slice}.d`)
+  await host.replace(`/etc/systemd/system/${slice}.d`, 'a file stands where its folder should')
+  const { results } = await slices.ensure([{ slice, limits: { memory: { max: 400_000 } } }])
+  t.match(results, [{ status: 'refused', error: { code: 'CGROUP_REFUSED' } }])
+  t.match(readLimits(cgroupfs, slicePath(slice)).memory, { max: 1_048_576, high: 'max' })
 })

@@ -39,7 +39,7 @@ void t.test('addUsage() counts on over a group that was made again', async (t) =
     last: { cpuUsec: 30n },
   })
   t.match(all([reading(100), undefined, undefined, reading(120)]), { cpuUsec: 220n }, 'gone in between')
-  t.match(all([reading(100, 5), reading(150, 2)]), { cpuUsec: 150n, oomKills: 7n }, 'one counter that began anew')
+  t.match(all([reading(100, 5), reading(150, 2)]), { cpuUsec: 150n, oomKills: 7n }, 'one counter that started again')
   t.match(all([undefined]), { cpuUsec: 0n })
 })
 

@@ -12,13 +12,13 @@ void t.test('rankGroups() puts what hurts most first, and says why', async (t) =
     { group: 'busy', before: cpu(0), now: cpu(1_000_000), elapsedUsec: 1e6 },
     { group: 'held', before: cpu(0, 10, 5), now: cpu(100_000, 20, 14), elapsedUsec: 1e6 },
     { group: 'thrashing', now: { pressure: { memory: share(95), io: share(10) } }, elapsedUsec: 1e6 },
-    { group: 'anew', before: cpu(500), now: cpu(100), elapsedUsec: 1e6 },
+    { group: 'again', before: cpu(500), now: cpu(100), elapsedUsec: 1e6 },
   ]
   t.match(rankGroups(readings, 2), [
     { group: 'thrashing', score: 0.95, because: 'memory pressure' },
     { group: 'held', score: 0.9, because: 'throttled', cores: 0.1 },
     { group: 'busy', score: 0.5, because: 'cpu', cores: 1 },
-    { group: 'anew', score: 0, because: 'quiet', cores: 0 },
+    { group: 'again', score: 0, because: 'quiet', cores: 0 },
     { group: 'quiet', score: 0, because: 'quiet' },
   ])
   t.strictSame(rankGroups([], 1), [])

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { createHost } from '@puppy/host'
 import { createFakeHost } from '@puppy/host/fake'
-import { createFakeKernel } from '../../src/fake/kernel.ts'
+import { createFakeCgroupfs } from '../../src/fake/cgroupfs.ts'
 import { parseCgroupPath, type CgroupPath } from '../../src/path.ts'
 import { allParts, parseMemoryEvents, parseUsage, readUsage } from '../../src/usage/usage.ts'
 import { fixture } from '../support/fixtures.ts'
@@ -45,7 +45,7 @@ void t.test('parseUsage() and parseMemoryEvents() survive any text', async (t) =
   fc.assert(fc.property(text, (garbage) => void parseUsage(() => garbage, new Set([...allParts, 'memoryStat']))))
 })
 
-void t.test('readUsage() reads only the parts asked for, and tells groups that are gone', async (t) => {
+void t.test('readUsage() reads only the parts asked for, and has undefined for groups that do not exist', async (t) => {
   const root = t.testdir({
     sys: { fs: { cgroup: { a: { 'cpu.stat': fixture('cpu.stat') ?? '', 'pids.current': '1\n' }, empty: {} } } },
   })
@@ -58,20 +58,20 @@ void t.test('readUsage() reads only the parts asked for, and tells groups that a
   await t.rejects(readUsage(createHost({ root }), ['../a']), { code: 'CGROUP_INVALID' })
 })
 
-void t.test('readUsage() does not look for files of controllers that are not handed down', async (t) => {
-  const { kernel, place } = createFakeKernel()
+void t.test('readUsage() does not look for files of controllers that are not enabled', async (t) => {
+  const { cgroupfs, place } = createFakeCgroupfs()
   const seen: string[] = []
   const counting = {
-    ...kernel,
+    ...cgroupfs,
     read: (path: CgroupPath, file: string) => {
       seen.push(`${path} ${file}`)
-      return kernel.read(path, file)
+      return cgroupfs.read(path, file)
     },
   }
   for (const [n, path] of ['a/x', 'a/y'].entries()) place(path, n + 1)
-  for (const path of ['', 'a']) await kernel.write(parseCgroupPath(path), 'cgroup.subtree_control', '+memory')
+  for (const path of ['', 'a']) await cgroupfs.write(parseCgroupPath(path), 'cgroup.subtree_control', '+memory')
   const usages = await readUsage(createFakeHost(), ['a/x', 'a/y'], {
-    kernel: counting,
+    cgroupfs: counting,
     parts: ['memory', 'pids', 'io'],
   })
   t.match(usages.get('a/x'), { memory: { current: 0n } })

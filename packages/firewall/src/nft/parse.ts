@@ -24,34 +24,38 @@ const datatypes: readonly string[] = ['uid', 'inet_service', 'ipv4_addr', 'ipv6_
  *   {"chain": {…}}, {"rule": {"chain": "output", "comment": "puppy:…", "expr": […]}}]}
  * ```
  *
- * What is well-formed and not of a shape that we make is kept as `foreign`.
+ * An object that is well-formed and of a shape that the library does not write becomes `foreign`.
  *
- * @throws FirewallError `FIREWALL_UNREADABLE` for what is no listing of that table.
+ * @throws FirewallError `FIREWALL_UNREADABLE` for a text that is not a listing of that table.
  */
 export function parseListing(text: string, name: string): ObservedTable {
   const objects = objectsOf(text, name)
   const sets = new Map<string, ObservedSet>()
   const chains = new Map<string, ObservedChain>()
   const comments = new Map<string, (string | undefined)[]>()
-  const strangers: Foreign[] = []
-  let found = false
+  const found: Foreign[] = []
+  let named = false
   for (const object of objects) {
     const [kind = '', fields] = Object.entries(object)[0] ?? []
     if (!isFields(fields)) throw unreadable(name, JSON.stringify(object), 'an object without fields')
-    if (kind === 'table') found = true
-    else if (kind === 'set' || kind === 'map') readSet(kind, fields, sets, strangers)
-    else if (kind === 'chain') readChain(fields, chains, strangers)
-    else if (kind === 'rule') readRule(fields, comments, strangers)
-    else strangers.push(foreign(kind, fields['name']))
+    if (kind === 'table') {
+      named = true
+      // A dormant table has no effect. nft 1.0.6 prints its flags as garbage, so that only their presence is known.
+      if ('flags' in fields) found.push({ kind: 'table', name, text: 'flags of the table, such as dormant' })
+    } else if (kind === 'set' || kind === 'map') readSet(kind, fields, sets, found)
+    else if (kind === 'chain') readChain(fields, chains, found)
+    else if (kind === 'rule') readRule(fields, comments, found)
+    else found.push(foreign(kind, fields['name']))
   }
-  if (!found) throw unreadable(name, text, 'it does not name the table')
+  if (!named) throw unreadable(name, text, 'it does not name the table')
   const filled = [...chains.values()].map((chain): [string, ObservedChain] => [
     chain.name,
     { ...chain, comments: comments.get(chain.name) ?? [] },
   ])
-  return { name, sets, chains: new Map(filled), foreign: strangers, objects }
+  return { name, sets, chains: new Map(filled), foreign: found, objects }
 }
 
+/** Returns a foreign object. */
 export function foreign(kind: string, name: Json | undefined): Foreign {
   const known = typeof name === 'string' ? name : ''
   return { kind, name: known, text: `${kind} ${JSON.stringify(known)}` }
@@ -74,7 +78,7 @@ function objectsOf(text: string, name: string): readonly Fields[] {
   return objects
 }
 
-function readSet(kind: string, fields: Fields, sets: Map<string, ObservedSet>, strangers: Foreign[]): void {
+function readSet(kind: string, fields: Fields, sets: Map<string, ObservedSet>, found: Foreign[]): void {
   const { name, elem = [], stmt } = fields
   const flags = listOf(fields['flags'])
   const type = typeof fields['type'] === 'string' ? [fields['type']] : fields['type']
@@ -87,7 +91,7 @@ function readSet(kind: string, fields: Fields, sets: Map<string, ObservedSet>, s
     flags.every((flag) => flag === 'interval') &&
     verdicts === (kind === 'map')
   if (!known) {
-    strangers.push(foreign(kind, name))
+    found.push(foreign(kind, name))
     return
   }
   const statements = listOf(stmt)
@@ -111,10 +115,10 @@ function listOf(json: Json | undefined): readonly Json[] {
   return Array.isArray(json) ? (json as readonly Json[]) : [json]
 }
 
-function readChain(fields: Fields, chains: Map<string, ObservedChain>, strangers: Foreign[]): void {
+function readChain(fields: Fields, chains: Map<string, ObservedChain>, found: Foreign[]): void {
   const { name, type, hook, prio, policy } = fields
   if (typeof name !== 'string') {
-    strangers.push(foreign('chain', name))
+    found.push(foreign('chain', name))
     return
   }
   if (hook === undefined) {
@@ -124,14 +128,14 @@ function readChain(fields: Fields, chains: Map<string, ObservedChain>, strangers
   if (type === 'filter' && policy === 'accept' && typeof prio === 'number' && (hook === 'input' || hook === 'output')) {
     chains.set(name, { name, base: { hook, priority: prio }, comments: [] })
   } else {
-    strangers.push(foreign('chain', name))
+    found.push(foreign('chain', name))
   }
 }
 
-function readRule(fields: Fields, comments: Map<string, (string | undefined)[]>, strangers: Foreign[]): void {
+function readRule(fields: Fields, comments: Map<string, (string | undefined)[]>, found: Foreign[]): void {
   const { chain, comment } = fields
   if (typeof chain !== 'string') {
-    strangers.push(foreign('rule', ''))
+    found.push(foreign('rule', ''))
     return
   }
   const list = comments.get(chain) ?? []

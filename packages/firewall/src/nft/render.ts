@@ -28,7 +28,7 @@ export function addTable(table: Table): readonly NftCommand[] {
   ]
 }
 
-/** Empties the place of a table, whether one is there or not: `destroy` came only with nft 1.0.8 and Linux 6.3. */
+/** Deletes a table, whether it exists or not: `destroy` needs nft 1.0.8 and Linux 6.3. */
 export function deleteTable(name: string): readonly NftCommand[] {
   assertName('table', name)
   return [{ add: { table: { family, name } } }, { delete: { table: { family, name } } }]
@@ -70,9 +70,9 @@ export function deleteElements(table: string, name: string, elements: readonly E
 }
 
 /**
- * Elements of one command go to the kernel in messages of 64 KB. Where one is full nft 1.0.6 writes the next element a second
- * time, and swaps the bytes of a uid in a concatenation with it: of 2,816 slots, one belonged to uid 741212160 instead of 11820.
- * Commands that fit one message are never cut. All of them are one transaction still.
+ * Splits elements among commands. Elements of one command go to the kernel in messages of 64 KB. When a message is full, nft 1.0.6 writes
+ * the next element a second time, and swaps the bytes of a uid in a concatenation with it: of 2,816 slots, one belonged to uid
+ * 741212160 instead of 11820. Commands that fit one message are never split. All of them are still one transaction.
  */
 export function inMessages<Item>(elements: readonly Item[]): readonly (readonly Item[])[] {
   return Array.from({ length: Math.ceil(elements.length / perMessage) }, (_, index) =>
@@ -98,7 +98,7 @@ export function flushSet(table: string, { name, verdicts }: Pick<NftSet, 'name' 
   return { flush: { [verdicts === true ? 'map' : 'set']: { family, table, name } } }
 }
 
-/** Removes an object of any kind, under the name that nft lists it by. */
+/** Deletes an object of any kind, by the name under which nft lists it. */
 export function deleteObject(table: string, { kind, name }: Pick<Foreign, 'kind' | 'name'>): NftCommand {
   return { delete: { [kind]: { family, table, name } } }
 }
@@ -108,8 +108,8 @@ export function flushChain(table: string, name: string): NftCommand {
 }
 
 /**
- * Renders what a rule is recognised by: its name and a digest of what it does. nft prints rules back in words of its own, which
- * change with its version, and so nobody compares them.
+ * Renders what a rule is recognised by: its name and a digest of what it does. nft prints rules in its own words, which change with
+ * its version, so rules themselves are not compared.
  */
 export function renderComment({ name, statements }: Rule): string {
   const digest = createHash('sha256').update(JSON.stringify(statements)).digest('hex').slice(0, 12)
@@ -145,7 +145,7 @@ function numberOf(value: number): number {
   throw new FirewallError('FIREWALL_INVALID', { operation: 'write the element', value: String(value) })
 }
 
-/** @throws FirewallError `FIREWALL_INVALID` for a name that nft's grammar would not take as one word. */
+/** Checks a name. @throws FirewallError `FIREWALL_INVALID` for a name that nft's grammar would not take as one word. */
 export function assertName(kind: string, name: string): void {
   if (/^[a-zA-Z][a-zA-Z0-9_-]{0,62}$/.test(name)) return
   const detail = 'a name begins with a letter and has up to 63 letters, digits, _ or -'

@@ -38,7 +38,7 @@ export interface NftSet {
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
 
 export interface Rule {
-  /** What `explain` and changes call it; unique in its table. */
+  /** The name in `explain` and in changes; unique in its table. */
   readonly name: string
   readonly statements: readonly Json[]
 }
@@ -50,12 +50,12 @@ export interface Base {
 
 export interface Chain {
   readonly name: string
-  /** Where the kernel calls it; absent for a chain that others go to. A base chain is a filter with policy accept. */
+  /** Where the kernel calls it. Absent for a chain that rules jump to. A base chain is a filter with policy accept. */
   readonly base?: Base
   readonly rules: readonly Rule[]
 }
 
-/** A whole table of the family `inet`, as it is wanted. */
+/** A whole table of the family `inet`, as a spec describes it. */
 export interface Table {
   readonly name: string
   readonly sets: readonly NftSet[]
@@ -66,25 +66,25 @@ export interface Table {
 export type NftCommand = { readonly [verb in 'add' | 'delete' | 'flush']?: { readonly [object: string]: Json } }
 
 export interface ObservedSet extends NftSet {
-  /** Elements of a shape that is not ours. */
+  /** How many elements have a shape that the library does not write. */
   readonly foreign: number
 }
 
 export interface ObservedChain {
   readonly name: string
   readonly base?: Base
-  /** The comment of every rule, in order; undefined for one without, which is never ours. */
+  /** The comment of every rule, in order; undefined for a rule without one, which the library never writes. */
   readonly comments: readonly (string | undefined)[]
 }
 
-/** Something in our table that is not ours. */
+/** An object in the table that the library did not write. */
 export interface Foreign {
   /** `chain`, `set`, `map`, `counter`, … */
   readonly kind: string
   readonly name: string
-  /** The two for a person. */
+  /** Both, for a person. */
   readonly text: string
-  /** It is a set of ours, with elements that are not. */
+  /** Only elements of the set are foreign, not the set. */
   readonly elements?: boolean
 }
 
@@ -93,8 +93,8 @@ export interface ObservedTable {
   readonly name: string
   readonly sets: ReadonlyMap<string, ObservedSet>
   readonly chains: ReadonlyMap<string, ObservedChain>
-  /** What is in the table and is of no kind that we make. */
+  /** Objects of kinds that the library does not write. */
   readonly foreign: readonly Foreign[]
-  /** nft's own objects, for putting the table back as it is. */
+  /** nft's own objects, to restore the table as it is. */
   readonly objects: readonly Json[]
 }

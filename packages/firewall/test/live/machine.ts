@@ -9,6 +9,7 @@ import t from 'tap'
 import { openFirewall } from '../../src/index.ts'
 import { cannotRun, createLab, joinMachine } from '../support/lab.ts'
 import { settings } from '../support/settings.ts'
+import { changesOf } from '../support/changes-of.ts'
 
 t.setTimeout(600_000)
 
@@ -45,14 +46,14 @@ void t.test('what cuts ssh off is taken back by systemd, though we were killed',
     for (const until = Date.now() + 60_000; !(await answers()) && Date.now() < until;) await sleep(200)
     t.ok(await answers(), `sshd answers ${((performance.now() - tried) / 1000).toFixed(1)} s later`)
     if (before === undefined) t.equal(await firewall.read(), undefined, 'there is no table, as before')
-    else t.strictSame(await firewall.plan(before), [], 'the table is what it was')
+    else t.strictSame(await changesOf(firewall, before), [], 'the table is what it was')
     await t.rejects(firewall.confirm(), { code: 'FIREWALL_TIMEOUT' })
   }
   const kept = await firewall.trial({ ...settings, callers: [0] }, { seconds: 4 })
   t.match(kept, { changed: true, armed: true })
   await firewall.confirm()
   await sleep(5000)
-  t.strictSame(await firewall.plan({ ...settings, callers: [0] }), [], 'what is confirmed stays')
+  t.strictSame(await changesOf(firewall, { ...settings, callers: [0] }), [], 'what is confirmed stays')
 })
 
 void t.test('a service of systemd’s may load it, whatever the policy makes of nft then', { skip }, async (t) => {
@@ -64,5 +65,5 @@ void t.test('a service of systemd’s may load it, whatever the policy makes of 
   t.equal(await firewall.read(), undefined, 'there is no table')
   const words = ['--wait', '--collect', '--quiet', '--', process.execPath, '--no-warnings', script]
   run('systemd-run', ...words, table, folder)
-  t.strictSame(await firewall.plan(settings), [], 'the service has loaded it')
+  t.strictSame(await changesOf(firewall, settings), [], 'the service has loaded it')
 })

@@ -60,6 +60,8 @@ let count = 0
 /** A network namespace of its own with loopback up, gone with the test. */
 export interface Lab {
   readonly netns: string
+  /** Where its transactions lie while nft reads them. */
+  readonly folder: string
   readonly host: Host
   readonly firewall: Firewall
   open(options?: FirewallOptions): Firewall
@@ -93,6 +95,7 @@ export async function createLab(t: Cleaner): Promise<Lab> {
   const open = (options: FirewallOptions = {}) => openFirewall(host, { netns, folder, ...options })
   return {
     netns,
+    folder,
     host,
     firewall: open(),
     open,

@@ -1,9 +1,9 @@
-import type { WallSettings } from '../../src/index.ts'
+import type { FirewallSpec } from '../../src/index.ts'
 
 export const [alice, bob, carol, dave, proxy, api, person] = [10_000, 10_001, 10_002, 10_003, 990, 991, 1000] as const
 
 /** Four tenants with eight ports each from 10240; one of each policy. */
-export const settings: WallSettings = {
+export const settings: FirewallSpec = {
   slots: [alice, bob, carol, dave].map((uid, n) => ({ uid, firstPort: 10_240 + n * 8, lastPort: 10_247 + n * 8 })),
   tenantUids: { first: 10_000, last: 12_815 },
   callers: [0, proxy],
@@ -19,7 +19,7 @@ export const settings: WallSettings = {
 }
 
 /** So many tenants with so many ports each. */
-export function crowd(tenants: number, portsEach = 8): WallSettings {
+export function crowd(tenants: number, portsEach = 8): FirewallSpec {
   return {
     ...settings,
     egress: [],

@@ -1,6 +1,6 @@
-import type { ProxyContext } from '../context.ts'
-import { hasIpv6 } from '../process.ts'
-import { readCertificates, renderCrtList, type RefusedCertificate } from './certificates.ts'
+import type { LocationContext } from '../context.ts'
+import type { ProxySettings } from '../settings.ts'
+import { renderCrtList, type Certificates } from './certificates.ts'
 import { renderConfig } from './render.ts'
 
 /** The files that make a configuration. */
@@ -10,32 +10,36 @@ export interface Bundle {
   readonly crtList?: string
 }
 
-/** A bundle as it should be, and what was left out of it. */
-export interface WantedBundle extends Bundle {
-  readonly refused: readonly RefusedCertificate[]
+/**
+ * Renders both files. Pure.
+ *
+ * The description in the configuration follows from the certificates that are served: one more that is refused is no reason
+ * to reload.
+ *
+ * @param settings paths as HAProxy sees them
+ */
+export function renderBundle(settings: ProxySettings, certificates: Certificates, ipv6: boolean): Bundle {
+  if (settings.tls === undefined) return { config: renderConfig(settings, { ipv6 }) }
+  const served = renderCrtList({ served: certificates.served, refused: [] })
+  return { config: renderConfig(settings, { ipv6, crtList: served }), crtList: renderCrtList(certificates) }
 }
 
-/** Renders what should be installed, without the certificates that cannot be served and without these. */
-export async function renderBundle(
-  { host, settings, real }: ProxyContext,
-  without: readonly RefusedCertificate[] = [],
-): Promise<WantedBundle> {
-  const ipv6 = hasIpv6()
-  if (settings.tls === undefined) return { config: renderConfig(real.settings, { ipv6 }), refused: [] }
-  const { served, refused } = await readCertificates(host, settings.tls.certificates)
-  const left = new Set(without.map(({ path }) => path))
-  const crtList = renderCrtList(served.filter(({ path }) => !left.has(path)))
-  return { config: renderConfig(real.settings, { ipv6, crtList }), crtList, refused: [...refused, ...without] }
+/** Reads what is installed. Undefined before the first installation. */
+export async function readBundle({ host, files }: LocationContext): Promise<Bundle | undefined> {
+  return bundleOf(await Promise.all([host.read(files.config), host.read(files.crtList)]))
 }
 
-/** Reads what is installed; undefined before the first time. */
-export async function readBundle({ host, files }: ProxyContext): Promise<Bundle | undefined> {
-  const [config, crtList] = await Promise.all([host.read(files.config), host.read(files.crtList)])
+/** Reads the last bundle that a worker has run with. */
+export async function readGood({ host, files }: LocationContext): Promise<Bundle | undefined> {
+  return bundleOf(await Promise.all([host.read(files.goodConfig), host.read(files.goodCrtList)]))
+}
+
+function bundleOf([config, crtList]: readonly (string | undefined)[]): Bundle | undefined {
   if (config === undefined) return undefined
   return { config, ...(crtList === undefined ? {} : { crtList }) }
 }
 
-/** Whether two bundles are the same bytes. */
+/** Returns whether two bundles are the same bytes. */
 export function sameBundle(one: Bundle | undefined, other: Bundle | undefined): boolean {
   return one?.config === other?.config && one?.crtList === other?.crtList
 }

@@ -13,11 +13,14 @@ export interface Certificate {
 
 /** A file that is left out, so that the others are served. */
 export interface RefusedCertificate {
-  readonly path: string
+  /** The path, as HAProxy would open it. */
+  readonly target: string
   readonly error: HaproxyError
+  /** SHA-256 of a file that only HAProxy refuses. It is tried again when the file changes. */
+  readonly digest?: string
 }
 
-/** What a folder of certificates holds. */
+/** The certificates of a spec. */
 export interface Certificates {
   readonly served: readonly Certificate[]
   readonly refused: readonly RefusedCertificate[]
@@ -29,8 +32,8 @@ export interface Certificates {
  * Returns why it cannot be served, or undefined. An encrypted key is refused: HAProxy would ask a terminal for the
  * passphrase. Nothing of the text appears in the reason.
  */
-export function whyNoCertificate(pem: string): string | undefined {
-  if (!pem.includes('-----BEGIN CERTIFICATE-----')) return 'there is no certificate in it'
+export function findCertificateFault(pem: string): string | undefined {
+  if (!pem.includes('-----BEGIN CERTIFICATE-----')) return 'no certificate in it'
   try {
     const certificate = new X509Certificate(pem)
     return certificate.checkPrivateKey(createPrivateKey(pem)) ? undefined : 'its key belongs to another certificate'
@@ -44,42 +47,85 @@ function reasonCode(error: unknown): string {
 }
 
 /**
- * Renders the crt-list: for each certificate a comment with its digest, then its path.
+ * Renders the crt-list: for each certificate a comment with its digest, then its path. Comments behind them name the files
+ * that only HAProxy refuses.
  *
- * The digest makes the text change when a file does, which is how a renewed certificate is noticed.
+ * The digest makes the text change when a file does: this is how a renewed certificate is noticed.
+ *
+ * ```
+ * # 9f86d081…
+ * /etc/certs/blog.pem
+ * # refused 60303ae2… /etc/certs/odd.pem
+ * ```
  */
-export function renderCrtList(certificates: readonly Certificate[]): string {
-  return certificates.map(({ path, digest }) => `# ${digest}\n${encodeCrtListRow(path)}\n`).join('')
+export function renderCrtList({ served, refused }: Certificates): string {
+  const known = refused.flatMap(({ target, digest }) => (digest === undefined ? [] : [{ path: target, digest }]))
+  return [
+    ...served.map(({ path, digest }) => `# ${digest}\n${encodeCrtListRow(path)}\n`),
+    ...known.map(({ path, digest }) => `# refused ${digest} ${encodeCrtListRow(path)}\n`),
+  ].join('')
 }
 
-/** Reads and checks every `*.pem` of a folder, in the order of names; when two have a name in common the first serves it. */
-export async function readCertificates(host: Host, folder: string): Promise<Certificates> {
-  const names = (await host.list(folder)).filter((name) => name.endsWith('.pem') && !name.startsWith('.'))
-  const judged = await Promise.all(names.map((name) => readCertificate(host, `${folder}/${name}`)))
+/** The digests in a crt-list, by path. */
+export interface CrtList {
+  readonly served: ReadonlyMap<string, string>
+  readonly refused: ReadonlyMap<string, string>
+}
+
+/** Parses a crt-list of ours. Never throws; it leaves out what `renderCrtList` does not write. */
+export function parseCrtList(text: string): CrtList {
+  const served = [...text.matchAll(/^# ([0-9a-f]{64})\n(\/.*)$/gm)]
+  const refused = [...text.matchAll(/^# refused ([0-9a-f]{64}) (\/.*)$/gm)]
+  const byPath = (rows: readonly RegExpExecArray[]) => new Map(rows.map(([, digest = '', path = '']) => [path, digest]))
+  return { served: byPath(served), refused: byPath(refused) }
+}
+
+/**
+ * Reads and checks the certificates of these files and folders, in the order of names within a folder. When two have a
+ * name in common, the first serves it.
+ *
+ * @param known the installed crt-list: a file that HAProxy refused and that has not changed is refused again
+ */
+export async function readCertificates(
+  host: Host,
+  entries: readonly string[],
+  known: CrtList = parseCrtList(''),
+): Promise<Certificates> {
+  const files = await Promise.all(entries.map((entry) => listCertificates(host, entry)))
+  const found = await Promise.all([...new Set(files.flat())].map((file) => readCertificate(host, file, known)))
   return {
-    served: judged.filter((one) => 'digest' in one),
-    refused: judged.filter((one) => 'error' in one),
+    served: found.filter((one) => 'path' in one),
+    refused: found.filter((one) => 'error' in one),
   }
 }
 
-async function readCertificate(host: Host, file: string): Promise<Certificate | RefusedCertificate> {
+async function listCertificates(host: Host, entry: string): Promise<readonly string[]> {
+  if (entry.endsWith('.pem')) return [entry]
+  const names = (await host.list(entry)).filter((name) => name.endsWith('.pem') && !name.startsWith('.'))
+  return names.map((name) => `${entry}/${name}`)
+}
+
+async function readCertificate(host: Host, file: string, known: CrtList): Promise<Certificate | RefusedCertificate> {
   const path = host.path(file)
   try {
     encodeCrtListRow(path)
     const pem = await host.read(file, { maxBytes: 1024 * 1024 })
-    if (pem === undefined) return refuseCertificate(path, { detail: 'it is gone' })
-    const detail = whyNoCertificate(pem)
+    if (pem === undefined) return refuseCertificate(path, { detail: 'it does not exist' })
+    const detail = findCertificateFault(pem)
     if (detail !== undefined) return refuseCertificate(path, { detail })
-    return { path, digest: createHash('sha256').update(pem).digest('hex') }
+    const digest = createHash('sha256').update(pem).digest('hex')
+    if (known.refused.get(path) !== digest) return { path, digest }
+    return { ...refuseCertificate(path, { detail: 'HAProxy refused it before; replace the file' }), digest }
   } catch (cause) {
     return refuseCertificate(path, { cause, detail: cause instanceof Error ? cause.message : String(cause) })
   }
 }
 
-/** Says that a certificate is left out, and why. */
+/** Returns a certificate as left out, with the reason. */
 export function refuseCertificate(
   path: string,
-  why: { readonly detail?: string; readonly said?: readonly string[]; readonly cause?: unknown },
+  why: { readonly detail?: string; readonly said?: string; readonly cause?: unknown },
 ): RefusedCertificate {
-  return { path, error: new HaproxyError('HAPROXY_CERTIFICATE_INVALID', { operation: 'serve', path, ...why }) }
+  const facts = { operation: 'serve the certificate', target: path, ...why }
+  return { target: path, error: new HaproxyError('HAPROXY_CERTIFICATE_INVALID', facts) }
 }

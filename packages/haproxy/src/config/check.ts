@@ -1,12 +1,14 @@
-import { haproxyProgram, type ProxyContext } from '../context.ts'
-import { HaproxyError } from '../errors.ts'
-import type { RuntimeOptions } from '../runtime/socket.ts'
-import { renderBundle, type Bundle, type WantedBundle } from './bundle.ts'
-import { refuseCertificate, type RefusedCertificate } from './certificates.ts'
-import { messagesOf, parseDiagnostics } from './diagnostics.ts'
+import { runOptions, type EffectOptions } from '@puppy/host'
+import { haproxyProgram, type LocationContext, type ProxyContext } from '../context.ts'
+import { messagesOf, parseDiagnostics } from '../diagnostics.ts'
+import { HaproxyError, joinMessages } from '../errors.ts'
+import { renderBundle, type Bundle } from './bundle.ts'
+import { refuseCertificate, type Certificates, type RefusedCertificate } from './certificates.ts'
 
-/** A bundle that the real HAProxy takes. */
-export interface CheckedBundle extends WantedBundle {
+/** A bundle that HAProxy accepts. */
+export interface CheckedBundle extends Bundle {
+  /** The certificates that only HAProxy refuses, left out of the bundle. */
+  readonly refused: readonly RefusedCertificate[]
   readonly warnings: readonly string[]
 }
 
@@ -14,31 +16,38 @@ export interface CheckedBundle extends WantedBundle {
  * Renders the bundle and has the real program check it (`haproxy -c`), maps and certificates included, in a staging
  * folder beside the installed one.
  *
- * When HAProxy names a certificate in what it refuses, that one is left out and the rest is checked again.
+ * When HAProxy names a certificate in what it refuses, this one is left out and the rest is checked again.
  *
  * @throws HaproxyError `HAPROXY_CONFIG_INVALID` with HAProxy's own words, `HAPROXY_NOT_INSTALLED`.
  */
-export async function checkBundle(context: ProxyContext, options: RuntimeOptions = {}): Promise<CheckedBundle> {
-  const without: RefusedCertificate[] = []
+export async function checkBundle(
+  context: ProxyContext,
+  certificates: Certificates,
+  ipv6: boolean,
+  options: EffectOptions = {},
+): Promise<CheckedBundle> {
+  const refused: RefusedCertificate[] = []
   for (;;) {
-    const bundle = await renderBundle(context, without)
+    const without = new Set(refused.map(({ target }) => target))
+    const served = certificates.served.filter(({ path }) => !without.has(path))
+    const left = { served, refused: [...certificates.refused, ...refused] }
+    const bundle = renderBundle(context.real.settings, left, ipv6)
     const { alerts, warnings } = await runCheck(context, bundle, options)
-    if (alerts.length === 0) return { ...bundle, warnings }
-    const blamed = blame(alerts, bundle)
-    if (blamed.length === 0) throw invalid(context, alerts)
-    without.push(...blamed.map((path) => refuseCertificate(path, { said: alerts })))
+    if (alerts.length === 0) return { ...bundle, refused, warnings }
+    const said = joinMessages(alerts)
+    const blamed = served.filter(({ path }) => isBlamed(path, said))
+    if (blamed.length === 0) throw invalid(context, said)
+    refused.push(...blamed.map(({ path, digest }) => ({ ...refuseCertificate(path, { said }), digest })))
   }
 }
 
-function invalid({ real }: ProxyContext, said: readonly string[]): HaproxyError {
-  return new HaproxyError('HAPROXY_CONFIG_INVALID', { operation: 'install', path: real.files.config, said })
+function invalid({ real }: ProxyContext, said: string): HaproxyError {
+  return new HaproxyError('HAPROXY_CONFIG_INVALID', { operation: 'install', target: real.files.config, said })
 }
 
-/** The certificates of the bundle whose paths HAProxy names. */
-function blame(alerts: readonly string[], { crtList = '' }: Bundle): readonly string[] {
-  const paths = crtList.split('\n').filter((row) => row.startsWith('/'))
-  const said = alerts.join('\n')
-  return paths.filter((path) => said.includes(`'${path}'`) || said.includes(`${path}:`) || said.includes(`${path} `))
+/** Whether HAProxy names the path of this certificate. */
+function isBlamed(path: string, said: string): boolean {
+  return said.includes(`'${path}'`) || said.includes(`${path}:`) || said.includes(`${path} `)
 }
 
 interface CheckOutcome {
@@ -46,18 +55,13 @@ interface CheckOutcome {
   readonly warnings: readonly string[]
 }
 
-async function runCheck(context: ProxyContext, bundle: Bundle, options: RuntimeOptions): Promise<CheckOutcome> {
+async function runCheck(context: ProxyContext, bundle: Bundle, options: EffectOptions): Promise<CheckOutcome> {
   const { host, files, real } = context
   const program = haproxyProgram(host)
   await stage(context, bundle)
   try {
     const command = [program, '-c', '-L', 'puppy', '-f', `${real.files.staged}/haproxy.cfg`] as const
-    const result = await host.run([...command], {
-      touches: 'ours',
-      timeout: 120_000,
-      accept: [0, 1],
-      ...(options.signal === undefined ? {} : { signal: options.signal }),
-    })
+    const result = await host.run([...command], runOptions('ours', options, { accept: [0, 1] }))
     const said = parseDiagnostics(result.stderr.replaceAll(`${real.files.staged}/`, `${real.settings.folder}/`))
     const alerts = messagesOf(said, 'alert')
     const silent = result.exitCode !== 0 && alerts.length === 0
@@ -81,7 +85,7 @@ async function stage({ host, files }: ProxyContext, bundle: Bundle): Promise<voi
 }
 
 /** Removes the staging folder with everything in it; one that a killed process left behind too. */
-export async function removeStaged({ host, files }: Pick<ProxyContext, 'host' | 'files'>): Promise<void> {
+export async function removeStaged({ host, files }: Pick<LocationContext, 'host' | 'files'>): Promise<void> {
   for (const name of await host.list(files.staged)) await host.remove(`${files.staged}/${name}`)
   await host.remove(files.staged)
 }

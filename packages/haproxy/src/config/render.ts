@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { encodeWord } from '../encode.ts'
 import { assertSettings, proxyFiles, type ProxySettings } from '../settings.ts'
-import { parseListen, renderListen } from './listen.ts'
+import { parseListen, renderListen } from '../listen.ts'
 
 /** What else the text depends on. */
 export interface ConfigFacts {
@@ -16,7 +16,7 @@ export interface ConfigFacts {
  *
  * The names of maps and crt-list are relative to the configuration's own folder (`default-path config`), so the same
  * bytes can be checked in a staging folder and used in their own. `description` holds a digest of the rest of the text
- * and of the crt-list: the runtime socket tells it back (`show info`), and so says which configuration really runs.
+ * and of the crt-list: the runtime socket reports it (`show info`), and so which configuration really runs.
  *
  * @throws HaproxyError `HAPROXY_SETTINGS_INVALID`
  * @see HAProxy configuration manual, 3 "Global parameters", 4 "Proxies", 3.5 "Peers"
@@ -33,14 +33,27 @@ export function renderConfig(settings: ProxySettings, facts: ConfigFacts = {}): 
   return text.replace('description puppy', `description puppy-${digest}`)
 }
 
-/** The `description` of a rendered configuration, or undefined when the text has none of ours. */
+/** Returns the `description` of a rendered configuration, or undefined when the text has none of ours. */
 export function configDescription(text: string): string | undefined {
   return /^ {2}description (puppy-[0-9a-f]{16})$/m.exec(text)?.[1]
 }
 
 /**
- * `noreuseport`: with SO_REUSEPORT a second HAProxy of the same user on the same port starts without a word and the
- * kernel deals the connections out between the two. A reload hands the sockets over and does not need it.
+ * Returns the addresses of these settings that a rendered configuration does not listen on. Pure.
+ *
+ * A port that it binds on another address is its own and is handed over in a reload.
+ */
+export function addressesMissing(settings: Pick<ProxySettings, 'listen' | 'tls'>, text: string): readonly string[] {
+  const bound = new Set([...text.matchAll(/^ {2}bind \S*:([0-9]+)(?: |$)/gm)].map((line) => Number(line[1])))
+  return [...settings.listen, ...(settings.tls?.listen ?? [])].filter((address) => {
+    const parsed = parseListen(address)
+    return parsed !== undefined && !bound.has(parsed.port)
+  })
+}
+
+/**
+ * `noreuseport`: with SO_REUSEPORT a second HAProxy of the same user on the same port starts without an error and the
+ * kernel distributes the connections between the two. A reload hands the sockets over and does not need it.
  */
 function global(settings: ProxySettings): string {
   const { socket } = proxyFiles(settings)

@@ -1,9 +1,9 @@
-import type { Command, Host } from '@puppy/host'
-import { parseListen } from '../config/listen.ts'
-import type { ProxyContext } from '../context.ts'
+import { findTool, hasSelinux, readPolicyContexts, type Command, type Host } from '@puppy/host'
+import { parseListen } from '../listen.ts'
+import type { LocationContext } from '../context.ts'
 import type { ProxySettings } from '../settings.ts'
 
-/** What a distribution's policy says of HAProxy. */
+/** What a distribution's SELinux policy says of HAProxy. */
 export interface ProxyPolicy {
   /** The context of its configuration, and of what it writes while it runs. */
   readonly configuration: string
@@ -39,24 +39,20 @@ export function planContexts(policy: ProxyPolicy, settings: ProxySettings): read
   return switches.length === 0 ? labels : [...labels, [setsebool, ...switches]]
 }
 
-/** Asks the machine's policy. Undefined without SELinux, or where the policy does not know HAProxy. */
-export async function readPolicy({ host }: ProxyContext): Promise<ProxyPolicy | undefined> {
-  const [chcon, setsebool, ask] = [host.program('chcon'), host.program('setsebool'), host.program('matchpathcon')]
-  if (chcon === undefined || setsebool === undefined || ask === undefined) return undefined
-  if (!host.live || (await host.status('/sys/fs/selinux/enforce')) === undefined) return undefined
-  const paths = ['/etc/haproxy/haproxy.cfg', '/run/haproxy/admin.sock'] as const
-  const { stdout } = await host.run([ask, '-n', ...paths], { touches: 'nothing' })
-  const [configuration, runtime] = stdout.trim().split('\n')
-  if (!isContext(configuration) || !isContext(runtime)) return undefined
+/**
+ * Asks the machine's policy. Undefined without SELinux, or where the policy does not confine HAProxy, as Debian 12's, which has no
+ * context for its run folder.
+ */
+export async function readPolicy({ host }: LocationContext): Promise<ProxyPolicy | undefined> {
+  const [chcon, setsebool] = [findTool(host, 'chcon'), findTool(host, 'setsebool')]
+  if (chcon === undefined || setsebool === undefined || !(await hasSelinux(host))) return undefined
+  const paths = ['/etc/haproxy/haproxy.cfg', '/run/haproxy/admin.sock']
+  const [configuration, runtime] = await readPolicyContexts(host, paths)
+  if (configuration === undefined || runtime === undefined) return undefined
   const names = [...new Set([...connecting, ...binding])]
   const there = await Promise.all(names.map((name) => hasBoolean(host, name)))
   const booleans = names.filter((_, index) => there[index] === true)
   return { configuration, runtime, booleans, programs: { chcon, setsebool } }
-}
-
-/** A policy that does not know HAProxy, as Debian 12's, has `<<none>>` for its run folder, and does not confine it. */
-function isContext(text: string | undefined): text is string {
-  return text !== undefined && /^[^:\s<>]+:[^:\s<>]+:[^:\s<>]+(:\S+)?$/.test(text)
 }
 
 async function hasBoolean(host: Host, name: string): Promise<boolean> {

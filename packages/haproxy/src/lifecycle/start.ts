@@ -1,75 +1,58 @@
-import { renderCommand } from '@puppy/host'
-import { findBusy } from '../config/busy.ts'
-import { ensureConfig } from '../config/ensure.ts'
-import { readBundle } from '../config/bundle.ts'
-import { busyAddresses, messagesOf, parseDiagnostics } from '../config/diagnostics.ts'
-import { configDescription } from '../config/render.ts'
-import { keepGood } from '../config/store.ts'
-import { haproxyProgram, makeFolders, peersFolderCommand, type ProxyContext } from '../context.ts'
-import { HaproxyError } from '../errors.ts'
-import { ensureMapFiles } from '../routes/store.ts'
-import type { RouteChange } from '../routes/plan.ts'
-import type { RuntimeOptions } from '../runtime/socket.ts'
-import { waitFor } from '../wait.ts'
+import { findTool, renderCommand, runOptions, type EffectOptions } from '@puppy/host'
+import { haproxyProgram, peersFolderCommand, type ProxyContext } from '../context.ts'
+import { busyAddresses, messagesOf, parseDiagnostics } from '../diagnostics.ts'
+import { HaproxyError, joinMessages } from '../errors.ts'
+import type { WorkerInfo } from '../runtime/info.ts'
+import { findBusy } from './addresses.ts'
 import { startCommand } from './command.ts'
 import { endOurs } from './stop.ts'
 import { findService, startService, type ProxyService } from './systemd.ts'
-import { findMaster, readMaster, readWorkerMeanwhile } from './worker.ts'
+import { awaitWorker, readMaster } from './worker.ts'
 
-/** What `ensureRunning` did. */
-export interface EnsuredRunning {
-  /** False when it was running already. */
-  readonly started: boolean
+/** A HAProxy that was started. */
+export interface Started {
   /** The master. */
   readonly pid: number
+  readonly worker: WorkerInfo
 }
 
-const answerTimeout = 10_000
-
 /**
- * Makes HAProxy run: adopts the one that does, or starts it, as a systemd unit where one was named.
+ * Starts HAProxy with the configuration that is installed, as a systemd unit where one was named, and waits until a worker
+ * answers.
  *
- * Running means that the master lives and a worker answers the socket. What a killed one left behind (pid file, sockets,
- * a worker without its master) is cleared away first. Without a configuration `ensureConfig` comes first.
+ * What a killed HAProxy left behind (pid file, sockets, a worker without its master) is cleared away first.
  *
  * @throws HaproxyError `HAPROXY_ADDRESS_IN_USE` naming the addresses, `HAPROXY_START_FAILED`, `HAPROXY_NOT_INSTALLED`,
  *   `HAPROXY_TIMEOUT` when it runs and does not answer.
  */
-export async function ensureRunning(context: ProxyContext, options: RuntimeOptions = {}): Promise<EnsuredRunning> {
-  const running = await findMaster(context)
-  if (running !== undefined) {
-    await awaitAnswer(context, options)
-    return { started: false, pid: running }
-  }
-  await makeFolders(context)
-  if ((await readBundle(context)) === undefined) await ensureConfig(context, options)
-  await ensureMapFiles(context)
+export async function startHaproxy(context: ProxyContext, options: EffectOptions = {}): Promise<Started> {
   await endOurs(context, options)
   const service = await findService(context)
   if (service === undefined) await startDaemon(context, options)
   else await startUnit(context, service, options)
-  await awaitAnswer(context, options)
-  const pid = await readMaster(context)
-  if (pid === undefined)
-    throw new HaproxyError('HAPROXY_START_FAILED', { operation: 'start HAProxy', detail: 'it ended' })
-  return { started: true, pid }
+  const worker = await awaitWorker(context, options)
+  const pid = worker === undefined ? undefined : await readMaster(context)
+  if (worker !== undefined && pid !== undefined) return { pid, worker }
+  throw new HaproxyError('HAPROXY_START_FAILED', { operation: 'start HAProxy', detail: 'it ended' })
 }
 
-async function startDaemon({ host, real }: ProxyContext, options: RuntimeOptions): Promise<void> {
+/** Returns the command that starts HAProxy, as text to show. Undefined when it is not installed. */
+export async function readStartCommand(context: ProxyContext): Promise<string | undefined> {
+  const service = await findService(context)
+  if (service !== undefined) return renderCommand([service.systemctl, 'enable', '--now', service.unit])
+  const program = findTool(context.host, 'haproxy')
+  return program === undefined ? undefined : renderCommand(startCommand(program, context.real.files))
+}
+
+async function startDaemon({ host, real }: ProxyContext, options: EffectOptions): Promise<void> {
   const command = startCommand(haproxyProgram(host), real.files)
-  await host.run(peersFolderCommand(real.settings, real.files), { touches: 'ours' })
-  const result = await host.run(command, {
-    touches: 'ours',
-    daemon: true,
-    timeout: 120_000,
-    accept: [0, 1],
-    ...(options.signal === undefined ? {} : { signal: options.signal }),
-  })
+  await host.run(peersFolderCommand(real.settings, real.files), runOptions('ours', options))
+  const result = await host.run(command, runOptions('ours', options, { daemon: true, accept: [0, 1] }))
   if (result.exitCode !== 0) throw startFailed(result.stderr)
 }
 
-/** systemd does not pass on what HAProxy said, so the usual reason is looked for. */
-async function startUnit(context: ProxyContext, service: ProxyService, options: RuntimeOptions): Promise<void> {
+/** systemd does not pass on the messages of HAProxy, so this looks for the usual reason itself. */
+async function startUnit(context: ProxyContext, service: ProxyService, options: EffectOptions): Promise<void> {
   const { listen, tls } = context.settings
   try {
     await startService(context, service, options)
@@ -79,52 +62,24 @@ async function startUnit(context: ProxyContext, service: ProxyService, options: 
   }
 }
 
-/** Says why HAProxy did not start, from what it wrote to standard error. */
+/** Returns why HAProxy did not start, from what it wrote to standard error. Pure. */
 export function startFailed(stderr: string): HaproxyError {
-  const operation = 'start HAProxy'
   const alerts = messagesOf(parseDiagnostics(stderr), 'alert')
-  const said = alerts.length === 0 ? [stderr.trim().slice(-500)] : alerts
+  const said = alerts.length === 0 ? stderr.trim().slice(-500) : joinMessages(alerts)
   const busy = busyAddresses(alerts)
-  if (busy.length === 0) return new HaproxyError('HAPROXY_START_FAILED', { operation, said })
-  return addressInUse(busy, { said })
+  if (busy.length > 0) return addressInUse(busy, { said })
+  return new HaproxyError('HAPROXY_START_FAILED', { operation: 'start HAProxy', said })
 }
 
 function addressInUse(
   busy: readonly string[],
-  facts: { readonly said?: readonly string[]; readonly cause?: unknown },
+  facts: { readonly said?: string; readonly cause?: unknown },
 ): HaproxyError {
-  const value = busy.join(', ')
-  const detail = 'somebody else listens there; stop that, or listen elsewhere'
-  return new HaproxyError('HAPROXY_ADDRESS_IN_USE', { operation: 'start HAProxy on', value, detail, ...facts })
-}
-
-/** Waits for the worker, and keeps a copy of the configuration when it is the one that answers. */
-async function awaitAnswer(context: ProxyContext, options: RuntimeOptions): Promise<void> {
-  const operation = 'wait for HAProxy to answer'
-  const worker = await waitFor(
-    async () => {
-      const answer = await readWorkerMeanwhile(context, options)
-      if (answer !== undefined) return answer
-      return (await findMaster(context)) === undefined ? false : undefined
-    },
-    { ...options, operation, timeout: answerTimeout },
-  )
-  const path = context.real.files.socket
-  if (worker === false) throw new HaproxyError('HAPROXY_START_FAILED', { operation, path, detail: 'it ended' })
-  if (worker === undefined)
-    throw new HaproxyError('HAPROXY_TIMEOUT', { operation, path, detail: 'it runs, but is silent' })
-  const installed = await readBundle(context)
-  if (installed === undefined || worker.description !== configDescription(installed.config)) return
-  await keepGood(context, installed)
-}
-
-/** Plans what `ensureRunning` would do. Reads only. @throws HaproxyError `HAPROXY_NOT_INSTALLED` */
-export async function planRunning(context: ProxyContext): Promise<readonly RouteChange[]> {
-  if ((await readMaster(context)) !== undefined) return []
-  const service = await findService(context)
-  const command =
-    service === undefined
-      ? startCommand(haproxyProgram(context.host), context.real.files)
-      : [service.systemctl, 'enable', '--now', service.unit]
-  return [{ facility: 'haproxy', target: 'process', action: 'add', after: renderCommand(command) }]
+  const detail = 'another process listens there; stop it, or listen elsewhere'
+  return new HaproxyError('HAPROXY_ADDRESS_IN_USE', {
+    operation: 'start HAProxy on',
+    target: busy.join(', '),
+    detail,
+    ...facts,
+  })
 }

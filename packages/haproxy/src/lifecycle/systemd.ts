@@ -1,21 +1,20 @@
-import { haproxyProgram, peersFolderCommand, type ProxyContext } from '../context.ts'
+import { findTool, runOptions, runsSystemd, type EffectOptions } from '@puppy/host'
+import { haproxyProgram, peersFolderCommand, type LocationContext, type ProxyContext } from '../context.ts'
 import { HaproxyError } from '../errors.ts'
-import type { RuntimeOptions } from '../runtime/socket.ts'
 import { serviceCommand } from './command.ts'
 import { planContexts, readPolicy } from './selinux.ts'
 import { renderUnit } from './unit.ts'
 
-/** A systemd that runs this machine and the unit that HAProxy has in it. */
+/** The systemd that runs this machine, and HAProxy's unit. */
 export interface ProxyService {
   readonly unit: string
   readonly systemctl: string
 }
 
-/** The unit to use, or undefined: none was named, the host is only a folder, or systemd does not run it. */
-export async function findService({ host, settings }: ProxyContext): Promise<ProxyService | undefined> {
-  if (settings.service === undefined || !host.live) return undefined
-  if ((await host.status('/run/systemd/system'))?.kind !== 'folder') return undefined
-  const systemctl = host.program('systemctl')
+/** Returns the unit to use. Undefined when none was named, the host is only a folder, or systemd does not run it. */
+export async function findService({ host, settings }: LocationContext): Promise<ProxyService | undefined> {
+  if (settings.service === undefined || !(await runsSystemd(host))) return undefined
+  const systemctl = findTool(host, 'systemctl')
   return systemctl === undefined
     ? undefined
     : { unit: `${settings.service.replace(/\.service$/, '')}.service`, systemctl }
@@ -29,7 +28,7 @@ function unitFile({ unit }: ProxyService): string {
 export async function startService(
   context: ProxyContext,
   service: ProxyService,
-  options: RuntimeOptions = {},
+  options: EffectOptions = {},
 ): Promise<void> {
   const { host, real } = context
   const command = serviceCommand(haproxyProgram(host), real.files)
@@ -44,9 +43,9 @@ export async function startService(
 
 /** Stops the unit; it starts again at the next boot. */
 export async function stopService(
-  context: ProxyContext,
+  context: LocationContext,
   service: ProxyService,
-  options: RuntimeOptions = {},
+  options: EffectOptions = {},
 ): Promise<void> {
   if ((await context.host.status(unitFile(service))) === undefined) return
   await systemctl(context, service, ['stop', service.unit], options)
@@ -54,9 +53,9 @@ export async function stopService(
 
 /** Makes systemd forget the unit. */
 export async function removeService(
-  context: ProxyContext,
+  context: LocationContext,
   service: ProxyService,
-  options: RuntimeOptions = {},
+  options: EffectOptions = {},
 ): Promise<void> {
   if ((await context.host.status(unitFile(service))) === undefined) return
   await systemctl(context, service, ['disable', service.unit], options)
@@ -65,18 +64,14 @@ export async function removeService(
 }
 
 async function systemctl(
-  { host }: ProxyContext,
+  { host }: LocationContext,
   service: ProxyService,
   words: readonly string[],
-  options: RuntimeOptions,
+  options: EffectOptions,
 ): Promise<void> {
-  const { exitCode, stderr } = await host.run([service.systemctl, ...words], {
-    touches: 'machine',
-    timeout: 60_000,
-    accept: [0, 1, 2, 3, 4, 5],
-    daemon: true,
-    ...(options.signal === undefined ? {} : { signal: options.signal }),
-  })
+  const accept = [0, 1, 2, 3, 4, 5]
+  const run = runOptions('machine', options, { accept, daemon: true })
+  const { exitCode, stderr } = await host.run([service.systemctl, ...words], run)
   if (exitCode === 0) return
   const code = words[0] === 'stop' ? 'HAPROXY_STOP_FAILED' : 'HAPROXY_START_FAILED'
   throw new HaproxyError(code, { operation: `systemctl ${words.join(' ')}`, detail: stderr.trim().slice(-500) })

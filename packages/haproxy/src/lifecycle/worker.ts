@@ -1,13 +1,14 @@
-import type { ProxyContext } from '../context.ts'
-import { isHaproxyError } from '../errors.ts'
+import type { EffectOptions } from '@puppy/host'
+import type { LocationContext } from '../context.ts'
+import { HaproxyError, isHaproxyError } from '../errors.ts'
 import { findOurs, isOurs, parsePidFile, type OwnProcess } from '../process.ts'
 import { readInfo, type WorkerInfo } from '../runtime/info.ts'
-import type { RuntimeOptions } from '../runtime/socket.ts'
+import { waitFor } from '../wait.ts'
 
-/** Asks the worker behind the socket who it is; undefined when nobody is there. @throws HaproxyError as `Runtime.send` */
+/** Asks the worker behind the socket who it is. Undefined without a worker. @throws HaproxyError as `Runtime.send` */
 export async function readWorker(
-  { runtime }: ProxyContext,
-  options: RuntimeOptions = {},
+  { runtime }: LocationContext,
+  options: EffectOptions = {},
 ): Promise<WorkerInfo | undefined> {
   try {
     return await readInfo(runtime, options)
@@ -17,13 +18,13 @@ export async function readWorker(
   }
 }
 
-/** Like `readWorker`, but silence and cut replies count as nobody: the socket is being handed over or just made. */
+/** Like `readWorker`, but silence and cut replies count as no worker: the socket is being handed over or was just created. */
 export async function readWorkerMeanwhile(
-  context: ProxyContext,
-  options: RuntimeOptions = {},
+  context: LocationContext,
+  options: EffectOptions = {},
 ): Promise<WorkerInfo | undefined> {
   try {
-    return await readWorker(context, { ...options, timeout: 1000 })
+    return await readWorker(context, { ...options, timeout: Math.min(options.timeout ?? 1000, 1000) })
   } catch (error) {
     const passing = ['HAPROXY_REPLY_INCOMPLETE', 'HAPROXY_TIMEOUT'] as const
     if (passing.some((code) => isHaproxyError(error, code))) return undefined
@@ -31,32 +32,74 @@ export async function readWorkerMeanwhile(
   }
 }
 
+/** Milliseconds until a worker whose master lives has to answer. */
+const answerTimeout = 10_000
+
 /**
- * The master, if it lives. Cheap: two small files are read, and all of /proc only when the pid file names nobody, as for
- * a moment in every reload: HAProxy unlinks the file and writes it again after it has bound its addresses.
+ * Waits until a worker answers. Undefined when the master ended meanwhile.
+ *
+ * @throws HaproxyError `HAPROXY_TIMEOUT` when the master lives and no worker answers, `HAPROXY_ABORTED`
  */
-export async function readMaster(context: ProxyContext): Promise<number | undefined> {
-  const { named, master } = await readNamed(context)
-  return named ? master : masterAmong(await findOurs(context.real.files.config))
+export async function awaitWorker(context: LocationContext, options: EffectOptions): Promise<WorkerInfo | undefined> {
+  const operation = 'wait for HAProxy to answer'
+  const worker = await waitFor(
+    async () => {
+      const answer = await readWorkerMeanwhile(context, options)
+      if (answer !== undefined) return answer
+      return (await locateMaster(context)) === undefined ? 'ended' : undefined
+    },
+    { ...options, operation, timeout: Math.min(options.timeout ?? answerTimeout, answerTimeout) },
+  )
+  if (worker !== undefined) return worker === 'ended' ? undefined : worker
+  const target = context.real.files.socket
+  throw new HaproxyError('HAPROXY_TIMEOUT', { operation, target, detail: 'it runs and does not answer' })
 }
 
-async function readNamed({ host, files, real }: ProxyContext): Promise<{ named: boolean; master?: number }> {
+/**
+ * Returns the process id of the master, if it lives.
+ *
+ * Cheap: it reads two small files, and all of /proc only when the pid file names no process. That is so for a moment in
+ * every reload: HAProxy unlinks the file and writes it again after it has bound its addresses.
+ */
+export async function readMaster(context: LocationContext): Promise<number | undefined> {
+  const { named, master } = await readNamed(context)
+  return named ? master : masterAmong(await findOurs(context.own))
+}
+
+async function readNamed({ host, files, own }: LocationContext): Promise<{ named: boolean; master?: number }> {
   const pid = parsePidFile((await host.read(files.pid)) ?? '')
   if (pid === undefined) return { named: false }
-  return (await isOurs(pid, real.files.config)) ? { named: true, master: pid } : { named: true }
+  return (await isOurs(own, pid)) ? { named: true, master: pid } : { named: true }
 }
 
-/** The master among processes of ours: the one that has a child among them. A worker without a master ends by itself. */
+/** Returns the master among our processes: the one that has a child among them. A worker without a master ends by itself. */
 export function masterAmong(processes: readonly OwnProcess[]): number | undefined {
   return processes.find(({ pid }) => processes.some(({ parent }) => parent === pid))?.pid
 }
 
-/** The master, also when its pid file is lost; the file is then written again. */
-export async function findMaster(context: ProxyContext): Promise<number | undefined> {
-  const { host, files, real } = context
+/** The master. */
+export interface Master {
+  readonly pid: number
+  /** Whether the pid file names it. */
+  readonly named: boolean
+}
+
+/** Returns the master, also when its pid file is lost or wrong. */
+export async function locateMaster(context: LocationContext): Promise<Master | undefined> {
   const { master } = await readNamed(context)
-  if (master !== undefined) return master
-  const found = masterAmong(await findOurs(real.files.config))
-  if (found !== undefined) await host.replace(files.pid, `${found}\n`, { mode: 0o644 })
-  return found
+  if (master !== undefined) return { pid: master, named: true }
+  const pid = masterAmong(await findOurs(context.own))
+  return pid === undefined ? undefined : { pid, named: false }
+}
+
+/** Writes the pid file. */
+export async function writePidFile({ host, files }: LocationContext, pid: number): Promise<void> {
+  await host.replace(files.pid, `${pid}\n`, { mode: 0o644 })
+}
+
+/** Returns the master like `locateMaster`, and writes a lost pid file again. */
+export async function findMaster(context: LocationContext): Promise<number | undefined> {
+  const master = await locateMaster(context)
+  if (master?.named === false) await writePidFile(context, master.pid)
+  return master?.pid
 }

@@ -1,37 +1,71 @@
-import type { MapRow } from './file.ts'
-import { routeRows, type ObservedRoutes, type RouteRows, type RouteTable } from './table.ts'
+import type { Change, ChangeSet } from '@puppy/host'
+import type { HaproxyError } from '../errors.ts'
+import type { MapRow } from '../runtime/maps.ts'
+import { soundRows, type MapName } from './map-file.ts'
+import type { ObservedRoutes } from './read.ts'
+import {
+  createScope,
+  partitionRoutes,
+  routeRows,
+  slotTarget,
+  type RefusedRoute,
+  type RouteRows,
+  type RouteSpec,
+  type RouteTable,
+} from './spec.ts'
 
-/** One difference between what is wanted and what is, as a person reads it. */
-export interface RouteChange {
+/** One row of a map that changes, on disk and in the running worker. `target` is a domain, or `slot/<n>` for a suspension. */
+export interface RouteChange extends Change {
   readonly facility: 'haproxy'
-  /** A domain, `slot/<n>` for a suspension, a file, or `process`. */
-  readonly target: string
   readonly action: 'add' | 'set' | 'remove'
-  readonly before?: string
-  readonly after?: string
+  readonly map: MapName
+  readonly key: string
+}
+
+/** The differences between both maps and a spec. */
+export interface RouteChangeSet extends ChangeSet<RouteChange, HaproxyError> {
+  readonly refused: readonly RefusedRoute[]
+  /** The targets of the spec that are not refused. */
+  readonly targets: readonly string[]
+  readonly spec: RouteSpec
+  readonly observed: ObservedRoutes
 }
 
 /**
- * Plans the changes of both maps, in the order of their targets. Pure.
+ * Returns the rows of both maps that change, in the order of their targets. Pure.
  *
  * Disk and running worker both count: a row that is right on disk and wrong in the worker is a change. `before` is what
- * the worker says where it differs, otherwise what the disk says. The table is taken as it is; `checkRoutes` first.
+ * the worker has where it differs, otherwise what the disk has. What stands on disk under the name of a refused row stays.
  */
-export function planRoutes(wanted: RouteTable, observed: ObservedRoutes): readonly RouteChange[] {
-  const rows = routeRows(wanted)
+export function planRoutes(spec: RouteSpec, observed: ObservedRoutes): RouteChangeSet {
+  const { table, refused } = partitionRoutes(spec)
+  const rows = routeRows(keepRefused(table, refused, observed))
   const places = [observed.disk, ...(observed.running === undefined ? [] : [observed.running])]
-  return [
-    ...planRows(rows, places, 'suspended').map((change) => ({ ...change, target: `slot/${change.target}` })),
-    ...planRows(rows, places, 'hosts'),
-  ]
+  const scope = createScope(spec.only)
+  const changes = [...planRows(rows, places, 'suspended'), ...planRows(rows, places, 'hosts')]
+  return { changes: changes.filter(({ target }) => scope(target)), refused, targets: targetsOf(table), spec, observed }
 }
 
-function planRows(wanted: RouteRows, places: readonly RouteRows[], name: keyof RouteRows): readonly RouteChange[] {
-  const after = valuesByKey(wanted[name])
-  const seen = places.map((place) => valuesByKey(place[name]))
+function targetsOf({ routes, suspended }: RouteTable): readonly string[] {
+  return [...routes.map(({ domain }) => domain), ...suspended.map((slot) => slotTarget(slot))]
+}
+
+function keepRefused(table: RouteTable, refused: readonly RefusedRoute[], { disk }: ObservedRoutes): RouteTable {
+  const names = new Set(refused.map(({ target }) => target))
+  const hosts = soundRows(disk.hosts).filter(({ key }) => names.has(key))
+  return {
+    ...table,
+    routes: [...table.routes, ...hosts.map(({ key, value }) => ({ domain: key, port: Number(value) }))],
+  }
+}
+
+function planRows(spec: RouteRows, places: readonly RouteRows[], map: MapName): readonly RouteChange[] {
+  const after = valuesByKey(spec[map])
+  const seen = places.map((place) => valuesByKey(place[map]))
   const keys = new Set([...after.keys(), ...seen.flatMap((values) => [...values.keys()])])
   return [...keys].toSorted().flatMap((key) =>
     planRow(
+      map,
       key,
       after.get(key),
       seen.map((values) => values.get(key)),
@@ -41,6 +75,7 @@ function planRows(wanted: RouteRows, places: readonly RouteRows[], name: keyof R
 
 /** `seen` is the disk's value and, where it runs, the worker's. */
 function planRow(
+  map: MapName,
   key: string,
   after: string | undefined,
   seen: readonly (string | undefined)[],
@@ -48,14 +83,15 @@ function planRow(
   const wrong = seen.filter((value) => value !== after)
   if (wrong.length === 0) return []
   const before = wrong.findLast((value) => value !== undefined)
-  const action = after === undefined ? 'remove' : before === undefined ? 'add' : 'set'
   return [
     {
       facility: 'haproxy',
-      target: key,
-      action,
+      target: map === 'hosts' ? key : slotTarget(key),
+      action: after === undefined ? 'remove' : before === undefined ? 'add' : 'set',
       ...(before === undefined ? {} : { before }),
       ...(after === undefined ? {} : { after }),
+      map,
+      key,
     },
   ]
 }
@@ -65,4 +101,11 @@ function valuesByKey(rows: readonly MapRow[]): ReadonlyMap<string, string> {
   const values = new Map<string, string>()
   for (const { key, value } of rows) values.set(key, values.has(key) ? `${values.get(key)} and ${value}` : value)
   return values
+}
+
+/** Returns rows after the changes of one map. A key of a change stands there once afterwards, or not at all. Pure. */
+export function changeRows(rows: readonly MapRow[], changes: readonly RouteChange[], map: MapName): readonly MapRow[] {
+  const values = new Map(changes.flatMap((change) => (change.map === map ? [[change.key, change.after] as const] : [])))
+  const kept = rows.filter(({ key }) => !values.has(key))
+  return [...kept, ...[...values].flatMap(([key, value]) => (value === undefined ? [] : [{ key, value }]))]
 }

@@ -1,4 +1,5 @@
-import type { Runtime, RuntimeOptions } from './socket.ts'
+import type { EffectOptions } from '@puppy/host'
+import type { Runtime } from './socket.ts'
 
 /** What a worker says about itself. */
 export interface WorkerInfo {
@@ -14,7 +15,7 @@ export interface WorkerInfo {
 }
 
 /**
- * Parses the reply to `show info`: lines of `Name: value`. Undefined when it has no pid, which no worker's lacks.
+ * Parses the reply to `show info`: lines of `Name: value`. Undefined when it has no pid: every worker has one.
  *
  * @see HAProxy management guide, 9.3 "show info"
  */
@@ -37,7 +38,7 @@ export function parseInfo(text: string): WorkerInfo | undefined {
   }
 }
 
-/** Asks the worker who it is. @throws HaproxyError as `Runtime.send`; undefined when the reply makes no sense. */
-export async function readInfo(runtime: Runtime, options: RuntimeOptions = {}): Promise<WorkerInfo | undefined> {
+/** Asks the worker who it is. Undefined when the reply is invalid. @throws HaproxyError as `Runtime.send` */
+export async function readInfo(runtime: Runtime, options: EffectOptions = {}): Promise<WorkerInfo | undefined> {
   return parseInfo(await runtime.send(['show', 'info'], options))
 }

@@ -1,7 +1,13 @@
+import type { EffectOptions } from '@puppy/host'
 import { encodeCliPayload, encodeMapRow } from '../encode.ts'
 import { HaproxyError } from '../errors.ts'
-import type { MapRow } from '../routes/file.ts'
-import type { Runtime, RuntimeOptions } from './socket.ts'
+import type { Runtime } from './socket.ts'
+
+/** One row of a map. */
+export interface MapRow {
+  readonly key: string
+  readonly value: string
+}
 
 /** One map of the running worker. */
 export interface MapStatus {
@@ -45,11 +51,7 @@ export function parseMapRows(text: string): readonly MapRow[] {
 }
 
 /** Reads the rows of a running map that lookups see now. @throws HaproxyError as `Runtime.send` */
-export async function readMap(
-  runtime: Runtime,
-  name: string,
-  options: RuntimeOptions = {},
-): Promise<readonly MapRow[]> {
+export async function readMap(runtime: Runtime, name: string, options: EffectOptions = {}): Promise<readonly MapRow[]> {
   return parseMapRows(await runtime.send(['show', 'map', name], options))
 }
 
@@ -65,15 +67,15 @@ export interface MapDifference {
  *
  * A key that stands there twice is removed and added again: `set map` would change both and a lookup sees the first.
  */
-export function planMap(wanted: readonly MapRow[], seen: readonly MapRow[]): MapDifference {
+export function planMap(spec: readonly MapRow[], seen: readonly MapRow[]): MapDifference {
   const before = new Map<string, readonly string[]>()
   for (const { key, value } of seen) before.set(key, [...(before.get(key) ?? []), value])
-  const keys = new Set(wanted.map(({ key }) => key))
+  const keys = new Set(spec.map(({ key }) => key))
   const doubled = (key: string) => (before.get(key)?.length ?? 0) > 1
   return {
     remove: [...before.keys()].filter((key) => !keys.has(key) || doubled(key)),
-    set: wanted.filter(({ key, value }) => before.has(key) && !doubled(key) && before.get(key)?.[0] !== value),
-    add: wanted.filter(({ key }) => !before.has(key) || doubled(key)),
+    set: spec.filter(({ key, value }) => before.has(key) && !doubled(key) && before.get(key)?.[0] !== value),
+    add: spec.filter(({ key }) => !before.has(key) || doubled(key)),
   }
 }
 
@@ -83,9 +85,9 @@ const replaceAbove = 200
 /**
  * Makes a running map hold exactly these rows.
  *
- * A small difference goes row by row; a large one is prepared as a new version, counted and then committed, so that a
- * lookup sees the old rows or the new ones. A version that somebody prepared and left behind goes with a commit; before
- * it nobody sees it. The caller reads back: see `readMap`.
+ * A small difference is sent row by row. A large one is prepared as a new version, counted and then committed, so that a
+ * lookup sees the old rows or the new ones. A version that a killed process prepared is never looked up, and the next commit
+ * deletes it. The caller reads back with `readMap`.
  *
  * @throws HaproxyError as `Runtime.send`; `HAPROXY_READBACK_DIFFERS` when the prepared version has another number of
  *   rows than were sent, which is then dropped and not committed.
@@ -93,14 +95,14 @@ const replaceAbove = 200
 export async function applyMap(
   runtime: Runtime,
   name: string,
-  wanted: readonly MapRow[],
+  spec: readonly MapRow[],
   seen: readonly MapRow[],
-  options: RuntimeOptions = {},
+  options: EffectOptions = {},
 ): Promise<void> {
-  const difference = planMap(wanted, seen)
+  const difference = planMap(spec, seen)
   const size = difference.add.length + difference.set.length + difference.remove.length
   if (size === 0) return
-  if (size > replaceAbove) await replaceMap(runtime, name, wanted, options)
+  if (size > replaceAbove) await replaceMap(runtime, name, spec, options)
   else await patchMap(runtime, name, difference, options)
 }
 
@@ -108,7 +110,7 @@ async function patchMap(
   runtime: Runtime,
   name: string,
   { add, set, remove }: MapDifference,
-  options: RuntimeOptions,
+  options: EffectOptions,
 ): Promise<void> {
   await runtime.sendMany(
     [
@@ -125,7 +127,7 @@ export async function replaceMap(
   runtime: Runtime,
   name: string,
   rows: readonly MapRow[],
-  options: RuntimeOptions = {},
+  options: EffectOptions = {},
 ): Promise<void> {
   const version = await prepareMap(runtime, name, options)
   await addRows(runtime, ['add', 'map', version, name], rows, options)
@@ -138,7 +140,7 @@ export async function replaceMap(
   await runtime.send(['commit', 'map', version, name], options)
 }
 
-async function prepareMap(runtime: Runtime, name: string, options: RuntimeOptions): Promise<string> {
+async function prepareMap(runtime: Runtime, name: string, options: EffectOptions): Promise<string> {
   const reply = await runtime.send(['prepare', 'map', name], options)
   const version = /^New version created: ([0-9]+)$/.exec(reply)?.[1]
   if (version === undefined) throw new HaproxyError('HAPROXY_REPLY_UNKNOWN', { operation: 'prepare map', value: reply })
@@ -149,7 +151,7 @@ async function addRows(
   runtime: Runtime,
   words: readonly string[],
   rows: readonly MapRow[],
-  options: RuntimeOptions,
+  options: EffectOptions,
 ): Promise<void> {
   for (const payload of encodeCliPayload(rows.map(({ key, value }) => encodeMapRow(key, value)))) {
     await runtime.send(words, { ...options, payload })

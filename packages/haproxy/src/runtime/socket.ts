@@ -1,15 +1,11 @@
+import { effectTimeout, type EffectOptions, type FacilityErrorFacts } from '@puppy/host'
 import { connect, type Socket } from 'node:net'
 import { encodeCliWord } from '../encode.ts'
-import { HaproxyError, type HaproxyErrorFacts } from '../errors.ts'
+import { HaproxyError } from '../errors.ts'
 import { parseReplies, type Reply } from './reply.ts'
 
-export interface RuntimeOptions {
-  readonly signal?: AbortSignal
-  /** Milliseconds for the whole exchange. Default 30,000. */
-  readonly timeout?: number
-}
-
-export interface CommandOptions extends RuntimeOptions {
+/** Options of one command. The timeout is for the whole exchange. */
+export interface CommandOptions extends EffectOptions {
   /** Rows that belong to the command, from `encodeCliPayload`. */
   readonly payload?: string
 }
@@ -24,8 +20,8 @@ export interface Runtime {
   /**
    * Sends one command, its words encoded, and returns the reply without the blank line behind it.
    *
-   * @throws HaproxyError `HAPROXY_NOT_RUNNING` (nobody listens), `HAPROXY_COMMAND_REFUSED` (HAProxy said why),
-   *   `HAPROXY_REPLY_INCOMPLETE` (nothing, or a cut reply), `HAPROXY_TIMEOUT`, `HAPROXY_ABORTED`,
+   * @throws HaproxyError `HAPROXY_NOT_RUNNING` (no process listens), `HAPROXY_COMMAND_REFUSED` (HAProxy said why),
+   *   `HAPROXY_REPLY_INCOMPLETE` (no reply, or a cut one), `HAPROXY_TIMEOUT`, `HAPROXY_ABORTED`,
    *   `HAPROXY_NOT_ENCODABLE` (nothing was sent). Each names the command.
    */
   send(words: readonly string[], options?: CommandOptions): Promise<string>
@@ -36,10 +32,10 @@ export interface Runtime {
    *
    * @throws HaproxyError as `send`, but for `HAPROXY_COMMAND_REFUSED`.
    */
-  sendMany(commands: readonly (readonly string[])[], options?: RuntimeOptions): Promise<readonly Reply[]>
+  sendMany(commands: readonly (readonly string[])[], options?: EffectOptions): Promise<readonly Reply[]>
 }
 
-/** Milliseconds until a connection must stand, and of silence that are borne in a reply. */
+/** Milliseconds until a connection must stand, and of silence within a reply. */
 const connectTimeout = 2000
 const silenceTimeout = 10_000
 const maxReply = 256 * 1024 * 1024
@@ -51,7 +47,7 @@ const withSeverity = 'set severity-output number'
 /** Opens a client of the runtime socket at this path. Nothing is connected before the first command. */
 export function openRuntime(path: string): Runtime {
   const queue = createQueue()
-  const exchange = (line: string, operation: string, options: RuntimeOptions) =>
+  const exchange = (line: string, operation: string, options: EffectOptions) =>
     queue(() => converse(path, `${withSeverity};${line}\n`, operation, options))
   return Object.freeze({
     send: async (words: readonly string[], options: CommandOptions = {}) => {
@@ -62,7 +58,7 @@ export function openRuntime(path: string): Runtime {
       if (reply?.severity !== undefined && reply.severity <= 3) throw refused(operation, reply.text)
       return reply?.text ?? ''
     },
-    sendMany: async (commands: readonly (readonly string[])[], options: RuntimeOptions = {}) => {
+    sendMany: async (commands: readonly (readonly string[])[], options: EffectOptions = {}) => {
       const replies: Reply[] = []
       for (const group of groupCommands(commands)) {
         const operation = nameOf(group[0]?.words ?? [])
@@ -75,7 +71,7 @@ export function openRuntime(path: string): Runtime {
 }
 
 function refused(operation: string, said: string): HaproxyError {
-  return new HaproxyError('HAPROXY_COMMAND_REFUSED', { operation, said: [said] })
+  return new HaproxyError('HAPROXY_COMMAND_REFUSED', { operation, said })
 }
 
 function encode(words: readonly string[]): string {
@@ -115,15 +111,15 @@ function createQueue(): <Value>(work: () => Promise<Value>) => Promise<Value> {
   }
 }
 
-/** One connection: says the line, reads until HAProxy closes. */
-function converse(path: string, line: string, operation: string, options: RuntimeOptions): Promise<string> {
-  return new Promise((settle, reject) => {
-    if (options.signal?.aborted === true) return reject(failure('HAPROXY_ABORTED', { operation, path }))
+/** Opens one connection, sends the line and reads until HAProxy closes. */
+function converse(path: string, line: string, operation: string, options: EffectOptions): Promise<string> {
+  return new Promise((resolve, reject) => {
+    if (options.signal?.aborted === true) return reject(failure('HAPROXY_ABORTED', { operation, target: path }))
     const socket = connect({ path })
     const chunks: Buffer[] = []
-    const timeout = options.timeout ?? 30_000
+    const timeout = options.timeout ?? effectTimeout
     const overall = setTimeout(() => fail(late(operation, path, `no end in ${timeout} ms`)), timeout)
-    const abort = () => fail(failure('HAPROXY_ABORTED', { operation, path, detail: 'the caller gave up' }))
+    const abort = () => fail(failure('HAPROXY_ABORTED', { operation, target: path, detail: 'the caller gave up' }))
     const finish = () => {
       clearTimeout(overall)
       options.signal?.removeEventListener('abort', abort)
@@ -139,12 +135,13 @@ function converse(path: string, line: string, operation: string, options: Runtim
     socket.on('data', (chunk: Buffer) => {
       size += chunk.length
       chunks.push(chunk)
-      if (size > maxReply) fail(failure('HAPROXY_REPLY_UNKNOWN', { operation, path, detail: 'it is too long' }))
+      if (size > maxReply)
+        fail(failure('HAPROXY_REPLY_UNKNOWN', { operation, target: path, detail: 'the reply is too long' }))
     })
     socket.once('error', (cause) => fail(connectionError(cause, operation, path)))
     socket.once('end', () => {
       finish()
-      settle(Buffer.concat(chunks).toString('utf8'))
+      resolve(Buffer.concat(chunks).toString('utf8'))
     })
     // Not `end`: HAProxy closes behind the reply, and a half-closed connection could end a long one early.
     socket.once('connect', () => socket.write(line))
@@ -160,17 +157,17 @@ function watchSilence(socket: Socket, late: (detail: string) => void): void {
   })
 }
 
-function failure(code: 'HAPROXY_ABORTED' | 'HAPROXY_REPLY_UNKNOWN', facts: HaproxyErrorFacts): HaproxyError {
+function failure(code: 'HAPROXY_ABORTED' | 'HAPROXY_REPLY_UNKNOWN', facts: FacilityErrorFacts): HaproxyError {
   return new HaproxyError(code, facts)
 }
 
 function late(operation: string, path: string, detail: string): HaproxyError {
-  return new HaproxyError('HAPROXY_TIMEOUT', { operation, path, detail })
+  return new HaproxyError('HAPROXY_TIMEOUT', { operation, target: path, detail })
 }
 
-/** No file, nobody behind it, or no socket at all: not running. Anything later cut a reply. */
+/** Without a file, a listener or a socket HAProxy does not run. Any later failure cut a reply. */
 function connectionError(cause: NodeJS.ErrnoException, operation: string, path: string): HaproxyError {
-  const nobody = ['ENOENT', 'ECONNREFUSED', 'ENOTSOCK', 'ENOTDIR'].includes(cause.code ?? '')
-  const code = nobody ? 'HAPROXY_NOT_RUNNING' : 'HAPROXY_REPLY_INCOMPLETE'
-  return new HaproxyError(code, { operation, path, detail: cause.code ?? cause.message, cause })
+  const absent = ['ENOENT', 'ECONNREFUSED', 'ENOTSOCK', 'ENOTDIR'].includes(cause.code ?? '')
+  const code = absent ? 'HAPROXY_NOT_RUNNING' : 'HAPROXY_REPLY_INCOMPLETE'
+  return new HaproxyError(code, { operation, target: path, detail: cause.code ?? cause.message, cause })
 }

@@ -1,5 +1,6 @@
+import type { EffectOptions } from '@puppy/host'
 import { HaproxyError, isHaproxyError } from '../errors.ts'
-import type { Runtime, RuntimeOptions } from './socket.ts'
+import type { Runtime } from './socket.ts'
 
 /** What a tenant has used since its row began: since HAProxy started, or since `clearUsage`. */
 export interface TenantUsage {
@@ -20,7 +21,7 @@ export interface TenantUsage {
 /** What became of clearing one slot's row. */
 export interface ClearedUsage {
   readonly slot: number
-  readonly ok: boolean
+  /** Why the row still counts. Absent: it is cleared. */
   readonly error?: HaproxyError
 }
 
@@ -62,7 +63,7 @@ function parseUsageLine(line: string): TenantUsage {
 }
 
 /** Reads every tenant's row, by slot. @throws HaproxyError as `Runtime.send`, `HAPROXY_REPLY_UNKNOWN` */
-export async function readUsage(runtime: Runtime, options: RuntimeOptions = {}): Promise<readonly TenantUsage[]> {
+export async function readUsage(runtime: Runtime, options: EffectOptions = {}): Promise<readonly TenantUsage[]> {
   const usage = parseUsage(await runtime.send(['show', 'table', 'tenants'], options))
   return usage.toSorted((one, other) => one.slot - other.slot)
 }
@@ -70,25 +71,25 @@ export async function readUsage(runtime: Runtime, options: RuntimeOptions = {}):
 /**
  * Removes the rows of these slots and reads back that nothing is left in them.
  *
- * Without a running HAProxy there is no row, which is as good. A slot that is no whole number is refused alone.
+ * Without a running HAProxy no row exists, and every slot is cleared. A slot that is no whole number is refused alone.
  *
  * @throws HaproxyError as `Runtime.sendMany`
  */
 export async function clearUsage(
   runtime: Runtime,
   slots: readonly number[],
-  options: RuntimeOptions = {},
+  options: EffectOptions = {},
 ): Promise<readonly ClearedUsage[]> {
   const valid = [...new Set(slots)].filter((slot) => isSlot(slot))
   const left = await clearRows(runtime, valid, options)
   return slots.map((slot) => {
     if (!isSlot(slot)) return failed(slot, 'HAPROXY_ROUTE_INVALID', 'a slot is a whole number from 0')
-    if (!left.has(slot)) return { slot, ok: true }
+    if (!left.has(slot)) return { slot }
     return failed(slot, 'HAPROXY_READBACK_DIFFERS', 'its row still counts; requests for it are being served')
   })
 }
 
-async function clearRows(runtime: Runtime, slots: readonly number[], options: RuntimeOptions): Promise<Set<number>> {
+async function clearRows(runtime: Runtime, slots: readonly number[], options: EffectOptions): Promise<Set<number>> {
   if (slots.length === 0) return new Set()
   try {
     await runtime.sendMany(
@@ -113,5 +114,5 @@ function failed(
   detail: string,
 ): ClearedUsage {
   const operation = `clear the usage of slot ${slot}`
-  return { slot, ok: false, error: new HaproxyError(code, { operation, detail }) }
+  return { slot, error: new HaproxyError(code, { operation, detail }) }
 }

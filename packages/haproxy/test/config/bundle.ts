@@ -1,31 +1,39 @@
 import t from 'tap'
-import { readBundle, renderBundle, sameBundle } from '../../src/config/bundle.ts'
+import { readBundle, readGood, renderBundle, sameBundle } from '../../src/config/bundle.ts'
 import { refuseCertificate } from '../../src/config/certificates.ts'
 import { createContext } from '../../src/context.ts'
 import { createHost } from '@puppy/host'
-import { makeCertificate, range, skipTls, testFolder } from '../support/proxy.ts'
+import { range, testFolder } from '../support/proxy.ts'
 
 const settings = { runFolder: '/r', listen: ['127.0.0.1:80'], connectionsPerTenant: 5, ...range }
 
-void t.test('renderBundle() leaves out what cannot be served and what it is told to', { skip: skipTls }, async (t) => {
-  const folder = testFolder(t)
-  for (const name of ['a', 'b']) makeCertificate(`${folder}/${name}.pem`, [`${name}.test`])
-  const tls = { listen: ['127.0.0.1:443'], certificates: folder }
-  const context = createContext(createHost(), { ...settings, folder: `${folder}/f`, tls })
-  const whole = await renderBundle(context)
-  t.match(whole.crtList, /a\.pem\n# [0-9a-f]{64}\n.*b\.pem\n$/)
-  const without = await renderBundle(context, [refuseCertificate(`${folder}/a.pem`, { detail: 'no' })])
-  t.notMatch(without.crtList, /a\.pem/)
-  t.match(without.refused, [{ path: `${folder}/a.pem` }])
-  t.not(whole.config, without.config)
+void t.test('renderBundle() describes what is served, not what is refused', async (t) => {
+  const tls = { listen: ['127.0.0.1:443'], certificates: ['/c'] }
+  const withTls = { ...settings, folder: '/f', tls }
+  const [a, b] = [
+    { path: '/c/a.pem', digest: '0'.repeat(64) },
+    { path: '/c/b.pem', digest: '1'.repeat(64) },
+  ]
+  const odd = { ...refuseCertificate(a.path, { detail: 'no' }), digest: a.digest }
+  const whole = renderBundle(withTls, { served: [a, b], refused: [] }, true)
+  const left = renderBundle(withTls, { served: [b], refused: [odd] }, true)
+  const none = renderBundle(withTls, { served: [b], refused: [] }, true)
+  t.equal(whole.crtList, `# ${a.digest}\n/c/a.pem\n# ${b.digest}\n/c/b.pem\n`)
+  t.equal(left.crtList, `# ${b.digest}\n/c/b.pem\n# refused ${a.digest} /c/a.pem\n`)
+  t.not(whole.config, left.config)
+  t.equal(left.config, none.config)
+  t.equal(renderBundle({ ...settings, folder: '/f' }, { served: [a], refused: [] }, true).crtList, undefined)
 })
 
-void t.test('readBundle() is undefined before the first time', async (t) => {
+void t.test('readBundle() and readGood() are undefined before the first time', async (t) => {
   const folder = testFolder(t)
   const context = createContext(createHost(), { ...settings, folder })
   t.equal(await readBundle(context), undefined)
+  t.equal(await readGood(context), undefined)
   await context.host.replace(context.files.config, 'x')
+  await context.host.replace(context.files.goodConfig, 'y')
   t.strictSame(await readBundle(context), { config: 'x' })
+  t.strictSame(await readGood(context), { config: 'y' })
 })
 
 void t.test('sameBundle() compares both texts', async (t) => {

@@ -3,7 +3,7 @@ import { connect as connectHttp2 } from 'node:http2'
 import { connect as connectTls, type ConnectionOptions } from 'node:tls'
 import t from 'tap'
 import { configDescription, renderConfig } from '../../src/config/render.ts'
-import { hasIpv6 } from '../../src/process.ts'
+import { hasIpv6 } from '../../src/config/read.ts'
 import {
   freePort,
   get,
@@ -57,10 +57,11 @@ void t.test('configDescription() of another text is undefined', async (t) => {
 void t.test('the configuration, served', { skip }, async (t) => {
   const blog = await tenant(t)
   const quiet = await tenant(t)
-  const { haproxy, port } = await testProxy(t)
-  await haproxy.ensureRunning()
+  const { haproxy, port, spec } = await testProxy(t)
+  await haproxy.ensureRunning(spec)
   const dead = range.firstPort + 1
-  await haproxy.applyRoutes({
+  await haproxy.routes.ensure({
+    ...range,
     routes: [
       { domain: 'blog.example.com', port: blog.port },
       { domain: 'quiet.example.com', port: quiet.port },
@@ -157,8 +158,8 @@ void t.test('the configuration, served', { skip }, async (t) => {
 
 void t.test('a port outside the tenants range is never reached, whatever the map says', { skip }, async (t) => {
   const outside = await tenant(t)
-  const { haproxy, context, port } = await testProxy(t, { firstPort: 10_240, slots: 10 })
-  await haproxy.ensureRunning()
+  const { haproxy, context, port, spec } = await testProxy(t, { firstPort: 10_240, slots: 10 })
+  await haproxy.ensureRunning(spec)
   for (const [domain, value] of [
     ['out.test', outside.port],
     ['low.test', 22],
@@ -174,9 +175,10 @@ void t.test('a port outside the tenants range is never reached, whatever the map
 void t.test('a tenant has so many connections and no more, and others are not touched', { skip }, async (t) => {
   const [slow, other] = [await tenant(t), await tenant(t)]
   t.not(slotOf(slow.port), slotOf(other.port))
-  const { haproxy, port } = await testProxy(t, { connectionsPerTenant: 3 })
-  await haproxy.ensureRunning()
-  await haproxy.applyRoutes({
+  const { haproxy, port, spec } = await testProxy(t, { connectionsPerTenant: 3 })
+  await haproxy.ensureRunning(spec)
+  await haproxy.routes.ensure({
+    ...range,
     routes: [
       { domain: 'slow.test', port: slow.port },
       { domain: 'other.test', port: other.port },
@@ -197,8 +199,8 @@ void t.test('a tenant has so many connections and no more, and others are not to
 
 void t.test('every address means IPv4 and IPv6', { skip }, async (t) => {
   const port = await freePort()
-  const { haproxy } = await testProxy(t, { listen: [`:${port}`] })
-  await haproxy.ensureRunning()
+  const { haproxy, spec } = await testProxy(t, { listen: [`:${port}`] })
+  await haproxy.ensureRunning(spec)
   t.equal((await get(port, 'x.test')).status, 404)
   if (hasIpv6()) t.equal(parseAnswer(await talk(port, 'GET / HTTP/1.0\r\n\r\n', undefined, '::1')).status, 404)
 })
@@ -210,10 +212,11 @@ void t.test('TLS', { skip: skipTls }, async (t) => {
   makeCertificate(`${certificates}/a.pem`, ['a.test'])
   makeCertificate(`${certificates}/b.pem`, ['b.test'])
   const served = await testProxy(t, {
-    tls: { listen: [`127.0.0.1:${tlsPort}`], certificates },
+    tls: { listen: [`127.0.0.1:${tlsPort}`], certificates: [certificates] },
   })
-  await served.haproxy.ensureRunning()
-  await served.haproxy.applyRoutes({
+  await served.haproxy.ensureRunning(served.spec)
+  await served.haproxy.routes.ensure({
+    ...range,
     routes: [
       { domain: 'a.test', port: a.port },
       { domain: 'b.test', port: b.port },
@@ -263,7 +266,7 @@ void t.test('TLS', { skip: skipTls }, async (t) => {
 })
 
 function askTls(port: number, servername: string, host: string, options: ConnectionOptions) {
-  return new Promise<{ answer: ReturnType<typeof parseAnswer>; subject: string | undefined }>((settle, reject) => {
+  return new Promise<{ answer: ReturnType<typeof parseAnswer>; subject: string | undefined }>((resolve, reject) => {
     let text = ''
     const socket = connectTls({ port, host: '127.0.0.1', servername, rejectUnauthorized: false, ...options })
     let subject: string | undefined
@@ -273,6 +276,6 @@ function askTls(port: number, servername: string, host: string, options: Connect
     })
     socket.on('data', (chunk: Buffer) => (text += chunk.toString('utf8')))
     socket.once('error', reject)
-    socket.once('close', () => settle({ answer: parseAnswer(text), subject }))
+    socket.once('close', () => resolve({ answer: parseAnswer(text), subject }))
   })
 }

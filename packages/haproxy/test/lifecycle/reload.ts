@@ -1,10 +1,9 @@
 import t from 'tap'
 import { configDescription, renderConfig } from '../../src/config/render.ts'
 import { reload } from '../../src/lifecycle/reload.ts'
-import { hasIpv6 } from '../../src/process.ts'
+import { hasIpv6 } from '../../src/config/read.ts'
 import { readInfo } from '../../src/runtime/info.ts'
-import { openHaproxy } from '../../src/haproxy.ts'
-import { get, skip, slotOf, tenant, testProxy } from '../support/proxy.ts'
+import { get, range, skip, slotOf, tenant, testProxy } from '../support/proxy.ts'
 
 void t.test('reload() without a HAProxy is refused', async (t) => {
   const { context } = await testProxy(t)
@@ -13,12 +12,12 @@ void t.test('reload() without a HAProxy is refused', async (t) => {
 
 void t.test('reload() keeps the counters, the routes, and every request', { skip }, async (t) => {
   const backend = await tenant(t)
-  const { haproxy, context, settings, port } = await testProxy(t)
-  const { pid } = await haproxy.ensureRunning()
-  await haproxy.applyRoutes({ routes: [{ domain: 'a.test', port: backend.port }], suspended: [] })
+  const { haproxy, port, spec } = await testProxy(t)
+  const { pid } = await haproxy.ensureRunning(spec)
+  await haproxy.routes.ensure({ ...range, routes: [{ domain: 'a.test', port: backend.port }], suspended: [] })
   for (const path of ['/', '/404']) await get(port, 'a.test', path)
   const [before] = await haproxy.usage()
-  const changed = openHaproxy(context.host, { ...settings, connectionsPerTenant: 9 })
+  const changed = { ...spec, connectionsPerTenant: 9 }
   let reloading = true
   const statuses = new Set<number>()
   const alive = new Set<boolean>()
@@ -28,7 +27,7 @@ void t.test('reload() keeps the counters, the routes, and every request', { skip
       alive.add(await haproxy.alive())
     }
   })()
-  t.match(await changed.ensureConfig(), { reloaded: true })
+  t.match(await haproxy.config.ensure(changed), { reloaded: true })
   reloading = false
   await traffic
   t.strictSame([...statuses], [200])
@@ -37,19 +36,19 @@ void t.test('reload() keeps the counters, the routes, and every request', { skip
   t.equal(after?.slot, slotOf(backend.port))
   t.equal(after?.status['4xx'], before?.status['4xx'])
   t.ok((after?.requests ?? 0) >= (before?.requests ?? 0) && (after?.status['2xx'] ?? 0) >= 1)
-  t.strictSame(await haproxy.ensureRunning(), { started: false, pid })
+  t.strictSame(await haproxy.ensureRunning(spec), { started: false, pid })
 })
 
 void t.test('reload() stops waiting when the caller gives up', { skip }, async (t) => {
-  const { haproxy, context } = await testProxy(t)
-  await haproxy.ensureRunning()
+  const { haproxy, context, spec } = await testProxy(t)
+  await haproxy.ensureRunning(spec)
   await t.rejects(reload(context, 'puppy-0', { signal: AbortSignal.abort() }), { code: 'HAPROXY_ABORTED' })
 })
 
 void t.test('reload() reaches a master that has only just started', { skip }, async (t) => {
   for (let turn = 0; turn < 10; turn++) {
-    const { haproxy, context, settings } = await testProxy(t)
-    await haproxy.ensureRunning()
+    const { haproxy, context, settings, spec } = await testProxy(t)
+    await haproxy.ensureRunning(spec)
     const before = await readInfo(context.runtime)
     await reload(context, configDescription(renderConfig(settings, { ipv6: hasIpv6() })) ?? '')
     t.not((await readInfo(context.runtime))?.pid, before?.pid)

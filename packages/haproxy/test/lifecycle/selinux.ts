@@ -1,8 +1,7 @@
 import { createHost } from '@puppy/host'
 import t from 'tap'
-import { createContext } from '../../src/context.ts'
 import { planContexts, readPolicy } from '../../src/lifecycle/selinux.ts'
-import { range, testFolder } from '../support/proxy.ts'
+import { range, testContext, testFolder } from '../support/proxy.ts'
 
 const policy = {
   configuration: 'system_u:object_r:haproxy_conf_t:s0',
@@ -38,5 +37,5 @@ void t.test('planContexts() names no boolean that the policy lacks', async (t) =
 
 void t.test('readPolicy() asks nobody on a host that is only a folder', async (t) => {
   const host = createHost({ root: testFolder(t) })
-  t.equal(await readPolicy(createContext(host, { ...settings, listen: [':80'] })), undefined)
+  t.equal(await readPolicy(testContext(host, { ...settings, listen: [':80'] })), undefined)
 })

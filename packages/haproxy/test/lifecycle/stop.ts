@@ -3,46 +3,52 @@ import t from 'tap'
 import { makeFolders } from '../../src/context.ts'
 import { endOurs } from '../../src/lifecycle/stop.ts'
 import { findOurs } from '../../src/process.ts'
-import { get, skip, talk, tenant, testProxy } from '../support/proxy.ts'
+import { get, range, skip, talk, tenant, testProxy } from '../support/proxy.ts'
 
 void t.test('stop() ends everything of ours and leaves nothing in the run folder', { skip }, async (t) => {
-  const { haproxy, context, settings, port } = await testProxy(t)
-  await haproxy.ensureRunning()
+  const { haproxy, context, settings, port, spec } = await testProxy(t)
+  await haproxy.ensureRunning(spec)
   await haproxy.stop()
-  t.strictSame(await findOurs(context.files.config), [])
+  t.strictSame(await findOurs(context.own), [])
   t.strictSame(await context.host.list(settings.runFolder), [])
   await t.rejects(get(port, 'x.test'), { code: 'ECONNREFUSED' })
-  t.match(await context.host.list(settings.folder), ['haproxy.cfg', 'haproxy.cfg.good', 'hosts.map', 'suspended.map'])
+  t.strictSame(await context.host.list(settings.folder), [
+    'haproxy.cfg',
+    'haproxy.cfg.flock',
+    'haproxy.cfg.good',
+    'hosts.map',
+    'suspended.map',
+  ])
   await t.resolves(haproxy.stop(), 'also the second time')
 })
 
 void t.test('stop() does not wait for a request that never ends', { skip }, async (t) => {
   const backend = await tenant(t)
-  const { haproxy, context, port } = await testProxy(t)
-  await haproxy.ensureRunning()
-  await haproxy.applyRoutes({ routes: [{ domain: 'a.test', port: backend.port }], suspended: [] })
+  const { haproxy, context, port, spec } = await testProxy(t)
+  await haproxy.ensureRunning(spec)
+  await haproxy.routes.ensure({ ...range, routes: [{ domain: 'a.test', port: backend.port }], suspended: [] })
   const waiting = talk(port, 'GET /slow HTTP/1.1\r\nHost: a.test\r\n\r\n').catch(() => '')
   await new Promise((arrived) => backend.server.once('request', arrived))
   await haproxy.stop()
-  t.strictSame(await findOurs(context.files.config), [])
+  t.strictSame(await findOurs(context.own), [])
   await waiting
 })
 
 void t.test('endOurs() ends a worker whose master was killed, and nobody else', { skip }, async (t) => {
   const other = await testProxy(t)
-  await other.haproxy.ensureRunning()
-  const { haproxy, context } = await testProxy(t)
-  const { pid } = await haproxy.ensureRunning()
+  await other.haproxy.ensureRunning(other.spec)
+  const { haproxy, context, spec } = await testProxy(t)
+  const { pid } = await haproxy.ensureRunning(spec)
   process.kill(pid, 'SIGKILL')
   await sleep(1)
   await endOurs(context)
-  t.strictSame(await findOurs(context.files.config), [])
+  t.strictSame(await findOurs(context.own), [])
   t.ok(await other.haproxy.alive())
 })
 
 void t.test('remove() deletes every file and both folders', { skip }, async (t) => {
-  const { haproxy, context, settings } = await testProxy(t)
-  await haproxy.ensureRunning()
+  const { haproxy, context, settings, spec } = await testProxy(t)
+  await haproxy.ensureRunning(spec)
   await haproxy.remove()
   t.equal(await context.host.status(settings.folder), undefined)
   t.equal(await context.host.status(settings.runFolder), undefined)

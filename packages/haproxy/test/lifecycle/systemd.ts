@@ -1,8 +1,7 @@
 import t from 'tap'
 import { createFakeHost, type FakeHostOptions } from '@puppy/host/fake'
-import { createContext } from '../../src/context.ts'
 import { findService, removeService, startService, stopService } from '../../src/lifecycle/systemd.ts'
-import { range } from '../support/proxy.ts'
+import { range, testContext } from '../support/proxy.ts'
 
 const settings = { folder: '/f', runFolder: '/r', listen: [':80'], connectionsPerTenant: 5, ...range, service: 'front' }
 
@@ -15,7 +14,7 @@ function booted(exitCode = 0, more: FakeHostOptions = {}) {
   })
   return {
     host,
-    context: createContext(host, settings),
+    context: testContext(host, settings),
     words: () => host.commands.map((command) => command.slice(1).join(' ')),
   }
 }
@@ -25,7 +24,7 @@ void t.test('findService() needs a name, a live host and a systemd that runs it'
   t.equal(await findService(booted(0, { live: false }).context), undefined)
   t.equal(await findService(booted(0, { files: {} }).context), undefined)
   const { service: _, ...unnamed } = settings
-  t.equal(await findService(createContext(booted().host, unnamed)), undefined)
+  t.equal(await findService(testContext(booted().host, unnamed)), undefined)
 })
 
 void t.test('startService() writes the unit and starts it; systemd is told only of a changed one', async (t) => {

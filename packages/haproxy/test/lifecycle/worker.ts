@@ -16,17 +16,17 @@ void t.test('masterAmong() is the one with a child', async (t) => {
 })
 
 void t.test('readMaster() believes a pid file only when that process is ours', { skip }, async (t) => {
-  const { haproxy, context } = await testProxy(t)
-  const { pid } = await haproxy.ensureRunning()
+  const { haproxy, context, spec } = await testProxy(t)
+  const { pid } = await haproxy.ensureRunning(spec)
   t.equal(await readMaster(context), pid)
   await context.host.replace(context.files.pid, `${process.pid}\n`)
   t.equal(await readMaster(context), undefined)
 })
 
 void t.test('readMaster() does without a pid file that names nobody, as in every reload', { skip }, async (t) => {
-  const { haproxy, context } = await testProxy(t)
+  const { haproxy, context, spec } = await testProxy(t)
   t.equal(await readMaster(context), undefined)
-  const { pid } = await haproxy.ensureRunning()
+  const { pid } = await haproxy.ensureRunning(spec)
   for (const text of ['1\n', 'nonsense', '']) {
     await context.host.replace(context.files.pid, text)
     t.equal(await readMaster(context), pid, text)
@@ -36,8 +36,8 @@ void t.test('readMaster() does without a pid file that names nobody, as in every
 })
 
 void t.test('findMaster() finds it without a pid file, and writes that again', { skip }, async (t) => {
-  const { haproxy, context } = await testProxy(t)
-  const { pid } = await haproxy.ensureRunning()
+  const { haproxy, context, spec } = await testProxy(t)
+  const { pid } = await haproxy.ensureRunning(spec)
   await context.host.remove(context.files.pid)
   t.equal(await findMaster(context), pid)
   t.equal(await readMaster(context), pid)

@@ -24,31 +24,33 @@ void t.test(
     // A port that policies let HAProxy bind by another name than 80, which a Puppy on this machine may have.
     const port = 8008
     const base = `/run/${service}`
-    const settings = { folder: `${base}/f`, runFolder: `${base}/r`, listen: [`127.0.0.1:${port}`], service, ...range }
-    const haproxy = openHaproxy(host, { ...settings, connectionsPerTenant: 20 })
+    const spec = { listen: [`127.0.0.1:${port}`], connectionsPerTenant: 20, ...range }
+    const runFolder = `${base}/r`
+    const haproxy = openHaproxy(host, { folder: `${base}/f`, runFolder, service })
     t.teardown(async () => {
       await haproxy.remove()
       await host.remove(base)
     })
-    t.match(await haproxy.planRunning(), [{ after: new RegExp(`systemctl enable --now ${service}\\.service`) }])
-    const first = await haproxy.ensureRunning()
+    const planned = haproxy.config.plan(spec, await haproxy.config.read(spec)).changes
+    t.match(planned.at(-1), { command: new RegExp(`systemctl enable --now ${service}\\.service`) })
+    const first = await haproxy.ensureRunning(spec)
     t.ok(first.started)
     const backend = await tenant(t)
-    await haproxy.ensureRoutes({ routes: [{ domain: 'a.test', port: backend.port }], suspended: [] })
+    await haproxy.routes.ensure({ ...range, routes: [{ domain: 'a.test', port: backend.port }], suspended: [] })
     t.equal((await get(port, 'a.test')).status, 200)
 
     process.kill(first.pid, 'SIGKILL')
-    const pidFile = `${settings.runFolder}/haproxy.pid`
+    const pidFile = `${runFolder}/haproxy.pid`
     const isNew = async () => (await haproxy.alive()) && (await host.read(pidFile))?.trim() !== String(first.pid)
     for (let turn = 0; turn < 3000 && !(await isNew()); turn++) await sleep(20)
-    const second = await haproxy.ensureRunning()
+    const second = await haproxy.ensureRunning(spec)
     t.not(second.pid, first.pid)
     t.equal(second.started, false, 'systemd did it')
     t.equal((await get(port, 'a.test')).status, 200)
 
-    const changed = openHaproxy(host, { ...settings, connectionsPerTenant: 7 })
-    t.match(await changed.ensureConfig(), { changed: true, reloaded: true })
-    t.equal((await changed.ensureRunning()).pid, second.pid)
+    const changed = { ...spec, connectionsPerTenant: 7 }
+    t.match(await haproxy.config.ensure(changed), { changed: true, reloaded: true })
+    t.equal((await haproxy.ensureRunning(changed)).pid, second.pid)
 
     await haproxy.stop()
     await sleep(1000)

@@ -4,8 +4,8 @@ import { parseInfo, readInfo } from '../../src/runtime/info.ts'
 import { skip, testProxy } from '../support/proxy.ts'
 
 void t.test('readInfo() tells who the worker is', { skip }, async (t) => {
-  const { haproxy, context } = await testProxy(t)
-  const { pid } = await haproxy.ensureRunning()
+  const { haproxy, context, spec } = await testProxy(t)
+  const { pid } = await haproxy.ensureRunning(spec)
   const info = await readInfo(context.runtime)
   t.match(info, { version: /^[0-9]+\.[0-9]+/, description: /^puppy-[0-9a-f]{16}$/, connections: 0 })
   t.ok(info !== undefined && info.pid > 1 && info.pid !== pid)

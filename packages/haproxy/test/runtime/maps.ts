@@ -1,8 +1,15 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { HaproxyError } from '../../src/errors.ts'
-import type { MapRow } from '../../src/routes/file.ts'
-import { applyMap, parseMapList, parseMapRows, planMap, readMap, replaceMap } from '../../src/runtime/maps.ts'
+import {
+  applyMap,
+  parseMapList,
+  parseMapRows,
+  planMap,
+  readMap,
+  replaceMap,
+  type MapRow,
+} from '../../src/runtime/maps.ts'
 import type { Runtime } from '../../src/runtime/socket.ts'
 import { skip, testProxy } from '../support/proxy.ts'
 
@@ -56,8 +63,8 @@ void t.test('planMap() is the least that leads from one to the other', async (t)
 })
 
 void t.test('applyMap() changes row by row, or all at once, and is read back', { skip }, async (t) => {
-  const { haproxy, context } = await testProxy(t)
-  await haproxy.ensureRunning()
+  const { haproxy, context, spec } = await testProxy(t)
+  await haproxy.ensureRunning(spec)
   let seen: readonly MapRow[] = []
   const steps = [rowsOf(3), rowsOf(5, 20_002), rowsOf(1), rowsOf(5000), rowsOf(5000, 20_003), rowsOf(4999), []]
   for (const wanted of steps) {
@@ -68,8 +75,8 @@ void t.test('applyMap() changes row by row, or all at once, and is read back', {
 })
 
 void t.test('applyMap() repairs a key that stands there twice', { skip }, async (t) => {
-  const { haproxy, context } = await testProxy(t)
-  await haproxy.ensureRunning()
+  const { haproxy, context, spec } = await testProxy(t)
+  await haproxy.ensureRunning(spec)
   for (const value of ['20001', '20002']) await context.runtime.send(['add', 'map', name, 'a.test', value])
   const wanted = [{ key: 'a.test', value: '20001' }]
   await applyMap(context.runtime, name, wanted, await readMap(context.runtime, name))
@@ -85,8 +92,8 @@ void t.test('applyMap() of equal rows sends nothing', async (t) => {
 })
 
 void t.test('replaceMap() takes away a version that a killed process left behind', { skip }, async (t) => {
-  const { haproxy, context } = await testProxy(t)
-  await haproxy.ensureRunning()
+  const { haproxy, context, spec } = await testProxy(t)
+  await haproxy.ensureRunning(spec)
   await context.runtime.send(['prepare', 'map', name])
   await context.runtime.send(['add', 'map', '@1', name, 'left.test', '20001'])
   t.strictSame(await readMap(context.runtime, name), [], 'nobody sees it')
@@ -98,8 +105,8 @@ void t.test('replaceMap() takes away a version that a killed process left behind
 })
 
 void t.test('replaceMap() commits nothing when rows are missing', { skip }, async (t) => {
-  const { haproxy, context } = await testProxy(t)
-  await haproxy.ensureRunning()
+  const { haproxy, context, spec } = await testProxy(t)
+  await haproxy.ensureRunning(spec)
   await replaceMap(context.runtime, name, rowsOf(2))
   const { send } = context.runtime
   const losing: Runtime = {

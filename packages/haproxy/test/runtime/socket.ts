@@ -4,15 +4,15 @@ import { openRuntime } from '../../src/runtime/socket.ts'
 import { skip, testFolder, testProxy } from '../support/proxy.ts'
 
 void t.test('send() returns what HAProxy answers', { skip }, async (t) => {
-  const { haproxy, context } = await testProxy(t)
-  await haproxy.ensureRunning()
+  const { haproxy, context, spec } = await testProxy(t)
+  await haproxy.ensureRunning(spec)
   t.match(await context.runtime.send(['show', 'map']), /hosts\.map/)
   t.equal(await context.runtime.send(['add', 'map', 'hosts.map', 'a.test', '20001']), '')
 })
 
 void t.test('send() throws what HAProxy refuses, with the command and its words', { skip }, async (t) => {
-  const { haproxy, context } = await testProxy(t)
-  await haproxy.ensureRunning()
+  const { haproxy, context, spec } = await testProxy(t)
+  await haproxy.ensureRunning(spec)
   await t.rejects(context.runtime.send(['show', 'map', 'none.map']), {
     code: 'HAPROXY_COMMAND_REFUSED',
     message: /^Cannot show map: HAProxy said: Unknown map identifier/,
@@ -22,8 +22,8 @@ void t.test('send() throws what HAProxy refuses, with the command and its words'
 })
 
 void t.test('send() never takes a payload that HAProxy drops for success', { skip }, async (t) => {
-  const { haproxy, context } = await testProxy(t)
-  await haproxy.ensureRunning()
+  const { haproxy, context, spec } = await testProxy(t)
+  await haproxy.ensureRunning(spec)
   const payload = Array.from({ length: 2000 }, (_, index) => `domain-${index}.test 20001\n`).join('')
   await t.rejects(context.runtime.send(['add', 'map', 'hosts.map'], { payload }), { code: 'HAPROXY_REPLY_INCOMPLETE' })
 })
@@ -34,15 +34,15 @@ void t.test('send() refuses words before anything is sent', async (t) => {
 })
 
 void t.test('send() escapes a semicolon: no second command runs', { skip }, async (t) => {
-  const { haproxy, context } = await testProxy(t)
-  await haproxy.ensureRunning()
+  const { haproxy, context, spec } = await testProxy(t)
+  await haproxy.ensureRunning(spec)
   await context.runtime.send(['add', 'map', 'hosts.map', 'a;clear map hosts.map', '1'])
   t.match(await context.runtime.send(['show', 'map', 'hosts.map']), / a;clear map hosts\.map 1$/)
 })
 
 void t.test('sendMany() gives each command its own reply, also over several connections', { skip }, async (t) => {
-  const { haproxy, context } = await testProxy(t)
-  await haproxy.ensureRunning()
+  const { haproxy, context, spec } = await testProxy(t)
+  await haproxy.ensureRunning(spec)
   await context.runtime.send(['add', 'map', 'hosts.map', 'a.test', '20001'])
   const commands = Array.from({ length: 1000 }, (_, index) => [
     'set',
@@ -58,8 +58,8 @@ void t.test('sendMany() gives each command its own reply, also over several conn
 })
 
 void t.test('many senders at once all get their own answers', { skip }, async (t) => {
-  const { haproxy, context } = await testProxy(t)
-  await haproxy.ensureRunning()
+  const { haproxy, context, spec } = await testProxy(t)
+  await haproxy.ensureRunning(spec)
   const replies = await Promise.all(
     Array.from({ length: 200 }, async (_, index) => {
       await context.runtime.send(['add', 'map', 'hosts.map', `k${index}`, String(index)])

@@ -38,14 +38,14 @@ void t.test('parseUsage() bears any text: rows, or its own error', async (t) => 
 
 void t.test('readUsage() counts by slot: requests, bytes, answers', { skip }, async (t) => {
   const { port: backend } = await tenant(t)
-  const { haproxy, context, port } = await testProxy(t)
-  await haproxy.ensureRunning()
+  const { haproxy, context, port, spec } = await testProxy(t)
+  await haproxy.ensureRunning(spec)
   const dead = range.firstPort + 1
   const routes = [
     { domain: 'a.test', port: backend },
     { domain: 'dead.test', port: dead },
   ]
-  await haproxy.applyRoutes({ routes, suspended: [] })
+  await haproxy.routes.ensure({ ...range, routes, suspended: [] })
   for (const path of ['/', '/', '/301', '/404', '/404', '/500']) await get(port, 'a.test', path)
   await get(port, 'dead.test')
   await get(port, 'unknown.test')
@@ -64,16 +64,23 @@ void t.test('readUsage() counts by slot: requests, bytes, answers', { skip }, as
 void t.test('clearUsage() clears the slots it is given and no other', { skip }, async (t) => {
   const [one, other] = [await tenant(t), await tenant(t)]
   t.not(slotOf(one.port), slotOf(other.port))
-  const { haproxy, context, port } = await testProxy(t)
-  await haproxy.ensureRunning()
+  const { haproxy, context, port, spec } = await testProxy(t)
+  await haproxy.ensureRunning(spec)
   const routes = [
     { domain: 'one.test', port: one.port },
     { domain: 'other.test', port: other.port },
   ]
-  await haproxy.applyRoutes({ routes, suspended: [] })
+  await haproxy.routes.ensure({ ...range, routes, suspended: [] })
   for (const { domain } of routes) await get(port, domain)
   const results = await clearUsage(context.runtime, [slotOf(one.port), 5000, -1])
-  t.match(results, [{ ok: true }, { ok: true }, { ok: false, error: { code: 'HAPROXY_ROUTE_INVALID' } }])
+  t.strictSame(
+    results.map(({ slot, error }) => [slot, error?.code]),
+    [
+      [slotOf(one.port), undefined],
+      [5000, undefined],
+      [-1, 'HAPROXY_ROUTE_INVALID'],
+    ],
+  )
   const left = await readUsage(context.runtime)
   t.strictSame(
     left.filter(({ requests }) => requests > 0).map(({ slot }) => slot),
@@ -83,6 +90,6 @@ void t.test('clearUsage() clears the slots it is given and no other', { skip }, 
 
 void t.test('clearUsage() of a HAProxy that does not run is done', async (t) => {
   const { context, haproxy } = await testProxy(t)
-  t.strictSame(await clearUsage(context.runtime, [1]), [{ slot: 1, ok: true }])
+  t.strictSame(await clearUsage(context.runtime, [1]), [{ slot: 1 }])
   t.strictSame(await haproxy.usage(), [])
 })

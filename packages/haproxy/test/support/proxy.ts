@@ -4,10 +4,10 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type IncomingHttpHeaders, type Server } from 'node:http'
 import { connect, createServer as createTcpServer, type AddressInfo } from 'node:net'
 import type { Test } from 'tap'
-import { createHost } from '@puppy/host'
-import { createContext, type ProxyContext } from '../../src/context.ts'
+import { createHost, type Host } from '@puppy/host'
+import { createContext, withSpec, type ProxyContext } from '../../src/context.ts'
 import { openHaproxy, type Haproxy } from '../../src/haproxy.ts'
-import type { ProxySettings } from '../../src/settings.ts'
+import type { ConfigSpec, ProxyLocation, ProxySettings } from '../../src/settings.ts'
 
 /** Why tests against the real program cannot run here, or false. */
 export const skip: string | false = createHost().program('haproxy') === undefined ? 'haproxy is not installed' : false
@@ -18,8 +18,10 @@ export const range = { firstPort: 20_000, portsPerSlot: 8, slots: 5690 } as cons
 
 export const slotOf = (port: number): number => Math.floor((port - range.firstPort) / range.portsPerSlot)
 
-/** A proxy in a short folder of its own on a free port of loopback, gone with the test. */
+/** A proxy in a short folder of its own on a free port of loopback. It ends with the test. */
 export interface TestProxy {
+  readonly spec: ConfigSpec
+  /** Where it is, with the spec. */
   readonly settings: ProxySettings
   readonly context: ProxyContext
   readonly haproxy: Haproxy
@@ -27,21 +29,21 @@ export interface TestProxy {
   readonly base: string
 }
 
-export async function testProxy(t: Test, more: Partial<ProxySettings> = {}): Promise<TestProxy> {
+export async function testProxy(t: Test, more: Partial<ConfigSpec> = {}): Promise<TestProxy> {
   const base = testFolder(t)
   const port = await freePort()
-  const settings = {
-    folder: `${base}/f`,
-    runFolder: `${base}/r`,
-    listen: [`127.0.0.1:${port}`],
-    connectionsPerTenant: 20,
-    ...range,
-    ...more,
-  }
+  const location: ProxyLocation = { folder: `${base}/f`, runFolder: `${base}/r` }
+  const spec = { listen: [`127.0.0.1:${port}`], connectionsPerTenant: 20, ...range, ...more }
   const host = createHost()
-  const haproxy = openHaproxy(host, settings)
+  const haproxy = openHaproxy(host, location)
   t.teardown(() => haproxy.stop())
-  return { settings, context: createContext(host, settings), haproxy, port, base }
+  const settings = { ...location, ...spec }
+  return { spec, settings, context: testContext(host, settings), haproxy, port, base }
+}
+
+/** A context with its spec. */
+export function testContext(host: Host, settings: ProxySettings): ProxyContext {
+  return withSpec(createContext(host, settings), settings)
 }
 
 /** Removed after everything that was set up behind it. */
@@ -85,12 +87,12 @@ export async function tenant(t: Test): Promise<{ readonly port: number; readonly
 
 /** Says raw text to a port and returns everything that comes back until it closes or `until` is in it. */
 export function talk(port: number, text: string, until?: string, address = '127.0.0.1'): Promise<string> {
-  return new Promise((settle, reject) => {
+  return new Promise((resolve, reject) => {
     let reply = ''
     const socket = connect(port, address, () => socket.write(text))
     const end = () => {
       socket.destroy()
-      settle(reply)
+      resolve(reply)
     }
     socket.setTimeout(10_000, end)
     socket.on('data', (chunk: Buffer) => {

@@ -6,6 +6,8 @@ import { countedHost, createEffects, type Effects, type Fault } from './effects.
 import { FacilityError, isCausedBy } from './error.ts'
 import type { Facility } from './facility.ts'
 
+export type { Effects } from './effects.ts'
+
 /** A facility in a world of its own, fake or real. */
 export interface World<Spec, Observed, Planned extends ChangeSet<Change>, Result extends ItemResult> {
   /**

@@ -37,6 +37,7 @@ const debianPackages = {
   restorecon: 'policycoreutils',
   rm: 'coreutils',
   runcon: 'coreutils',
+  'selinux-activate': 'selinux-basics',
   semanage: 'policycoreutils-python-utils',
   semodule: 'policycoreutils',
   setfiles: 'policycoreutils',

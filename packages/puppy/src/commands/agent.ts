@@ -18,7 +18,8 @@ export async function agent(config: Config): Promise<void> {
   await placesOf(config).agent.write(process.pid)
   const users = config.live ? await findOwn(machine) : await ensureSystemUsers(machine, config)
   const site = { config, host, users, systemd: await runsSystemd(host) }
-  const haproxy = openHaproxy(machine, proxySettings(site))
+  const settings = proxySettings(site)
+  const haproxy = openHaproxy(machine, settings)
   const walls = wallsOf(site, haproxy)
   const quota = openQuota(host, config.layout.homes)
   const ending = new AbortController()
@@ -27,6 +28,7 @@ export async function agent(config: Config): Promise<void> {
     host,
     layout: config.layout,
     haproxy,
+    proxy: settings,
     runDir: config.runDir,
     quota,
     walls,

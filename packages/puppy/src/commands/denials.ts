@@ -1,17 +1,8 @@
 import { parseArgs } from 'node:util'
 import { slotAt, slotCount, type SlotLayout } from '@puppy/accounts'
-import {
-  followDenials,
-  groupDenials,
-  pairNumber,
-  parseLevel,
-  readDenials,
-  SelinuxError,
-  suggest,
-  type Denial,
-  type DenialGroup,
-  type Dontaudit,
-} from '@puppy/selinux'
+import { followDenials, readDenials, SelinuxError, type Dontaudit } from '@puppy/selinux'
+import { groupDenials, suggest, type Denial, type DenialGroup } from '@puppy/selinux/denials'
+import { pairNumber, parseLevel } from '@puppy/selinux/level'
 import { openTenantPolicy, transactionTimes, printable } from '@puppy/agent'
 import type { Config } from '../config.ts'
 import { StartError } from '@puppy/state'
@@ -27,7 +18,9 @@ export async function denials(config: Config, args: readonly string[]): Promise<
   if (!config.live) throw new StartError('denials are the kernel’s, and this host is only a folder')
   const layout = await layoutOf(config, machine)
   if (hidden !== undefined) {
-    const { changed } = await openTenantPolicy(host, layout).ensure({ dontaudit: hidden }, transactionTimes)
+    const policy = openTenantPolicy(host, layout)
+    const { changed, results } = await policy.ensure({ dontaudit: hidden }, transactionTimes)
+    for (const { error } of results) if (error !== undefined) throw error
     const until = hidden === 'logged' ? ', until --hidden silent' : ''
     console.log(`Hidden denials are ${hidden}${changed ? ' now' : ' already'}${until}`)
     return

@@ -16,12 +16,14 @@ export async function doctor(config: Config): Promise<void> {
   const { machine, host } = openHosts(config)
   const users = config.live ? await findOwn(machine) : undefined
   const site = { config, host, users, systemd: await runsSystemd(host) }
-  const haproxy = openHaproxy(machine, proxySettings(site))
+  const settings = proxySettings(site)
+  const haproxy = openHaproxy(machine, settings)
   const { facilities } = facilitiesOf({
     machine,
     host,
     layout: config.layout,
     haproxy,
+    proxy: settings,
     runDir: config.runDir,
     quota: openQuota(host, config.layout.homes),
     walls: wallsOf(site, haproxy),

@@ -1,17 +1,6 @@
 import { join } from 'node:path'
-import {
-  evict,
-  noReservations,
-  parsePasswd,
-  planPool,
-  readPool,
-  removeBase,
-  removeSlots,
-  scrub,
-  slotAt,
-  slotCount,
-  type SlotLayout,
-} from '@puppy/accounts'
+import { evict, openBase, removeSlots, scrub, slotAt, slotCount, type SlotLayout } from '@puppy/accounts'
+import { parsePasswd } from '@puppy/accounts/passwd'
 import { removeLimits, removeFirewall, openTenantPolicy, removeQuotas, removePolicy } from '@puppy/agent'
 import { openHaproxy } from '@puppy/haproxy'
 import { isUnfinished, runsSystemd, type Host } from '@puppy/host'
@@ -50,7 +39,7 @@ export async function down(config: Config, args: readonly string[]): Promise<voi
     await removePolicy({ host, policy: openTenantPolicy(host, layout) })
     await removeDiskLimits(layout, host)
     await removeFirewall({ host, ...wallsOf(site, proxy) })
-    await removeBase(host)
+    await removeBase(layout, host)
     await proxy.remove()
   } else await proxy.stop()
   console.log('Ended HAProxy')
@@ -72,15 +61,23 @@ async function removeTenants(layout: SlotLayout, host: Host): Promise<number> {
   const homes = new Set(await host.list(layout.homes))
   const present = slots.filter(({ user }) => homes.has(user))
   await evict(host, present)
-  const unclean = (await scrub(host, layout, present)).filter(({ status }) => status !== 'clean')
-  for (const { n, left } of unclean) console.warn(`Slot ${n} is not clean: ${left.slice(0, 5).join('; ')}`)
-  const { blocked } = planPool(slots, await readPool(host, layout, slots), noReservations)
-  const theirs = new Set(blocked.map(({ n }) => n))
+  for (const { n, error } of await scrub(host, layout, present))
+    if (error !== undefined) console.warn(`Slot ${n} is not clean: ${error.message}`)
   const results = await removeSlots(host, layout, slots)
-  const failures = results.filter(({ status }) => status === 'failed')
-  for (const { n, message } of failures) console.warn(`Slot ${n} was left alone: ${message}`)
+  const failures = results.flatMap(({ n, error }) => (error === undefined ? [] : [{ n, error }]))
+  for (const { n, error } of failures) console.warn(`Slot ${n} was left alone: ${error.message}`)
   console.log(`Removed ${results.filter(({ changed }) => changed).length} tenants' users and homes`)
-  return failures.filter(({ n }) => !theirs.has(n)).length
+  return failures.filter(({ error }) => error.code !== 'ACCOUNT_SLOT_BLOCKED').length
+}
+
+/** Folders with the logins of users whose slots are still there stay. */
+async function removeBase(layout: SlotLayout, host: Host): Promise<void> {
+  const { results } = await openBase(host, layout).ensure('absent')
+  for (const { error } of results) {
+    if (error === undefined) continue
+    if (error.code !== 'ACCOUNT_FOLDER_IN_USE') throw error
+    console.warn(error.message)
+  }
 }
 
 /** Not those of a person who has the uid of a slot. */

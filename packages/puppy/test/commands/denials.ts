@@ -1,5 +1,5 @@
 import { defaultLayout } from '@puppy/accounts'
-import { parseDenial, groupDenials } from '@puppy/selinux'
+import { parseDenial, groupDenials } from '@puppy/selinux/denials'
 import t from 'tap'
 import { denials, lineOf } from '../../src/commands/denials.ts'
 import { readConfig } from '../../src/config.ts'

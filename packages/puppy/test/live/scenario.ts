@@ -142,7 +142,7 @@ const quota = openQuota(createHost(), '/home')
 
 /** What the kernel has of a user on the file system of the homes: bytes and files. */
 async function readQuota({ uid }: Pick<Tenant, 'uid'>) {
-  const [reading] = await quota.read('user', [uid], { sync: true })
+  const [reading] = await quota.report([uid], { sync: true })
   return { used: reading?.bytes.used ?? 0, hard: reading?.bytes.hard, files: reading?.inodes.used ?? 0 }
 }
 
@@ -552,7 +552,7 @@ if os.fork() == 0:
     t.match(await conditionOf(), { status: 'true', reason: 'applied' })
 
     const none = { soft: 'none', hard: 'none' } as const
-    t.match(await quota.set('user', [{ id: blog.uid, bytes: none, inodes: none }]), { changed: true })
+    t.match(await quota.ensure([{ id: blog.uid, bytes: none, inodes: none }]), { changed: true })
     const repair = await eventually(
       'what others lifted is set again, and told',
       async () => {

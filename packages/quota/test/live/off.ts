@@ -7,16 +7,16 @@ import { cannotMount as skip, mounted, run } from '../support/loop.ts'
 
 t.setTimeout(600_000)
 
-const wanted = [{ id: 70_001, bytes: { hard: 1024 * 1024 } }]
+const spec = [{ id: 70_001, bytes: { hard: 1024 * 1024 } }]
 
 void t.test('an ext4 without quota', { skip }, async (t) => {
   const quota = openQuota(createHost(), await mounted(t, '32M', ['mkfs.ext4']))
-  t.match(await quota.probe(), {
-    works: false,
-    kinds: { user: { accounting: false, steps: [/^umount/, /^tune2fs/, /fstab/, /^mount/] } },
-  })
-  await t.rejects(quota.read('user'), { code: 'QUOTA_OFF' })
-  await t.rejects(quota.set('user', wanted), { code: 'QUOTA_OFF' })
+  const { works, steps, kinds } = await quota.probe()
+  t.equal(works, false)
+  t.equal(kinds?.user.accounting, false)
+  t.matchOnlyStrict(steps, [/^umount/, /^tune2fs/, /fstab/, /^mount/])
+  await t.rejects(quota.report(), { code: 'QUOTA_OFF' })
+  await t.rejects(quota.ensure(spec), { code: 'QUOTA_OFF' })
 })
 
 void t.test('an ext4 that only counts, and enforces after the steps', { skip }, async (t) => {
@@ -27,19 +27,19 @@ void t.test('an ext4 that only counts, and enforces after the steps', { skip }, 
     format: 'ext4',
     kinds: { user: { accounting: true, enforcing: false } },
   })
-  await t.rejects(quota.set('user', wanted), { code: 'QUOTA_OFF' })
-  const { kinds } = await quota.probe()
-  const [program = '', ...args] = (kinds?.user.steps.at(-1) ?? '').split(' ')
+  await t.rejects(quota.ensure(spec), { code: 'QUOTA_OFF' })
+  const { steps } = await quota.probe()
+  const [program = '', ...args] = (steps.at(-1) ?? '').split(' ')
   run(program, ...args)
   t.match(await quota.probe(), { works: true })
-  t.match(await quota.set('user', wanted), { changed: true })
-  await t.rejects(quota.set('group', wanted), { code: 'QUOTA_OFF' })
+  t.match(await quota.ensure(spec), { changed: true })
+  await t.rejects(openQuota(createHost(), path, { kind: 'group' }).ensure(spec), { code: 'QUOTA_OFF' })
 })
 
 void t.test('an XFS that only counts', { skip }, async (t) => {
   const quota = openQuota(createHost(), await mounted(t, '320M', ['mkfs.xfs'], 'loop,uqnoenforce'))
   t.match(await quota.probe(), { works: false, format: 'xfs', kinds: { user: { accounting: true, enforcing: false } } })
-  await t.rejects(quota.set('user', wanted), { code: 'QUOTA_OFF' })
+  await t.rejects(quota.ensure(spec), { code: 'QUOTA_OFF' })
 })
 
 void t.test('tmpfs, a bind mount, a mount that disappears', { skip }, async (t) => {
@@ -51,9 +51,9 @@ void t.test('tmpfs, a bind mount, a mount that disappears', { skip }, async (t) 
   run('mount', '--bind', '/home', bind)
   const quota = openQuota(createHost(), bind)
   t.match(await quota.probe(), { works: true, mount: { mountPoint: '/home' } }, 'the same file system')
-  await quota.read('user')
+  await quota.report()
   run('umount', bind)
-  const { code } = (await quota.read('user').catch((error: unknown) => error)) as { readonly code: string }
+  const { code } = (await quota.report().catch((error: unknown) => error)) as { readonly code: string }
   t.equal(code, 'QUOTA_MOVED')
   t.not((await quota.probe()).mount?.mountPoint, '/home', 'not what was there before')
 })

@@ -21,12 +21,12 @@ for (const mountPoint of ['/home', '/srv/xfs']) {
 
   void t.test(`${mountPoint}: a folder of a daemon's`, { skip: missing }, async (t) => {
     const host = createHost()
-    const quota = openQuota(host, mountPoint)
+    const quota = openQuota(host, mountPoint, { kind: 'project' })
     const folder = `${mountPoint}/puppy quota\nlive`
-    const project = chooseProject(await quota.read('project'), [], range)
+    const project = chooseProject(await quota.report(), [], range)
     t.teardown(async () => {
       await rm(folder, { recursive: true, force: true })
-      await quota.set('project', [{ id: project, bytes: none, inodes: none }])
+      await quota.ensure([{ id: project, bytes: none, inodes: none }])
     })
     await mkdir(`${folder}/sub`, { recursive: true })
     await writeFile(`${folder}/-p 1`, 'x'.repeat(100_000))
@@ -38,25 +38,28 @@ for (const mountPoint of ['/home', '/srv/xfs']) {
     t.strictSame(await readProject(host, folder), { project, inherits: true })
     t.strictSame(await readProject(host, '/etc').catch(() => 'none'), { project: 0, inherits: false })
     execFileSync('sync', ['-f', mountPoint])
-    const [charged] = await quota.read('project', [project])
+    const [charged] = await quota.report([project])
     t.ok((charged?.bytes.used ?? 0) >= 100_000, `${charged?.bytes.used} bytes are charged`)
     t.equal(charged?.inodes.used, 3, 'two folders and a file')
-    t.equal(chooseProject(await quota.read('project'), [], range), project + 1, 'its id is not given again')
+    t.equal(chooseProject(await quota.report(), [], range), project + 1, 'its id is not given again')
 
-    t.match(await quota.set('project', [{ id: project, bytes: { hard: 2 * MiB } }]), { changed: true })
+    t.match(await quota.ensure([{ id: project, bytes: { hard: 2 * MiB } }]), { changed: true })
     const words = ['--reuid', String(daemon), '--regid', String(daemon), '--clear-groups', '--']
     const dd = ['dd', 'if=/dev/zero', `of=${folder}/sub/new`, 'bs=64k', 'count=100', 'conv=fsync']
     const { stderr } = spawnSync('setpriv', [...words, ...dd], { env: { ...process.env, LC_ALL: 'C' } })
     // Of a full project the kernel says that there is no space, on XFS.
     t.match(stderr.toString(), /Disk quota exceeded|No space left on device/)
     t.comment(stderr.toString())
-    const [full] = await quota.read('project', [project])
+    const [full] = await quota.report([project])
     t.ok((full?.bytes.used ?? 0) <= 2 * MiB, `${full?.bytes.used} bytes of 2 MiB are used`)
 
     await clearProject(host, folder)
     t.strictSame(await readProject(host, folder), { project: 0, inherits: false })
     t.strictSame(await readProject(host, `${folder}/sub`), { project: 0, inherits: false })
-    t.match(await quota.read('project', [project]), [{ bytes: { used: 0, hard: 2 * MiB }, inodes: { used: 0 } }])
+    t.strictSame(
+      (await quota.report([project])).map(({ id, bytes, inodes }) => [id, bytes.used, bytes.hard, inodes.used]),
+      [[project, 0, 2 * MiB, 0]],
+    )
   })
 }
 

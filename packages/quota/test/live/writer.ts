@@ -18,24 +18,19 @@ for (const mountPoint of ['/home', '/srv/xfs']) {
 
   void t.test(`${mountPoint}: 100 ids in one call`, { skip: missing }, async (t) => {
     const ids = Array.from({ length: 100 }, (_, n) => 72_001 + n)
-    t.teardown(() =>
-      quota.set(
-        'user',
-        ids.map((id) => ({ id, bytes: none, inodes: none })),
-      ),
-    )
+    t.teardown(() => quota.ensure(ids.map((id) => ({ id, bytes: none, inodes: none }))))
     const wanted = ids.map((id, n) => ({
       id,
       bytes: { soft: (n + 1) * MiB, hard: (n + 2) * MiB },
       inodes: { hard: 50 },
     }))
-    const { results } = await quota.set('user', wanted)
+    const { results } = await quota.ensure(wanted)
     t.ok(
       results.every(({ changed, error }) => changed && error === undefined),
       'each is set',
     )
     t.strictSame(
-      (await quota.read('user', ids)).map(({ bytes }) => [bytes.soft, bytes.hard]),
+      (await quota.report(ids)).map(({ bytes }) => [bytes.soft, bytes.hard]),
       wanted.map(({ bytes }) => [bytes.soft, bytes.hard]),
     )
   })
@@ -48,19 +43,16 @@ for (const mountPoint of ['/home', '/srv/xfs']) {
       const ids = [writer, neighbour]
       t.teardown(async () => {
         await rm(folder, { recursive: true, force: true })
-        await quota.set(
-          'user',
-          ids.map((id) => ({ id, bytes: none, inodes: none })),
-        )
+        await quota.ensure(ids.map((id) => ({ id, bytes: none, inodes: none })))
       })
       await mkdir(folder)
       await chmod(folder, 0o1777)
       const hard = 8 * MiB
-      await quota.set('user', [{ id: writer, bytes: { soft: 4 * MiB, hard }, inodes: { soft: 5, hard: 10 } }])
+      await quota.ensure([{ id: writer, bytes: { soft: 4 * MiB, hard }, inodes: { soft: 5, hard: 10 } }])
       t.equal(as(writer, 'truncate', '-s', '100M', `${folder}/sparse`), '', 'a hole is no space')
       const said = as(writer, 'dd', 'if=/dev/zero', `of=${folder}/big`, 'bs=64k', 'count=400', 'conv=fsync')
       t.match(said, /Disk quota exceeded/)
-      const [full] = await quota.read('user', [writer])
+      const [full] = await quota.report([writer])
       const used = full?.bytes.used ?? 0
       t.ok(used <= hard && used > hard - MiB, `${used} of ${hard} bytes are used`)
       t.ok((full?.bytes.graceLeft ?? 0) > 604_000, 'the grace time runs')
@@ -68,7 +60,7 @@ for (const mountPoint of ['/home', '/srv/xfs']) {
       t.match(as(writer, 'fallocate', '-l', '2M', `${folder}/more`), /Disk quota exceeded/, 'fallocate too')
       t.equal(as(neighbour, 'dd', 'if=/dev/zero', `of=${folder}/other`, 'bs=64k', 'count=200', 'conv=fsync'), '')
       const wall = async (title: string) => {
-        const [{ bytes } = { bytes: { used: NaN } }] = await quota.read('user', [writer], { sync: true })
+        const [{ bytes } = { bytes: { used: NaN } }] = await quota.report([writer], { sync: true })
         t.ok(bytes.used <= hard && bytes.used > hard - MiB, `${title}: ${bytes.used} of ${hard} bytes are used`)
       }
       const into = ['conv=notrunc,fsync', 'seek=1000', 'bs=64k', 'count=32']
@@ -96,39 +88,54 @@ for (const mountPoint of ['/home', '/srv/xfs']) {
       t.match(as(writer, 'dd', 'if=/dev/zero', `of=${folder}/big`, ...padded), /Disk quota exceeded/, 'nor is a write')
       await wall('another project')
 
-      t.match(await quota.set('user', [{ id: writer, bytes: { hard: MiB, soft: 'none' } }]), {
-        results: [{ error: { code: 'QUOTA_BELOW_USAGE' } }],
-      })
-      await quota.set('user', [{ id: writer, bytes: none }])
+      const tight = await quota.ensure([{ id: writer, bytes: { hard: MiB, soft: 'none' } }])
+      t.equal(tight.changed, false)
+      t.strictSame(
+        tight.results.map(({ id, changed, error }) => [id, changed, error?.code]),
+        [[writer, false, 'QUOTA_BELOW_USAGE']],
+      )
+      await quota.ensure([{ id: writer, bytes: none }])
       t.equal(as(writer, 'dd', 'if=/dev/zero', `of=${folder}/big`, 'bs=64k', 'count=200', 'conv=fsync'), '', 'lifted')
 
       t.match(as(writer, 'touch', ...Array.from({ length: 12 }, (_, n) => `${folder}/f${n}`)), /Disk quota exceeded/)
-      t.match(await quota.read('user', [writer]), [
-        { inodes: { used: 10, hard: 10, status: 'hard' }, bytes: { hard: 'none' } },
-      ])
+      t.strictSame(
+        (await quota.report([writer])).map(({ id, bytes, inodes }) => ({
+          id,
+          bytes: bytes.hard,
+          inodes: [inodes.used, inodes.hard, inodes.status],
+        })),
+        [{ id: writer, bytes: 'none', inodes: [10, 10, 'hard'] }],
+      )
 
       await rm(folder, { recursive: true })
       await mkdir(folder)
       await chmod(folder, 0o1777)
-      await quota.set('user', [{ id: writer, bytes: { hard: 4 * MiB }, inodes: none }])
+      await quota.ensure([{ id: writer, bytes: { hard: 4 * MiB }, inodes: none }])
       const script = 'for n in $(seq 1200); do printf %1000s x > $0/small$n || exit 1; done'
       t.match(as(writer, 'bash', '-c', script, folder), /Disk quota exceeded/, 'many small files')
-      const [small] = await quota.read('user', [writer], { sync: true })
+      const [small] = await quota.report([writer], { sync: true })
       const smallUsed = small?.bytes.used ?? Number.NaN
       // XFS wants room for the folder and the inodes before it makes a file.
       const least = mountPoint === '/home' ? 4 * MiB : 3 * MiB
       t.ok(smallUsed <= 4 * MiB && smallUsed >= least, `${smallUsed} of ${4 * MiB} bytes`)
-      await quota.set('user', [{ id: writer, bytes: none, inodes: { hard: 10 } }], { force: true })
+      await quota.ensure([{ id: writer, bytes: none, inodes: { hard: 10 }, force: true }])
 
       await rm(folder, { recursive: true })
       execFileSync('sync', ['-f', mountPoint])
       // XFS frees in the background, and a busy host takes a while.
-      const emptied = async () => (await quota.read('user', ids)).every(({ inodes }) => inodes.used === 0)
+      const emptied = async () => (await quota.report(ids)).every(({ inodes }) => inodes.used === 0)
       for (let turn = 0; turn < 100 && !(await emptied()); turn += 1) await sleep(200)
-      t.match(await quota.read('user', ids), [
-        { bytes: { used: 0, status: 'ok' }, inodes: { used: 0, hard: 10, status: 'ok' } },
-        { bytes: { used: 0 }, inodes: { used: 0 } },
-      ])
+      t.strictSame(
+        (await quota.report(ids)).map(({ id, bytes, inodes }) => ({
+          id,
+          bytes: [bytes.used, bytes.status],
+          inodes: [inodes.used, inodes.hard, inodes.status],
+        })),
+        [
+          { id: writer, bytes: [0, 'ok'], inodes: [0, 10, 'ok'] },
+          { id: neighbour, bytes: [0, 'ok'], inodes: [0, 'none', 'ok'] },
+        ],
+      )
     },
   )
 }

@@ -1,9 +1,9 @@
 import type { Test } from 'tap'
-import type { Quota, QuotaKind, WantedQuota } from '../../src/index.ts'
+import type { Quota, QuotaKind, QuotaSpec } from '../../src/index.ts'
 
 /** A file system with quota, real or fake; nothing has a limit in it at the ids from `first`. */
 export interface Subject {
-  readonly quota: Quota
+  open(kind: QuotaKind): Quota
   readonly first: number
   /** Sets limits as another program would: soft and hard KiB, soft and hard inodes. */
   meddle(kind: QuotaKind, id: number, limits: readonly [number, number, number, number]): Promise<void>
@@ -13,24 +13,25 @@ const KiB = 1024
 const MiB = 1024 * KiB
 const none = { soft: 'none', hard: 'none' } as const
 
-export async function quotaConforms(t: Test, { quota, first, meddle }: Subject): Promise<void> {
-  const probe = await quota.probe()
-  t.match(probe, { works: true, bounds: { blockSize: 4096 }, kinds: { user: { enforcing: true, error: undefined } } })
+export async function quotaConforms(t: Test, { open, first, meddle }: Subject): Promise<void> {
   for (const kind of ['user', 'group', 'project'] as const) {
+    const quota = open(kind)
+    const probe = await quota.probe()
+    t.match(probe, { works: true, bounds: { blockSize: 4096 }, kinds: { [kind]: { enforcing: true } } })
     const [one, two, three] = [first, first + 1, first + 2]
     const read = async (...ids: readonly number[]) =>
-      (await quota.read(kind, ids)).map(({ bytes, inodes }) => [bytes.soft, bytes.hard, inodes.soft, inodes.hard])
+      (await quota.report(ids)).map(({ bytes, inodes }) => [bytes.soft, bytes.hard, inodes.soft, inodes.hard])
     t.strictSame(await read(one), [['none', 'none', 'none', 'none']], `${kind}: nothing is no limit`)
 
-    const wanted: readonly WantedQuota[] = [
+    const spec: readonly QuotaSpec[] = [
       { id: one, bytes: { soft: 8 * MiB, hard: 10 * MiB }, inodes: { soft: 90, hard: 100 } },
       { id: two, bytes: { hard: 5 * 1024 ** 4 } },
       { id: three, bytes: { hard: 1 }, inodes: { hard: 5_000_000_000 } },
     ]
-    const plan = await quota.plan(kind, wanted)
-    t.match(plan.changes[0], { target: `${kind} ${one}`, before: { bytes: none, inodes: none } })
+    const changeSet = quota.plan(spec, await quota.read(spec))
+    t.match(changeSet.changes[0], { target: `${kind} ${one}`, from: { bytes: none, inodes: none } })
     t.strictSame(await read(one), [['none', 'none', 'none', 'none']], 'plan() changes nothing')
-    const applied = await quota.apply(plan)
+    const applied = await quota.apply(changeSet)
     t.strictSame(
       applied.results.map(({ id, changed, error }) => [id, changed, error?.message]),
       [one, two, three].map((id) => [id, true, undefined]),
@@ -40,10 +41,18 @@ export async function quotaConforms(t: Test, { quota, first, meddle }: Subject):
       [8 * MiB, 10 * MiB, 90, 100],
       ['none', 5 * 1024 ** 4, 'none', 'none'],
     ])
-    t.match(await quota.set(kind, wanted), { changed: false, results: [{ id: one, changed: false }] }, 'idempotent')
-    t.match((await quota.read(kind)).filter(({ id }) => id >= one && id <= three).length, 3)
+    t.strictSame(
+      await quota.ensure(spec),
+      {
+        changed: false,
+        changes: [],
+        results: [one, two, three].map((id) => ({ target: `${kind} ${id}`, id, changed: false })),
+      },
+      'idempotent',
+    )
+    t.match((await quota.report()).filter(({ id }) => id >= one && id <= three).length, 3)
 
-    await quota.set(kind, [
+    await quota.ensure([
       { id: one, inodes: { hard: 200 } },
       { id: two, bytes: { hard: 'none' } },
     ])
@@ -57,23 +66,23 @@ export async function quotaConforms(t: Test, { quota, first, meddle }: Subject):
     )
     await meddle(kind, two, [3, 5, 0, 0])
     const [kept] = await read(two)
-    await quota.set(kind, [{ id: two, inodes: { hard: 7 } }])
+    await quota.ensure([{ id: two, inodes: { hard: 7 } }])
     t.strictSame(await read(two), [[kept?.[0], kept?.[1], 'none', 7]], 'somebody else’s odd limits stay too')
 
-    const bad: readonly WantedQuota[] = [
+    const bad: readonly QuotaSpec[] = [
       { id: one, bytes: { soft: 20 * MiB } },
       { id: 0, bytes: { hard: MiB } },
       { id: 2 ** 32, bytes: { hard: MiB } },
       { id: three, bytes: { hard: 2 * MiB } },
     ]
-    const nothing = await quota.set(kind, bad, { atomic: true })
+    const nothing = await quota.ensure(bad, { atomic: true })
     t.equal(nothing.changed, false)
     t.ok(
       nothing.results.every(({ error }) => error !== undefined),
       'all or nothing',
     )
     t.strictSame(await read(three), [['none', 4096, 'none', 5_000_000_000]])
-    const some = await quota.set(kind, bad)
+    const some = await quota.ensure(bad)
     t.strictSame(
       some.results.map(({ id, error }) => [id, error?.code]),
       [
@@ -86,21 +95,22 @@ export async function quotaConforms(t: Test, { quota, first, meddle }: Subject):
     )
     t.strictSame(await read(three), [['none', 2 * MiB, 'none', 5_000_000_000]])
 
-    t.match(await quota.setGrace(kind, { bytes: 3601 }), { changed: true, grace: { bytes: 3601, inodes: 604_800 } })
-    t.match(await quota.setGrace(kind, { bytes: 3601 }), { changed: false })
+    t.match(await quota.setGrace({ bytes: 3601 }), { changed: true, grace: { bytes: 3601, inodes: 604_800 } })
+    t.match(await quota.setGrace({ bytes: 3601 }), { changed: false })
     t.match((await quota.probe()).kinds?.[kind].grace, { bytes: 3601, inodes: 604_800 })
-    await quota.setGrace(kind, { bytes: 604_800 })
+    await quota.setGrace({ bytes: 604_800 })
 
     const lift = [one, two, three].map((id) => ({ id, bytes: none, inodes: none }))
-    t.equal((await quota.set(kind, lift)).changed, true)
+    t.equal((await quota.ensure(lift)).changed, true)
     t.strictSame(
-      (await quota.read(kind)).filter(({ id }) => id >= one && id <= three),
+      (await quota.report()).filter(({ id }) => id >= one && id <= three),
       [],
       'lifted, nothing is left',
     )
-    t.strictSame(await quota.set(kind, []), { changed: false, results: [] })
+    t.strictSame(await quota.ensure([]), { changed: false, changes: [], results: [] })
   }
-  await t.rejects(quota.read('user', [-1]), { code: 'QUOTA_INVALID' })
-  await t.rejects(quota.setGrace('user', { bytes: 0 }), { code: 'QUOTA_INVALID' })
-  await t.rejects(quota.read('user', [], { signal: AbortSignal.abort() }), { code: 'HOST_ABORTED' })
+  const quota = open('user')
+  await t.rejects(quota.report([-1]), { code: 'QUOTA_INVALID' })
+  await t.rejects(quota.setGrace({ bytes: 0 }), { code: 'QUOTA_INVALID' })
+  await t.rejects(quota.report([], { signal: AbortSignal.abort() }), { code: 'HOST_ABORTED' })
 }

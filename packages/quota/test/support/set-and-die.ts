@@ -1,13 +1,13 @@
-/** Sets limits of a crowd on a path, and says so just before; whoever started us kills us then. */
+/** Sets limits of a crowd on a path, and says so just before; the test kills it then. */
 import { createHost } from '@puppy/host'
 import { openQuota } from '../../src/index.ts'
 
 const [path = '', first = '', count = '', hard = ''] = process.argv.slice(2)
 const quota = openQuota(createHost(), path)
-const wanted = Array.from({ length: Number(count) }, (_, n) => ({
+const spec = Array.from({ length: Number(count) }, (_, n) => ({
   id: Number(first) + n,
   bytes: { hard: Number(hard) },
 }))
-const plan = await quota.plan('user', wanted)
+const changeSet = quota.plan(spec, await quota.read(spec))
 process.stdout.write('now\n')
-await quota.apply(plan)
+await quota.apply(changeSet)

@@ -1,25 +1,25 @@
 import { SelinuxError } from '../errors.ts'
 
-/** A string of CIL, written in quotes: a path or its pattern. */
+/** A quoted string of CIL: a path or a pattern. */
 export interface CilText {
   readonly text: string
 }
 
-/** What has been rendered before: a part that many statements share is checked and written once. */
+/** A part that many statements share, checked and rendered once. */
 interface CilRendered {
   readonly cil: string
 }
 
-/** What CIL is made of: a word, a quoted text, or a list in parentheses. */
+/** An expression of CIL: a word, a quoted string, or a list in parentheses. */
 export type CilExpression = string | CilText | CilRendered | readonly CilExpression[]
 
-/** Words of CIL that cannot end a list, begin a comment or a text, or be two. */
+/** A word of CIL: it cannot end a list, begin a comment or a string, or be two words. */
 const word = /^[A-Za-z0-9_.@*/:-]{1,1024}$/
 
-/** Everything that can be seen and is no quote: CIL has no way to write one, or a line's end, within quotes. */
+/** No quote and no control character: CIL cannot express them within quotes. */
 const inQuotes = /^[^"\p{Cc}\p{Cs}]{0,4096}$/u
 
-/** Takes a text for one that is written in quotes. */
+/** Returns a text as a quoted string. */
 export function cilText(text: string): CilText {
   return Object.freeze({ text })
 }
@@ -32,7 +32,7 @@ export function rendered(expression: CilExpression): CilExpression {
 /**
  * Renders statements, one on each line. Pure.
  *
- * @throws SelinuxError `SELINUX_INVALID` for a word or text that would not be read back as that one word or text.
+ * @throws SelinuxError `SELINUX_INVALID` for a word or string that would not be read back as that one word or string.
  * @see the CIL reference guide of the SELinux project
  */
 export function renderCil(statements: readonly CilExpression[]): string {
@@ -44,11 +44,11 @@ export function renderCil(statements: readonly CilExpression[]): string {
 function render(expression: CilExpression): string {
   if (typeof expression === 'string') {
     if (word.test(expression)) return expression
-    throw refused(expression, 'it is no word of CIL')
+    throw refused(expression, 'it is not a word of CIL')
   }
   if ('text' in expression) {
     if (inQuotes.test(expression.text)) return `"${expression.text}"`
-    throw refused(expression.text, 'a quoted text of CIL has no quote and no control character')
+    throw refused(expression.text, 'a quoted string of CIL has no quote and no control character')
   }
   if ('cil' in expression) return expression.cil
   let text = ''
@@ -57,5 +57,5 @@ function render(expression: CilExpression): string {
 }
 
 function refused(value: string, detail: string): SelinuxError {
-  return new SelinuxError('SELINUX_INVALID', { operation: 'write in CIL', value, detail })
+  return new SelinuxError('SELINUX_INVALID', { operation: 'render in CIL', value, detail })
 }

@@ -1,11 +1,12 @@
+import { runsOf } from '../category-runs.ts'
 import { isIdentifier, type Context } from '../context.ts'
 import { SelinuxError } from '../errors.ts'
-import { runsOf, type Level, type LevelRange } from '../level.ts'
+import type { Level, LevelRange } from '../level.ts'
 import { cilText, renderCil, rendered, type CilExpression } from './expression.ts'
 
 export type PortProtocol = 'tcp' | 'udp' | 'sctp' | 'dccp'
 
-/** What a port, or each of a range, is labelled. Of two ranges the shorter one counts. */
+/** The context of a port, or of each port of a range. Of two ranges the shorter one counts. */
 export interface PortRecord {
   readonly protocol: PortProtocol
   readonly first: number
@@ -16,27 +17,27 @@ export interface PortRecord {
   readonly range?: LevelRange
 }
 
-/** A SELinux user that no policy has yet: which roles it may have, and at which levels. */
+/** A SELinux user that no policy has yet: its roles and its levels. */
 export interface UserRecord {
   readonly user: string
-  /** `object_r`, which its files have, comes along. */
+  /** `object_r`, which its files have, is added. */
   readonly roles: readonly string[]
   readonly range: LevelRange
-  /** Of its homes' types, where policies go by it. Default `user`. */
+  /** The prefix of its homes' types, in policies that use it. Default `user`. */
   readonly prefix?: string
 }
 
-/** Which SELinux user somebody is after login, and at which level. */
+/** The SELinux user and level that a login has. */
 export interface LoginRecord {
   readonly login: string
   readonly user: string
   readonly range: LevelRange
 }
 
-/** What files at a path are labelled by restorecon(8). */
+/** The context that restorecon(8) gives the file at a path. */
 export interface FileRecord {
   readonly path: string
-  /** Whether what is below the path is meant too. */
+  /** Whether files below the path get it too. Default false. */
   readonly below?: boolean
   readonly context: Context
 }
@@ -54,16 +55,16 @@ const login = /^[A-Za-z_][A-Za-z0-9_.-]{0,31}\$?$/
 /**
  * Renders records as one module of CIL. Pure.
  *
- * Records of a module and those of semanage(8) live beside each other; the same range with another label in the policy makes the
- * transaction fail, and a shorter one in it wins over ours.
+ * Records of a module and those of semanage(8) exist beside each other. If the policy has the same range with another context, the
+ * transaction fails. A shorter range in the policy wins over ours.
  *
- * @throws SelinuxError `SELINUX_INVALID` for what cannot be written, ports that overlap without one range being within the other, and
- *   a port range, login or user that is named twice.
+ * @throws SelinuxError `SELINUX_INVALID` for what CIL cannot express, ranges of ports that overlap and do not contain each other, and a
+ *   range, login or user that is named twice.
  */
 export function renderRecords({ users = [], ports = [], logins = [], files = [] }: Records): string {
   assertPorts(ports)
   assertOnce(
-    'label the login',
+    'add the login',
     logins.map(({ login: name }) => name),
   )
   assertOnce(
@@ -106,7 +107,7 @@ function portStatement({ protocol, first, last = first, type, range = lowest }: 
 
 /** `(selinuxuser p10000 puppy_u ((s0 (c0 c1)) (s0 (c0 c1))))` */
 function loginStatement({ login: name, user, range }: LoginRecord): CilExpression {
-  if (!login.test(name)) throw invalid('label the login', name, 'it is no name of a user')
+  if (!login.test(name)) throw invalid('add the login', name, 'it cannot be the name of a user')
   return ['selinuxuser', name, named(user), rangeExpression(range)]
 }
 
@@ -115,11 +116,15 @@ export function fileStatement({ path, below = false, context }: FileRecord): Cil
   return ['filecon', cilText(pathPattern(path) + (below ? '(/.*)?' : '')), 'any', contextExpression(context)]
 }
 
-/** A path as a pattern that matches it alone. @throws SelinuxError `SELINUX_INVALID` for one that is not absolute and plain. */
+/** Returns a pattern that matches one path. @throws SelinuxError `SELINUX_INVALID` for a path that is not absolute and plain. */
 function pathPattern(path: string): string {
   // file_contexts(5) are lines of words: a blank would end the pattern.
   if (!/^(\/[^/\s]+)+$/.test(path) || /\/\.\.?(\/|$)/.test(path)) {
-    throw invalid('label the path', path, 'it must be absolute, without blanks, dots as names, or a slash at its end')
+    throw invalid(
+      'give a context to the path',
+      path,
+      'it must be absolute, without blanks, `.`, `..` and a slash at its end',
+    )
   }
   return path.replaceAll(/[.^$?*+|[\](){}\\]/g, '\\$&')
 }
@@ -130,12 +135,12 @@ function contextExpression({ user, role, type, range = lowest }: Context): CilEx
 
 function named(name: string): string {
   if (isIdentifier(name)) return name
-  throw invalid('use the name', name, 'it is no name of a user, role or type')
+  throw invalid('use the name', name, 'it cannot be the name of a user, role or type')
 }
 
 const ranges = new WeakMap<LevelRange, CilExpression>()
 
-/** `((s0 (c0 c1)) (s0 (c0 c1)))`; rendered once for all records that share the range. */
+/** Returns `((s0 (c0 c1)) (s0 (c0 c1)))`, rendered once for all records that share the range. */
 export function rangeExpression(range: LevelRange): CilExpression {
   const known = ranges.get(range)
   if (known !== undefined) return known
@@ -156,15 +161,19 @@ function levelExpression({ sensitivity, categories }: Level): CilExpression {
 function assertPorts(ports: readonly PortRecord[]): void {
   for (const { protocol, first, last = first } of ports) {
     if (!['tcp', 'udp', 'sctp', 'dccp'].includes(protocol))
-      throw invalid('label ports of', protocol, 'unknown protocol')
+      throw invalid('give a context to ports of', protocol, 'the protocol is unknown')
     if (![first, last].every((port) => Number.isInteger(port) && port >= 1 && port <= 65_535) || last < first) {
-      throw invalid('label the ports', `${first}-${last}`, 'ports are whole numbers from 1 to 65535, the first first')
+      throw invalid(
+        'give a context to the ports',
+        `${first}-${last}`,
+        'ports are whole numbers from 1 to 65535, in ascending order',
+      )
     }
   }
   for (const one of Map.groupBy(ports, ({ protocol }) => protocol).values()) assertNested(one)
 }
 
-/** Ranges may contain each other, because the shorter one counts; sorted so, an open one that does not contain the next is at fault. */
+/** Ranges may contain each other, because the shorter one counts. Sorted, an open range that does not contain the next overlaps with it. */
 function assertNested(ports: readonly PortRecord[]): void {
   const ends = ({ first, last = first }: PortRecord) => ({ first, last })
   const sorted = ports.map(ends).toSorted((one, other) => one.first - other.first || other.last - one.last)
@@ -174,10 +183,10 @@ function assertNested(ports: readonly PortRecord[]): void {
     const outer = open.at(-1)
     const shown = `${range.first}-${range.last}`
     if (outer?.first === range.first && outer.last === range.last)
-      throw invalid('label the ports', shown, 'named twice')
+      throw invalid('give a context to the ports', shown, 'they are named twice')
     if (outer !== undefined && outer.last < range.last) {
       throw invalid(
-        'label the ports',
+        'give a context to the ports',
         shown,
         `they overlap with ${outer.first}-${outer.last}, and neither contains the other`,
       )
@@ -186,6 +195,6 @@ function assertNested(ports: readonly PortRecord[]): void {
   }
 }
 
-function invalid(operation: string, value: string, detail: string): SelinuxError {
-  return new SelinuxError('SELINUX_INVALID', { operation, value, detail })
+function invalid(operation: string, target: string, detail: string): SelinuxError {
+  return new SelinuxError('SELINUX_INVALID', { operation, target, detail })
 }

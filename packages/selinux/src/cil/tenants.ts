@@ -4,36 +4,36 @@ import { everyCategory, singleLevel, type Level, type LevelRange } from '../leve
 import { renderCil, type CilExpression } from './expression.ts'
 import { fileStatement, renderRecords, userStatements, type PortRecord } from './records.ts'
 
-/** What the tenants' policy is called, and what it is about. */
+/** The names and ports of the tenants' policy. */
 export interface TenantPolicy {
   /** The ports of all slots, used or not, first and last inclusive. */
   readonly ports: { readonly first: number; readonly last: number }
-  /** The SELinux user that every tenant is. Default `puppy_u`. */
+  /** The SELinux user of every tenant. Default `puppy_u`. */
   readonly user?: string
   /** The type of the slots' ports. Default `puppy_port_t`. */
   readonly portType?: string
   /**
-   * Whether tenants connect to other tenants' ports, by SELinux. The kernel asks by the number alone, so `own` also closes those ports
-   * of every other machine to tenants. Default `any`: a firewall can tell the machines apart.
+   * Which ports of the range a tenant may connect to. The kernel decides by the number alone, so `own` also closes those ports of every other
+   * machine. Default `any`: a firewall can tell machines apart.
    */
   readonly connect?: 'any' | 'own'
 }
 
-/** What makes one tenant differ from the next. */
+/** What differs between tenants. */
 export interface TenantSlot {
-  /** The name that it logs in by. */
+  /** The name of the account. */
   readonly login: string
   readonly uid: number
-  /** Its own; none may dominate another's. */
+  /** Its own. No tenant's level may dominate another's. */
   readonly level: Level
   readonly ports: { readonly first: number; readonly last: number }
 }
 
-/** The role and domain of confined users, in every policy that we know. */
+/** The role and domain of confined users, in the policies of Debian and Fedora. */
 const role = 'user_r'
 const domain = 'user_t'
 
-/** Objects of which two tenants' must not meet, whatever is done to them. A policy that does not know one leaves it away. */
+/** Classes of objects that a tenant must not reach at another tenant's level, by any act. A policy that lacks one ignores it. */
 const classes = words(
   'file dir lnk_file chr_file blk_file sock_file fifo_file anon_inode',
   'process process2 fd key sem msg msgq shm ipc memprotect io_uring bpf perf_event',
@@ -41,19 +41,19 @@ const classes = words(
   'packet_socket vsock_socket alg_socket netlink_route_socket peer association dbus service',
 )
 
-/** Files of others that were given a tenant's level: its keys. Looking at their names and sizes is not asked for. */
+/** Files that other users own and that have a tenant's level, such as its keys. Reading their names and sizes is not constrained. */
 const files = ['file', 'lnk_file', 'chr_file', 'blk_file', 'sock_file', 'fifo_file']
 const fileActs = ['read', 'write', 'append', 'open', 'execute', 'map']
 const folderActs = ['read', 'search', 'open', 'write', 'add_name', 'remove_name']
 
 /**
- * Renders the policy that keeps tenants apart, as one module of CIL that never changes when slots come and go. Pure.
+ * Renders the policy that keeps tenants apart, as one module of CIL that does not depend on the slots. Pure.
  *
- * A tenant is whoever has the SELinux user, in whatever domain; two that differ in level reach nothing of each other. Of the ports in the
- * range a tenant binds those of its level, and confined users who are no tenants bind none. What confined users need for ordinary
- * work and the policy has no word for is allowed too, to all of them.
+ * A process of the tenants' SELinux user is a tenant's, in any domain. Two tenants of different levels reach nothing of each other. Of the ports in
+ * the range a tenant binds those of its level, and other confined users bind none. Rules that confined users lack for ordinary work are
+ * added too, for all confined users.
  *
- * @throws SelinuxError `SELINUX_INVALID` for names and ports that cannot be.
+ * @throws SelinuxError `SELINUX_INVALID` for names and ports that are not valid.
  */
 export function renderTenantPolicy(policy: TenantPolicy): string {
   const { user, portType } = namesOf(policy)
@@ -75,16 +75,16 @@ export function renderTenantPolicy(policy: TenantPolicy): string {
 }
 
 /**
- * Renders the slots: each one's login at its level, and its ports. Pure. It goes beside `renderTenantPolicy` in the same transaction.
+ * Renders the slots: the level of each login and of its ports. Pure. Install it with `renderTenantPolicy` in the same transaction.
  *
- * @throws SelinuxError `SELINUX_INVALID` for names and ports that cannot be, or that two slots have.
+ * @throws SelinuxError `SELINUX_INVALID` for names and ports that are not valid, or that two slots have.
  */
 export function renderTenantSlots(policy: TenantPolicy, slots: readonly TenantSlot[]): string {
   const { user, portType } = namesOf(policy)
   for (const { ports, login } of slots) {
     if (ports.first >= policy.ports.first && ports.last <= policy.ports.last) continue
     const detail = `they are not within ${policy.ports.first} to ${policy.ports.last}`
-    throw new SelinuxError('SELINUX_INVALID', { operation: 'label the ports of', value: login, detail })
+    throw new SelinuxError('SELINUX_INVALID', { operation: 'give a context to the ports of', target: login, detail })
   }
   const levels = new Map<string, string>()
   for (const { login, level } of slots) {
@@ -93,7 +93,7 @@ export function renderTenantSlots(policy: TenantPolicy, slots: readonly TenantSl
     if (other !== undefined) {
       throw new SelinuxError('SELINUX_INVALID', {
         operation: 'give a level to',
-        value: login,
+        target: login,
         detail: `${other} has it`,
       })
     }
@@ -109,7 +109,7 @@ export function renderTenantSlots(policy: TenantPolicy, slots: readonly TenantSl
   return slots.length === 0 ? '' : records + renderCil(runtimeStatements(user, ranged))
 }
 
-/** What systemd makes in a user's runtime folder with a label that it looks up, and a tenant's processes reach for. */
+/** What systemd makes in a user's runtime folder with a context that it looks up, and a tenant's processes use. */
 const runtime = {
   '': 'user_runtime_t',
   '/bus': 'session_dbusd_runtime_t',
@@ -119,8 +119,8 @@ const runtime = {
 } as const
 
 /**
- * Paths without a pattern, which count before the patterns for all users: those give the folder to the user that everybody is by default, and
- * where policies compare users (Debian's) no user service would start. At the tenant's level, too.
+ * Renders paths without a pattern, which win over the patterns for all users. Those patterns have the default SELinux user, and in a policy
+ * that compares users (Debian's) no user service would start. The folders have the tenant's level too.
  */
 function runtimeStatements(
   user: string,
@@ -130,7 +130,7 @@ function runtimeStatements(
     optional(
       `runtime_${at}`,
       ...slots.map(({ uid, range }) => {
-        if (!Number.isInteger(uid) || uid < 1) throw new RangeError(`Uid ${uid} is no tenant's`)
+        if (!Number.isInteger(uid) || uid < 1) throw new RangeError(`Uid ${uid} cannot be a tenant's`)
         const context = { user, role: 'object_r', type, range }
         return fileStatement({ path: `/run/user/${uid}${name}`, context })
       }),
@@ -141,7 +141,11 @@ function runtimeStatements(
 function namesOf({ user = 'puppy_u', portType = 'puppy_port_t' }: TenantPolicy) {
   for (const value of [user, portType]) {
     if (!isIdentifier(value)) {
-      throw new SelinuxError('SELINUX_INVALID', { operation: 'name in a policy', value, detail: 'it is no name there' })
+      throw new SelinuxError('SELINUX_INVALID', {
+        operation: 'name in a policy',
+        target: value,
+        detail: 'it cannot be a name there',
+      })
     }
   }
   return { user, portType }
@@ -149,7 +153,7 @@ function namesOf({ user = 'puppy_u', portType = 'puppy_port_t' }: TenantPolicy) 
 
 const allLevels: LevelRange = { low: { sensitivity: 0, categories: [] }, high: everyCategory }
 
-/** By user, not by domain: it covers the helpers that policies have for users (dbus, systemd, ssh-agent), and nobody who is no tenant. */
+/** By user, not by domain: this covers the helpers that policies have for users (dbus, systemd, ssh-agent), and tenants only. */
 function apart(user: string): readonly CilExpression[] {
   const dominating: CilExpression = ['dom', 'h1', 'h2']
   const between = either(['neq', 'u1', user], either(['neq', 'u2', user], dominating))
@@ -164,19 +168,19 @@ function apart(user: string): readonly CilExpression[] {
 function portStatements(user: string, portType: string, connect: 'any' | 'own'): readonly CilExpression[] {
   const other: CilExpression = ['neq', 't2', portType]
   const own: CilExpression = ['and', ['eq', 'u1', user], ['dom', 'h1', 'h2']]
-  const stranger: CilExpression = ['and', ['neq', 'u1', user], ['neq', 't1', domain]]
+  const unmanaged: CilExpression = ['and', ['neq', 'u1', user], ['neq', 't1', domain]]
   return [
     ['type', portType],
     ['roletype', 'object_r', portType],
     ['typeattributeset', 'port_type', [portType]],
     ...['tcp_socket', 'udp_socket'].flatMap((socket): readonly CilExpression[] => [
       ['allow', domain, portType, [socket, ['name_bind']]],
-      ['mlsconstrain', [socket, ['name_bind']], either(other, either(stranger, own))],
+      ['mlsconstrain', [socket, ['name_bind']], either(other, either(unmanaged, own))],
     ]),
     ...(connect === 'any'
       ? []
       : [['mlsconstrain', ['tcp_socket', ['name_connect']], either(other, either(['neq', 'u1', user], own))] as const]),
-    // It spoke to these ports before they had a label of their own, and its master to its workers' socket.
+    // HAProxy connects to these ports, and could before they had a type of their own.
     optional('haproxy', ['allow', 'haproxy_t', portType, ['tcp_socket', ['name_connect']]]),
   ]
 }
@@ -188,20 +192,20 @@ const work: readonly CilExpression[] = [
     allow(domain, 'node_type', 'tcp_socket', 'node_bind'),
     allow(domain, 'node_type', 'udp_socket', 'node_bind'),
   ),
-  // Node makes code as it runs.
+  // Node makes code while it runs.
   optional('execmem', allow(domain, 'self', 'process', 'execmem')),
-  // A cron job's output goes to a file that crond opened and mails.
+  // The output of a cron job goes to a file that crond opened and mails.
   optional('cron_output', allow(domain, 'crond_tmp_t', 'file', 'read', 'write', 'append', 'getattr', 'ioctl')),
-  // systemd looks what kind of file system a pidfd is on; Debian 13's policy has no label for that one.
+  // systemd reads the type of the file system of a pidfd. Debian 13's policy has no type for that one.
   ...[domain, 'user_systemd_t', 'user_dbusd_t'].map((name) =>
     optional(`pidfd_${name}`, allow(name, 'unlabeled_t', 'filesystem', 'getattr')),
   ),
-  // systemctl looks whether it is in the namespaces of whom it asks.
+  // systemctl checks whether it is in the namespaces of the service manager.
   ...[domain, 'user_systemd_t'].map((name) => optional(`namespaces_${name}`, allow(name, 'nsfs_t', 'file', 'getattr'))),
-  // What else it makes there has the label of everybody's.
+  // Other files that systemd makes there have the default user's context.
   optional('manager_files', ['typeattributeset', 'ubacfile', ['user_systemd_t']]),
   optional('manager_labels', ['typeattributeset', 'can_change_object_identity', ['user_systemd_t']]),
-  // A user service whose output goes to the caller (systemd-run --pipe) is handed ssh's pipe.
+  // A user service whose output goes to the caller (systemd-run --pipe) gets ssh's pipe.
   ...['user_systemd_t', 'user_dbusd_t'].map((name) =>
     optional(
       `pipe_${name}`,
@@ -209,9 +213,9 @@ const work: readonly CilExpression[] = [
       allow(name, 'sshd_t', 'fifo_file', 'getattr', 'read', 'write', 'append', 'ioctl'),
     ),
   ),
-  // Debian 12's bus looks for the service manager's folder when a unit is started through it.
+  // Debian 12's bus reads the service manager's folder when a unit is started through it.
   optional('bus', allow('user_dbusd_t', 'systemd_user_runtime_t', 'dir', 'search')),
-  // A unit that says when it is ready does so by the manager's socket; on Debian 12 the bus is one, and may not.
+  // A unit reports that it is ready by the manager's socket. On Debian 12 the bus is such a unit, and may not.
   ...['user_dbusd_t', domain].map((name) =>
     optional(
       `notify_${name}`,
@@ -219,14 +223,14 @@ const work: readonly CilExpression[] = [
       allow(name, 'user_systemd_t', 'unix_dgram_socket', 'sendto'),
     ),
   ),
-  // Debian 12: to start a unit that has no file is asked of the manager itself.
+  // Debian 12: a unit without a file is started by a request to the manager itself.
   optional('transient', allow(domain, 'user_systemd_t', 'system', 'start', 'stop', 'status', 'reload')),
-  // There its bus does not carry messages between programs and the manager.
+  // Debian 12: the bus does not carry messages between programs and the manager.
   optional('messages', allow(domain, 'user_systemd_t', 'dbus', 'send_msg')),
   optional('answers', allow('user_systemd_t', domain, 'dbus', 'send_msg')),
-  // What an administrator gives users' managers for an environment: /etc/systemd/user-environment-generators.
+  // An administrator's generators of the environment: /etc/systemd/user-environment-generators.
   optional('generators', allow('user_systemd_t', 'etc_t', 'file', 'execute', 'execute_no_trans')),
-  // One's own units in ~/.config/systemd/user.
+  // A user's own units in ~/.config/systemd/user.
   ...['xdg_config_t', 'user_home_t'].map((name) =>
     optional(`unit_${name}`, allow(domain, name, 'service', 'start', 'stop', 'status', 'reload', 'enable', 'disable')),
   ),
@@ -244,7 +248,7 @@ function words(...texts: readonly string[]): readonly string[] {
   return texts.flatMap((text) => text.split(' '))
 }
 
-/** Left away as a whole where the policy does not know one of its words. */
+/** Statements that are ignored together when the policy does not know one of their words. */
 function optional(name: string, ...statements: readonly CilExpression[]): CilExpression {
   return ['optional', `puppy_${name}`, ...statements]
 }

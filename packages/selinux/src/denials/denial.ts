@@ -1,6 +1,6 @@
 import { contextIn, type Context } from '../context.ts'
 
-/** What SELinux denied, or would have. */
+/** An act that SELinux denied, or would have denied. */
 export interface Denial {
   /** Milliseconds since 1970. */
   readonly at: number
@@ -9,30 +9,30 @@ export interface Denial {
   readonly source: Context
   readonly target: Context
   readonly pid?: number
-  /** What the process calls itself: the tenant chooses it. */
+  /** The name of the process. The tenant chooses it. */
   readonly command?: string
-  /** The file or port, as far as the kernel says. */
+  /** The file or port, when the kernel names it. */
   readonly object?: string
-  /** Whether it was denied; false where SELinux only writes down. */
+  /** Whether it was denied. False where SELinux only logs. */
   readonly enforced: boolean
 }
 
-/** How a denial begins: as auditd(8) writes it, and in the kernel's own log where nobody takes it from there. */
+/** How a denial begins: as auditd(8) writes it, and in the kernel's own log on a machine without auditd. */
 const beginning =
   /^(?:(?:node=\S+ )?type=(?:AVC|(USER_AVC)) msg=|\[ *\d+\.\d+\] audit: type=(?:1400|(1107)) )audit\((\d{1,12}\.\d{3}):\d+\):.*?avc: +denied +\{ ([a-z0-9_ ]{1,400}) \} for (.*)$/
 
-/** Who, on what: after all that a process can name itself or its files, so the last one counts. */
+/** The contexts. They follow every text that a process chooses, such as names of files, so the last match counts. */
 const contexts =
   / scontext=(\S{1,12000}) tcontext=(\S{1,12000}) tclass=([a-z0-9_]{1,64})(?: permissive=([01]))?(?=\s|$)/g
 
 /**
- * A service (systemd, the bus) that asks for a decision writes down who called, with the caller's words, into 1,024 bytes: where those are all taken,
- * what the service itself would say after them is cut off, and the caller may have written it instead.
+ * A service (systemd, the bus) that asks for a decision logs the caller's words in 1,024 bytes. When these are full, the service's own words after
+ * them are cut off, and the caller may have written the last contexts itself.
  */
 const uncut = 900
 
 /**
- * Parses one line of the audit log, or of the kernel's; undefined for anything that is no denial, not of a known shape, or may be made up.
+ * Parses one line of the audit log or of the kernel's; undefined for a line that is not a denial, has another shape, or may be forged.
  *
  *     type=AVC msg=audit(1795289967.943:4477): avc:  denied  { getattr } for  pid=635 comm="ls" path="/x" dev="vda" ino=9
  *       scontext=puppy_u:user_r:user_t:s0:c0,c1 tcontext=system_u:object_r:nsfs_t:s0 tclass=file permissive=0
@@ -62,7 +62,7 @@ export function parseDenial(line: string): Denial | undefined {
   }
 }
 
-/** Each name's first value; a quoted one is one, whatever is in it. */
+/** The first value of each name. A quoted value may contain anything. */
 function fieldsOf(text: string): ReadonlyMap<string, string> {
   const fields = new Map<string, string>()
   for (const [, name = '', inQuotes, plain = ''] of text.matchAll(/(\w+)=(?:"([^"]*)"|([^\s"']+))/g))
@@ -70,7 +70,7 @@ function fieldsOf(text: string): ReadonlyMap<string, string> {
   return fields
 }
 
-/** What is not quoted and only of hexadecimal digits is a text that quotes cannot hold; numbers are short and stay. */
+/** An unquoted value of hexadecimal digits is a text that quotes cannot hold. Numbers are short and stay as they are. */
 function decoded(word: string): string {
   if (!/^(?:[0-9A-F]{2}){4,}$/.test(word) || /^\d+$/.test(word)) return word
   return Buffer.from(word, 'hex').toString('utf8')

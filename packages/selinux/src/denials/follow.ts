@@ -5,23 +5,23 @@ import type { Denial } from './denial.ts'
 import { auditLog, denialsOf } from './read.ts'
 
 export interface FollowOptions {
-  /** The SELinux user whose denials are wanted. Default `puppy_u`. */
+  /** The SELinux user whose denials are followed. Default `puppy_u`. */
   readonly user?: string
-  /** Whether those that the log has already come first. Default false. */
+  /** Whether the denials that the log has already come first. Default false. */
   readonly past?: boolean
-  /** Milliseconds between two looks. Default 1,000. */
+  /** Milliseconds between two readings. Default 1,000. */
   readonly interval?: number
   /** Ends the stream, without an error. */
   readonly signal?: AbortSignal
 }
 
 /**
- * Follows the tenants' denials as auditd(8) writes them, each once, also over a rotation of the log. It needs root.
+ * Follows the tenants' denials as auditd(8) writes them, each once, also when the log is rotated. It needs root.
  *
- * When the promise is fulfilled the place in the log is taken: what is written from then on is told. No process is started: the log is looked
- * at, and read from where it was.
+ * When the promise is fulfilled the place in the log is known: every later denial is yielded. No process is started: the log is read from
+ * that place on.
  *
- * @throws SelinuxError `SELINUX_NOT_INSTALLED` where there is no audit log; HostError `HOST_READ_FAILED`.
+ * @throws SelinuxError `SELINUX_NOT_INSTALLED` without an audit log; HostError `HOST_READ_FAILED`.
  * @example for await (const denial of await followDenials(host)) console.log(denial)
  */
 export async function followDenials(
@@ -46,11 +46,11 @@ async function* follow(
 }
 
 function missing(): never {
-  const detail = 'nobody writes it; install the package auditd (Debian’s name)'
-  throw new SelinuxError('SELINUX_NOT_INSTALLED', { operation: 'follow', target: auditLog, detail })
+  const facts = { detail: 'no program writes it', steps: ['apt-get install auditd'] }
+  throw new SelinuxError('SELINUX_NOT_INSTALLED', { operation: 'follow', target: auditLog, ...facts })
 }
 
-/** What auditd has rotated away since the last look is read to its end first. For a moment there may be no log. */
+/** A log that auditd has rotated away is read to its end first. Between the two renames there is no log. */
 async function readOn(host: Host, place: Place | undefined) {
   const read = await host.readLines(auditLog, place)
   if (place === undefined || read?.anew === false) return read ?? { lines: [], place }

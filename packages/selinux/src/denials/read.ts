@@ -1,21 +1,21 @@
-import type { Host } from '@puppy/host'
-import { bounded, runProgram, type EffectOptions } from '../program.ts'
+import type { EffectOptions, Host } from '@puppy/host'
+import { effectOptions, runProgram } from '../program.ts'
 import { parseDenial, type Denial } from './denial.ts'
 
 /** Where auditd(8) writes. */
 export const auditLog = '/var/log/audit/audit.log'
 
 export interface DenialOptions extends EffectOptions {
-  /** The SELinux user whose denials are wanted. Default `puppy_u`. */
+  /** The SELinux user whose denials are read. Default `puppy_u`. */
   readonly user?: string
-  /** The last so many bytes of the log. Default 8 MiB. */
+  /** How many bytes of the log's end are read. Default 8 MiB. */
   readonly bytes?: number
 }
 
 /**
- * Reads the tenants' denials from the end of the audit log, oldest first; where there is none, from what the kernel still remembers.
+ * Reads the tenants' denials from the end of the audit log, oldest first; without an audit log, from the kernel's own.
  *
- * Those that a policy keeps to itself (`dontaudit`) are there only while they are asked for: `ensure({ dontaudit: 'logged' })`.
+ * Denials that a policy hides (`dontaudit`) are logged only after `ensure({ dontaudit: 'logged' })`.
  *
  * @throws SelinuxError `SELINUX_REFUSED`, `SELINUX_TIMEOUT`, `SELINUX_NOT_INSTALLED`.
  */
@@ -27,12 +27,12 @@ export async function readDenials(host: Host, options: DenialOptions = {}): Prom
     operation: 'read the denials in',
     target: logged ? auditLog : 'the kernel’s log',
     touches: 'nothing',
-    ...bounded(options),
+    ...effectOptions(options),
   })
   return denialsOf(stdout.split('\n'), user)
 }
 
-/** The denials of a SELinux user among lines of a log. Pure. */
+/** Returns the denials of a SELinux user among lines of a log. Pure. */
 export function denialsOf(lines: readonly string[], user: string): readonly Denial[] {
   return lines.flatMap((line) => {
     const denial = parseDenial(line)

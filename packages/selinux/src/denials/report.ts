@@ -3,7 +3,7 @@ import type { Denial } from './denial.ts'
 
 /** Denials of one kind, for one level. */
 export interface DenialGroup {
-  /** The level of who was denied: a tenant's. */
+  /** The level of the process that was denied: a tenant's. */
   readonly level: string
   readonly acts: readonly string[]
   readonly class: string
@@ -11,11 +11,11 @@ export interface DenialGroup {
   readonly target: string
   readonly count: number
   readonly last: number
-  /** One of them. */
+  /** The latest of them. */
   readonly example: Denial
 }
 
-/** Groups denials by who, what and on what, the most first. Pure. */
+/** Groups denials by source, target, class and acts, the largest group first. Pure. */
 export function groupDenials(denials: readonly Denial[]): readonly DenialGroup[] {
   const keyOf = ({ source, target, class: name, acts }: Denial) =>
     JSON.stringify([source.range === undefined ? '' : renderRange(source.range), source.type, target.type, name, acts])

@@ -3,24 +3,24 @@ import { SelinuxError } from '../errors.ts'
 import { dominates, renderRange } from '../level.ts'
 import type { DenialGroup } from './report.ts'
 
-/** What can be said to somebody who asks why. */
+/** What a group of denials means. */
 export interface Suggestion {
   /**
-   * - `apart`: it is another tenant's, and that is the point.
-   * - `port`: the port is of another level: another tenant's, or nobody's yet.
-   * - `level`: the file is somebody else's, for those of another level: another tenant's keys.
-   * - `label`: the object bears another user's label, as after a copy by root.
-   * - `rule`: the policy has no rule for it.
+   * - `apart`: the object is another tenant's. The policy works.
+   * - `port`: the port has another level: another tenant's, or that of no tenant yet.
+   * - `level`: the file is of another user and another level, such as another tenant's keys.
+   * - `context`: the object has another user's context, as after a copy by root.
+   * - `rule`: the policy has no rule for the act.
    */
-  readonly kind: 'apart' | 'port' | 'level' | 'label' | 'rule'
+  readonly kind: 'apart' | 'port' | 'level' | 'context' | 'rule'
   readonly message: string
-  /** For `rule`: what would allow it, in CIL, to all that are confined so. Nobody installs it but you. */
+  /** For `rule`: a rule in CIL that would allow it to every process of the same domain. The library never installs it. */
   readonly cil?: string
 }
 
 const files = ['file', 'dir', 'lnk_file', 'chr_file', 'blk_file', 'sock_file', 'fifo_file']
 
-/** Says what a group of denials means, and what would help. Pure; nothing is ever applied. */
+/** Explains a group of denials, and what would help. Pure. */
 export function suggest({ example, acts, class: name }: DenialGroup): Suggestion {
   const { source, target, object } = example
   const what = object === undefined ? `a ${name}` : `the ${name} ${object}`
@@ -36,7 +36,7 @@ export function suggest({ example, acts, class: name }: DenialGroup): Suggestion
   if (!reaches && files.includes(name))
     return { kind: 'level', message: `${what} is at ${level}, and not meant for this tenant` }
   if (target.user !== source.user && target.user !== 'system_u')
-    return { kind: 'label', message: `${what} is labelled as ${target.user}’s: relabel the home` }
+    return { kind: 'context', message: `${what} has a context of ${target.user}: relabel the home` }
   const message = `no rule lets ${source.type} ${acts.join(', ')} ${what} of ${target.type}`
   try {
     return { kind: 'rule', message, cil: renderCil([['allow', source.type, target.type, [name, acts]]]) }

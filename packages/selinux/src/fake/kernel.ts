@@ -7,14 +7,14 @@ import { selinuxfs } from '../state.ts'
 export interface FakeKernel {
   readonly files: Readonly<Record<string, string>>
   readonly answers: NonNullable<FakeHostOptions['answers']>
-  /** Loads a policy: all of its modules' texts, and what it gives its booleans. Those that were there keep their values. */
+  /** Loads a policy: the texts of its modules, and its values of booleans. Booleans that the kernel has keep their values. */
   load(host: FakeHost, text: string, booleans: Readonly<Record<string, boolean>>): Promise<void>
   /** setsebool(8): `NAME=0 NAME=1 …` */
   set(host: FakeHost, words: readonly string[]): Promise<Partial<RunResult>>
   enforce(host: FakeHost, on: boolean): Promise<void>
 }
 
-/** Classes and acts as a policy numbers them: one after the other. */
+/** Classes and acts, numbered one after the other as a policy does. */
 const classes = {
   file: ['read', 'write', 'getattr'],
   dir: ['search'],
@@ -27,7 +27,7 @@ const classes = {
 
 const every = 'ffffffff'
 
-/** What the kernel shows of SELinux, and what it answers; without files where it is off. */
+/** Creates the files that the kernel shows, and what it answers. Without files where SELinux is off. */
 export function fakeKernel(
   mode: 'enforcing' | 'permissive' | 'off',
   booleans: Readonly<Record<string, boolean>>,
@@ -97,7 +97,7 @@ function contextOf(asked: string, knows: (context: Context) => boolean) {
   return context !== undefined && knows(context) ? { text, context } : undefined
 }
 
-/** A tenant reaches what is a tenant's, and the ports that the policy labels, where its level dominates. */
+/** A tenant reaches tenants' objects, and the ports that the policy has a type for, where its level dominates. */
 function isAllowed(source: Context, target: Context, policy: string): boolean {
   const isTenant = policy.includes(`(user ${source.user})`)
   const concerns = target.user === source.user || policy.includes(`(type ${target.type})`)

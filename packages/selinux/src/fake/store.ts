@@ -1,13 +1,14 @@
 import { createHash } from 'node:crypto'
 import type { FakeHost, FakeProgram } from '@puppy/host/fake'
 import { parseLocal } from '../store/booleans.ts'
-import { storePaths } from '../store/observe.ts'
+import { modulesFolder, storePaths } from '../store/paths.ts'
 import type { FakeKernel } from './kernel.ts'
 
 const type = 'default'
-const { store, active, modules } = storePaths(type)
+const { store, active } = storePaths(type)
+const modules = modulesFolder(active)
 
-/** What stands on a disk where the distribution's policy is installed. */
+/** The files of a machine with the distribution's policy. */
 export const storeFiles: Readonly<Record<string, string>> = {
   '/etc/selinux/config': `SELINUX=enforcing\nSELINUXTYPE=${type}\n`,
   '/etc/passwd': 'root:x:0:0::/root:/bin/sh\n',
@@ -21,7 +22,7 @@ export interface FakeStoreOptions {
   readonly kernel: FakeKernel
   /** The policy's own values of booleans. */
   readonly booleans: Readonly<Record<string, boolean>>
-  /** Says why the compiler does not take a module. Default: parentheses that do not match. */
+  /** Returns why the compiler does not take a module. Default: parentheses that do not match. */
   readonly refuses?: ((text: string) => string | undefined) | undefined
 }
 
@@ -37,7 +38,7 @@ export function fakeStore({ kernel, booleans, refuses = unbalanced }: FakeStoreO
     commits: () => state.commits,
     programs: {
       '/usr/sbin/semodule': ({ args, host }) => semodule(state, host, args),
-      '/usr/bin/python3': ({ args, host }) => library(state, host, args.at(-1) ?? ''),
+      '/usr/bin/python3': ({ args, host }) => library(state, host, args),
       '/usr/bin/du': () => ({ stdout: `1000\t${active}\n` }),
       '/usr/bin/df': () => ({ stdout: '  Avail\n1000000000\n' }),
     },
@@ -49,16 +50,16 @@ interface State {
   /** The policy's own values of booleans. */
   readonly own: Readonly<Record<string, boolean>>
   readonly refuses: (text: string) => string | undefined
-  /** What the last commit gives the booleans of its policy. */
+  /** The values of booleans since the last commit. */
   values: Readonly<Record<string, boolean>>
   commits: number
 }
 
-/** What one transaction is to do, whichever tool was asked. */
-interface Wish {
+/** What one transaction does, by either tool. */
+interface Request {
   readonly reload: boolean
   readonly remove: readonly string[]
-  /** Files. */
+  /** Files with the texts of modules. */
   readonly install: readonly string[]
   readonly enable: readonly string[]
   readonly booleans: Readonly<Record<string, 0 | 1 | null>>
@@ -66,7 +67,7 @@ interface Wish {
   readonly silent: boolean | null
 }
 
-const nothing: Wish = {
+const nothing: Request = {
   reload: true,
   remove: [],
   install: [],
@@ -90,17 +91,21 @@ async function semodule(state: State, host: FakeHost, args: readonly string[]) {
   })
 }
 
-async function library(state: State, host: FakeHost, request: string) {
-  const wish = JSON.parse((await host.read(request)) ?? '{}') as Omit<Wish, 'reload'> & { readonly reload: number }
-  const known = (name: string) => name in state.values || wish.declared.includes(name)
-  const unknown = Object.entries(wish.booleans).find(([name, value]) => value !== null && !known(name))
+async function library(state: State, host: FakeHost, args: readonly string[]) {
+  // `python3 -I -c 'import …'` only asks whether the library is there.
+  if (args.includes('-c')) return {}
+  const request = JSON.parse((await host.read(args.at(-1) ?? '')) ?? '{}') as Omit<Request, 'reload'> & {
+    readonly reload: number
+  }
+  const known = (name: string) => name in state.values || request.declared.includes(name)
+  const unknown = Object.entries(request.booleans).find(([name, value]) => value !== null && !known(name))
   if (unknown !== undefined) return { exitCode: 1, stderr: `no boolean: ${unknown[0]}\n` }
-  return transact(state, host, { ...nothing, ...wish, reload: wish.reload === 1 })
+  return transact(state, host, { ...nothing, ...request, reload: request.reload === 1 })
 }
 
-async function transact(state: State, host: FakeHost, wish: Wish): Promise<ReturnType<typeof refused>> {
+async function transact(state: State, host: FakeHost, request: Request): Promise<ReturnType<typeof refused>> {
   const texts = new Map<string, string>()
-  for (const file of wish.install) {
+  for (const file of request.install) {
     const name = file.slice(file.lastIndexOf('/') + 1).replace(/\.cil$/, '')
     const text = (await host.read(file)) ?? ''
     const why = state.refuses(text)
@@ -108,9 +113,9 @@ async function transact(state: State, host: FakeHost, wish: Wish): Promise<Retur
     texts.set(name, text)
   }
   const there = await host.list(modules)
-  const gone = wish.remove.find((name) => !there.includes(name))
+  const gone = request.remove.find((name) => !there.includes(name))
   if (gone !== undefined) return refused(`Unable to remove module ${gone} at priority 400.\n`)
-  for (const name of wish.remove) {
+  for (const name of request.remove) {
     await host.remove(`${modules}/${name}/cil`)
     await host.remove(`${modules}/${name}`)
   }
@@ -118,12 +123,12 @@ async function transact(state: State, host: FakeHost, wish: Wish): Promise<Retur
     await host.makeFolder(`${modules}/${name}`)
     await host.replace(`${modules}/${name}/cil`, text)
   }
-  for (const name of wish.enable) await host.remove(`${modules}/../disabled/${name}`)
-  return { exitCode: 0, stderr: '', stdout: await commit(state, host, wish) }
+  for (const name of request.enable) await host.remove(`${modules}/../disabled/${name}`)
+  return { exitCode: 0, stderr: '', stdout: await commit(state, host, request) }
 }
 
-/** @returns what the library says of booleans. */
-async function commit(state: State, host: FakeHost, { booleans, silent, reload }: Wish): Promise<string> {
+/** @returns what the library prints about booleans. */
+async function commit(state: State, host: FakeHost, { booleans, silent, reload }: Request): Promise<string> {
   const local = new Map(Object.entries(parseLocal((await host.read(`${active}/booleans.local`)) ?? '')))
   for (const [name, value] of Object.entries(booleans)) {
     if (value === null) local.delete(name)
@@ -150,7 +155,7 @@ async function commit(state: State, host: FakeHost, { booleans, silent, reload }
   return said.map((name) => `boolean ${name} ${values[name] === true ? 1 : 0}\n`).join('')
 }
 
-/** All modules that are not switched off. */
+/** The texts of all modules that are not switched off. */
 async function textsIn(host: FakeHost): Promise<string> {
   const off = await host.list(`${active}/modules/disabled`)
   const names = (await host.list(modules)).filter((name) => !off.includes(name))
@@ -168,7 +173,7 @@ function refused(stderr: string): { exitCode: number; stderr: string; stdout: st
   return { exitCode: 1, stderr, stdout: '' }
 }
 
-/** Of CIL nothing is known but that its parentheses match. */
+/** The only rule of CIL here: its parentheses match. */
 function unbalanced(text: string): string | undefined {
   const count = (sign: string) => text.split(sign).length
   return count('(') === count(')') ? undefined : 'Invalid syntax'

@@ -1,8 +1,9 @@
 import type { Host } from '@puppy/host'
 import { SelinuxError } from '../errors.ts'
 import { moduleName, moduleOf } from './modules.ts'
-import type { StoreObservation } from './observe.ts'
-import type { BooleanWish, PolicyChange, PolicyWish } from './plan.ts'
+import type { PolicyChange } from './change.ts'
+import type { ObservedPolicy } from './read-store.ts'
+import type { BooleanValue, PolicySpec } from './spec.ts'
 
 /** What one transaction changed of ours, and from what. */
 export interface Generation {
@@ -12,36 +13,36 @@ export interface Generation {
 
 interface ChangedModule {
   readonly module: string
-  /** Its name in the store before and after; absent where it was not there. */
+  /** Its name in the store before and after. Absent where it was not there. */
   readonly before?: string
   readonly after?: string
 }
 
 interface ChangedBoolean {
   readonly boolean: string
-  readonly before: BooleanWish
-  readonly after: BooleanWish
+  readonly before: BooleanValue
+  readonly after: BooleanValue
 }
 
-/** Below it each policy has its own. */
+/** Each policy has a folder of its own below this one. */
 export const generationsFolders = '/var/lib/puppy-selinux'
 
 /**
- * A folder of ours that outlives a reboot, after which one may want to go back: the texts of what our modules are and were. In the store they
- * are compressed, and a transaction's own `previous` is kept only where semanage.conf(5) says so.
+ * Returns the folder with the texts of our modules, the current and the previous ones. It outlives a reboot, so `rollback` works after one. In
+ * the store the texts are compressed, and libsemanage keeps its own `previous` only where semanage.conf(5) says so.
  */
 export function generationsFolder(type: string): string {
   return `${generationsFolders}/${type}`
 }
 
-/** Where the text of a module is kept, and read by a transaction. */
+/** Returns where the text of a module is kept, and read by a transaction. */
 export function textFile(type: string, name: string): string {
   return `${generationsFolder(type)}/${name}.cil`
 }
 
 const listFile = (type: string) => `${generationsFolder(type)}/generations.json`
 
-/** What a plan changes of ours; undefined when it only mends. Pure. */
+/** Returns what changes do to modules and booleans of ours; undefined when they only repair. Pure. */
 export function generationOf(changes: readonly PolicyChange[]): Generation | undefined {
   const names = (action: 'remove' | 'install') =>
     new Map(changes.flatMap((change) => (change.action === action ? [[change.module, change.name]] : [])))
@@ -56,37 +57,41 @@ export function generationOf(changes: readonly PolicyChange[]): Generation | und
   return modules.length + booleans.length === 0 ? undefined : { modules, booleans }
 }
 
-/** Whether a store is as a transaction left it, as far as that one went: it took place, and nobody changed it since. Pure. */
-export function stands({ modules, booleans }: Generation, seen: StoreObservation): boolean {
+/**
+ * Returns whether what a transaction changed is in the store as it left it: it took place, and no other process changed it since. Pure.
+ */
+export function stands({ modules, booleans }: Generation, observed: ObservedPolicy): boolean {
   const asLeft = ({ module, after }: ChangedModule) => {
-    const there = seen.modules.filter((name) => moduleOf(name) === module)
+    const there = observed.modules.filter((name) => moduleOf(name) === module)
     return after === undefined ? there.length === 0 : there.length === 1 && there[0] === after
   }
   return (
-    modules.every(asLeft) && booleans.every(({ boolean, after }) => (seen.booleans[boolean] ?? 'default') === after)
+    modules.every(asLeft) && booleans.every(({ boolean, after }) => (observed.booleans[boolean] ?? 'default') === after)
   )
 }
 
 /**
- * Writes down what a transaction is about to change, before it does: killed in between, the one before is still known.
+ * Writes what a transaction is about to change, before it does. The last generation that stands is kept too: a transaction that is killed does
+ * not lose it.
  */
 export async function writeGeneration(
   host: Host,
-  { type, ...seen }: StoreObservation,
+  observed: ObservedPolicy,
   changes: readonly PolicyChange[],
 ): Promise<void> {
+  const { type } = observed
   await host.makeFolder(generationsFolder(type), { mode: 0o700 })
   for (const change of changes)
     if (change.action === 'install') await host.replace(textFile(type, change.name), change.text, { mode: 0o600 })
   const next = generationOf(changes)
   if (next === undefined) return
-  const last = (await readGenerations(host, type)).findLast((generation) => stands(generation, { type, ...seen }))
+  const last = (await readGenerations(host, type)).findLast((generation) => stands(generation, observed))
   const kept = [...(last === undefined ? [] : [last]), next]
   await host.replace(listFile(type), `${JSON.stringify(kept)}\n`, { mode: 0o600 })
 }
 
-/** Removes the texts that neither the store nor a way back needs. */
-export async function tidyGenerations(host: Host, { type, modules }: StoreObservation): Promise<void> {
+/** Removes the texts that neither the store nor `rollback` needs. */
+export async function tidyGenerations(host: Host, { type, modules }: ObservedPolicy): Promise<void> {
   const known = (await readGenerations(host, type)).flatMap((generation) =>
     generation.modules.flatMap(({ before, after }) => [before ?? [], after ?? []].flat()),
   )
@@ -96,13 +101,13 @@ export async function tidyGenerations(host: Host, { type, modules }: StoreObserv
 }
 
 /**
- * Reads what was there before the last transaction of ours that stands, as a wish.
+ * Reads what was there before the last transaction of ours that stands, as a spec.
  *
  * @throws SelinuxError `SELINUX_NO_PREVIOUS` when none stands, or the text of a module from before is not kept.
  */
-export async function previousWish(host: Host, seen: StoreObservation): Promise<PolicyWish> {
-  const { type } = seen
-  const last = (await readGenerations(host, type)).findLast((generation) => stands(generation, seen))
+export async function previousSpec(host: Host, observed: ObservedPolicy): Promise<PolicySpec> {
+  const { type } = observed
+  const last = (await readGenerations(host, type)).findLast((generation) => stands(generation, observed))
   if (last === undefined) throw noPrevious(type, 'no transaction of ours stands as it was made')
   const modules: Record<string, string> = {}
   for (const { module, before } of last.modules) {
@@ -118,22 +123,22 @@ export async function previousWish(host: Host, seen: StoreObservation): Promise<
   }
 }
 
-/** The text of a module by its name in the store; undefined when it is not kept, or is another one. */
+/** Reads the text of a module by its name in the store; undefined when it is not kept, or has another hash. */
 export async function readText(host: Host, type: string, name: string): Promise<string | undefined> {
   const [module, text] = [moduleOf(name), await host.read(textFile(type, name))]
   return module !== undefined && text !== undefined && moduleName(module, text) === name ? text : undefined
 }
 
 function noPrevious(type: string, detail: string): SelinuxError {
-  return new SelinuxError('SELINUX_NO_PREVIOUS', { operation: 'go back in the policy', value: type, detail })
+  return new SelinuxError('SELINUX_NO_PREVIOUS', { operation: 'roll back the policy', target: type, detail })
 }
 
-/** A list that is none is nothing to go back to. */
+/** A damaged list is an empty one: there is nothing to roll back to. */
 async function readGenerations(host: Host, type: string): Promise<readonly Generation[]> {
   return parseGenerations((await host.read(listFile(type))) ?? '[]')
 }
 
-/** Parses the list of generations; what has not its shape is left away. Pure. */
+/** Parses the list of generations. Entries of another shape are left out. Pure. */
 export function parseGenerations(text: string): readonly Generation[] {
   let list: unknown
   try {
@@ -158,7 +163,7 @@ function isGeneration(value: unknown): value is Generation {
     }) &&
     booleans.every((one) => {
       const { boolean, before, after } = fields(one)
-      return typeof boolean === 'string' && [before, after].every(isBooleanWish)
+      return typeof boolean === 'string' && [before, after].every(isBooleanValue)
     })
   )
 }
@@ -167,6 +172,6 @@ function fields(value: unknown): Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null ? { ...value } : {}
 }
 
-function isBooleanWish(value: unknown): value is BooleanWish {
+function isBooleanValue(value: unknown): value is BooleanValue {
   return typeof value === 'boolean' || value === 'default'
 }

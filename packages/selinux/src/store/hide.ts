@@ -1,14 +1,7 @@
-import type { Command, Host } from '@puppy/host'
-import { programOf } from '../program.ts'
-import { labelLike } from './label-like.ts'
-
-const operation = 'hide the tenants from genhomedircon'
-
-/** What a command is told to show when it ended well: `find` ends with 0 whatever the commands did that it ran. */
-export const endedWell = 'ended well\n'
+import { copyContext, type EffectOptions, type Host } from '@puppy/host'
 
 /**
- * Leaves the lines of some users out of passwd(5). Pure.
+ * Returns passwd(5) without the lines of some users. Pure.
  *
  * @param hidden names of users
  */
@@ -20,38 +13,26 @@ export function withoutUsers(passwd: string, hidden: ReadonlySet<string>): strin
 }
 
 /**
- * Makes a command that runs another where `/etc/passwd` lacks some users, for that command alone: a mount namespace of its own.
+ * Writes another passwd(5) for a transaction, without some users.
  *
- * For every login in the policy whose user is there, each transaction writes 170 lines of file contexts, and all of them are read by each
- * restorecon(8). Tenants' homes have the contexts that everybody's have; their levels are not written there anyhow.
+ * For every login in the policy whose user exists, each transaction writes 170 lines of file contexts, and each restorecon(8) reads them all.
+ * Homes of tenants have the same types as all homes, and their levels are not among these lines.
  *
- * @param folder a folder of ours, for the other `/etc/passwd`
- * @returns the command as it was when no such user is there.
- * @see genhomedircon(8), unshare(1)
+ * @param folder a folder of ours, for the file
+ * @returns its path; undefined when no such user exists, and on a host that is only a folder.
+ * @see genhomedircon(8)
  */
-export async function hiding(
+export async function writePasswd(
   host: Host,
-  command: Command,
   { users, folder }: { readonly users: ReadonlySet<string>; readonly folder: string },
-): Promise<Command> {
+  options: EffectOptions = {},
+): Promise<string | undefined> {
+  if (users.size === 0 || !host.live) return undefined
   const passwd = (await host.read('/etc/passwd')) ?? ''
   const shown = withoutUsers(passwd, users)
-  if (shown === passwd || !host.live) return command
+  if (shown === passwd) return undefined
   const path = `${folder}/passwd`
   await host.replace(path, shown, { mode: 0o644 })
-  await labelLike(host, '/etc/passwd', [path])
-  // One after the other without a shell: find runs the next when the one before ended well, and then shows it.
-  const sequence = [
-    '-exec',
-    programOf(host, 'mount', operation),
-    '--bind',
-    path,
-    '/etc/passwd',
-    ';',
-    '-exec',
-    ...command,
-    ';',
-  ]
-  const find = [programOf(host, 'find', operation), '/', '-maxdepth', '0', ...sequence, '-printf', 'ended well\\n']
-  return [programOf(host, 'unshare', operation), '--mount', '--propagation', 'private', '--', ...find]
+  await copyContext(host, '/etc/passwd', [path], options)
+  return path
 }

@@ -1,7 +1,8 @@
 import { fileURLToPath } from 'node:url'
 import type { Command, Host } from '@puppy/host'
 import { programOf } from '../program.ts'
-import { declares, type PolicyChange } from './plan.ts'
+import type { PolicyChange } from './change.ts'
+import { declares } from './modules.ts'
 
 const script = fileURLToPath(new URL('transaction.py', import.meta.url))
 
@@ -10,11 +11,11 @@ export interface RequestOptions {
   readonly root: string
   readonly type: string
   readonly reload: boolean
-  /** Where a module's text is, as the machine sees it. */
+  /** Returns where a module's text is, as the machine sees it. */
   readonly fileOf: (name: string) => string
 }
 
-/** Renders what the script is to do: a plan, for what no tool does in one transaction, modules and booleans together. Pure. */
+/** Renders changes for the script that makes them in one transaction, modules and booleans together, which no tool does. Pure. */
 export function renderRequest(
   changes: readonly PolicyChange[],
   { root, type, reload, fileOf }: RequestOptions,
@@ -23,7 +24,7 @@ export function renderRequest(
     changes.flatMap((change) => (change.action === action ? [change.name] : []))
   const installs = changes.flatMap((change) => (change.action === 'install' ? [change] : []))
   const sets = changes.flatMap((change) => (change.action === 'set' ? [change] : []))
-  const [dontaudit] = changes.flatMap((change) => (change.action === 'dontaudit' ? [change.value] : []))
+  const dontaudit = changes.find(({ action }) => action === 'log' || action === 'silence')?.action
   return JSON.stringify({
     root,
     type,
@@ -35,20 +36,26 @@ export function renderRequest(
     booleans: Object.fromEntries(sets.map(({ boolean, value }) => [boolean, numbers[`${value}`]])),
     declared: sets.flatMap(({ boolean }) => (installs.some(({ text }) => declares(text, boolean)) ? [boolean] : [])),
     rebuild: changes.some(({ action }) => action === 'rebuild'),
-    silent: dontaudit === undefined ? null : dontaudit === 'silent',
+    silent: dontaudit === undefined ? null : dontaudit === 'silence',
   })
 }
 
 const numbers = { true: 1, false: 0, default: null } as const
 
-/** The command that does what a file says. @throws SelinuxError `SELINUX_NOT_INSTALLED` without a Python. */
+/** Returns the command that makes the changes of a request file. @throws SelinuxError `SELINUX_NOT_INSTALLED` without Python. */
 export function libraryCommand(host: Host, request: string): Command {
-  // Isolated: neither the folder of the script nor the user's own modules are looked into.
-  return [programOf(host, 'python3', 'commit the policy'), '-I', script, request]
+  // Isolated: neither the script's folder nor the user's own modules are searched.
+  return [programOf(host, 'python3'), '-I', script, request]
+}
+
+/** Returns the command that ends well where libsemanage can be used from Python; undefined without Python. */
+export function libraryCheck(host: Host): Command | undefined {
+  const python = host.program('python3')
+  return python === undefined ? undefined : [python, '-I', '-c', 'import selinux, semanage']
 }
 
 /**
- * Reads what the policy has for booleans after the transaction:
+ * Parses the values that the policy has for booleans after the transaction:
  *
  *     boolean httpd_can_network_connect 1
  */

@@ -1,8 +1,8 @@
-import type { Host } from '@puppy/host'
+import type { EffectOptions, Host } from '@puppy/host'
 import { SelinuxError } from '../errors.ts'
-import { bounded, runProgram, type EffectOptions } from '../program.ts'
+import { effectOptions, runProgram } from '../program.ts'
 
-/** One row of `/proc/locks`: who holds what. */
+/** One row of `/proc/locks`: a process and the file it has locked. */
 export interface KernelLock {
   readonly pid: number
   /** `fe:00`, major and minor in hexadecimal. */
@@ -13,12 +13,12 @@ export interface KernelLock {
 /** A process that has a lock. */
 export interface LockHolder {
   readonly pid: number
-  /** Its name, or `?` when it just went away. */
+  /** Its name, or `?` when it has just ended. */
   readonly name: string
 }
 
 /**
- * Parses `/proc/locks`; those that only wait (`->`) are left away, and so is a line of another shape.
+ * Parses `/proc/locks`. Waiting processes (`->`) and lines of another shape are left out.
  *
  *     1: FLOCK  ADVISORY  WRITE 1234 fe:00:1179735 0 EOF
  */
@@ -31,7 +31,7 @@ export function parseLocks(text: string): readonly KernelLock[] {
   })
 }
 
-/** A device's number as `/proc/locks` writes it, from stat(1)'s `%D`. */
+/** Converts a device number of stat(1)'s `%D` to the form of `/proc/locks`. */
 export function deviceOf(hex: string): string {
   const number = BigInt(`0x${hex}`)
   const minor = (number & 0xffn) | ((number >> 12n) & 0xffffff00n)
@@ -39,19 +39,19 @@ export function deviceOf(hex: string): string {
   return `${major.toString(16).padStart(2, '0')}:${minor.toString(16).padStart(2, '0')}`
 }
 
-/** Finds who holds the lock of a file; undefined when nobody does, or no such file is there. */
+/** Finds the process that holds the lock of a file; undefined when none does, or the file does not exist. */
 export async function findHolder(
   host: Host,
   path: string,
   options: EffectOptions = {},
 ): Promise<LockHolder | undefined> {
   if ((await host.status(path)) === undefined) return undefined
-  const operation = 'look who holds the lock of'
+  const operation = 'find the process that locks'
   const { stdout } = await runProgram(host, ['stat', '--format=%D %i', '--', host.path(path)], {
     operation,
     target: path,
     touches: 'nothing',
-    ...bounded(options),
+    ...effectOptions(options),
   })
   const [, hex, inode] = /^([0-9a-f]+) (\d+)\n$/.exec(stdout) ?? []
   if (hex === undefined || inode === undefined) {
@@ -62,14 +62,15 @@ export async function findHolder(
       detail: 'stat',
     })
   }
-  // By a program: these are the kernel's, whichever folder stands for the root of the machine.
+  // By a program: these files are the kernel's, also when a folder stands for the root of the machine.
   const kernel = async (file: string) =>
-    (await runProgram(host, ['cat', file], { operation, target: path, touches: 'nothing', ...bounded(options) })).stdout
+    (await runProgram(host, ['cat', file], { operation, target: path, touches: 'nothing', ...effectOptions(options) }))
+      .stdout
   const lock = parseLocks(await kernel('/proc/locks')).find(
     (row) => row.inode === inode && row.device === deviceOf(hex),
   )
   if (lock === undefined) return undefined
-  // It may end at any moment, and then has no name left.
+  // It may end at any moment, and has no name then.
   const name = await kernel(`/proc/${lock.pid}/comm`).catch(() => '?')
   return { pid: lock.pid, name: name.trim() }
 }

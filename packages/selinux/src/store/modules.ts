@@ -4,11 +4,9 @@ import { SelinuxError } from '../errors.ts'
 const hashLength = 12
 
 /**
- * The name that a module has in the store: `puppy_slots-0a1b2c3d4e5f`.
+ * Returns the name that a module has in the store: `puppy_slots-0a1b2c3d4e5f`. A list of the store shows by it whether a text is installed.
  *
- * Whoever lists the store knows by it whether the content is as wanted.
- *
- * @throws SelinuxError `SELINUX_INVALID` for a name that is no plain word of at most 40 letters, digits and `_`.
+ * @throws SelinuxError `SELINUX_INVALID` for a name that is not a word of at most 40 small letters, digits and `_`.
  */
 export function moduleName(module: string, text: string): string {
   assertModule(module)
@@ -18,11 +16,16 @@ export function moduleName(module: string, text: string): string {
 /** @throws SelinuxError `SELINUX_INVALID` */
 export function assertModule(module: string): void {
   if (/^[a-z][a-z0-9_]{0,39}$/.test(module)) return
-  const detail = 'names of modules are small letters, digits and _, at most 40'
-  throw new SelinuxError('SELINUX_INVALID', { operation: 'name the module', value: module, detail })
+  const detail = 'names of modules are at most 40 small letters, digits and _'
+  throw new SelinuxError('SELINUX_INVALID', { operation: 'name the module', target: module, detail })
 }
 
-/** The module of ours that a name in the store is of; undefined for somebody else's. */
+/** Returns the module that a name in the store belongs to; undefined for a module that this library did not install. */
 export function moduleOf(name: string): string | undefined {
   return /^([a-z][a-z0-9_]{0,39})-[0-9a-f]{12}$/.exec(name)?.[1]
+}
+
+/** Returns whether a module declares a boolean. */
+export function declares(text: string, boolean: string): boolean {
+  return text.includes(`(boolean ${boolean} `)
 }

@@ -1,142 +1,135 @@
+import type { Refused } from '@puppy/host'
 import { SelinuxError } from '../errors.ts'
-import { assertModule, moduleName, moduleOf } from './modules.ts'
-import type { StoreObservation } from './observe.ts'
+import { assertBoolean, noBoolean } from './booleans.ts'
+import type { PolicyChange, PolicyChangeSet } from './change.ts'
+import { assertModule, declares, moduleName, moduleOf } from './modules.ts'
+import { storePaths } from './paths.ts'
+import type { ObservedPolicy } from './read-store.ts'
+import { booleanTarget, dontauditTarget, moduleTarget, type BooleanValue, type PolicySpec } from './spec.ts'
 
-/** What the policy should have and not have. What is not named stays as it is. */
-export interface PolicyWish {
-  /** CIL by a name of ours; the name in the store has a part of the content's hash after it. */
-  readonly modules?: Readonly<Record<string, string>>
-  /** Names of ours whose modules go. */
-  readonly remove?: readonly string[]
-  /** Values of booleans by name, now and after a reboot; `default` gives one back to the policy. */
-  readonly booleans?: Readonly<Record<string, BooleanWish>>
-  /** Whether the denials that policies keep to themselves (`dontaudit`) are written down: for a while, to find out why something fails. */
-  readonly dontaudit?: Dontaudit
-}
+type RefusedItem = Refused<SelinuxError>
 
-export type BooleanWish = boolean | 'default'
-
-/** `silent` is what policies want; `logged` fills audit logs. */
-export type Dontaudit = 'silent' | 'logged'
-
-/** One difference between what is wanted and what is. */
-export type PolicyChange =
-  | { readonly action: 'install'; readonly module: string; readonly name: string; readonly text: string }
-  | { readonly action: 'enable' | 'disable' | 'remove'; readonly module: string; readonly name: string }
-  | {
-      readonly action: 'set'
-      readonly boolean: string
-      readonly from: BooleanWish
-      readonly value: BooleanWish
-    }
-  | { readonly action: 'dontaudit'; readonly value: Dontaudit }
-  /** The store has the value and the kernel another: somebody changed it until the next boot. No transaction is needed. */
-  | { readonly action: 'load'; readonly boolean: string; readonly value: boolean }
-  /** What the machine reads is empty or missing, as a power failure leaves it: it is made anew from the modules. */
-  | { readonly action: 'rebuild'; readonly why: string }
-
-/** What would change; nothing when all is as wanted. */
-export interface PolicyPlan {
-  readonly changes: readonly PolicyChange[]
-}
+const facility = 'selinux'
 
 /**
- * Plans what makes the policy have what is wanted. Pure; a plan without changes needs no process.
+ * Plans the changes that make a policy agree with a spec. Pure. A change set without changes needs no process.
  *
- * Only what the wish names is looked at.
- *
- * @throws SelinuxError `SELINUX_INVALID` for names, for a module that is wanted and unwanted, and for a boolean that neither the loaded policy
- *   nor a module of the wish has.
+ * Only what the spec names is compared. An item that cannot be is `refused` with `SELINUX_INVALID`: a name that cannot be, a module that is to
+ * be installed and removed, and a boolean that neither the loaded policy nor a module of the spec has.
  */
-export function planPolicy(wish: PolicyWish, seen: StoreObservation): PolicyPlan {
-  const rebuild = seen.empty.map((why): PolicyChange => ({ action: 'rebuild', why }))
-  return {
-    changes: [...moduleChanges(wish, seen), ...booleanChanges(wish, seen), ...dontauditChange(wish, seen), ...rebuild],
-  }
-}
-
-/**
- * Plans what takes changes back. Pure. What was mended stays mended.
- *
- * @param seen the policy as it was before them
- * @param textOf the text of a module from before, by its name in the store
- */
-export function planBack(
-  changes: readonly PolicyChange[],
-  seen: StoreObservation,
-  textOf: (name: string) => string | undefined,
-): readonly PolicyChange[] | undefined {
-  const back: PolicyChange[] = []
-  for (const change of changes) {
-    if (change.action === 'install') back.push({ action: 'remove', module: change.module, name: change.name })
-    else if (change.action === 'enable') back.push({ ...change, action: 'disable' })
-    else if (change.action === 'disable') back.push({ ...change, action: 'enable' })
-    else if (change.action === 'dontaudit') back.push({ ...change, value: seen.dontaudit })
-    else if (change.action === 'set') back.push({ ...change, from: change.value, value: change.from })
-    else if (change.action === 'load') back.push({ ...change, value: !change.value })
-    else if (change.action === 'remove') {
-      const text = textOf(change.name)
-      if (text === undefined) return undefined
-      back.push({ ...change, action: 'install', text })
+export function planPolicy(spec: PolicySpec, observed: ObservedPolicy): PolicyChangeSet {
+  const refused: RefusedItem[] = []
+  const item = (target: string, plan: () => readonly PolicyChange[]): readonly PolicyChange[] => {
+    try {
+      return plan()
+    } catch (error) {
+      if (!(error instanceof SelinuxError)) throw error
+      refused.push({ target, error })
+      return []
     }
   }
-  return back
+  const { modules = {}, remove = [], booleans = {} } = spec
+  const removed = [...new Set(remove)].filter((module) => !Object.hasOwn(modules, module))
+  const changes = [
+    ...mending(observed),
+    ...removed.flatMap((module) => item(moduleTarget(module), () => removal(module, observed))),
+    ...Object.keys(modules).flatMap((module) => item(moduleTarget(module), () => installation(module, spec, observed))),
+    ...Object.entries(booleans).flatMap(([name, value]) =>
+      item(booleanTarget(name), () => booleanChange(name, value, { spec, observed })),
+    ),
+    ...dontauditChange(spec, observed),
+  ]
+  return { spec, observed, changes, refused }
 }
 
-function moduleChanges({ modules = {}, remove = [] }: PolicyWish, seen: StoreObservation): readonly PolicyChange[] {
-  const both = remove.find((module) => module in modules)
-  if (both !== undefined) throw invalid('plan the module', both, 'it is to be there and to go')
-  const stale = (module: string, keep?: string): readonly PolicyChange[] =>
-    seen.modules
-      .filter((name) => name !== keep && moduleOf(name) === module)
-      .map((name) => ({ action: 'remove', module, name }))
-  const gone = remove.flatMap((module) => {
-    assertModule(module)
-    return stale(module)
-  })
-  const there = Object.entries(modules).flatMap(([module, text]): readonly PolicyChange[] => {
-    const name = moduleName(module, text)
-    const install: readonly PolicyChange[] = seen.modules.includes(name)
-      ? []
-      : [{ action: 'install', module, name, text }]
-    const enable: readonly PolicyChange[] = seen.disabled.includes(name) ? [{ action: 'enable', module, name }] : []
-    return [...stale(module, name), ...install, ...enable]
-  })
-  return [...gone, ...there]
+/** What a power failure or a killed transaction left behind. */
+function mending({ type, empty, interrupted, dontaudit }: ObservedPolicy): readonly PolicyChange[] {
+  const { store, active, previous } = storePaths(type)
+  const command = `semodule -s ${type} ${dontaudit === 'logged' ? '-DB' : '-B'}`
+  const repair: PolicyChange = {
+    facility,
+    target: `store ${store}`,
+    action: 'repair',
+    after: 'the store from before the interrupted transaction',
+    command: `mv -T ${previous} ${active}`,
+  }
+  return [
+    ...(interrupted ? [repair] : []),
+    ...empty.map((path): PolicyChange => ({ facility, target: `file ${path}`, action: 'rebuild', command })),
+  ]
 }
 
-function booleanChanges({ booleans = {}, modules = {} }: PolicyWish, seen: StoreObservation): readonly PolicyChange[] {
-  return Object.entries(booleans).flatMap(([name, value]): readonly PolicyChange[] => {
-    assertBoolean(name)
-    const from = seen.booleans[name] ?? 'default'
-    const loaded = seen.loaded?.[name]
-    const declared = Object.values(modules).some((text) => declares(text, name))
-    if (seen.loaded !== undefined && loaded === undefined && value !== 'default' && !declared) throw noBoolean(name)
-    if (from !== value) return [{ action: 'set', boolean: name, from, value }]
-    if (value === 'default' || loaded === undefined || loaded === value) return []
-    return [{ action: 'load', boolean: name, value }]
-  })
+function removal(module: string, observed: ObservedPolicy): readonly PolicyChange[] {
+  assertModule(module)
+  return stale(module, observed)
 }
 
-/** Whether CIL of ours has a boolean of that name. */
-export function declares(text: string, boolean: string): boolean {
-  return text.includes(`(boolean ${boolean} `)
+/** Removes every version of a module but one. */
+function stale(module: string, { modules, type }: ObservedPolicy, keep?: string): readonly PolicyChange[] {
+  return modules
+    .filter((name) => name !== keep && moduleOf(name) === module)
+    .map((name): PolicyChange => {
+      const command = `semodule -s ${type} -X 400 -r ${name}`
+      return { facility, target: moduleTarget(module), action: 'remove', before: name, command, module, name }
+    })
 }
 
-function dontauditChange({ dontaudit }: PolicyWish, seen: StoreObservation): readonly PolicyChange[] {
-  return dontaudit === undefined || dontaudit === seen.dontaudit ? [] : [{ action: 'dontaudit', value: dontaudit }]
+function installation(module: string, spec: PolicySpec, observed: ObservedPolicy): readonly PolicyChange[] {
+  if (spec.remove?.includes(module) === true) {
+    const detail = 'the spec installs and removes it'
+    throw new SelinuxError('SELINUX_INVALID', { operation: 'plan the module', target: module, detail })
+  }
+  const text = spec.modules?.[module] ?? ''
+  const [name, target] = [moduleName(module, text), moduleTarget(module)]
+  const install: PolicyChange = { facility, target, action: 'install', after: name, module, name, text }
+  const command = `semodule -s ${observed.type} -X 400 -e ${name}`
+  const enable: PolicyChange = { facility, target, action: 'enable', after: name, command, module, name }
+  return [
+    ...stale(module, observed, name),
+    ...(observed.modules.includes(name) ? [] : [install]),
+    ...(observed.disabled.includes(name) ? [enable] : []),
+  ]
 }
 
-/** Names of booleans are files of the kernel's, too. @throws SelinuxError `SELINUX_INVALID` */
-export function assertBoolean(name: string): void {
-  if (/^[A-Za-z][A-Za-z0-9_]{0,254}$/.test(name)) return
-  throw invalid('set the boolean', name, 'names of booleans are letters, digits and _')
+function booleanChange(
+  name: string,
+  value: BooleanValue,
+  { spec, observed }: { readonly spec: PolicySpec; readonly observed: ObservedPolicy },
+): readonly PolicyChange[] {
+  assertBoolean(name)
+  const from = observed.booleans[name] ?? 'default'
+  const loaded = observed.loaded?.[name]
+  const declared = Object.values(spec.modules ?? {}).some((text) => declares(text, name))
+  if (observed.loaded !== undefined && loaded === undefined && value !== 'default' && !declared) throw noBoolean(name)
+  if (from !== value) return [setting(name, from, value)]
+  if (value === 'default' || loaded === undefined || loaded === value) return []
+  const command = `setsebool ${name}=${Number(value)}`
+  const words = { before: renderValue(loaded), after: renderValue(value) }
+  return [{ facility, target: booleanTarget(name), action: 'load', ...words, command, boolean: name, value }]
 }
 
-export function noBoolean(name: string): SelinuxError {
-  return invalid('set the boolean', name, 'the policy has none of that name (getsebool -a lists them)')
+/** Returns the change that gives a boolean another value in the store. */
+export function setting(boolean: string, from: BooleanValue, value: BooleanValue): PolicyChange {
+  const command =
+    value === 'default' ? `semanage boolean --delete ${boolean}` : `setsebool -P ${boolean}=${Number(value)}`
+  const words = { before: renderValue(from), after: renderValue(value) }
+  return { facility, target: booleanTarget(boolean), action: 'set', ...words, command, boolean, from, value }
 }
 
-function invalid(operation: string, value: string, detail: string): SelinuxError {
-  return new SelinuxError('SELINUX_INVALID', { operation, value, detail })
+/** In getsebool(8)'s words. */
+function renderValue(value: BooleanValue): string {
+  if (value === 'default') return value
+  return value ? 'on' : 'off'
+}
+
+function dontauditChange({ dontaudit }: PolicySpec, observed: ObservedPolicy): readonly PolicyChange[] {
+  return dontaudit === undefined || dontaudit === observed.dontaudit ? [] : [dontauditSwitch(dontaudit, observed.type)]
+}
+
+/** Returns the change that has hidden denials logged, or hidden again. */
+export function dontauditSwitch(dontaudit: PolicySpec['dontaudit'], type: string): PolicyChange {
+  const logs = dontaudit === 'logged'
+  const words = logs ? { before: 'silent', after: 'logged' } : { before: 'logged', after: 'silent' }
+  const command = `semodule -s ${type} ${logs ? '-DB' : '-B'}`
+  return { facility, target: dontauditTarget, action: logs ? 'log' : 'silence', ...words, command }
 }

@@ -1,11 +1,12 @@
-import type { PolicyChange } from './plan.ts'
+import type { PolicyChange } from './change.ts'
 
 /**
- * Whether semodule(8) can do all of a plan. It knows no booleans, and hiding denials again (`-B`) goes with nothing else.
+ * Returns whether semodule(8) can make all of these changes. It knows no booleans, and hiding denials again (`-B`) excludes every other
+ * change.
  */
 export function isForSemodule(changes: readonly PolicyChange[]): boolean {
-  const silent = changes.some((change) => change.action === 'dontaudit' && change.value === 'silent')
-  return !changes.some(({ action }) => action === 'set') && !(silent && changes.some(isOfModule))
+  const silences = changes.some(({ action }) => action === 'silence')
+  return !changes.some(({ action }) => action === 'set') && !(silences && changes.some(isOfModule))
 }
 
 function isOfModule({ action }: PolicyChange): boolean {
@@ -13,12 +14,12 @@ function isOfModule({ action }: PolicyChange): boolean {
 }
 
 /**
- * The words of semodule(8) for a plan, whose modules' texts are files in a folder.
+ * Returns the words of semodule(8) for changes, whose modules' texts are files.
  *
- * Removals come first: two versions of a module would say the same twice. Every change makes everything anew, so `-B`, which goes with nothing
- * else, is for a plan that changes no module. It hides denials by itself, unless told not to.
+ * Removals come first: two versions of a module would declare the same twice. Every change rebuilds the policy, so `-B`, which excludes every
+ * other flag, is for changes without a module. It hides denials by itself unless `-D` is given.
  *
- * @param logged whether hidden denials are written down, and nobody wants that changed
+ * @param logged whether hidden denials are logged now
  */
 export function semoduleWords(
   changes: readonly PolicyChange[],
@@ -31,9 +32,9 @@ export function semoduleWords(
       return [flags[action], change.action === 'install' ? fileOf(change.name) : change.name]
     }),
   )
-  const [dontaudit] = changes.flatMap((change) => (change.action === 'dontaudit' ? [change.value] : []))
-  if (words.length > 0) return [...(dontaudit === 'logged' ? ['-D'] : []), '-X', '400', ...words]
-  return (dontaudit ?? (logged ? 'logged' : 'silent')) === 'logged' ? ['-D', '-B'] : ['-B']
+  const asked = changes.find(({ action }) => action === 'log' || action === 'silence')?.action
+  if (words.length > 0) return [...(asked === 'log' ? ['-D'] : []), '-X', '400', ...words]
+  return (asked ?? (logged ? 'log' : 'silence')) === 'log' ? ['-D', '-B'] : ['-B']
 }
 
 const flags = { remove: '-r', install: '-i', enable: '-e', disable: '-d' } as const

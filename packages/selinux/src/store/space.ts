@@ -1,9 +1,9 @@
-import type { Host } from '@puppy/host'
+import type { EffectOptions, Host } from '@puppy/host'
 import { SelinuxError } from '../errors.ts'
-import { bounded, runProgram, type EffectOptions } from '../program.ts'
-import type { StorePaths } from './observe.ts'
+import { effectOptions, runProgram } from '../program.ts'
+import type { StorePaths } from './paths.ts'
 
-/** A transaction copies the store, and writes policies as large as that beside it. */
+/** A transaction copies the store, and writes policies of about the same size beside it. */
 const copies = 3
 
 /**
@@ -17,7 +17,7 @@ export async function assertSpace(
   options: EffectOptions = {},
 ): Promise<void> {
   const operation = 'find room for a transaction in'
-  const run = { operation, target: store, touches: 'nothing', ...bounded(options) } as const
+  const run = { operation, target: store, touches: 'nothing', ...effectOptions(options) } as const
   const [used, free] = await Promise.all([
     runProgram(host, ['du', '--summarize', '--block-size=1', '--', host.path(active)], run),
     runProgram(host, ['df', '--block-size=1', '--output=avail', '--', host.path(store)], run),

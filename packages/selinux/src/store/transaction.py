@@ -1,7 +1,7 @@
-"""One transaction of libsemanage: modules, booleans and dontaudit together, as semodule(8) and setsebool(8) make several of.
+"""Runs one transaction of libsemanage: modules, booleans and dontaudit together. semodule(8) and setsebool(8) need one each.
 
 The only argument is a file of JSON: root, type, reload, remove, install (files), enable, disable, booleans (name to 0, 1 or null), declared (names of
-booleans that come with a module), rebuild, silent. Prints `boolean NAME 0` for what the policy has afterwards; why it fails is on standard error.
+booleans that come with a module), rebuild, silent. Prints `boolean NAME 0` for the values that the policy has afterwards, and the reason of a failure on standard error.
 """
 
 import json
@@ -17,7 +17,7 @@ PRIORITY = 400
 
 
 def made(result):
-    """Constructors answer with a code before what they made; a code below 0 is an exception already."""
+    """Constructors return a code before the object. A code below 0 is an exception already."""
     return result[1]
 
 
@@ -44,57 +44,57 @@ def set_enabled(handle, name, value):
 
 
 def load(values):
-    """The kernel keeps the values that it has when a policy is loaded. Here, so that whoever waits for us may be killed."""
+    """The kernel keeps its values when a policy is loaded. They are set here, because the process that waits for us may be killed."""
     try:
         for name, value in values.items():
             selinux.security_set_boolean(name, value)
         if values:
             selinux.security_commit_booleans()
     except OSError:
-        pass  # It is read back, and tried once more, by whoever waits.
+        pass  # The process that waits for us reads the values back and tries again.
 
 
 def exists(handle, name):
     return made(semanage.semanage_bool_exists(handle, boolean(handle, name)))
 
 
-def commit(wish):
-    if wish["root"] != "/":
-        semanage.semanage_set_root(wish["root"])
+def commit(request):
+    if request["root"] != "/":
+        semanage.semanage_set_root(request["root"])
     handle = semanage.semanage_handle_create()
-    semanage.semanage_select_store(handle, wish["type"], semanage.SEMANAGE_CON_DIRECT)
-    semanage.semanage_set_reload(handle, wish["reload"])
+    semanage.semanage_select_store(handle, request["type"], semanage.SEMANAGE_CON_DIRECT)
+    semanage.semanage_set_reload(handle, request["reload"])
     semanage.semanage_connect(handle)
     semanage.semanage_begin_transaction(handle)
     semanage.semanage_set_default_priority(handle, PRIORITY)
-    # A value for a boolean that the policy does not have is dropped by the commit, without a word.
-    for name, value in wish["booleans"].items():
-        if value is not None and name not in wish["declared"] and not exists(handle, name):
+    # The commit drops a value for a boolean that the policy does not have, without a message.
+    for name, value in request["booleans"].items():
+        if value is not None and name not in request["declared"] and not exists(handle, name):
             sys.exit(f"no boolean: {name}")
-    for name in wish["remove"]:
+    for name in request["remove"]:
         semanage.semanage_module_remove(handle, name)
-    for file in wish["install"]:
+    for file in request["install"]:
         semanage.semanage_module_install_file(handle, file)
-    for name in wish["enable"]:
+    for name in request["enable"]:
         set_enabled(handle, name, 1)
-    for name in wish["disable"]:
+    for name in request["disable"]:
         set_enabled(handle, name, 0)
-    for name, value in wish["booleans"].items():
+    for name, value in request["booleans"].items():
         set_boolean(handle, name, value)
-    if wish["silent"] is not None:
-        semanage.semanage_set_disable_dontaudit(handle, int(not wish["silent"]))
-    if wish["rebuild"] or wish["silent"] is not None:
+    if request["silent"] is not None:
+        semanage.semanage_set_disable_dontaudit(handle, int(not request["silent"]))
+    if request["rebuild"] or request["silent"] is not None:
         semanage.semanage_set_rebuild(handle, 1)
     semanage.semanage_commit(handle)
     values = {}
-    for name in wish["booleans"]:
-        # Asking for the value of one that is not there ends the process.
+    for name in request["booleans"]:
+        # Asking for the value of a boolean that does not exist ends the process.
         if exists(handle, name):
             record = made(semanage.semanage_bool_query(handle, boolean(handle, name)))
             values[name] = semanage.semanage_bool_get_value(record)
             print("boolean", name, values[name])
     semanage.semanage_disconnect(handle)
-    if wish["reload"]:
+    if request["reload"]:
         load(values)
 
 
@@ -102,5 +102,5 @@ try:
     with open(sys.argv[1], encoding="utf-8") as file:
         commit(json.load(file))
 except OSError as error:
-    # The library has said why, on standard error.
+    # The library has printed the reason on standard error.
     sys.exit(f"libsemanage: {error.strerror or error}")

@@ -45,7 +45,7 @@ void t.test('followDenials() begins with the past when asked, and wants a log', 
   t.strictSame(found, ['semanage_t'])
 })
 
-void t.test('followDenials() of a fake host that somebody writes to', async (t) => {
+void t.test('followDenials() of a fake host that another process writes to', async (t) => {
   const host = createFakeHost({ files: { [log]: '' } })
   const stream = await followDenials(host, { interval: 5 })
   const first = stream.next()

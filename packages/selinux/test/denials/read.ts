@@ -11,7 +11,7 @@ void t.test('readDenials() gives the tenants’ own', async (t) => {
   t.equal(denialsOf(['', 'x', ...lines], 'puppy_u').length, 3)
 })
 
-void t.test('readDenials() asks the kernel where nobody writes an audit log', async (t) => {
+void t.test('readDenials() asks the kernel where no program writes an audit log', async (t) => {
   const kernel = lines.map((line) => line.replace('type=AVC msg=', '[    1.000000] audit: type=1400 '))
   const host = createFakeHost({ programs: { '/bin/dmesg': () => ({ stdout: kernel.join('\n') }) } })
   t.equal((await readDenials(host)).length, 3)

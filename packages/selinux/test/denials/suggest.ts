@@ -24,7 +24,7 @@ void t.test('suggest() says what it is, and allows nothing between tenants', asy
     .replace('tclass=file', 'tclass=process')
     .replace(/tcontext=\S+/, 'tcontext=system_u:system_r:crond_t:s0-s0:c0.c1023')
   t.match(of(signal), { kind: 'rule' }, 'a service at every level is no tenant')
-  t.match(of(home('unconfined_u:object_r:user_home_t:s0')), { kind: 'label', message: /unconfined_u.*relabel/ })
+  t.match(of(home('unconfined_u:object_r:user_home_t:s0')), { kind: 'context', message: /unconfined_u.*relabel/ })
 })
 
 void t.test('suggest() writes no rule with words that are none', async (t) => {

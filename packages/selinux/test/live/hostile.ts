@@ -3,7 +3,8 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { createHost } from '@puppy/host'
 import t from 'tap'
-import { readLabels, relabel, renderContext, SelinuxError } from '../../src/index.ts'
+import { renderContext } from '../../src/context.ts'
+import { readContexts, relabel, SelinuxError } from '../../src/index.ts'
 import { pairAt } from '../../src/level.ts'
 import { whyNot } from '../support/tenants.ts'
 
@@ -14,15 +15,15 @@ const uid = 24_100
 const home = '/home/sxl-hostile'
 const level = pairAt(600)
 // A user that every policy has, and that may have this level: nothing has to be added to the policy.
-const wish = { path: home, user: 'unconfined_u', level, uid }
+const spec = { path: home, user: 'unconfined_u', level, uid }
 const run = async (program: string, ...args: readonly string[]) =>
   (await host.run([host.program(program) ?? program, ...args], { touches: 'machine', timeout: 120_000 })).stdout
-const labels = async (...paths: readonly string[]) =>
-  (await readLabels(host, paths)).map(({ path, context }) => `${path} ${context && renderContext(context)}`)
+const contextsOf = async (...paths: readonly string[]) =>
+  (await readContexts(host, paths)).map(({ path, context }) => `${path} ${context && renderContext(context)}`)
 const typesOf = async (...paths: readonly string[]) =>
-  (await readLabels(host, paths)).map(({ context }) => context?.type)
+  (await readContexts(host, paths)).map(({ context }) => context?.type)
 
-/** Folders of root's that a tenant would like to have another label, on the file system of homes and on another. */
+/** Folders of root's that a tenant would like to have another context, on the file system of homes and on another. */
 const decoys = ['/home/sxl-decoy', '/srv/sxl-decoy']
 const files = Array.from({ length: 300 }, (_, n) => `f${n}`)
 
@@ -41,7 +42,7 @@ void t.test('relabel() of a hostile tree', { skip }, async (t) => {
     await run('chcon', '-R', '-t', 'etc_t', decoy)
   }
   const system = ['/etc', '/etc/passwd', '/etc/shadow', ...decoys, ...decoys.map((decoy) => `${decoy}/f7`)]
-  const before = await labels(...system)
+  const before = await contextsOf(...system)
 
   await t.test('links, second names, odd names, depth, other file systems', async (t) => {
     await run('ln', '-s', '/etc/shadow', `${home}/shadow`)
@@ -76,16 +77,16 @@ void t.test('relabel() of a hostile tree', { skip }, async (t) => {
       await run('rm', `${home}/second-name`)
     })
     await host.replace(`${home}/mounted/inside`, 'x', { uid, gid: uid })
-    const inside = await labels(`${home}/mounted/inside`)
+    const inside = await contextsOf(`${home}/mounted/inside`)
 
-    t.strictSame(await relabel(host, wish), { changed: true })
-    t.strictSame(await relabel(host, wish), { changed: false }, 'all of it is labelled')
-    t.strictSame(await labels(...system), before, 'nothing that links lead to')
-    t.strictSame(await labels(`${home}/mounted/inside`), inside, 'no other file system')
+    t.strictSame(await relabel(host, spec), { changed: true })
+    t.strictSame(await relabel(host, spec), { changed: false }, 'all of it is relabelled')
+    t.strictSame(await contextsOf(...system), before, 'nothing that links lead to')
+    t.strictSame(await contextsOf(`${home}/mounted/inside`), inside, 'no other file system')
     const own = odd
       .map((name) => `${home}/${name}`)
       .concat(home, `${home}/fifo`, `${home}/shadow`, `${home}/${deep}/${deep}`)
-    for (const { path, context } of await readLabels(host, own))
+    for (const { path, context } of await readContexts(host, own))
       t.match(context, { user: 'unconfined_u', range: { low: level, high: level } }, JSON.stringify(path))
   })
 
@@ -105,7 +106,7 @@ void t.test('relabel() of a hostile tree', { skip }, async (t) => {
       for (let turn = 0; turn < 7; turn += 1) {
         await run('chcon', '-l', 's0', home)
         // What is swapped while it is looked at may be left over: that is said, and the next pass goes on.
-        await relabel(host, wish, { types: true }).catch((error: unknown) => {
+        await relabel(host, spec, { types: true }).catch((error: unknown) => {
           if (!(error instanceof SelinuxError) || error.code !== 'SELINUX_REFUSED') throw error
           refused += 1
         })
@@ -114,7 +115,7 @@ void t.test('relabel() of a hostile tree', { skip }, async (t) => {
       t.comment(`refused ${refused} of 7`)
       const types = await typesOf(decoy, ...files.map((name) => `${decoy}/${name}`))
       t.strictSame(new Set(types), new Set(['etc_t']), 'nothing of root’s has another type')
-      t.strictSame(await labels(...system), before)
+      t.strictSame(await contextsOf(...system), before)
     })
   }
 })

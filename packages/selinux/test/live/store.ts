@@ -1,8 +1,10 @@
 import { createHost } from '@puppy/host'
 import t from 'tap'
-import { openPolicy, renderRecords } from '../../src/index.ts'
+import { renderRecords } from '../../src/cil/index.ts'
+import { openPolicy } from '../../src/index.ts'
 import { policyConforms } from '../support/conformance.ts'
 import { createDisk } from '../support/disk.ts'
+import { storeChecks } from '../support/facility.ts'
 import { commitsOf, createMiniStore, noLibrary, noStore, semodule } from '../support/mini.ts'
 import { whyNot } from '../support/tenants.ts'
 
@@ -15,8 +17,13 @@ void t.test('openPolicy() conforms with the tools of this release', { skip: skip
   await policyConforms(t, {
     host,
     commits: () => commitsOf(host),
-    meddle: async (name) => void (await semodule(host, '-X', '400', '-r', name)),
+    removeModule: async (name) => void (await semodule(host, '-X', '400', '-r', name)),
   })
+})
+
+void t.test('the policy is a facility with the tools of this release', { skip: skip || longRun }, async (t) => {
+  const template = await createMiniStore(t)
+  for (const { name, run } of storeChecks(template)) await t.test(name, run)
 })
 
 void t.test('a full disk changes nothing, before a transaction and within', { skip }, async (t) => {
@@ -24,21 +31,21 @@ void t.test('a full disk changes nothing, before a transaction and within', { sk
   const host = await createMiniStore(t, disk.folder)
   const policy = openPolicy(host)
   const ports = Array.from({ length: 500 }, (_, n) => ({ protocol: 'tcp' as const, first: 1000 + n, type: 'port_t' }))
-  const wish = (name: string) => ({ modules: { puppy_a: renderRecords({ ports }) + `(type ${name}_t)\n` } })
-  t.match(await policy.ensure(wish('one')), { changed: true })
+  const specOf = (name: string) => ({ modules: { puppy_a: renderRecords({ ports }) + `(type ${name}_t)\n` } })
+  t.equal((await policy.ensure(specOf('one'))).changed, true)
   const [before, commits] = [await policy.read(), await commitsOf(host)]
   await disk.leave(100_000)
-  await t.rejects(policy.ensure(wish('two')), { code: 'SELINUX_NO_SPACE', message: /bytes are free/ })
+  await t.rejects(policy.ensure(specOf('two')), { code: 'SELINUX_NO_SPACE', message: /bytes are free/ })
   t.strictSame([await policy.read(), await commitsOf(host)], [before, commits])
 
   let within = 0
   for (let turn = 0; turn < 10 && within < 3; turn += 1) {
     await disk.empty()
-    const error = await disk.fillOnce(host.path('/var/lib/selinux/mini/tmp'), policy.ensure(wish('two')))
+    const error = await disk.fillOnce(host.path('/var/lib/selinux/mini/tmp'), policy.ensure(specOf('two')))
     await disk.empty()
     if (error === undefined) {
       // It was done already: the next one begins from where this one did.
-      await policy.ensure(wish('one'))
+      await policy.ensure(specOf('one'))
       continue
     }
     t.match(error, { code: 'SELINUX_NO_SPACE', message: /the disk (became|is) full/ })
@@ -47,5 +54,5 @@ void t.test('a full disk changes nothing, before a transaction and within', { sk
     t.match(await semodule(host, '-l'), /^base$/m, 'the store is valid')
   }
   t.equal(within, 3, 'the disk became full within three transactions')
-  t.match(await policy.ensure(wish('two')), { changed: true }, 'with room it goes on')
+  t.equal((await policy.ensure(specOf('two'))).changed, true, 'with room it goes on')
 })

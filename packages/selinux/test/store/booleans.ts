@@ -32,9 +32,9 @@ void t.test('loadBooleans() sets what differs, and reads it back', async (t) => 
       },
     })
   const host = machine(true)
-  await loadBooleans(host, { a: true, b: true, gone: true })
+  t.strictSame(await loadBooleans(host, { a: true, b: true, gone: true }), [])
   t.strictSame(host.commands, [['/usr/sbin/setsebool', 'b=1']])
-  await loadBooleans(host, { a: true, b: true })
+  t.strictSame(await loadBooleans(host, { a: true, b: true }), [])
   t.equal(host.commands.length, 1, 'nothing to do')
-  await t.rejects(loadBooleans(machine(false), { b: true }), { code: 'SELINUX_MISMATCH', message: /b did not take/ })
+  t.strictSame(await loadBooleans(machine(false), { a: true, b: true }), ['b'], 'the kernel did not take it')
 })

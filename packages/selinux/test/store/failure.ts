@@ -6,11 +6,11 @@ const store = '/var/lib/selinux/default'
 const failed = (stderr: string) =>
   failureOf(new HostError('HOST_PROGRAM_FAILED', { operation: 'run', stderr }), store, ['ours-1'])
 
-void t.test('failureOf() says whose module is at fault', async (t) => {
+void t.test('failureOf() names the module at fault, and whose it is', async (t) => {
   const at = (name: string) =>
     `Failed to resolve allow statement at ${store}/tmp/modules/400/${name}/cil:3\nFailed to resolve AST\n`
-  t.match(failed(at('ours-1')), { code: 'SELINUX_REFUSED', message: /the module ours-1 is not taken in line 3/ })
-  t.match(failed(at('theirs')), { message: /somebody else's module \(priority 400\) theirs is not taken in line 3/ })
+  t.match(failed(at('ours-1')), { code: 'SELINUX_REFUSED', message: /the module ours-1 was refused in line 3/ })
+  t.match(failed(at('theirs')), { message: /another program’s module \(priority 400\) theirs was refused in line 3/ })
   t.match(failed(at('theirs') + at('ours-1')), { facts: { value: 'ours-1' } })
   t.match(failed('semodule:  Failed!'), { code: 'SELINUX_REFUSED', facts: { said: 'semodule:  Failed!' } })
 })

@@ -5,22 +5,23 @@ import {
   generationOf,
   generationsFolder,
   parseGenerations,
-  previousWish,
+  previousSpec,
   stands,
   tidyGenerations,
   writeGeneration,
 } from '../../src/store/generations.ts'
 import { moduleName } from '../../src/store/modules.ts'
-import { planPolicy, type PolicyWish } from '../../src/store/plan.ts'
-import type { StoreObservation } from '../../src/store/observe.ts'
-import { seenStore } from '../support/store.ts'
+import { planPolicy } from '../../src/store/plan.ts'
+import type { ObservedPolicy } from '../../src/store/read-store.ts'
+import type { PolicySpec } from '../../src/store/spec.ts'
+import { observedStore } from '../support/store.ts'
 
 const [first, second] = [moduleName('puppy_a', 'first'), moduleName('puppy_a', 'second')]
 const nothingBefore = { code: 'SELINUX_NO_PREVIOUS' }
 
-void t.test('generationOf() says from what to what; mending is no generation', async (t) => {
-  const wish: PolicyWish = { modules: { puppy_a: 'second' }, remove: ['puppy_b'], booleans: { one: true } }
-  const { changes } = planPolicy(wish, seenStore([first, 'puppy_b-000000000000']))
+void t.test('generationOf() has both states of every item; a repair is not a generation', async (t) => {
+  const spec: PolicySpec = { modules: { puppy_a: 'second' }, remove: ['puppy_b'], booleans: { one: true } }
+  const { changes } = planPolicy(spec, observedStore([first, 'puppy_b-000000000000']))
   t.strictSame(generationOf(changes), {
     modules: [
       { module: 'puppy_b', before: 'puppy_b-000000000000' },
@@ -28,35 +29,36 @@ void t.test('generationOf() says from what to what; mending is no generation', a
     ],
     booleans: [{ boolean: 'one', before: 'default', after: true }],
   })
-  t.equal(generationOf([{ action: 'rebuild', why: '/x' }]), undefined)
-  t.equal(generationOf([{ action: 'enable', module: 'puppy_a', name: first }]), undefined)
+  const mending = observedStore([second], { disabled: [second], empty: ['/x'], interrupted: true })
+  t.equal(generationOf(planPolicy({ modules: { puppy_a: 'second' } }, mending).changes), undefined)
 })
 
-void t.test('stands() is false as soon as somebody has changed what was made', async (t) => {
+void t.test('stands() is false as soon as another process has changed what was made', async (t) => {
   const generation = {
     modules: [{ module: 'puppy_a', before: first, after: second }, { module: 'puppy_b' }],
     booleans: [{ boolean: 'one', before: 'default', after: true }],
   } as const
-  t.ok(stands(generation, seenStore([second, 'theirs'], { booleans: { one: true } })))
-  t.notOk(stands(generation, seenStore([second])))
-  t.notOk(stands(generation, seenStore([first], { booleans: { one: true } })))
-  t.notOk(stands(generation, seenStore([first, second], { booleans: { one: true } })))
-  t.notOk(stands(generation, seenStore([second, 'puppy_b-000000000000'], { booleans: { one: true } })))
+  t.ok(stands(generation, observedStore([second, 'theirs'], { booleans: { one: true } })))
+  t.notOk(stands(generation, observedStore([second])))
+  t.notOk(stands(generation, observedStore([first], { booleans: { one: true } })))
+  t.notOk(stands(generation, observedStore([first, second], { booleans: { one: true } })))
+  t.notOk(stands(generation, observedStore([second, 'puppy_b-000000000000'], { booleans: { one: true } })))
 })
 
-void t.test('previousWish() goes back, also when the next transaction did not take place', async (t) => {
+void t.test('previousSpec() goes back, also when the next transaction did not take place', async (t) => {
   const host = createFakeHost()
-  const write = async (wish: PolicyWish, seen: StoreObservation) =>
-    writeGeneration(host, seen, planPolicy(wish, seen).changes)
-  await t.rejects(previousWish(host, seenStore()), nothingBefore)
-  await write({ modules: { puppy_a: 'first' } }, seenStore())
-  await t.rejects(previousWish(host, seenStore()), nothingBefore, 'killed before the store was changed')
-  t.match(await previousWish(host, seenStore([first])), { modules: {}, remove: ['puppy_a'] })
+  const write = async (spec: PolicySpec, observed: ObservedPolicy) =>
+    writeGeneration(host, observed, planPolicy(spec, observed).changes)
+  await t.rejects(previousSpec(host, observedStore()), nothingBefore)
+  await write({ modules: { puppy_a: 'first' } }, observedStore())
+  await t.rejects(previousSpec(host, observedStore()), nothingBefore, 'killed before the store was changed')
+  const nothing = { modules: {}, remove: ['puppy_a'], booleans: {} }
+  t.strictSame(await previousSpec(host, observedStore([first])), nothing)
 
-  await write({ modules: { puppy_a: 'second' }, booleans: { one: true } }, seenStore([first]))
-  t.match(await previousWish(host, seenStore([first])), { modules: {}, remove: ['puppy_a'] }, 'the one before is known')
-  const after = seenStore([second], { booleans: { one: true } })
-  t.strictSame(await previousWish(host, after), {
+  await write({ modules: { puppy_a: 'second' }, booleans: { one: true } }, observedStore([first]))
+  t.strictSame(await previousSpec(host, observedStore([first])), nothing, 'the one before is known')
+  const after = observedStore([second], { booleans: { one: true } })
+  t.strictSame(await previousSpec(host, after), {
     modules: { puppy_a: 'first' },
     remove: [],
     booleans: { one: 'default' },
@@ -66,17 +68,21 @@ void t.test('previousWish() goes back, also when the next transaction did not ta
   t.strictSame(await host.list(generationsFolder('default')), names.toSorted())
 
   await write({ remove: ['puppy_a'] }, after)
-  await tidyGenerations(host, seenStore([], { booleans: { one: true } }))
-  t.match(await host.list(generationsFolder('default')), names.toSorted(), 'what the way back needs is kept')
-  t.match(await previousWish(host, seenStore([], { booleans: { one: true } })), { modules: { puppy_a: 'second' } })
-  await host.replace(`${generationsFolder('default')}/${second}.cil`, 'changed by somebody')
-  await t.rejects(previousWish(host, seenStore([], { booleans: { one: true } })), {
+  await tidyGenerations(host, observedStore([], { booleans: { one: true } }))
+  t.strictSame(await host.list(generationsFolder('default')), names.toSorted(), 'what rollback needs is kept')
+  t.strictSame(await previousSpec(host, observedStore([], { booleans: { one: true } })), {
+    modules: { puppy_a: 'second' },
+    remove: [],
+    booleans: {},
+  })
+  await host.replace(`${generationsFolder('default')}/${second}.cil`, 'changed by an operator')
+  await t.rejects(previousSpec(host, observedStore([], { booleans: { one: true } })), {
     ...nothingBefore,
     message: /text of puppy_a-\w+ is not kept/,
   })
 })
 
-void t.test('parseGenerations() leaves away what it does not know', async (t) => {
+void t.test('parseGenerations() leaves out entries of another shape', async (t) => {
   const good = { modules: [{ module: 'puppy_a', before: first }], booleans: [] }
   const bad = [
     { modules: [{ before: '../../etc/passwd' }], booleans: [] },

@@ -1,11 +1,11 @@
 import { createFakeHost } from '@puppy/host/fake'
 import fc from 'fast-check'
 import t from 'tap'
-import { endedWell, hiding, withoutUsers } from '../../src/store/hide.ts'
+import { withoutUsers, writePasswd } from '../../src/store/hide.ts'
 
 const passwd = 'root:x:0:0::/root:/bin/sh\np1:x:1:1::/home/p1:/bin/sh\np11:x:11:11::/home/p11:/bin/sh\n'
-const programs = Object.fromEntries(['chcon', 'mount', 'find', 'unshare'].map((name) => [`/bin/${name}`, () => ({})]))
-const command = ['/sbin/semodule', '-B'] as const
+const files = { '/etc/passwd': passwd, '/run/x/y': '', '/sys/fs/selinux/enforce': '1' }
+const programs = { '/bin/chcon': () => ({}) }
 
 void t.test('withoutUsers() leaves out these users and nothing else', async (t) => {
   t.equal(withoutUsers(passwd, new Set(['p1', 'x'])), passwd.replace('p1:x:1:1::/home/p1:/bin/sh\n', ''))
@@ -14,17 +14,15 @@ void t.test('withoutUsers() leaves out these users and nothing else', async (t) 
   t.equal(withoutUsers('no colon\n', new Set(['no colon', 'no colo'])), 'no colon\n')
 })
 
-void t.test('hiding() runs the command behind another passwd, or as it is when nobody is hidden', async (t) => {
-  const host = createFakeHost({ files: { '/etc/passwd': passwd, '/run/x/y': '' }, programs })
-  const options = { folder: '/run/x', users: new Set(['p1']) }
-  t.equal(await hiding(host, command, { ...options, users: new Set(['p2']) }), command)
-  const hidden = await hiding(host, command, options)
-  t.match(hidden, ['/bin/unshare', '--mount', '--propagation', 'private', '--', '/bin/find'])
-  t.ok(
-    hidden.join(' ').includes('-exec /bin/mount --bind /run/x/passwd /etc/passwd ; -exec /sbin/semodule -B ; -printf'),
-  )
-  t.notMatch(await host.read('/run/x/passwd'), /^p1:/m)
-  t.equal(endedWell, 'ended well\n')
-  const folder = createFakeHost({ files: { '/etc/passwd': passwd }, programs, live: false })
-  t.equal(await hiding(folder, command, options), command, 'a folder has no namespace')
+void t.test('writePasswd() writes a file that the tools may read, when a user is to be hidden', async (t) => {
+  const host = createFakeHost({ files, programs })
+  const write = (...users: readonly string[]) => writePasswd(host, { folder: '/run/x', users: new Set(users) })
+  t.equal(await write('p2'), undefined, 'no such user')
+  t.equal(await write(), undefined)
+  t.strictSame([await host.list('/run/x'), host.commands], [['y'], []])
+  t.equal(await write('p1'), '/run/x/passwd')
+  t.equal(await host.read('/run/x/passwd'), withoutUsers(passwd, new Set(['p1'])))
+  t.strictSame(host.commands, [['/bin/chcon', '--no-dereference', '--reference=/etc/passwd', '--', '/run/x/passwd']])
+  const folder = createFakeHost({ files, programs, live: false })
+  t.equal(await writePasswd(folder, { folder: '/run/x', users: new Set(['p1']) }), undefined, 'a folder has no users')
 })

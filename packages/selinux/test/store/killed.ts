@@ -24,7 +24,7 @@ async function kill(t: Test, boolean?: string): Promise<void> {
   const host = await createMiniStore(t)
   const policy = openPolicy(host)
   const [counts, words] = [{ repaired: 0, back: 0 }, boolean === undefined ? [] : [boolean]]
-  const wish = (module: string, value: boolean) => ({
+  const specOf = (module: string, value: boolean) => ({
     modules: { puppy_killed: module },
     ...(boolean === undefined ? {} : { booleans: { [boolean]: value } }),
   })
@@ -44,14 +44,18 @@ async function kill(t: Test, boolean?: string): Promise<void> {
       t.match(await semodule(host, '-l'), /^base$/m, `valid after ${moment} ms`)
       t.ok(left.modules.length === 0 || names.includes(left.modules.join()), `old or new after ${moment} ms`)
     }
-    const wanted = wish(turn % 2 === 0 ? other : one, turn % 2 === 0)
-    const result = await policy.ensure(wanted)
-    counts.repaired += result.repaired ? 1 : 0
+    const spec = specOf(turn % 2 === 0 ? other : one, turn % 2 === 0)
+    const { changes, results } = await policy.ensure(spec)
+    t.ok(
+      results.every(({ error }) => error === undefined),
+      `no item failed after ${moment} ms`,
+    )
+    counts.repaired += changes.some(({ action }) => action === 'repair') ? 1 : 0
     const before = await policy.read()
     t.strictSame(before.modules, [names[turn % 2 === 0 ? 1 : 0]], `converges after ${moment} ms`)
-    t.notOk((await policy.ensure(wanted)).changed)
+    t.notOk((await policy.ensure(spec)).changed)
 
-    // There and back again is where it was, whatever the killed one had written down; or it says that it has no way.
+    // Back and forward again is where it was, whatever the killed one had written; or there is nothing to roll back to.
     try {
       await policy.rollback()
       counts.back += 1
@@ -61,8 +65,8 @@ async function kill(t: Test, boolean?: string): Promise<void> {
     }
     t.strictSame(await policy.read(), before, 'rollback() and rollback() change nothing')
   }
-  t.comment(`put back after ${counts.repaired} of 20, went back after ${counts.back}`)
-  t.ok(counts.back > 0, 'some had a way back')
+  t.comment(`restored after ${counts.repaired} of 20, rolled back after ${counts.back}`)
+  t.ok(counts.back > 0, 'some could be rolled back')
 }
 
 void t.test('killed at any of 20 moments the store is valid, and the next run converges', { skip: noStore }, (t) =>

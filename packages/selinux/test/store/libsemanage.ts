@@ -1,10 +1,11 @@
 import { createFakeHost } from '@puppy/host/fake'
 import t from 'tap'
-import { libraryCommand, parseValues, renderRequest } from '../../src/store/libsemanage.ts'
+import { libraryCheck, libraryCommand, parseValues, renderRequest } from '../../src/store/libsemanage.ts'
+import { moduleName } from '../../src/store/modules.ts'
 import { planPolicy } from '../../src/store/plan.ts'
-import { seenStore } from '../support/store.ts'
+import { observedStore } from '../support/store.ts'
 
-void t.test('renderRequest() says all that a plan changes', async (t) => {
+void t.test('renderRequest() has every change of a change set', async (t) => {
   const { changes } = planPolicy(
     {
       modules: { puppy_a: '(boolean own false)' },
@@ -12,16 +13,17 @@ void t.test('renderRequest() says all that a plan changes', async (t) => {
       booleans: { own: true, other: false, third: 'default' },
       dontaudit: 'silent',
     },
-    seenStore(['puppy_b-000000000000'], { booleans: { third: true }, dontaudit: 'logged', empty: ['/etc/x'] }),
+    observedStore(['puppy_b-000000000000'], { booleans: { third: true }, dontaudit: 'logged', empty: ['/etc/x'] }),
   )
   const options = { root: '/', type: 'default', reload: true, fileOf: (name: string) => `/var/${name}` }
-  t.match(JSON.parse(renderRequest(changes, options)), {
+  t.strictSame(JSON.parse(renderRequest(changes, options)), {
     root: '/',
     type: 'default',
     reload: 1,
     remove: ['puppy_b-000000000000'],
-    install: [/^\/var\/puppy_a-/],
+    install: [`/var/${moduleName('puppy_a', '(boolean own false)')}`],
     enable: [],
+    disable: [],
     booleans: { own: 1, other: 0, third: null },
     declared: ['own'],
     rebuild: true,
@@ -33,7 +35,11 @@ void t.test('renderRequest() says all that a plan changes', async (t) => {
 void t.test('libraryCommand() names the package of what is missing', async (t) => {
   t.throws(() => libraryCommand(createFakeHost(), '/run/x'), { code: 'SELINUX_NOT_INSTALLED', message: /python3/ })
   const host = createFakeHost({ programs: { '/usr/bin/python3': () => ({}) } })
-  t.match(libraryCommand(host, '/run/x'), ['/usr/bin/python3', '-I', /transaction\.py$/, '/run/x'])
+  const [program, isolated, script, request] = libraryCommand(host, '/run/x')
+  t.strictSame([program, isolated, request], ['/usr/bin/python3', '-I', '/run/x'])
+  t.match(script, /\/store\/transaction\.py$/)
+  t.strictSame(libraryCheck(host)?.slice(0, 3), ['/usr/bin/python3', '-I', '-c'])
+  t.equal(libraryCheck(createFakeHost()), undefined)
 })
 
 void t.test('parseValues() takes its own lines only', async (t) => {

@@ -32,7 +32,7 @@ void t.test(
     const path = join(t.testdir({}), 'lock')
     t.equal(await findHolder(host, path), undefined, 'no such file')
     await writeFile(path, '')
-    t.equal(await findHolder(host, path), undefined, 'nobody')
+    t.equal(await findHolder(host, path), undefined, 'no process')
     const holder = spawn('flock', ['--no-fork', path, 'sh', '-c', 'echo held; read _'], {
       stdio: ['pipe', 'pipe', 'inherit'],
     })

@@ -1,91 +1,185 @@
+import { isDeepStrictEqual } from 'node:util'
+import fc from 'fast-check'
 import t from 'tap'
 import { moduleName } from '../../src/store/modules.ts'
-import type { StoreObservation } from '../../src/store/observe.ts'
-import { planBack, planPolicy, type PolicyChange, type PolicyWish } from '../../src/store/plan.ts'
-import { seenStore } from '../support/store.ts'
+import { planPolicy } from '../../src/store/plan.ts'
+import type { ObservedPolicy } from '../../src/store/read-store.ts'
+import type { PolicySpec } from '../../src/store/spec.ts'
+import { observedStore } from '../support/store.ts'
 
+const facility = 'selinux'
+const target = 'module puppy_a'
 const old = 'puppy_a-000000000000'
 const name = moduleName('puppy_a', 'text')
-const changes = (wish: PolicyWish, seen: StoreObservation = seenStore()) => planPolicy(wish, seen).changes
+const changes = (spec: PolicySpec, observed: ObservedPolicy = observedStore()) => planPolicy(spec, observed).changes
+const refused = (spec: PolicySpec, observed: ObservedPolicy = observedStore()) =>
+  planPolicy(spec, observed).refused.map((item) => [item.target, item.error.code])
 
-void t.test('planPolicy() plans nothing when the store has it', async (t) => {
-  t.strictSame(changes({ modules: { puppy_a: 'text' } }, seenStore([name, 'theirs', 'other-111111111111'])), [])
-  t.strictSame(changes({ remove: ['puppy_a'] }, seenStore(['theirs', 'puppy_a'])), [])
+const install = { facility, target, action: 'install', after: name, module: 'puppy_a', name, text: 'text' }
+const removal = (of: string) => ({
+  facility,
+  target,
+  action: 'remove',
+  before: of,
+  command: `semodule -s default -X 400 -r ${of}`,
+  module: 'puppy_a',
+  name: of,
+})
+const setting = (boolean: string, from: string, after: string, more: object) => ({
+  facility,
+  target: `boolean ${boolean}`,
+  action: 'set',
+  before: from,
+  after,
+  boolean,
+  ...more,
 })
 
-void t.test('planPolicy() replaces, removes, switches on and makes anew', async (t) => {
-  const install = { action: 'install', module: 'puppy_a', name, text: 'text' }
-  const plan = (seen: StoreObservation) => changes({ modules: { puppy_a: 'text' } }, seen)
-  t.strictSame(plan(seenStore()), [install])
-  t.strictSame(plan(seenStore([old])), [{ action: 'remove', module: 'puppy_a', name: old }, install])
-  t.match(plan(seenStore([name, old])), [{ action: 'remove', name: old }])
-  t.strictSame(plan(seenStore([name], { disabled: [name, 'x'] })), [{ action: 'enable', module: 'puppy_a', name }])
-  t.match(plan(seenStore([name], { empty: ['/etc/x'] })), [{ action: 'rebuild', why: '/etc/x' }])
-  t.match(changes({ remove: ['puppy_a'] }, seenStore([old, name])).length, 2)
-  t.throws(() => changes({ modules: { a: '' }, remove: ['a'] }), { code: 'SELINUX_INVALID' })
-  t.throws(() => changes({ remove: ['-X'] }), { code: 'SELINUX_INVALID' })
+void t.test('planPolicy() plans nothing when the store agrees', async (t) => {
+  const observed = observedStore([name, 'theirs', 'other-111111111111'])
+  t.strictSame(changes({ modules: { puppy_a: 'text' } }, observed), [])
+  t.strictSame(changes({ remove: ['puppy_a'] }, observedStore(['theirs', 'puppy_a'])), [])
+})
+
+void t.test('planPolicy() replaces, removes, enables and rebuilds', async (t) => {
+  const plan = (observed: ObservedPolicy) => changes({ modules: { puppy_a: 'text' } }, observed)
+  t.strictSame(plan(observedStore()), [install])
+  t.strictSame(plan(observedStore([old])), [removal(old), install])
+  t.strictSame(plan(observedStore([name, old])), [removal(old)])
+  t.strictSame(plan(observedStore([name], { disabled: [name, 'x'] })), [
+    {
+      facility,
+      target,
+      action: 'enable',
+      after: name,
+      command: `semodule -s default -X 400 -e ${name}`,
+      module: 'puppy_a',
+      name,
+    },
+  ])
+  t.strictSame(plan(observedStore([name], { empty: ['/etc/x'] })), [
+    { facility, target: 'file /etc/x', action: 'rebuild', command: 'semodule -s default -B' },
+  ])
+  t.strictSame(changes({ remove: ['puppy_a', 'puppy_a'] }, observedStore([old, name])), [removal(old), removal(name)])
+})
+
+void t.test('planPolicy() restores a store that was interrupted before it changes it', async (t) => {
+  const observed = observedStore([old], { interrupted: true, dontaudit: 'logged', empty: ['/etc/x'] })
+  t.strictSame(
+    changes({ modules: { puppy_a: 'text' } }, observed).map((change) => [change.action, change.command]),
+    [
+      ['repair', 'mv -T /var/lib/selinux/default/previous /var/lib/selinux/default/active'],
+      ['rebuild', 'semodule -s default -DB'],
+      ['remove', `semodule -s default -X 400 -r ${old}`],
+      ['install', undefined],
+    ],
+  )
 })
 
 void t.test('planPolicy() compares booleans with the store, and then with the kernel', async (t) => {
-  const wish = { booleans: { one: true } }
-  const stored = (loaded: Readonly<Record<string, boolean>>) => seenStore([], { booleans: { one: true }, loaded })
-  t.strictSame(changes(wish), [{ action: 'set', boolean: 'one', from: 'default', value: true }])
-  t.strictSame(changes(wish, seenStore([], { booleans: { one: false }, loaded: { one: false } })), [
-    { action: 'set', boolean: 'one', from: false, value: true },
+  const spec = { booleans: { one: true } }
+  const stored = (loaded: Readonly<Record<string, boolean>>) => observedStore([], { booleans: { one: true }, loaded })
+  const command = 'setsebool -P one=1'
+  t.strictSame(changes(spec), [setting('one', 'default', 'on', { command, from: 'default', value: true })])
+  t.strictSame(changes(spec, observedStore([], { booleans: { one: false }, loaded: { one: false } })), [
+    setting('one', 'off', 'on', { command, from: false, value: true }),
   ])
-  t.strictSame(changes(wish, stored({ one: false })), [{ action: 'load', boolean: 'one', value: true }])
-  t.strictSame(changes(wish, stored({ one: true })), [])
+  t.strictSame(changes(spec, stored({ one: false })), [
+    {
+      facility,
+      target: 'boolean one',
+      action: 'load',
+      before: 'off',
+      after: 'on',
+      command: 'setsebool one=1',
+      boolean: 'one',
+      value: true,
+    },
+  ])
+  t.strictSame(changes(spec, stored({ one: true })), [])
   t.strictSame(changes({ booleans: { one: 'default' } }, stored({ one: true })), [
-    { action: 'set', boolean: 'one', from: true, value: 'default' },
+    setting('one', 'on', 'default', { command: 'semanage boolean --delete one', from: true, value: 'default' }),
   ])
   t.strictSame(changes({ booleans: { one: 'default' } }), [])
 })
 
-void t.test('planPolicy() refuses booleans that there are not', async (t) => {
-  const loaded = seenStore([], { loaded: {} })
-  const wish = { booleans: { one: true } }
-  t.throws(() => changes(wish, loaded), { code: 'SELINUX_INVALID', message: /"one".*getsebool -a/ })
-  t.match(changes({ ...wish, modules: { puppy_a: '(boolean one false)' } }, loaded).length, 2, 'it comes with a module')
-  t.match(changes(wish, seenStore()).length, 1, 'a folder’s policy is asked by the transaction')
-  t.strictSame(changes({ booleans: { one: 'default' } }, loaded), [], 'one that is gone has no value')
-  for (const bad of ['', '../enforce', 'a b', 'a=1', '-P', '1a', 'a'.repeat(256)])
-    t.throws(() => changes({ booleans: { [bad]: true } }), { code: 'SELINUX_INVALID' }, bad)
-})
-
-void t.test('planPolicy() shows and hides what is not written down, when asked', async (t) => {
-  t.strictSame(changes({ dontaudit: 'silent' }), [])
-  t.strictSame(changes({ dontaudit: 'logged' }), [{ action: 'dontaudit', value: 'logged' }])
-  const logged = seenStore([], { dontaudit: 'logged' })
-  t.strictSame(changes({}, logged), [])
-  t.strictSame(changes({ dontaudit: 'silent' }, logged), [{ action: 'dontaudit', value: 'silent' }])
-})
-
-void t.test('planBack() turns every change around, and mends nothing back', async (t) => {
-  const there: readonly PolicyChange[] = [
-    { action: 'remove', module: 'puppy_a', name: old },
-    { action: 'install', module: 'puppy_a', name, text: 'text' },
-    { action: 'enable', module: 'puppy_b', name: 'puppy_b-000000000000' },
-    { action: 'set', boolean: 'one', from: 'default', value: true },
-    { action: 'load', boolean: 'two', value: false },
-    { action: 'dontaudit', value: 'logged' },
-    { action: 'rebuild', why: '/x' },
-  ]
-  const back = planBack(there, seenStore([old]), () => 'old text')
-  t.strictSame(back, [
-    { action: 'install', module: 'puppy_a', name: old, text: 'old text' },
-    { action: 'remove', module: 'puppy_a', name },
-    { action: 'disable', module: 'puppy_b', name: 'puppy_b-000000000000' },
-    { action: 'set', boolean: 'one', from: true, value: 'default' },
-    { action: 'load', boolean: 'two', value: true },
-    { action: 'dontaudit', value: 'silent' },
+void t.test('planPolicy() refuses each item that cannot be, and plans the others', async (t) => {
+  const spec = {
+    modules: { puppy_a: 'text', both: '', 'a-b': '' },
+    remove: ['both', '-X'],
+    booleans: { one: true, none: true, '../enforce': true },
+  }
+  const observed = observedStore([], { loaded: { one: false } })
+  t.strictSame(changes(spec, observed), [
+    install,
+    setting('one', 'default', 'on', { command: 'setsebool -P one=1', from: 'default', value: true }),
   ])
-  t.strictSame(
-    planBack(back ?? [], seenStore([name], { dontaudit: 'logged' }), () => 'text'),
-    there.slice(0, -1),
-  )
-  t.equal(
-    planBack(there, seenStore([old]), () => undefined),
-    undefined,
-    'not without the text',
+  t.strictSame(refused(spec, observed), [
+    ['module -X', 'SELINUX_INVALID'],
+    ['module both', 'SELINUX_INVALID'],
+    ['module a-b', 'SELINUX_INVALID'],
+    ['boolean none', 'SELINUX_INVALID'],
+    ['boolean ../enforce', 'SELINUX_INVALID'],
+  ])
+})
+
+void t.test('planPolicy() refuses a boolean that the policy does not have', async (t) => {
+  const loaded = observedStore([], { loaded: {} })
+  const spec = { booleans: { one: true } }
+  t.match(planPolicy(spec, loaded).refused[0]?.error, { code: 'SELINUX_INVALID', message: /"one".*getsebool -a/ })
+  const declared = { ...spec, modules: { puppy_a: '(boolean one false)' } }
+  t.strictSame([changes(declared, loaded).length, refused(declared, loaded)], [2, []], 'a module declares it')
+  t.strictSame([changes(spec).length, refused(spec)], [1, []], 'a folder’s policy is asked by the transaction')
+  const gone: PolicySpec = { booleans: { one: 'default' } }
+  t.strictSame([changes(gone, loaded), refused(gone, loaded)], [[], []], 'one that does not exist has no value')
+  for (const bad of ['', '../enforce', 'a b', 'a=1', '-P', '1a', 'a'.repeat(256)])
+    t.strictSame(refused({ booleans: { [bad]: true } }), [[`boolean ${bad}`, 'SELINUX_INVALID']], bad)
+})
+
+void t.test('planPolicy() has hidden denials logged and hidden again, when asked', async (t) => {
+  t.strictSame(changes({ dontaudit: 'silent' }), [])
+  t.strictSame(changes({ dontaudit: 'logged' }), [
+    {
+      facility,
+      target: 'dontaudit',
+      action: 'log',
+      before: 'silent',
+      after: 'logged',
+      command: 'semodule -s default -DB',
+    },
+  ])
+  const logged = observedStore([], { dontaudit: 'logged' })
+  t.strictSame(changes({}, logged), [])
+  t.strictSame(changes({ dontaudit: 'silent' }, logged), [
+    {
+      facility,
+      target: 'dontaudit',
+      action: 'silence',
+      before: 'logged',
+      after: 'silent',
+      command: 'semodule -s default -B',
+    },
+  ])
+})
+
+void t.test('planPolicy() gives every item a change, a refusal, or nothing, whatever it is called', async () => {
+  const names = fc.oneof(fc.string(), fc.constantFrom('a', 'b', 'constructor', '__proto__', 'toString'))
+  const specs = fc.record({
+    modules: fc.dictionary(names, fc.string()),
+    remove: fc.array(names),
+    booleans: fc.dictionary(names, fc.constantFrom(true, false, 'default' as const)),
+  })
+  fc.assert(
+    fc.property(specs, (spec) => {
+      const observed = observedStore([old, 'a-000000000000'], { loaded: { a: true } })
+      const [one, other] = [planPolicy(spec, observed), planPolicy(spec, observed)]
+      const targets = new Set(one.changes.map((change) => change.target))
+      return (
+        isDeepStrictEqual(
+          one.changes.map((change) => change.target),
+          other.changes.map((change) => change.target),
+        ) && one.refused.every((item) => !targets.has(item.target))
+      )
+    }),
   )
 })

@@ -1,12 +1,13 @@
 import { mkdir, rename, writeFile } from 'node:fs/promises'
 import t from 'tap'
-import { readStore, storePaths } from '../../src/store/observe.ts'
+import { storePaths } from '../../src/store/paths.ts'
+import { readStore } from '../../src/store/read-store.ts'
 import { repairStore } from '../../src/store/repair.ts'
 import { createMiniStore, noStore, semodule } from '../support/mini.ts'
 
 const { active, previous } = storePaths('mini')
 
-void t.test('repairStore() puts back a store that is between two renames', { skip: noStore }, async (t) => {
+void t.test('repairStore() restores a store that is between two renames', { skip: noStore }, async (t) => {
   const host = await createMiniStore(t)
   t.equal(await repairStore(host, 'mini'), false)
   const interrupt = () => rename(host.path(active), host.path(previous))
@@ -15,7 +16,7 @@ void t.test('repairStore() puts back a store that is between two renames', { ski
   t.match(await semodule(host, '-l'), /^base$/m)
 
   await interrupt()
-  t.notMatch(await semodule(host, '-l'), /^base$/m, 'somebody looks, and an empty one is made')
+  t.notMatch(await semodule(host, '-l'), /^base$/m, 'another process lists the modules, and an empty store is made')
   t.equal((await readStore(host, 'mini')).interrupted, true)
   t.equal(await repairStore(host, 'mini'), true)
   t.match(await semodule(host, '-l'), /^base$/m)
@@ -23,5 +24,5 @@ void t.test('repairStore() puts back a store that is between two renames', { ski
   await interrupt()
   await mkdir(host.path(active))
   await writeFile(host.path(`${active}/commit_num`), 'x')
-  await t.rejects(repairStore(host, 'mini'), { code: 'HOST_WRITE_FAILED' }, 'nothing of somebody is removed')
+  await t.rejects(repairStore(host, 'mini'), { code: 'HOST_WRITE_FAILED' }, 'a folder that is not empty is not removed')
 })

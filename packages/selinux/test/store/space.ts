@@ -1,6 +1,6 @@
 import { createFakeHost } from '@puppy/host/fake'
 import t from 'tap'
-import { storePaths } from '../../src/store/observe.ts'
+import { storePaths } from '../../src/store/paths.ts'
 import { assertSpace } from '../../src/store/space.ts'
 
 const check = (du: string, df: string) =>

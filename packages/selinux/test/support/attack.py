@@ -3,7 +3,7 @@ import ctypes, errno, json, os, socket, sys
 libc = ctypes.CDLL(None, use_errno=True)
 libc.shmat.restype = ctypes.c_void_p
 it = json.load(sys.stdin)
-own, unlabelled = int(sys.argv[1]), int(sys.argv[2])
+own, unassigned = int(sys.argv[1]), int(sys.argv[2])
 results = {}
 
 def attempt(name, act):
@@ -46,7 +46,7 @@ attempt('read /proc', lambda: open(f"/proc/{it['pid']}/cmdline").read())
 attempt('ptrace', trace)
 attempt('signal', lambda: os.kill(it['pid'], 0))
 attempt('bind its port', lambda: bind(it['spare']))
-attempt('bind an unlabelled port', lambda: bind(unlabelled))
+attempt('bind an unassigned port', lambda: bind(unassigned))
 attempt('connect to its port', lambda: connect(socket.AF_INET, ('127.0.0.1', it['port'])))
 attempt('bind my own port', lambda: bind(own))
 attempt('bind any port', lambda: bind(0))

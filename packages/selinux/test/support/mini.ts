@@ -1,9 +1,8 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createHost, inOurDomain, type Host } from '@puppy/host'
+import { copyContext, createHost, inOurDomain, type Host } from '@puppy/host'
 import type { Test } from 'tap'
-import { labelLike } from '../../src/store/label-like.ts'
 import { renderCil, type CilExpression } from '../../src/cil/expression.ts'
 
 const machine = createHost()
@@ -90,7 +89,7 @@ export async function createMiniStore(t: Test, parent: string = tmpdir()): Promi
   const root = await mkdtemp(join(parent, 'selinux-store-'))
   t.teardown(() => rm(root, { recursive: true, force: true }))
   // Where SELinux is on, setfiles(8) checks what was made, and may read no temporary files.
-  await labelLike(machine, '/var/lib/selinux', [root, parent].slice(0, parent === tmpdir() ? 1 : 2))
+  await copyContext(machine, '/var/lib/selinux', [root, parent].slice(0, parent === tmpdir() ? 1 : 2))
   const host = createHost({ root })
   for (const folder of [
     `/var/lib/selinux/${type}`,
@@ -105,7 +104,7 @@ export async function createMiniStore(t: Test, parent: string = tmpdir()): Promi
   return host
 }
 
-/** Somebody else's use of the tool on such a store. */
+/** Runs semodule(8) on such a store, as another process would. */
 export async function semodule(host: Host, ...words: readonly string[]): Promise<string> {
   const command = [
     machine.program('semodule') ?? '/usr/sbin/semodule',

@@ -1,7 +1,7 @@
-import type { StoreObservation } from '../../src/store/observe.ts'
+import type { ObservedPolicy } from '../../src/store/read-store.ts'
 
-/** A store as it is read, with these modules of ours and nothing else to say of it. */
-export function seenStore(modules: readonly string[] = [], more: Partial<StoreObservation> = {}): StoreObservation {
+/** A store as it is read, with these modules and nothing else. */
+export function observedStore(modules: readonly string[] = [], more: Partial<ObservedPolicy> = {}): ObservedPolicy {
   return {
     type: 'default',
     modules,

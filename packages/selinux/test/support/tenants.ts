@@ -7,7 +7,7 @@ import type { TenantPolicy, TenantSlot } from '../../src/cil/tenants.ts'
 import { pairAt } from '../../src/level.ts'
 import { readState } from '../../src/state.ts'
 
-/** Why nothing can be tried here; false when it can. */
+/** Returns why nothing can be tried here; false when it can. */
 export async function whyNot(host: Host): Promise<string | false> {
   if (process.getuid?.() !== 0) return 'it needs root'
   if (process.env['TESTBED_GUEST'] === undefined)
@@ -19,20 +19,20 @@ export async function whyNot(host: Host): Promise<string | false> {
 export const policy: TenantPolicy = { ports: { first: 24_000, last: 24_999 }, connect: 'own' }
 
 /** A port of the range that no slot has. */
-export const unlabelled = 24_500
+export const unassigned = 24_500
 
 export interface LiveTenant extends TenantSlot {
   readonly uid: number
   readonly home: string
-  /** Runs a script in a session of its own, by ssh, and gives what it printed. */
+  /** Runs a script in a session of its own, by ssh, and returns what it printed. */
   ssh(script: string, input?: string): Promise<string>
-  /** Ends all that it runs. Before the policy goes: a process whose context is gone obeys nobody, not even its service manager. */
+  /** Ends all its processes. Before the policy is removed: a process whose context no longer exists obeys no signal. */
   end(): Promise<void>
   /** The options of ssh that lead to it, for scp, sftp and rsync. */
   readonly options: readonly string[]
 }
 
-/** Makes users with a key and nothing else; all is gone afterwards. */
+/** Creates users with a key and nothing else. They are removed after the test. */
 export async function createTenants(t: Test, host: Host, count: number): Promise<readonly LiveTenant[]> {
   const folder = await mkdtemp(join(tmpdir(), 'selinux-live-'))
   const key = join(folder, 'key')

@@ -1,11 +1,11 @@
 import t from 'tap'
 import { createHost } from '@puppy/host'
-import { ensureSlices, readStrays, readUsage, removeSlices } from '../../../src/index.ts'
+import { openSlices, readStrays, readUsage } from '../../../src/index.ts'
 import { installCrontab, installPamProfile, removeCrontab } from '../../support/pam.ts'
 import { bomb, createTenants, eventually, group, storm, textOf, whyNot, type Tenant } from '../../support/tenants.ts'
 
 const host = createHost()
-const options = { runFolder: '/run/puppy-cgroups-live' }
+const slices = openSlices(host, { runFolder: '/run/puppy-cgroups-live' })
 const skip = await whyNot(host, 'python3', 'cron', 'crontab', 'pam-auth-update', 'useradd')
 const MiB = 1024 ** 2
 const run = (program: string, ...args: readonly string[]) =>
@@ -25,16 +25,12 @@ void t.test(
     const [other] = (await createTenants(t, host, [10_932], 'users')) as [Tenant]
     t.teardown(async () => {
       for (const { name } of [a, other]) await removeCrontab(host, name)
-      await removeSlices(host, [a.slice], options)
+      await slices.remove([a.slice])
     })
     await installPamProfile(t, host)
     t.match(await textOf(host, '/etc/pam.d/common-session-noninteractive'), new RegExp(`ingroup ${group}`))
 
-    await ensureSlices(
-      host,
-      [{ slice: a.slice, limits: { memory: { max: 120 * MiB, swapMax: 0 }, pids: { max: 40 } } }],
-      options,
-    )
+    await slices.ensure([{ slice: a.slice, limits: { memory: { max: 120 * MiB, swapMax: 0 }, pids: { max: 40 } } }])
     const mine = { mode: 0o644, uid: a.uid, gid: a.uid }
     await host.replace(`/home/${a.name}/storm.py`, storm, mine)
     await host.replace(`/home/${a.name}/bomb.py`, bomb, mine)

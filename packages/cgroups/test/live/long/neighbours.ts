@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { createHost } from '@puppy/host'
-import { ensureSlices, readUsage, removeSlices, type Usage } from '../../../src/index.ts'
+import { openSlices, readUsage, type Usage } from '../../../src/index.ts'
 import { findDisk } from '../../../src/limits/device.ts'
 import { installCrontab, installPamProfile, removeCrontab } from '../../support/pam.ts'
 import { installRunner, openRunner, runnerFile, type Runner } from '../../support/runner.ts'
 import { createTenants, eventually, whyNot, type Tenant } from '../../support/tenants.ts'
 
 const host = createHost()
-const options = { runFolder: '/run/puppy-cgroups-live' }
+const slices = openSlices(host, { runFolder: '/run/puppy-cgroups-live' })
 const needed = ['python3', 'ssh', 'useradd', 'cron', 'crontab', 'pam-auth-update', 'stress-ng']
 const skip = await whyNot(host, ...needed)
 const MiB = 1024 ** 2
@@ -54,7 +54,7 @@ void t.test('a tenant is held at its limits whatever it does, and its neighbour 
   t.teardown(async () => {
     for (const runner of runners) await runner.end()
     await removeCrontab(host, a.name)
-    await removeSlices(host, [a.slice, b.slice], options)
+    await slices.remove([a.slice, b.slice])
   })
   await installPamProfile(t, host)
   const { cores, memory, pids } = maximum
@@ -69,7 +69,7 @@ void t.test('a tenant is held at its limits whatever it does, and its neighbour 
     { slice: a.slice, limits },
     { slice: b.slice, limits: wide },
   ]
-  const { results } = await ensureSlices(host, both, options)
+  const { results } = await slices.ensure(both)
   t.match(results, [{ status: 'armed' }, { status: 'armed' }])
 
   for (const tenant of [a, b]) await installRunner(host, tenant)
@@ -89,7 +89,7 @@ void t.test('a tenant is held at its limits whatever it does, and its neighbour 
   t.match(ways.ssh.where, `/${a.path}/session-`)
   t.match(ways.service.where, `/${a.path}/user@${a.uid}.service/`)
   t.match(ways.cron.where, `/${a.path}/session-`)
-  t.match((await ensureSlices(host, [{ slice: a.slice, limits }], options)).results, [{ status: 'applied' }])
+  t.match((await slices.ensure([{ slice: a.slice, limits }])).results, [{ status: 'applied' }])
 
   const read = async () => (await readUsage(host, [a.path])).get(a.path)
   const watch = async (attack: Attack, runner: Runner): Promise<Seen> => {

@@ -1,15 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { createHost } from '@puppy/host'
-import { ensureSlices, readUsage, removeSlices, type WantedSlice } from '../../../src/index.ts'
+import { openSlices, readUsage, type SliceSpec } from '../../../src/index.ts'
 import { bomb, createTenants, eventually, storm, textOf, whyNot, type Tenant } from '../../support/tenants.ts'
 
 const host = createHost()
 const skip = await whyNot(host, 'python3', 'ssh', 'useradd')
-const options = { runFolder: '/run/puppy-cgroups-live' }
+const runFolder = '/run/puppy-cgroups-live'
+const slices = openSlices(host, { runFolder })
 const MiB = 1024 ** 2
 const maximum = { pids: 40, memory: 120 * MiB, cores: 0.2 }
-const wanted = ({ slice }: Tenant): WantedSlice => ({
+const specOf = ({ slice }: Tenant): SliceSpec => ({
   slice,
   limits: { cpu: { max: maximum.cores }, memory: { max: maximum.memory, swapMax: 0 }, pids: { max: maximum.pids } },
 })
@@ -24,7 +25,7 @@ t.setTimeout(600_000)
 
 void t.test('a tenant is held at its limits by ssh and by user service', { skip }, async (t) => {
   const [a] = (await createTenants(t, host, [10_911])) as [Tenant]
-  t.teardown(() => removeSlices(host, [a.slice], options))
+  t.teardown(() => slices.remove([a.slice]))
   const read = async () => (await readUsage(host, [a.path])).get(a.path)
   const held = async (how: string) => {
     const usage = await read()
@@ -35,11 +36,11 @@ void t.test('a tenant is held at its limits by ssh and by user service', { skip 
     t.ok(Number(usage?.pids?.peak) <= maximum.pids, `${how}: pids at most ${usage?.pids?.peak} of ${maximum.pids}`)
     return usage
   }
-  t.match((await ensureSlices(host, [wanted(a)], options)).results, [{ status: 'armed' }])
+  t.match((await slices.ensure([specOf(a)])).results, [{ status: 'armed' }])
   // A lingering user keeps the slice, and so its counters, between sessions.
   await run('loginctl', 'enable-linger', a.name)
   t.match(await a.ssh('cat /proc/self/cgroup'), `/${a.path}/session-`)
-  t.match((await ensureSlices(host, [wanted(a)], options)).results, [{ status: 'applied', changed: false }])
+  t.match((await slices.ensure([specOf(a)])).results, [{ status: 'applied', changed: false }])
   const mine = { mode: 0o644, uid: a.uid, gid: a.uid }
   await host.replace(`/home/${a.name}/storm.py`, storm, mine)
   await host.replace(`/home/${a.name}/bomb.py`, bomb, mine)
@@ -61,8 +62,8 @@ void t.test('a tenant is held at its limits by ssh and by user service', { skip 
 
 void t.test('a busy loop is held at its share, and changes reach a busy slice at once', { skip }, async (t) => {
   const [a, b] = (await createTenants(t, host, [10_914, 10_915])) as [Tenant, Tenant]
-  t.teardown(() => removeSlices(host, [a.slice, b.slice], options))
-  await ensureSlices(host, [wanted(a), wanted(b)], options)
+  t.teardown(() => slices.remove([a.slice, b.slice]))
+  await slices.ensure([specOf(a), specOf(b)])
   await run('loginctl', 'enable-linger', b.name)
   const latency = `python3 -c "
 import os,time
@@ -83,9 +84,9 @@ print(round(sorted(took)[7]*1000,1))
   t.ok(Math.abs(share / maximum.cores - 1) <= 0.05, `${share.toFixed(4)} cores in 20 s, the limit is ${maximum.cores}`)
   t.comment(`a neighbour's small process takes ${busy} ms, ${idle} ms on an idle machine`)
 
-  const change = ensureSlices(host, [{ slice: a.slice, limits: { cpu: { max: 0.1 }, pids: { max: 50 } } }], options)
+  const change = slices.ensure([{ slice: a.slice, limits: { cpu: { max: 0.1 }, pids: { max: 50 } } }])
   const asked = performance.now()
-  const doubled = ensureSlices(host, [wanted(b)], { ...options, runFolder: `${options.runFolder}-b` })
+  const doubled = openSlices(host, { runFolder: `${runFolder}-b` }).ensure([specOf(b)])
   await change
   const took = performance.now() - asked
   await doubled
@@ -96,7 +97,7 @@ print(round(sorted(took)[7]*1000,1))
     eventually(async () => (await textOf(host, `/sys/fs/cgroup/${a.path}/cpu.max`)) === '30000 100000').then(
       () => performance.now() - again,
     ),
-    ensureSlices(host, [other], options),
+    slices.ensure([other]),
   ])
   t.comment(
     `a change is in force after ${Math.round(effective)} ms and the call has ended after ${Math.round(performance.now() - again)} ms; one that takes limits back: ${Math.round(took)} ms`,

@@ -1,4 +1,4 @@
-/** The walls from where tenants come in: an ssh login, a cron job and a service of a user. */
+/** What the rules do in each kind of session: an ssh login, a cron job and a service of a user. */
 import { execFileSync, spawn } from 'node:child_process'
 import { copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { mkdtemp, chmod, rm } from 'node:fs/promises'
@@ -6,14 +6,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { createHost } from '@puppy/host'
 import t, { type Test } from 'tap'
-import { openFirewall, type WallSettings } from '../../../src/index.ts'
+import { openFirewall, type FirewallSpec } from '../../../src/index.ts'
 import { cannotRun, createLab, joinMachine, startActor } from '../../support/lab.ts'
 
 t.setTimeout(600_000)
 
 const [alice, bob, proxy] = [24_100, 24_101, 24_102] as const
 const names = { [alice]: 'fw-alice', [bob]: 'fw-bob' } as const
-const settings: WallSettings = {
+const settings: FirewallSpec = {
   slots: [
     { uid: alice, firstPort: 24_100, lastPort: 24_107 },
     { uid: bob, firstPort: 24_108, lastPort: 24_115 },
@@ -26,7 +26,7 @@ const settings: WallSettings = {
 const skip = cannotRun || (existsSync('/run/systemd/system') ? false : 'systemd does not run this machine')
 const run = (program: string, ...args: string[]) => execFileSync(program, args, { stdio: 'pipe', timeout: 60_000 })
 
-/** What a session of bob's tries, and what it meets behind the walls. */
+/** What a session of bob's tries, and the result with the table. */
 const refused = 'Connection refused'
 const wanted = {
   'squat:24101': 'listening',
@@ -95,7 +95,7 @@ async function read(path: string): Promise<Found> {
   return JSON.parse(readFileSync(path, 'utf8')) as Found
 }
 
-void t.test('a session meets the walls, however it came in', { skip }, async (t) => {
+void t.test('the rules hold in a session of every kind', { skip }, async (t) => {
   const folder = await createUsers(t)
   const there = await createLab(t)
   await joinMachine(t, there)

@@ -5,7 +5,7 @@ import { chmod, mkdir, rm } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createHost } from '@puppy/host'
 import t from 'tap'
-import { findEvents, openQuota, type ToldEvents } from '../../../src/index.ts'
+import { findEvents, openQuota, type ReportedEvents } from '../../../src/index.ts'
 import { as, cannotLimit, MiB, none } from '../../support/live.ts'
 
 t.setTimeout(600_000)
@@ -21,28 +21,25 @@ for (const mountPoint of ['/home', '/srv/xfs']) {
     const before = (await quota.probe()).kinds?.user.grace ?? { bytes: 604_800, inodes: 604_800 }
     t.teardown(async () => {
       await rm(folder, { recursive: true, force: true })
-      await quota.set(
-        'user',
-        [writer, other].map((id) => ({ id, bytes: none, inodes: none })),
-      )
-      await quota.setGrace('user', before)
+      await quota.ensure([writer, other].map((id) => ({ id, bytes: none, inodes: none })))
+      await quota.setGrace(before)
     })
     await mkdir(folder)
     await chmod(folder, 0o1777)
-    let told: ToldEvents = {}
+    let reported: ReportedEvents = {}
     const look = async () => {
-      const readings = await quota.read('user', [writer], { sync: true })
-      const found = findEvents(readings, told)
-      told = found.told
+      const readings = await quota.report([writer], { sync: true })
+      const found = findEvents(readings, reported)
+      reported = found.reported
       const { bytes } = readings[0] ?? {}
       return [bytes?.status, ...found.events.map(({ of, type, percent }) => [of, type, percent].join(' ').trim())]
     }
     const write = (uid: number, name: string, mebibytes: number) =>
       as(uid, 'dd', 'if=/dev/zero', `of=${folder}/${name}`, 'bs=64k', `count=${mebibytes * 16}`, 'conv=fsync')
     const seconds = 20
-    await quota.setGrace('user', { bytes: seconds, inodes: seconds })
+    await quota.setGrace({ bytes: seconds, inodes: seconds })
     const limits = { bytes: { soft: 4 * MiB, hard: 16 * MiB } }
-    await quota.set('user', [
+    await quota.ensure([
       { id: writer, ...limits },
       { id: other, ...limits },
     ])
@@ -52,14 +49,14 @@ for (const mountPoint of ['/home', '/srv/xfs']) {
     t.strictSame(await look(), ['soft', 'bytes graceStarted'])
     t.strictSame(await look(), ['soft'], 'told once')
     t.equal(write(other, 'other', 8), '')
-    t.match(await quota.setGraceOf('user', other, { bytes: 3600 }), { bytes: { status: 'soft' } }, 'one id has longer')
+    t.match(await quota.setGraceOf(other, { bytes: 3600 }), { bytes: { status: 'soft' } }, 'one id has longer')
 
-    const [reading] = await quota.read('user', [writer])
+    const [reading] = await quota.report([writer])
     await sleep(((reading?.bytes.graceLeft ?? 0) + 2) * 1000)
     t.strictSame(await look(), ['expired', 'bytes graceExpired'])
     t.match(write(writer, 'two', 1), /Disk quota exceeded/, 'nothing more, long before the hard limit')
     t.equal(write(other, 'more', 1), '', 'whose time is longer still writes')
-    t.match((await quota.read('user', [other]))[0]?.bytes, { status: 'soft' })
+    t.match((await quota.report([other]))[0]?.bytes, { status: 'soft' })
 
     await rm(`${folder}/one`)
     await rm(`${folder}/two`, { force: true })
@@ -67,11 +64,11 @@ for (const mountPoint of ['/home', '/srv/xfs']) {
     t.strictSame(await look(), ['ok', 'bytes graceEnded'])
     t.equal(write(writer, 'three', 3), '', 'it writes again')
     t.equal(write(writer, 'four', 12), '')
-    t.match(await look(), ['soft', 'bytes threshold 90', 'bytes graceStarted'])
+    t.strictSame(await look(), ['soft', 'bytes threshold 90', 'bytes graceStarted'])
     await rm(`${folder}/three`)
     await rm(`${folder}/four`)
     execFileSync('sync', ['-f', mountPoint])
     t.strictSame(await look(), ['ok', 'bytes recovered', 'bytes graceEnded'])
-    await t.rejects(quota.setGraceOf('user', writer, { bytes: 60 }), { code: 'QUOTA_INVALID' })
+    await t.rejects(quota.setGraceOf(writer, { bytes: 60 }), { code: 'QUOTA_INVALID' })
   })
 }

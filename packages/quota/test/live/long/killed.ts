@@ -22,12 +22,7 @@ for (const path of ['/home', '/srv/xfs']) {
   void t.test(`${path}: killed in the middle, then again`, { skip: missing }, async (t) => {
     const quota = openQuota(createHost(), path)
     const ids = Array.from({ length: count }, (_, n) => first + n)
-    t.teardown(() =>
-      quota.set(
-        'user',
-        ids.map((id) => ({ id, bytes: none })),
-      ),
-    )
+    t.teardown(() => quota.ensure(ids.map((id) => ({ id, bytes: none }))))
     const script = fileURLToPath(new URL('../../support/set-and-die.ts', import.meta.url))
     for (const [at, after] of [100, 200, 300].entries()) {
       const before = at === 0 ? 'none' : at * MiB
@@ -40,18 +35,15 @@ for (const path of ['/home', '/srv/xfs']) {
       await sleep(after)
       child.kill('SIGKILL')
       await once(child, 'close')
-      const hards = (await quota.read('user', ids)).map(({ bytes }) => bytes.hard)
+      const hards = (await quota.report(ids)).map(({ bytes }) => bytes.hard)
       t.ok(
         hards.every((one) => one === before || one === hard),
         `${after} ms later ${hards.filter((one) => one === hard).length} are set, and each is the old or the new`,
       )
-      const { results } = await quota.set(
-        'user',
-        ids.map((id) => ({ id, bytes: { hard } })),
-      )
+      const { results } = await quota.ensure(ids.map((id) => ({ id, bytes: { hard } })))
       t.ok(results.every(({ error }) => error === undefined))
       t.ok(
-        (await quota.read('user', ids)).every(({ bytes }) => bytes.hard === hard),
+        (await quota.report(ids)).every(({ bytes }) => bytes.hard === hard),
         'again: each is right',
       )
     }

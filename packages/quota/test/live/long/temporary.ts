@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createHost } from '@puppy/host'
 import t from 'tap'
-import { findOpenPlaces, openQuota, renderTemporary, temporaryPolicy } from '../../../src/index.ts'
+import { findOpenPlaces, openQuota } from '../../../src/index.ts'
+import { renderTemporary, temporaryPolicy } from '../../../src/temporary.ts'
 import { cannotLimit, MiB, none } from '../../support/live.ts'
 import { createUsers, tell, type User } from '../../support/users.ts'
 
@@ -49,18 +50,12 @@ void t.test('a tenant is held in /tmp, /var/tmp and /dev/shm by its own quota', 
       await tell(host, 'setsebool', 'allow_polyinstantiation', 'off')
       await tell(host, 'semodule', '-r', 'puppy-temporary')
     }
-    await quota.set(
-      'user',
-      [tenant, neighbour].map(({ uid }) => ({ id: uid, bytes: none, inodes: none })),
-    )
+    await quota.ensure([tenant, neighbour].map(({ uid }) => ({ id: uid, bytes: none, inodes: none })))
     await rm(below, { recursive: true, force: true })
     await rm(folder, { recursive: true })
   })
   const hard = 8 * MiB
-  await quota.set(
-    'user',
-    [tenant, neighbour].map(({ uid }) => ({ id: uid, bytes: { hard } })),
-  )
+  await quota.ensure([tenant, neighbour].map(({ uid }) => ({ id: uid, bytes: { hard } })))
 
   for (const { path, mode } of folders) await host.makeFolder(path, { mode, uid: 0, gid: 0 })
   for (const { path, text } of files) await host.replace(path, text, { mode: 0o644 })
@@ -101,7 +96,7 @@ void t.test('a tenant is held in /tmp, /var/tmp and /dev/shm by its own quota', 
   t.match(await service(fill('/dev/shm/big')), /copied/, 'a user service too')
   t.match(await service('ls /var/tmp'), /^big\ncron$/)
   t.match(await tenant.ssh(`${fill('/tmp/one')}; ${fill('/dev/shm/two')}`), /Disk quota exceeded/)
-  const read = async ({ uid }: User) => (await quota.read('user', [uid], { sync: true }))[0]?.bytes.used ?? Number.NaN
+  const read = async ({ uid }: User) => (await quota.report([uid], { sync: true }))[0]?.bytes.used ?? Number.NaN
   const used = await read(tenant)
   t.ok(used <= hard && used > hard - MiB, `all together: ${used} of ${hard} bytes`)
 

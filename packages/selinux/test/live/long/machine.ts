@@ -2,6 +2,7 @@ import { createHost, inOurDomain } from '@puppy/host'
 import t from 'tap'
 import { openPolicy, readBooleans } from '../../../src/index.ts'
 import { createDisk } from '../../support/disk.ts'
+import { machineChecks } from '../../support/facility.ts'
 import { noLibrary } from '../../support/mini.ts'
 import { whyNot } from '../../support/tenants.ts'
 
@@ -25,42 +26,52 @@ void t.test('the machine’s own policy: modules and booleans, and back', { skip
   const now = async () => (await readBooleans(host, [boolean]))[boolean]
   const [before, committed] = [await policy.read(), await commits()]
   t.equal(await now(), false)
-  const wish = { modules: { sxl_machine: '(type sxl_machine_t)\n' }, booleans: { [boolean]: true } }
-  t.match(await policy.ensure(wish), { changed: true, needsReload: false })
+  const spec = { modules: { sxl_machine: '(type sxl_machine_t)\n' }, booleans: { [boolean]: true } }
+  const { changed, needsReload, results } = await policy.ensure(spec)
+  t.strictSame([changed, needsReload], [true, false])
+  t.strictSame(results, [
+    { target: 'module sxl_machine', changed: true },
+    { target: `boolean ${boolean}`, changed: true },
+  ])
   t.equal(await commits(), committed + 1, 'one transaction')
   t.equal(await now(), true, 'the kernel has it')
   t.match(await run('getsebool', boolean), `${boolean} --> on`)
   t.match(await run('semanage', 'boolean', '-l', '-C'), new RegExp(`^${boolean} +\\(on +, +on\\)`, 'm'))
-  t.match(await policy.ensure(wish), { changed: false })
+  t.equal((await policy.ensure(spec)).changed, false)
 
   await run('setsebool', `${boolean}=0`)
   t.strictSame(
-    (await policy.plan(wish)).changes,
-    [{ action: 'load', boolean, value: true }],
-    'somebody’s until the next boot',
+    policy.plan(spec, await policy.read(spec)).changes.map(({ action, target }) => `${action} ${target}`),
+    [`load boolean ${boolean}`],
+    'another process changed it until the next boot',
   )
-  t.match(await policy.ensure(wish), { changed: true })
-  t.strictSame([await now(), await commits()], [true, committed + 1], 'put right without a transaction')
+  t.equal((await policy.ensure(spec)).changed, true)
+  t.strictSame([await now(), await commits()], [true, committed + 1], 'set again without a transaction')
 
-  await t.rejects(policy.ensure({ booleans: { sxl_there_is_none: true } }), { code: 'SELINUX_INVALID' })
-  t.match(await policy.rollback(), { changed: true })
+  const unknown = await policy.ensure({ booleans: { sxl_unknown: true } })
+  t.strictSame([unknown.changed, unknown.results[0]?.error?.code], [false, 'SELINUX_INVALID'])
+  t.equal((await policy.rollback()).changed, true)
   const after = await policy.read()
   t.strictSame([after.modules, after.booleans, await now()], [before.modules, before.booleans, false])
-  const refuse = { verify: async () => 'nobody can log in' }
-  await t.rejects(policy.ensure(wish, refuse), { code: 'SELINUX_ROLLED_BACK', message: /nobody can log in/ })
+  const refuse = { verify: async () => 'no login works' }
+  await t.rejects(policy.ensure(spec, refuse), { code: 'SELINUX_ROLLED_BACK', message: /no login works/ })
   t.strictSame([(await policy.read()).modules, await now()], [before.modules, false])
+})
+
+void t.test('the machine’s own policy is a facility', { skip }, async (t) => {
+  for (const { name, run: check } of machineChecks(host, boolean)) await t.test(name, check)
 })
 
 void t.test('the machine’s own store on a disk that becomes full', { skip }, async (t) => {
   const disk = await createDisk(t, host, { size: '96M', at: '/var/lib/selinux', from: '/var/lib/selinux' })
   await run('restorecon', '-R', '/var/lib/selinux')
   const policy = openPolicy(host)
-  const wish = { modules: { sxl_full: '(type sxl_full_t)\n' } }
+  const spec = { modules: { sxl_full: '(type sxl_full_t)\n' } }
   const [before, loaded] = [await policy.read(), await loads()]
   await disk.leave(5_000_000)
-  await t.rejects(policy.ensure(wish), { code: 'SELINUX_NO_SPACE', message: /bytes are free/ })
+  await t.rejects(policy.ensure(spec), { code: 'SELINUX_NO_SPACE', message: /bytes are free/ })
   await disk.empty()
-  t.match(await disk.fillOnce(`${store}/tmp`, policy.ensure(wish)), {
+  t.match(await disk.fillOnce(`${store}/tmp`, policy.ensure(spec)), {
     code: 'SELINUX_NO_SPACE',
     message: /became full/,
   })

@@ -2,21 +2,11 @@ import { readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createHost } from '@puppy/host'
 import t, { type Test } from 'tap'
-import {
-  followDenials,
-  groupDenials,
-  inspect,
-  openPolicy,
-  readDenials,
-  relabel,
-  renderLevel,
-  renderTenantPolicy,
-  renderTenantSlots,
-  suggest,
-  type Denial,
-  type Policy,
-} from '../../../src/index.ts'
-import { createTenants, policy as wanted, unlabelled, whyNot, type LiveTenant } from '../../support/tenants.ts'
+import { renderTenantPolicy, renderTenantSlots } from '../../../src/cil/index.ts'
+import { groupDenials, suggest, type Denial } from '../../../src/denials/index.ts'
+import { followDenials, inspect, openPolicy, readDenials, relabel, type Policy } from '../../../src/index.ts'
+import { renderLevel } from '../../../src/level.ts'
+import { createTenants, policy as wanted, unassigned, whyNot, type LiveTenant } from '../../support/tenants.ts'
 
 t.setTimeout(1_800_000)
 const host = createHost()
@@ -52,13 +42,19 @@ void t.test('two tenants, enforcing', { skip }, async (t) => {
   const modules = { sxl_tenants: renderTenantPolicy(wanted), sxl_slots: renderTenantSlots(wanted, tenants) }
   const takeAway = async () => {
     for (const { end } of tenants) await end()
-    await policy.ensure({ remove: Object.keys(modules) })
+    for (const { error } of (await policy.ensure({ remove: Object.keys(modules) })).results)
+      if (error !== undefined) throw error
   }
   t.teardown(takeAway)
   const started = Date.now()
-  t.match(await policy.ensure({ modules }), { changed: true, needsReload: false })
+  const applied = await policy.ensure({ modules })
+  t.strictSame([applied.changed, applied.needsReload], [true, false])
+  t.strictSame(
+    applied.results,
+    Object.keys(modules).map((module) => ({ target: `module ${module}`, changed: true })),
+  )
   t.comment(`the transaction took ${Date.now() - started} ms`)
-  t.match(await policy.ensure({ modules }), { changed: false })
+  t.equal((await policy.ensure({ modules })).changed, false)
   for (const { home: path, level, uid } of tenants) {
     t.strictSame(await relabel(host, { path, level, uid, user: 'puppy_u' }, { types: true }), { changed: true })
     t.strictSame(await relabel(host, { path, level, uid, user: 'puppy_u' }), { changed: false })
@@ -72,13 +68,13 @@ void t.test('two tenants, enforcing', { skip }, async (t) => {
   )
   const facts = (await host.read(`/tmp/${victim.login}-facts`)) ?? ''
   await attacker.ssh('cat > ~/w/facts', facts)
-  const command = `python3 $HOME/w/attack.py ${attacker.ports.first} ${unlabelled}`
+  const command = `python3 $HOME/w/attack.py ${attacker.ports.first} ${unassigned}`
 
   const cells: Record<string, Readonly<Record<string, string>>> = {}
   const findings = await permissive(() => inspect(host, tenants))
-  t.match(
-    findings.filter(({ holds }) => !holds),
-    [{ check: 'mode' }],
+  t.strictSame(
+    findings.flatMap(({ check, holds }) => (holds ? [] : [check])),
+    ['mode'],
     'the self-test sees setenforce 0',
   )
   cells['modes'] = read(await permissive(() => attacker.ssh(`${command} < ~/w/facts`))).results
@@ -142,14 +138,14 @@ void t.test('two tenants, enforcing', { skip }, async (t) => {
     { log: '/dev/null' },
   )
   await sleep(500)
-  t.match(
-    (await inspect(host, tenants)).filter(({ holds }) => !holds),
-    [
-      { check: 'processes', message: new RegExp(`process ${stray.pid} of ${victim.login}`) },
-      { check: 'homes', message: new RegExp(victim.home) },
-    ],
-    'the self-test sees a process that was started past the login, and a home of another level',
+  const faults = (await inspect(host, tenants)).filter(({ holds }) => !holds)
+  t.strictSame(
+    faults.map(({ check }) => check),
+    ['processes', 'homes'],
+    'the self-test sees a process that no login started, and a home of another level',
   )
+  t.match(faults[0]?.message, new RegExp(`process ${stray.pid} of ${victim.login}`))
+  t.match(faults[1]?.message, new RegExp(victim.home))
   process.kill(stray.pid, 'SIGKILL')
   await takeAway()
   const gone = (await inspect(host, [])).filter(({ holds }) => !holds).map(({ check }) => check)
@@ -185,7 +181,7 @@ async function follow(t: Test, policy: Policy, tenant: LiveTenant): Promise<void
   const look = async () =>
     t.equal(await tenant.ssh('stat /var/log/dpkg.log >/dev/null 2>&1; echo $?'), '1', 'it is denied')
   const bind = () =>
-    tenant.ssh(`python3 -c 'import socket; socket.socket().bind(("127.0.0.1", ${unlabelled}))' 2>/dev/null; true`)
+    tenant.ssh(`python3 -c 'import socket; socket.socket().bind(("127.0.0.1", ${unassigned}))' 2>/dev/null; true`)
   await look()
   await bind()
   t.ok(await until(() => count('puppy_port_t') === 1), 'a denial is told')

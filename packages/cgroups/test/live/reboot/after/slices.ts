@@ -1,12 +1,13 @@
 import t from 'tap'
 import { createHost } from '@puppy/host'
-import { ensureSlices, removeSlices } from '../../../../src/index.ts'
-import { dropInPath } from '../../../../src/systemd/observe.ts'
-import { inForce, options, uids, wanted } from '../../../support/reboot.ts'
+import { openSlices } from '../../../../src/index.ts'
+import { dropInPath } from '../../../../src/systemd/paths.ts'
+import { inForce, options, spec, uids } from '../../../support/reboot.ts'
 import { createTenants } from '../../../support/tenants.ts'
 
 const host = createHost()
-const there = (await host.status(dropInPath(wanted[0]?.slice ?? ''))) !== undefined
+const slices = openSlices(host, options)
+const there = (await host.status(dropInPath(spec[0]?.slice ?? ''))) !== undefined
 const skip = there ? false : 'its other half did not run before a reboot'
 t.setTimeout(300_000)
 
@@ -21,15 +22,11 @@ for port in 20001, 3000:
 void t.test('after a reboot limits are there at the first login', { skip }, async (t) => {
   const tenants = await createTenants(t, host, uids)
   t.teardown(async () => {
-    await removeSlices(
-      host,
-      wanted.map(({ slice }) => slice),
-      options,
-    )
+    await slices.remove(spec.map(({ slice }) => slice))
   })
   const files = Object.keys(inForce)
   for (const { ssh, path, name } of tenants) {
-    t.equal(await host.status(`/sys/fs/cgroup/${path}`), undefined, `${name}: nobody has logged in`)
+    t.equal(await host.status(`/sys/fs/cgroup/${path}`), undefined, `${name}: no session yet`)
     // The login asks itself, and is the first thing that happens in its slice.
     const said = await ssh(`cd /sys/fs/cgroup/${path}; for file in ${files.join(' ')}; do cat $file; done; ${bind}`)
     const lines = said.split('\n')
@@ -38,12 +35,12 @@ void t.test('after a reboot limits are there at the first login', { skip }, asyn
     t.match(lines[files.length], 'port 20001 bound')
   }
   const sessions = tenants.map(({ ssh }) => ssh('sleep 20'))
-  const walls = await Promise.all(tenants.map(({ ssh }) => ssh(bind)))
-  const { changed, results } = await ensureSlices(host, wanted, options)
+  const bound = await Promise.all(tenants.map(({ ssh }) => ssh(bind)))
+  const { changed, results } = await slices.ensure(spec)
   t.equal(changed, false, 'nothing is left to be done')
-  for (const [index, { status, bind: wall }] of results.entries()) {
+  for (const [index, { status, portRules }] of results.entries()) {
     t.equal(status, 'applied')
-    t.match(walls[index], wall === 'set' ? 'port 3000 1' : 'port 3000 bound', `walls: ${wall}`)
+    t.match(bound[index], portRules === 'set' ? 'port 3000 1' : 'port 3000 bound', `port rules: ${portRules}`)
   }
   await Promise.all(sessions)
 })

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { createHost } from '@puppy/host'
-import { ensureSlices } from '../../../../src/index.ts'
-import { options, uids, wanted } from '../../../support/reboot.ts'
+import { openSlices } from '../../../../src/index.ts'
+import { options, spec, uids } from '../../../support/reboot.ts'
 import { createTenants, eventually, whyNot, type Tenant } from '../../../support/tenants.ts'
 
 const host = createHost()
@@ -14,7 +14,7 @@ void t.test('slices are limited before a reboot, in use or not', { skip }, async
   const [busy] = (await createTenants(t, host, uids.slice(1))) as [Tenant]
   const session = busy.ssh('touch ready; while [ -e ready ]; do sleep 1; done')
   await eventually(async () => (await host.status(`/home/${busy.name}/ready`)) !== undefined)
-  const { results } = await ensureSlices(host, wanted, options)
+  const { results } = await openSlices(host, options).ensure(spec)
   t.match(results, [{ status: 'armed' }, { status: 'applied' }])
   await host.remove(`/home/${busy.name}/ready`)
   await session

@@ -4,6 +4,7 @@ import t from 'tap'
 import { addTraffic } from '../../../../src/index.ts'
 import { check, firewall, openTransfers, paths, readBob, type Kept } from '../../../support/reboot.ts'
 import { settings } from '../../../support/settings.ts'
+import { changesOf } from '../../../support/changes-of.ts'
 
 t.setTimeout(300_000)
 const skip = existsSync(paths.state) ? false : 'its other half did not run before a reboot'
@@ -21,7 +22,7 @@ void t.test('after a reboot the table is there before anybody, and totals go on'
     execFileSync('systemctl', ['daemon-reload'])
     await firewall.remove()
   })
-  t.strictSame(await firewall.plan(settings), [], 'nothing is left to be done')
+  t.strictSame(await changesOf(firewall, settings), [], 'nothing is left to be done')
   const loaded = moment('firewall-live.service', 'ActiveEnterTimestampMonotonic')
   t.ok(loaded > 0)
   for (const unit of ['network-pre.target', 'systemd-user-sessions.service', 'cron.service', 'ssh.service']) {

@@ -1,0 +1,199 @@
+import {
+  HostError,
+  runOptions,
+  runsSystemd,
+  type Applied,
+  type Command,
+  type EffectOptions,
+  type FileText,
+  type Host,
+  type ItemResult,
+} from '@puppy/host'
+import { assertNotAborted, isAbort } from '../abort.ts'
+import { AccountError } from '../errors.ts'
+import { findProgram, prefixArguments } from '../program.ts'
+import type { Slot } from '../slots.ts'
+import { emptyState, loginParts, sameState, type LoginChangeSet, type LoginWork } from './plan.ts'
+import { environmentFolder, keysFolder, lingerFolder, ownFolder, readLogins, type LoginState } from './read.ts'
+
+/** What became of one slot's login. Its target is the user name. */
+export interface LoginResult extends ItemResult<AccountError> {
+  readonly n: number
+}
+
+/** What failed, by slot number. */
+type Failures = Map<number, HostError>
+
+const operation = 'apply the login of'
+
+/**
+ * Applies a change set: `/etc/puppy/keys/<user>` and `/etc/puppy/env/<user>` (root, 0644), linger and expiry.
+ *
+ * Needs root. The files of all users are written in one batch. Linger is `loginctl` on a host with systemd, all users that change in one
+ * run, and a file otherwise. Expiry is `usermod`, one run for each user whose login opens or closes. A login that changed after it was
+ * read is not touched. Everything is read back.
+ *
+ * @throws AccountError `ACCOUNT_PROGRAM_MISSING`; HostError when nothing can be done for any user. The failure of one user is an error in
+ *   its result.
+ */
+export async function applyLogins(
+  host: Host,
+  changeSet: LoginChangeSet,
+  options: EffectOptions = {},
+): Promise<Applied<LoginResult>> {
+  const { changes, refused, ready, work } = changeSet
+  const results = [
+    ...refused.map((login): LoginResult => ({ ...login, changed: false })),
+    ...ready.map(({ n, user }): LoginResult => ({ n, target: user, changed: false })),
+    ...(work.length === 0 ? [] : await applyWork(host, work, options)),
+  ].toSorted((one, other) => one.n - other.n)
+  return { changed: results.some(({ changed }) => changed), changes, results }
+}
+
+async function applyWork(
+  host: Host,
+  work: readonly LoginWork[],
+  options: EffectOptions,
+): Promise<readonly LoginResult[]> {
+  assertNotAborted(options, 'apply logins')
+  const slots = work.map(({ slot }) => slot)
+  const now = await readLogins(host, slots)
+  const isStale = ({ slot, before }: LoginWork) => !sameState(now.get(slot.user) ?? emptyState, before)
+  const current = work.filter((item) => !isStale(item))
+  const failures: Failures = new Map()
+  if (current.length > 0) await perform(host, current, failures, options)
+  const after = await readLogins(host, slots)
+  return work.map((item) =>
+    isStale(item)
+      ? staleResult(item.slot)
+      : resultOf(item, after.get(item.slot.user) ?? emptyState, failures.get(item.slot.n)),
+  )
+}
+
+function staleResult({ n, user }: Slot): LoginResult {
+  const detail = 'it changed after the change set was planned; read and plan again'
+  return {
+    n,
+    target: user,
+    changed: false,
+    error: new AccountError('ACCOUNT_STALE', { operation, target: user, detail }),
+  }
+}
+
+function resultOf({ slot, before, after }: LoginWork, seen: LoginState, failure: HostError | undefined): LoginResult {
+  const result = { n: slot.n, target: slot.user, changed: !sameState(seen, before) }
+  if (failure === undefined && sameState(seen, after)) return result
+  const wrong = loginParts.filter((part) => seen[part] !== after[part])
+  const detail = failure?.message ?? `reading back shows other ${wrong.join(', ')} than were written`
+  return {
+    ...result,
+    error: new AccountError('ACCOUNT_NOT_APPLIED', { operation, target: slot.user, detail, cause: failure }),
+  }
+}
+
+/** A login that closes is expired before its files go: whatever happens in between, no new session starts. */
+async function perform(host: Host, work: readonly LoginWork[], failures: Failures, options: EffectOptions) {
+  for (const folder of [ownFolder, keysFolder, environmentFolder])
+    await host.makeFolder(folder, { mode: 0o755, uid: 0, gid: 0 })
+  for (const item of work) {
+    if (item.after.expired !== item.before.expired)
+      await attempt(item, failures, options, () => setExpiry(host, item, options))
+  }
+  await writeFiles(host, work, failures, options)
+  const lingering = work.filter(({ slot, before, after }) => before.linger !== after.linger && !failures.has(slot.n))
+  await setLinger(host, lingering, failures, options)
+}
+
+async function attempt(
+  { slot }: Pick<LoginWork, 'slot'>,
+  failures: Failures,
+  options: EffectOptions,
+  effect: () => Promise<unknown>,
+): Promise<void> {
+  assertNotAborted(options, 'apply logins')
+  try {
+    await effect()
+  } catch (error) {
+    if (!(error instanceof HostError) || isAbort(error)) throw error
+    failures.set(slot.n, error)
+  }
+}
+
+/** Removes the files that are to go, and writes the others in one batch. Users that failed before are left out. */
+async function writeFiles(host: Host, work: readonly LoginWork[], failures: Failures, options: EffectOptions) {
+  const files = work.flatMap((item) =>
+    (
+      [
+        ['keys', keysFolder],
+        ['environment', environmentFolder],
+      ] as const
+    ).flatMap(([part, folder]) =>
+      item.before[part] === item.after[part]
+        ? []
+        : [{ slot: item.slot, path: `${folder}/${item.slot.user}`, text: item.after[part] }],
+    ),
+  )
+  for (const { slot, path, text } of files) {
+    if (text === undefined && !failures.has(slot.n)) await attempt({ slot }, failures, options, () => host.remove(path))
+  }
+  const written = files.flatMap(({ slot, path, text }) =>
+    text === undefined || failures.has(slot.n) ? [] : [{ slot, path, text }],
+  )
+  await replaceAll(host, written, failures, options)
+}
+
+async function replaceAll(
+  host: Host,
+  files: readonly { readonly slot: Slot; readonly path: string; readonly text: string }[],
+  failures: Failures,
+  options: EffectOptions,
+): Promise<void> {
+  if (files.length === 0) return
+  assertNotAborted(options, 'apply logins')
+  const texts = files.map(({ path, text }): FileText => ({ path, text, mode: 0o644, uid: 0, gid: 0 }))
+  const replaced = await host.replaceMany(texts)
+  files.forEach(({ slot }, index) => {
+    const error = replaced[index]?.error
+    if (error !== undefined) failures.set(slot.n, error)
+  })
+}
+
+/** 1 is the second of January 1970. An empty date means never. */
+async function setExpiry(host: Host, { slot, after }: LoginWork, options: EffectOptions): Promise<void> {
+  const date = after.expired ? '1' : ''
+  const command = [findProgram(host, 'usermod'), ...prefixArguments(host), '--expiredate', date, slot.user] as const
+  await host.run([...command], runOptions('files', options))
+}
+
+async function setLinger(host: Host, work: readonly LoginWork[], failures: Failures, options: EffectOptions) {
+  if (work.length === 0) return
+  const loginctl = (await runsSystemd(host)) ? host.program('loginctl') : undefined
+  if (loginctl === undefined) return writeLinger(host, work, failures, options)
+  for (const enable of [false, true]) {
+    const users = work.filter(({ after }) => after.linger === enable).map(({ slot }) => slot.user)
+    await runLoginctl(host, [loginctl, `${enable ? 'en' : 'dis'}able-linger`], users, options)
+  }
+}
+
+/** Without systemd the file is all there is. */
+async function writeLinger(host: Host, work: readonly LoginWork[], failures: Failures, options: EffectOptions) {
+  const path = ({ user }: Slot) => `${lingerFolder}/${user}`
+  const [on, off] = [work.filter(({ after }) => after.linger), work.filter(({ after }) => !after.linger)]
+  for (const { slot } of off) await attempt({ slot }, failures, options, () => host.remove(path(slot)))
+  if (on.length > 0) await host.makeFolder(lingerFolder, { mode: 0o755 })
+  const files = on.map(({ slot }) => ({ slot, path: path(slot), text: '' }))
+  await replaceAll(host, files, failures, options)
+}
+
+/** loginctl stops at the first user that logind refuses. Then it runs for each user alone; all are read back later. */
+async function runLoginctl(
+  host: Host,
+  command: Command,
+  users: readonly string[],
+  options: EffectOptions,
+): Promise<void> {
+  if (users.length === 0) return
+  const run = await host.run([...command, ...users], runOptions('machine', options, { accept: [0, 1] }))
+  if (run.exitCode === 0 || users.length === 1) return
+  for (const user of users) await runLoginctl(host, command, [user], options)
+}

@@ -1,0 +1,35 @@
+import type { Applied, EffectOptions, Facility, Host } from '@puppy/host'
+import { ensureCurrent } from '../ensure.ts'
+import { probeFor, type AccountProbe } from '../probe.ts'
+import { assertLayout, type SlotLayout } from '../slots.ts'
+import { applyPool, type SlotResult } from './apply.ts'
+import { planPool, type PoolChangeSet } from './plan.ts'
+import { readPool, type PoolObservation, type PoolReadOptions, type PoolSlot } from './read.ts'
+
+/**
+ * The slots of a host: users, private groups, the shared group and homes. The spec is the slots that are to exist.
+ *
+ * Writing needs root. It takes no lock: the caller holds one.
+ */
+export interface Pool extends Facility<readonly PoolSlot[], PoolObservation, PoolChangeSet, SlotResult, AccountProbe> {
+  /** Reads the users, groups, homes and port reservations that these slots are compared with. @throws as `readReserved`. */
+  read(slots: readonly PoolSlot[], options?: PoolReadOptions): Promise<PoolObservation>
+  /** Reads, plans and applies: afterwards the slots are ready, or their results say why not. */
+  ensure(slots: readonly PoolSlot[], options?: PoolReadOptions): Promise<Applied<SlotResult>>
+}
+
+/**
+ * Opens the pool of a host. Reads nothing yet.
+ * @throws RangeError, TypeError for a layout that cannot be used.
+ */
+export function openPool(host: Host, layout: SlotLayout): Pool {
+  assertLayout(layout)
+  const pool: Pool = {
+    probe: () => probeFor(host, ['pool']),
+    read: (slots, options) => readPool(host, layout, slots, options),
+    plan: planPool,
+    apply: (changeSet: PoolChangeSet, options?: EffectOptions) => applyPool(host, layout, changeSet, options),
+    ensure: (slots, options = {}) => ensureCurrent(pool, slots, options),
+  }
+  return Object.freeze(pool)
+}

@@ -1,0 +1,22 @@
+import { createHost } from '@puppy/host'
+import t from 'tap'
+import { readLogins } from '../../src/login/read.ts'
+import { defaultLayout, slotAt } from '../../src/slots.ts'
+
+void t.test('readLogins() reads keys, variables, linger and expiry, and nothing where no file is', async (t) => {
+  const root = t.testdir({
+    etc: {
+      shadow: 'p10000:!*:1:::::1:\np10001:!*:1::::::\n',
+      puppy: { keys: { p10000: 'k\n' }, env: { p10000: 'A=1\n' } },
+    },
+    var: { lib: { systemd: { linger: { p10000: '', other: '' } } } },
+  })
+  const slots = [0, 1].map((n) => slotAt(defaultLayout, n))
+  t.strictSame(
+    await readLogins(createHost({ root }), slots),
+    new Map([
+      ['p10000', { keys: 'k\n', environment: 'A=1\n', linger: true, expired: true }],
+      ['p10001', { linger: false, expired: false }],
+    ]),
+  )
+})

@@ -1,0 +1,74 @@
+import { createHost } from '@puppy/host'
+import { createFakeHost } from '@puppy/host/fake'
+import t from 'tap'
+import { readPool, readSkeleton } from '../../src/pool/read.ts'
+import { noReservations } from '../../src/reserved.ts'
+import { defaultLayout, slotAt } from '../../src/slots.ts'
+
+const slots = [slotAt(defaultLayout, 0), slotAt(defaultLayout, 1)]
+
+void t.test('readPool() asks one getent for all keys of a database', async (t) => {
+  const user = 'p10000:x:10000:10000::/home/p10000:/bin/bash\n'
+  const getent = ({ args }: { args: readonly string[] }) => ({ exitCode: 2, stdout: args[0] === 'passwd' ? user : '' })
+  const host = createFakeHost({
+    programs: { '/usr/bin/getent': getent },
+    files: { '/etc/shadow': 'p10000:!*:1::::::\n' },
+  })
+  const seen = await readPool(host, defaultLayout, slots)
+  t.strictSame(host.commands, [
+    ['/usr/bin/getent', 'passwd', 'p10000', '10000', 'p10001', '10001'],
+    ['/usr/bin/getent', 'group', 'puppy-tenants', '9999', 'p10000', '10000', 'p10001', '10001'],
+  ])
+  t.strictSame(seen, {
+    layout: defaultLayout,
+    users: [{ name: 'p10000', uid: 10_000, gid: 10_000, gecos: '', dir: '/home/p10000', shell: '/bin/bash' }],
+    groups: [],
+    localGroups: [],
+    shadow: [{ name: 'p10000', locked: true }],
+    homes: new Map(),
+    skeleton: [],
+    reserved: noReservations,
+  })
+})
+
+void t.test('readPool() of a folder reads its files and nothing of this machine', async (t) => {
+  const root = t.testdir({
+    etc: { passwd: 'a:x:1:1::/:/bin/sh\n', group: 'g:x:7:a\n', skel: { '.x': '', dir: {} } },
+    home: { p10001: 'no folder' },
+  })
+  const seen = await readPool(createHost({ root }), defaultLayout, slots)
+  const { homes, ...rest } = seen
+  t.strictSame(rest, {
+    layout: defaultLayout,
+    users: [{ name: 'a', uid: 1, gid: 1, gecos: '', dir: '/', shell: '/bin/sh' }],
+    groups: [{ name: 'g', gid: 7, members: ['a'] }],
+    localGroups: [{ name: 'g', gid: 7, members: ['a'] }],
+    shadow: [],
+    skeleton: ['.x'],
+    reserved: noReservations,
+  })
+  t.strictSame([...homes.keys()], [1])
+  t.equal(homes.get(1)?.kind, 'file')
+})
+
+void t.test('readSkeleton() leaves out names that would have to be quoted', async (t) => {
+  const root = t.testdir({ etc: { skel: { '.ok': '', 'a b': '', 'c%n': '', 'd"': '' } } })
+  t.strictSame(await readSkeleton(createHost({ root })), ['.ok'])
+})
+
+void t.test('readPool() refuses a layout that cannot be, and slots of another layout', async (t) => {
+  await t.rejects(readPool(createFakeHost(), { ...defaultLayout, firstUid: 0 }, []), RangeError)
+  const other = slotAt({ ...defaultLayout, firstUid: 20_000 }, 0)
+  await t.rejects(readPool(createFakeHost(), defaultLayout, [other]), TypeError)
+})
+
+void t.test('readPool() reads the reservations of a machine, unless it is given them', async (t) => {
+  const host = createFakeHost({
+    programs: { '/usr/bin/getent': () => ({ exitCode: 2 }) },
+    files: { '/etc/services': 'nbd 10809/tcp\n' },
+  })
+  const nbd = { first: 10_809, last: 10_809, owner: 'nbd' }
+  t.strictSame((await readPool(host, defaultLayout, slots)).reserved.services, [nbd])
+  const given = await readPool(host, defaultLayout, slots, { reserved: noReservations })
+  t.equal(given.reserved, noReservations)
+})

@@ -1,0 +1,73 @@
+import { createFakeHost, renderFakeProcess } from '@puppy/host/fake'
+import t from 'tap'
+import { defaultLayout, openLogins, openPool, slotAt } from '../../src/index.ts'
+import { evict } from '../../src/release/evict.ts'
+import { scratch, someKey, whyNot } from '../support/scratch.ts'
+import { shown } from '../support/shown.ts'
+
+const skip = whyNot('systemd-sysusers', 'systemd-tmpfiles', 'usermod', 'setpriv')
+
+void t.test('evict() closes logins below a root, and only plans to end processes', { skip }, async (t) => {
+  const { host, layout, slots } = scratch(t, 2)
+  await openPool(host, layout).ensure(slots)
+  await openLogins(host).ensure(
+    slots.map((slot) => ({ slot, keys: [someKey], environment: { A: '1' }, linger: true, open: true })),
+  )
+  const results = await evict(host, slots.slice(0, 1))
+  t.matchOnlyStrict(results, [{ n: 0, target: 'p10000', ended: 0, steps: [/--reuid 10000 .* -KILL -- -1$/] }])
+  for (const file of ['/etc/puppy/keys/p10000', '/etc/puppy/env/p10000', '/var/lib/systemd/linger/p10000']) {
+    t.equal(await host.status(file), undefined)
+  }
+  t.ok(await host.status('/etc/puppy/keys/p10001'), 'the neighbour still has its keys')
+  t.match(await host.read('/etc/shadow'), /^p10000:!\*:\d*:*1:$/m)
+})
+
+void t.test("evict() does not touch a uid that is somebody else's", { skip }, async (t) => {
+  const { host, slots } = scratch(t, 2, { passwd: 'anna:x:10000:100::/home/anna:/bin/sh\n' })
+  t.matchOnlyStrict((await evict(host, slots)).map(shown), [
+    {
+      n: 0,
+      target: 'p10000',
+      ended: 0,
+      code: 'ACCOUNT_SLOT_BLOCKED',
+      reason: 'uid_taken',
+      message: /^Cannot evict "p10000": .*anna/,
+    },
+    { n: 1, target: 'p10001', ended: 0, steps: [/--reuid 10001 /] },
+  ])
+})
+
+void t.test('evict() names the processes that do not end', async (t) => {
+  const stuck = (pid: number) => renderFakeProcess({ pid, uid: 10_000, name: 'sleep', state: 'D' })
+  const host = createFakeHost({
+    files: { ...stuck(7), ...stuck(8) },
+    programs: {
+      '/usr/bin/getent': () => ({ exitCode: 2 }),
+      '/usr/bin/setpriv': () => ({ exitCode: 1 }),
+      '/usr/bin/kill': () => ({}),
+    },
+  })
+  const results = await evict(
+    host,
+    [0, 1].map((n) => slotAt(defaultLayout, n)),
+    { endTimeout: 0 },
+  )
+  const code = 'ACCOUNT_PROCESSES_LEFT'
+  t.matchOnlyStrict(results.map(shown), [
+    { n: 0, target: 'p10000', ended: 0, code, message: /2 processes do not end: 7 "sleep", 8 "sleep"$/ },
+    { n: 1, target: 'p10001', ended: 0 },
+  ])
+  t.strictSame(results[0]?.error?.facts.left, ['7 "sleep"', '8 "sleep"'])
+})
+
+void t.test('evict() does not count a login as closed that is not', { skip }, async (t) => {
+  const { host, layout, slots } = scratch(t, 1)
+  await openPool(host, layout).ensure(slots)
+  const run: typeof host.run = (command, options) =>
+    command[0].endsWith('/usermod')
+      ? Promise.resolve({ exitCode: 0, stdout: '', stderr: '' })
+      : host.run(command, options)
+  t.matchOnlyStrict((await evict({ ...host, run }, slots)).map(shown), [
+    { n: 0, target: 'p10000', ended: 0, code: 'ACCOUNT_NOT_APPLIED', message: /other expired than/ },
+  ])
+})

@@ -1,0 +1,85 @@
+import { CgroupError } from '../errors.ts'
+import { nameOf } from '../limits/check.ts'
+import { differencesOf, differingSettings, renderDifference, type DifferingSetting } from '../limits/compare.ts'
+import type { LimitValue } from '../limits/kinds.ts'
+import type { Limits } from '../limits/limits.ts'
+import { renderSetting, type CgroupWrite } from '../limits/writes.ts'
+import type { CgroupPath } from '../path.ts'
+import type { Cgroupfs } from './cgroupfs.ts'
+import { readLimits } from './read-limits.ts'
+import { shrinkMemory, type ShrinkOptions } from './shrink-memory.ts'
+
+/** One limit that is set, and what was there. */
+export interface LimitWrite extends CgroupWrite {
+  /** `io.max 254:0 rbps` */
+  readonly name: string
+  /** What was observed, as in `Limits`. Undefined: there was no such file. */
+  readonly observed: LimitValue | undefined
+  /** The value of the limit, as in `Limits`. */
+  readonly spec: LimitValue
+  /** What puts back what was observed. */
+  readonly undo: string
+}
+
+/**
+ * Returns what to write so that a group has these limits, in order. Pure. Devices must be numbers.
+ *
+ * @throws CgroupError `CGROUP_INVALID`
+ */
+export function planLimits(limits: Limits, observed: Limits): readonly LimitWrite[] {
+  return ordered(differingSettings(limits, observed)).map(({ setting, observed: before }) => ({
+    name: nameOf(setting),
+    ...renderSetting(setting),
+    observed: before,
+    spec: setting.value,
+    undo: renderSetting({ ...setting, value: before ?? setting.row.initial }).value,
+  }))
+}
+
+/**
+ * Writes limits, all of them or none, and reads them back.
+ *
+ * @throws CgroupError `CGROUP_REFUSED`, `CGROUP_GONE`; what had been written is as it was before.
+ */
+export async function applyLimits(
+  cgroupfs: Cgroupfs,
+  path: CgroupPath,
+  { limits, writes }: { readonly limits: Limits; readonly writes: readonly LimitWrite[] },
+  options: ShrinkOptions = {},
+): Promise<void> {
+  const max = writes.find(({ file }) => file === 'memory.max')?.spec
+  const high = cgroupfs.read(path, 'memory.high')?.trim()
+  if (typeof max === 'number') await shrinkMemory(cgroupfs, path, max, options)
+  const done: CgroupWrite[] =
+    high === undefined || typeof max !== 'number' ? [] : [{ file: 'memory.high', value: high }]
+  try {
+    for (const { file, value, undo } of writes) {
+      await cgroupfs.write(path, file, value)
+      done.push({ file, value: undo })
+    }
+    // Reclaiming has lowered memory.high, which no limit here sets.
+    const kept = high !== undefined && !writes.some(({ file }) => file === 'memory.high')
+    if (kept && typeof max === 'number') await cgroupfs.write(path, 'memory.high', high)
+    const left = differencesOf(limits, readLimits(cgroupfs, path, limits))
+    if (left.length > 0) {
+      throw new CgroupError('CGROUP_REFUSED', {
+        operation: 'limit the group',
+        target: `/${path}`,
+        detail: `${left.map(renderDifference).join(', ')}; all limits are as before`,
+      })
+    }
+  } catch (error) {
+    for (const { file, value } of done.toReversed()) await cgroupfs.write(path, file, value).catch(() => undefined)
+    throw error
+  }
+}
+
+/** Growing goes from the outside in, `memory.max` before `memory.high`, so that what was allowed before stays so in between. */
+function ordered(differing: readonly DifferingSetting[]): readonly DifferingSetting[] {
+  const grows = differing.some(
+    ({ setting: { row, value }, observed }) =>
+      row.file === 'memory.max' && (value === 'max' || (typeof observed === 'number' && Number(value) > observed)),
+  )
+  const rank = ({ setting }: DifferingSetting) => (grows && setting.row.file === 'memory.high' ? 1 : 0)
+  return differing.toSorted((one, other) => rank(one) - rank(other))
+}

@@ -1,0 +1,134 @@
+import type { Change, ChangeSet } from '@puppy/host'
+import { CgroupError } from '../errors.ts'
+import { faultsOfShape } from '../limits/check.ts'
+import { resolveDevices, type Devices } from '../limits/device.ts'
+import type { Limits } from '../limits/limits.ts'
+import { invalidLimit } from '../limits/settings.ts'
+import { controllersOf } from '../limits/writes.ts'
+import { ancestorsOf, parseCgroupPath, type CgroupPath } from '../path.ts'
+import { planLimits, type LimitWrite } from './apply-limits.ts'
+
+/** A group that should be there, and its limits. */
+export interface GroupSpec {
+  /** Below the root of the tree, without a slash in front: `demo/worker`. */
+  readonly path: string
+  readonly limits?: Limits
+}
+
+/** A group as it was observed, its ancestors among them. */
+export interface ObservedGroup {
+  readonly path: CgroupPath
+  /** The limits of the spec's keys that the kernel has. */
+  readonly limits: Limits
+  /** The controllers that it enables for the groups inside it. */
+  readonly enabled: readonly string[]
+}
+
+/** What `plan` compares a spec with. */
+export interface ObservedGroups {
+  /** Those that are there. */
+  readonly groups: readonly ObservedGroup[]
+  /** Disks and mounts. Absent: the spec names no devices. */
+  readonly devices?: Devices
+}
+
+/** One planned difference between a spec and an observation. */
+export interface GroupChange extends Change {
+  readonly facility: 'cgroups'
+  /** The path of the group. */
+  readonly target: string
+  /** `add` the group, `enable` controllers for the groups inside it, `set` a limit: `pids.max=6`. */
+  readonly action: 'add' | 'enable' | 'set'
+}
+
+/** What `apply` does for one group. */
+export interface GroupStep {
+  readonly path: CgroupPath
+  readonly existed: boolean
+  readonly limits: Limits
+  /** The controllers that the groups around it must enable. */
+  readonly controllers: readonly string[]
+  readonly writes: readonly LimitWrite[]
+}
+
+/** What `apply` performs, and what it needs to report what became of it. */
+export interface GroupChangeSet extends ChangeSet<GroupChange, CgroupError> {
+  readonly spec: readonly GroupSpec[]
+  readonly steps: readonly GroupStep[]
+}
+
+/** Returns the changes that make groups as the spec says. Pure. */
+export function planGroups(spec: readonly GroupSpec[], { groups, devices }: ObservedGroups): GroupChangeSet {
+  const seen = new Map<string, Pick<ObservedGroup, 'enabled' | 'limits'>>(groups.map((one) => [one.path, one]))
+  const refused = new Map<string, CgroupError>()
+  const planned = new Map<string, { readonly step: GroupStep; readonly changes: readonly GroupChange[] }>()
+  for (const item of spec) {
+    try {
+      if (planned.has(item.path)) throw invalidGroup(item.path, 'it is given twice')
+      const path = pathBelowRoot(item.path)
+      const limits = limitsOf(item, devices)
+      const step: GroupStep = {
+        path,
+        existed: seen.has(path),
+        limits,
+        controllers: controllersOf(limits),
+        writes: planLimits(limits, seen.get(path)?.limits ?? {}),
+      }
+      planned.set(item.path, { step, changes: changesOf(step, seen) })
+      // What this item makes is there for the next one.
+      for (const group of [...ancestorsOf(path), path]) {
+        const { enabled = [], limits: has = {} } = seen.get(group) ?? {}
+        const controllers = group === path ? [] : step.controllers
+        seen.set(group, { limits: has, enabled: [...new Set([...enabled, ...controllers])] })
+      }
+    } catch (error) {
+      if (!(error instanceof CgroupError)) throw error
+      refused.set(item.path, error)
+    }
+  }
+  const valid = [...planned].filter(([path]) => !refused.has(path)).map(([, one]) => one)
+  return {
+    spec,
+    changes: valid.flatMap(({ changes }) => changes),
+    steps: valid.flatMap(({ step, changes }) => (changes.length === 0 ? [] : [step])),
+    refused: [...refused].map(([target, error]) => ({ target, error })),
+  }
+}
+
+/** Returns a checked path. Limits, freezing and killing are for groups below the root, which is the whole machine. @throws CgroupError */
+export function pathBelowRoot(text: string): CgroupPath {
+  const path = parseCgroupPath(text)
+  if (path !== '') return path
+  throw invalidGroup('/', 'it is the whole machine')
+}
+
+function invalidGroup(value: string, detail: string): CgroupError {
+  return new CgroupError('CGROUP_INVALID', { operation: 'change the group', value, detail })
+}
+
+function limitsOf({ limits = {} }: GroupSpec, devices: Devices = { disks: [], mounts: [] }): Limits {
+  const [fault] = faultsOfShape(limits)
+  if (fault !== undefined) throw invalidLimit(fault)
+  return resolveDevices(limits, devices)
+}
+
+function changesOf(
+  { path, controllers, writes }: GroupStep,
+  seen: ReadonlyMap<string, Pick<ObservedGroup, 'enabled'>>,
+): readonly GroupChange[] {
+  const change = (target: CgroupPath, action: GroupChange['action'], texts: Pick<GroupChange, 'before' | 'after'>) =>
+    ({ facility: 'cgroups', target: target === '' ? '/' : target, action, ...texts }) satisfies GroupChange
+  return [
+    ...[...ancestorsOf(path), path].flatMap((group) => {
+      const missing = controllers.filter((one) => seen.get(group)?.enabled.includes(one) !== true)
+      return [
+        ...(group === '' || seen.has(group) ? [] : [change(group, 'add', {})]),
+        ...(group === path || missing.length === 0 ? [] : [change(group, 'enable', { after: missing.join(' ') })]),
+      ]
+    }),
+    ...writes.map(({ name, observed, spec }) => {
+      const after = `${name}=${spec}`
+      return change(path, 'set', observed === undefined ? { after } : { before: `${name}=${observed}`, after })
+    }),
+  ]
+}

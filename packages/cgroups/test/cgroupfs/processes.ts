@@ -1,0 +1,54 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { createFakeHost } from '@puppy/host/fake'
+import {
+  addProcess,
+  groupOf,
+  killAll,
+  listGroups,
+  listProcesses,
+  moveAll,
+  parseProcesses,
+  setFrozen,
+  stateOf,
+} from '../../src/cgroupfs/processes.ts'
+import { createFakeCgroupfs } from '../../src/fake/cgroupfs.ts'
+import { parseCgroupPath } from '../../src/path.ts'
+
+const [a, b] = [parseCgroupPath('a'), parseCgroupPath('a/b')]
+
+void t.test('processes are listed, moved and killed', async (t) => {
+  const { cgroupfs, place } = createFakeCgroupfs()
+  place('a/b', 7)
+  place('c', 8)
+  t.strictSame(listGroups(cgroupfs, a), ['a', 'a/b'])
+  t.strictSame(listProcesses(cgroupfs, a), [])
+  t.strictSame(listProcesses(cgroupfs, a, true), [7])
+  await addProcess(cgroupfs, b, 8)
+  t.strictSame(listProcesses(cgroupfs, b), [7, 8])
+  t.equal(await moveAll(cgroupfs, b, parseCgroupPath('c')), 2)
+  t.strictSame(stateOf(cgroupfs, a), { populated: false, frozen: false })
+  await addProcess(cgroupfs, b, 7)
+  await killAll(cgroupfs, a)
+  t.strictSame(listProcesses(cgroupfs, a, true), [])
+  await killAll(cgroupfs, parseCgroupPath('gone'))
+})
+
+void t.test('addProcess() refuses what would hang or cannot be', async (t) => {
+  const { cgroupfs, place } = createFakeCgroupfs()
+  place('a', 7)
+  place('c', 8)
+  await setFrozen(cgroupfs, a, true)
+  t.equal(stateOf(cgroupfs, a).frozen, true)
+  await t.rejects(addProcess(cgroupfs, a, 8), { code: 'CGROUP_BUSY', message: /frozen/ })
+  await setFrozen(cgroupfs, a, false)
+  await t.rejects(addProcess(cgroupfs, a, 99), { code: 'CGROUP_GONE', facts: { errno: 'ESRCH' } })
+  await t.rejects(addProcess(cgroupfs, parseCgroupPath('gone'), 7), { code: 'CGROUP_GONE' })
+  for (const pid of [0, -1, 1.5]) await t.rejects(addProcess(cgroupfs, a, pid), { code: 'CGROUP_INVALID' })
+})
+
+void t.test('parseProcesses() takes any text', async (t) => {
+  t.strictSame(parseProcesses('1\n0\n\n22\nx\n-3\n'), [1, 22])
+  fc.assert(fc.property(fc.string(), (text) => Array.isArray(parseProcesses(text))))
+  t.equal(await groupOf(createFakeHost({ files: { '/proc/5/cgroup': '0::/a\n' } }), 5), 'a')
+})

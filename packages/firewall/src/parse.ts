@@ -1,0 +1,2 @@
+export { parseTraffic } from './metering.ts'
+export { parseListing } from './nft/parse.ts'

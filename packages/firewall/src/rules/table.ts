@@ -1,0 +1,232 @@
+import { parseNetwork, withoutNested, type Network } from '../address.ts'
+import type { Chain, Datatype, Element, Json, NftSet, Rule, Table } from '../nft/table.ts'
+import { assertSpec, clientPorts, metadataAddresses, type FirewallSpec, type Slot } from '../spec.ts'
+import {
+  accept,
+  back,
+  destinationPort,
+  drop,
+  fromInside,
+  handshake,
+  is,
+  isNot,
+  judged,
+  jump,
+  one,
+  out,
+  pair,
+  payload,
+  prohibited,
+  range,
+  reset,
+  skuid,
+  sourcePort,
+  tcp,
+  transport,
+} from './statements.ts'
+
+/**
+ * Returns the table that a spec describes.
+ *
+ * Pure. No rule belongs to one tenant: tenants are elements of sets. No rule uses connection tracking: the first answer of a
+ * squatter is part of an established connection and must be judged, and tenants could fill the table of connections, which would cut
+ * off every user.
+ *
+ * @throws FirewallError `FIREWALL_INVALID`
+ */
+export function tableOf(name: string, spec: FirewallSpec): Table {
+  assertSpec(spec)
+  return { name, sets: setsOf(spec), chains: chainsOf(spec) }
+}
+
+function setsOf({ slots, callers, guards = [], egress = [], ...spec }: FirewallSpec): readonly NftSet[] {
+  const networks = withoutNested((spec.metadata ?? metadataAddresses).map((text) => parseNetwork(text)))
+  const ports = (slot: (typeof slots)[number]) => ({ range: [slot.firstPort, slot.lastPort] as const })
+  const set = (setName: string, type: readonly Datatype[], elements: readonly Element[]): NftSet => ({
+    name: setName,
+    type,
+    elements,
+  })
+  const uids = slots.map(({ uid }): Element => ({ key: [uid] }))
+  const policies = egress.filter(({ policy }) => policy !== 'default')
+  return [
+    {
+      ...set('slots', ['inet_service'], joined(slots)),
+      interval: true,
+    },
+    {
+      ...set(
+        'own',
+        ['uid', 'inet_service'],
+        slots.map((slot) => ({ key: [slot.uid, ports(slot)] })),
+      ),
+      interval: true,
+    },
+    set(
+      'callers',
+      ['uid'],
+      [...new Set(callers)].map((uid) => ({ key: [uid] })),
+    ),
+    set(
+      'guarded',
+      ['inet_service'],
+      guards.map(({ port }) => ({ key: [port] })),
+    ),
+    set(
+      'guards',
+      ['uid', 'inet_service'],
+      guards.flatMap(({ port, uids: allowed }) => [...new Set(allowed)].map((uid) => ({ key: [uid, port] }))),
+    ),
+    { ...set('metadata4', ['ipv4_addr'], elementsOf(networks, 'ipv4')), interval: true },
+    { ...set('metadata6', ['ipv6_addr'], elementsOf(networks, 'ipv6')), interval: true },
+    set(
+      'refused',
+      ['inet_service'],
+      [...new Set(spec.refusedPorts ?? [25])].map((port) => ({ key: [port] })),
+    ),
+    {
+      ...set(
+        'egress',
+        ['uid'],
+        policies.map(({ uid, policy }) => ({ key: [uid], goto: policy })),
+      ),
+      verdicts: true,
+    },
+    { ...set('sent', ['uid'], uids), counter: true },
+    { ...set('received', ['uid'], uids), counter: true },
+  ]
+}
+
+/** Returns the port ranges of all slots, neighbours joined: every packet to or from a port near them is looked up. */
+function joined(slots: readonly Slot[]): readonly Element[] {
+  const ranges: { first: number; last: number }[] = []
+  for (const { firstPort, lastPort } of slots.toSorted((left, right) => left.firstPort - right.firstPort)) {
+    const before = ranges.at(-1)
+    if (before !== undefined && before.last + 1 === firstPort) before.last = lastPort
+    else ranges.push({ first: firstPort, last: lastPort })
+  }
+  return ranges.map(({ first, last }) => ({ key: [{ range: [first, last] }] }))
+}
+
+function elementsOf(networks: readonly Network[], family: Network['family']): readonly Element[] {
+  return networks
+    .filter((network) => network.family === family)
+    .map(({ address, length }) => ({
+      key: [length === undefined ? address : { prefix: { addr: address, len: length } }],
+    }))
+}
+
+/** After other tables, so that what they drop is not counted. A packet passes two chains of the table, not four. */
+const priority = 200
+
+function chainsOf(spec: FirewallSpec): readonly Chain[] {
+  return [
+    { name: 'output', base: { hook: 'output', priority }, rules: outputRules(spec) },
+    { name: 'input', base: { hook: 'input', priority }, rules: inputRules(spec) },
+    { name: 'answer', rules: answerRules },
+    { name: 'reach', rules: reachRules },
+    { name: 'guard', rules: guardRules },
+    { name: 'tenant', rules: tenantRules },
+    { name: 'metadata', rules: metadataRules },
+    { name: 'open', rules: [] },
+    { name: 'client', rules: clientRules },
+    { name: 'local', rules: [rule('egress-local-tcp', tcp, reset), rule('egress-local', prohibited)] },
+  ]
+}
+
+function rule(name: string, ...statements: readonly Json[]): Rule {
+  return { name, statements }
+}
+
+/**
+ * Returns what a packet's port is compared with: the narrowest range around all slots, two comparisons that most packets fail, and
+ * then the set of slots, unless the slots have no gaps.
+ */
+function inSlots({ slots }: FirewallSpec, port: Json): readonly [near: Json, more: readonly Json[]] | undefined {
+  const [first, ...others] = joined(slots)
+  if (first === undefined) return undefined
+  const least = slots.reduce((lowest, slot) => Math.min(lowest, slot.firstPort), 65_535)
+  const most = slots.reduce((highest, slot) => Math.max(highest, slot.lastPort), 0)
+  return [is(port, range(least, most)), others.length === 0 ? [transport] : [transport, is(port, '@slots')]]
+}
+
+/**
+ * The order follows cost: the rules for a visitor's request and its answer between the proxy and a tenant come first.
+ *
+ * Of TCP on loopback only the handshake is judged: without its SYN no connection exists, and without the SYN of the answer a squatter
+ * has none to answer on. Packets that leave the host are judged one by one.
+ */
+function outputRules(spec: FirewallSpec): readonly Rule[] {
+  const [from, to] = [inSlots(spec, sourcePort), inSlots(spec, destinationPort)]
+  const { first, last } = spec.tenantUids
+  return [
+    rule('loopback-judged', out('=='), judged, accept),
+    ...(to === undefined ? [] : [rule('reaches', to[0], out('=='), ...to[1], jump('reach'))]),
+    ...(from === undefined ? [] : [rule('answers', from[0], ...from[1], jump('answer'))]),
+    rule('guards', is(payload('tcp', 'sport'), '@guarded'), jump('guard')),
+    rule('tenants', is(skuid, range(first, last)), jump('tenant')),
+    metered('sent', out('!=')),
+  ]
+}
+
+function inputRules(spec: FirewallSpec): readonly Rule[] {
+  const to = inSlots(spec, destinationPort)
+  return [
+    rule('inside', fromInside, accept),
+    ...(to === undefined ? [] : [rule('outside', to[0], ...to[1], drop)]),
+    metered('received'),
+  ]
+}
+
+/**
+ * Rules for packets from a slot's port. A packet without a socket has no uid and matches no rule that asks for one: the reset from a
+ * closed port must pass. But a listener whose short queue is full answers by SYN cookie, which has no socket either, and then a
+ * squatter would be sent the visitor's request. So a handshake is answered by the owner's socket or not at all.
+ */
+const answerRules: readonly Rule[] = [
+  rule('answer-own', is(pair(skuid, sourcePort), '@own'), back),
+  rule('answer-squatter', isNot(pair(skuid, sourcePort), '@own'), drop),
+  rule('answer-cookie', handshake, drop),
+]
+
+/** Callers are not tenants, so no rule below concerns them. */
+const reachRules: readonly Rule[] = [
+  rule('reach-caller', is(skuid, '@callers'), accept),
+  rule('reach-own', is(pair(skuid, destinationPort), '@own'), back),
+  rule('reach-other-tcp', isNot(skuid, '@callers'), tcp, reset),
+  rule('reach-other', isNot(skuid, '@callers'), prohibited),
+]
+
+/** Below 1024 no tenant can listen, and only cookies survive a SYN flood from outside. */
+const guardRules: readonly Rule[] = [
+  rule('guard-own', is(pair(skuid, payload('tcp', 'sport')), '@guards'), back),
+  rule('guard-squatter', isNot(pair(skuid, payload('tcp', 'sport')), '@guards'), drop),
+  rule('guard-cookie', is(payload('tcp', 'sport'), range(1024, 65_535)), handshake, drop),
+]
+
+const tenantRules: readonly Rule[] = [
+  rule('metadata4', is(payload('ip', 'daddr'), '@metadata4'), jump('metadata')),
+  rule('metadata6', is(payload('ip6', 'daddr'), '@metadata6'), jump('metadata')),
+  rule('loopback', out('=='), back),
+  rule('egress', { vmap: { key: skuid, data: '@egress' } }),
+  rule('egress-default', is(payload('tcp', 'dport'), '@refused'), reset),
+]
+
+/** Azure and GCP answer DNS at the very addresses that hand out credentials. */
+const metadataRules: readonly Rule[] = [
+  rule('metadata-dns', transport, is(destinationPort, 53), back),
+  rule('metadata-tcp', tcp, reset),
+  rule('metadata', prohibited),
+]
+
+const clientRules: readonly Rule[] = [
+  rule('egress-client-tcp', is(payload('tcp', 'dport'), one(...clientPorts.tcp)), back),
+  rule('egress-client-udp', is(payload('udp', 'dport'), one(...clientPorts.udp)), back),
+  rule('egress-client-refused', tcp, reset),
+  rule('egress-client', prohibited),
+]
+
+/** Returns a rule that only matches: the element of the set counts. At input, early demultiplexing finds the packet's socket. */
+function metered(name: 'sent' | 'received', ...beyond: readonly Json[]): Rule {
+  return rule(name, ...beyond, is(skuid, `@${name}`))
+}

@@ -1,0 +1,46 @@
+import t from 'tap'
+import { renderElement } from '../../src/nft/key.ts'
+import { tableOf } from '../../src/rules/table.ts'
+import { crowd, settings } from '../support/settings.ts'
+
+const elementsOf = (name: string, wanted = settings) =>
+  tableOf('puppy', wanted)
+    .sets.find((set) => set.name === name)
+    ?.elements.map((element) => renderElement(element))
+
+void t.test('tableOf() has tenants in sets, and as many rules for one as for thousands', async (t) => {
+  t.strictSame(elementsOf('own')?.[0], '10000 . 10240-10247')
+  t.strictSame(elementsOf('slots'), ['10240-10271'], 'neighbours are one range')
+  const apart = { ...settings, egress: [], slots: settings.slots.filter(({ uid }) => uid !== 10_001).toReversed() }
+  t.strictSame(elementsOf('slots', apart), ['10240-10247', '10256-10271'])
+  t.strictSame(elementsOf('sent'), elementsOf('received'))
+  t.strictSame(elementsOf('guards'), ['991 . 8420', '0 . 8080', '990 . 8080'])
+  t.strictSame(elementsOf('egress'), ['10001 : goto open', '10002 : goto client', '10003 : goto local'])
+  t.strictSame(elementsOf('refused'), ['25'])
+  t.ok(elementsOf('metadata4')?.includes('169.254.0.0/16'))
+  t.ok(elementsOf('metadata6')?.includes('fd00:ec2::254'))
+  const rules = (wanted: typeof settings) =>
+    tableOf('puppy', wanted).chains.reduce((sum, chain) => sum + chain.rules.length, 0)
+  t.equal(rules(crowd(2816)), rules(settings))
+})
+
+void t.test('tableOf() has no rule about ports when there are no slots', async (t) => {
+  const { chains } = tableOf('puppy', { ...settings, slots: [], egress: [] })
+  const names = chains.flatMap(({ rules }) => rules.map(({ name }) => name))
+  t.notOk(names.includes('answers') || names.includes('reaches') || names.includes('outside'))
+  t.ok(names.includes('guards'))
+})
+
+void t.test('tableOf() gives every rule a name of its own and drops nothing by policy', async (t) => {
+  const { chains } = tableOf('puppy', settings)
+  const names = chains.flatMap(({ rules }) => rules.map(({ name }) => name))
+  t.equal(new Set(names).size, names.length)
+  const targets = new Set(chains.map(({ name }) => name))
+  for (const [, target = ''] of JSON.stringify(chains).matchAll(/"target":"([^"]+)"/g))
+    t.ok(targets.has(target), target)
+  t.notMatch(JSON.stringify(chains), /"ct"/, 'no connection tracking')
+})
+
+void t.test('tableOf() refuses settings that cannot work', async (t) => {
+  t.throws(() => tableOf('puppy', { ...settings, callers: [-1] }), { code: 'FIREWALL_INVALID' })
+})

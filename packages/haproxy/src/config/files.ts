@@ -1,0 +1,38 @@
+import { isUnfinished } from '@puppy/host'
+import type { LocationContext } from '../context.ts'
+import type { Bundle } from './bundle.ts'
+
+/**
+ * Installs a bundle: the crt-list first, then the configuration whose description follows from it.
+ *
+ * If the process is killed between the two, the configuration is still the old one and differs from the spec, so the next
+ * call continues.
+ *
+ * @throws HostError `HOST_WRITE_FAILED`
+ */
+export async function installBundle({ host, files }: LocationContext, bundle: Bundle): Promise<void> {
+  if (bundle.crtList === undefined) await host.remove(files.crtList)
+  else await host.replace(files.crtList, bundle.crtList, { mode: 0o600 })
+  await host.replace(files.config, bundle.config, { mode: 0o600 })
+}
+
+/** Keeps a copy of a bundle that a worker runs with. Equal files stay untouched. */
+export async function keepGood({ host, files }: LocationContext, bundle: Bundle): Promise<void> {
+  if (bundle.crtList === undefined) await host.remove(files.goodCrtList)
+  else await host.replace(files.goodCrtList, bundle.crtList, { mode: 0o600 })
+  await host.replace(files.goodConfig, bundle.config, { mode: 0o600 })
+}
+
+/** Deletes every file of ours in both folders, and the folders when they are then empty. */
+export async function removeFiles({ host, settings, files }: LocationContext): Promise<void> {
+  const { config, lock, hosts, suspended, crtList, goodConfig, goodCrtList, socket, peers, pid } = files
+  for (const file of [config, lock, hosts, suspended, crtList, goodConfig, goodCrtList, socket, peers, pid]) {
+    await host.remove(file)
+  }
+  for (const folder of [settings.folder, files.peersFolder, settings.runFolder]) {
+    const names = await host.list(folder)
+    const leftovers = names.filter((name) => isUnfinished(name))
+    for (const name of leftovers) await host.remove(`${folder}/${name}`)
+    if (names.length === leftovers.length) await host.remove(folder)
+  }
+}

@@ -1,0 +1,10 @@
+/** Parsers of HAProxy's texts: `@puppy/haproxy/parse`. Each is pure. */
+export { parseDiagnostics } from './diagnostics.ts'
+export type { Diagnostic } from './diagnostics.ts'
+export { parseMapFile } from './routes/map-file.ts'
+export { parseInfo } from './runtime/info.ts'
+export type { WorkerInfo } from './runtime/info.ts'
+export { parseMapList, parseMapRows } from './runtime/maps.ts'
+export type { MapRow, MapStatus } from './runtime/maps.ts'
+export { parseUsage } from './runtime/usage.ts'
+export type { TenantUsage } from './runtime/usage.ts'

@@ -1,0 +1,39 @@
+import { encodeMapRow } from '../encode.ts'
+import type { MapRow } from '../runtime/maps.ts'
+
+/** The maps: `hosts` has a row for each domain, `suspended` one for each suspended slot. */
+export type MapName = 'hosts' | 'suspended'
+
+/**
+ * Parses a map file as HAProxy does: it ignores blank lines, lines that begin with `#`, and blanks around the two words.
+ * Never throws: a row without a value is a row with an empty one.
+ *
+ * @see HAProxy configuration manual, 7.3.1 "map"
+ */
+export function parseMapFile(text: string): readonly MapRow[] {
+  return text.split('\n').flatMap((line) => {
+    const row = line.trim()
+    if (row === '' || row.startsWith('#')) return []
+    const [key = ''] = row.split(/\s/, 1)
+    return [{ key, value: row.slice(key.length).trim() }]
+  })
+}
+
+/** Renders a map file, rows in the order of their keys. @throws HaproxyError `HAPROXY_NOT_ENCODABLE` */
+export function renderMapFile(rows: readonly MapRow[]): string {
+  const sorted = rows.toSorted((one, other) => (one.key < other.key ? -1 : one.key > other.key ? 1 : 0))
+  return sorted.map(({ key, value }) => `${encodeMapRow(key, value)}\n`).join('')
+}
+
+/** Returns the rows that HAProxy would load into a map of whole numbers. With one other row it would not start. */
+export function soundRows(rows: readonly MapRow[]): readonly MapRow[] {
+  return rows.filter(({ value }) => /^[0-9]{1,9}$/.test(value))
+}
+
+/** Returns the text that HAProxy can load in place of a map file, without the rows that it cannot. Undefined when it can. */
+export function repairMapText(text: string | undefined): string | undefined {
+  if (text === undefined) return ''
+  const rows = parseMapFile(text)
+  const sound = soundRows(rows)
+  return sound.length === rows.length ? undefined : renderMapFile(sound)
+}

@@ -1,0 +1,40 @@
+import type { EffectOptions } from '@puppy/host'
+import type { LocationContext } from '../context.ts'
+import { isHaproxyError } from '../errors.ts'
+import { readMap } from '../runtime/maps.ts'
+import { parseMapFile, type MapName } from './map-file.ts'
+import type { RouteRows } from './spec.ts'
+
+/** What the files hold and what the running worker holds. */
+export interface ObservedRoutes {
+  readonly disk: RouteRows
+  /** Absent: no worker runs. */
+  readonly running?: RouteRows
+}
+
+/** Reads both maps from disk and, when it runs, from the worker. @throws HaproxyError as `Runtime.send` */
+export async function readRoutes(context: LocationContext, options: EffectOptions = {}): Promise<ObservedRoutes> {
+  const { hosts = '', suspended = '' } = await readMapTexts(context)
+  const running = await readRunning(context, options)
+  const disk = { hosts: parseMapFile(hosts), suspended: parseMapFile(suspended) }
+  return { disk, ...(running === undefined ? {} : { running }) }
+}
+
+/** Reads the texts of both map files. */
+export async function readMapTexts({
+  host,
+  files,
+}: Pick<LocationContext, 'host' | 'files'>): Promise<Readonly<Partial<Record<MapName, string>>>> {
+  const [hosts, suspended] = await Promise.all([host.read(files.hosts), host.read(files.suspended)])
+  return { ...(hosts === undefined ? {} : { hosts }), ...(suspended === undefined ? {} : { suspended }) }
+}
+
+async function readRunning({ runtime }: LocationContext, options: EffectOptions): Promise<RouteRows | undefined> {
+  try {
+    const hosts = await readMap(runtime, 'hosts.map', options)
+    return { hosts, suspended: await readMap(runtime, 'suspended.map', options) }
+  } catch (error) {
+    if (isHaproxyError(error, 'HAPROXY_NOT_RUNNING')) return undefined
+    throw error
+  }
+}

@@ -1,0 +1,5 @@
+/** A client of any HAProxy's runtime socket, with its encoders: `@puppy/haproxy/runtime`. */
+export { encodeCliPayload, encodeCliWord, maxPayload } from '../encode.ts'
+export type { Reply } from './reply.ts'
+export { openRuntime } from './socket.ts'
+export type { CommandOptions, Runtime } from './socket.ts'

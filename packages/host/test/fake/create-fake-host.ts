@@ -1,0 +1,86 @@
+import t from 'tap'
+import { createFakeHost, renderFakeProcess } from '../../src/fake/index.ts'
+import { endProcess } from '../../src/process.ts'
+import { hostConforms } from '../conformance.ts'
+
+void t.test('createFakeHost() conforms', async (t) => {
+  const host = createFakeHost({
+    files: { '/data/keep': '', ...renderFakeProcess({ pid: 42, uid: 1 }) },
+    programs: { '/bin/cat': ({ input }) => ({ stdout: input }), '/bin/false': () => ({ exitCode: 1 }) },
+  })
+  await host.remove('/data/keep')
+  await hostConforms(t, { host, folder: '/data', cat: '/bin/cat', no: '/bin/false', startProcess: async () => 42 })
+  t.strictSame(host.signals, [
+    { pid: 42, signal: 'SIGCONT' },
+    { pid: 42, signal: 'SIGTERM' },
+  ])
+})
+
+void t.test('createFakeHost() conforms when it is not live', async (t) => {
+  const programs = {
+    '/bin/cat': ({ input }: { input: string }) => ({ stdout: input }),
+    '/bin/false': () => ({ exitCode: 1 }),
+  }
+  const host = createFakeHost({ files: { '/data/keep': '' }, programs, live: false })
+  await host.remove('/data/keep')
+  await hostConforms(t, { host, folder: '/data', cat: '/bin/cat', no: '/bin/false' })
+})
+
+void t.test('createFakeHost() lets a test say what a signal does', async (t) => {
+  const files = renderFakeProcess({ pid: 42, uid: 1 })
+  const seen: unknown[] = []
+  const host = createFakeHost({ files, onSignal: ({ pid, signal }) => void seen.push([pid, signal]) })
+  const process = { pid: 42, started: 100 }
+  t.equal(await endProcess(host, process, 'SIGKILL', { timeout: 5 }), false, 'it does not end')
+  t.strictSame(seen, [[42, 'SIGKILL']])
+  host.endProcess(42)
+  t.equal(await endProcess(host, process, 'SIGKILL'), true)
+  t.strictSame(await host.list('/proc'), [])
+})
+
+void t.test('createFakeHost() refuses the machine when it is not live', async (t) => {
+  const host = createFakeHost({ live: false, programs: { '/bin/systemctl': () => ({}) } })
+  await t.rejects(host.run(['/bin/systemctl', 'stop', 'x'], { touches: 'machine' }), { code: 'HOST_NOT_LIVE' })
+})
+
+void t.test('createFakeHost() records commands and lets programs change files', async (t) => {
+  const host = createFakeHost({
+    files: { '/etc/motd': 'a' },
+    programs: {
+      '/bin/write': async ({ args, host: machine }) => {
+        await machine.replace('/etc/motd', args.join(' '))
+        return {}
+      },
+    },
+  })
+  await host.run(['/bin/write', 'b', 'c'], { touches: 'files' })
+  t.equal(await host.read('/etc/motd'), 'b c')
+  t.strictSame(host.commands, [['/bin/write', 'b', 'c']])
+  t.equal(host.program('write'), '/bin/write')
+  t.equal(host.program('read'), undefined)
+})
+
+void t.test('createFakeHost() has links', async (t) => {
+  const host = createFakeHost({ links: { '/proc/7/fd/3': 'socket:[4711]' } })
+  t.match(await host.status('/proc/7/fd/3'), { kind: 'link' })
+  t.equal(await host.readLink('/proc/7/fd/3'), 'socket:[4711]')
+  t.strictSame(await host.list('/proc/7/fd'), ['3'])
+})
+
+void t.test('createFakeHost() has files that answer, and files that grow', async (t) => {
+  const answers = { '/sys/fs/selinux/context': (asked: string) => (asked === 'known' ? 'yes' : undefined) }
+  const host = createFakeHost({ answers, files: { '/var/log/a': 'one\n' } })
+  t.equal(await host.ask('/sys/fs/selinux/context', 'known'), 'yes')
+  await t.rejects(host.ask('/sys/fs/selinux/context', 'other'), {
+    code: 'HOST_READ_FAILED',
+    facts: { detail: 'EINVAL' },
+  })
+  const read = await host.readLines('/var/log/a')
+  host.append('/var/log/a', 'two\n')
+  t.strictSame(await host.readLines('/var/log/a', read?.place), {
+    lines: ['two'],
+    place: { ...read?.place, offset: 8 },
+    anew: false,
+  })
+  t.throws(() => host.append('/var/log/b', 'x'), { code: 'HOST_WRITE_FAILED' })
+})

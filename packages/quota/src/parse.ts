@@ -1,0 +1,2 @@
+export { parseReport, parseReportLines } from './report.ts'
+export { parseState } from './state.ts'

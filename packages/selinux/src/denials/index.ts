@@ -1,0 +1,6 @@
+export { parseDenial } from './denial.ts'
+export type { Denial } from './denial.ts'
+export { groupDenials } from './report.ts'
+export type { DenialGroup } from './report.ts'
+export { suggest } from './suggest.ts'
+export type { Suggestion } from './suggest.ts'

@@ -1,0 +1,164 @@
+import { FacilityError, type Host } from '@puppy/host'
+import { readProcesses, readProcessFile } from '@puppy/host/proc'
+import { contextIn, type Context } from './context.ts'
+import { decide, isKnown, type Question } from './decide.ts'
+import { everyCategory, renderLevel, sameLevel, singleLevel, type Level } from './level.ts'
+import { readContexts } from './read-contexts.ts'
+import { readState } from './state.ts'
+
+/** A tenant whose processes and home are inspected. */
+export interface Tenant {
+  readonly login: string
+  readonly uid: number
+  readonly level: Level
+  /** Absent when the context of the home is not inspected. */
+  readonly home?: string
+}
+
+export interface InspectOptions {
+  /** The SELinux user of tenants. Default `puppy_u`. */
+  readonly user?: string
+  /** The type of slots' ports. Default `puppy_port_t`. */
+  readonly portType?: string
+}
+
+/** One part of the inspection. */
+export type Check = 'mode' | 'policy' | 'apart' | 'ports' | 'processes' | 'homes'
+
+/** The outcome of one part. A part that could not be inspected does not hold. */
+export interface Finding {
+  readonly check: Check
+  readonly holds: boolean
+  /** What is wrong and what would help, or what holds. */
+  readonly message: string
+}
+
+/** The system's domains in which a process has a tenant's uid for a while: sshd before the shell, the service manager's `(sd-pam)`. */
+const passing = ['system_u:system_r:init_t', 'system_u:system_r:sshd_t', 'system_u:system_r:crond_t']
+
+/** Acts that a tenant may do at its own level and not at another tenant's. */
+const acts: readonly (readonly [name: string, act: string, type: string])[] = [
+  ...['read', 'write', 'getattr'].map((act) => ['file', act, 'user_home_t'] as const),
+  ['dir', 'search', 'user_home_t'],
+  ['file', 'read', 'user_tmp_t'],
+  ['process', 'signal', 'user_t'],
+  ['process', 'ptrace', 'user_t'],
+  ['unix_stream_socket', 'connectto', 'user_t'],
+  ['shm', 'read', 'user_t'],
+]
+
+/**
+ * Inspects whether SELinux keeps tenants apart now: the mode, what the loaded policy decides between two levels, tenants' processes and homes.
+ *
+ * The kernel is asked, not the files of the policy. Changes nothing and needs root. Without tenants the policy is inspected all the same.
+ */
+export async function inspect(
+  host: Host,
+  tenants: readonly Tenant[],
+  { user = 'puppy_u', portType = 'puppy_port_t' }: InspectOptions = {},
+): Promise<readonly Finding[]> {
+  const state = await readState(host)
+  if (state.mode === 'disabled') return [{ check: 'mode', holds: false, message: 'SELinux is off in this kernel' }]
+  const enforcing = state.mode === 'enforcing'
+  const mode = enforcing ? 'SELinux enforces' : 'SELinux is permissive: it logs and denies nothing (setenforce 1)'
+  const parts: readonly (readonly [Check, () => Promise<string | undefined>, string])[] = [
+    ['policy', () => policyFault(host, user), 'the tenants’ policy is loaded'],
+    ['apart', () => isolationFault(host, user), 'no tenant reaches another'],
+    ['ports', () => portFault(host, user, portType), 'a tenant binds only its own ports'],
+    ['processes', () => processFault(host, tenants, user), 'every process of a tenant is at its level'],
+    ['homes', () => homeFault(host, tenants, user), 'every home is at its tenant’s level'],
+  ]
+  const findings = await Promise.all(parts.map(async ([check, fault, holds]) => find(check, fault, holds)))
+  return [{ check: 'mode', holds: enforcing, message: mode }, ...findings]
+}
+
+async function find(check: Check, faultOf: () => Promise<string | undefined>, holds: string): Promise<Finding> {
+  try {
+    const fault = await faultOf()
+    return { check, holds: fault === undefined, message: fault ?? holds }
+  } catch (error) {
+    if (!(error instanceof FacilityError)) throw error
+    return { check, holds: false, message: error.message }
+  }
+}
+
+const one: Level = { sensitivity: 0, categories: [0, 1] }
+const other: Level = { sensitivity: 0, categories: [0, 2] }
+
+function process(user: string, level: Level): Context {
+  return { user, role: 'user_r', type: 'user_t', range: singleLevel(level) }
+}
+
+async function policyFault(host: Host, user: string): Promise<string | undefined> {
+  if (await isKnown(host, process(user, one))) return undefined
+  return `the loaded policy has no user ${user}: install the tenants’ policy, or load it with load_policy`
+}
+
+async function isolationFault(host: Host, user: string): Promise<string | undefined> {
+  const object = (type: string, level: Level): Context => ({ ...process(user, level), role: 'object_r', type })
+  const targetOf = (type: string, level: Level) => (type === 'user_t' ? process(user, level) : object(type, level))
+  return firstFault(
+    host,
+    acts.flatMap(([name, act, type]) => [
+      { source: process(user, one), target: targetOf(type, other), class: name, act, expected: false },
+      { source: process(user, one), target: targetOf(type, one), class: name, act, expected: true },
+    ]),
+  )
+}
+
+async function portFault(host: Host, user: string, type: string): Promise<string | undefined> {
+  const port = (level: Level): Context => ({ user: 'system_u', role: 'object_r', type, range: singleLevel(level) })
+  const bind = { source: process(user, one), class: 'tcp_socket', act: 'name_bind' }
+  return firstFault(host, [
+    { ...bind, target: port(one), expected: true },
+    { ...bind, target: port(other), expected: false },
+    { ...bind, target: port(everyCategory), expected: false },
+  ])
+}
+
+async function firstFault(
+  host: Host,
+  questions: readonly (Question & { readonly expected: boolean })[],
+): Promise<string | undefined> {
+  for (const question of questions) {
+    const { allowed, permissive } = await decide(host, question)
+    if (permissive)
+      return `the domain ${question.source.type} is permissive (semanage permissive -d ${question.source.type})`
+    if (allowed !== question.expected) {
+      const whose = question.expected ? 'its own' : 'another tenant’s'
+      return `the loaded policy ${allowed ? 'allows' : 'denies'} a tenant ${question.act} of ${whose} ${question.class} (${question.target.type})`
+    }
+  }
+  return undefined
+}
+
+async function processFault(host: Host, tenants: readonly Tenant[], user: string): Promise<string | undefined> {
+  const byUid = new Map(tenants.map((tenant) => [tenant.uid, tenant]))
+  for (const { pid, uid, alive } of await readProcesses(host)) {
+    const tenant = byUid.get(uid)
+    if (tenant === undefined || !alive) continue
+    const text = ((await readProcessFile(host, pid, 'attr/current')) ?? '').replace(/[\0\n]+$/, '')
+    if (text === '' || passing.some((start) => text.startsWith(`${start}:`))) continue
+    const context = contextIn(text)
+    if (context === undefined || !isAt(context, user, tenant.level)) {
+      return `process ${pid} of ${tenant.login} is ${text}, not at ${renderLevel(tenant.level)}: end it; it was not started by a login`
+    }
+  }
+  return undefined
+}
+
+async function homeFault(host: Host, tenants: readonly Tenant[], user: string): Promise<string | undefined> {
+  const homes = tenants.flatMap(({ home, ...tenant }) => (home === undefined ? [] : [{ ...tenant, home }]))
+  const paths = homes.map(({ home }) => home)
+  const contexts = new Map((await readContexts(host, paths)).map(({ path, context }) => [path, context]))
+  const wrong = homes.find(({ home, level }) => {
+    const context = contexts.get(home)
+    return contexts.has(home) && (context === undefined || !isAt(context, user, level))
+  })
+  if (wrong === undefined) return undefined
+  return `${wrong.home} does not have the context of ${wrong.login}: relabel it`
+}
+
+function isAt({ user, range }: Context, name: string, level: Level): boolean {
+  return user === name && range !== undefined && sameLevel(range.low, level) && sameLevel(range.high, level)
+}

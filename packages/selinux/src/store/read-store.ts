@@ -1,0 +1,103 @@
+import { hasSelinux, type Host } from '@puppy/host'
+import { SelinuxError } from '../errors.ts'
+import { configFile, parseConfig, policySteps } from '../state.ts'
+import { isBoolean, parseLocal, readBooleans } from './booleans.ts'
+import { disabledFolder, modulesFolder, storePaths, type StorePaths } from './paths.ts'
+import type { Dontaudit } from './spec.ts'
+
+/** What is in a store, as read without a process. */
+export interface ObservedPolicy {
+  /** Which policy: `default`, `targeted`, … */
+  readonly type: string
+  /** Modules of priority 400, by their names in the store. */
+  readonly modules: readonly string[]
+  /** Modules that are switched off. */
+  readonly disabled: readonly string[]
+  /** Booleans that have a value other than the policy's, by their names. */
+  readonly booleans: Readonly<Record<string, boolean>>
+  /** The kernel's values of the booleans of the spec. Absent where the kernel does not get this store's policy. */
+  readonly loaded?: Readonly<Record<string, boolean>>
+  readonly dontaudit: Dontaudit
+  /** Files without which the machine has no policy, and that are missing or empty. */
+  readonly empty: readonly string[]
+  /** Whether a transaction was ended between its two renames. What is observed is then the store from before, which `apply` restores. */
+  readonly interrupted: boolean
+}
+
+/** Reads the type of the policy that the machine is configured for. @throws SelinuxError `SELINUX_DISABLED` without one. */
+export async function readType(host: Host): Promise<string> {
+  const { type } = parseConfig((await host.read(configFile)) ?? '')
+  if (type !== undefined) return type
+  throw new SelinuxError('SELINUX_DISABLED', {
+    operation: 'find the policy',
+    target: configFile,
+    detail: 'it names no policy',
+    steps: policySteps(host),
+  })
+}
+
+/**
+ * Reads a store: a few folders and files, no process.
+ *
+ * @param booleans those whose values in the kernel are read too. Absent for a store that the kernel does not get
+ * @throws SelinuxError `SELINUX_DISABLED` without such a store, `SELINUX_INVALID` for its name; HostError `HOST_READ_FAILED`.
+ */
+export async function readStore(host: Host, type: string, booleans?: readonly string[]): Promise<ObservedPolicy> {
+  const paths = storePaths(type)
+  if ((await host.status(paths.store)) === undefined) {
+    throw new SelinuxError('SELINUX_DISABLED', {
+      operation: 'read the store',
+      target: paths.store,
+      detail: 'the policy is not installed',
+      steps: policySteps(host),
+    })
+  }
+  const interrupted = await isInterrupted(host, paths)
+  const folder = interrupted ? paths.previous : paths.active
+  const [modules, disabled, empty, local, logged, loaded] = await Promise.all([
+    host.list(modulesFolder(folder)),
+    host.list(disabledFolder(folder)),
+    findEmpty(host, paths),
+    host.read(`${folder}/booleans.local`),
+    host.status(`${folder}/disable_dontaudit`),
+    readLoaded(host, type, booleans),
+  ])
+  return {
+    type,
+    modules,
+    disabled,
+    booleans: parseLocal(local ?? ''),
+    ...(loaded === undefined ? {} : { loaded }),
+    dontaudit: logged === undefined ? 'silent' : 'logged',
+    empty,
+    interrupted,
+  }
+}
+
+/** Then `active` is missing, or an empty one that `semodule -l` of another process has made. */
+async function isInterrupted(host: Host, { active, previous }: StorePaths): Promise<boolean> {
+  const [priorities, before] = await Promise.all([host.list(`${active}/modules`), host.list(`${previous}/modules`)])
+  return !priorities.some(isPriority) && before.some(isPriority)
+}
+
+function isPriority(name: string): boolean {
+  return /^\d{1,3}$/.test(name)
+}
+
+/** The kernel has the policy that the machine is configured for, when it has one. A name that cannot be has no value. */
+async function readLoaded(host: Host, type: string, booleans: readonly string[] | undefined) {
+  if (booleans === undefined || !(await hasSelinux(host))) return undefined
+  const { type: configured } = parseConfig((await host.read(configFile)) ?? '')
+  return configured === type ? readBooleans(host, booleans.filter(isBoolean)) : undefined
+}
+
+async function findEmpty(host: Host, { policy }: StorePaths): Promise<readonly string[]> {
+  const kernel = (await host.list(`${policy}/policy`)).filter((name) => /^policy\.\d+$/.test(name))
+  const files = [
+    ...(kernel.length === 0 ? ['policy.33'] : kernel).map((name) => `${policy}/policy/${name}`),
+    `${policy}/contexts/files/file_contexts`,
+    `${policy}/seusers`,
+  ]
+  const sizes = await Promise.all(files.map((path) => host.status(path)))
+  return files.filter((_, at) => (sizes[at]?.size ?? 0) === 0)
+}

@@ -1,0 +1,10 @@
+import t from 'tap'
+import { runsOf } from '../src/category-runs.ts'
+
+void t.test('runsOf() groups neighbours', async (t) => {
+  t.strictSame(runsOf([]), [])
+  t.strictSame(runsOf([1, 2, 4]), [
+    [1, 2],
+    [4, 4],
+  ])
+})
