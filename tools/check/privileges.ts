@@ -84,9 +84,6 @@ const proofs: readonly Proof[] = [
   },
 ]
 
-/** How many circles of imports a package still has. Lower a number when a circle is cut, and raise none. */
-const knownCircles: Readonly<Record<string, number>> = {}
-
 export interface Findings {
   readonly faults: readonly string[]
   /** One line for each proof that holds. */
@@ -94,9 +91,9 @@ export interface Findings {
 }
 
 /** Proves from the imports what each process loads and does not load, and that no files of a package import each other. */
-export function checkPrivileges(tree: Tree, known = knownCircles): Findings {
+export function checkPrivileges(tree: Tree): Findings {
   const graph = readGraph(tree)
-  const found = [...proofs.map((proof) => prove(tree, graph, proof)), checkCircles(graph, known)]
+  const found = [...proofs.map((proof) => prove(tree, graph, proof)), checkCircles(graph)]
   return {
     faults: [...graph.faults, ...found.flatMap(({ faults }) => faults)],
     proven: found.flatMap(({ proven }) => proven),
@@ -128,18 +125,7 @@ function wayOf(graph: Graph, roots: readonly string[], shell: readonly string[],
   return wayTo(graph, shell, target, { later: false })
 }
 
-function checkCircles(graph: Graph, known: Readonly<Record<string, number>>): Findings {
-  const circles = circlesIn(graph)
-  const roomOf = (circle: readonly string[]) => /^(packages\/[^/]+|testbed)\//.exec(circle[0] ?? '')?.[1] ?? ''
-  const rooms = new Set([...circles.map(roomOf), ...Object.keys(known)])
-  const faults = [...rooms].flatMap((room) => {
-    const own = circles.filter((circle) => roomOf(circle) === room)
-    const allowed = known[room] ?? 0
-    if (own.length < allowed)
-      return [`${room} has ${own.length} circles of imports: lower its number in tools/check/privileges.ts`]
-    return own.length === allowed ? [] : own.map((circle) => `These import each other: ${circle.join(', ')}`)
-  })
-  if (faults.length > 0) return { faults, proven: [] }
-  const left = circles.length === 0 ? '' : ` but ${circles.length} known ones`
-  return { faults: [], proven: [`${graph.edges.size} files hold no circle of imports${left}`] }
+function checkCircles(graph: Graph): Findings {
+  const faults = circlesIn(graph).map((circle) => `These import each other: ${circle.join(', ')}`)
+  return { faults, proven: faults.length > 0 ? [] : [`${graph.edges.size} files hold no circle of imports`] }
 }

@@ -139,8 +139,3 @@ void t.test('checkPrivileges() does not take a missing entry for a proof', async
   t.ok(faults.includes('@puppy/agent: its entry packages/agent/src/index.ts does not exist'))
   t.notOk(proven.some((line) => line.startsWith('@puppy/agent')))
 })
-
-void t.test('checkPrivileges() wants the number of a circle that was cut lowered', async (t) => {
-  const { faults } = checkPrivileges(real, { 'packages/api': 1 })
-  t.ok(faults.includes('packages/api has 0 circles of imports: lower its number in tools/check/privileges.ts'))
-})
