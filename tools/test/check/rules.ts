@@ -25,8 +25,13 @@ void t.test(
     t.match(fault('packages/host/src/a.ts', "import type { x } from '@puppy/accounts'\n"), [/nothing of ours/])
     t.match(fault('packages/api/src/a.ts', "import { x } from '../../host/src/run.ts'\n"), [/reaches into/])
     t.match(fault('packages/accounts/src/a.ts', "import { readFile } from 'node:fs/promises'\n"), [/only @puppy\/host/])
+    t.match(fault('packages/api/src/a.ts', "import { x } from '@puppy/agent'\n"), [/may import host, accounts, state$/])
+    t.match(fault('packages/agent/src/a.ts', "import type { x } from '@puppy/api'\n"), [/agent may import/])
+    t.match(fault('packages/state/src/a.ts', "import { x } from '@puppy/agent'\n"), [
+      /state may import host, accounts$/,
+    ])
     t.strictSame(
-      fault('packages/api/src/a.ts', "import {\n  x,\n  y,\n} from '@puppy/haproxy'\nimport t from './b.ts'\n"),
+      fault('packages/agent/src/a.ts', "import {\n  x,\n  y,\n} from '@puppy/haproxy'\nimport t from './b.ts'\n"),
       [],
     )
     t.strictSame(specifiers("import {\n  a,\n} from 'one'\nexport type { b } from 'two'\nimport 'three'\n"), [

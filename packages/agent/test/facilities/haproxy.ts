@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import t from 'tap'
 import type { View } from '../../src/facilities/facility.ts'
 import { haproxyFacility } from '../../src/facilities/haproxy.ts'
-import { signalProcess } from '@puppy/state/processes'
+import { killHard } from '@puppy/host/testing'
 import { openTestProxy, serveTenant, skip } from '../support/proxy.ts'
 import { smallLayout } from '../support/rows.ts'
 
@@ -87,7 +87,7 @@ void t.test('haproxyFacility revives a proxy that was killed, with its routes', 
   const view = { ...nothing, routes: [{ id: 7, domain: 'blog.example.com', port }] }
   await (await facility.serve!(view, signal)).apply()
   t.equal(await facility.revive(signal), false, 'it lives')
-  await signalProcess(Number(readFileSync(`${folder}/r/haproxy.pid`, 'utf8').split('\n')[0]), 'SIGKILL', { wait: 5000 })
+  await killHard(Number(readFileSync(`${folder}/r/haproxy.pid`, 'utf8').split('\n')[0]))
   const revived = await Promise.all([facility.revive(signal), facility.revive(signal)])
   t.same(
     revived.toSorted((one, other) => Number(one) - Number(other)),

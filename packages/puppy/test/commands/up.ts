@@ -4,8 +4,8 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import t from 'tap'
 import { smallPlan, sshKey } from '@puppy/state/testing'
-import { scratchFolder } from '@puppy/host/testing'
-import { cannotRun, createPuppy, eventually, killHard, runCommand, serveName } from '../support/puppy.ts'
+import { killHard, scratchFolder } from '@puppy/host/testing'
+import { cannotRun, createPuppy, eventually, runCommand, serveName } from '../support/puppy.ts'
 
 t.setTimeout(600_000)
 const skip = { skip: cannotRun }
