@@ -16,7 +16,7 @@ export interface SliceResult {
   readonly changed: boolean
   readonly differences: readonly Difference[]
   /**
-   * The walls for ports, only when they are wanted. `set`: the kernel has them, or gets them with the first process. `stale`: those
+   * The walls for ports, only when they are wanted and no error kept them from being applied. `set`: the kernel has them, or gets them with the first process. `stale`: those
    * of before stand beside them, and a port is bound only when all allow it; `systemctl daemon-reexec` and this call once more,
    * or the end of the slice's sessions, ends that. `absent`: systemd was built without BPF, or the kernel has none in spite of it.
    */
@@ -40,7 +40,7 @@ export interface Outcome {
 /** Tells what became of a slice by what the kernel has. Pure. @throws CgroupError `CGROUP_INVALID` */
 export function resultOf(wanted: WantedSlice, outcome: Outcome): SliceResult {
   const result = limitsResult(wanted, outcome)
-  if (wanted.bind === undefined) return result
+  if (wanted.bind === undefined || outcome.error !== undefined) return result
   const bind = bindOf(outcome)
   const fault = outcome.bpf && result.status !== 'refused' ? wallFault(wanted.slice, bind) : undefined
   return fault === undefined ? { ...result, bind } : { ...result, bind, status: 'refused', error: fault }

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { CgroupError } from '../../src/errors.ts'
 import { resultOf, type Outcome } from '../../src/systemd/result.ts'
 
 const slice = 'user-5.slice'
@@ -35,4 +36,11 @@ void t.test('resultOf() tells of walls what the kernel has', async (t) => {
   t.match(resultOf(walled, withWalls()), { status: 'refused', bind: 'absent', error: { code: 'CGROUP_REFUSED' } })
   t.match(resultOf(walled, { ...outcome, bpf: false }), { status: 'applied', bind: 'absent' }, 'no BPF is no fault')
   t.match(resultOf(walled, outcome), { status: 'applied', bind: 'set' }, 'where we may not look')
+})
+
+void t.test('resultOf() tells nothing of the walls of a slice that was refused', async (t) => {
+  const error = new CgroupError('CGROUP_INVALID', { operation: 'allow to bind', value: '0-0', detail: 'no port' })
+  const nothing = { slice, status: 'refused', changed: false, differences: [], foreign: [], error }
+  t.strictSame(resultOf(walled, { ...outcome, seen: undefined, error }), nothing, 'before it was looked at')
+  t.strictSame(resultOf(walled, { ...withWalls(1, 2), error }), nothing, 'those of before may still stand')
 })
