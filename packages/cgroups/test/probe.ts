@@ -28,9 +28,10 @@ void t.test('probe() says what works', async (t) => {
   fake.place('a.slice', 1)
   await fake.kernel.write(rootPath, 'cgroup.subtree_control', '+cpu')
   const host = createFakeHost({ programs: fake.programs, files: fake.files })
-  t.match(await probe(host, { kernel: fake.kernel }), {
+  t.strictSame(await probe(host, { kernel: fake.kernel }), {
     works: true,
     mode: 'unified',
+    mount: '/sys/fs/cgroup',
     controllers: ['cpu', 'cpuset', 'io', 'memory', 'pids'],
     systemd: { version: 257, bpf: true },
     features: ['cpu.idle', 'cpu.max.burst'],
@@ -40,7 +41,9 @@ void t.test('probe() says what works', async (t) => {
 
 void t.test('probe() says why it does not work', async (t) => {
   const legacy = createFakeHost({ files: { '/proc/self/mountinfo': '36 31 0:33 / /c rw - cgroup cgroup rw\n' } })
-  t.match(await probe(legacy), { works: false, mode: 'legacy', controllers: [], error: { code: 'CGROUP_UNSUPPORTED' } })
+  const { error, ...rest } = await probe(legacy)
+  t.strictSame(rest, { works: false, mode: 'legacy', controllers: [], features: [], pressure: false })
+  t.equal(error?.code, 'CGROUP_UNSUPPORTED')
   t.match((await probe(createFakeHost())).error?.message, /no cgroup file system/)
   t.match(unsupported('hybrid').message, /unified_cgroup_hierarchy=1/)
 })

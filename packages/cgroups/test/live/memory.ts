@@ -14,6 +14,8 @@ void t.test('memory of a busy slice shrinks without a kill, or is refused', { sk
   t.teardown(() => removeSlices(host, [a.slice], options))
   const limit = (max: number) =>
     ensureSlices(host, [{ slice: a.slice, limits: { memory: { max, swapMax: 0 } } }], { ...options, timeout: 3000 })
+  const told = ({ results }: Awaited<ReturnType<typeof limit>>) =>
+    results.map(({ slice, status, error }) => [slice, status, error?.code])
   await limit(300 * MiB)
   const session = a.ssh(`python3 -c "
 import time
@@ -26,11 +28,11 @@ print('alive')
   await a.ssh('head -c 100M /dev/zero > big; cat big > /dev/null')
   const used = () => textOf(host, `/sys/fs/cgroup/${a.path}/memory.current`).then(Number)
   const before = await used()
-  t.match((await limit(110 * MiB)).results, [{ status: 'applied' }])
+  t.strictSame(told(await limit(110 * MiB)), [[a.slice, 'applied', undefined]])
   const after = await used()
-  t.match((await limit(30 * MiB)).results, [
-    { status: 'refused', error: { code: 'CGROUP_REFUSED', message: /in use/ } },
-  ])
+  const refused = await limit(30 * MiB)
+  t.strictSame(told(refused), [[a.slice, 'refused', 'CGROUP_REFUSED']])
+  t.match(refused.results[0]?.error?.message, /in use/)
   t.equal(await textOf(host, `/sys/fs/cgroup/${a.path}/memory.max`), String(110 * MiB))
   t.equal(await textOf(host, `/sys/fs/cgroup/${a.path}/memory.high`), 'max')
   t.equal(await session, 'alive')

@@ -18,18 +18,38 @@ void t.test('planSlices() plans nothing where nothing differs', async (t) => {
 })
 
 void t.test('planSlices() tells adding from changing', async (t) => {
-  t.match(plan({}), [
-    { slice, text, settle: 'nothing', changes: [{ facility: 'cgroups', target: slice, action: 'add', after: text }] },
+  t.strictSame(plan({}), [
+    {
+      slice,
+      limits,
+      remove: [],
+      text,
+      settle: 'nothing',
+      changes: [{ facility: 'cgroups', target: slice, action: 'add', after: text }],
+    },
   ])
   const before = renderDropIn({ pids: { max: 9 }, cpu: { weight: 7 } })
-  t.match(plan({ text: before, busy: true, limits: { pids: { max: 9 }, cpu: { weight: 7 } } }), [
-    { text, settle: 'write', changes: [{ action: 'change', before, after: text }] },
+  t.strictSame(plan({ text: before, busy: true, limits: { pids: { max: 9 }, cpu: { weight: 7 } } }), [
+    {
+      slice,
+      limits,
+      remove: [],
+      text,
+      settle: 'write',
+      changes: [{ facility: 'cgroups', target: slice, action: 'change', before, after: text }],
+    },
   ])
 })
 
 void t.test('planSlices() finds drift', async (t) => {
-  t.match(plan({ text, busy: true, limits: { pids: { max: 6 }, cpu: { weight: 7 } } }), [
-    { settle: 'write', changes: [{ target: `${slice} pids.max`, action: 'repair', before: '6', after: '5' }] },
+  t.strictSame(plan({ text, busy: true, limits: { pids: { max: 6 }, cpu: { weight: 7 } } }), [
+    {
+      slice,
+      limits,
+      remove: [],
+      settle: 'write',
+      changes: [{ facility: 'cgroups', target: `${slice} pids.max`, action: 'repair', before: '6', after: '5' }],
+    },
   ])
   const path = '/etc/systemd/system.control/user-5.slice.d/50-TasksMax.conf'
   const foreign = [
@@ -38,8 +58,12 @@ void t.test('planSlices() finds drift', async (t) => {
     { path: '/y', property: 'TasksMax', value: '9', by: 'file' },
   ] as const
   const [step] = plan({ text, foreign })
-  t.match(step, { remove: [path], changes: [{ target: `${slice} ${path}`, action: 'remove' }] })
-  t.equal(step?.changes.length, 1, 'what is nobody’s business of ours stays')
+  t.strictSame(step?.remove, [path])
+  t.strictSame(
+    step?.changes,
+    [{ facility: 'cgroups', target: `${slice} ${path}`, action: 'remove' }],
+    'what is nobody’s business of ours stays',
+  )
 })
 
 void t.test('planSlices() leaves to systemd what only systemd can', async (t) => {

@@ -12,11 +12,14 @@ const walled = { ...wanted, bind: { allow: [80] } }
 const withWalls = (...ids: readonly number[]): Outcome => ({ ...outcome, seen: { ...seen, walls: links(...ids) } })
 
 void t.test('resultOf() tells what the kernel has', async (t) => {
-  t.match(resultOf(wanted, outcome), { status: 'applied', differences: [], bind: undefined })
+  t.strictSame(resultOf(wanted, outcome), { slice, status: 'applied', changed: false, differences: [], foreign: [] })
   t.match(resultOf(wanted, { ...outcome, seen: { ...seen, busy: false, limits: {} } }), { status: 'armed' })
-  t.match(resultOf(wanted, { ...outcome, seen: { ...seen, limits: { pids: { max: 6 } } } }), {
+  t.strictSame(resultOf(wanted, { ...outcome, seen: { ...seen, limits: { pids: { max: 6 } } } }), {
+    slice,
     status: 'refused',
+    changed: false,
     differences: [{ name: 'pids.max', wanted: '5', observed: '6' }],
+    foreign: [],
   })
 })
 

@@ -14,12 +14,19 @@ void t.test('rankGroups() puts what hurts most first, and says why', async (t) =
     { group: 'thrashing', now: { pressure: { memory: share(95), io: share(10) } }, elapsedUsec: 1e6 },
     { group: 'anew', before: cpu(500), now: cpu(100), elapsedUsec: 1e6 },
   ]
-  t.match(rankGroups(readings, 2), [
-    { group: 'thrashing', score: 0.95, because: 'memory pressure' },
-    { group: 'held', score: 0.9, because: 'throttled', cores: 0.1 },
-    { group: 'busy', score: 0.5, because: 'cpu', cores: 1 },
-    { group: 'anew', score: 0, because: 'quiet', cores: 0 },
-    { group: 'quiet', score: 0, because: 'quiet' },
+  const none = { cores: 0, throttled: 0, pressure: { cpu: 0, memory: 0, io: 0 } }
+  t.strictSame(rankGroups(readings, 2), [
+    {
+      ...none,
+      group: 'thrashing',
+      score: 0.95,
+      because: 'memory pressure',
+      pressure: { cpu: 0, memory: 0.95, io: 0.1 },
+    },
+    { ...none, group: 'held', score: 0.9, because: 'throttled', cores: 0.1, throttled: 0.9 },
+    { ...none, group: 'busy', score: 0.5, because: 'cpu', cores: 1 },
+    { ...none, group: 'anew', score: 0, because: 'quiet' },
+    { ...none, group: 'quiet', score: 0, because: 'quiet' },
   ])
   t.strictSame(rankGroups([], 1), [])
 })

@@ -70,7 +70,13 @@ void t.test('a tenant is held at its limits whatever it does, and its neighbour 
     { slice: b.slice, limits: wide },
   ]
   const { results } = await ensureSlices(host, both, options)
-  t.match(results, [{ status: 'armed' }, { status: 'armed' }])
+  t.strictSame(
+    results.map(({ slice, status }) => [slice, status]),
+    [
+      [a.slice, 'armed'],
+      [b.slice, 'armed'],
+    ],
+  )
 
   for (const tenant of [a, b]) await installRunner(host, tenant)
   const open = async (tenant: Tenant, way: string, timeout = 90_000) => {
@@ -89,7 +95,11 @@ void t.test('a tenant is held at its limits whatever it does, and its neighbour 
   t.match(ways.ssh.where, `/${a.path}/session-`)
   t.match(ways.service.where, `/${a.path}/user@${a.uid}.service/`)
   t.match(ways.cron.where, `/${a.path}/session-`)
-  t.match((await ensureSlices(host, [{ slice: a.slice, limits }], options)).results, [{ status: 'applied' }])
+  const again = await ensureSlices(host, [{ slice: a.slice, limits }], options)
+  t.strictSame(
+    again.results.map(({ slice, status }) => [slice, status]),
+    [[a.slice, 'applied']],
+  )
 
   const read = async () => (await readUsage(host, [a.path])).get(a.path)
   const watch = async (attack: Attack, runner: Runner): Promise<Seen> => {

@@ -35,11 +35,15 @@ void t.test('a tenant is held at its limits by ssh and by user service', { skip 
     t.ok(Number(usage?.pids?.peak) <= maximum.pids, `${how}: pids at most ${usage?.pids?.peak} of ${maximum.pids}`)
     return usage
   }
-  t.match((await ensureSlices(host, [wanted(a)], options)).results, [{ status: 'armed' }])
+  const ensure = async () => {
+    const { results } = await ensureSlices(host, [wanted(a)], options)
+    return results.map(({ slice, status, changed }) => ({ slice, status, changed }))
+  }
+  t.strictSame(await ensure(), [{ slice: a.slice, status: 'armed', changed: true }])
   // A lingering user keeps the slice, and so its counters, between sessions.
   await run('loginctl', 'enable-linger', a.name)
   t.match(await a.ssh('cat /proc/self/cgroup'), `/${a.path}/session-`)
-  t.match((await ensureSlices(host, [wanted(a)], options)).results, [{ status: 'applied', changed: false }])
+  t.strictSame(await ensure(), [{ slice: a.slice, status: 'applied', changed: false }])
   const mine = { mode: 0o644, uid: a.uid, gid: a.uid }
   await host.replace(`/home/${a.name}/storm.py`, storm, mine)
   await host.replace(`/home/${a.name}/bomb.py`, bomb, mine)

@@ -15,7 +15,13 @@ void t.test('slices are limited before a reboot, in use or not', { skip }, async
   const session = busy.ssh('touch ready; while [ -e ready ]; do sleep 1; done')
   await eventually(async () => (await host.status(`/home/${busy.name}/ready`)) !== undefined)
   const { results } = await ensureSlices(host, wanted, options)
-  t.match(results, [{ status: 'armed' }, { status: 'applied' }])
+  t.strictSame(
+    results.map(({ slice, status }) => [slice, status]),
+    [
+      [wanted[0]?.slice, 'armed'],
+      [wanted[1]?.slice, 'applied'],
+    ],
+  )
   await host.remove(`/home/${busy.name}/ready`)
   await session
 })
