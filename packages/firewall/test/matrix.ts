@@ -71,7 +71,15 @@ void t.test(
     await lab.nftScript('flush chain inet puppy answer; add rule inet puppy answer meta skuid . th sport != @own drop')
     for (let visit = 0; visit < 6; visit += 1) await byProxy.connect('127.0.0.1', 10_240, { wait: 250 })
     t.ok((await byBob.heard()) > 0, 'without the rule about handshakes the squatter hears requests')
-    t.match((await lab.firewall.ensure(settings)).changes, [{ target: 'chain answer', action: 'change' }])
+    t.matchOnlyStrict((await lab.firewall.ensure(settings)).changes, [
+      {
+        facility: 'firewall',
+        target: 'chain answer',
+        action: 'change',
+        before: 'a rule without comment',
+        after: /^puppy:answer-own:\S+, puppy:answer-squatter:\S+, puppy:answer-cookie:\S+$/,
+      },
+    ])
     const before = await byBob.heard()
     await byProxy.connect('127.0.0.1', 10_240, { wait: 250 })
     t.equal(await byBob.heard(), before, 'and with it again nothing')

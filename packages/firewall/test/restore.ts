@@ -13,8 +13,11 @@ async function load(t: Test, lab: Lab, text: string): Promise<void> {
 }
 
 void t.test('renderRestore() of no table deletes it', async (t) => {
-  t.match(JSON.parse(renderRestore('puppy', undefined)), {
-    nftables: [{ add: { table: {} } }, { delete: { table: {} } }],
+  t.strictSame(JSON.parse(renderRestore('puppy', undefined)), {
+    nftables: [
+      { add: { table: { family: 'inet', name: 'puppy' } } },
+      { delete: { table: { family: 'inet', name: 'puppy' } } },
+    ],
   })
 })
 

@@ -42,7 +42,18 @@ void t.test('trial() is taken back by systemd unless it is confirmed', async (t)
   const { host, fire, timer } = machine()
   const firewall = openFirewall(host)
   t.match(await firewall.trial(settings, { seconds: 30 }), { changed: true, armed: true })
-  t.match(timer(), ['--unit=puppy-firewall-puppy-rollback', '--on-active=30s'])
+  t.strictSame(timer(), [
+    '--unit=puppy-firewall-puppy-rollback',
+    '--on-active=30s',
+    '--timer-property=AccuracySec=100ms',
+    '--collect',
+    '--property=BindReadOnlyPaths=/dev/null:/etc/passwd',
+    '--',
+    '/usr/sbin/nft',
+    '-j',
+    '-f',
+    '/run/puppy-firewall/rollback-puppy.json',
+  ])
   t.equal((await host.status('/run/puppy-firewall/rollback-puppy.json'))?.mode, 0o600)
   await t.rejects(firewall.trial({ ...settings, slots: [] }, { seconds: 30 }), { code: 'FIREWALL_CONFLICT' })
   await firewall.confirm()

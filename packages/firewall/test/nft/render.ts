@@ -52,7 +52,9 @@ void t.test('renderCommands() writes libnftables-json(5)', async (t) => {
   t.match(flushSet('x', { name: 'm', verdicts: true }), { flush: { map: { name: 'm' } } })
   t.match(deleteObject('x', { kind: 'ct helper', name: 'h' }), { delete: { 'ct helper': { name: 'h' } } })
   t.strictSame(addElements('x', 's', []), [], 'no element, no command')
-  t.match(deleteElements('x', 's', [{ key: [5], goto: 'open' }]), [{ delete: { element: { elem: [5] } } }])
+  t.strictSame(deleteElements('x', 's', [{ key: [5], goto: 'open' }]), [
+    { delete: { element: { family: 'inet', table: 'x', name: 's', elem: [5] } } },
+  ])
 })
 
 void t.test('renderComment() changes with what the rule does', async (t) => {
