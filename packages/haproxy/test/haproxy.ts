@@ -51,15 +51,19 @@ void t.test('a whole life: start, route, count, scrub, stop, remove', { skip }, 
   t.equal(await haproxy.alive(), true)
   await haproxy.ensureRoutes({ routes: [{ domain: 'a.test', port: backend }], suspended: [] })
   t.equal((await get(port, 'a.test')).status, 200)
-  t.match(await haproxy.readRoutes(), { disk: { hosts: [{ key: 'a.test' }] }, running: { hosts: [{ key: 'a.test' }] } })
-  t.match(await haproxy.usage(), [{ slot: slotOf(backend), requests: 1 }])
-  t.match(await haproxy.clearUsage([slotOf(backend)]), [{ ok: true }])
+  const rows = { hosts: [{ key: 'a.test', value: String(backend) }], suspended: [] }
+  t.strictSame(await haproxy.readRoutes(), { disk: rows, running: rows })
+  t.strictSame(
+    (await haproxy.usage()).map(({ slot, requests, errors }) => ({ slot, requests, errors })),
+    [{ slot: slotOf(backend), requests: 1, errors: 0 }],
+  )
+  t.strictSame(await haproxy.clearUsage([slotOf(backend)]), [{ slot: slotOf(backend), ok: true }])
   t.strictSame(
     (await haproxy.usage()).filter(({ requests }) => requests > 0),
     [],
   )
   await haproxy.stop()
   t.equal(await haproxy.alive(), false)
-  t.match(await haproxy.readRoutes(), { disk: { hosts: [{ key: 'a.test' }] } })
+  t.strictSame(await haproxy.readRoutes(), { disk: rows })
   await haproxy.remove()
 })

@@ -16,7 +16,10 @@ void t.test('renderBundle() leaves out what cannot be served and what it is told
   t.match(whole.crtList, /a\.pem\n# [0-9a-f]{64}\n.*b\.pem\n$/)
   const without = await renderBundle(context, [refuseCertificate(`${folder}/a.pem`, { detail: 'no' })])
   t.notMatch(without.crtList, /a\.pem/)
-  t.match(without.refused, [{ path: `${folder}/a.pem` }])
+  t.strictSame(
+    without.refused.map(({ path, error }) => [path, error.facts.detail]),
+    [[`${folder}/a.pem`, 'no']],
+  )
   t.not(whole.config, without.config)
 })
 

@@ -13,8 +13,13 @@ import { freePort, get, range, skip, tenant, testFolder, testProxy } from '../su
 
 void t.test('ensureRunning() starts once and adopts from then on', { skip }, async (t) => {
   const { haproxy, context, settings } = await testProxy(t)
-  t.match(await haproxy.planRunning(), [
-    { target: 'process', action: 'add', after: /haproxy -W -D -f .*haproxy\.cfg -p / },
+  t.matchOnlyStrict(await haproxy.planRunning(), [
+    {
+      facility: 'haproxy',
+      target: 'process',
+      action: 'add',
+      after: /haproxy -W -D -f \S*haproxy\.cfg -p \S*haproxy\.pid -L puppy$/,
+    },
   ])
   const first = await haproxy.ensureRunning()
   t.ok(first.started)

@@ -12,7 +12,12 @@ void t.test('stop() ends everything of ours and leaves nothing in the run folder
   t.strictSame(await findOurs(context.files.config), [])
   t.strictSame(await context.host.list(settings.runFolder), [])
   await t.rejects(get(port, 'x.test'), { code: 'ECONNREFUSED' })
-  t.match(await context.host.list(settings.folder), ['haproxy.cfg', 'haproxy.cfg.good', 'hosts.map', 'suspended.map'])
+  t.strictSame(await context.host.list(settings.folder), [
+    'haproxy.cfg',
+    'haproxy.cfg.good',
+    'hosts.map',
+    'suspended.map',
+  ])
   await t.resolves(haproxy.stop(), 'also the second time')
 })
 

@@ -30,7 +30,14 @@ void t.test(
       await haproxy.remove()
       await host.remove(base)
     })
-    t.match(await haproxy.planRunning(), [{ after: new RegExp(`systemctl enable --now ${service}\\.service`) }])
+    t.matchOnlyStrict(await haproxy.planRunning(), [
+      {
+        facility: 'haproxy',
+        target: 'process',
+        action: 'add',
+        after: new RegExp(`systemctl enable --now ${service}\\.service`),
+      },
+    ])
     const first = await haproxy.ensureRunning()
     t.ok(first.started)
     const backend = await tenant(t)

@@ -73,7 +73,14 @@ void t.test('clearUsage() clears the slots it is given and no other', { skip }, 
   await haproxy.applyRoutes({ routes, suspended: [] })
   for (const { domain } of routes) await get(port, domain)
   const results = await clearUsage(context.runtime, [slotOf(one.port), 5000, -1])
-  t.match(results, [{ ok: true }, { ok: true }, { ok: false, error: { code: 'HAPROXY_ROUTE_INVALID' } }])
+  t.strictSame(
+    results.map(({ slot, ok, error }) => [slot, ok, error?.code]),
+    [
+      [slotOf(one.port), true, undefined],
+      [5000, true, undefined],
+      [-1, false, 'HAPROXY_ROUTE_INVALID'],
+    ],
+  )
   const left = await readUsage(context.runtime)
   t.strictSame(
     left.filter(({ requests }) => requests > 0).map(({ slot }) => slot),
