@@ -13,7 +13,20 @@ void t.test('createFakeQuota() uses what it is told, and starts a grace time', a
   const { quota, fake } = openFake()
   await quota.set('user', [{ id: 5, bytes: { soft: 4096, hard: 8192 } }])
   fake.use('user', 5, { bytes: 5000, inodes: 1 })
-  t.match(await quota.read('user', [5]), [{ bytes: { used: 5120, status: 'soft', graceLeft: Number } }])
+  const limits = { soft: 4096, hard: 8192 }
+  t.matchOnlyStrict(await quota.read('user', [5]), [
+    {
+      id: 5,
+      bytes: { used: 5120, ...limits, graceEnds: Number, graceLeft: Number, status: 'soft' },
+      inodes: { used: 1, soft: 'none', hard: 'none', status: 'ok' },
+    },
+  ])
   fake.use('user', 5, { bytes: 0, inodes: 0 })
-  t.match(await quota.read('user', [5]), [{ bytes: { used: 0, status: 'ok', graceLeft: undefined } }])
+  t.strictSame(await quota.read('user', [5]), [
+    {
+      id: 5,
+      bytes: { used: 0, ...limits, status: 'ok' },
+      inodes: { used: 0, soft: 'none', hard: 'none', status: 'ok' },
+    },
+  ])
 })

@@ -16,7 +16,15 @@ void t.test('parseMountinfo() reads a real one', async (t) => {
 
 void t.test('parseMountinfo() knows escaped blanks, and leaves out what is none', async (t) => {
   const [mount] = parseMountinfo('1 2 0:5 / /my\\040disk\\134 rw - ext4 /dev/a\\011b rw,quota\nnonsense\n1 2 3\n')
-  t.match(mount, { mountPoint: '/my disk\\', source: '/dev/a\tb', options: ['rw', 'quota'] })
+  t.strictSame(mount, {
+    id: 1,
+    device: '0:5',
+    root: '/',
+    mountPoint: '/my disk\\',
+    fileSystem: 'ext4',
+    source: '/dev/a\tb',
+    options: ['rw', 'quota'],
+  })
 })
 
 void t.test('parseMountinfo() never throws', async () => {

@@ -34,14 +34,17 @@ void t.test('findOpenPlaces() names what no quota covers, its bound and what hel
   ] as const
   const host = open(lines.map(([major, minor, path]) => `${number(major, minor)} ${path}\0`).join(''))
   const places = await findOpenPlaces(host)
-  t.match(places, [
-    { path: '/tmp', mount: { fileSystem: 'tmpfs' }, size: 1_524_816 * 1024, steps: [/a \/tmp of its own/] },
-    { path: '/var/tmp', mount: { mountPoint: '/' }, steps: [/a \/var\/tmp of its own/] },
-    { path: '/dev/shm', size: undefined },
-    { path: '/run/lock', size: 5120 * 1024, steps: [/chmod o-w \/run\/lock/] },
-    { path: '/srv/share', size: undefined, steps: [/tune2fs -O quota/, /rootflags=usrquota/, 'reboot'] },
-  ])
-  t.equal(places.length, 5, 'what has quota is not named')
+  t.matchOnlyStrict(
+    places.map(({ path, mount, size, steps }) => [path, `${mount.fileSystem} on ${mount.mountPoint}`, size, steps]),
+    [
+      ['/tmp', 'tmpfs on /tmp', 1_524_816 * 1024, [/a \/tmp of its own/]],
+      ['/var/tmp', 'ext4 on /', undefined, [/a \/var\/tmp of its own/]],
+      ['/dev/shm', 'tmpfs on /dev/shm', undefined, [/a \/dev\/shm of its own/]],
+      ['/run/lock', 'tmpfs on /run/lock', 5120 * 1024, [/chmod o-w \/run\/lock/]],
+      ['/srv/share', 'ext4 on /', undefined, [/tune2fs -O quota/, /rootflags=usrquota/, 'reboot']],
+    ],
+    'what has quota is not named',
+  )
   const [, ...words] = host.commands.at(-1) ?? []
   t.match(
     words.join(' '),

@@ -7,6 +7,7 @@ import { emptyReading, type QuotaReading } from '../src/report.ts'
 const bounds = { blockSize: 4096, maxBytes: Number.MAX_SAFE_INTEGER, maxInodes: Number.MAX_SAFE_INTEGER }
 const facts = { kind: 'user', bounds } as const
 const MiB = 1024 * 1024
+const none = { soft: 'none', hard: 'none' }
 
 const reading = (id: number, used: number, soft: Limit, hard: Limit): QuotaReading => ({
   ...emptyReading(id),
@@ -15,11 +16,14 @@ const reading = (id: number, used: number, soft: Limit, hard: Limit): QuotaReadi
 
 void t.test('planLimits() keeps what is absent and lifts what is none', async (t) => {
   const observed = [reading(5, 0, MiB, 2 * MiB)]
-  t.match(planLimits([{ id: 5, bytes: { soft: 'none' } }], observed, facts).changes, [
+  t.strictSame(planLimits([{ id: 5, bytes: { soft: 'none' } }], observed, facts).changes, [
     {
+      facility: 'quota',
       target: 'user 5',
-      before: { bytes: { soft: MiB, hard: 2 * MiB } },
-      after: { bytes: { soft: 'none', hard: 2 * MiB } },
+      action: 'set',
+      id: 5,
+      before: { bytes: { soft: MiB, hard: 2 * MiB }, inodes: none },
+      after: { bytes: { soft: 'none', hard: 2 * MiB }, inodes: none },
     },
   ])
   t.strictSame(planLimits([{ id: 5 }, { id: 6 }], observed, facts).unchanged, [5, 6])
@@ -48,12 +52,18 @@ void t.test('planLimits() refuses an item and goes on with the others', async (t
 
 void t.test('planLimits() refuses a hard limit below what is used, unless forced', async (t) => {
   const observed = [reading(5, 10 * MiB, 'none', 'none')]
-  const plan = (hard: Limit, force: boolean) => planLimits([{ id: 5, bytes: { hard } }], observed, { ...facts, force })
-  t.match(plan(9 * MiB, false).refused, [{ id: 5, error: { code: 'QUOTA_BELOW_USAGE' } }])
-  t.match(plan(9 * MiB, true).changes, [{ id: 5 }])
-  t.match(plan(10 * MiB, false).changes, [{ id: 5 }], 'just what is used')
+  const short = ({ changes, refused }: ReturnType<typeof planLimits>) => ({
+    changes: changes.map(({ id, after: { bytes, inodes } }) => [id, bytes.hard, inodes.hard]),
+    refused: refused.map(({ id, error }) => [id, error.code]),
+  })
+  const plan = (hard: Limit, force: boolean) =>
+    short(planLimits([{ id: 5, bytes: { hard } }], observed, { ...facts, force }))
+  t.strictSame(plan(9 * MiB, false), { changes: [], refused: [[5, 'QUOTA_BELOW_USAGE']] })
+  t.strictSame(plan(9 * MiB, true), { changes: [[5, 9 * MiB, 'none']], refused: [] })
+  t.strictSame(plan(10 * MiB, false), { changes: [[5, 10 * MiB, 'none']], refused: [] }, 'just what is used')
   const full = [reading(5, 10 * MiB, 'none', 9 * MiB)]
-  t.match(planLimits([{ id: 5, inodes: { hard: 7 } }], full, facts).changes, [{ id: 5 }], 'one that is below already')
+  const more = short(planLimits([{ id: 5, inodes: { hard: 7 } }], full, facts))
+  t.strictSame(more, { changes: [[5, 9 * MiB, 7]], refused: [] }, 'one that is below already')
 })
 
 void t.test('planLimits() of what a plan made is empty', async () => {

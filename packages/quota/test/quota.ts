@@ -1,9 +1,11 @@
 import { createFakeHost } from '@puppy/host/fake'
 import t from 'tap'
 import { openQuota } from '../src/quota.ts'
+import { emptyReading } from '../src/report.ts'
 import { openFake } from './support/open.ts'
 
 const MiB = 1024 * 1024
+const none = { soft: 'none', hard: 'none', status: 'ok' } as const
 
 void t.test('openQuota() wants an absolute path', async (t) => {
   for (const path of ['', 'home', '-x', '/a\0b'])
@@ -13,12 +15,9 @@ void t.test('openQuota() wants an absolute path', async (t) => {
 void t.test('read() gives the ids in the order asked for, those without anything too', async (t) => {
   const { quota, fake } = openFake()
   fake.use('user', 6, { bytes: MiB, inodes: 3 })
-  t.match(await quota.read('user', [7, 6, 0]), [
-    { id: 7, bytes: { used: 0 } },
-    { id: 6, bytes: { used: MiB } },
-    { id: 0 },
-  ])
-  t.match(await quota.read('user'), [{ id: 6 }])
+  const six = { id: 6, bytes: { used: MiB, ...none }, inodes: { used: 3, ...none } }
+  t.strictSame(await quota.read('user', [7, 6, 0]), [emptyReading(7), six, emptyReading(0)])
+  t.strictSame(await quota.read('user'), [six])
 })
 
 void t.test('read() writes out before, when what it says is to be a proof', async (t) => {
@@ -40,9 +39,17 @@ void t.test('set() passes force on', async (t) => {
   const { quota, fake } = openFake()
   fake.use('user', 6, { bytes: 2 * MiB, inodes: 3 })
   const wanted = [{ id: 6, bytes: { hard: MiB } }]
-  t.match(await quota.set('user', wanted), { changed: false, results: [{ error: { code: 'QUOTA_BELOW_USAGE' } }] })
+  const { changed, results } = await quota.set('user', wanted)
+  t.equal(changed, false)
+  t.strictSame(
+    results.map(({ id, error }) => [id, error?.code]),
+    [[6, 'QUOTA_BELOW_USAGE']],
+  )
   t.match(await quota.set('user', wanted, { force: true }), { changed: true })
-  t.match(await quota.read('user', [6]), [{ bytes: { status: 'hard' } }])
+  t.strictSame(
+    (await quota.read('user', [6])).map(({ id, bytes }) => [id, bytes.hard, bytes.status]),
+    [[6, MiB, 'hard']],
+  )
 })
 
 void t.test('set() with overwrite reads nothing first, and reads back', async (t) => {
@@ -62,13 +69,18 @@ void t.test('set() with overwrite reads nothing first, and reads back', async (t
   const programs = host.commands.slice(before).map(([program]) => program.slice(program.lastIndexOf('/') + 1))
   t.strictSame(programs.toSorted(), ['repquota', 'setquota', 'xfs_quota'])
   t.equal(changed, true)
-  t.match(results, [
-    { id: 6, changed: true, reading: { bytes: { hard: MiB, status: 'hard' } } },
-    { id: 7, changed: true },
-    { id: 8, changed: false, error: { code: 'QUOTA_INVALID', message: /all four limits/ } },
-    { id: 9, error: { code: 'QUOTA_INVALID' } },
-    { id: 0, error: { code: 'QUOTA_INVALID' } },
-  ])
+  t.strictSame(
+    results.map(({ id, changed: one, reading, error }) => [id, one, reading?.bytes.status, error?.code]),
+    [
+      [6, true, 'hard', undefined],
+      [7, true, 'ok', undefined],
+      [8, false, undefined, 'QUOTA_INVALID'],
+      [9, false, undefined, 'QUOTA_INVALID'],
+      [0, false, undefined, 'QUOTA_INVALID'],
+    ],
+  )
+  t.equal(results[0]?.reading?.bytes.hard, MiB)
+  t.match(results[2]?.error?.message, /all four limits/)
   await t.rejects(quota.set('user', wanted, { overwrite: true, atomic: true }), {
     code: 'QUOTA_INVALID',
     message: /take atomic or overwrite/,

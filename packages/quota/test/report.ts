@@ -27,10 +27,31 @@ void t.test('parseReport() reads real reports', async (t) => {
 })
 
 void t.test('parseReport() computes the status that repquota has wrong', async (t) => {
-  t.match(parse('ext4-grace.csv'), [{ bytes: { status: 'soft', graceEnds: 1_795_886_580, graceLeft: 604_780 } }])
-  t.match(parse('ext4-hard.csv'), [{ bytes: { status: 'hard' }, inodes: { status: 'hard' } }])
+  const ends = (left: number, graceEnds = 1_795_886_580) => ({ graceEnds, graceLeft: left })
+  const bytes = { soft: 102_400, hard: 204_800 }
+  const inodes = { used: 2, soft: 1, hard: 2, status: 'hard' }
+  t.strictSame(parse('ext4-grace.csv'), [
+    {
+      id: 70_009,
+      bytes: { used: 155_648, ...bytes, ...ends(604_780), status: 'soft' },
+      inodes: { ...inodes, ...ends(604_780) },
+    },
+  ])
+  t.strictSame(parse('ext4-hard.csv'), [
+    {
+      id: 70_009,
+      bytes: { used: 204_800, ...bytes, ...ends(604_781, 1_795_886_581), status: 'hard' },
+      inodes: { ...inodes, ...ends(604_780) },
+    },
+  ])
   const later = parseReport('user', fixture('ext4-grace.csv'), 1_795_886_581)
-  t.match(later, [{ bytes: { status: 'expired', graceLeft: 0 }, inodes: { status: 'hard' } }])
+  t.strictSame(later, [
+    {
+      id: 70_009,
+      bytes: { used: 155_648, ...bytes, ...ends(0), status: 'expired' },
+      inodes: { ...inodes, ...ends(0) },
+    },
+  ])
 })
 
 void t.test('parseReport() refuses what is cut or of another kind', async (t) => {

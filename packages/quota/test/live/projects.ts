@@ -56,7 +56,15 @@ for (const mountPoint of ['/home', '/srv/xfs']) {
     await clearProject(host, folder)
     t.strictSame(await readProject(host, folder), { project: 0, inherits: false })
     t.strictSame(await readProject(host, `${folder}/sub`), { project: 0, inherits: false })
-    t.match(await quota.read('project', [project]), [{ bytes: { used: 0, hard: 2 * MiB }, inodes: { used: 0 } }])
+    t.strictSame(
+      (await quota.read('project', [project])).map(({ id, bytes, inodes }) => [
+        id,
+        bytes.used,
+        bytes.hard,
+        inodes.used,
+      ]),
+      [[project, 0, 2 * MiB, 0]],
+    )
   })
 }
 
