@@ -5,11 +5,16 @@ import { lines } from '../support/denials.ts'
 
 void t.test('groupDenials() counts by level and kind, the most first', async (t) => {
   const denials = [...lines, lines[1]!, 'nonsense'].flatMap((line) => parseDenial(line) ?? [])
-  t.match(groupDenials(denials), [
-    { count: 2, level: 's0:c0,c1', source: 'user_t', target: 'crond_tmp_t' },
-    { count: 1, target: 'semanage_store_t' },
-    { count: 1, level: 's0:c0,c2', acts: ['name_bind'] },
-    { count: 1 },
-  ])
+  const groups = groupDenials(denials)
+  t.strictSame(
+    groups.map(({ count, level, acts, source, target }) => [count, level, acts.join(' '), source, target]),
+    [
+      [2, 's0:c0,c1', 'read write', 'user_t', 'crond_tmp_t'],
+      [1, 's0-s0:c0.c1023', 'relabelfrom', 'semanage_t', 'semanage_store_t'],
+      [1, 's0:c0,c2', 'name_bind', 'user_t', 'puppy_port_t'],
+      [1, 's0:c0,c1', 'getattr', 'user_t', 'nsfs_t'],
+    ],
+  )
+  t.strictSame(groups[0]?.example, parseDenial(lines[1]!))
   t.strictSame(groupDenials([]), [])
 })

@@ -15,13 +15,14 @@ void t.test('renderRequest() says all that a plan changes', async (t) => {
     seenStore(['puppy_b-000000000000'], { booleans: { third: true }, dontaudit: 'logged', empty: ['/etc/x'] }),
   )
   const options = { root: '/', type: 'default', reload: true, fileOf: (name: string) => `/var/${name}` }
-  t.match(JSON.parse(renderRequest(changes, options)), {
+  t.matchOnlyStrict(JSON.parse(renderRequest(changes, options)), {
     root: '/',
     type: 'default',
     reload: 1,
     remove: ['puppy_b-000000000000'],
     install: [/^\/var\/puppy_a-/],
     enable: [],
+    disable: [],
     booleans: { own: 1, other: 0, third: null },
     declared: ['own'],
     rebuild: true,
@@ -33,7 +34,7 @@ void t.test('renderRequest() says all that a plan changes', async (t) => {
 void t.test('libraryCommand() names the package of what is missing', async (t) => {
   t.throws(() => libraryCommand(createFakeHost(), '/run/x'), { code: 'SELINUX_NOT_INSTALLED', message: /python3/ })
   const host = createFakeHost({ programs: { '/usr/bin/python3': () => ({}) } })
-  t.match(libraryCommand(host, '/run/x'), ['/usr/bin/python3', '-I', /transaction\.py$/, '/run/x'])
+  t.matchOnlyStrict(libraryCommand(host, '/run/x'), ['/usr/bin/python3', '-I', /transaction\.py$/, '/run/x'])
 })
 
 void t.test('parseValues() takes its own lines only', async (t) => {

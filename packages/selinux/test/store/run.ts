@@ -22,10 +22,22 @@ void t.test('runTransaction() takes semodule, or the library for booleans', asyn
     programs: { '/usr/sbin/semodule': () => ({}), '/usr/bin/python3': python },
   })
   t.strictSame(await runTransaction(host, 'default', changes, options), {})
-  t.match(host.commands, [['/usr/sbin/semodule', '-s', 'default', '-X', '400', '-i', /puppy_a-\w+\.cil$/]])
+  t.matchOnlyStrict(host.commands, [['/usr/sbin/semodule', '-s', 'default', '-X', '400', '-i', /puppy_a-\w+\.cil$/]])
   const both = planPolicy({ ...installs, ...sets }, seenStore())
   t.strictSame(await runTransaction(host, 'default', both.changes, { ...options, reload: false }), { one: true })
-  t.match(JSON.parse(request ?? ''), { install: [/puppy_a/], booleans: { one: 1 }, reload: 0 })
+  t.matchOnlyStrict(JSON.parse(request ?? ''), {
+    root: '/',
+    type: 'default',
+    reload: 0,
+    remove: [],
+    install: [/puppy_a/],
+    enable: [],
+    disable: [],
+    booleans: { one: 1 },
+    declared: [],
+    rebuild: false,
+    silent: null,
+  })
   t.strictSame(await host.list('/run'), ['x'], 'the request is gone')
 })
 
