@@ -7,7 +7,7 @@ import type { AccountPatch } from '../../src/http/schemas/account.ts'
 import { findAccount, updateAccount, type AccountWish } from '../../src/store/accounts.ts'
 import { addHost, sshKey } from '../support/app.ts'
 import { startPostgres } from '../support/database.ts'
-import { actor, addAccount, addPlan, untilBlocked, wish } from '../support/rows.ts'
+import { actor, addAccount, addPlan, pointersOf, untilBlocked, wish } from '../support/rows.ts'
 
 const postgres = await startPostgres(t)
 const blog = { reseller: 'root', name: 'blog' }
@@ -46,7 +46,8 @@ for (const [title, patch, expected] of merges) {
 
 void t.test('mergePatch() refuses more than 32 labels in all', (t) => {
   const labels = Object.fromEntries(Array.from({ length: 31 }, (_, index) => [`c${index}`, '']))
-  t.throws(() => mergePatch(row, { labels }), { code: 'request_invalid', faults: [{ pointer: '/labels' }] })
+  const error = t.throws(() => mergePatch(row, { labels }), { code: 'request_invalid' })
+  t.strictSame(pointersOf(error), ['/labels'])
   t.equal(Object.keys(mergePatch(row, { labels: { ...labels, a: null } }).labels).length, 32)
   t.end()
 })
@@ -57,7 +58,10 @@ void t.test('patchAccount() changes what the patch names, and does nothing when 
   await patch({ labels: { customer: '42' } })
   await patch({ plan: 'large' })
   t.match(await findAccount(api, blog), { plan: 'large', labels: { customer: '42' }, generation: 3 })
-  t.match(await owner.query('select action from audit'), [{ action: 'account.change' }, { action: 'account.change' }])
+  t.strictSame(await owner.query('select action from audit'), [
+    { action: 'account.change' },
+    { action: 'account.change' },
+  ])
 })
 
 void t.test('patchAccount() refuses an account that there is not, and makes none', async (t) => {
@@ -80,7 +84,9 @@ void t.test('patchAccount() has keys checked, and only when the patch brings som
     throw new ApiError('ssh_key_invalid', 'No')
   }
   await t.rejects(patch({ sshKeys: [sshKey] }, check), { code: 'ssh_key_invalid' })
-  t.match(await findAccount(api, blog), { sshKeys: [], generation: 1 })
+  const untouched = await findAccount(api, blog)
+  t.strictSame(untouched?.sshKeys, [])
+  t.equal(untouched?.generation, 1)
   await patch({ sshKeys: null, state: 'suspended' }, check)
   t.strictSame(asked, [[sshKey]])
 })

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Database } from '../../src/database/pool.ts'
+import type { ApiError } from '../../src/errors.ts'
 import type { PlanSpec } from '../../src/model/plan.ts'
 import { insertAccount, type AccountWish } from '../../src/store/accounts.ts'
 import type { Actor } from '../../src/store/audit.ts'
@@ -38,6 +39,11 @@ export async function addAccount(api: Database, name: string, given: Given = {})
 /** What the owner sees, one row at most. */
 export async function one(owner: Database, text: string, ...values: unknown[]): Promise<Record<string, unknown>> {
   return (await owner.query<Record<string, unknown>>(text, values))[0] ?? {}
+}
+
+/** Where an error of an action points to. */
+export function pointersOf(error: unknown): readonly string[] {
+  return (error as ApiError).faults.map(({ pointer }) => pointer)
 }
 
 /** Waits until somebody in this database waits for a lock that another one has. */

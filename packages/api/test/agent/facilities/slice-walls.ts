@@ -24,7 +24,11 @@ void t.test('buildWalls() walls the ports of a slice before anybody has it', asy
   const { host, options, build } = open()
   const building = slots.map((slot) => ({ slot, state: 'building' as const }))
   const step = await build(...building)
-  t.match(step.changes, [{ target: `user-${first.uid}.slice`, action: 'add' }, { action: 'add' }])
+  const add = { facility: 'cgroups', action: 'add', after: /^SocketBindAllow=\d/m }
+  t.matchOnlyStrict(step.changes, [
+    { ...add, target: `user-${first.uid}.slice` },
+    { ...add, target: `user-${second.uid}.slice` },
+  ])
   t.equal(await host.read(dropIn(first.uid)), undefined, 'a plan writes nothing')
   t.equal((await step.apply()).size, 0, 'nothing is to be said of slots that are ready')
   const allowed = `SocketBindAllow=${first.ports[0]}-${first.ports.at(-1)}\nSocketBindDeny=1-32767\n`
@@ -49,6 +53,6 @@ void t.test('buildWalls() says why a slice is refused, and the others go on', as
 })
 
 void t.test('walled() leaves alone ports that the kernel hands out', async (t) => {
-  t.match(walled(first), { bind: { allow: [{ first: first.ports[0], last: first.ports.at(-1) }] } })
+  t.strictSame(walled(first).bind, { allow: [{ first: first.ports[0], last: first.ports.at(-1) }] })
   t.equal(walled({ ...first, ports: [32_760, 32_768] }).bind, undefined)
 })
