@@ -15,25 +15,34 @@ void t.test('placesOf() and proxySettings() keep everything below the state and 
     api: { name: 'n', uid: 1, gid: 1 },
     haproxy: { user: 'haproxy', group: 'haproxy', uid: 3 },
   }
-  t.match(proxySettings(config, users), {
-    folder: '/tmp/x/var/lib/puppy/haproxy',
-    listen: [':80'],
-    tls: { listen: [':443'], certificates: '/etc/certs' },
-    firstPort: 10_240,
-    slots: 2816,
-    user: 'haproxy',
-  })
-  t.notOk('service' in proxySettings(config, users), 'no unit of the machine for a folder')
+  t.strictSame(
+    proxySettings(config, users),
+    {
+      folder: '/tmp/x/var/lib/puppy/haproxy',
+      runFolder: '/tmp/x/var/lib/puppy/run/haproxy',
+      listen: [':80'],
+      tls: { listen: [':443'], certificates: '/etc/certs' },
+      firstPort: 10_240,
+      portsPerSlot: 8,
+      slots: 2816,
+      connectionsPerTenant: 200,
+      user: 'haproxy',
+      group: 'haproxy',
+    },
+    'no unit of the machine for a folder',
+  )
   t.notOk('user' in proxySettings(config, undefined))
-  t.match(wallsOf(config, createHost({ root: '/tmp/x' }), users, { alive: async () => true }), {
-    callers: [0, 3],
-    guards: [
+  const { callers, guards } = wallsOf(config, createHost({ root: '/tmp/x' }), users, { alive: async () => true })
+  t.strictSame(callers, [0, 3])
+  t.strictSame(
+    guards.map(({ name, port, uids }) => ({ name, port, uids })),
+    [
       { name: 'api', port: 8420, uids: [1] },
       { name: 'proxy-80', port: 80, uids: [0, 3] },
       { name: 'proxy-443', port: 443, uids: [0, 3] },
     ],
-  })
-  t.match(wallsOf(config, createHost({ root: '/tmp/x' }), undefined, { alive: async () => true }).callers, [0])
+  )
+  t.strictSame(wallsOf(config, createHost({ root: '/tmp/x' }), undefined, { alive: async () => true }).callers, [0])
 })
 
 void t.test('databaseUrls() are the embedded ones unless given', async (t) => {

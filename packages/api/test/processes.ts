@@ -12,7 +12,11 @@ void t.test('readProcess() knows a process by its start, and an ended one as gon
   t.ok(self?.command.some((word) => word.includes('processes')))
   const child = spawn('/bin/sleep', ['30'])
   await once(child, 'spawn')
-  t.match(await readProcess(child.pid ?? 0), { command: ['/bin/sleep', '30'] })
+  t.matchOnlyStrict(await readProcess(child.pid ?? 0), {
+    pid: child.pid,
+    started: Number,
+    command: ['/bin/sleep', '30'],
+  })
   child.kill('SIGKILL')
   await once(child, 'exit')
   t.equal(await readProcess(child.pid ?? 0), undefined)
@@ -25,7 +29,7 @@ void t.test('readProcess() is not fooled by the name that a program gives itself
   t.teardown(() => [child, twin].map((one) => one.kill('SIGKILL')))
   await Promise.all([once(child, 'spawn'), once(twin, 'spawn')])
   const [named, plain] = [await readProcess(child.pid ?? 0), await readProcess(twin.pid ?? 0)]
-  t.match(named, { pid: child.pid, started: Number, command: ['/bin/sh', path] })
+  t.matchOnlyStrict(named, { pid: child.pid, started: Number, command: ['/bin/sh', path] })
   t.ok((plain?.started ?? 0) >= (named?.started ?? Infinity), 'its start is read from the right field')
 })
 
