@@ -131,6 +131,7 @@ void t.test('encodeCliWord() says to the runtime socket what it was given', { sk
   const words = [...hostile, ...sample(fc.string({ unit: 'binary', maxLength: 30 }), 100)]
     .filter(isEncodable(encodeCliWord))
     .filter((word) => !word.startsWith('#'))
+  t.ok(words.length > 0)
   for (const word of words) {
     await context.runtime.send(['add', 'map', 'hosts.map', word, '1'])
     const all = await context.runtime.send(['show', 'map', 'hosts.map'])
@@ -168,6 +169,7 @@ function check(folder: string, rules: readonly string[]): { status: number | nul
 }
 
 async function answersAre(t: Test, words: readonly string[], option: (word: string) => string): Promise<void> {
+  t.ok(words.length > 0)
   const { context, haproxy, port } = await testProxy(t)
   await haproxy.ensureConfig()
   const installed = await context.host.read(context.files.config)
