@@ -30,8 +30,9 @@ for (const mountPoint of ['/home', '/srv/xfs']) {
       inodes: { hard: 50 },
     }))
     const { results } = await quota.set('user', wanted)
-    t.ok(
-      results.every(({ changed, error }) => changed && error === undefined),
+    t.strictSame(
+      results.map(({ id, changed, error }) => [id, changed, error?.message]),
+      ids.map((id) => [id, true, undefined]),
       'each is set',
     )
     t.strictSame(

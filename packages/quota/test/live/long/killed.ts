@@ -41,6 +41,7 @@ for (const path of ['/home', '/srv/xfs']) {
       child.kill('SIGKILL')
       await once(child, 'close')
       const hards = (await quota.read('user', ids)).map(({ bytes }) => bytes.hard)
+      t.equal(hards.length, count)
       t.ok(
         hards.every((one) => one === before || one === hard),
         `${after} ms later ${hards.filter((one) => one === hard).length} are set, and each is the old or the new`,
@@ -49,9 +50,10 @@ for (const path of ['/home', '/srv/xfs']) {
         'user',
         ids.map((id) => ({ id, bytes: { hard } })),
       )
-      t.ok(results.every(({ error }) => error === undefined))
-      t.ok(
-        (await quota.read('user', ids)).every(({ bytes }) => bytes.hard === hard),
+      t.equal(results.filter(({ error }) => error === undefined).length, count)
+      t.strictSame(
+        (await quota.read('user', ids)).map(({ bytes }) => bytes.hard),
+        Array(count).fill(hard),
         'again: each is right',
       )
     }
