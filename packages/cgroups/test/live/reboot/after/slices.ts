@@ -41,8 +41,11 @@ void t.test('after a reboot limits are there at the first login', { skip }, asyn
   const walls = await Promise.all(tenants.map(({ ssh }) => ssh(bind)))
   const { changed, results } = await ensureSlices(host, wanted, options)
   t.equal(changed, false, 'nothing is left to be done')
-  for (const [index, { status, bind: wall }] of results.entries()) {
-    t.equal(status, 'applied')
+  t.strictSame(
+    results.map(({ slice, status }) => [slice, status]),
+    wanted.map(({ slice }) => [slice, 'applied']),
+  )
+  for (const [index, { bind: wall }] of results.entries()) {
     t.match(walls[index], wall === 'set' ? 'port 3000 1' : 'port 3000 bound', `walls: ${wall}`)
   }
   await Promise.all(sessions)
