@@ -72,6 +72,7 @@ void t.test('ensureConfig() interrupts nobody when a new address is taken, and n
   const { pid } = await haproxy.ensureRunning()
   const before = await context.host.read(context.files.config)
   const worker = await readInfo(context.runtime)
+  t.ok(worker?.pid)
   const taken = `127.0.0.1:${other.port}`
   const wider = openHaproxy(context.host, { ...settings, listen: [...settings.listen, taken] })
   await t.rejects(wider.ensureConfig(), { code: 'HAPROXY_ADDRESS_IN_USE', message: new RegExp(taken) })
