@@ -34,7 +34,7 @@ void t.test('haproxyFacility serves routes, and sees those that are gone', { ski
   const { port, slot } = await serveTenant(t)
   const view = { ...nothing, routes: [{ id: 7, domain: 'blog.example.com', port }] }
   const step = await facility.serve!(view, signal)
-  t.match(step.changes, [{ facility: 'haproxy', target: 'blog.example.com' }])
+  t.strictSame(step.changes, [{ facility: 'haproxy', target: 'blog.example.com', action: 'add', after: String(port) }])
   t.equal((await get('blog.example.com')).status, 404, 'a plan routes nothing')
   const served = await step.apply()
   t.same([...served.domains], [[7, { type: 'haproxy', status: 'true', reason: 'routed' }]])
@@ -76,7 +76,7 @@ void t.test('haproxyFacility says so when routes wait for a proxy that does not 
   await haproxy.stop({ signal })
   const view = { ...nothing, routes: [{ id: 7, domain: 'blog.example.com', port: 20_000 }] }
   const { domains } = await (await facility.serve!(view, signal)).apply()
-  t.match([...domains], [[7, { type: 'haproxy', status: 'false', reason: 'not_running', message: String }]])
+  t.matchOnlyStrict([...domains], [[7, { type: 'haproxy', status: 'false', reason: 'not_running', message: String }]])
 })
 
 void t.test('haproxyFacility revives a proxy that was killed, with its routes', { skip }, async (t) => {
