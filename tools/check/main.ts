@@ -1,4 +1,5 @@
 /** The project's own rules: mirrored tests, the directions of imports, what each process loads, the pages that follow the code. */
+import { checkAssertions } from './assertions.ts'
 import { checkErrors } from './errors.ts'
 import { checkImports } from './imports.ts'
 import { checkMirror } from './mirror.ts'
@@ -10,6 +11,7 @@ import { readTree } from './tree.ts'
 const tree = await readTree(new URL('../../', import.meta.url))
 const privileges = checkPrivileges(tree)
 const faults = [
+  ...checkAssertions(tree),
   ...checkMirror(tree),
   ...checkImports(tree),
   ...privileges.faults,

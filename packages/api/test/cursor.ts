@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { ApiError } from '../src/errors.ts'
 import { decodeCursor, encodeCursor, page } from '../src/cursor.ts'
+import { pointersOf } from './support/problem.ts'
 
 const refused = { name: 'ApiError', code: 'request_invalid' }
 const text = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')

@@ -10,7 +10,6 @@ const { signal } = new AbortController()
 const group = 'puppy-tenants'
 const common = '/etc/pam.d/common-session-noninteractive'
 const install = { facility: 'cgroups', target: pamProfilePath, action: 'install' }
-const load = { facility: 'cgroups', target: 'puppy_cgroups', action: 'load' }
 const selinux = {
   '/sys/fs/selinux/enforce': '1',
   '/sys/fs/selinux/mls': '1',

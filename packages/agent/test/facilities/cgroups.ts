@@ -150,7 +150,7 @@ void t.test('cgroupsFacility ends processes of suspended and released accounts',
   ] as const) {
     await fake.login(`user-${first.uid}.slice`, 4242)
     t.match(fake.cgroupfs.read(path, 'cgroup.events'), 'populated 1')
-    t.match(await end(), {})
+    t.strictSame(await end(), ended)
     t.match(fake.cgroupfs.read(path, 'cgroup.events'), 'populated 0')
   }
   t.strictSame((await facility.evict!(slots, signal)).changes, [

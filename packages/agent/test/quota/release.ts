@@ -1,6 +1,6 @@
 import { slotAt } from '@puppy/accounts'
 import { createFakeHost } from '@puppy/host/fake'
-import { openQuota, type Limit } from '@puppy/quota'
+import { openQuota } from '@puppy/quota'
 import { createFakeQuota } from '@puppy/quota/fake'
 import t from 'tap'
 import type { View } from '../../src/facilities/facility.ts'
@@ -10,8 +10,6 @@ import { smallLayout } from '../support/rows.ts'
 const { signal } = new AbortController()
 const slots = [0, 1].map((n) => slotAt(smallLayout, n))
 const [first, second] = slots as [(typeof slots)[0], (typeof slots)[0]]
-const none = { soft: 'none', hard: 'none' }
-const limitsOf = ({ soft, hard }: { readonly soft: Limit; readonly hard: Limit }) => ({ soft, hard })
 
 function open(inHomes: readonly number[] = []) {
   const fake = createFakeQuota()

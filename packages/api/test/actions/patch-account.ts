@@ -3,6 +3,7 @@ import { removeAccount } from '../../src/actions/delete-account.ts'
 import { mergePatch, patchAccount, type AccountPatch } from '../../src/actions/patch-account.ts'
 import { findAccount, updateAccount, type AccountWish } from '@puppy/state/store/accounts'
 import { addHost, sshKey, startPostgres, actor, addAccount, addPlan, untilBlocked, wish } from '@puppy/state/testing'
+import { pointersOf } from '../support/problem.ts'
 
 const postgres = await startPostgres(t)
 const blog = { reseller: 'root', name: 'blog' }

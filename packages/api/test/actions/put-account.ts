@@ -18,6 +18,7 @@ import {
   untilBlocked,
   wish,
 } from '@puppy/state/testing'
+import { pointersOf } from '../support/problem.ts'
 
 const postgres = await startPostgres(t)
 const blog = { reseller: 'root', name: 'blog' }

@@ -1,5 +1,6 @@
 import { defaultLayout } from '@puppy/accounts'
 import t from 'tap'
+import type { ApiError } from '../../src/errors.ts'
 import { putDomain } from '../../src/actions/put-domain.ts'
 import { putPlan } from '../../src/actions/put-plan.ts'
 import { findAccount, updateAccount } from '@puppy/state/store/accounts'
@@ -16,6 +17,7 @@ import {
   wish,
 } from '@puppy/state/testing'
 import { startApp } from '../support/app.ts'
+import { pointersOf } from '../support/problem.ts'
 
 const postgres = await startPostgres(t)
 const first = defaultLayout.firstPort

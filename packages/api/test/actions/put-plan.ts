@@ -4,6 +4,7 @@ import { findAccountsById } from '@puppy/state/store/accounts'
 import { insertDomain, updateDomain } from '@puppy/state/store/domains'
 import { findPlan } from '@puppy/state/store/plans'
 import { addHost, smallPlan, startPostgres, actor, addAccount } from '@puppy/state/testing'
+import { pointersOf } from '../support/problem.ts'
 
 const postgres = await startPostgres(t)
 

@@ -1,5 +1,6 @@
 import { defaultLayout, slotCount } from '@puppy/accounts'
 import t from 'tap'
+import type { ApiError } from '../../src/errors.ts'
 import { putPool } from '../../src/actions/put-pool.ts'
 import { findHost } from '@puppy/state/store/hosts'
 import { addHost, startPostgres, actor } from '@puppy/state/testing'

@@ -1,3 +1,4 @@
+import { walls } from '@puppy/state'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { addHost, addReseller, smallPlan, sshKey, startPostgres } from '@puppy/state/testing'

@@ -1,5 +1,6 @@
+import { walls } from '@puppy/state'
 import t from 'tap'
-import { addHost, addReseller, smallPlan, startPostgres } from '@puppy/state/testing'
+import { addHost, addReseller, smallPlan, startPostgres, one } from '@puppy/state/testing'
 import { startApp } from '../support/app.ts'
 import { plannedChange, startLooking } from '../support/agent.ts'
 import { isProblem } from '../support/problem.ts'

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { addHost, addReseller, smallPlan, startPostgres } from '@puppy/state/testing'
-import { startApp } from '../support/app.ts'
+import { startApp, type Answer } from '../support/app.ts'
 
 t.setTimeout(120_000)
 const postgres = await startPostgres(t)

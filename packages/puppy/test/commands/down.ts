@@ -17,7 +17,7 @@ void t.test(
     await puppy.api('PUT', '/v1/plans/small', smallPlan)
     await puppy.api('PUT', '/v1/accounts/blog', { plan: 'small', sshKeys: [sshKey] })
     const pids = (['up', 'api', 'agent', 'haproxy', 'postgres'] as const).map((name) => puppy.pidOf(name))
-    for (const pid of pids) t.ok(await readProcess(pid), `process ${pid} runs`)
+    for (const pid of pids) t.ok(await identifyProcess(createHost(), pid), `process ${pid} runs`)
     t.match(await puppy.command('down'), { code: 0 })
     for (const pid of pids) t.equal(await identifyProcess(createHost(), pid), undefined, `process ${pid} has ended`)
     t.ok(existsSync(join(puppy.root, 'home/p10000')), 'homes stay')
