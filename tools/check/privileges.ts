@@ -10,6 +10,10 @@ const pure = [
   'packages/accounts/src/passwd.ts',
   'packages/accounts/src/slots.ts',
   'packages/host/src/errors.ts',
+  'packages/selinux/src/cil/index.ts',
+  'packages/selinux/src/context.ts',
+  'packages/selinux/src/denials/index.ts',
+  'packages/selinux/src/level.ts',
 ]
 
 /** Modules of Node that compute and touch nothing. */
