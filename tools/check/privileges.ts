@@ -7,6 +7,10 @@ const pure = [
   'packages/accounts/src/passwd.ts',
   'packages/accounts/src/slots.ts',
   'packages/host/src/errors.ts',
+  'packages/selinux/src/cil/index.ts',
+  'packages/selinux/src/context.ts',
+  'packages/selinux/src/denials/index.ts',
+  'packages/selinux/src/level.ts',
 ]
 
 /** What a set of files must not hold. */
