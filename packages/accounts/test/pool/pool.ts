@@ -109,7 +109,7 @@ void t.test('ensure() repairs the mode of a home and keeps what is in it', { ski
   t.equal(await host.read('/home/p10000/.profile'), 'mine')
 })
 
-void t.test('ensure() names the package of a missing tool and gives up when told so', async (t) => {
+void t.test('ensure() names the package of a missing tool and gives up when the caller does', async (t) => {
   const slots = [slotAt(defaultLayout, 0)]
   const pool = openPool(createFakeHost({ programs: { '/usr/bin/getent': () => ({ exitCode: 2 }) } }), defaultLayout)
   await t.rejects(pool.ensure(slots), { code: 'ACCOUNT_PROGRAM_MISSING' })
