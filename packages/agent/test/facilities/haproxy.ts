@@ -116,3 +116,18 @@ void t.test('haproxyFacility forgets the counters of slots that are given back',
   )
   t.equal(await requests(), 0)
 })
+
+void t.test('haproxyFacility plans again when HAProxy ended after a step was planned', { skip }, async (t) => {
+  const { haproxy, spec, get } = await openTestProxy(t)
+  const facility = haproxyFacility(haproxy, spec)
+  await (await facility.prepare!(signal)).apply()
+  const { port } = await serveTenant(t)
+  const step = await facility.serve!({ ...nothing, routes: [{ id: 7, domain: 'blog.example.com', port }] }, signal)
+  await haproxy.stop({ signal })
+  t.strictSame(
+    [...(await step.apply()).domains.values()].map(({ reason }) => reason),
+    ['not_running'],
+  )
+  await haproxy.ensureRunning(spec, { signal })
+  t.match(await get('blog.example.com'), { status: 200, body: 'hello' })
+})
