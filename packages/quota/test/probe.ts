@@ -1,6 +1,7 @@
 import { createFakeHost } from '@puppy/host/fake'
 import t from 'tap'
 import { openQuota } from '../src/index.ts'
+import type { KindProbe } from '../src/probe.ts'
 import { fixture } from './support/fixture.ts'
 import { openFake } from './support/open.ts'
 

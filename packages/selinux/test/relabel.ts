@@ -1,6 +1,7 @@
 import { createFakeHost, type FakeProgram } from '@puppy/host/fake'
 import fc from 'fast-check'
 import t from 'tap'
+import { renderContext } from '../src/context.ts'
 import { SelinuxError } from '../src/errors.ts'
 import { pairAt } from '../src/level.ts'
 import { assertTree, relabel } from '../src/relabel.ts'

@@ -204,12 +204,12 @@ void t.test('accountsFacility puts a tenant out and removes what it left', { ski
     chownSync(at(path), uid, uid)
   }
   const evicting = await facility.evict!(slots.slice(0, 1), signal)
-  t.match(evicting.changes, [{ facility: 'accounts', target: 'p10000' }])
+  t.strictSame(evicting.changes, [{ facility: 'accounts', target: 'p10000', action: 'end its logins and processes' }])
   t.ok(existsSync(at('etc/puppy/keys/p10000')), 'a plan takes nothing')
   t.equal((await evicting.apply()).get(0)?.done, true)
   t.notOk(existsSync(at('etc/puppy/keys/p10000')))
   const scrubbing = await facility.scrub!(slots.slice(0, 1), signal)
-  t.match(scrubbing.changes, [{ facility: 'accounts', target: 'p10000' }])
+  t.strictSame(scrubbing.changes, [{ facility: 'accounts', target: 'p10000', action: 'remove what it left' }])
   t.ok(existsSync(at('home/p10000/secret')))
   t.same(await scrubbing.apply(), new Map([[0, { done: true }]]))
   t.same(

@@ -66,6 +66,7 @@ void t.test('ensure() shrinks without a kill, or refuses and changes nothing', a
     { status: 'refused', changed: false, error: { code: 'CGROUP_REFUSED', message: /in use/ } },
     { status: 'armed' },
   ])
+  t.match(refused.results[0]?.error, { code: 'CGROUP_REFUSED', message: /in use/ })
   t.equal(await host.read(dropInPath(slice)), text)
   t.match(readLimits(cgroupfs, slicePath(slice)).memory, { max: 397_312, high: 'max' })
   t.equal(cgroupfs.read(slicePath(slice), 'cgroup.events'), 'populated 1\nfrozen 0\n')

@@ -2,7 +2,10 @@ import fc from 'fast-check'
 import t from 'tap'
 import { parseContext } from '../../src/context.ts'
 import { parseDenial } from '../../src/denials/denial.ts'
+import { pairAt, singleLevel } from '../../src/level.ts'
 import { lines } from '../support/denials.ts'
+
+const lowest = { sensitivity: 0, categories: [] }
 
 void t.test('parseDenial() reads what the kernel wrote', async (t) => {
   const [first, second, third] = lines.map(parseDenial)

@@ -72,6 +72,11 @@ export async function one(owner: Database, text: string, ...values: unknown[]): 
   return (await owner.query<Record<string, unknown>>(text, values))[0] ?? {}
 }
 
+/** Where an error of an action points to. */
+export function pointersOf(error: unknown): readonly string[] {
+  return (error as ApiError).faults.map(({ pointer }) => pointer)
+}
+
 /** Waits until somebody in this database waits for a lock that another one has. */
 export async function untilBlocked(owner: Database): Promise<void> {
   const blocked = `select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`

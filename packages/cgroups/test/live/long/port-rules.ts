@@ -116,7 +116,7 @@ void t.test('port rules of slices in use: what is reported is what is so', { ski
   t.match(again.results, [stale, set], 'it is reported again')
 
   await systemctl('daemon-reexec')
-  t.match((await ensure(20_005)).results, [set, set])
+  t.strictSame((await ensure(20_005)).told, [set, set])
   t.equal(await ask(a, 20_001, 20_005, 3000), '1 bound 1')
   t.equal(await ask(b, 20_011, 20_001, 3000), 'bound 1 1')
 
