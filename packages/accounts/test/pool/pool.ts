@@ -7,6 +7,9 @@ import { defaultLayout, slotAt } from '../../src/slots.ts'
 import { scratch, whyNot } from '../support/scratch.ts'
 import { createScratchWorld, type ScratchWorld } from '../support/world.ts'
 
+// Each fault of each effect has a world of its own.
+t.setTimeout(300_000)
+
 const skip = whyNot('systemd-sysusers', 'systemd-tmpfiles', 'getent', 'userdel', 'groupdel')
 const slots = [0, 1, 2].map((n) => slotAt(defaultLayout, n))
 
