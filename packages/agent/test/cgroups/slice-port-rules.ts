@@ -1,3 +1,4 @@
+import { matchWhole } from '@puppy/host/testing'
 import { slotAt } from '@puppy/accounts'
 import { openSlices } from '@puppy/cgroups'
 import { createFakeCgroups } from '@puppy/cgroups/fake'
@@ -27,7 +28,11 @@ void t.test('buildPortRules() sets the rules of a slice before an account has it
   const { host, options, build } = open()
   const building = slots.map((slot) => ({ slot, state: 'building' as const }))
   const step = await build(...building)
-  t.match(step.changes, [{ target: `user-${first.uid}.slice`, action: 'add' }, { action: 'add' }])
+  const add = { facility: 'cgroups', action: 'add', after: /^SocketBindAllow=\d/m }
+  t.matchOnlyStrict(step.changes, [
+    { ...add, target: `user-${first.uid}.slice` },
+    { ...add, target: `user-${second.uid}.slice` },
+  ])
   t.equal(await host.read(dropIn(first.uid)), undefined, 'a plan writes nothing')
   t.equal((await step.apply()).size, 0, 'nothing is to be said of slots that are ready')
   const allowed = `SocketBindAllow=${first.ports[0]}-${first.ports.at(-1)}\nSocketBindDeny=1-32767\n`
@@ -52,7 +57,7 @@ void t.test('buildPortRules() reports why a slice is refused, and the others go 
 })
 
 void t.test('emptySlice() has no rules for ports that the kernel hands out', async (t) => {
-  t.match(emptySlice(first), { portRules: { allow: [{ first: first.ports[0], last: first.ports.at(-1) }] } })
+  matchWhole(t, emptySlice(first), { portRules: { allow: [{ first: first.ports[0], last: first.ports.at(-1) }] } })
   t.equal(emptySlice({ ...first, ports: [32_760, 32_768] }).portRules, undefined)
   t.strictSame(emptySlice({ ...first, ports: [32_760, 32_767] }).portRules, {
     allow: [{ first: 32_760, last: 32_767 }],

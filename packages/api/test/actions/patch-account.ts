@@ -1,8 +1,10 @@
+import { matchWhole } from '@puppy/host/testing'
 import t from 'tap'
 import { removeAccount } from '../../src/actions/delete-account.ts'
 import { mergePatch, patchAccount, type AccountPatch } from '../../src/actions/patch-account.ts'
 import { findAccount, updateAccount, type AccountWish } from '@puppy/state/store/accounts'
 import { addHost, sshKey, startPostgres, actor, addAccount, addPlan, untilBlocked, wish } from '@puppy/state/testing'
+import { pointersOf } from '../support/problem.ts'
 
 const postgres = await startPostgres(t)
 const blog = { reseller: 'root', name: 'blog' }
@@ -40,7 +42,8 @@ for (const [title, patch, expected] of merges) {
 
 void t.test('mergePatch() refuses more than 32 labels in all', (t) => {
   const labels = Object.fromEntries(Array.from({ length: 31 }, (_, index) => [`c${index}`, '']))
-  t.throws(() => mergePatch(row, { labels }), { code: 'request_invalid', faults: [{ pointer: '/labels' }] })
+  const error = t.throws(() => mergePatch(row, { labels }), { code: 'request_invalid' })
+  t.strictSame(pointersOf(error), ['/labels'])
   t.equal(Object.keys(mergePatch(row, { labels: { ...labels, a: null } }).labels).length, 32)
   t.end()
 })
@@ -51,7 +54,10 @@ void t.test('patchAccount() changes what the patch names, and does nothing when 
   await patch({ labels: { customer: '42' } })
   await patch({ plan: 'large' })
   t.match(await findAccount(api, blog), { plan: 'large', labels: { customer: '42' }, generation: 3 })
-  t.match(await owner.query('select action from audit'), [{ action: 'account.change' }, { action: 'account.change' }])
+  t.strictSame(await owner.query('select action from audit'), [
+    { action: 'account.change' },
+    { action: 'account.change' },
+  ])
 })
 
 void t.test('patchAccount() refuses an account that there is not, and makes none', async (t) => {
@@ -68,11 +74,11 @@ void t.test('patchAccount() refuses a plan that there is not', async (t) => {
 
 void t.test('patchAccount() refuses keys that cannot be used, and then changes nothing', async (t) => {
   const { api, patch } = await prepare(t)
-  await t.rejects(patch({ sshKeys: [sshKey, 'ssh-ed25519 AAAA'], state: 'suspended' }), {
+  const refused = await t.rejects(patch({ sshKeys: [sshKey, 'ssh-ed25519 AAAA'], state: 'suspended' }), {
     code: 'ssh_key_invalid',
-    faults: [{ pointer: '/sshKeys/1' }],
   })
-  t.match(await findAccount(api, blog), { sshKeys: [], state: 'active', generation: 1 })
+  t.strictSame(pointersOf(refused), ['/sshKeys/1'])
+  matchWhole(t, await findAccount(api, blog), { sshKeys: [], state: 'active', generation: 1 })
   await patch({ sshKeys: [sshKey] })
   await patch({ sshKeys: null, state: 'suspended' })
   t.match(await findAccount(api, blog), { state: 'suspended', generation: 3 })
