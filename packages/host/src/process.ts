@@ -1,10 +1,10 @@
 import type { EffectOptions } from './facility/effect.ts'
 import type { Host } from './host.ts'
 import { readCmdline, readStat } from './proc/process.ts'
-import type { ProcessIdentity } from './signal.ts'
+import type { ProcessIdentity } from './process-identity.ts'
 import { waitFor } from './wait.ts'
 
-export type { ProcessIdentity } from './signal.ts'
+export type { ProcessIdentity } from './process-identity.ts'
 
 /** A process that runs. */
 export interface RunningProcess extends ProcessIdentity {

@@ -12,21 +12,23 @@ import {
   type ReplaceOptions,
 } from './status.ts'
 
-/** Gives each `to` the SELinux context of its `from`. */
+/** Sets the SELinux context of each `to` to that of its `from`. */
 export type Relabel = (pairs: readonly { readonly from: string; readonly to: string }[]) => Promise<void>
 
 /**
- * Whether a name in a folder is what `replace` writes before it renames: one that was killed half way leaves it behind, and
- * whoever takes a folder of its own away may remove it.
+ * Returns whether a name in a folder is of a file that `replace` writes before it renames it. A process that was killed half way leaves one
+ * behind, and the owner of the folder may remove it. Pure.
  */
 export function isUnfinished(name: string): boolean {
   return /^\.puppy-[0-9a-f]{12}\.tmp$/.test(name)
 }
 
+/** Returns a new name for a file beside another. */
 export function temporaryBeside(path: string): string {
   return join(dirname(path), `.puppy-${randomBytes(6).toString('hex')}.tmp`)
 }
 
+/** Replaces one file, atomically and durably: `Files.replace`. */
 export async function replaceFile(
   path: string,
   text: string,
@@ -68,6 +70,7 @@ async function writeTemporary(path: string, text: string, wanted: Metadata): Pro
   }
 }
 
+/** Waits until the entries of a folder are on the disk. */
 export async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, constants.O_RDONLY | constants.O_DIRECTORY)
   try {
@@ -77,6 +80,7 @@ export async function syncFolder(path: string): Promise<void> {
   }
 }
 
+/** Reads what is at a path: `Files.status`. */
 export async function statusOf(path: string): Promise<FileStatus | undefined> {
   try {
     return statusFrom(await lstat(path))
@@ -86,6 +90,7 @@ export async function statusOf(path: string): Promise<FileStatus | undefined> {
   }
 }
 
+/** Reads a text file: `Files.read`. */
 export async function readText(path: string, maxBytes: number): Promise<string | undefined> {
   let file
   try {

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import { Type } from 'typebox'
+import { Type, type Static } from 'typebox'
 import { putPool } from '../actions/put-pool.ts'
 import { ApiError } from '../errors.ts'
 import { askForPlan, findHost, listHosts, type HostRow } from '@puppy/state/store/hosts'
@@ -16,7 +16,7 @@ const tags = ['hosts']
 const config = { access: 'admin' } as const
 const params = Type.Object({ host: Slug('The name of the host.') })
 interface Named {
-  readonly Params: { readonly host: string }
+  readonly Params: Static<typeof params>
 }
 
 export async function hostRoutes(app: FastifyInstance, { database, observer }: Dependencies): Promise<void> {

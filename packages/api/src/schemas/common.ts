@@ -1,4 +1,4 @@
-import { Type } from 'typebox'
+import { Type, type Static } from 'typebox'
 
 const slugPattern = '^[a-z][a-z0-9-]{0,62}$'
 /** Neither control characters, which no database, header or file takes well, nor halves of surrogate pairs. */
@@ -41,6 +41,9 @@ export const pageQuery = {
   cursor: Type.Optional(Type.String({ maxLength: 512, description: 'From `nextCursor` of the page before.' })),
 }
 
+/** The query of a list as its route gets it: validation has put in the limit where it was left out. */
+export type Listing<Query extends { readonly limit?: number }> = Query & { readonly limit: number }
+
 export const resellerQuery = {
   reseller: Type.Optional(Type.String({ pattern: slugPattern, description: 'Whose; only an admin may name another.' })),
 }
@@ -53,3 +56,4 @@ export const preferHeader = Type.Object({
     }),
   ),
 })
+export type PreferHeader = Static<typeof preferHeader>

@@ -3,10 +3,11 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { createHost, type StartedProgram } from '@puppy/host'
+import { identifyProcess, type ProcessIdentity } from '@puppy/host/process'
 import type { Config } from '../config.ts'
 import { cannotStart, StartError } from '@puppy/state'
 import { placesOf } from '../places.ts'
-import { signalProcess } from '@puppy/state/processes'
+import { endFirmly } from '../processes.ts'
 
 /** A process of ours that is started again when it dies. */
 export interface Supervised {
@@ -31,10 +32,10 @@ export async function supervise(options: SuperviseOptions): Promise<Supervised> 
   const host = createHost()
   const log = join(placesOf(config).logs, `${name}.log`)
   const pidFile = placesOf(config)[name]
-  let current = 0
+  let current: ProcessIdentity | undefined
   const startOnce = async () => {
     const started = await host.start([process.execPath, program, name], { log, env })
-    current = started.pid
+    current = await identifyProcess(host, started.pid)
     await pidFile.write(started.pid)
     return started
   }
@@ -45,8 +46,7 @@ export async function supervise(options: SuperviseOptions): Promise<Supervised> 
     failed,
     stop: async () => {
       if (!signal.aborted) throw new Error('the signal comes first, or it would be started again')
-      if (!(await signalProcess(current, 'SIGTERM', { wait: 15_000 })))
-        await signalProcess(current, 'SIGKILL', { wait: 5000 })
+      if (current !== undefined) await endFirmly(host, current, 15_000)
       await pidFile.remove()
     },
   }

@@ -2,11 +2,12 @@ import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createHost, HostError, type Host, type Lock } from '@puppy/host'
+import { identifyProcess } from '@puppy/host/process'
 import type { Config } from '../config.ts'
 import { startEmbedded, stopEmbedded, type EmbeddedOptions } from '@puppy/state/embedded'
 import { grant, migrate, openDatabase, type Database, StartError } from '@puppy/state'
 import { databaseUrls, placesOf } from '../places.ts'
-import { readProcess, signalProcess } from '@puppy/state/processes'
+import { endFirmly } from '../processes.ts'
 import { findHost } from '@puppy/state/store/hosts'
 import { generateKey, insertKey, isKey, revokeOthers } from '@puppy/state/store/keys'
 import { ensurePackages } from '../system-packages.ts'
@@ -36,7 +37,7 @@ export async function up(config: Config): Promise<void> {
     const began = await databaseTime(config)
     const keyFile = await ensureAdminKey(machine, config)
     for (const name of ['api', 'agent'] as const) {
-      await endOld(config, name)
+      await endOld(machine, config, name)
       children.push(await supervise({ name, config, env: childEnvironment(config, name), signal: ending.signal }))
     }
     await untilReady(config, children, ending.signal)
@@ -48,7 +49,7 @@ export async function up(config: Config): Promise<void> {
     await Promise.race([
       told,
       Promise.race(children.map(({ failed }) => failed)),
-      keepDatabase(embedded, ending.signal),
+      keepDatabase(machine, embedded, ending.signal),
       keepLogsShort(config, ending.signal),
     ])
   } finally {
@@ -167,11 +168,9 @@ async function ensureAdminKey(machine: Host, config: Config): Promise<string | u
 }
 
 /** What a kill left behind may be of another version and is replaced; it holds no state. */
-async function endOld(config: Config, name: 'api' | 'agent'): Promise<void> {
+async function endOld(machine: Host, config: Config, name: 'api' | 'agent'): Promise<void> {
   const old = await placesOf(config)[name].read()
-  if (old === undefined) return
-  if (!(await signalProcess(old.pid, 'SIGTERM', { wait: 10_000 })))
-    await signalProcess(old.pid, 'SIGKILL', { wait: 5000 })
+  if (old !== undefined) await endFirmly(machine, old, 10_000)
 }
 
 function baseUrl({ listen }: Config): string {
@@ -245,11 +244,11 @@ async function keepLogsShort(config: Config, signal: AbortSignal): Promise<void>
 }
 
 /** Starts the embedded database again when it dies. Never settles before the end. */
-async function keepDatabase(embedded: EmbeddedOptions | undefined, signal: AbortSignal): Promise<void> {
+async function keepDatabase(machine: Host, embedded: EmbeddedOptions | undefined, signal: AbortSignal): Promise<void> {
   let pid = embedded === undefined ? 0 : (await startEmbedded(embedded)).pid
   while (!signal.aborted) {
     await sleep(500, undefined, { signal }).catch(() => {})
-    if (embedded === undefined || signal.aborted || (await readProcess(pid)) !== undefined) continue
+    if (embedded === undefined || signal.aborted || (await identifyProcess(machine, pid)) !== undefined) continue
     console.warn('The database was dead and is started again')
     pid = (await startEmbedded(embedded)).pid
   }

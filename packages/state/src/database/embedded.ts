@@ -3,8 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import { createHost, errno, HostError, type Host } from '@puppy/host'
+import { endProcess, identifyProcess, type RunningProcess } from '@puppy/host/process'
 import { StartError } from '../errors.ts'
-import { readProcess, signalProcess } from '../processes.ts'
 import { database, embeddedUrls, roles, type RoleUrls } from './urls.ts'
 
 /** An operating system user, by number and by the name that peer authentication sees. */
@@ -55,7 +55,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
   const binaries = await install(options)
   await writeAccess(at.data, options)
   const running = await readServer(at.data)
-  const pid = running ?? (await launch(options, binaries))
+  const pid = running?.pid ?? (await launch(options, binaries))
   await ready(options, pid)
   await createDatabase(options)
   return { urls: embeddedUrls(options), pid, adopted: running !== undefined }
@@ -63,10 +63,10 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
 
 /** Ends the server; open transactions are rolled back. Gives false when none ran. */
 export async function stopEmbedded(stateDir: string): Promise<boolean> {
-  const pid = await readServer(join(stateDir, 'postgres', 'data'))
-  if (pid === undefined) return false
+  const server = await readServer(join(stateDir, 'postgres', 'data'))
+  if (server === undefined) return false
   // SIGINT is PostgreSQL's fast shutdown: clients are cut off, nothing is lost.
-  return signalProcess(pid, 'SIGINT', { wait: 20_000 })
+  return endProcess(host, server, 'SIGINT', { timeout: 20_000 })
 }
 
 /**
@@ -162,11 +162,11 @@ async function writeAccess(data: string, options: EmbeddedOptions): Promise<void
 }
 
 /** The process that serves this cluster, by its own pid file, if it really is that. */
-async function readServer(data: string): Promise<number | undefined> {
+async function readServer(data: string): Promise<RunningProcess | undefined> {
   const pid = Number((await host.read(join(data, 'postmaster.pid')).catch(() => undefined))?.split('\n')[0])
   if (!Number.isInteger(pid) || pid <= 1) return undefined
-  const process = await readProcess(pid)
-  return process?.command.includes(data) === true ? pid : undefined
+  const process = await identifyProcess(host, pid)
+  return process?.command.includes(data) === true ? process : undefined
 }
 
 async function launch(options: EmbeddedOptions, binaries: string): Promise<number> {
