@@ -1,12 +1,13 @@
-import { copyFile, truncate } from 'node:fs/promises'
-import { join } from 'node:path'
+import { copyFile, lstat, truncate } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
-import { createHost, type StartedProgram } from '@puppy/host'
-import type { Config } from '../config.ts'
-import { cannotStart, StartError } from '@puppy/state'
-import { placesOf } from '../places.ts'
+import { errno } from '@puppy/host/errors'
+import { files, startProgram } from '@puppy/host/lean'
+import type { StartedProgram } from '@puppy/host'
+import { cannotStart, StartError } from '@puppy/state/errors'
 import { signalProcess } from '@puppy/state/processes'
+import { nodeCommand } from '../node-command.ts'
+import { pidFile } from '../pid-file.ts'
+import type { Program } from './stages.ts'
 
 /** A process of ours that is started again when it dies. */
 export interface Supervised {
@@ -15,31 +16,21 @@ export interface Supervised {
   stop(): Promise<void>
 }
 
-export interface SuperviseOptions {
-  readonly name: 'api' | 'agent'
-  readonly config: Config
-  readonly env: Readonly<Record<string, string>>
-  readonly signal: AbortSignal
-}
-
-const program = fileURLToPath(new URL('../cli.ts', import.meta.url))
 const largestLog = 10 * 1024 * 1024
 
 /** Starts `puppy NAME` in a session of its own, so that it outlives us, and again when it dies. */
-export async function supervise(options: SuperviseOptions): Promise<Supervised> {
-  const { name, config, env, signal } = options
-  const host = createHost()
-  const log = join(placesOf(config).logs, `${name}.log`)
-  const pidFile = placesOf(config)[name]
+export async function supervise(program: Program, signal: AbortSignal): Promise<Supervised> {
+  const { name, env, log } = program
+  const file = pidFile(program.pidFile)
   let current = 0
   const startOnce = async () => {
-    const started = await host.start([process.execPath, program, name], { log, env })
+    const started = await startProgram(nodeCommand(name), { log, env })
     current = started.pid
-    await pidFile.write(started.pid)
+    await file.write(started.pid)
     return started
   }
   const first = await startOnce()
-  const failed = keep(options, first, startOnce, log)
+  const failed = keep(program, signal, first, startOnce)
   failed.catch(() => {})
   return {
     failed,
@@ -47,16 +38,16 @@ export async function supervise(options: SuperviseOptions): Promise<Supervised> 
       if (!signal.aborted) throw new Error('the signal comes first, or it would be started again')
       if (!(await signalProcess(current, 'SIGTERM', { wait: 15_000 })))
         await signalProcess(current, 'SIGKILL', { wait: 5000 })
-      await pidFile.remove()
+      await file.remove()
     },
   }
 }
 
 async function keep(
-  { name, signal }: SuperviseOptions,
+  { name, log }: Program,
+  signal: AbortSignal,
   first: StartedProgram,
   startOnce: () => Promise<StartedProgram>,
-  log: string,
 ): Promise<never> {
   let running = first
   for (let pause = 100; ; pause = Math.min(pause * 2, 5000)) {
@@ -73,13 +64,15 @@ async function keep(
 }
 
 async function lastLine(log: string): Promise<string> {
-  return ((await createHost().read(log)) ?? '').trim().split('\n').at(-1) ?? ''
+  return ((await files.read(log)) ?? '').trim().split('\n').at(-1) ?? ''
 }
 
 /** Keeps one copy of a log that has become too long and empties it; whoever appends to it goes on doing so. */
 export async function shorten(log: string, largest = largestLog): Promise<boolean> {
-  const status = await createHost().status(log)
-  if (status?.kind !== 'file' || status.size <= largest) return false
+  const status = await lstat(log).catch((error: unknown) => {
+    if (errno(error) !== 'ENOENT') throw error
+  })
+  if (status?.isFile() !== true || status.size <= largest) return false
   await copyFile(log, `${log}.1`)
   await truncate(log)
   return true
