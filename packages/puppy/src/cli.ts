@@ -60,7 +60,7 @@ try {
     console.error(usage())
     process.exitCode = name === '' || name === 'help' || name === '--help' ? 0 : 64
   } else {
-    if (['up', 'api', 'agent'].includes(name)) restartIfStripped()
+    if (['up', 'api', 'agent'].includes(name)) await restartIfStripped()
     await run(args)
   }
 } catch (error) {

@@ -1,4 +1,3 @@
-import { enableCompileCache, flushCompileCache } from 'node:module'
 import { compileCache } from './node-command.ts'
 
 const attempt = 'PUPPY_ATTEMPT'
@@ -14,8 +13,9 @@ delete process.env[attempt]
  *
  * @see execve(2), "Module compile cache" in Node's documentation
  */
-export function restartIfStripped(): void {
+export async function restartIfStripped(): Promise<void> {
   if (!hasStripper() || attempts >= 2 || process.execve === undefined) return
+  const { enableCompileCache, flushCompileCache } = await import('node:module')
   enableCompileCache(compileCache)
   flushCompileCache()
   const env = { NODE_COMPILE_CACHE: compileCache, ...process.env, [attempt]: String(attempts + 1) }

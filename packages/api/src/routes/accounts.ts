@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { Type } from 'typebox'
+import { Type } from '@puppy/state/schema'
 import { removeAccount } from '../actions/delete-account.ts'
 import { patchAccount } from '../actions/patch-account.ts'
 import { putAccount } from '../actions/put-account.ts'
