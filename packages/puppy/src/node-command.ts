@@ -9,7 +9,7 @@ const program = fileURLToPath(new URL('./cli.ts', import.meta.url))
  * What V8 is told in processes that live long. Young objects get one MiB instead of sixteen, and machine code is kept small. The
  * limit of the heap is ten times what the largest host needs: it makes V8 collect earlier, and nothing comes near it.
  */
-const flags = ['--max-semi-space-size=1', '--optimize-for-size', '--max-old-space-size=512']
+export const flags = ['--max-semi-space-size=1', '--optimize-for-size', '--max-old-space-size=512']
 
 /** The command line of a part of `puppy up` that ends soon. */
 export function partCommand(name: string): [string, ...string[]] {
