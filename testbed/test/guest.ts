@@ -78,7 +78,10 @@ void t.test(
     const { paths, options } = silentMachine(t)
     const guest = await startGuest(host, paths, options)
     t.equal((await findGuestProcesses(paths.tag)).get('trixie/1'), guest.pid)
-    t.match(await findGuests(paths, 'trixie'), [{ name: 'trixie/1', port: guest.port, pid: guest.pid }])
+    t.strictSame(
+      (await findGuests(paths, 'trixie')).map(({ name, port, pid }) => ({ name, port, pid })),
+      [{ name: 'trixie/1', port: guest.port, pid: guest.pid }],
+    )
     await t.rejects(awaitSsh(guest, { timeout: 1000 }), {
       name: 'TestbedError',
       message: /^trixie\/1 does not answer by ssh after 1 s; its console said: /,

@@ -1,3 +1,4 @@
+import { isBuiltin } from 'node:module'
 import { posix } from 'node:path'
 import type { Tree } from './tree.ts'
 
@@ -5,7 +6,7 @@ import type { Tree } from './tree.ts'
  * How an import takes part: `static` loads with the file, `dynamic` when its line is reached, `type` never, because it is
  * erased.
  */
-export type ImportKind = 'static' | 'dynamic' | 'type'
+type ImportKind = 'static' | 'dynamic' | 'type'
 
 export interface Import {
   readonly specifier: string
@@ -95,7 +96,7 @@ function waysFrom(graph: Graph, entries: readonly string[], { later }: { readonl
   return before
 }
 
-/** Files of one package that import each other in a circle, imports of types included: each circle once, in order. */
+/** Finds files that import each other in a circle, by imports of types too: each circle once, its files in order. */
 export function circlesIn(graph: Graph): readonly (readonly string[])[] {
   const paths = [...graph.edges.keys()].toSorted()
   const reached = new Map(paths.map((path) => [path, reachedFrom(graph, path)]))
@@ -146,8 +147,20 @@ function locate(packages: ReadonlyMap<string, Package>, from: string, specifier:
   if (specifier.startsWith('.')) return { target: posix.join(posix.dirname(from), specifier), ours: true }
   const [, name = '', rest = ''] = /^((?:@[^/]+\/)?[^/]+)(\/.*)?$/.exec(specifier) ?? []
   const owner = packages.get(name)
-  if (owner === undefined) return { target: specifier, ours: false }
+  if (owner === undefined)
+    return { target: isBuiltin(specifier) ? `node:${specifier.replace(/^node:/, '')}` : specifier, ours: false }
   return { target: posix.join(owner.folder, exported(owner, `.${rest}`) ?? `(no export ".${rest}")`), ours: true }
+}
+
+/** Lists the files that a package exports, those of a pattern too, without some subpaths. */
+export function exportsOf(tree: Tree, name: string, without: readonly string[] = []): readonly string[] {
+  const { folder, exports = {} } = packagesOf(tree).get(name) ?? { folder: '' }
+  const targets = Object.entries(exports).filter(([subpath]) => !without.includes(subpath))
+  return targets.flatMap(([, target]) => {
+    const [before = '', after] = posix.join(folder, target).split('*')
+    if (after === undefined) return [before]
+    return [...tree.keys()].filter((path) => path.startsWith(before) && path.endsWith(after))
+  })
 }
 
 /** The file that a subpath of a package stands for. @see "Subpath patterns" in Node's documentation of packages */

@@ -19,8 +19,6 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
 /** Who may touch processes and files of the machine without `host`, and why. */
 const exempt: readonly (readonly [RegExp, string])[] = [
   [/^packages\/host\//, 'it is what the others use'],
-  [/^packages\/puppy\/src\/config\.ts$/, 'whether systemd runs'],
-  [/^packages\/state\/src\/processes\.ts$/, 'who a process is, by /proc'],
   [
     /^packages\/(state\/src\/database\/migrate|api\/src\/plugins\/openapi)\.ts$/,
     'they read our own files, before root is dropped',

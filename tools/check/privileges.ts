@@ -1,8 +1,5 @@
-import { circlesIn, closureOf, readGraph, wayTo, type Graph } from './graph.ts'
+import { circlesIn, closureOf, exportsOf, packagesOf, readGraph, wayTo, type Graph } from './graph.ts'
 import type { Tree } from './tree.ts'
-
-/** Packages that change a machine through one facility of Linux. */
-const facilities = /^packages\/(accounts|cgroups|firewall|haproxy|quota|selinux)\//
 
 /** Entries of packages with effects that have none themselves: what they reach may be loaded by every process. */
 const pure = [
@@ -10,10 +7,11 @@ const pure = [
   'packages/accounts/src/passwd.ts',
   'packages/accounts/src/slots.ts',
   'packages/host/src/errors.ts',
+  'packages/selinux/src/cil/index.ts',
+  'packages/selinux/src/context.ts',
+  'packages/selinux/src/denials/index.ts',
+  'packages/selinux/src/level.ts',
 ]
-
-/** Modules of Node that compute and touch nothing. */
-const computing = /^node:(buffer|crypto|path|url|util)$/
 
 /** What a set of files must not hold. */
 interface Ban {
@@ -23,23 +21,40 @@ interface Ban {
 }
 
 const framework: Ban = {
-  what: 'web framework (fastify*, @fastify/*, swagger*) and no file of the api',
-  pattern: /^(fastify|@fastify\/|swagger|packages\/api\/)/,
+  what: 'web framework (fastify*, @fastify/*, swagger*)',
+  pattern: /^(fastify|@fastify\/|swagger)/,
 }
-const facility: Ban = { what: 'file of a facility but pure ones', pattern: facilities }
-const agent: Ban = { what: 'file of the agent', pattern: /^packages\/agent\// }
+const api: Ban = { what: 'file of @puppy/api', pattern: /^packages\/api\// }
+const agent: Ban = { what: 'file of @puppy/agent', pattern: /^packages\/agent\// }
+const facility: Ban = {
+  what: 'file of a facility but pure ones',
+  pattern: /^packages\/(accounts|cgroups|firewall|haproxy|quota|selinux)\//,
+}
 const program: Ban = {
   what: 'way to start a program (node:child_process, execa, @puppy/host)',
-  pattern: /^(node:(child_process|cluster|worker_threads|vm|module)|execa|packages\/host\/.*)$/,
+  pattern: /^(node:(child_process|cluster|worker_threads|module|vm)|execa|packages\/host\/.*)$/,
 }
-const test: Ban = { what: 'test support', pattern: /^packages\/[^/]+\/(test|examples)\/|^(tap|fast-check)$/ }
-const effect: Ban = { what: 'effect', pattern: /^(?!packages\/)(?!node:(buffer|crypto|path|url|util)$)/ }
+const effect: Ban = {
+  what: 'module but those of Node that only compute',
+  pattern: /^(?!packages\/|node:(buffer|crypto|path|url|util)$)/,
+}
+const support: Ban = {
+  what: 'test support',
+  pattern: /^(packages\/[^/]+|testbed)\/(test|examples)\/|^(tap|fast-check)$/,
+}
+
+/** What a process that lives long and does little must not keep. `node:crypto` is 2 MB of memory, `node:http` 10, a package more. */
+const heavy: Ban = {
+  what: 'package, no whole host and no large module of Node',
+  pattern:
+    /^(?!packages\/|node:)|^node:(crypto|https?|module)$|^packages\/(host\/src\/(index|create-host)|state\/src\/index|puppy\/src\/config)\.ts$/,
+}
 
 interface Proof {
   readonly name: string
-  /** What is loaded at the start: everything that these reach. */
+  /** Where loading begins. */
   readonly entries: (tree: Tree) => readonly string[]
-  /** Files of which only what loads with them counts: their dynamic imports are other processes' entries. */
+  /** Loaded at the start too, but without their dynamic imports: those are the entries of other processes. */
   readonly shell?: readonly string[]
   readonly holdsNo: readonly Ban[]
 }
@@ -47,34 +62,43 @@ interface Proof {
 const cli = 'packages/puppy/src/cli.ts'
 
 const proofs: readonly Proof[] = [
-  { name: '@puppy/agent', entries: () => ['packages/agent/src/index.ts'], holdsNo: [framework, test] },
+  { name: '@puppy/agent', entries: () => ['packages/agent/src/index.ts'], holdsNo: [framework, api] },
   {
     name: 'puppy agent',
     entries: () => ['packages/puppy/src/commands/agent.ts'],
     shell: [cli],
-    holdsNo: [framework, test],
+    holdsNo: [framework, api],
   },
-  { name: '@puppy/api', entries: () => ['packages/api/src/index.ts'], holdsNo: [program, facility, agent, test] },
+  { name: '@puppy/api', entries: () => ['packages/api/src/index.ts'], holdsNo: [program, facility, agent] },
   {
     name: 'puppy api',
     entries: () => ['packages/puppy/src/commands/api.ts'],
     shell: [cli],
-    holdsNo: [facility, agent, test],
+    holdsNo: [facility, agent],
   },
-  { name: '@puppy/state', entries: stateEntries, holdsNo: [program, facility, agent, test] },
-  { name: 'the pure subpaths', entries: () => pure, holdsNo: [effect] },
-]
-
-/** All that `@puppy/state` offers but `./embedded`, which starts a server, and `./testing`. */
-function stateEntries(tree: Tree): readonly string[] {
-  const offered = /^packages\/state\/src\/(index|processes|store\/[^/]+)\.ts$/
-  return [...tree.keys()].filter((path) => offered.test(path))
-}
-
-/** Circles that are known. Only ever remove one: a new circle is a fault, and so is one that stands here and is gone. */
-const knownCircles: readonly (readonly string[])[] = [
-  ['context', 'host', 'lock', 'run'].map((name) => `packages/host/src/${name}.ts`),
-  ['booleans', 'observe', 'plan'].map((name) => `packages/selinux/src/store/${name}.ts`),
+  {
+    name: 'puppy start',
+    entries: () => ['packages/puppy/src/commands/start.ts'],
+    shell: [cli],
+    holdsNo: [framework, api, facility, agent],
+  },
+  {
+    name: 'puppy up, which runs no program to its end',
+    entries: () => [],
+    shell: [cli, 'packages/puppy/src/commands/up.ts'],
+    holdsNo: [framework, api, facility, agent, heavy],
+  },
+  {
+    name: '@puppy/state but ./embedded and ./server',
+    entries: (tree) => exportsOf(tree, '@puppy/state', ['./embedded', './server', './testing']),
+    holdsNo: [program, facility, agent],
+  },
+  { name: 'pure subpaths', entries: () => pure, holdsNo: [effect] },
+  {
+    name: 'every package but ./testing',
+    entries: (tree) => [...packagesOf(tree).keys()].flatMap((name) => exportsOf(tree, name, ['./testing'])),
+    holdsNo: [support],
+  },
 ]
 
 export interface Findings {
@@ -86,47 +110,39 @@ export interface Findings {
 /** Proves from the imports what each process loads and does not load, and that no files of a package import each other. */
 export function checkPrivileges(tree: Tree): Findings {
   const graph = readGraph(tree)
-  const found = proofs.map((proof) => prove(tree, graph, proof))
-  const circles = checkCircles(graph)
+  const found = [...proofs.map((proof) => prove(tree, graph, proof)), checkCircles(graph)]
   return {
-    faults: [...graph.faults, ...found.flatMap(({ faults }) => faults), ...circles.faults],
-    proven: [...found.flatMap(({ proven }) => proven), ...circles.proven],
+    faults: [...graph.faults, ...found.flatMap(({ faults }) => faults)],
+    proven: found.flatMap(({ proven }) => proven),
   }
 }
 
 function prove(tree: Tree, graph: Graph, { name, entries, shell = [], holdsNo }: Proof): Findings {
   const roots = entries(tree)
   const absent = [...roots, ...shell].filter((path) => !tree.has(path))
-  if (absent.length > 0 || roots.length === 0)
-    return { faults: [`${name}: there is no ${absent.join(', ') || 'entry'} to begin with`], proven: [] }
-  const files = new Set([...closureOf(graph, shell, { later: false }), ...closureOf(graph, roots)])
+  if (roots.length + shell.length === 0 || absent.length > 0)
+    return { faults: [`${name}: its entry ${absent.join(', ')} does not exist`], proven: [] }
+  const reached = new Set([...closureOf(graph, shell, { later: false }), ...closureOf(graph, roots)])
   const allowed = closureOf(graph, pure)
   const faults = holdsNo.flatMap(({ what, pattern }) =>
-    [...files]
-      .filter((path) => pattern.test(path) && !allowed.has(path))
-      .map((path) => `${name} must hold no ${what}: ${way(graph, roots, shell, path)}`),
+    [...reached]
+      .filter((target) => pattern.test(target) && !(tree.has(target) && allowed.has(target)))
+      .map((target) => `${name} must hold no ${what}: ${wayOf(graph, roots, shell, target)}`),
   )
   if (faults.length > 0) return { faults, proven: [] }
-  const ours = [...files].filter((path) => tree.has(path))
-  const line = `${name}: ${ours.length} files hold no ${holdsNo.map(({ what }) => what).join(', no ')}`
-  return { faults: [], proven: [line] }
+  const ours = [...reached].filter((target) => tree.has(target))
+  return {
+    faults: [],
+    proven: [`${name}: ${ours.length} files hold no ${holdsNo.map(({ what }) => what).join(', no ')}`],
+  }
 }
 
-function way(graph: Graph, roots: readonly string[], shell: readonly string[], path: string): string {
-  if (closureOf(graph, roots).has(path)) return wayTo(graph, roots, path)
-  return wayTo(graph, shell, path, { later: false })
+function wayOf(graph: Graph, roots: readonly string[], shell: readonly string[], target: string): string {
+  if (closureOf(graph, roots).has(target)) return wayTo(graph, roots, target)
+  return wayTo(graph, shell, target, { later: false })
 }
 
 function checkCircles(graph: Graph): Findings {
-  const found = circlesIn(graph).map((circle) => circle.join(', '))
-  const known = knownCircles.map((circle) => circle.join(', '))
-  const faults = [
-    ...found.filter((circle) => !known.includes(circle)).map((circle) => `These import each other: ${circle}`),
-    ...known
-      .filter((circle) => !found.includes(circle))
-      .map((circle) => `tools/check/privileges.ts lists a circle that is no more: ${circle}`),
-  ]
-  if (faults.length > 0) return { faults, proven: [] }
-  const left = known.length === 0 ? '' : ` but ${known.length} known circles`
-  return { faults: [], proven: [`${graph.edges.size} files: no circular imports${left}`] }
+  const faults = circlesIn(graph).map((circle) => `These import each other: ${circle.join(', ')}`)
+  return { faults, proven: faults.length > 0 ? [] : [`${graph.edges.size} files hold no circle of imports`] }
 }

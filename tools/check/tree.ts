@@ -9,6 +9,7 @@ const patterns = [
   '{packages/*,testbed}/{README.md,package.json}',
   'testbed/definition/**/*.ts',
   'docs/*.md',
+  'ARCHITECTURE.md',
   'tools/**/*.ts',
 ]
 

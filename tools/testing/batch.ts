@@ -5,10 +5,13 @@
  */
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import t from 'tap'
 import { fileMark } from './outcome.ts'
 
-for (const file of process.argv.slice(2)) {
+// tap names the folders of tests by all arguments of the process, and no name is longer than 255 bytes: it sees our number instead.
+const files = process.argv.splice(2, Infinity, String(process.pid))
+const { default: t } = await import('tap')
+
+for (const file of files) {
   t.comment(`${fileMark}${file}`)
   await import(pathToFileURL(resolve(file)).href)
   // A file begins its tests without waiting for them. The next one must not be loaded while they run.

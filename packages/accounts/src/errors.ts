@@ -1,4 +1,4 @@
-import { FacilityError, renderFacts, type FacilityErrorFacts } from '@puppy/host'
+import { FacilityError, renderFacts, type FacilityErrorFacts } from '@puppy/host/errors'
 
 /** What went wrong, as a word that never changes its meaning. `docs/errors.md` explains each of them. */
 export type AccountErrorCode =

@@ -69,7 +69,7 @@ export function slotCount(layout: SlotLayout): number {
 export function slotAt(layout: SlotLayout, n: number): Slot {
   const count = slotCount(layout)
   if (!Number.isInteger(n) || n < 0 || n >= count)
-    throw new RangeError(`There is no slot ${n}: they are 0 to ${count - 1}`)
+    throw new RangeError(`Slot ${n} does not exist: slots are 0 to ${count - 1}`)
   const uid = layout.firstUid + n
   const user = `${layout.prefix}${uid}`
   const firstPort = layout.firstPort + layout.portsPerSlot * n

@@ -62,7 +62,7 @@ void t.test('readReserved() leaves out our own types and those that mean nobody'
   t.strictSame((await readReserved(host)).labels, [{ first: 1128, last: 1128, owner: 'saphostctrl_port_t' }])
 })
 
-void t.test('readReserved() asks nobody for labels that the caller has', async (t) => {
+void t.test('readReserved() does not ask for labels that the caller has', async (t) => {
   const host = createFakeHost({ files: { '/etc/selinux/config': '' } })
   const known = { labels: [{ first: 1, last: 2, owner: 'x_port_t' }], notes: ['as before'] }
   t.strictSame(await readReserved(host, { known }), { ...known, services: [], listeners: [] })

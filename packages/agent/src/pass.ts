@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { Verdict, Database } from '@puppy/state'
 import type { FacilityState, HostRow, PlannedChange } from '@puppy/state/store/hosts'
 import type { Facility, Step } from './facilities/facility.ts'
@@ -54,12 +55,27 @@ export async function attempt<Result>(
 ): Promise<Result> {
   try {
     const planned = await step()
-    pass.changes.push(...planned.changes)
+    for (const change of planned.changes.map(shown)) {
+      // Several steps may wait for the same thing, such as the policy: a person reads it once.
+      if (!pass.changes.some((other) => isDeepStrictEqual(other, change))) pass.changes.push(change)
+    }
     return pass.dryRun ? (planned.foreseen ?? otherwise.planned) : await planned.apply()
   } catch (error) {
     pass.signal.throwIfAborted()
     const message = error instanceof Error ? error.message : 'it failed without a word'
     pass.log(`${facility} failed`, { error: message, stack: error instanceof Error ? error.stack : undefined })
     return otherwise.failed(message)
+  }
+}
+
+/** A change as the database and the API show it. What a facility adds to perform it, such as the text of a module, stays here. */
+function shown({ facility, target, action, before, after, command }: PlannedChange): PlannedChange {
+  return {
+    facility,
+    target,
+    action,
+    ...(before === undefined ? {} : { before }),
+    ...(after === undefined ? {} : { after }),
+    ...(command === undefined ? {} : { command }),
   }
 }

@@ -2,7 +2,14 @@ import { isDeepStrictEqual } from 'node:util'
 import { looked, updateConditions, type Verdict } from '@puppy/state'
 import { accountsToVisit, recordObservations, type AccountRow } from '@puppy/state/store/accounts'
 import { domainsOfHost, purgeDomains, type DomainRow } from '@puppy/state/store/domains'
-import { findHost, recordHost, recordPlan, type FacilityState, type PlannedChange } from '@puppy/state/store/hosts'
+import {
+  findHost,
+  recordDrift,
+  recordHost,
+  recordPlan,
+  type FacilityState,
+  type PlannedChange,
+} from '@puppy/state/store/hosts'
 import { notify, observed } from '@puppy/state/store/notify'
 import { readDemand, wallsOfHost } from '@puppy/state/store/slots'
 import type { Facility, Served } from './facilities/facility.ts'
@@ -41,13 +48,18 @@ export async function reconcile(context: ReconcileContext, options: PassOptions,
   }
   const demand = await readDemand(context.database, context.host)
   const waiting = recording && demand.waiting > 0 ? await assign(pass) : 0
+  const beforeBuilding = changes.length
   if (options.complete || waiting > 0) await growAndBuild(pass)
-  const repairs = await serve(pass)
+  const grew = changes.length > beforeBuilding
+  const { repairs, allObserved } = await serve(pass)
+  // What follows from a new slot or a changed row is work. Anything else is drift.
+  const drift = options.complete && !acting.dryRun && !grew && allObserved ? changes.length : undefined
   const none = Object.keys(repairs).length === 0
   const ground = none ? prepared : { ...prepared, repairs: { ...prepared.repairs, ...repairs } }
   if (options.complete || demand.released > 0) await evict(pass)
   if (recording && (options.complete || demand.deleted > 0)) await purge(pass)
   if (recording && (options.complete || !looked(row))) await recordGround(pass, ground)
+  if (drift !== undefined) await recordDrift(context.database, context.host, drift)
   if (!recording || context.dryRun) await recordPlan(context.database, context.host, row.planWanted, changes)
   await notify(context.database, observed, context.host)
   return ground
@@ -101,8 +113,15 @@ function remarked(type: string, remarks: readonly string[]): Verdict {
   return { type, status: 'true', reason: 'degraded', message: remarks.join('; ') }
 }
 
-/** Gives what was repaired, by facility. */
-async function serve(pass: Pass): Promise<Ground['repairs']> {
+interface ServedAll {
+  /** What was repaired, by facility. */
+  readonly repairs: Ground['repairs']
+  /** Whether every row of the pass had been observed before it. */
+  readonly allObserved: boolean
+}
+
+/** Makes what the rows ask for true, facility by facility. */
+async function serve(pass: Pass): Promise<ServedAll> {
   const { database, host, row } = pass
   const repairs: Record<string, Repair> = {}
   // One moment for both: a domain seen without its account would count as done, and the account would not know of it.
@@ -115,6 +134,7 @@ async function serve(pass: Pass): Promise<Ground['repairs']> {
     complete: pass.complete,
     walls,
   })
+  const allObserved = [...accounts, ...domains].every(isObserved)
   const verdicts = { accounts: listsOf(refusedAccounts), domains: listsOf(refusedDomains) }
   const gone: number[] = []
   for (const facility of pass.working) {
@@ -148,10 +168,15 @@ async function serve(pass: Pass): Promise<Ground['repairs']> {
     message: 'there is no HAProxy that could route it',
   }
   if (!routed) for (const { id } of view.routes) append(verdicts.domains, id, missing)
-  if (!pass.recording) return repairs
+  if (!pass.recording) return { repairs, allObserved }
   await record(pass, accounts, domains, verdicts)
   await purgeDomains(database, gone)
-  return repairs
+  return { repairs, allObserved }
+}
+
+/** Whether the host has done what a row asks for, and the row is not on its way out. */
+function isObserved(row: AccountRow | DomainRow): boolean {
+  return looked(row) && row.deletedAt === null
 }
 
 interface Verdicts {

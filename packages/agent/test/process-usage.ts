@@ -104,5 +104,5 @@ void t.test('useOf() counts a slice that is not there as nothing', async (t) => 
   t.match(gone, { total: { cpuUsec: 5 }, last: { cpuUsec: 0 }, now: { processes: 0 } })
   t.match(useOf(gone, { cpu: { usageUsec: 7n } }, 'boot'), { total: { cpuUsec: 12 } })
   const counted = useOf(gone, { io: new Map() }, 'boot')
-  t.match([counted.disks, useOf(counted, undefined, 'boot').disks], [true, true])
+  t.strictSame([counted.disks, useOf(counted, undefined, 'boot').disks], [true, true])
 })

@@ -10,6 +10,7 @@ import { accountRoutes } from './routes/accounts.ts'
 import { domainRoutes } from './routes/domains.ts'
 import { healthRoutes } from './routes/health.ts'
 import { hostRoutes } from './routes/hosts.ts'
+import { metricsRoutes } from './routes/metrics.ts'
 import { planRoutes } from './routes/plans.ts'
 import { namedSchemas } from './schemas/resources.ts'
 
@@ -46,6 +47,7 @@ export async function createApp(
   await app.register(authPlugin, { database: dependencies.database })
   await app.register(openapiPlugin)
   await app.register(healthRoutes, dependencies)
+  await app.register(metricsRoutes, dependencies)
   await app.register(planRoutes, dependencies)
   await app.register(accountRoutes, dependencies)
   await app.register(domainRoutes, dependencies)

@@ -6,7 +6,8 @@ import type { HostRow } from '@puppy/state/store/hosts'
 import type { PlanRow } from '@puppy/state/store/plans'
 import type { SlotRow, PoolCounts } from '@puppy/state/store/slots'
 import type { ProcessesUsed, UsageRow } from '@puppy/state/store/usage'
-import type { AccountAnswer } from './schemas/account.ts'
+import type { AccountAnswer, Usage } from './schemas/account.ts'
+import type { DomainAnswer, HostAnswer, PlanAnswer, PoolAnswer } from './schemas/resources.ts'
 
 /** What an answer needs to know beside the row. */
 export interface Context {
@@ -51,7 +52,7 @@ export function presentAccount(row: AccountRow, domains: readonly DomainRow[], c
   }
 }
 
-export function presentUsage({ createdAt }: AccountRow, row: UsageRow | undefined) {
+export function presentUsage({ createdAt }: AccountRow, row: UsageRow | undefined): Usage {
   const none = {
     requests: 0,
     bytesIn: 0,
@@ -82,7 +83,7 @@ function presentProcesses({ total, now, disks }: ProcessesUsed) {
   return { ...others, ...now, ...(disks ? { readBytes, writtenBytes, readOperations, writtenOperations } : {}) }
 }
 
-export function presentDomain(row: DomainRow, context: Context) {
+export function presentDomain(row: DomainRow, context: Context): DomainAnswer {
   return {
     name: row.name,
     reseller: row.reseller,
@@ -95,7 +96,7 @@ export function presentDomain(row: DomainRow, context: Context) {
   }
 }
 
-export function presentPlan(row: PlanRow) {
+export function presentPlan(row: PlanRow): PlanAnswer {
   return {
     name: row.name,
     ...row.spec,
@@ -105,7 +106,7 @@ export function presentPlan(row: PlanRow) {
   }
 }
 
-export function presentPool(host: HostRow, counts: PoolCounts, waiting: number, slots: readonly SlotRow[]) {
+export function presentPool(host: HostRow, counts: PoolCounts, waiting: number, slots: readonly SlotRow[]): PoolAnswer {
   const trouble = slots.filter(({ reason }) => reason !== null)
   return {
     free: host.poolFree,
@@ -122,7 +123,7 @@ export function presentPool(host: HostRow, counts: PoolCounts, waiting: number, 
   }
 }
 
-export function presentHost(host: HostRow, pool: ReturnType<typeof presentPool>) {
+export function presentHost(host: HostRow, pool: PoolAnswer): HostAnswer {
   return {
     name: host.name,
     mode: host.mode,
@@ -130,7 +131,7 @@ export function presentHost(host: HostRow, pool: ReturnType<typeof presentPool>)
     ...(host.heartbeatAt === null ? {} : { heartbeatAt: host.heartbeatAt.toISOString() }),
     facilities: host.facilities,
     missing: [...missingWalls(host.facilities)],
-    conditions: host.conditions,
+    conditions: [...host.conditions],
     pool,
   }
 }

@@ -1,6 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import type { HostRow } from '@puppy/state/store/hosts'
 import type { Awaited, Observer } from './observer.ts'
+import type { PreferHeader } from './schemas/common.ts'
 
 const longest = 60
 const usual = 10
@@ -20,7 +21,7 @@ export function parsePrefer(header: string | undefined): number {
 
 /** Waits until the host has looked, unless nobody is there to look. */
 export async function waitForHost(
-  request: FastifyRequest<{ Headers: { prefer?: string } }>,
+  request: FastifyRequest<{ Headers: PreferHeader }>,
   observer: Observer,
   host: HostRow | undefined,
   what: Awaited,

@@ -30,6 +30,9 @@ const host: HostRow = {
   conditions: [],
   generation: 1,
   observedGeneration: 1,
+  driftLast: 0,
+  driftTotal: 0,
+  completeTotal: 0,
   planWanted: 0,
   planMade: 0,
   changes: [],
@@ -114,7 +117,9 @@ void t.test('presentAccount() leaves out what an account without a slot does not
 })
 
 void t.test('presentAccount() shows messages to admins only', async (t) => {
-  t.match(presentAccount(account, [], context({ admin: true })).conditions, [{ message: 'wrote /etc/passwd' }])
+  t.strictSame(presentAccount(account, [], context({ admin: true })).conditions, [
+    { type: 'accounts', status: 'true', reason: 'applied', message: 'wrote /etc/passwd', at },
+  ])
   t.strictSame(presentAccount(account, [], context()).conditions, [
     { type: 'accounts', status: 'true', reason: 'applied', at },
   ])

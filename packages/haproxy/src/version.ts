@@ -26,7 +26,7 @@ export function parseVersion(output: string): Version | undefined {
   return { text, major: Number(major), minor: Number(minor), openssl: /^Feature list :.*\s\+OPENSSL\b/m.test(output) }
 }
 
-/** Whether the program can run our configuration. */
+/** Returns whether the program can run our configuration. Pure. */
 export function isSupported({ major, minor }: Version): boolean {
   return major > oldestVersion.major || (major === oldestVersion.major && minor >= oldestVersion.minor)
 }

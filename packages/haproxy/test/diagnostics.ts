@@ -20,7 +20,7 @@ void t.test('parseDiagnostics() tells level, message and line', async (t) => {
       ['alert', undefined],
     ],
   )
-  t.match(messagesOf(found, 'warning'), [/^config : Proxy 'web'/])
+  t.matchOnlyStrict(messagesOf(found, 'warning'), [/^config : Proxy 'web'/])
 })
 
 void t.test('parseDiagnostics() adds a continued line to the one before', async (t) => {

@@ -3,7 +3,7 @@ const plain = /^[A-Za-z0-9_@%+=:,./-]+$/
 /**
  * Renders a command for a person to read, quoted so that pasting it into a POSIX shell runs the same thing.
  *
- * For messages and plans only: nothing here is ever handed to a shell by us. Each of `secrets` is shown as `•••`.
+ * For messages and change sets only: no shell ever sees it. Each of `secrets` is shown as `•••`.
  */
 export function renderCommand(command: readonly string[], secrets: readonly string[] = []): string {
   return command.map((word) => quote(hide(word, secrets))).join(' ')

@@ -5,9 +5,10 @@ import { findProgram } from './find-program.ts'
 import type { Host } from './host.ts'
 import { assertInside } from './inside.ts'
 import { createLocks } from './lock.ts'
+import type { ProcessIdentity } from './process-identity.ts'
 import { createRelabel } from './relabel.ts'
 import { runProgram, startProgram } from './run.ts'
-import { sendSignal, type ProcessIdentity } from './signal.ts'
+import { sendSignal } from './signal.ts'
 
 /** Options of `createHost`. */
 export interface HostOptions {

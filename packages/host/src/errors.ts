@@ -29,7 +29,7 @@ export interface HostErrorFacts extends FacilityErrorFacts {
   readonly stderr?: string
 }
 
-/** The machine refused or surprised us. Match on `code`. */
+/** The machine refused an operation, or its answer was unexpected. Match on `code`. */
 export class HostError extends FacilityError<HostErrorCode, HostErrorFacts> {
   static {
     this.prototype.name = 'HostError'
@@ -50,16 +50,18 @@ function sentence(facts: HostErrorFacts): string {
   ])
 }
 
-/** The errno name of a Node error (`ENOENT`), or undefined for anything else. */
+/** Returns the errno of a Node error by name (`ENOENT`), or undefined for anything else. Pure. */
 export function errno(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('code' in error)) return undefined
   return typeof error.code === 'string' ? error.code : undefined
 }
 
+/** Creates the error of a file that cannot be read. Pure. */
 export function readFailed(path: string, cause: unknown): HostError {
   return new HostError('HOST_READ_FAILED', { operation: 'read', path, ...reasonOf(cause) })
 }
 
+/** Creates the error of a file that cannot be written. Pure. */
 export function writeFailed(operation: string, path: string, cause: unknown): HostError {
   return new HostError('HOST_WRITE_FAILED', { operation, path, ...reasonOf(cause) })
 }
@@ -68,3 +70,7 @@ function reasonOf(cause: unknown): Pick<HostErrorFacts, 'errno' | 'detail' | 'ca
   const name = errno(cause)
   return { detail: name ?? String(cause), cause, ...(name === undefined ? {} : { errno: name }) }
 }
+
+export { FacilityError, isCausedBy, renderFacts } from './facility/error.ts'
+export type { FacilityErrorFacts } from './facility/error.ts'
+export { quoted, sentenceOf } from './sentence.ts'

@@ -1,52 +1,57 @@
 import { chmod, chown, lstat, mkdir, readdir, readlink, rm, rmdir } from 'node:fs/promises'
 import { dirname, join, normalize } from 'node:path'
 import { askFile } from './ask.ts'
-import { assertInside } from './inside.ts'
 import { errno, HostError, readFailed, writeFailed } from './errors.ts'
+import type { FileText, Replaced } from './file-text.ts'
+import { assertInside } from './inside.ts'
 import { readLinesOf, type Lines, type Place } from './lines.ts'
-import { replaceMany, type FileText, type Replaced } from './replace-many.ts'
+import { replaceMany } from './replace-many.ts'
 import { readText, replaceFile, statusOf, syncFolder, type Relabel } from './replace.ts'
 import { sameMetadata, type FileStatus, type ReplaceOptions } from './status.ts'
 
+/** The files of a host. Every path is absolute as the machine sees it. */
 export interface Files {
-  /** Where a path of the machine is below the root. @throws HostError `HOST_PATH_OUTSIDE_ROOT` */
+  /** Returns where a path of the machine is below the root. @throws HostError `HOST_PATH_OUTSIDE_ROOT` */
   path(path: string): string
 
   /**
-   * Reads a whole text file as UTF-8, or gives undefined when there is none.
+   * Reads a whole text file as UTF-8; undefined when it does not exist.
+   *
    * @throws HostError `HOST_READ_FAILED`, `HOST_FILE_TOO_LARGE` (over `maxBytes`, default 64 MiB).
    */
   read(path: string, options?: { readonly maxBytes?: number }): Promise<string | undefined>
 
   /**
-   * Reads the complete lines of a file that grows, after a place or from its beginning; undefined when there is none. `'end'` gives
-   * none and the place to go on from. At most a mebibyte: call again until there are none.
+   * Reads the complete lines of a file that grows, after a place or from its beginning; undefined when it does not exist. `'end'` returns no
+   * line and the place to continue from. Reads a mebibyte at most: call it again until it returns no line.
+   *
    * @throws HostError `HOST_READ_FAILED`, `HOST_FILE_TOO_LARGE` (a line of more than a mebibyte).
    */
   readLines(path: string, after?: Place | 'end'): Promise<Lines | undefined>
 
   /**
-   * Writes a question to a file of the kernel's that answers (selinuxfs has them), and reads the answer from the same open file;
-   * undefined when there is no such file.
-   * @throws HostError `HOST_READ_FAILED`, with the errno as `facts.detail`: EINVAL says that the question makes no sense.
+   * Writes a question to a file of the kernel that answers (selinuxfs has them), and reads the answer from the same open file; undefined
+   * when the file does not exist.
+   *
+   * @throws HostError `HOST_READ_FAILED`, with the errno as `facts.errno`: EINVAL means that the question is invalid.
    */
   ask(path: string, question: string): Promise<string | undefined>
 
-  /** The names in a folder, sorted; none when the folder is not there. @throws HostError `HOST_READ_FAILED` */
+  /** Lists the names in a folder, sorted; none when it does not exist. @throws HostError `HOST_READ_FAILED` */
   list(path: string): Promise<readonly string[]>
 
-  /** What stands at a path, links not followed; undefined when nothing does. @throws HostError `HOST_READ_FAILED` */
+  /** Reads what is at a path, links not followed; undefined when nothing is. @throws HostError `HOST_READ_FAILED` */
   status(path: string): Promise<FileStatus | undefined>
 
-  /** Where a symbolic link leads, as it is written; undefined when no link stands there. @throws HostError `HOST_READ_FAILED` */
+  /** Reads the target of a symbolic link as it is written; undefined when no link is there. @throws HostError `HOST_READ_FAILED` */
   readLink(path: string): Promise<string | undefined>
 
   /**
    * Makes a file hold exactly this text, old or new and nothing between, also when the power fails.
    *
    * Writes a temporary file beside it, fsyncs, renames, and fsyncs the folder. Keeps mode, owner and SELinux context
-   * of what it replaces unless told otherwise. Does nothing when text, mode and owner are as wanted already. A link at
-   * that path is replaced, not followed. The folder must be there.
+   * of the file that it replaces, unless the options say otherwise. Does nothing when text, mode and owner are right already. A link at
+   * that path is replaced, not followed. The folder must exist.
    *
    * @throws HostError `HOST_WRITE_FAILED`.
    */
@@ -55,10 +60,10 @@ export interface Files {
   /**
    * Makes many files hold exactly these texts, each as `replace` does, and each with a result of its own: one that fails does
    * not disturb the others. Everything that needs waiting for the disk is asked for at once, so that it is many times faster than
-   * one after the other, and files are left alone that are as wanted already. Not for files that somebody else's file system
-   * has: writing is done without a thread, waiting for the disk is not.
+   * one after the other. Files that are right already are left alone. Not for file systems that can hang, such as those of users and of
+   * networks: writing blocks this process, and only the wait for the disk does not.
    *
-   * When it is ended half way each file is old or new, and names that `isUnfinished` knows may be left beside them.
+   * When it is killed half way, each file is old or new, and names that `isUnfinished` knows may be left beside them.
    *
    * @throws TypeError when a path is given twice; nothing else.
    */
@@ -66,14 +71,16 @@ export interface Files {
 
   /**
    * Makes a folder with this mode and owner, its parents as plain 0755 ones. An existing folder gets mode and owner.
-   * @throws HostError `HOST_WRITE_FAILED` also when something that is no folder stands there.
+   *
+   * @throws HostError `HOST_WRITE_FAILED` also when something other than a folder is there.
    */
   makeFolder(path: string, options?: ReplaceOptions): Promise<{ readonly changed: boolean }>
 
-  /** Removes one file or one empty folder; it is no error when nothing is there. @throws HostError `HOST_WRITE_FAILED` */
+  /** Removes one file or one empty folder. Idempotent. @throws HostError `HOST_WRITE_FAILED` */
   remove(path: string): Promise<{ readonly changed: boolean }>
 }
 
+/** Creates the access to the files below a root. `relabel` keeps the SELinux context of a file that is replaced. */
 export function createFiles(root: string, relabel?: Relabel): Files {
   const path = (name: string) => below(root, name)
   return {
@@ -127,7 +134,7 @@ async function listFolder(path: string): Promise<readonly string[]> {
   }
 }
 
-/** EINVAL: something stands there that is no link. */
+/** EINVAL: something other than a link is there. */
 async function readLink(path: string): Promise<string | undefined> {
   try {
     return await readlink(path)

@@ -1,12 +1,12 @@
 import type { Command, RunOptions, RunResult, StartedProgram, StartOptions } from './command.ts'
 import type { Files } from './files.ts'
 import type { Lock, LockOptions } from './lock.ts'
-import type { ProcessIdentity } from './signal.ts'
+import type { ProcessIdentity } from './process-identity.ts'
 
 /**
  * A Linux machine, or a folder that is taken for one.
  *
- * Every path is absolute as the machine sees it (`/etc/passwd`); `path` tells where that is below the root.
+ * Every path is absolute as the machine sees it (`/etc/passwd`); `path` returns where that is below the root.
  */
 export interface Host extends Files {
   /** The folder that stands for `/`. */

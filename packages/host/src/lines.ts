@@ -2,7 +2,7 @@ import { constants } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { errno, HostError, readFailed } from './errors.ts'
 
-/** How far a file that grows has been read. Keep it, as JSON, between two looks. */
+/** How far a file that grows has been read. Keep it, as JSON, between two calls. */
 export interface Place {
   /** Which file it is, whatever it is called now: device and inode. */
   readonly file: string
@@ -10,18 +10,19 @@ export interface Place {
   readonly offset: number
 }
 
+/** The lines that were added to a file. */
 export interface Lines {
-  /** Those that are complete, without their ends; bytes that are no UTF-8 are replacement characters. */
+  /** The complete lines, without their line feeds. Bytes that are not UTF-8 are replacement characters. */
   readonly lines: readonly string[]
-  /** After the last of them. */
+  /** The place after the last of them. */
   readonly place: Place
-  /** Whether it is another file than the place was of, or a shorter one, and was read from its beginning. */
+  /** Whether the file was read from its beginning because it is another one now, or shorter than before. */
   readonly anew: boolean
 }
 
 const chunk = 1024 * 1024
 
-/** Reads the lines after a place, a mebibyte at most; call again until there are none. */
+/** Reads the lines after a place: `Files.readLines`. */
 export async function readLinesOf(path: string, after?: Place | 'end'): Promise<Lines | undefined> {
   let file
   try {

@@ -45,7 +45,7 @@ export interface Locks {
  * The lock belongs to the open file description, not to a process: flock(1) takes it on our descriptor and exits, and
  * it stays ours. The kernel drops it with the last copy of the descriptor, so nothing is stale after a crash, and a
  * program that we started and that outlives us keeps the next holder waiting. Holding too long only delays another process;
- * two holders would write the same files at once, so there is no way to break a lock.
+ * two holders would write the same files at once, so a lock cannot be broken.
  */
 export function createLocks(locate: (path: string) => Promise<string>): Locks {
   const held = new Set<FileHandle>()
@@ -128,7 +128,7 @@ function runFlock(
   path: string,
   signal?: AbortSignal,
 ): Promise<number> {
-  return new Promise((settle, reject) => {
+  return new Promise((resolve, reject) => {
     const failed = (detail: string, cause?: unknown) =>
       reject(new HostError('HOST_LOCK_FAILED', { operation: 'lock', path, detail, cause }))
     if (signal?.aborted === true) return reject(gaveUp(path))
@@ -143,7 +143,7 @@ function runFlock(
     child.once('close', (code, killedBy) => {
       signal?.removeEventListener('abort', abort)
       if (signal?.aborted === true) return reject(gaveUp(path))
-      if (code === 0 || code === 1) return settle(code)
+      if (code === 0 || code === 1) return resolve(code)
       return failed(`flock ended with ${code ?? killedBy}`)
     })
   })

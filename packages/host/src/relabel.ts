@@ -25,24 +25,27 @@ export function createRelabel(run: (command: Command, options: RunOptions) => Pr
       const some = pairs.slice(at, at + atOnce)
       const paths = some.flatMap(({ from, to }) => [from, to])
       const { stdout } = await call(stat, [String.raw`--printf=%C\0`, '--', ...paths])
-      for (const [context, files] of planContexts(some, stdout)) await call(chcon, ['--', context, ...files])
+      for (const [context, files] of groupByContext(some, stdout)) await call(chcon, ['--', context, ...files])
     }
   }
 }
 
 /**
- * Says which files are to get which context; those that have it already are left out. Pure.
+ * Groups files by the context that each is to get. Files that have it already are left out. Pure.
  *
  * @param contexts of each pair's `from` and `to`, in order, each ended by a NUL, as `stat --printf='%C\0'` prints them
  * @throws Error when there are not two for each pair.
  */
-export function planContexts(pairs: Parameters<Relabel>[0], contexts: string): ReadonlyMap<string, readonly string[]> {
+export function groupByContext(
+  pairs: Parameters<Relabel>[0],
+  contexts: string,
+): ReadonlyMap<string, readonly string[]> {
   const words = contexts.split('\0')
-  if (words.length !== pairs.length * 2 + 1) throw new Error('stat did not tell the context of every file')
-  const plan = new Map<string, string[]>()
+  if (words.length !== pairs.length * 2 + 1) throw new Error('stat did not print the context of every file')
+  const groups = new Map<string, string[]>()
   for (const [index, { to }] of pairs.entries()) {
-    const [wanted = '', has] = words.slice(index * 2)
-    if (wanted !== has) plan.set(wanted, [...(plan.get(wanted) ?? []), to])
+    const [context = '', has] = words.slice(index * 2)
+    if (context !== has) groups.set(context, [...(groups.get(context) ?? []), to])
   }
-  return plan
+  return groups
 }

@@ -16,24 +16,9 @@ import {
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 import { HostError, writeFailed } from './errors.ts'
+import { assertOnce, type FileText, type Replaced } from './file-text.ts'
 import { temporaryBeside, type Relabel } from './replace.ts'
-import { sameMetadata, statusFrom, wantedMetadata, type Metadata, type ReplaceOptions } from './status.ts'
-
-/** One file of `replaceMany`. */
-export interface FileText extends ReplaceOptions {
-  readonly path: string
-  readonly text: string
-  /** Makes its folder, and those above, where there is none, as plain 0755 ones. Default false: the folder must be there. */
-  readonly makeFolder?: boolean
-}
-
-/** What became of one file of `replaceMany`. */
-export interface Replaced {
-  readonly path: string
-  readonly changed: boolean
-  /** Why it is not as wanted: `HOST_WRITE_FAILED`, `HOST_PATH_OUTSIDE_ROOT`. The old file stands there then. */
-  readonly error?: HostError
-}
+import { sameMetadata, statusFrom, wantedMetadata, type Metadata } from './status.ts'
 
 /** One file on its way. */
 interface Work {
@@ -89,15 +74,6 @@ export async function replaceMany(
     changed,
     ...(error === undefined ? {} : { error }),
   }))
-}
-
-/** @throws TypeError when a path is given twice: which text should win? */
-export function assertOnce(files: readonly FileText[]): void {
-  const seen = new Set<string>()
-  for (const { path } of files) {
-    if (seen.has(path)) throw new TypeError(`A file is given once, not twice: ${JSON.stringify(path)}`)
-    seen.add(path)
-  }
 }
 
 async function begin(file: FileText, locate: (path: string) => Promise<string>): Promise<Work> {

@@ -11,23 +11,27 @@ import {
   type ReplaceOptions,
 } from './status.ts'
 
-/** Gives each `to` the SELinux context of its `from`. */
+/** Sets the SELinux context of each `to` to that of its `from`. */
 export type Relabel = (pairs: readonly { readonly from: string; readonly to: string }[]) => Promise<void>
 
 /**
- * Whether a name in a folder is what `replace` writes before it renames: one that was killed half way leaves it behind, and
- * whoever takes a folder of its own away may remove it.
+ * Returns whether a name in a folder is of a file that `replace` writes before it renames it. A process that was killed half way leaves one
+ * behind, and the owner of the folder may remove it. Pure.
  */
 export function isUnfinished(name: string): boolean {
   return /^\.puppy-[0-9a-f]{12}\.tmp$/.test(name)
 }
 
-/** The name need not be secret: the file is opened only when it is new. So `node:crypto` is not loaded for it, 2 MB of memory. */
+/**
+ * Returns a new name for a file beside another. It need not be secret, because the file is opened only when it is new; so `node:crypto`, 2 MB
+ * of memory, is not loaded for it.
+ */
 export function temporaryBeside(path: string): string {
   const name = Math.floor(Math.random() * 2 ** 48).toString(16)
   return join(dirname(path), `.puppy-${name.padStart(12, '0')}.tmp`)
 }
 
+/** Replaces one file, atomically and durably: `Files.replace`. */
 export async function replaceFile(
   path: string,
   text: string,
@@ -69,6 +73,7 @@ async function writeTemporary(path: string, text: string, wanted: Metadata): Pro
   }
 }
 
+/** Waits until the entries of a folder are on the disk. */
 export async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, constants.O_RDONLY | constants.O_DIRECTORY)
   try {
@@ -78,6 +83,7 @@ export async function syncFolder(path: string): Promise<void> {
   }
 }
 
+/** Reads what is at a path: `Files.status`. */
 export async function statusOf(path: string): Promise<FileStatus | undefined> {
   try {
     return statusFrom(await lstat(path))
@@ -87,6 +93,7 @@ export async function statusOf(path: string): Promise<FileStatus | undefined> {
   }
 }
 
+/** Reads a text file: `Files.read`. */
 export async function readText(path: string, maxBytes: number): Promise<string | undefined> {
   let file
   try {

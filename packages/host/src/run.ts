@@ -106,8 +106,8 @@ export async function startProgram(command: Command, options: StartOptions): Pro
       ...(options.uid === undefined ? {} : { uid: options.uid }),
       ...(options.gid === undefined ? {} : { gid: options.gid }),
     })
-    const exited = new Promise<Awaited<StartedProgram['exited']>>((settle) => {
-      child.once('exit', (code, signal) => settle({ exitCode: code ?? undefined, signal: signal ?? undefined }))
+    const exited = new Promise<Awaited<StartedProgram['exited']>>((resolve) => {
+      child.once('exit', (code, signal) => resolve({ exitCode: code ?? undefined, signal: signal ?? undefined }))
     })
     await once(child, 'spawn')
     return { pid: child.pid as number, exited, forget: () => child.unref() }

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { inOurDomain } from '../src/domain.ts'
-import { createFakeHost } from '../src/fake.ts'
+import { createFakeHost } from '../src/fake/index.ts'
 
 const semanage = ['/usr/sbin/semanage', 'port', '-l'] as const
 const domain = 'unconfined_u:unconfined_r:unconfined_t:s0'

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import t from 'tap'
-import { createFakeHost, type FakeProgram } from '../src/fake.ts'
+import { createFakeHost, type FakeProgram } from '../src/fake/index.ts'
 import {
   copyContext,
   createHost,

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { spawnSync } from 'node:child_process'
 import t from 'tap'
-import { createFakeHost, createFakeUnshare, type FakeProgram } from '../src/fake.ts'
+import { createFakeHost, createFakeUnshare, type FakeProgram } from '../src/fake/index.ts'
 import { createHost, runWithPasswd } from '../src/index.ts'
 
 const others = Object.fromEntries(['find', 'mount', 'timeout'].map((name) => [`/usr/bin/${name}`, () => ({})]))

@@ -12,7 +12,11 @@ void t.test('replaceMany() replaces many and touches none that is as wanted', as
     mode: 0o644,
     makeFolder: true,
   }))
-  t.ok((await files.replaceMany(wanted)).every(({ changed, error }) => changed && error === undefined))
+  const first = await files.replaceMany(wanted)
+  t.strictSame(
+    first.map(({ path, changed, error }) => [path, changed, error]),
+    wanted.map(({ path }) => [path, true, undefined]),
+  )
   const inode = (path: string) => statSync(`${root}${path}`).ino
   const before = wanted.map(({ path }) => inode(path))
   chmodSync(`${root}/d1/f1`, 0o600)

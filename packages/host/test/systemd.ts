@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import t from 'tap'
-import { createFakeHost } from '../src/fake.ts'
+import { createFakeHost } from '../src/fake/index.ts'
 import { createHost, runsSystemd } from '../src/index.ts'
 
 void t.test('runsSystemd() goes by the folder that only systemd makes, on a live host', async (t) => {

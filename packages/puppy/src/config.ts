@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import { createHash } from 'node:crypto'
@@ -209,9 +208,4 @@ export function slugOf(name: string): string {
     .replace(/^[^a-z]+/, '')
     .slice(0, 63)
   return slug === undefined || slug === '' ? 'host' : slug
-}
-
-/** Whether systemd runs this machine, as sd_booted(3) tells. */
-export function systemdRuns(config: Config): boolean {
-  return config.live && existsSync('/run/systemd/system')
 }

@@ -1,7 +1,10 @@
 import { join } from 'node:path'
+import { createHost } from '@puppy/host'
+import { openPidFile } from '@puppy/host/process'
 import { embeddedUrls } from '@puppy/state'
 import type { Config } from './config.ts'
-import { pidFile } from './pid-file.ts'
+
+const machine = createHost()
 
 /** Where our files are, below the state folder and the run folder. */
 export function placesOf(config: Pick<Config, 'stateDir' | 'runDir'>) {
@@ -14,9 +17,9 @@ export function placesOf(config: Pick<Config, 'stateDir' | 'runDir'>) {
     /** How the slots here were numbered, for a purge that is told nothing or something else. */
     slots: join(stateDir, 'slots.json'),
     upLock: join(stateDir, 'up.lock'),
-    up: pidFile(join(runDir, 'up.pid')),
-    api: pidFile(join(runDir, 'api.pid')),
-    agent: pidFile(join(runDir, 'agent.pid')),
+    up: openPidFile(machine, join(runDir, 'up.pid')),
+    api: openPidFile(machine, join(runDir, 'api.pid')),
+    agent: openPidFile(machine, join(runDir, 'agent.pid')),
   }
 }
 

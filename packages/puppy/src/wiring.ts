@@ -5,7 +5,7 @@ import { openFirewall } from '@puppy/firewall'
 import { createHost, type Host } from '@puppy/host'
 import { readListeners } from '@puppy/host/proc'
 import type { Haproxy, ProxySettings } from '@puppy/haproxy'
-import { systemdRuns, type Config } from './config.ts'
+import type { Config } from './config.ts'
 import { placesOf } from './places.ts'
 import type { SystemUsers } from './system-users.ts'
 
@@ -24,11 +24,20 @@ export async function layoutOf(config: Config, machine: Host): Promise<SlotLayou
   return layout
 }
 
+/** What the parts are wired by: the settings, and what was found on the host. */
+export interface Site {
+  readonly config: Config
+  /** The host that carries tenants. */
+  readonly host: Host
+  /** Absent when we are not root: then everything is ourselves. */
+  readonly users: SystemUsers | undefined
+  /** Whether systemd is the init of this host, as `runsSystemd` of `@puppy/host` finds it. */
+  readonly systemd: boolean
+}
+
 /** The firewall of this host, who may pass its walls, and which ports of ours nobody else may answer from. */
 export function wallsOf(
-  config: Config,
-  host: Host,
-  users: SystemUsers | undefined,
+  { config, host, users, systemd }: Site,
   haproxy: Pick<Haproxy, 'alive'>,
 ): FacilitiesOptions['walls'] {
   const proxy = [0, ...(users === undefined ? [] : [users.haproxy.uid])]
@@ -50,7 +59,7 @@ export function wallsOf(
         isOurs: () => haproxy.alive(),
       })),
     ],
-    ...(systemdRuns(config) ? { rulesFile: '/etc/puppy/firewall.json' } : {}),
+    ...(systemd ? { rulesFile: '/etc/puppy/firewall.json' } : {}),
   }
 }
 
@@ -59,7 +68,8 @@ function portOf(address: string): number {
   return Number(address.slice(address.lastIndexOf(':') + 1))
 }
 
-export function proxySettings(config: Config, users: SystemUsers | undefined): ProxySettings {
+/** What HAProxy is configured with on this host. */
+export function proxySettings({ config, users, systemd }: Omit<Site, 'host'>): ProxySettings {
   const { certificates, listen, tlsListen } = config.proxy
   return {
     folder: placesOf(config).proxy,
@@ -71,6 +81,6 @@ export function proxySettings(config: Config, users: SystemUsers | undefined): P
     slots: slotCount(config.layout),
     connectionsPerTenant: 200,
     ...(users === undefined ? {} : { user: users.haproxy.user, group: users.haproxy.group }),
-    ...(systemdRuns(config) ? { service: 'puppy-haproxy' } : {}),
+    ...(systemd ? { service: 'puppy-haproxy' } : {}),
   }
 }

@@ -12,7 +12,9 @@ void t.test('proxySettings() and wallsOf() follow the settings and the users', a
     api: { name: 'n', uid: 1, gid: 1 },
     haproxy: { user: 'haproxy', group: 'haproxy', uid: 3 },
   }
-  t.match(proxySettings(config, users), {
+  const site = { config, users, host: createHost({ root: '/tmp/x' }), systemd: false }
+  const haproxy = { alive: async () => true }
+  t.match(proxySettings(site), {
     folder: '/tmp/x/var/lib/puppy/haproxy',
     listen: [':80'],
     tls: { listen: [':443'], certificates: '/etc/certs' },
@@ -20,9 +22,10 @@ void t.test('proxySettings() and wallsOf() follow the settings and the users', a
     slots: 2816,
     user: 'haproxy',
   })
-  t.notOk('service' in proxySettings(config, users), 'no unit of the machine for a folder')
-  t.notOk('user' in proxySettings(config, undefined))
-  t.match(wallsOf(config, createHost({ root: '/tmp/x' }), users, { alive: async () => true }), {
+  t.notOk('service' in proxySettings(site), 'no unit of the machine for a folder')
+  t.equal(proxySettings({ ...site, systemd: true }).service, 'puppy-haproxy')
+  t.notOk('user' in proxySettings({ ...site, users: undefined }))
+  t.match(wallsOf(site, haproxy), {
     callers: [0, 3],
     guards: [
       { name: 'api', port: 8420, uids: [1] },
@@ -30,7 +33,9 @@ void t.test('proxySettings() and wallsOf() follow the settings and the users', a
       { name: 'proxy-443', port: 443, uids: [0, 3] },
     ],
   })
-  t.match(wallsOf(config, createHost({ root: '/tmp/x' }), undefined, { alive: async () => true }).callers, [0])
+  t.match(wallsOf({ ...site, users: undefined }, haproxy).callers, [0])
+  t.notOk('rulesFile' in wallsOf(site, haproxy), 'and no file that a unit reads')
+  t.equal(wallsOf({ ...site, systemd: true }, haproxy).rulesFile, '/etc/puppy/firewall.json')
 })
 
 void t.test('openHosts() gives one host on the machine itself, so that its locks cover everything', async (t) => {

@@ -1,4 +1,4 @@
-import { HostError, type EffectOptions, type Facility, type Host } from '@puppy/host'
+import type { EffectOptions, Facility, Host } from '@puppy/host'
 import { SelinuxError } from './errors.ts'
 import { probePolicy, type PolicyProbe } from './probe.ts'
 import type { AppliedPolicy, PolicyChangeSet, PolicyResult } from './store/change.ts'
@@ -109,10 +109,8 @@ export function openPolicy(host: Host, options: PolicyOptions = {}): Policy {
   })
   const read = async (spec: PolicySpec = {}) =>
     readStore(host, await typeOf(), loads ? Object.keys(spec.booleans ?? {}) : undefined)
-  const apply = async (changeSet: PolicyChangeSet, given: ApplyOptions = {}) => {
-    assertNotAborted(given)
-    return changeSet.changes.length === 0 ? unchanged(changeSet) : queued(changeSet, given)
-  }
+  const apply = async (changeSet: PolicyChangeSet, given: ApplyOptions = {}) =>
+    changeSet.changes.length === 0 ? unchanged(changeSet) : queued(changeSet, given)
   const policy: Policy = {
     probe: (given) => probePolicy(host, { ...given, ...(type === undefined ? {} : { type }) }),
     read,
@@ -132,11 +130,6 @@ export function openPolicy(host: Host, options: PolicyOptions = {}): Policy {
     forget: () => forget(host),
   }
   return Object.freeze(policy)
-}
-
-function assertNotAborted({ signal }: EffectOptions): void {
-  if (signal?.aborted !== true) return
-  throw new HostError('HOST_ABORTED', { operation: 'apply the change set', detail: 'the caller gave up' })
 }
 
 function signalsOf(...signals: readonly (AbortSignal | undefined)[]): Pick<EffectOptions, 'signal'> {

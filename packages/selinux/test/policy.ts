@@ -318,6 +318,20 @@ void t.test('ensure() reports a boolean that the kernel does not take, and its n
   t.strictSame(results(applied), ['module a changed', 'boolean one SELINUX_MISMATCH'])
 })
 
+void t.test('ensure() reads back what a tool says that it did', async (t) => {
+  const fake = createFakeSelinux({ booleans: { one: false } })
+  const idle = { ...fake.options.programs, '/usr/sbin/semodule': () => ({}), '/usr/bin/python3': () => ({}) }
+  const policy = openPolicy(createFakeHost({ ...fake.options, programs: idle }))
+  t.strictSame(results(await policy.ensure({ ...install('a'), dontaudit: 'logged' })), [
+    'module a SELINUX_MISMATCH',
+    'dontaudit SELINUX_MISMATCH',
+  ])
+  t.strictSame(results(await policy.ensure({ booleans: { one: true } })), ['boolean one SELINUX_MISMATCH'])
+  const files = { ...fake.options.files, '/etc/selinux/default/seusers': '' }
+  const broken = openPolicy(createFakeHost({ ...fake.options, files, programs: idle }))
+  await t.rejects(broken.ensure({}), { code: 'SELINUX_MISMATCH', message: /seusers/ }, 'a file that was not rebuilt')
+})
+
 void t.test('ensure() reports when what failed its check cannot be reverted', async (t) => {
   let locked = false
   const fake = createFakeSelinux()

@@ -55,6 +55,7 @@ void t.test('no unit has failed, and the pinned Node runs this', { skip }, async
 })
 
 void t.test('nothing leads out', { skip }, async (t) => {
-  await t.rejects(fetch('http://10.0.2.2:8420/', { signal: AbortSignal.timeout(3000) }))
-  await t.rejects(fetch('http://192.0.2.1/', { signal: AbortSignal.timeout(3000) }))
+  const unreachable = { message: /^(fetch failed|The operation was aborted due to timeout)$/ }
+  await t.rejects(fetch('http://10.0.2.2:8420/', { signal: AbortSignal.timeout(3000) }), unreachable)
+  await t.rejects(fetch('http://192.0.2.1/', { signal: AbortSignal.timeout(3000) }), unreachable)
 })

@@ -1,10 +1,50 @@
 import t from 'tap'
+import { checkAssertions } from '../../check/assertions.ts'
 import { checkErrors } from '../../check/errors.ts'
 import { checkImports, specifiers } from '../../check/imports.ts'
 import { checkMirror, runs } from '../../check/mirror.ts'
 import { checkReadmes } from '../../check/readmes.ts'
 
 const tree = (files: Record<string, string>) => new Map(Object.entries(files))
+
+const list = /^packages\/x\/test\/a\.ts:2 t\.\w+\(\) compares a list only as far as the pattern goes/
+const anything = /:2 t\.\w+\(\) passes for every object where the pattern is \{\}/
+const anyError = /:2 t\.\w+\(\) passes for any error/
+const assertions: readonly (readonly [claim: string, line: string, fault: RegExp | undefined])[] = [
+  ['an empty list', 't.match(x, [])', list],
+  ['an empty list inside', 't.match(x, { a: [] })', list],
+  ['a list that is not empty', "t.match(x, { a: { b: [{ c: 1 }] } }, 'title')", list],
+  ['a list of a kindred assertion', 't.hasStrict(x, { a: [1] })', list],
+  ['a list in an expected error', "await t.rejects(x(), { code: 'A', faults: [] })", list],
+  ['a list in an error that is thrown', "t.throws(() => x(), { faults: [{ pointer: '/a' }] })", list],
+  ['a set', 't.match(x, new Set())', list],
+  ['a list that is made', 't.match(x, { a: names.map((name) => name) })', list],
+  ['a constant', 'const wanted = { a: [] } as const; t.match(x, wanted)', list],
+  ['a constant that is spread', 'const rest = { a: [] }; t.match(x, { ...rest, b: 1 })', list],
+  ['a function', 'const wanted = (n: number) => [n]; t.match(x, wanted(1))', list],
+  ['a choice', 't.match(x, y ? 1 : [])', list],
+  ['a column', 'const rows = [[1, { a: [] }]] as const; for (const [n, wanted] of rows) t.match(n, wanted)', list],
+  ['an element', 'for (const wanted of [{ a: [1] }]) t.match(x, wanted)', list],
+  ['an object without a field', 't.match(x, {})', anything],
+  ['an object without a field inside', 't.match(x, { status: 204, body: {} })', anything],
+  ['no expected error', 'await t.rejects(x())', anyError],
+  ['a title in the place of the error', "await t.rejects(x(), 'title')", anyError],
+  ['no error that is thrown', 't.throws(() => x())', anyError],
+  ['what is always true', 't.ok({})', /:2 t\.ok\(\) of this cannot fail/],
+  ['the whole value', 't.strictSame(x, { a: [] })', undefined],
+  ['a whole pattern', 't.matchOnlyStrict(x, [/a/])', undefined],
+  ['a pattern without a list', 'const why = /a/; t.match(x, { a: why, b: { c: String }, d: rows[0] })', undefined],
+  ['a text', "const match = 'a b'.match(/a/g); t.match(x, `${match}`)", undefined],
+  ['an expression made of a list', "t.match(x, new RegExp(['a', 'b'].join('|')))", undefined],
+  ['an expected error', "await t.rejects(x(), { code: 'A' }); t.throws(() => x(), RangeError)", undefined],
+]
+for (const [claim, line, fault] of assertions) {
+  void t.test(`checkAssertions() ${fault === undefined ? 'leaves alone' : 'finds'} ${claim}`, async (t) => {
+    const found = checkAssertions(tree({ 'packages/x/test/a.ts': `import t from 'tap'\n${line}\n` }))
+    t.matchOnlyStrict(found, fault === undefined ? [] : [fault])
+    t.strictSame(checkAssertions(tree({ 'packages/x/src/a.ts': line })), [], 'only tests assert')
+  })
+}
 
 void t.test('checkMirror() finds a source file without a test, and leaves types alone', async (t) => {
   const files = {
@@ -25,8 +65,13 @@ void t.test(
     t.match(fault('packages/host/src/a.ts', "import type { x } from '@puppy/accounts'\n"), [/nothing of ours/])
     t.match(fault('packages/api/src/a.ts', "import { x } from '../../host/src/run.ts'\n"), [/reaches into/])
     t.match(fault('packages/accounts/src/a.ts', "import { readFile } from 'node:fs/promises'\n"), [/only @puppy\/host/])
+    t.match(fault('packages/api/src/a.ts', "import { x } from '@puppy/agent'\n"), [/may import host, accounts, state$/])
+    t.match(fault('packages/agent/src/a.ts', "import type { x } from '@puppy/api'\n"), [/agent may import/])
+    t.match(fault('packages/state/src/a.ts', "import { x } from '@puppy/agent'\n"), [
+      /state may import host, accounts$/,
+    ])
     t.strictSame(
-      fault('packages/api/src/a.ts', "import {\n  x,\n  y,\n} from '@puppy/haproxy'\nimport t from './b.ts'\n"),
+      fault('packages/agent/src/a.ts', "import {\n  x,\n  y,\n} from '@puppy/haproxy'\nimport t from './b.ts'\n"),
       [],
     )
     t.strictSame(specifiers("import {\n  a,\n} from 'one'\nexport type { b } from 'two'\nimport 'three'\n"), [
@@ -59,8 +104,8 @@ void t.test('checkErrors() finds a code without a row and a row without a code',
 
 void t.test('checkReadmes() wants a README, its name and a sentence for each dependency', async (t) => {
   const manifest = JSON.stringify({ name: '@puppy/x', dependencies: { execa: '1', '@puppy/host': '1' } })
-  t.match(checkReadmes(tree({ 'packages/x/package.json': manifest })), [/has no README/])
+  t.matchOnlyStrict(checkReadmes(tree({ 'packages/x/package.json': manifest })), [/has no README/])
   const readme = { 'packages/x/package.json': manifest, 'packages/x/README.md': '# x\n' }
-  t.match(checkReadmes(tree(readme)), [/does not begin with/, /why it needs execa/])
+  t.matchOnlyStrict(checkReadmes(tree(readme)), [/does not begin with/, /why it needs execa/])
   t.strictSame(checkReadmes(tree({ ...readme, 'packages/x/README.md': '# @puppy/x\n- `execa` runs.\n' })), [])
 })

@@ -62,3 +62,15 @@ void t.test('runFiles() passes variables on', async (t) => {
   const files = folder(t, { 'a.ts': test(body) })
   t.strictSame(counts(await runFiles(files, { TEST_FULL: '1' })), [[1, 0, 0]])
 })
+
+void t.test('runFiles() gives tests in many files with long names a folder', async (t) => {
+  const body = test("void t.test('folder', async (t) => { t.testdir({ a: 'x' }) })")
+  const names = Array.from({ length: 4 }, (_, index) => `${'long-'.repeat(16)}${index}.ts`)
+  const outcomes = await runFiles(folder(t, Object.fromEntries(names.map((name) => [name, body]))), {})
+  t.strictSame(counts(outcomes), [
+    [1, 0, 0],
+    [1, 0, 0],
+    [1, 0, 0],
+    [1, 0, 0],
+  ])
+})

@@ -17,20 +17,20 @@ export const baseFolders: readonly string[] = [ownFolder, keysFolder, environmen
 /** This package's files. */
 export const baseFiles: readonly string[] = [profile, generator, sshdDropIn]
 
-export interface FileState {
+interface FileState {
   /** Absent: it is not a plain file of root. */
   readonly text?: string
   readonly mode: number
 }
 
-export interface FolderState {
+interface FolderState {
   /** It is a folder of root with mode 0755. */
   readonly right: boolean
   /** What is in it. */
   readonly names: readonly string[]
 }
 
-export interface SshdState {
+interface SshdState {
   /** The text of its main configuration. */
   readonly config: string
   /** Why `sshd -t` refuses the configuration as it is now. Absent: it does not, or was not asked because the host is only a folder. */

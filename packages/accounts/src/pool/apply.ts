@@ -46,7 +46,6 @@ export async function applyPool(
 }
 
 async function build(host: Host, layout: SlotLayout, changeSet: PoolChangeSet, options: EffectOptions) {
-  assertNotAborted(options, 'build slots')
   const slots = changeSet.work.map(({ slot }) => slot)
   const now = await readNow(host, layout, slots, options)
   const isStale = (item: SlotWork) =>

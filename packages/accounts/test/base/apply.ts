@@ -69,7 +69,7 @@ void t.test('applyBase() does not overwrite a file that changed after it was rea
   t.equal(await host.read('/etc/profile.d/puppy.sh'), 'of an administrator')
 })
 
-void t.test('applyBase() gives up when told so', async (t) => {
+void t.test('applyBase() gives up when the caller does', async (t) => {
   const host = createFakeHost()
   await t.rejects(openBase(host, defaultLayout).ensure('present', { signal: AbortSignal.abort() }), {
     code: 'HOST_ABORTED',

@@ -6,6 +6,9 @@ import { defaultLayout } from '../../src/slots.ts'
 import { whyNot } from '../support/scratch.ts'
 import { createScratchWorld } from '../support/world.ts'
 
+// Each fault of each effect has a world of its own.
+t.setTimeout(300_000)
+
 const skip = whyNot('sshd', 'usermod')
 const dropIn = '/etc/ssh/sshd_config.d/10-puppy.conf'
 const include = 'Include /etc/ssh/sshd_config.d/*.conf\n'

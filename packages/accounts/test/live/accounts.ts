@@ -83,9 +83,9 @@ void t.test('a slot lives and is released while its neighbour stays', { skip }, 
   ])
 })
 
-void t.test('a slot whose port the policy gives to somebody is blocked', { skip }, async (t) => {
+void t.test('a slot whose port the policy reserves is blocked', { skip }, async (t) => {
   if ((await host.status('/etc/selinux/config')) === undefined) {
-    t.pass('no policy', { skip: 'there is no policy of SELinux here' })
+    t.pass('no policy', { skip: 'no SELinux policy is installed here' })
     return
   }
   // Port 24007 is glusterd's, in Debian's policy and in Fedora's.

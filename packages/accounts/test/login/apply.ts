@@ -148,7 +148,7 @@ void t.test('applyLogins() asks for each alone when loginctl stops at one', asyn
   ])
 })
 
-void t.test('applyLogins() gives up when told so', { skip }, async (t) => {
+void t.test('applyLogins() gives up when the caller does', { skip }, async (t) => {
   const { host, layout, slots } = scratch(t, 1)
   await openPool(host, layout).ensure(slots)
   const options = { signal: AbortSignal.abort() }

@@ -7,6 +7,9 @@ import { defaultLayout, slotAt } from '../../src/slots.ts'
 import { someKey, whyNot } from '../support/scratch.ts'
 import { createScratchWorld, type ScratchWorld } from '../support/world.ts'
 
+// Each fault of each effect has a world of its own.
+t.setTimeout(300_000)
+
 const skip = whyNot('usermod', 'sshd')
 const login = (n: number, more: Partial<Login> = {}): Login => ({
   slot: slotAt(defaultLayout, n),

@@ -7,6 +7,9 @@ import { defaultLayout, slotAt } from '../../src/slots.ts'
 import { scratch, whyNot } from '../support/scratch.ts'
 import { createScratchWorld, type ScratchWorld } from '../support/world.ts'
 
+// Each fault of each effect has a world of its own.
+t.setTimeout(300_000)
+
 const skip = whyNot('systemd-sysusers', 'systemd-tmpfiles', 'getent', 'userdel', 'groupdel')
 const slots = [0, 1, 2].map((n) => slotAt(defaultLayout, n))
 
@@ -109,7 +112,7 @@ void t.test('ensure() repairs the mode of a home and keeps what is in it', { ski
   t.equal(await host.read('/home/p10000/.profile'), 'mine')
 })
 
-void t.test('ensure() names the package of a missing tool and gives up when told so', async (t) => {
+void t.test('ensure() names the package of a missing tool and gives up when the caller does', async (t) => {
   const slots = [slotAt(defaultLayout, 0)]
   const pool = openPool(createFakeHost({ programs: { '/usr/bin/getent': () => ({ exitCode: 2 }) } }), defaultLayout)
   await t.rejects(pool.ensure(slots), { code: 'ACCOUNT_PROGRAM_MISSING' })

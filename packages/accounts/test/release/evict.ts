@@ -22,7 +22,7 @@ void t.test('evict() closes logins below a root, and only plans to end processes
   t.match(await host.read('/etc/shadow'), /^p10000:!\*:\d*:*1:$/m)
 })
 
-void t.test("evict() does not touch a uid that is somebody else's", { skip }, async (t) => {
+void t.test('evict() does not touch a uid of another user', { skip }, async (t) => {
   const { host, slots } = scratch(t, 2, { passwd: 'anna:x:10000:100::/home/anna:/bin/sh\n' })
   t.matchOnlyStrict((await evict(host, slots)).map(shown), [
     {

@@ -39,6 +39,13 @@ void t.test('removeIpc() removes all in one run, and runs nothing for nothing', 
 })
 
 void t.test('readIpc() reads the tables of this kernel', async (t) => {
-  const objects = await readIpc(createHost())
+  const host = createHost()
+  const count = async () => {
+    const tables = await Promise.all(['shm', 'msg', 'sem'].map((name) => host.read(`/proc/sysvipc/${name}`)))
+    return tables.reduce((sum, table) => sum + Math.max((table ?? '').split('\n').length - 2, 0), 0)
+  }
+  const before = await count()
+  const objects = await readIpc(host)
+  t.ok([before, await count()].includes(objects.length), `${objects.length} objects, one for each row`)
   t.ok(objects.every(({ id, uid, cuid }) => id >= 0 && uid >= 0 && cuid >= 0))
 })

@@ -60,6 +60,17 @@ void t.test('removeSlots() reports a user that userdel did not remove, and remov
   t.match(await host.read('/etc/passwd'), /^p10000:/)
 })
 
+void t.test('removeSlots() reports a home that is still there', { skip }, async (t) => {
+  const { host, layout, slots } = scratch(t, 1)
+  await openPool(host, layout).ensure(slots)
+  const run: typeof host.run = (command, options) =>
+    command[0].endsWith('/rm') ? Promise.resolve({ exitCode: 1, stdout: '', stderr: '' }) : host.run(command, options)
+  t.matchOnlyStrict((await removeSlots({ ...host, run }, layout, slots)).map(shown), [
+    { n: 0, target: 'p10000', changed: true, code: 'ACCOUNT_NOT_APPLIED', message: /home still exists$/ },
+  ])
+  t.equal(await host.read('/etc/passwd'), '')
+})
+
 void t.test('removeSlots() does not follow homes that lead out of the root', { skip }, async (t) => {
   const { host, layout, slots, outside } = scratch(t, 1)
   await openPool(host, layout).ensure(slots)

@@ -27,7 +27,11 @@ void t.test('buildPortRules() sets the rules of a slice before an account has it
   const { host, options, build } = open()
   const building = slots.map((slot) => ({ slot, state: 'building' as const }))
   const step = await build(...building)
-  t.match(step.changes, [{ target: `user-${first.uid}.slice`, action: 'add' }, { action: 'add' }])
+  const add = { facility: 'cgroups', action: 'add', after: /^SocketBindAllow=\d/m }
+  t.matchOnlyStrict(step.changes, [
+    { ...add, target: `user-${first.uid}.slice` },
+    { ...add, target: `user-${second.uid}.slice` },
+  ])
   t.equal(await host.read(dropIn(first.uid)), undefined, 'a plan writes nothing')
   t.equal((await step.apply()).size, 0, 'nothing is to be said of slots that are ready')
   const allowed = `SocketBindAllow=${first.ports[0]}-${first.ports.at(-1)}\nSocketBindDeny=1-32767\n`

@@ -1,5 +1,6 @@
-import { planSlices, renderProperties, type Limits } from '@puppy/cgroups'
+import { planSlices, type Limits } from '@puppy/cgroups'
 import { faultsOf, limitTable, type LimitRow, type LimitValue } from '@puppy/cgroups/limits'
+import { renderProperties } from '@puppy/cgroups/parse'
 import fc from 'fast-check'
 import t from 'tap'
 import { throttledLimits } from '../../src/cgroups/throttle.ts'

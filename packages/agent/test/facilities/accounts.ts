@@ -114,6 +114,35 @@ void t.test('accountsFacility blocks a port that somebody listens on, but not a 
   t.equal((await build('taken')).get(n)?.status, 'ready', 'one that is taken is built all the same')
 })
 
+void t.test('accountsFacility builds taken and free slots of an empty host in one change set', { skip }, async (t) => {
+  const { facility, slots, prepare } = open(t)
+  await prepare()
+  const states: readonly SlotState[] = ['taken', 'building', 'free']
+  const step = await facility.build!(
+    slots.map((slot, index) => ({ slot, state: states[index]! })),
+    signal,
+  )
+  t.equal(step.changes.filter(({ action }) => action === 'create group').length, 1)
+  t.equal(step.changes.filter(({ action }) => action === 'create account').length, 3)
+  t.same(statusOf(await step.apply()), ['0 ready', '1 ready', '2 ready'])
+})
+
+void t.test(
+  'accountsFacility shows the logins of slots that are not built, and does not make them',
+  { skip },
+  async (t) => {
+    const { plan, tenant, at } = open(t)
+    const step = await plan(tenant(0))
+    t.same(
+      step.changes.map(({ action, target }) => `${action} ${target}`),
+      ['write keys p10000', 'write variables p10000', 'set linger p10000'],
+    )
+    const { accounts } = await step.apply()
+    t.match(accounts.get(100), { status: 'false', reason: 'user_wrong' })
+    t.notOk(existsSync(at('etc/puppy/keys/p10000')))
+  },
+)
+
 void t.test('accountsFacility gives tenants their keys and environment', { skip }, async (t) => {
   const { prepare, build, plan, tenant, at } = open(t)
   await prepare()
@@ -175,12 +204,12 @@ void t.test('accountsFacility puts a tenant out and removes what it left', { ski
     chownSync(at(path), uid, uid)
   }
   const evicting = await facility.evict!(slots.slice(0, 1), signal)
-  t.match(evicting.changes, [{ facility: 'accounts', target: 'p10000' }])
+  t.strictSame(evicting.changes, [{ facility: 'accounts', target: 'p10000', action: 'end its logins and processes' }])
   t.ok(existsSync(at('etc/puppy/keys/p10000')), 'a plan takes nothing')
   t.equal((await evicting.apply()).get(0)?.done, true)
   t.notOk(existsSync(at('etc/puppy/keys/p10000')))
   const scrubbing = await facility.scrub!(slots.slice(0, 1), signal)
-  t.match(scrubbing.changes, [{ facility: 'accounts', target: 'p10000' }])
+  t.strictSame(scrubbing.changes, [{ facility: 'accounts', target: 'p10000', action: 'remove what it left' }])
   t.ok(existsSync(at('home/p10000/secret')))
   t.same(await scrubbing.apply(), new Map([[0, { done: true }]]))
   t.same(

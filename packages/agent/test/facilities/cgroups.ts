@@ -41,7 +41,11 @@ void t.test('cgroupsFacility limits slices, before and after they are in use', a
   t.match(await facility.probe(signal), { works: true, version: 'systemd 257' })
   const both = view({ id: 7, slot: first, limits }, { id: 8, slot: second, limits: {} })
   const step = await facility.serve!(both, signal)
-  t.match(step.changes, [{ facility: 'cgroups', target: `user-${first.uid}.slice`, action: 'add' }, { action: 'add' }])
+  const add = { facility: 'cgroups', action: 'add', after: /^\[Slice\]$/m }
+  t.matchOnlyStrict(step.changes, [
+    { ...add, target: `user-${first.uid}.slice` },
+    { ...add, target: `user-${second.uid}.slice` },
+  ])
   t.equal(await host.read(dropIn(first.uid)), undefined, 'a plan writes nothing')
   const armed = { type: 'limits', status: 'true', reason: 'armed' }
   t.strictSame(
@@ -137,16 +141,21 @@ void t.test('cgroupsFacility ends processes of suspended and released accounts',
   const path = `user.slice/user-${first.uid}.slice` as never
   const suspended = view({ id: 7, slot: first, limits, suspended: true })
   await (await facility.serve!(suspended, signal)).apply()
-  for (const end of [
-    async () => (await (await facility.serve!(suspended, signal)).apply()).accounts.get(7),
-    async () => (await (await facility.evict!(slots, signal)).apply()).get(first.n),
-  ]) {
+  for (const [ended, end] of [
+    [
+      { type: 'limits', status: 'true', reason: 'applied' },
+      async () => (await (await facility.serve!(suspended, signal)).apply()).accounts.get(7),
+    ],
+    [{ done: true }, async () => (await (await facility.evict!(slots, signal)).apply()).get(first.n)],
+  ] as const) {
     await fake.login(`user-${first.uid}.slice`, 4242)
     t.match(fake.cgroupfs.read(path, 'cgroup.events'), 'populated 1')
-    t.match(await end(), {})
+    t.strictSame(await end(), ended)
     t.match(fake.cgroupfs.read(path, 'cgroup.events'), 'populated 0')
   }
-  t.match((await facility.evict!(slots, signal)).changes, [{ action: 'end its processes' }])
+  t.strictSame((await facility.evict!(slots, signal)).changes, [
+    { facility: 'cgroups', target: `user-${first.uid}.slice`, action: 'end its processes' },
+  ])
 })
 
 void t.test('cgroupsFacility does not work without a systemd of today', async (t) => {
@@ -160,7 +169,9 @@ void t.test('cgroupsFacility names processes outside of the limits', async (t) =
   t.match(await facility.inspect!(view(), signal), [
     { works: false, what: `sleep (pid 77) of ${first.user}`, otherwise: /cron\.service, outside/ },
   ])
-  t.match(await open().facility.inspect!(view(), signal), [{ works: true }])
+  t.strictSame(await open().facility.inspect!(view(), signal), [
+    { works: true, what: 'no process of a tenant is outside of its limits' },
+  ])
 })
 
 void t.test('removeLimits() takes every slot’s away', async (t) => {

@@ -75,7 +75,11 @@ void t.test('firewallFacility adds a slot as an element, and egress by plan', as
   await (await facility.serve!(view(2), signal)).apply()
   const more = await facility.serve!(view(3), signal)
   const own = more.changes.filter(({ target }) => target === 'set own')
-  t.match(own, [{ action: 'add', after: /^\d+ \. \d+-\d+$/ }], 'one element, and not all of them again')
+  t.matchOnlyStrict(
+    own,
+    [{ facility: 'firewall', target: 'set own', action: 'add', after: /^\d+ \. \d+-\d+$/ }],
+    'one element, and not all of them again',
+  )
   await more.apply()
   const strict = view(3)
   const walls = strict.walls.map((wall, index) => (index === 1 ? { ...wall, egress: 'local' as const } : wall))
@@ -184,10 +188,10 @@ void t.test('firewallFacility says for a person whether table, guards and boot u
   )
   nft.run({ flush: { chain: { family: 'inet', table: 'puppy', name: 'answer' } } })
   await machine.remove(wanted)
-  t.match(await facility.inspect!(view(2), signal), [
-    { works: false, otherwise: /not complete \(change chain answer\)/ },
-    { works: true },
-    { works: false, otherwise: /not enabled/ },
+  t.matchOnlyStrict(await facility.inspect!(view(2), signal), [
+    { works: false, what: table, otherwise: /not complete \(change chain answer\)/ },
+    { works: true, what: guard, otherwise: String },
+    { works: false, what: boot, otherwise: /not enabled/ },
   ])
 })
 

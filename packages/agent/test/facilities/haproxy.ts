@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import t from 'tap'
 import type { View } from '../../src/facilities/facility.ts'
 import { haproxyFacility } from '../../src/facilities/haproxy.ts'
-import { signalProcess } from '@puppy/state/processes'
+import { killHard } from '@puppy/host/testing'
 import { openTestProxy, serveTenant, skip } from '../support/proxy.ts'
 import { smallLayout } from '../support/rows.ts'
 
@@ -34,7 +34,7 @@ void t.test('haproxyFacility serves routes, and sees those that are gone', { ski
   const { port, slot } = await serveTenant(t)
   const view = { ...nothing, routes: [{ id: 7, domain: 'blog.example.com', port }] }
   const step = await facility.serve!(view, signal)
-  t.match(step.changes, [{ facility: 'haproxy', target: 'blog.example.com' }])
+  t.strictSame(step.changes, [{ facility: 'haproxy', target: 'blog.example.com', action: 'add', after: String(port) }])
   t.equal((await get('blog.example.com')).status, 404, 'a plan routes nothing')
   const served = await step.apply()
   t.same([...served.domains], [[7, { type: 'haproxy', status: 'true', reason: 'routed' }]])
@@ -76,7 +76,7 @@ void t.test('haproxyFacility says so when routes wait for a proxy that does not 
   await haproxy.stop({ signal })
   const view = { ...nothing, routes: [{ id: 7, domain: 'blog.example.com', port: 20_000 }] }
   const { domains } = await (await facility.serve!(view, signal)).apply()
-  t.match([...domains], [[7, { type: 'haproxy', status: 'false', reason: 'not_running', message: String }]])
+  t.matchOnlyStrict([...domains], [[7, { type: 'haproxy', status: 'false', reason: 'not_running', message: String }]])
 })
 
 void t.test('haproxyFacility revives a proxy that was killed, with its routes', { skip }, async (t) => {
@@ -87,7 +87,7 @@ void t.test('haproxyFacility revives a proxy that was killed, with its routes', 
   const view = { ...nothing, routes: [{ id: 7, domain: 'blog.example.com', port }] }
   await (await facility.serve!(view, signal)).apply()
   t.equal(await facility.revive(signal), false, 'it lives')
-  await signalProcess(Number(readFileSync(`${folder}/r/haproxy.pid`, 'utf8').split('\n')[0]), 'SIGKILL', { wait: 5000 })
+  await killHard(Number(readFileSync(`${folder}/r/haproxy.pid`, 'utf8').split('\n')[0]))
   const revived = await Promise.all([facility.revive(signal), facility.revive(signal)])
   t.same(
     revived.toSorted((one, other) => Number(one) - Number(other)),
@@ -115,4 +115,19 @@ void t.test('haproxyFacility forgets the counters of slots that are given back',
     ],
   )
   t.equal(await requests(), 0)
+})
+
+void t.test('haproxyFacility plans again when HAProxy ended after a step was planned', { skip }, async (t) => {
+  const { haproxy, spec, get } = await openTestProxy(t)
+  const facility = haproxyFacility(haproxy, spec)
+  await (await facility.prepare!(signal)).apply()
+  const { port } = await serveTenant(t)
+  const step = await facility.serve!({ ...nothing, routes: [{ id: 7, domain: 'blog.example.com', port }] }, signal)
+  await haproxy.stop({ signal })
+  t.strictSame(
+    [...(await step.apply()).domains.values()].map(({ reason }) => reason),
+    ['not_running'],
+  )
+  await haproxy.ensureRunning(spec, { signal })
+  t.match(await get('blog.example.com'), { status: 200, body: 'hello' })
 })

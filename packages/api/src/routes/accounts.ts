@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { Static } from 'typebox'
 import { Type } from '@puppy/state/schema'
 import { removeAccount } from '../actions/delete-account.ts'
 import { patchAccount } from '../actions/patch-account.ts'
@@ -13,19 +14,28 @@ import type { Dependencies } from '../dependencies.ts'
 import { actorOf, callerOf, resellerOf } from '../plugins/auth.ts'
 import { presentAccount, presentUsage, writeStatus } from '../present.ts'
 import type { AccountPatch, AccountWish } from '../schemas/account.ts'
-import { pageQuery, preferHeader, resellerQuery, Slug, strict } from '../schemas/common.ts'
+import {
+  pageQuery,
+  preferHeader,
+  resellerQuery,
+  Slug,
+  strict,
+  type Listing,
+  type PreferHeader,
+} from '../schemas/common.ts'
 import { problems } from '../schemas/problem.ts'
 import { waitForHost } from '../waiting.ts'
 
 const tags = ['accounts']
 const params = Type.Object({ account: Slug('The name of the account.') })
 const querystring = Type.Object(resellerQuery, strict)
+const listQuery = Type.Object({ ...pageQuery, ...resellerQuery }, strict)
 interface Named {
-  readonly Params: { readonly account: string }
-  readonly Querystring: { readonly reseller?: string }
+  readonly Params: Static<typeof params>
+  readonly Querystring: Static<typeof querystring>
 }
 interface Write extends Named {
-  readonly Headers: { readonly prefer?: string }
+  readonly Headers: PreferHeader
 }
 const written = {
   200: Type.Ref('Account'),
@@ -74,14 +84,14 @@ export async function accountRoutes(app: FastifyInstance, dependencies: Dependen
     return (await findAccountsById(database, [id]))[0] ?? before
   }
 
-  app.get<{ Querystring: { limit: number; cursor?: string; reseller?: string } }>(
+  app.get<{ Querystring: Listing<Static<typeof listQuery>> }>(
     '/v1/accounts',
     {
       schema: {
         operationId: 'listAccounts',
         tags,
         summary: 'List accounts',
-        querystring: Type.Object({ ...pageQuery, ...resellerQuery }, strict),
+        querystring: listQuery,
         response: { 200: Type.Ref('AccountList'), ...problems },
       },
     },

@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { Static } from 'typebox'
 import { Type } from '@puppy/state/schema'
 import { removeDomain } from '../actions/delete-domain.ts'
 import { putDomain } from '../actions/put-domain.ts'
@@ -9,7 +10,15 @@ import { decodeCursor, page } from '../cursor.ts'
 import type { Dependencies } from '../dependencies.ts'
 import { actorOf, callerOf, resellerOf } from '../plugins/auth.ts'
 import { presentDomain, writeStatus } from '../present.ts'
-import { pageQuery, plainPattern, preferHeader, resellerQuery, strict } from '../schemas/common.ts'
+import {
+  pageQuery,
+  plainPattern,
+  preferHeader,
+  resellerQuery,
+  strict,
+  type Listing,
+  type PreferHeader,
+} from '../schemas/common.ts'
 import { problems } from '../schemas/problem.ts'
 import type { DomainWish } from '../schemas/resources.ts'
 import { waitForHost } from '../waiting.ts'
@@ -24,12 +33,13 @@ const params = Type.Object({
   }),
 })
 const querystring = Type.Object(resellerQuery, strict)
+const listQuery = Type.Object({ ...pageQuery, ...resellerQuery }, strict)
 interface Named {
-  readonly Params: { readonly domain: string }
-  readonly Querystring: { readonly reseller?: string }
+  readonly Params: Static<typeof params>
+  readonly Querystring: Static<typeof querystring>
 }
 interface Write extends Named {
-  readonly Headers: { readonly prefer?: string }
+  readonly Headers: PreferHeader
 }
 
 export async function domainRoutes(
@@ -53,14 +63,14 @@ export async function domainRoutes(
     return (await findDomainsById(database, [id]))[0] ?? before
   }
 
-  app.get<{ Querystring: { limit: number; cursor?: string; reseller?: string } }>(
+  app.get<{ Querystring: Listing<Static<typeof listQuery>> }>(
     '/v1/domains',
     {
       schema: {
         operationId: 'listDomains',
         tags,
         summary: 'List domains',
-        querystring: Type.Object({ ...pageQuery, ...resellerQuery }, strict),
+        querystring: listQuery,
         response: { 200: Type.Ref('DomainList'), ...problems },
       },
     },

@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify'
+import type { Static } from 'typebox'
 import { Type } from '@puppy/state/schema'
 import { putPool } from '../actions/put-pool.ts'
 import { ApiError } from '../errors.ts'
@@ -16,7 +17,7 @@ const tags = ['hosts']
 const config = { access: 'admin' } as const
 const params = Type.Object({ host: Slug('The name of the host.') })
 interface Named {
-  readonly Params: { readonly host: string }
+  readonly Params: Static<typeof params>
 }
 
 export async function hostRoutes(app: FastifyInstance, { database, observer }: Dependencies): Promise<void> {

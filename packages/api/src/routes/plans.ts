@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify'
+import type { Static } from 'typebox'
 import { Type } from '@puppy/state/schema'
 import { removePlan } from '../actions/delete-plan.ts'
 import { putPlan } from '../actions/put-plan.ts'
@@ -9,13 +10,14 @@ import { decodeCursor, page } from '../cursor.ts'
 import type { Dependencies } from '../dependencies.ts'
 import { actorOf } from '../plugins/auth.ts'
 import { presentPlan } from '../present.ts'
-import { pageQuery, Slug, strict } from '../schemas/common.ts'
+import { pageQuery, Slug, strict, type Listing } from '../schemas/common.ts'
 import { problems } from '../schemas/problem.ts'
 
 const tags = ['plans']
+const listQuery = Type.Object(pageQuery, strict)
 const params = Type.Object({ plan: Slug('The name of the plan.') })
 interface Named {
-  readonly Params: { readonly plan: string }
+  readonly Params: Static<typeof params>
 }
 const admin = { access: 'admin' } as const
 
@@ -26,14 +28,14 @@ export async function planRoutes(app: FastifyInstance, { database }: Dependencie
     return presentPlan(row)
   }
 
-  app.get<{ Querystring: { limit: number; cursor?: string } }>(
+  app.get<{ Querystring: Listing<Static<typeof listQuery>> }>(
     '/v1/plans',
     {
       schema: {
         operationId: 'listPlans',
         tags,
         summary: 'List the plans',
-        querystring: Type.Object(pageQuery, strict),
+        querystring: listQuery,
         response: { 200: Type.Ref('PlanList'), ...problems },
       },
     },

@@ -150,3 +150,4 @@ export const Usage = Type.Object(
   },
   { $id: 'Usage', description: 'What an account has used.' },
 )
+export type Usage = Static<typeof Usage>

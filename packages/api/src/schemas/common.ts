@@ -1,3 +1,4 @@
+import type { Static } from 'typebox'
 import { Type } from '@puppy/state/schema'
 
 const slugPattern = '^[a-z][a-z0-9-]{0,62}$'
@@ -41,6 +42,9 @@ export const pageQuery = {
   cursor: Type.Optional(Type.String({ maxLength: 512, description: 'From `nextCursor` of the page before.' })),
 }
 
+/** The query of a list as its route gets it: validation has put in the limit where it was left out. */
+export type Listing<Query extends { readonly limit?: number }> = Query & { readonly limit: number }
+
 export const resellerQuery = {
   reseller: Type.Optional(Type.String({ pattern: slugPattern, description: 'Whose; only an admin may name another.' })),
 }
@@ -53,3 +57,4 @@ export const preferHeader = Type.Object({
     }),
   ),
 })
+export type PreferHeader = Static<typeof preferHeader>

@@ -15,6 +15,7 @@ const Plan = Type.Object(
   },
   { $id: 'Plan', description: 'A named set of limits.' },
 )
+export type PlanAnswer = Static<typeof Plan>
 const PlanList = Type.Object(
   { data: Type.Array(Type.Ref('Plan')), nextCursor },
   { $id: 'PlanList', description: 'A page of plans.' },
@@ -42,6 +43,7 @@ const Domain = Type.Object(
   },
   { $id: 'Domain', description: 'A host name routed to one port of one account.' },
 )
+export type DomainAnswer = Static<typeof Domain>
 const DomainList = Type.Object(
   { data: Type.Array(Type.Ref('Domain')), nextCursor },
   { $id: 'DomainList', description: 'A page of domains.' },
@@ -79,6 +81,7 @@ const Pool = Type.Object(
   },
   { $id: 'Pool', description: 'The slots of a host.' },
 )
+export type PoolAnswer = Static<typeof Pool>
 export const PoolWish = Type.Object(
   {
     free: Type.Integer({ minimum: 0, maximum: 10_000, description: 'Slots kept free ahead of demand.' }),
@@ -104,6 +107,7 @@ const Host = Type.Object(
   },
   { $id: 'Host', description: 'One Linux machine that carries tenants.' },
 )
+export type HostAnswer = Static<typeof Host>
 const HostList = Type.Object({ data: Type.Array(Type.Ref('Host')) }, { $id: 'HostList', description: 'All hosts.' })
 
 const Change = Type.Object({

@@ -20,8 +20,13 @@ void t.test('removeDomain() marks it deleted, once', async (t) => {
   t.same(new Set(answers), new Set([id, undefined]))
   t.equal(await remove(), undefined)
   t.equal(await findDomain(api, 'blog.example'), undefined)
-  t.match(await findDomainsById(api, [id]), [{ deletedAt: Date, generation: 2 }])
-  t.match(await owner.query('select action, target from audit'), [{ action: 'domain.delete', target: 'blog.example' }])
+  t.matchOnlyStrict(
+    (await findDomainsById(api, [id])).map(({ deletedAt, generation }) => [deletedAt, generation]),
+    [[Date, 2]],
+  )
+  t.strictSame(await owner.query('select action, target from audit'), [
+    { action: 'domain.delete', target: 'blog.example' },
+  ])
 })
 
 void t.test('removeDomain() leaves what another reseller has', async (t) => {
@@ -42,5 +47,8 @@ void t.test('removeDomain() that meets a move removes what was moved', async (t)
     return { removed }
   })
   t.equal(await removed, id)
-  t.match(await findDomainsById(api, [id]), [{ account: other, deletedAt: Date }])
+  t.matchOnlyStrict(
+    (await findDomainsById(api, [id])).map(({ account, deletedAt }) => [account, deletedAt]),
+    [[other, Date]],
+  )
 })

@@ -12,8 +12,7 @@ void t.test('removePlan() removes a plan, and does nothing when there is none', 
   await removePlan(api, actor, 'small')
   await removePlan(api, actor, 'small')
   t.equal(await findPlan(api, 'small'), undefined)
-  t.match(await owner.query('select action, target from audit'), [{ action: 'plan.delete', target: 'small' }])
-  t.equal((await owner.query('select 1 from audit')).length, 1)
+  t.strictSame(await owner.query('select action, target from audit'), [{ action: 'plan.delete', target: 'small' }])
 })
 
 void t.test('removePlan() refuses while an account has it, also one that is being deleted', async (t) => {

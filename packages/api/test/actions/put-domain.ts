@@ -1,5 +1,6 @@
 import { defaultLayout } from '@puppy/accounts'
 import t from 'tap'
+import type { ApiError } from '../../src/errors.ts'
 import { putDomain } from '../../src/actions/put-domain.ts'
 import { putPlan } from '../../src/actions/put-plan.ts'
 import { findAccount, updateAccount } from '@puppy/state/store/accounts'
@@ -16,6 +17,7 @@ import {
   wish,
 } from '@puppy/state/testing'
 import { startApp } from '../support/app.ts'
+import { pointersOf } from '../support/problem.ts'
 
 const postgres = await startPostgres(t)
 const first = defaultLayout.firstPort
@@ -41,7 +43,7 @@ void t.test('putDomain() routes a domain, and does nothing when it is routed the
   t.equal(created, true)
   t.strictSame(await put('blog.example', 'blog', first), { created: false, id })
   t.match(await findDomain(api, 'blog.example'), { id, account: blog, port: first, generation: 1 })
-  t.match(await owner.query('select action, target, details from audit'), [
+  t.strictSame(await owner.query('select action, target, details from audit'), [
     { action: 'domain.create', target: 'blog.example', details: { account: 'blog', port: first } },
   ])
 })
@@ -52,7 +54,7 @@ void t.test('putDomain() moves a domain between ports and accounts', async (t) =
   t.strictSame(await put('blog.example', 'blog', first + 1), { created: false, id })
   t.strictSame(await put('blog.example', 'shop', first + 8), { created: false, id })
   t.match(await findDomain(api, 'blog.example'), { id, account: shop, port: first + 8, generation: 3 })
-  t.match(await owner.query('select action from audit order by id'), [
+  t.strictSame(await owner.query('select action from audit order by id'), [
     { action: 'domain.create' },
     { action: 'domain.move' },
     { action: 'domain.move' },
@@ -77,18 +79,18 @@ void t.test('putDomain() tells the agents of both hosts when a domain moves from
 void t.test('putDomain() refuses a port that is not of the account or not of its plan', async (t) => {
   const { put } = await prepare(t)
   for (const port of [first - 1, first + 3, first + 8, 80]) {
-    await t.rejects(put('blog.example', 'blog', port), {
-      code: 'port_not_of_account',
-      faults: [{ pointer: '/port', detail: `one of ${first}, ${first + 1}, ${first + 2}` }],
-    })
+    const error = await t.rejects(put('blog.example', 'blog', port), { code: 'port_not_of_account' })
+    t.strictSame((error as ApiError).faults, [
+      { pointer: '/port', detail: `one of ${first}, ${first + 1}, ${first + 2}` },
+    ])
   }
 })
 
 void t.test('putDomain() refuses an account that there is not, somebody else’s, and one without a slot', async (t) => {
   const { api, put } = await prepare(t)
-  const unknown = { code: 'account_unknown', faults: [{ pointer: '/account' }] }
-  await t.rejects(put('blog.example', 'nobody', first), unknown)
-  await t.rejects(put('blog.example', 'theirs', first + 16), unknown)
+  const unknown = { code: 'account_unknown' }
+  t.strictSame(pointersOf(await t.rejects(put('blog.example', 'nobody', first), unknown)), ['/account'])
+  t.strictSame(pointersOf(await t.rejects(put('blog.example', 'theirs', first + 16), unknown)), ['/account'])
   await addAccount(api, 'waits', { slot: null })
   await t.rejects(put('blog.example', 'waits', first), { code: 'account_without_slot' })
 })
@@ -130,9 +132,9 @@ void t.test('putDomain() of a name by two resellers at once: one has it', async 
     put('example.com', 'blog', first),
     put('www.example.com', 'theirs', first + 16, 'acme'),
   ])
-  t.match(
-    answers.toSorted((a, b) => a.status.localeCompare(b.status)),
-    [{ status: 'fulfilled' }, { status: 'rejected', reason: { code: 'domain_taken' } }],
+  t.strictSame(
+    answers.map((one) => (one.status === 'fulfilled' ? one.status : (one.reason as ApiError).code)).toSorted(),
+    ['domain_taken', 'fulfilled'],
   )
 })
 
@@ -205,10 +207,13 @@ void t.test('putDomain() tells the account that loses a domain, and opposite mov
   const generationOf = async (name: string) => Number((await request('GET', `/v1/accounts/${name}`)).body['generation'])
   const before = [await generationOf('a'), await generationOf('b')]
   const moves = await Promise.all([put('one.example.com', 'b'), put('two.example.org', 'a')])
-  t.match(moves, [
-    { status: 202, body: { account: 'b' } },
-    { status: 202, body: { account: 'a' } },
-  ])
+  t.strictSame(
+    moves.map(({ status, body }) => [status, body['account']]),
+    [
+      [202, 'b'],
+      [202, 'a'],
+    ],
+  )
   t.strictSame(
     [await generationOf('a'), await generationOf('b')],
     before.map((generation) => generation + 1),

@@ -1,5 +1,6 @@
 import { defaultLayout, slotCount } from '@puppy/accounts'
 import t from 'tap'
+import type { ApiError } from '../../src/errors.ts'
 import { putPool } from '../../src/actions/put-pool.ts'
 import { findHost } from '@puppy/state/store/hosts'
 import { addHost, startPostgres, actor } from '@puppy/state/testing'
@@ -20,10 +21,8 @@ void t.test('putPool() changes the pool, and does nothing when they agree', asyn
 void t.test('putPool() refuses more slots than there are ports for', async (t) => {
   const { agent, api, owner } = await postgres.create(t)
   await addHost(agent)
-  await t.rejects(putPool(api, actor, 'h1', { free: 3, max: most + 1 }), {
-    code: 'pool_max_invalid',
-    faults: [{ pointer: '/max', detail: `at most ${most}` }],
-  })
+  const error = await t.rejects(putPool(api, actor, 'h1', { free: 3, max: most + 1 }), { code: 'pool_max_invalid' })
+  t.strictSame((error as ApiError).faults, [{ pointer: '/max', detail: `at most ${most}` }])
   t.match(await findHost(api, 'h1'), { poolFree: 10, generation: 1 })
   t.strictSame(await owner.query('select 1 from audit'), [])
 })

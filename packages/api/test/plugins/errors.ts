@@ -35,12 +35,13 @@ async function failing(t: Test): Promise<FastifyInstance> {
   return app
 }
 
-const rows: readonly [string, string, string, object][] = [
+const rows: readonly [string, string, string, object, errors?: readonly object[]][] = [
   [
     'our own codes',
     'GET',
     '/taken',
-    { status: 409, code: 'domain_taken', detail: 'It is taken', errors: [{ pointer: 'domain' }] },
+    { status: 409, code: 'domain_taken', detail: 'It is taken' },
+    [{ pointer: 'domain', detail: 'taken' }],
   ],
   ['a database that is away', 'GET', '/away', { status: 503, code: 'database_unavailable' }],
   ['a bug without what it says', 'GET', '/bug', { status: 500, code: 'internal', detail: /^(?!.*secret)/ }],
@@ -56,12 +57,13 @@ const rows: readonly [string, string, string, object][] = [
   ['a part of a path that is too long', 'PUT', `/things/${'a'.repeat(500)}`, { status: 400, code: 'request_invalid' }],
   ['methods that a path does not take', 'PATCH', '/things/a', { status: 405, code: 'method_not_allowed' }],
 ]
-for (const [title, method, url, expected] of rows) {
+for (const [title, method, url, expected, errors] of rows) {
   void t.test(`errorsPlugin answers ${title} with a problem`, async (t) => {
     const app = await failing(t)
     const answer = await app.inject({ method: method as 'GET', url })
     t.equal(answer.headers['content-type'], 'application/problem+json')
     t.match(answer.json(), { ...expected, requestId: String })
+    t.strictSame(answer.json<{ errors?: readonly object[] }>().errors, errors)
     t.equal(answer.statusCode, answer.json<{ status: number }>().status)
   })
 }

@@ -96,7 +96,12 @@ void t.test('the document has no problem that a linter knows', async (t) => {
 })
 
 void t.test('the linter would find a problem', async (t) => {
-  t.match(await lint(text.replaceAll('"summary"', '"x-summary"')), [{ ruleId: 'operation-summary' }])
+  const operations = text.match(/"summary"/g)?.length ?? 0
+  t.ok(operations > 0)
+  t.strictSame(
+    (await lint(text.replaceAll('"summary"', '"x-summary"'))).map(({ ruleId }) => ruleId),
+    Array(operations).fill('operation-summary'),
+  )
 })
 
 const pages: readonly [string, RegExp, RegExp][] = [

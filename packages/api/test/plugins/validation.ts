@@ -36,15 +36,18 @@ const bodies: readonly [string, unknown, readonly object[]][] = [
   [
     'finds several faults at once',
     { count: 0, word: 5 },
-    [{ pointer: '/count' }, { pointer: '/word' }, { pointer: '/word' }],
+    [
+      { pointer: '/count', detail: 'must be >= 1' },
+      { pointer: '/word', detail: 'must be string' },
+      { pointer: '/word', detail: 'must be equal to one of the allowed values: a, b' },
+    ],
   ],
   ['wants an object', null, [{ pointer: '', detail: 'must be object' }]],
 ]
 for (const [title, body, expected] of bodies) {
   void t.test(`createValidator() of a body ${title}`, async (t) => {
     const found = faults({ $ref: 'Thing' }, 'body', body)
-    t.equal(found.length, expected.length)
-    t.match(found, expected)
+    t.strictSame(found, expected)
   })
 }
 
@@ -65,7 +68,10 @@ const infinite = ['Infinity', '-Infinity', '1e400', 'NaN']
 for (const limit of infinite) {
   void t.test(`createValidator() of a query refuses ${limit}`, async (t) => {
     const schema = { type: 'object', properties: { limit: { type: 'integer', minimum: 1, maximum: 500 } } }
-    t.match(faults(schema, 'querystring', { limit }), [{ pointer: '/limit' }])
+    t.strictSame(
+      faults(schema, 'querystring', { limit }).map(({ pointer }) => pointer),
+      ['/limit'],
+    )
   })
 }
 

@@ -1,9 +1,13 @@
 import t from 'tap'
 import { addHost, addReseller, smallPlan, startPostgres } from '@puppy/state/testing'
-import { startApp } from '../support/app.ts'
+import { startApp, type Answer } from '../support/app.ts'
 
 t.setTimeout(120_000)
 const postgres = await startPostgres(t)
+const names = ({ body }: Answer) => {
+  const data: readonly { readonly name: string }[] = body['data'] ?? []
+  return data.map(({ name }) => name)
+}
 
 void t.test('a plan is created, replaced, read, listed and deleted', async (t) => {
   const { request } = await startApp(t, await postgres.create(t))
@@ -21,7 +25,9 @@ void t.test('a plan is created, replaced, read, listed and deleted', async (t) =
     body: { ports: 4, generation: 2 },
   })
   t.match(await request('GET', '/v1/plans/small'), { status: 200, body: { ports: 4 } })
-  t.match(await request('GET', '/v1/plans'), { status: 200, body: { data: [{ name: 'small' }] } })
+  const list = await request('GET', '/v1/plans')
+  t.equal(list.status, 200)
+  t.strictSame(names(list), ['small'])
   t.match(await request('DELETE', '/v1/plans/small'), { status: 204 })
   t.match(await request('DELETE', '/v1/plans/small'), { status: 204 }, 'also the second time')
   t.match(await request('GET', '/v1/plans/small'), { status: 404, body: { code: 'plan_not_found' } })
@@ -40,9 +46,10 @@ void t.test('plans are listed by pages', async (t) => {
   const { request } = await startApp(t, await postgres.create(t))
   for (const name of ['a', 'b', 'c']) await request('PUT', `/v1/plans/${name}`, smallPlan)
   const first = await request('GET', '/v1/plans?limit=2')
-  t.match(first.body, { data: [{ name: 'a' }, { name: 'b' }], nextCursor: String })
+  t.strictSame(names(first), ['a', 'b'])
+  t.type(first.body['nextCursor'], 'string')
   const second = await request('GET', `/v1/plans?limit=2&cursor=${String(first.body['nextCursor'])}`)
-  t.match(second.body, { data: [{ name: 'c' }] })
+  t.strictSame(names(second), ['c'])
   t.notOk('nextCursor' in second.body, 'absent at the end')
   t.match(await request('GET', '/v1/plans?cursor=nonsense'), { status: 400, body: { code: 'request_invalid' } })
 })
@@ -84,7 +91,9 @@ void t.test('a reseller reads plans and does not write them', async (t) => {
   const { request } = await startApp(t, database)
   const key = await addReseller(database.owner, 'acme')
   await request('PUT', '/v1/plans/small', smallPlan)
-  t.match(await request('GET', '/v1/plans', undefined, { key }), { status: 200, body: { data: [{ name: 'small' }] } })
+  const list = await request('GET', '/v1/plans', undefined, { key })
+  t.equal(list.status, 200)
+  t.strictSame(names(list), ['small'])
   t.match(await request('GET', '/v1/plans/small', undefined, { key }), { status: 200 })
   t.match(await request('PUT', '/v1/plans/small', smallPlan, { key }), { status: 403, body: { code: 'forbidden' } })
   t.match(await request('DELETE', '/v1/plans/small', undefined, { key }), { status: 403 })

@@ -13,6 +13,7 @@ export interface Operation {
 export const operations: readonly Operation[] = [
   { method: 'GET', path: '/livez', url: '/livez', access: 'public' },
   { method: 'GET', path: '/readyz', url: '/readyz', access: 'public' },
+  { method: 'GET', path: '/metrics', url: '/metrics', access: 'admin' },
   { method: 'GET', path: '/v1/plans', url: '/v1/plans', access: 'reseller' },
   { method: 'GET', path: '/v1/plans/{plan}', url: '/v1/plans/small', access: 'reseller' },
   { method: 'PUT', path: '/v1/plans/{plan}', url: '/v1/plans/small', access: 'admin', body: smallPlan },

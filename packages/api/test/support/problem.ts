@@ -1,7 +1,13 @@
 import { STATUS_CODES } from 'node:http'
 import type { Test } from 'tap'
 import type { Database } from '@puppy/state'
+import type { ApiError } from '../../src/errors.ts'
 import type { Answer } from './app.ts'
+
+/** Returns where an error of an action points to. */
+export function pointersOf(error: unknown): readonly string[] {
+  return (error as ApiError).faults.map(({ pointer }) => pointer)
+}
 
 export interface ExpectedProblem {
   readonly status: number

@@ -148,8 +148,8 @@ export function openCgroups(host: Host, options: CgroupsOptions = {}): Cgroups {
     state: (text) => stateOf(cgroupfs, parseCgroupPath(text)),
     freeze: (text, effect) => setFrozen(cgroupfs, pathBelowRoot(text), true, effect),
     thaw: (text, effect) => setFrozen(cgroupfs, pathBelowRoot(text), false, effect),
-    kill: (text, effect) => killAll(cgroupfs, pathBelowRoot(text), effect),
-    remove: (text, effect = {}) => remove(cgroupfs, pathBelowRoot(text), effect),
+    kill: (text, effect) => killAll({ host, cgroupfs }, pathBelowRoot(text), effect),
+    remove: (text, effect = {}) => remove({ host, cgroupfs }, pathBelowRoot(text), effect),
   })
 }
 
@@ -197,12 +197,12 @@ async function applyGroups(
 }
 
 async function remove(
-  cgroupfs: Cgroupfs,
+  { host, cgroupfs }: { readonly host: Host; readonly cgroupfs: Cgroupfs },
   path: CgroupPath,
   options: RemoveOptions,
 ): Promise<{ readonly changed: boolean }> {
   if (!cgroupfs.exists(path)) return { changed: false }
-  if (options.kill === true) await killAll(cgroupfs, path, options)
+  if (options.kill === true) await killAll({ host, cgroupfs }, path, options)
   else if (stateOf(cgroupfs, path).populated) {
     const pids = listProcesses(cgroupfs, path, true).slice(0, 10).join(', ')
     throw new CgroupError('CGROUP_BUSY', {

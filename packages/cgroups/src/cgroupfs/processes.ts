@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { EffectOptions, Host } from '@puppy/host'
 import { readCgroup } from '@puppy/host/proc'
+import { identifyProcess } from '@puppy/host/process'
 import { CgroupError } from '../errors.ts'
 import { parseFlatKeyed } from '../formats.ts'
 import type { Cgroupfs } from './cgroupfs.ts'
@@ -119,7 +120,11 @@ export async function setFrozen(
  *
  * @throws CgroupError `CGROUP_TIMEOUT` when some hang in the kernel.
  */
-export async function killAll(cgroupfs: Cgroupfs, path: CgroupPath, options: EffectOptions = {}): Promise<void> {
+export async function killAll(
+  { host, cgroupfs }: { readonly host: Host; readonly cgroupfs: Cgroupfs },
+  path: CgroupPath,
+  options: EffectOptions = {},
+): Promise<void> {
   if (!cgroupfs.exists(path)) return
   try {
     await cgroupfs.write(path, 'cgroup.kill', '1')
@@ -127,7 +132,7 @@ export async function killAll(cgroupfs: Cgroupfs, path: CgroupPath, options: Eff
     if (!(error instanceof CgroupError)) throw error
     if (error.code === 'CGROUP_GONE') return
     if (error.facts.errno !== 'ENOENT') throw error
-    await signalAll(cgroupfs, path, options)
+    await signalAll(host, cgroupfs, path, options)
   }
   await until(
     () => !stateOf(cgroupfs, path).populated,
@@ -136,16 +141,16 @@ export async function killAll(cgroupfs: Cgroupfs, path: CgroupPath, options: Eff
   )
 }
 
-async function signalAll(cgroupfs: Cgroupfs, path: CgroupPath, options: EffectOptions): Promise<void> {
+async function signalAll(host: Host, cgroupfs: Cgroupfs, path: CgroupPath, options: EffectOptions): Promise<void> {
   await setFrozen(cgroupfs, path, true, options)
-  for (const pid of listProcesses(cgroupfs, path, true)) {
-    try {
-      process.kill(pid, 'SIGKILL')
-    } catch {
-      // It has ended by itself.
+  try {
+    for (const pid of listProcesses(cgroupfs, path, true)) {
+      const found = await identifyProcess(host, pid)
+      if (found !== undefined) await host.signal(found, 'SIGKILL')
     }
+  } finally {
+    await setFrozen(cgroupfs, path, false, options)
   }
-  await setFrozen(cgroupfs, path, false, options)
 }
 
 /** Reads the group of a process; undefined when there is no such process. */

@@ -15,9 +15,9 @@ export interface SliceChange extends Change {
   readonly target: string
   /**
    * `add` and `change` are about our drop-in, with its text. `repair` is what the kernel has: `pids.max=6`. `remove` is a file of
-   * `set-property` that contradicts our drop-in. `reload` finishes what an earlier run began.
+   * `set-property` that contradicts our drop-in. `reload` and `reapply` finish what an earlier run began.
    */
-  readonly action: 'add' | 'change' | 'repair' | 'remove' | 'reload'
+  readonly action: 'add' | 'change' | 'repair' | 'remove' | 'reload' | 'reapply'
 }
 
 /** What `apply` does for one slice. */
@@ -127,7 +127,7 @@ function planSlice(
       ...remove.map((path) => change('remove', path, undefined)),
       ...(rewritten ? [] : repairs),
       ...(unfinished && seen.busy && !rewritten && repairs.length === 0
-        ? [change('repair', unfinishedText, text)]
+        ? [change('reapply', unfinishedText, text)]
         : []),
       ...(portRules === 'restore' ? [change('repair', 'the kernel has no port rules', portRuleLines(text))] : []),
     ],

@@ -1,3 +1,4 @@
+import { addReading } from '@puppy/host/counters'
 import type { Usage } from './usage.ts'
 
 const counters = [
@@ -46,14 +47,11 @@ export function readingOf(usage: Usage): UsageReading {
  * reading and the end of a group is lost.
  */
 export function addUsage(previous: Meter | undefined, reading: UsageReading | undefined): Meter {
-  const last = reading ?? zero
-  if (previous === undefined) return { ...last, last }
-  const isNewGroup = last.cpuUsec < previous.last.cpuUsec
-  const grown = counters.map((counter): [Counter, bigint] => {
-    const before = isNewGroup || last[counter] < previous.last[counter] ? 0n : previous.last[counter]
-    return [counter, previous[counter] + last[counter] - before]
-  })
-  return { ...(Object.fromEntries(grown) as Record<Counter, bigint>), last }
+  const now = reading ?? zero
+  if (previous === undefined) return { ...now, last: now }
+  const { last, ...total } = previous
+  const added = addReading({ total, last }, now, now.cpuUsec < last.cpuUsec)
+  return { ...added.total, last: added.last }
 }
 
 const zero = Object.freeze(Object.fromEntries(counters.map((counter) => [counter, 0n])) as Record<Counter, bigint>)

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { createFakeHost } from '@puppy/host/fake'
+import { createFakeHost, renderFakeProcess } from '@puppy/host/fake'
+import type { Cgroupfs } from '../../src/cgroupfs/cgroupfs.ts'
 import {
   addProcess,
   groupOf,
@@ -13,6 +14,7 @@ import {
   stateOf,
 } from '../../src/cgroupfs/processes.ts'
 import { createFakeCgroupfs } from '../../src/fake/cgroupfs.ts'
+import { CgroupError } from '../../src/errors.ts'
 import { parseCgroupPath } from '../../src/path.ts'
 
 const [a, b] = [parseCgroupPath('a'), parseCgroupPath('a/b')]
@@ -29,9 +31,9 @@ void t.test('processes are listed, moved and killed', async (t) => {
   t.equal(await moveAll(cgroupfs, b, parseCgroupPath('c')), 2)
   t.strictSame(stateOf(cgroupfs, a), { populated: false, frozen: false })
   await addProcess(cgroupfs, b, 7)
-  await killAll(cgroupfs, a)
+  await killAll({ host: createFakeHost(), cgroupfs }, a)
   t.strictSame(listProcesses(cgroupfs, a, true), [])
-  await killAll(cgroupfs, parseCgroupPath('gone'))
+  await killAll({ host: createFakeHost(), cgroupfs }, parseCgroupPath('gone'))
 })
 
 void t.test('addProcess() refuses what would hang or cannot be', async (t) => {
@@ -51,4 +53,41 @@ void t.test('parseProcesses() takes any text', async (t) => {
   t.strictSame(parseProcesses('1\n0\n\n22\nx\n-3\n'), [1, 22])
   fc.assert(fc.property(fc.string(), (text) => Array.isArray(parseProcesses(text))))
   t.equal(await groupOf(createFakeHost({ files: { '/proc/5/cgroup': '0::/a\n' } }), 5), 'a')
+})
+
+void t.test('killAll() signals each process where the kernel has no cgroup.kill', async (t) => {
+  const { cgroupfs, place, end } = createFakeCgroupfs()
+  for (const [pid, group] of [
+    [17, 'a'],
+    [18, 'a/b'],
+    [19, 'c'],
+  ] as const) {
+    place(group, pid)
+  }
+  const frozen: (boolean | undefined)[] = []
+  const files = Object.assign({}, ...[17, 18, 19].map((pid) => renderFakeProcess({ pid, uid: 0 }))) as Record<
+    string,
+    string
+  >
+  const host = createFakeHost({
+    files,
+    onSignal: ({ pid }) => {
+      frozen.push(stateOf(cgroupfs, a).frozen)
+      end(pid)
+    },
+  })
+  const old: Cgroupfs = {
+    ...cgroupfs,
+    write: async (path, file, value) => {
+      if (file !== 'cgroup.kill') return cgroupfs.write(path, file, value)
+      throw new CgroupError('CGROUP_REFUSED', { operation: `write ${file} of`, errno: 'ENOENT' })
+    },
+  }
+  await killAll({ host, cgroupfs: old }, a)
+  t.strictSame(host.signals, [
+    { pid: 17, signal: 'SIGKILL' },
+    { pid: 18, signal: 'SIGKILL' },
+  ])
+  t.strictSame(frozen, [true, true], 'none forks meanwhile')
+  t.strictSame(stateOf(cgroupfs, a), { populated: false, frozen: false })
 })

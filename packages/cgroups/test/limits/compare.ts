@@ -38,7 +38,7 @@ void t.test('differencesOf() returns the spec and what is there', async (t) => {
   ])
   t.equal(differencesOf({ memory: { max: 100_000 } }, { memory: { max: 104_000 } }).length, 1, 'never rounded up')
   t.equal(differencesOf({ memory: { swapMax: 4096 } }, {}).length, 1, 'swap that cannot be limited')
-  t.match(
+  t.strictSame(
     differingSettings(
       { misc: { a: 1 }, raw: { 'cpu.x': 'y' }, hugetlb: { '2MB': 5 } },
       { misc: { a: 2 }, raw: { 'cpu.x': 'y' } },

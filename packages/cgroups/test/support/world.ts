@@ -1,5 +1,5 @@
 import { createFakeHost, type FakeHost } from '@puppy/host/fake'
-import { facilityChecks, withEffects, type Subject } from '@puppy/host/conformance'
+import { facilityChecks, withEffects, type Effects, type Subject } from '@puppy/host/conformance'
 import type { ChangeSet, Host, ItemResult } from '@puppy/host'
 import t from 'tap'
 import type { Cgroupfs } from '../../src/cgroupfs/cgroupfs.ts'
@@ -14,8 +14,6 @@ import type { SliceChangeSet } from '../../src/systemd/plan.ts'
 import type { SliceResult } from '../../src/systemd/result.ts'
 import { openSlices } from '../../src/systemd/slices.ts'
 import type { SliceSpec } from '../../src/systemd/spec.ts'
-
-type Effects = Parameters<typeof withEffects>[1]
 
 /** Runs the checks that every facility passes, each as a test of its own. */
 export function conforms<Spec, Observed, Planned extends ChangeSet, Result extends ItemResult>(

@@ -80,8 +80,8 @@ void t.test('planSlices() shows what finishes an earlier run', async (t) => {
   }
   t.strictSame(plan({ text }, item, { unfinished: [] }).changes, [reload])
   const { before } = reload
-  const repair = { facility: 'cgroups', target: slice, action: 'repair', before, after: text }
-  t.strictSame(plan({ text, busy: true, limits }, item, { unfinished: [slice] }).changes, [reload, repair])
+  const reapply = { facility: 'cgroups', target: slice, action: 'reapply', before, after: text }
+  t.strictSame(plan({ text, busy: true, limits }, item, { unfinished: [slice] }).changes, [reload, reapply])
 })
 
 void t.test('planSlices() reclaims memory before a maximum below the one before', async (t) => {

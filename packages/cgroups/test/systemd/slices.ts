@@ -66,6 +66,7 @@ void t.test('ensure() shrinks without a kill, or refuses and changes nothing', a
     { status: 'refused', changed: false, error: { code: 'CGROUP_REFUSED', message: /in use/ } },
     { status: 'armed' },
   ])
+  t.match(refused.results[0]?.error, { code: 'CGROUP_REFUSED', message: /in use/ })
   t.equal(await host.read(dropInPath(slice)), text)
   t.match(readLimits(cgroupfs, slicePath(slice)).memory, { max: 397_312, high: 'max' })
   t.equal(cgroupfs.read(slicePath(slice), 'cgroup.events'), 'populated 1\nfrozen 0\n')
@@ -220,4 +221,27 @@ void t.test('a slice that was lowered in vain has its memory.high back', async (
   const { results } = await slices.ensure([{ slice, limits: { memory: { max: 400_000 } } }])
   t.match(results, [{ status: 'refused', error: { code: 'CGROUP_REFUSED' } }])
   t.match(readLimits(cgroupfs, slicePath(slice)).memory, { max: 1_048_576, high: 'max' })
+})
+
+void t.test('ensure() reverts memory.high that a run lowered which was killed then', async (t) => {
+  const { host, login, use, cgroupfs, slices } = machine()
+  const spec = (max: number) => [{ slice, limits: { memory: { max } } }]
+  await slices.ensure(spec(1_048_576))
+  await login(slice, 9)
+  use('user.slice/user-5.slice', 500_000)
+  let killed = false
+  const dying = openSlices(host, {
+    cgroupfs: {
+      ...cgroupfs,
+      write: async (path, file, value) => {
+        if (killed) throw new Error('killed')
+        killed = file === 'memory.high'
+        return cgroupfs.write(path, file, value)
+      },
+    },
+  })
+  await t.rejects(dying.ensure(spec(400_000)), { message: 'killed' })
+  t.equal(readLimits(cgroupfs, slicePath(slice)).memory?.high, 393_216)
+  t.match((await slices.ensure(spec(400_000))).results, [{ status: 'applied' }])
+  t.match(readLimits(cgroupfs, slicePath(slice)).memory, { max: 397_312, high: 'max' })
 })

@@ -6,14 +6,14 @@ export interface UnitFacts {
   readonly command: Command
   /** Made before every start: it is usually on a file system that a boot empties. */
   readonly runFolder: string
-  /** What else is done before every start; see `planContexts`. A failure of these is left to HAProxy to complain of. */
+  /** What else is done before every start; see `planContexts`. If one fails, HAProxy reports what it lacks. */
   readonly before: readonly Command[]
 }
 
 /**
  * Renders the systemd unit of the proxy. Pure.
  *
- * It is restarted at once and for ever: nobody's site is reachable without it.
+ * systemd restarts it at once and without a limit: no site is reachable without it.
  *
  * @throws HaproxyError `HAPROXY_NOT_ENCODABLE` for a control character in a word.
  * @see systemd.service(5), systemd.unit(5)

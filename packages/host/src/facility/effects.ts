@@ -1,7 +1,7 @@
 import type { Host } from '../host.ts'
 
 /** One thing that changed the machine, or tried to. */
-export interface Effect {
+interface Effect {
   /** `replace /etc/puppy/keys/p10000`, `run setquota` */
   readonly what: string
   /** Whether something was written; a file that is as it should be is not. */
@@ -14,7 +14,7 @@ export interface Fault {
   readonly kind: 'failure' | 'crash'
 }
 
-/** Counts the effects of a facility, and lets one of them fail. For the conformance suite and for tests of callers. */
+/** Counts the effects of a facility, and makes one of them fail. For the conformance suite and for tests of callers. */
 export interface Effects {
   /** The effects so far, the failed one not. */
   readonly done: readonly Effect[]

@@ -20,7 +20,8 @@ export interface FacilityErrorFacts {
 }
 
 /**
- * The base of the one error class of each package: the world refused or surprised us. Match on `code`, which never changes its meaning.
+ * The base of the one error class of each package: the machine refused an operation, or its answer was unexpected. Match on `code`, which never
+ * changes its meaning.
  *
  * A caller's mistake in the arguments is a built-in `TypeError` or `RangeError` instead.
  */
@@ -54,10 +55,10 @@ export function renderFacts(facts: FacilityErrorFacts, speaker: string): string 
   ])
 }
 
-/** Returns whether an error, or any error that caused it, is `wanted`. */
-export function isCausedBy(error: unknown, wanted: unknown): boolean {
-  if (error === wanted) return true
+/** Returns whether an error, or any error that caused it, is this cause. Pure. */
+export function isCausedBy(error: unknown, cause: unknown): boolean {
+  if (error === cause) return true
   if (!(error instanceof Error)) return false
-  if (error instanceof AggregateError && error.errors.some((inner) => isCausedBy(inner, wanted))) return true
-  return error.cause !== undefined && isCausedBy(error.cause, wanted)
+  if (error instanceof AggregateError && error.errors.some((inner) => isCausedBy(inner, cause))) return true
+  return error.cause !== undefined && isCausedBy(error.cause, cause)
 }

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { createFakeHost } from '../../src/fake.ts'
+import { createFakeHost } from '../../src/fake/index.ts'
 import { facilityChecks, withEffects, type Subject } from '../../src/facility/conformance.ts'
 import {
   errno,

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { createFakeHost, renderFakeProcess } from '../../src/fake.ts'
+import { createFakeHost, renderFakeProcess } from '../../src/fake/index.ts'
 import { withEffects } from '../../src/facility/conformance.ts'
 import { countedHost, createEffects, type Effects } from '../../src/facility/effects.ts'
 import { HostError, isCausedBy, type Host } from '../../src/index.ts'

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { createFakeHost } from '../../src/fake.ts'
+import { createFakeHost } from '../../src/fake/index.ts'
 import { debianPackageOf, findTool, installStep, missingTool, requireTool } from '../../src/index.ts'
 
 const host = createFakeHost({

@@ -47,7 +47,7 @@ void t.test('replaceMany() keeps each file’s context, and gives new ones that 
     await host.run(['/usr/bin/chcon', '-t', type, ...some], { touches: 'files' })
   }
   const done = await host.replaceMany([...paths, `${folder}/new`].map((path) => ({ path, text: 'new' })))
-  t.ok(done.every(({ changed }) => changed))
+  t.equal(done.filter(({ changed }) => changed).length, 301)
   const { stdout } = await host.run(['/usr/bin/stat', '-c', '%C', ...paths, `${folder}/new`], { touches: 'nothing' })
   const seen = stdout.trim().split('\n')
   const expected = [...paths.map((_, index) => types[index % 3] ?? 'etc_t'), 'etc_t']

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import t from 'tap'
-import { createFakeHost } from '../../src/fake.ts'
+import { createFakeHost } from '../../src/fake/index.ts'
 import { createHost } from '../../src/index.ts'
 import { readBootId } from '../../src/proc/index.ts'
 

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createServer, type AddressInfo } from 'node:net'
 import fc from 'fast-check'
 import t from 'tap'
-import { createFakeHost } from '../../src/fake.ts'
+import { createFakeHost } from '../../src/fake/index.ts'
 import { createHost } from '../../src/index.ts'
 import { findHolders, parseListeners, readListeners } from '../../src/proc/index.ts'
 

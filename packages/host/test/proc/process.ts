@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import t, { type Test } from 'tap'
-import { createFakeHost } from '../../src/fake.ts'
+import { createFakeHost } from '../../src/fake/index.ts'
 import { createHost } from '../../src/index.ts'
 import {
   listPids,

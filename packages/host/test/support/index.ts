@@ -3,6 +3,8 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createHost } from '../../src/index.ts'
+import { endProcess, identifyProcess } from '../../src/process.ts'
 
 export const isRoot = process.getuid?.() === 0
 
@@ -27,4 +29,11 @@ export async function freePort(): Promise<number> {
   server.close()
   await once(server, 'close')
   return port
+}
+
+/** Kills a process and waits until it has ended. */
+export async function killHard(pid: number): Promise<void> {
+  const host = createHost()
+  const found = await identifyProcess(host, pid)
+  if (found !== undefined) await endProcess(host, found, 'SIGKILL', { timeout: 5000 })
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { openHaproxy } from '@puppy/haproxy'
-import type { Host } from '@puppy/host'
+import { runsSystemd, type Host } from '@puppy/host'
 import { openQuota } from '@puppy/quota'
 import { runAgent, facilitiesOf } from '@puppy/agent'
 import type { Config } from '../config.ts'
@@ -17,9 +17,10 @@ export async function agent(config: Config): Promise<void> {
   // By ourselves too: whoever started us may be killed before it has written down who we are.
   await placesOf(config).agent.write(process.pid)
   const users = config.live ? await findOwn(machine) : await ensureSystemUsers(machine, config)
-  const settings = proxySettings(config, users)
+  const site = { config, host, users, systemd: await runsSystemd(host) }
+  const settings = proxySettings(site)
   const haproxy = openHaproxy(machine, settings)
-  const walls = wallsOf(config, host, users, haproxy)
+  const walls = wallsOf(site, haproxy)
   const quota = openQuota(host, config.layout.homes)
   const ending = new AbortController()
   const { facilities, proxy } = facilitiesOf({

@@ -1,7 +1,8 @@
 import { openHaproxy } from '@puppy/haproxy'
+import { runsSystemd } from '@puppy/host'
 import { openQuota } from '@puppy/quota'
 import { type Facility, type View, facilitiesOf, checkView } from '@puppy/agent'
-import { systemdRuns, type Config } from '../config.ts'
+import type { Config } from '../config.ts'
 import { openDatabase, missingWalls } from '@puppy/state'
 import { databaseUrls } from '../places.ts'
 import { openHosts, proxySettings, wallsOf } from '../wiring.ts'
@@ -14,7 +15,8 @@ import { findOwn } from '../system-users.ts'
 export async function doctor(config: Config): Promise<void> {
   const { machine, host } = openHosts(config)
   const users = config.live ? await findOwn(machine) : undefined
-  const settings = proxySettings(config, users)
+  const site = { config, host, users, systemd: await runsSystemd(host) }
+  const settings = proxySettings(site)
   const haproxy = openHaproxy(machine, settings)
   const { facilities } = facilitiesOf({
     machine,
@@ -24,7 +26,7 @@ export async function doctor(config: Config): Promise<void> {
     proxy: settings,
     runDir: config.runDir,
     quota: openQuota(host, config.layout.homes),
-    walls: wallsOf(config, host, users, haproxy),
+    walls: wallsOf(site, haproxy),
   })
   const states: Record<string, FacilityState> = {}
   for (const facility of facilities) {
@@ -38,7 +40,7 @@ export async function doctor(config: Config): Promise<void> {
   }
   const missing = missingNeeds((program) => machine.program(program) !== undefined)
   if (missing.length > 0) say(false, 'packages', installLine(missing))
-  say(systemdRuns(config), 'systemd', 'it does not run here: no linger, so user services end with the last login')
+  say(site.systemd, 'systemd', 'it does not run here: no linger, so user services end with the last login')
   say(await haproxy.alive(), 'haproxy process', 'it does not run; "npm start" starts it')
   const view = await checkDatabase(config)
   if (view !== undefined) {

@@ -3,14 +3,14 @@ import { evict, openBase, removeSlots, scrub, slotAt, slotCount, type SlotLayout
 import { parsePasswd } from '@puppy/accounts/passwd'
 import { removeLimits, removeFirewall, openTenantPolicy, removeQuotas, removePolicy } from '@puppy/agent'
 import { openHaproxy } from '@puppy/haproxy'
-import { isUnfinished, type Host } from '@puppy/host'
+import { isUnfinished, runsSystemd, type Host } from '@puppy/host'
 import { openQuota } from '@puppy/quota'
 import type { Config } from '../config.ts'
 import { stopEmbedded } from '@puppy/state/embedded'
 import { StartError } from '@puppy/state'
 import { placesOf } from '../places.ts'
 import { layoutOf, openHosts, proxySettings, wallsOf } from '../wiring.ts'
-import { signalProcess } from '@puppy/state/processes'
+import { endFirmly } from '../processes.ts'
 import { ensureSystemUsers, findOwn, removeSystemUsers } from '../system-users.ts'
 
 /** `puppy down`: ends everything of ours. With `--purge` it also removes everything of ours, tenants and their data included. */
@@ -22,13 +22,13 @@ export async function down(config: Config, args: readonly string[]): Promise<voi
     throw new StartError('down --purge removes users and their homes, so it needs root')
   const { machine, host } = openHosts(config)
   const users = config.live ? await findOwn(machine) : await ensureSystemUsers(machine, config)
-  const proxy = openHaproxy(machine, proxySettings(config, users))
+  const site = { config, host, users, systemd: await runsSystemd(host) }
+  const proxy = openHaproxy(machine, proxySettings(site))
   const places = placesOf(config)
   for (const name of ['up', 'agent', 'api'] as const) {
     const running = await places[name].read()
     if (running === undefined) continue
-    if (!(await signalProcess(running.pid, 'SIGTERM', { wait: 30_000 })))
-      await signalProcess(running.pid, 'SIGKILL', { wait: 5000 })
+    await endFirmly(machine, running, 30_000)
     console.log(`Ended ${name} (process ${running.pid})`)
   }
   let left = 0
@@ -38,7 +38,7 @@ export async function down(config: Config, args: readonly string[]): Promise<voi
     await removeLimits({ host, runFolder: join(config.runDir, 'cgroups') }, layout)
     await removePolicy({ host, policy: openTenantPolicy(host, layout) })
     await removeDiskLimits(layout, host)
-    await removeFirewall({ host, ...wallsOf(config, host, users, proxy) })
+    await removeFirewall({ host, ...wallsOf(site, proxy) })
     await removeBase(layout, host)
     await proxy.remove()
   } else await proxy.stop()

@@ -6,7 +6,7 @@ import type { Config } from '../config.ts'
 import { startEmbedded, type EmbeddedOptions } from '@puppy/state/embedded'
 import { grant, migrate, openDatabase, type Database, StartError } from '@puppy/state'
 import { databaseUrls, placesOf } from '../places.ts'
-import { signalProcess } from '@puppy/state/processes'
+import { endFirmly } from '../processes.ts'
 import { findHost } from '@puppy/state/store/hosts'
 import { generateKey, insertKey, isKey, revokeOthers } from '@puppy/state/store/keys'
 import { ensurePackages } from '../system-packages.ts'
@@ -54,7 +54,7 @@ async function startAll(config: Config, supervisor: Supervisor): Promise<void> {
   await prepareDatabase(config)
   const began = await databaseTime(config)
   const keyFile = await ensureAdminKey(machine, config)
-  for (const name of ['api', 'agent'] as const) await endOld(config, name)
+  for (const name of ['api', 'agent'] as const) await endOld(machine, config, name)
   if (supervisor.ending.aborted) return
   const processes = (['api', 'agent'] as const).map((name) => ({
     name,
@@ -202,11 +202,9 @@ async function ensureAdminKey(machine: Host, config: Config): Promise<string | u
 }
 
 /** What a kill left behind may be of another version and is replaced; it holds no state. */
-async function endOld(config: Config, name: 'api' | 'agent'): Promise<void> {
+async function endOld(machine: Host, config: Config, name: 'api' | 'agent'): Promise<void> {
   const old = await placesOf(config)[name].read()
-  if (old === undefined) return
-  if (!(await signalProcess(old.pid, 'SIGTERM', { wait: 10_000 })))
-    await signalProcess(old.pid, 'SIGKILL', { wait: 5000 })
+  if (old !== undefined) await endFirmly(machine, old, 10_000)
 }
 
 function baseUrl({ listen }: Config): string {

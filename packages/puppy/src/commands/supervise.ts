@@ -1,12 +1,12 @@
 import { copyFile, lstat, truncate } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { errno } from '@puppy/host/errors'
-import { files, startProgram } from '@puppy/host/lean'
+import { machine, startProgram } from '@puppy/host/lean'
+import { identifyProcess, openPidFile, type ProcessIdentity } from '@puppy/host/process'
 import type { StartedProgram } from '@puppy/host'
 import { cannotStart, StartError } from '@puppy/state/errors'
-import { signalProcess } from '@puppy/state/processes'
 import { nodeCommand } from '../node-command.ts'
-import { pidFile } from '../pid-file.ts'
+import { endFirmly } from '../processes.ts'
 import type { Program } from './stages.ts'
 
 /** A process of ours that is started again when it dies. */
@@ -21,11 +21,11 @@ const largestLog = 10 * 1024 * 1024
 /** Starts `puppy NAME` in a session of its own, so that it outlives us, and again when it dies. */
 export async function supervise(program: Program, signal: AbortSignal): Promise<Supervised> {
   const { name, env, log } = program
-  const file = pidFile(program.pidFile)
-  let current = 0
+  const file = openPidFile(machine, program.pidFile)
+  let current: ProcessIdentity | undefined
   const startOnce = async () => {
     const started = await startProgram(nodeCommand(name), { log, env })
-    current = started.pid
+    current = await identifyProcess(machine, started.pid)
     await file.write(started.pid)
     return started
   }
@@ -36,8 +36,7 @@ export async function supervise(program: Program, signal: AbortSignal): Promise<
     failed,
     stop: async () => {
       if (!signal.aborted) throw new Error('the signal comes first, or it would be started again')
-      if (!(await signalProcess(current, 'SIGTERM', { wait: 15_000 })))
-        await signalProcess(current, 'SIGKILL', { wait: 5000 })
+      if (current !== undefined) await endFirmly(machine, current, 15_000)
       await file.remove()
     },
   }
@@ -64,7 +63,7 @@ async function keep(
 }
 
 async function lastLine(log: string): Promise<string> {
-  return ((await files.read(log)) ?? '').trim().split('\n').at(-1) ?? ''
+  return ((await machine.read(log)) ?? '').trim().split('\n').at(-1) ?? ''
 }
 
 /** Keeps one copy of a log that has become too long and empties it; whoever appends to it goes on doing so. */

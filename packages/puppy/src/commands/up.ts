@@ -1,11 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Lock } from '@puppy/host'
 import { HostError } from '@puppy/host/errors'
-import { lock } from '@puppy/host/lean'
+import { lock, machine } from '@puppy/host/lean'
+import { isRunning, openPidFile, type ProcessIdentity } from '@puppy/host/process'
 import { StartError } from '@puppy/state/errors'
-import { readProcess } from '@puppy/state/processes'
 import { readServer, stopEmbedded } from '@puppy/state/server'
-import { pidFile } from '../pid-file.ts'
 import { PartFailed, runPart } from './part.ts'
 import { untilToldToEnd } from './signals.ts'
 import type { Prepared } from './stages.ts'
@@ -29,7 +28,7 @@ export async function up(): Promise<void> {
     if (report.stage === 'prepared') {
       held = await lockUp(report)
       prepared = report
-      await pidFile(report.pidFile).write(process.pid)
+      await openPidFile(machine, report.pidFile).write(process.pid)
       return 'go on'
     }
     for (const program of report.processes) {
@@ -55,7 +54,7 @@ export async function up(): Promise<void> {
     await start.end()
     await Promise.all(children.map((child) => child.stop()))
     if (prepared?.isEmbedded === true && held !== undefined) await stopEmbedded(prepared.stateDir)
-    if (prepared !== undefined) await pidFile(prepared.pidFile).remove()
+    if (prepared !== undefined) await openPidFile(machine, prepared.pidFile).remove()
     await held?.release()
   }
 }
@@ -81,14 +80,14 @@ async function keepLogsShort({ logs }: Prepared, signal: AbortSignal): Promise<v
 
 /** Starts the embedded database again when it dies. Never settles before the end. */
 async function keepDatabase({ isEmbedded, stateDir }: Prepared, signal: AbortSignal): Promise<void> {
-  let pid: number | undefined
+  let server: ProcessIdentity | undefined
   while (!signal.aborted) {
     await sleep(500, undefined, { signal }).catch(() => {})
     if (!isEmbedded || signal.aborted) continue
-    pid ??= await readServer(stateDir)
-    if (pid !== undefined && (await readProcess(pid)) !== undefined) continue
+    server ??= await readServer(stateDir)
+    if (server !== undefined && (await isRunning(machine, server))) continue
     console.warn('The database was dead and is started again')
     await runPart('database').ended
-    pid = undefined
+    server = undefined
   }
 }

@@ -1,7 +1,8 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { readProcess } from '@puppy/state/processes'
+import { createHost } from '@puppy/host'
+import { identifyProcess } from '@puppy/host/process'
 import { smallPlan, sshKey } from '@puppy/state/testing'
 import { cannotRun, createPuppy, runCommand } from '../support/puppy.ts'
 
@@ -16,8 +17,9 @@ void t.test(
     await puppy.api('PUT', '/v1/plans/small', smallPlan)
     await puppy.api('PUT', '/v1/accounts/blog', { plan: 'small', sshKeys: [sshKey] })
     const pids = (['up', 'api', 'agent', 'haproxy', 'postgres'] as const).map((name) => puppy.pidOf(name))
+    for (const pid of pids) t.ok(await identifyProcess(createHost(), pid), `process ${pid} runs`)
     t.match(await puppy.command('down'), { code: 0 })
-    for (const pid of pids) t.equal(await readProcess(pid), undefined, `process ${pid} has ended`)
+    for (const pid of pids) t.equal(await identifyProcess(createHost(), pid), undefined, `process ${pid} has ended`)
     t.ok(existsSync(join(puppy.root, 'home/p10000')), 'homes stay')
     t.match(await puppy.command('down'), { code: 0 }, 'again is nothing')
 

@@ -114,6 +114,12 @@ async function api(
   return { status: response.status, body: text === '' ? {} : (JSON.parse(text) as Record<string, unknown>) }
 }
 
+/** The conditions of an account or a domain as words: `limits true applied`. */
+function conditionsOf(body: Record<string, unknown>): readonly string[] {
+  const conditions = body['conditions'] as readonly Record<string, string>[]
+  return conditions.map(({ type, status, reason }) => `${type} ${status} ${reason}`)
+}
+
 /** The first answer of a machine that is emulated may come later than anybody waits. */
 async function answered(path: string, answer: Awaited<ReturnType<typeof api>>): Promise<typeof answer> {
   if (answer.status !== 202) return answer
@@ -270,11 +276,13 @@ END`
     await eventually('the new limit holds', async () =>
       (await run('cat', [`${slice}/pids.max`])).output === '60\n' ? true : undefined,
     )
-    const { conditions } = (await api('GET', '/accounts/blog')).body as { readonly conditions: readonly unknown[] }
-    t.match(conditions, [
-      { type: 'accounts' },
-      { type: 'limits', status: 'true', reason: 'applied' },
-      { type: 'quota', status: 'true', reason: 'applied' },
+    t.strictSame(conditionsOf((await api('GET', '/accounts/blog')).body), [
+      'accounts true applied',
+      'limits true applied',
+      'quota true applied',
+      'firewall true applied',
+      'selinux true applied',
+      'ports true own',
     ])
   })
 
@@ -285,7 +293,14 @@ END`
     const before = await stands()
     const throttled = await api('PATCH', '/accounts/blog', { state: 'throttled' })
     t.match(throttled, { status: 200, body: { state: 'throttled', ready: true } })
-    t.match(throttled.body['conditions'], [{}, { type: 'limits', reason: 'throttled' }])
+    t.strictSame(conditionsOf(throttled.body), [
+      'accounts true applied',
+      'limits true throttled',
+      'quota true applied',
+      'firewall true applied',
+      'selinux true applied',
+      'ports true own',
+    ])
     const squeezed = await stands()
     t.match(squeezed, /^10000 100000\n1\n32\n/)
     t.match(squeezed, /\d+:\d+ rbps=1048576 wbps=1048576 riops=100 wiops=100/)

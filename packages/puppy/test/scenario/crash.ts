@@ -3,9 +3,10 @@ import { once } from 'node:events'
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { killHard } from '@puppy/host/testing'
 import t from 'tap'
 import { smallPlan, sshKey } from '@puppy/state/testing'
-import { cannotRun, createPuppy, eventually, killHard, type ApiAnswer, type Puppy } from '../support/puppy.ts'
+import { cannotRun, createPuppy, eventually, type ApiAnswer, type Puppy } from '../support/puppy.ts'
 
 const count = 200
 const kills = 10

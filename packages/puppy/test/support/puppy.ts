@@ -5,7 +5,6 @@ import { createServer, request as httpRequest, type Server } from 'node:http'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { signalProcess } from '@puppy/state/processes'
 import { freePort, isRoot, scratchFolder, type Cleanup } from '@puppy/host/testing'
 
 const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
@@ -134,11 +133,6 @@ function pidOf(stateDir: string, runDir: string, name: string): number {
   }
   const file = name === 'postgres' || name === 'haproxy' ? files[name] : join(runDir, `${name}.pid`)
   return Number(readFileSync(file, 'utf8').split(/\s/)[0])
-}
-
-/** Ends a process of a Puppy of ours the hard way and waits until it is gone. */
-export async function killHard(pid: number): Promise<void> {
-  await signalProcess(pid, 'SIGKILL', { wait: 5000 })
 }
 
 async function callApi(

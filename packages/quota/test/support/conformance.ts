@@ -77,8 +77,9 @@ export async function quotaConforms(t: Test, { open, first, meddle }: Subject): 
     ]
     const nothing = await quota.ensure(bad, { atomic: true })
     t.equal(nothing.changed, false)
-    t.ok(
-      nothing.results.every(({ error }) => error !== undefined),
+    t.strictSame(
+      nothing.results.flatMap(({ id, error }) => (error === undefined ? [] : [id])).toSorted((a, b) => a - b),
+      bad.map(({ id }) => id).toSorted((a, b) => a - b),
       'all or nothing',
     )
     t.strictSame(await read(three), [['none', 4096, 'none', 5_000_000_000]])

@@ -57,7 +57,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
   const binaries = await install(options)
   await writeAccess(at.data, options)
   const running = await readServer(options.stateDir)
-  const pid = running ?? (await launch(options, binaries))
+  const pid = running?.pid ?? (await launch(options, binaries))
   await ready(options, pid)
   await createDatabase(options)
   return { urls: embeddedUrls(options), pid, adopted: running !== undefined }

@@ -40,13 +40,20 @@ export interface HostRow {
   readonly heartbeatAt: Date | null
   /** When the agent last looked at everything. */
   readonly lookedAt: Date | null
+  /** Changes that the last complete reconciliation made although every row had been observed. */
+  readonly driftLast: number
+  /** The same of all complete reconciliations. */
+  readonly driftTotal: number
+  /** Complete reconciliations in which every row had been observed. */
+  readonly completeTotal: number
   /** Whether the agent was heard of in the last 10 s, by the database's clock. */
   readonly alive: boolean
 }
 
 const columns = `name, machine_id as "machineId", layout, mode, pool_free as "poolFree", pool_max as "poolMax", facilities,
   conditions, generation, observed_generation as "observedGeneration", plan_wanted as "planWanted", plan_made as "planMade",
-  changes, heartbeat_at as "heartbeatAt", looked_at as "lookedAt", coalesce(heartbeat_at > now() - interval '10 seconds', false) as alive`
+  changes, heartbeat_at as "heartbeatAt", looked_at as "lookedAt", drift_last as "driftLast",
+  drift_total::float8 as "driftTotal", complete_total::float8 as "completeTotal", coalesce(heartbeat_at > now() - interval '10 seconds', false) as alive`
 
 export function listHosts(db: Queryable): Promise<readonly HostRow[]> {
   return db.query<HostRow>(`select ${columns} from hosts order by name`)
@@ -92,6 +99,14 @@ export async function recordHost(db: Queryable, name: string, seen: HostObservat
     `update hosts set observed_generation = greatest(observed_generation, $2), facilities = $3, conditions = $4, heartbeat_at = now(), looked_at = now()
      where name = $1`,
     [name, seen.generation, JSON.stringify(seen.facilities), JSON.stringify(seen.conditions)],
+  )
+}
+
+/** Records what a complete reconciliation changed although every row had been observed. */
+export async function recordDrift(db: Queryable, name: string, changes: number): Promise<void> {
+  await db.query(
+    'update hosts set drift_last = $2::integer, drift_total = drift_total + $2::integer, complete_total = complete_total + 1 where name = $1',
+    [name, changes],
   )
 }
 

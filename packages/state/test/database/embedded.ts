@@ -7,7 +7,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { startEmbedded, stopEmbedded, type EmbeddedOptions } from '../../src/database/embedded.ts'
 import { openDatabase } from '../../src/database/pool.ts'
-import { readProcess, signalProcess } from '../../src/processes.ts'
+import { createHost } from '@puppy/host'
+import { identifyProcess } from '@puppy/host/process'
+import { killHard } from '@puppy/host/testing'
 import { isRoot, scratchFolder, type Cleanup } from '@puppy/host/testing'
 import { nobody } from '../support/database.ts'
 
@@ -50,7 +52,7 @@ void t.test('startEmbedded() after kill -9 of the server, with its data', async 
   const at = options(t)
   const first = await startEmbedded(at)
   await ask(first.urls.owner, 'create table kept as select 1 as one')
-  await signalProcess(first.pid, 'SIGKILL', { wait: 5000 })
+  await killHard(first.pid)
   const second = await startEmbedded(at)
   t.equal(second.adopted, false)
   t.strictSame(await ask(second.urls.owner, 'select one from kept'), [{ one: 1 }])
@@ -74,10 +76,14 @@ void t.test('startEmbedded() is not fooled by a pid file of another process', as
   await stopEmbedded(at.stateDir)
   writeFileSync(file, text.replace(String(first.pid), String(process.ppid)))
   if (isRoot) chownSync(file, nobody.uid, nobody.gid)
-  const other = await readProcess(process.ppid)
+  const other = await identifyProcess(createHost(), process.ppid)
   const second = await startEmbedded(at)
   t.equal(second.adopted, false)
-  t.match(await readProcess(process.ppid), { started: other?.started }, 'the other process was left alone')
+  t.match(
+    await identifyProcess(createHost(), process.ppid),
+    { started: other?.started },
+    'the other process was left alone',
+  )
   t.strictSame(await ask(second.urls.owner, 'select 1 as one'), [{ one: 1 }])
 })
 

@@ -10,17 +10,10 @@ void t.test('writeAudit() writes down who did what, from where and when', async 
   const { api, owner } = await postgres.create(t)
   await writeAudit(api, actor, { ...entry, details: { plan: 'small' } })
   await writeAudit(api, actor, entry)
-  t.match(await owner.query('select * from audit order by id'), [
-    {
-      at: Date,
-      key_id: 'test',
-      reseller: 'root',
-      address: '127.0.0.1',
-      request_id: 'r1',
-      ...entry,
-      details: { plan: 'small' },
-    },
-    { ...entry, details: {} },
+  const common = { id: Number, at: Date, key_id: 'test', reseller: 'root', address: '127.0.0.1', request_id: 'r1' }
+  t.matchOnlyStrict(await owner.query('select * from audit order by id'), [
+    { ...common, ...entry, details: { plan: 'small' } },
+    { ...common, ...entry, details: {} },
   ])
 })
 

@@ -53,7 +53,7 @@ void t.test('stepMeters() passes over slots and accounts that are not there', as
     { n: 99, before: null, last: reading(null, 1), sent: 1, received: 1 },
   ])
   t.equal(await findUsage(api, account), undefined)
-  t.match(await owner.query('select n from meters order by n'), [{ n: 0 }, { n: 1 }])
+  t.strictSame(await owner.query('select n from meters order by n'), [{ n: 0 }, { n: 1 }])
 })
 
 void t.test('a total of traffic goes beside what the proxy counted', async (t) => {

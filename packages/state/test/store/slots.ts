@@ -138,9 +138,9 @@ void t.test('releaseSlot() makes a taken slot dirty, and only a taken one', asyn
   t.equal(await takeSlot(api, 'h1'), 0)
   await releaseSlot(api, 'h1', 0)
   await releaseSlot(api, 'h1', 1)
-  t.match(await listSlots(api, 'h1'), [
-    { n: 0, state: 'dirty', evicted: false, usedAt: Date },
-    { n: 1, state: 'free', usedAt: null },
+  t.matchOnlyStrict(await listSlots(api, 'h1'), [
+    { n: 0, state: 'dirty', evicted: false, reason: null, message: null, usedAt: Date },
+    { n: 1, state: 'free', evicted: true, reason: null, message: null, usedAt: null },
   ])
 })
 
@@ -179,10 +179,13 @@ void t.test('slotsToScrub() gives evicted slots, and refused ones again after ha
     { ...update(3, 'free', 'dirty'), evicted: false },
   ])
   await owner.query(`update slots set changed_at = now() - interval '31 seconds' where n = 1`)
-  t.match(await slotsToScrub(agent, 'h1'), [
-    { n: 1, reason: 'files_left', message: '2 files' },
-    { n: 2, reason: null },
-  ])
+  t.strictSame(
+    (await slotsToScrub(agent, 'h1')).map(({ n, reason, message }) => [n, reason, message]),
+    [
+      [1, 'files_left', '2 files'],
+      [2, null, null],
+    ],
+  )
 })
 
 void t.test('slotsToScrub() gives twenty at a time, those that wait longest first', async (t) => {
@@ -204,10 +207,13 @@ void t.test('recordSlots() changes only a slot that is still in the state it was
     { ...update(0, 'free', 'blocked'), ...blocked },
     { ...update(1, 'free', 'blocked'), ...blocked },
   ])
-  t.match(await listSlots(agent, 'h1'), [
-    { n: 0, state: 'taken', reason: null },
-    { n: 1, state: 'blocked', ...blocked },
-  ])
+  t.strictSame(
+    (await listSlots(agent, 'h1')).map(({ n, state, reason, message }) => ({ n, state, reason, message })),
+    [
+      { n: 0, state: 'taken', reason: null, message: null },
+      { n: 1, state: 'blocked', ...blocked },
+    ],
+  )
   await recordSlots(agent, 'h1', [])
 })
 
@@ -273,5 +279,8 @@ void t.test('slotsToScrub() waits until the routes of a deleted account have bee
   await owner.query(`update slots set state = 'dirty', evicted = true, reason = null`)
   t.strictSame(await slotsToScrub(agent, 'h1'), [], 'its domain may still lead to the slot')
   await owner.query('delete from domains')
-  t.match(await slotsToScrub(agent, 'h1'), [{ n: 0 }])
+  t.strictSame(
+    (await slotsToScrub(agent, 'h1')).map(({ n }) => n),
+    [0],
+  )
 })

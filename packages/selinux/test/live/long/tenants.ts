@@ -102,7 +102,13 @@ void t.test('two tenants, enforcing', { skip }, async (t) => {
     cells['cron'] = results
   })
   print(t, cells)
-  for (const name of Object.keys(cells['modes'] ?? {})) {
+  const names = Object.keys(cells['modes'] ?? {})
+  t.ok(
+    [...byModes, ...allowed].every((name) => names.includes(name)),
+    'all of it was attempted',
+  )
+  for (const way of ['ssh', 'service', 'cron']) t.strictSame(Object.keys(cells[way] ?? {}), names, `and by ${way} too`)
+  for (const name of names) {
     const open = !byModes.includes(name)
     t.equal(cells['modes']?.[name] === 'open', open, `${name}: ${open ? 'open' : 'denied'} by file modes alone`)
     for (const way of ['ssh', 'service', 'cron']) {

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { createFakeHost, renderFakeProcess } from '../src/fake.ts'
-import { readCgroup, readCmdline, readStat, readStatus } from '../src/proc/index.ts'
+import { createFakeHost, renderFakeProcess } from '../../src/fake/index.ts'
+import { readCgroup, readCmdline, readStat, readStatus } from '../../src/proc/index.ts'
 
 void t.test('renderFakeProcess() renders what the parsers read', async (t) => {
   const host = createFakeHost({

@@ -1,4 +1,4 @@
-import type { FakeProgram } from './fake.ts'
+import type { FakeProgram } from './fake-host.ts'
 
 /**
  * Creates an unshare(1) for a fake host that runs what `runWithPasswd` has it run, and hides nothing: the program finds its own words.

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { createFakeHost, createFakeUnshare, type FakeProgram } from '../src/fake.ts'
-import { runWithPasswd } from '../src/index.ts'
+import { createFakeHost, createFakeUnshare, type FakeProgram } from '../../src/fake/index.ts'
+import { runWithPasswd } from '../../src/index.ts'
 
 void t.test('createFakeUnshare() passes on a failure of the program, and one that is not there', async (t) => {
   const programs: Record<string, FakeProgram> = {

@@ -1,0 +1,82 @@
+import type { FastifyInstance } from 'fastify'
+import { Type } from 'typebox'
+import { listHosts, type HostRow } from '@puppy/state/store/hosts'
+import type { Dependencies } from '../dependencies.ts'
+import { problems } from '../schemas/problem.ts'
+
+const contentType = 'text/plain; version=0.0.4; charset=utf-8'
+
+interface Metric {
+  readonly name: string
+  readonly type: 'gauge' | 'counter'
+  readonly help: string
+  value(host: HostRow): number
+}
+
+const metrics: readonly Metric[] = [
+  {
+    name: 'puppy_host_up',
+    type: 'gauge',
+    help: 'Whether the agent of the host reported in the last 10 seconds.',
+    value: ({ alive }) => Number(alive),
+  },
+  {
+    name: 'puppy_host_complete_reconciliations_total',
+    type: 'counter',
+    help: 'Complete reconciliations of the host that began with every row observed.',
+    value: ({ completeTotal }) => completeTotal,
+  },
+  {
+    name: 'puppy_host_drift_changes',
+    type: 'gauge',
+    help: 'Changes that the last of them made. 0: the host was as the database says.',
+    value: ({ driftLast }) => driftLast,
+  },
+  {
+    name: 'puppy_host_drift_changes_total',
+    type: 'counter',
+    help: 'Changes that all of them made.',
+    value: ({ driftTotal }) => driftTotal,
+  },
+]
+
+export async function metricsRoutes(app: FastifyInstance, { database }: Dependencies): Promise<void> {
+  app.get(
+    '/metrics',
+    {
+      config: { access: 'admin' },
+      schema: {
+        operationId: 'getMetrics',
+        tags: ['health'],
+        summary: 'Get metrics in the text format of Prometheus',
+        response: {
+          200: { description: 'Metrics of every host.', content: { 'text/plain': { schema: Type.String() } } },
+          ...problems,
+        },
+      },
+    },
+    async (_request, reply) => {
+      const hosts = await listHosts(database)
+      return reply.header('content-type', contentType).send(renderMetrics(hosts))
+    },
+  )
+}
+
+/**
+ * Renders the metrics of hosts. Pure.
+ *
+ * @see https://prometheus.io/docs/instrumenting/exposition_formats/
+ */
+export function renderMetrics(hosts: readonly HostRow[]): string {
+  const lines = metrics.flatMap(({ name, type, help, value }) => [
+    `# HELP ${name} ${help}`,
+    `# TYPE ${name} ${type}`,
+    ...hosts.map((host) => `${name}{host="${escaped(host.name)}"} ${value(host)}`),
+  ])
+  return `${lines.join('\n')}\n`
+}
+
+/** A label's value holds neither a bare quote, backslash nor line feed. */
+function escaped(text: string): string {
+  return text.replaceAll(/["\\\n]/g, (character) => (character === '\n' ? String.raw`\n` : `\\${character}`))
+}

@@ -1,0 +1,39 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createHost } from '@puppy/host'
+import { identifyProcess } from '@puppy/host/process'
+import t, { type Test } from 'tap'
+import { endFirmly } from '../src/processes.ts'
+
+const machine = createHost()
+
+async function start(t: Test, script: string) {
+  const child = spawn('/bin/sh', ['-c', `${script}; echo ready; while :; do sleep 0.01; done`], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
+  t.teardown(() => child.kill('SIGKILL'))
+  await once(child.stdout, 'data')
+  const found = await identifyProcess(machine, child.pid ?? 0)
+  if (found === undefined) throw new Error('it has ended already')
+  return { child, found, ended: once(child, 'exit') }
+}
+
+void t.test('endFirmly() asks a process to end, and is content when it does', async (t) => {
+  const { child, found, ended } = await start(t, "trap 'exit 7' TERM")
+  await endFirmly(machine, found, 60_000)
+  await ended
+  t.strictSame([child.exitCode, child.signalCode], [7, null])
+})
+
+void t.test('endFirmly() kills a process that does not end', async (t) => {
+  const { child, found, ended } = await start(t, "trap '' TERM")
+  await endFirmly(machine, found, 50)
+  await ended
+  t.equal(child.signalCode, 'SIGKILL')
+})
+
+void t.test('endFirmly() leaves another process with the same number alone', async (t) => {
+  const { child, found } = await start(t, ':')
+  await endFirmly(machine, { ...found, started: found.started - 1 }, 50)
+  t.strictSame([child.exitCode, child.signalCode], [null, null])
+})

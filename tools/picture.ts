@@ -1,0 +1,2 @@
+/** Writes the picture of the packages into ARCHITECTURE.md: `check/write-picture.ts`. */
+require('./start.cjs')(() => import('./check/write-picture.ts'))

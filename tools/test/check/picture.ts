@@ -1,0 +1,62 @@
+import t from 'tap'
+import { checkPicture, drawPicture, page } from '../../check/picture.ts'
+
+const empty = '# A\n\n<!-- Made from the code by `node tools/picture.ts`: begin -->\nold\n<!-- end -->\n\nMore.\n'
+const manifest = (name: string, exports: object, dependencies: object = {}) =>
+  JSON.stringify({ name: `@puppy/${name}`, exports, dependencies })
+const files: Readonly<Record<string, string>> = {
+  [page]: empty,
+  'packages/top/package.json': manifest('top', { './cli': './src/cli.ts' }, { zod: '1', '@puppy/low': '1' }),
+  'packages/mid/package.json': manifest('mid', { '.': './src/index.ts', './pure': './src/pure.ts' }),
+  'packages/low/package.json': manifest('low', { '.': './src/index.ts', './store/*': './src/store/*.ts' }),
+  'packages/top/src/cli.ts': "import '@puppy/mid/pure'\nimport '@puppy/low'\nimport '@puppy/low/store/a'\n",
+  'packages/mid/src/index.ts': "import type { Low } from '@puppy/low'\n",
+  'packages/mid/src/pure.ts': "import '@puppy/low/store/a'\nimport '@puppy/low/store/b'\n",
+  'packages/low/src/index.ts': '',
+  'packages/low/src/store/a.ts': '',
+  'packages/low/src/store/b.ts': '',
+}
+const tree = (more: Readonly<Record<string, string>> = {}) => new Map(Object.entries({ ...files, ...more }))
+
+void t.test('drawPicture() draws packages by their imports, and leaves the rest of the page as it is', async (t) => {
+  t.strictSame(drawPicture(tree()).split('\n'), [
+    '# A',
+    '',
+    '<!-- Made from the code by `node tools/picture.ts`: begin -->',
+    '',
+    '```mermaid',
+    'graph TD',
+    '  top -. "pure" .-> mid',
+    '  mid -. "store/*" .-> low',
+    '```',
+    '',
+    'An arrow is left out where others lead there too. All of them:',
+    '',
+    '| package | loads of ours | takes only types of | loads of others |',
+    '| --- | --- | --- | --- |',
+    '| `top` | low, mid/pure |  | zod |',
+    '| `mid` | low/store/* |  |  |',
+    '| `low` | nothing |  |  |',
+    '',
+    '<!-- end -->',
+    '',
+    'More.',
+    '',
+  ])
+})
+
+void t.test('drawPicture() names the packages of which only types are taken', async (t) => {
+  t.match(drawPicture(tree({ 'packages/mid/src/pure.ts': '' })), '| `mid` | nothing | low |  |')
+})
+
+void t.test('drawPicture() comes to an end where packages import each other', async (t) => {
+  t.match(drawPicture(tree({ 'packages/low/src/index.ts': "import '@puppy/mid'\n" })), '| `low` | mid |')
+})
+
+void t.test('checkPicture() finds a picture that is not that of the code, and a page without one', async (t) => {
+  t.match(checkPicture(tree()), [/run node tools\/picture\.ts/])
+  const drawn = drawPicture(tree())
+  t.strictSame(checkPicture(tree({ [page]: drawn })), [])
+  t.equal(checkPicture(tree({ [page]: drawn, 'packages/low/src/store/b.ts': "import '@puppy/mid'\n" })).length, 1)
+  t.match(checkPicture(tree({ [page]: '# A\n' })), [/has no place/])
+})

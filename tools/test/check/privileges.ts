@@ -1,0 +1,141 @@
+import t from 'tap'
+import { checkPrivileges } from '../../check/privileges.ts'
+import { readTree } from '../../check/tree.ts'
+
+const real = await readTree(new URL('../../../', import.meta.url))
+
+/** What is found when lines are added to files of ours: the faults that were not there before. */
+function faultsWith(more: Readonly<Record<string, string>>): readonly string[] {
+  const before = checkPrivileges(real).faults
+  const changed = new Map(real)
+  for (const [path, text] of Object.entries(more)) changed.set(path, `${text}\n${real.get(path) ?? ''}`)
+  return checkPrivileges(changed).faults.filter((fault) => !before.includes(fault))
+}
+
+void t.test('checkPrivileges() proves of our own code what each process loads', async (t) => {
+  const { faults, proven } = checkPrivileges(real)
+  t.strictSame(faults, [])
+  for (const line of [
+    /^@puppy\/agent: \d{3} files hold no web framework .*, no file of @puppy\/api$/,
+    /^puppy agent: \d{3} files hold no web framework/,
+    /^@puppy\/api: \d+ files hold no way to start a program .*, no file of a facility/,
+    /^puppy api: \d+ files hold no file of a facility/,
+    /^puppy up: \d+ files hold no web framework .*, no file of a facility/,
+    /^@puppy\/state but \.\/embedded: \d+ files hold no way to start a program .*, no file of a facility/,
+    /^pure subpaths: \d+ files/,
+    /^every package but \.\/testing: \d{3} files hold no test support$/,
+    /^\d{3} files hold no circle of imports/,
+  ])
+    t.equal(proven.filter((one) => line.test(one)).length, 1, String(line))
+})
+
+const violations: readonly (readonly [what: string, path: string, line: string, faults: readonly RegExp[]])[] = [
+  [
+    'a web framework in the agent',
+    'packages/agent/src/pass.ts',
+    "import Fastify from 'fastify'",
+    [/^@puppy\/agent must hold no web framework.*pass\.ts > fastify$/, /^puppy agent must hold no web framework/],
+  ],
+  [
+    'a plugin of a web framework behind a later import of what the agent uses',
+    'packages/state/src/conditions.ts',
+    "const later = () => import('@fastify/swagger')",
+    [/^@puppy\/agent must/, /^puppy agent must/, /^puppy up must/],
+  ],
+  [
+    'the API in the agent',
+    'packages/agent/src/view.ts',
+    "import { createApp } from '@puppy/api'",
+    [/^@puppy\/agent must hold no file of @puppy\/api: .*> packages\/api\/src\/index\.ts$/],
+  ],
+  [
+    'a facility in the API',
+    'packages/api/src/present.ts',
+    "import { slotAt as at } from '@puppy/accounts'",
+    [/^@puppy\/api must hold no file of a facility but pure ones: .*accounts\/src\/index\.ts$/, /^puppy api must/],
+  ],
+  [
+    'a facility of which only a type is named inside braces',
+    'packages/api/src/present.ts',
+    "import { type Quota } from '@puppy/quota'",
+    [/^@puppy\/api must hold no file of a facility/],
+  ],
+  [
+    'a program in the API',
+    'packages/api/src/cursor.ts',
+    "import { execFile } from 'child_process'",
+    [/^@puppy\/api must hold no way to start a program.*cursor\.ts > node:child_process$/],
+  ],
+  [
+    'the host in the API',
+    'packages/api/src/cursor.ts',
+    "import { createHost } from '@puppy/host'",
+    [/^@puppy\/api must hold no way to start a program.*host\/src\/index\.ts$/],
+  ],
+  [
+    'an effect behind a pure subpath',
+    'packages/accounts/src/login/numbers.ts',
+    "import { readFileSync } from 'node:fs'",
+    [/^pure subpaths must hold no module but.*keys\.ts > .*> node:fs$/],
+  ],
+  [
+    'a program behind a pure subpath',
+    'packages/accounts/src/layout.ts',
+    "import { execa } from 'execa'",
+    [/^@puppy\/api must hold no way/, /^pure subpaths must/],
+  ],
+  [
+    'a facility in the statements of a table',
+    'packages/state/src/store/usage.ts',
+    "import { addTraffic } from '@puppy/firewall'",
+    [/^@puppy\/state but \.\/embedded must hold no file of a facility/, /^@puppy\/api must/, /^puppy api must/],
+  ],
+  [
+    'the embedded server in what everything loads of the state',
+    'packages/state/src/database/pool.ts',
+    "import { stopEmbedded } from './embedded.ts'",
+    [/^@puppy\/state but \.\/embedded must hold no way to start a program/],
+  ],
+  [
+    'a facility in the part of the command that every process loads',
+    'packages/puppy/src/config.ts',
+    "import { openFirewall } from '@puppy/firewall'",
+    [/^puppy api must hold no file of a facility/, /^puppy up must hold no file of a facility/],
+  ],
+  [
+    'what only tests use',
+    'packages/haproxy/src/domain.ts',
+    "import { freePort } from '@puppy/host/testing'",
+    [
+      /^every package but \.\/testing must hold no test support: .*domain\.ts > packages\/host\/test\/support\/index\.ts$/,
+    ],
+  ],
+  [
+    'a circle',
+    'packages/agent/src/pass.ts',
+    "import type { x } from './reconcile.ts'",
+    [/^These import each other: .*agent\/src\/pass\.ts.*agent\/src\/reconcile\.ts/],
+  ],
+]
+for (const [what, path, line, expected] of violations) {
+  void t.test(`checkPrivileges() finds ${what}`, async (t) => {
+    const found = faultsWith({ [path]: line })
+    for (const fault of expected)
+      t.ok(
+        found.some((one) => fault.test(one)),
+        `${fault} in ${found.slice(0, 5).join('\n')}`,
+      )
+  })
+}
+
+void t.test('checkPrivileges() does not count what is erased', async (t) => {
+  t.strictSame(faultsWith({ 'packages/api/src/present.ts': "import type { Quota } from '@puppy/quota'" }), [])
+  t.strictSame(faultsWith({ 'packages/state/src/errors.ts': "import type { Firewall } from '@puppy/firewall'" }), [])
+})
+
+void t.test('checkPrivileges() does not take a missing entry for a proof', async (t) => {
+  const without = new Map([...real].filter(([path]) => path !== 'packages/agent/src/index.ts'))
+  const { faults, proven } = checkPrivileges(without)
+  t.ok(faults.includes('@puppy/agent: its entry packages/agent/src/index.ts does not exist'))
+  t.notOk(proven.some((line) => line.startsWith('@puppy/agent')))
+})
