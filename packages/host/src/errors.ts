@@ -1,9 +1,6 @@
 import { FacilityError, type FacilityErrorFacts } from './facility/error.ts'
 import { sentenceOf } from './sentence.ts'
 
-export { FacilityError, renderFacts } from './facility/error.ts'
-export type { FacilityErrorFacts } from './facility/error.ts'
-
 /** What went wrong, as a word that never changes its meaning. One line for each stands in `docs/errors.md`. */
 export type HostErrorCode =
   | 'HOST_ABORTED'

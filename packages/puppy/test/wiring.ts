@@ -14,26 +14,24 @@ void t.test('proxySettings() and wallsOf() follow the settings and the users', a
   }
   const site = { config, users, host: createHost({ root: '/tmp/x' }), systemd: false }
   const haproxy = { alive: async () => true }
-  t.match(proxySettings(site), {
-    folder: '/tmp/x/var/lib/puppy/haproxy',
-    listen: [':80'],
-    tls: { listen: [':443'], certificates: '/etc/certs' },
-    firstPort: 10_240,
-    slots: 2816,
-    user: 'haproxy',
-  })
-  t.notOk('service' in proxySettings(site), 'no unit of the machine for a folder')
+  const settings = proxySettings(site)
+  t.match(settings, { folder: '/tmp/x/var/lib/puppy/haproxy', firstPort: 10_240, slots: 2816, user: 'haproxy' })
+  t.strictSame(settings.listen, [':80'])
+  t.strictSame(settings.tls, { listen: [':443'], certificates: ['/etc/certs'] })
+  t.notOk('service' in settings, 'no unit of the machine for a folder')
   t.equal(proxySettings({ ...site, systemd: true }).service, 'puppy-haproxy')
   t.notOk('user' in proxySettings({ ...site, users: undefined }))
-  t.match(wallsOf(site, haproxy), {
-    callers: [0, 3],
-    guards: [
-      { name: 'api', port: 8420, uids: [1] },
-      { name: 'proxy-80', port: 80, uids: [0, 3] },
-      { name: 'proxy-443', port: 443, uids: [0, 3] },
+  const { callers, guards } = wallsOf(site, haproxy)
+  t.strictSame(callers, [0, 3])
+  t.strictSame(
+    guards.map(({ name, port, uids }) => [name, port, uids]),
+    [
+      ['api', 8420, [1]],
+      ['proxy-80', 80, [0, 3]],
+      ['proxy-443', 443, [0, 3]],
     ],
-  })
-  t.match(wallsOf({ ...site, users: undefined }, haproxy).callers, [0])
+  )
+  t.strictSame(wallsOf({ ...site, users: undefined }, haproxy).callers, [0])
   t.notOk('rulesFile' in wallsOf(site, haproxy), 'and no file that a unit reads')
   t.equal(wallsOf({ ...site, systemd: true }, haproxy).rulesFile, '/etc/puppy/firewall.json')
 })
