@@ -3,7 +3,6 @@ import type { ApiError } from '../../src/errors.ts'
 import { sshKey } from '@puppy/state/testing'
 import t from 'tap'
 import { assertSshKeys } from '../../src/actions/ssh-keys.ts'
-import type { ApiError } from '../../src/errors.ts'
 
 void t.test('assertSshKeys() takes good keys, and none', (t) => {
   t.doesNotThrow(() => assertSshKeys([]))
