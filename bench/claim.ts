@@ -1,7 +1,7 @@
-/** One speed claim, measured: ours, the bare tool or system calls, and what people do today, in turn in the same run. */
+/** One claim of speed or memory, measured: ours, the bare tool or system calls, and what people do today, in turn in the same run. */
 export interface Claim {
   readonly claim: string
-  readonly unit: 'ms'
+  readonly unit: 'ms' | 'MB'
   readonly ours: number
   readonly floor: number
   readonly today: number
@@ -52,6 +52,7 @@ export function claimOf(
 
 export function renderClaim({
   claim,
+  unit,
   ours,
   floor,
   today,
@@ -62,7 +63,7 @@ export function renderClaim({
   todayIs,
 }: Claim): string {
   const extra = Object.entries(more).map(([key, value]) => `${key} ${value}`)
-  return `${claim}: ours ${ours} ms${extra.length === 0 ? '' : ` (${extra.join(', ')})`}, floor ${floor} ms, today ${today} ms: ${toFloor} x the floor, ${fromToday} x faster than today
+  return `${claim}: ours ${ours} ${unit}${extra.length === 0 ? '' : ` (${extra.join(', ')})`}, floor ${floor} ${unit}, today ${today} ${unit}: ${toFloor} x the floor, ${fromToday} x ${unit === 'ms' ? 'faster' : 'less'} than today
     floor: ${floorIs}
     today: ${todayIs}`
 }

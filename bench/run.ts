@@ -8,6 +8,7 @@ import { cgroups } from './cgroups.ts'
 import { renderClaim, type Bench, type Claim } from './claim.ts'
 import { firewall } from './firewall.ts'
 import { firewallProxy } from './firewall-proxy.ts'
+import { memory } from './memory.ts'
 import { quota } from './quota.ts'
 import { selinuxLoaded } from './selinux-loaded.ts'
 import { selinuxTree } from './selinux-tree.ts'
@@ -18,6 +19,7 @@ const benches: Readonly<Record<string, Bench>> = {
   cgroups,
   firewall,
   'firewall-proxy': firewallProxy,
+  memory,
   quota,
   selinux,
   'selinux-loaded': selinuxLoaded,

@@ -27,17 +27,19 @@ function stamp() {
 }
 
 function install() {
-  console.log(`Installing dependencies with ${pnpm} (only the first time, or after they changed)`)
-  const { status, error } = spawnSync(
+  console.error('Installing dependencies: only the first time, or after they changed; this takes up to a minute')
+  // What it says is shown only when it fails: to pnpm, the Node that runs this is not the one that our packages ask for.
+  const { status, error, stdout, stderr } = spawnSync(
     'npx',
     ['--yes', pnpm, 'install', '--frozen-lockfile', '--reporter=append-only'],
-    {
-      cwd: root,
-      stdio: ['ignore', 'inherit', 'inherit'],
-      env: { ...process.env, CI: 'true' },
-    },
+    { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], encoding: 'utf8', env: { ...process.env, CI: 'true' } },
   )
-  if (error || status !== 0) fail(`Cannot install the dependencies: npx ${pnpm} install failed (see above)`)
+  if (error || status !== 0) {
+    console.error(`${stdout ?? ''}${stderr ?? ''}`)
+    fail(
+      `Cannot install the dependencies: npx ${pnpm} install ${error ? `did not start (${error.message})` : 'failed (see above)'}`,
+    )
+  }
   const started = spawnSync(node, ['--version'], { encoding: 'utf8' })
   if (started.status !== 0) {
     fail(

@@ -99,29 +99,26 @@ function hasNothing(node: Node, names: Names, seen: Set<string>): boolean {
 
 /** The nodes that make up the value of a pattern. */
 function partsOf(node: Node, names: Names, seen: Set<string>): readonly Node[] {
-  switch (node.type) {
-    case 'ObjectExpression':
-      return node.properties.map((part) => (part.type === 'SpreadElement' ? part.argument : part.value))
-    case 'ConditionalExpression':
-      return [node.consequent, node.alternate]
-    case 'LogicalExpression':
-      return [node.left, node.right]
-    case 'TSAsExpression':
-    case 'TSSatisfiesExpression':
-    case 'TSNonNullExpression':
-    case 'ParenthesizedExpression':
-    case 'AwaitExpression':
-      return [node.type === 'AwaitExpression' ? node.argument : node.expression]
-    case 'ArrowFunctionExpression':
-      return node.expression ? [node.body] : []
-    case 'Identifier': {
-      if (seen.has(node.name)) return []
-      seen.add(node.name)
-      return names.get(node.name) ?? []
-    }
-    default:
-      return []
-  }
+  if (node.type === 'ObjectExpression')
+    return node.properties.map((part) => (part.type === 'SpreadElement' ? part.argument : part.value))
+  if (node.type === 'ConditionalExpression') return [node.consequent, node.alternate]
+  if (node.type === 'LogicalExpression') return [node.left, node.right]
+  if (node.type === 'AwaitExpression') return [node.argument]
+  if (node.type === 'ArrowFunctionExpression') return node.expression ? [node.body] : []
+  if (isWrapping(node)) return [node.expression]
+  if (node.type !== 'Identifier' || seen.has(node.name)) return []
+  seen.add(node.name)
+  return names.get(node.name) ?? []
+}
+
+/** `(value)`, `value as const`, `value satisfies Type`, `value!`. */
+function isWrapping(node: Node) {
+  return (
+    node.type === 'ParenthesizedExpression' ||
+    node.type === 'TSAsExpression' ||
+    node.type === 'TSSatisfiesExpression' ||
+    node.type === 'TSNonNullExpression'
+  )
 }
 
 function learnDeclarator({ id, init }: VariableDeclarator, learn: (name: string, node: Node) => void): void {
@@ -146,8 +143,7 @@ function learnLoop({ left, right }: ForOfStatement, names: Names, learn: (name: 
 
 function elementsOf(node: Node, names: Names): readonly Node[] {
   if (node.type === 'ArrayExpression') return node.elements.filter((element) => element !== null)
-  if (node.type === 'ParenthesizedExpression') return elementsOf(node.expression, names)
-  if (node.type === 'TSAsExpression' || node.type === 'TSSatisfiesExpression') return elementsOf(node.expression, names)
+  if (isWrapping(node)) return elementsOf(node.expression, names)
   if (node.type === 'Identifier') return (names.get(node.name) ?? []).flatMap((init) => elementsOf(init, new Map()))
   return []
 }

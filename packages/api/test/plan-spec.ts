@@ -1,4 +1,4 @@
-import { PlanSpec } from '@puppy/state'
+import { PlanSpec } from '@puppy/state/plan-spec'
 import { acceptedPlans, refusedPlans } from '@puppy/state/testing'
 import t from 'tap'
 import { createValidator, faultsOf } from '../src/plugins/validation.ts'

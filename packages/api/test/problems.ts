@@ -1,12 +1,17 @@
 import { STATUS_CODES } from 'node:http'
 import t from 'tap'
-import { makeProblem, statusOf } from '../src/problems.ts'
+import { makeProblem, statusOf, titles } from '../src/problems.ts'
 
 void t.test('statusOf has a status that HTTP knows for every code', async (t) => {
   for (const [code, status] of Object.entries(statusOf)) {
     t.match(code, /^[a-z]+(_[a-z]+)*$/)
     t.ok(status >= 400 && status < 600 && STATUS_CODES[status] !== undefined, `${code}: ${status}`)
+    t.ok(status in titles, `${status} has a title`)
   }
+})
+
+void t.test('titles are those of Node', async (t) => {
+  for (const [status, title] of Object.entries(titles)) t.equal(title, STATUS_CODES[status], status)
 })
 
 void t.test('makeProblem() fills a problem from its code', async (t) => {

@@ -43,7 +43,7 @@ export async function isRunning(host: Pick<Host, 'read'>, { pid, started }: Proc
  * @throws HostError `HOST_SIGNAL_FAILED`, `HOST_NOT_LIVE`, `HOST_READ_FAILED`; the signal's own reason when it is aborted
  */
 export async function endProcess(
-  host: Host,
+  host: Pick<Host, 'read' | 'signal'>,
   process: ProcessIdentity,
   signal: NodeJS.Signals,
   options: EffectOptions = {},
@@ -53,7 +53,7 @@ export async function endProcess(
 }
 
 /** Opens a file that names a process. Nothing is read or written yet. */
-export function openPidFile(host: Host, path: string): PidFile {
+export function openPidFile(host: Pick<Host, 'read' | 'replace' | 'remove'>, path: string): PidFile {
   return Object.freeze<PidFile>({
     path,
     read: async () => {

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
 import { lstat, open, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
@@ -23,9 +22,13 @@ export function isUnfinished(name: string): boolean {
   return /^\.puppy-[0-9a-f]{12}\.tmp$/.test(name)
 }
 
-/** Returns a new name for a file beside another. */
+/**
+ * Returns a new name for a file beside another. It need not be secret, because the file is opened only when it is new; so `node:crypto`, 2 MB
+ * of memory, is not loaded for it.
+ */
 export function temporaryBeside(path: string): string {
-  return join(dirname(path), `.puppy-${randomBytes(6).toString('hex')}.tmp`)
+  const name = Math.floor(Math.random() * 2 ** 48).toString(16)
+  return join(dirname(path), `.puppy-${name.padStart(12, '0')}.tmp`)
 }
 
 /** Replaces one file, atomically and durably: `Files.replace`. */

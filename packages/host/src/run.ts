@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { open } from 'node:fs/promises'
 import { once } from 'node:events'
-import { execa, ExecaError } from 'execa'
+import type { ExecaError } from 'execa'
 import { hide, renderCommand } from './args.ts'
 import type { Command, RunOptions, RunResult, StartedProgram, StartOptions } from './command.ts'
 import { HostError } from './errors.ts'
@@ -30,6 +30,8 @@ export async function runProgram(command: Command, options: RunOptions, context:
   }
   const inherited = options.touches === 'nothing' || options.daemon === true ? [] : context.heldDescriptors()
   const [program, ...args] = command
+  // Half of what this package takes in memory; a process that runs no program to its end goes without.
+  const { execa, ExecaError: Failure } = await import('execa')
   const result = await execa(program, args, {
     cwd: '/',
     env: { ...baseEnvironment, ...options.env },
@@ -43,7 +45,7 @@ export async function runProgram(command: Command, options: RunOptions, context:
     reject: false,
     ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
   })
-  if (result instanceof ExecaError) return rejectFailure(result, { operation, shown, options })
+  if (result instanceof Failure) return rejectFailure(result, { operation, shown, options })
   return { exitCode: 0, stdout: String(result.stdout), stderr: String(result.stderr) }
 }
 

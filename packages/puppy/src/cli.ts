@@ -1,11 +1,11 @@
-import { readConfig, type Config } from './config.ts'
-import { cannotStart, DatabaseError, StartError } from '@puppy/state'
+import { cannotStart, DatabaseError, StartError } from '@puppy/state/errors'
+import type { Config } from './config.ts'
+import { restartIfStripped } from './restart.ts'
 
 type CommandOf = (config: Config, args: readonly string[]) => Promise<void>
 
 /** Each command loads only what it needs: half of a quick start is not reading the other half of the program. */
 const commands: Readonly<Record<string, readonly [() => Promise<CommandOf>, string]>> = {
-  up: [async () => (await import('./commands/up.ts')).up, 'bring everything up and keep it up'],
   down: [
     async () => (await import('./commands/down.ts')).down,
     'end everything, HAProxy too; --purge removes all that is ours, tenants included',
@@ -28,24 +28,43 @@ const commands: Readonly<Record<string, readonly [() => Promise<CommandOf>, stri
   ],
 }
 
+/** Parts of `up`, for itself alone. */
+const parts: Readonly<Record<string, () => Promise<CommandOf>>> = {
+  start: async () => (await import('./commands/start.ts')).start,
+  database: async () => (await import('./commands/start.ts')).startDatabase,
+}
+
 function usage(): string {
-  const lines = Object.entries(commands).map(([name, [, what]]) => `  ${name.padEnd(8)} ${what}`)
+  const listed: [string, string][] = Object.entries(commands).map(([name, [, what]]) => [name, what])
+  const lines = [['up', 'bring everything up and keep it up'] as const, ...listed].map(
+    ([name, what]) => `  ${name.padEnd(8)} ${what}`,
+  )
   return `Usage: npm run puppy -- COMMAND\n${lines.join('\n')}\nSettings are environment variables; the README lists them.`
 }
 
+/** Undefined for a name that is no command. `up` reads no settings itself: `start` does. */
+async function load(name: string): Promise<((args: readonly string[]) => Promise<void>) | undefined> {
+  if (name === 'up') return (await import('./commands/up.ts')).up
+  const command = commands[name]?.[0] ?? parts[name]
+  if (command === undefined) return undefined
+  const { readConfig } = await import('./config.ts')
+  const config = readConfig(process.env)
+  const run = await command()
+  return (args) => run(config, args)
+}
+
 const [name = '', ...args] = process.argv.slice(2)
-const command = commands[name]
-if (command === undefined) {
-  console.error(usage())
-  process.exitCode = name === '' || name === 'help' || name === '--help' ? 0 : 64
-} else {
-  try {
-    const config = readConfig(process.env)
-    const run = await command[0]()
-    await run(config, args)
-  } catch (error) {
-    if (error instanceof StartError || error instanceof DatabaseError) console.error(error.message)
-    else console.error(error)
-    process.exitCode = error instanceof StartError ? cannotStart : 1
+try {
+  const run = await load(name)
+  if (run === undefined) {
+    console.error(usage())
+    process.exitCode = name === '' || name === 'help' || name === '--help' ? 0 : 64
+  } else {
+    if (['up', 'api', 'agent'].includes(name)) await restartIfStripped()
+    await run(args)
   }
+} catch (error) {
+  if (error instanceof StartError || error instanceof DatabaseError) console.error(error.message)
+  else console.error(error)
+  process.exitCode = error instanceof StartError ? cannotStart : 1
 }

@@ -1,22 +1,24 @@
 import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import { createHash } from 'node:crypto'
-import { Type, type Static } from 'typebox'
-import { Value } from 'typebox/value'
 import { defaultLayout, assertLayout, slotCount, type SlotLayout } from '@puppy/accounts/slots'
-import { StartError, walls } from '@puppy/state'
+import { StartError } from '@puppy/state/errors'
+import { walls } from '@puppy/state/facilities'
 
 const slug = '^[a-z][a-z0-9-]{0,62}$'
 const address = '^(\\[[0-9a-fA-F:.]+\\]|[0-9.]*|localhost):[0-9]{1,5}$'
-const meanings = new Map<unknown, { readonly meaning: string; readonly example: string }>()
-function text(pattern: string, meaning: string, example: string) {
-  const schema = Type.Optional(Type.String({ pattern, description: meaning, examples: [example] }))
-  meanings.set(schema, { meaning, example })
-  return schema
+
+interface Setting {
+  readonly pattern: RegExp
+  readonly meaning: string
+  readonly example: string
+}
+function text(pattern: string, meaning: string, example: string): Setting {
+  return { pattern: new RegExp(pattern), meaning, example }
 }
 
 /** Every environment variable of ours, what it means, and what it may look like. */
-const Environment = Type.Object({
+const settings = {
   PUPPY_LISTEN: text(address, 'where the API listens', '127.0.0.1:8420'),
   PUPPY_STATE_DIR: text('^/', 'folder of the embedded database, locks and rendered files', '/var/lib/puppy'),
   PUPPY_RUN_DIR: text('^/', 'short folder of the sockets', '/run/puppy'),
@@ -52,8 +54,8 @@ const Environment = Type.Object({
   PUPPY_FIRST_PORT: text('^[0-9]{4,5}$', 'first port of slot 0', '10240'),
   PUPPY_NO_INSTALL: text('^[01]$', 'never install system packages, say which are missing', '1'),
   PUPPY_LOG_LEVEL: text('^(error|warn|info|debug)$', 'how much the processes write', 'info'),
-})
-type Environment = Static<typeof Environment>
+} as const satisfies Readonly<Record<string, Setting>>
+type Environment = { readonly [name in keyof typeof settings]?: string }
 
 /** Where each role connects; all absent with the embedded PostgreSQL. A process is given only what it needs. */
 interface DatabaseUrls {
@@ -135,20 +137,19 @@ function currentSurroundings(): Surroundings {
 }
 
 function readEnvironment(env: NodeJS.ProcessEnv): Environment {
-  const known = Object.keys(Environment.properties)
-  const given = Object.fromEntries(Object.entries(env).filter(([name, value]) => known.includes(name) && value !== ''))
+  const known = Object.keys(settings)
   const stranger = Object.keys(env).find((name) => name.startsWith('PUPPY_') && !known.includes(name))
   if (stranger !== undefined)
     throw new StartError(`${stranger} is no setting of Puppy; the settings are ${known.join(', ')}`)
-  for (const [name, schema] of Object.entries(Environment.properties)) {
-    const value = given[name]
-    if (value === undefined || Value.Check(schema, value)) continue
+  const given = Object.entries(settings).flatMap(([name, { pattern, meaning, example }]): [string, string][] => {
+    const value = env[name]
+    if (value === undefined || value === '') return []
+    if (pattern.test(value)) return [[name, value]]
     const shown =
       name.endsWith('URL') || name.endsWith('KEY') ? '(not shown, it may hold a secret)' : JSON.stringify(value)
-    const known = meanings.get(schema)
-    throw new StartError(`${name}=${shown} makes no sense: it is ${known?.meaning}, like ${known?.example}`)
-  }
-  return Value.Parse(Environment, given)
+    throw new StartError(`${name}=${shown} makes no sense: it is ${meaning}, like ${example}`)
+  })
+  return Object.fromEntries(given)
 }
 
 function defaultStateDir(root: string, privileged: boolean, cwd: string): string {

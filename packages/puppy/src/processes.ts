@@ -2,7 +2,11 @@ import type { Host } from '@puppy/host'
 import { endProcess, type ProcessIdentity } from '@puppy/host/process'
 
 /** Ends a process: asks it to end, and kills it when it still runs after so many milliseconds. */
-export async function endFirmly(machine: Host, process: ProcessIdentity, patience: number): Promise<void> {
+export async function endFirmly(
+  machine: Pick<Host, 'read' | 'signal'>,
+  process: ProcessIdentity,
+  patience: number,
+): Promise<void> {
   if (await endProcess(machine, process, 'SIGTERM', { timeout: patience })) return
   await endProcess(machine, process, 'SIGKILL', { timeout: 5000 })
 }

@@ -6,4 +6,4 @@ export type { Connection, Database, DatabaseOptions, Queryable } from './databas
 export { embeddedUrls } from './database/urls.ts'
 export { cannotStart, DatabaseError, StartError } from './errors.ts'
 export { missingWalls, walls } from './facilities.ts'
-export { PlanSpec } from './plan-spec.ts'
+export type { PlanSpec } from './plan-spec.ts'

@@ -1,11 +1,10 @@
 import { randomUUID } from 'node:crypto'
-import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { ConnectionError, FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { DatabaseError } from '@puppy/state'
 import { ApiError, type ApiErrorCode, type Fault } from '../errors.ts'
-import { makeProblem } from '../problems.ts'
+import { makeProblem, titles } from '../problems.ts'
 import { faultsOf } from './validation.ts'
 
 function sendProblem(
@@ -77,7 +76,7 @@ export function answerBadPath(error: FastifyError, request: FastifyRequest, repl
 export function answerBadRequest(error: ConnectionError, socket: Socket): void {
   if (error.code === 'ECONNRESET' || socket.destroyed) return
   const [status, detail] = unreadable[error.code] ?? [400, 'This is not HTTP']
-  const title = STATUS_CODES[status] ?? 'Error'
+  const title = titles[status] ?? 'Error'
   const id = randomUUID()
   const body = JSON.stringify({ ...makeProblem('request_invalid', detail, id), status, title })
   const head = [

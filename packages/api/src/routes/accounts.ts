@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { Type, type Static } from 'typebox'
+import type { Static } from 'typebox'
+import { Type } from '@puppy/state/schema'
 import { removeAccount } from '../actions/delete-account.ts'
 import { patchAccount } from '../actions/patch-account.ts'
 import { putAccount } from '../actions/put-account.ts'

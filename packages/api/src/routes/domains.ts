@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { Type, type Static } from 'typebox'
+import type { Static } from 'typebox'
+import { Type } from '@puppy/state/schema'
 import { removeDomain } from '../actions/delete-domain.ts'
 import { putDomain } from '../actions/put-domain.ts'
 import { ApiError } from '../errors.ts'

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
-import { Type, type Static } from 'typebox'
+import type { Static } from 'typebox'
+import { Type } from '@puppy/state/schema'
 import { putPool } from '../actions/put-pool.ts'
 import { ApiError } from '../errors.ts'
 import { askForPlan, findHost, listHosts, type HostRow } from '@puppy/state/store/hosts'

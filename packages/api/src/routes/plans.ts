@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
-import { Type, type Static } from 'typebox'
+import type { Static } from 'typebox'
+import { Type } from '@puppy/state/schema'
 import { removePlan } from '../actions/delete-plan.ts'
 import { putPlan } from '../actions/put-plan.ts'
 import type { PlanSpec } from '@puppy/state'

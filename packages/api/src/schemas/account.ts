@@ -1,4 +1,5 @@
-import { Type, type Static } from 'typebox'
+import type { Static } from 'typebox'
+import { Type } from '@puppy/state/schema'
 import { choice, Count, nextCursor, observed, plainPattern, Slug, Time } from './common.ts'
 
 const sshKeys = Type.Array(Type.String({ minLength: 1, maxLength: 16_384 }), {

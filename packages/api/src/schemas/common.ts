@@ -1,4 +1,5 @@
-import { Type, type Static } from 'typebox'
+import type { Static } from 'typebox'
+import { Type } from '@puppy/state/schema'
 
 const slugPattern = '^[a-z][a-z0-9-]{0,62}$'
 /** Neither control characters, which no database, header or file takes well, nor halves of surrogate pairs. */

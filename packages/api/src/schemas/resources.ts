@@ -1,5 +1,6 @@
-import { Type, type Static } from 'typebox'
-import { PlanSpec } from '@puppy/state'
+import type { Static } from 'typebox'
+import { Type } from '@puppy/state/schema'
+import { PlanSpec } from '@puppy/state/plan-spec'
 import { choice, Condition, Count, nextCursor, observed, Slug, Time } from './common.ts'
 import { Account, AccountList, AccountPatch, AccountWish, Usage } from './account.ts'
 import { Problem } from './problem.ts'

@@ -1,13 +1,13 @@
-import { copyFile, truncate } from 'node:fs/promises'
-import { join } from 'node:path'
+import { copyFile, lstat, truncate } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
-import { createHost, type StartedProgram } from '@puppy/host'
-import { identifyProcess, type ProcessIdentity } from '@puppy/host/process'
-import type { Config } from '../config.ts'
-import { cannotStart, StartError } from '@puppy/state'
-import { placesOf } from '../places.ts'
+import { errno } from '@puppy/host/errors'
+import { machine, startProgram } from '@puppy/host/lean'
+import { identifyProcess, openPidFile, type ProcessIdentity } from '@puppy/host/process'
+import type { StartedProgram } from '@puppy/host'
+import { cannotStart, StartError } from '@puppy/state/errors'
+import { nodeCommand } from '../node-command.ts'
 import { endFirmly } from '../processes.ts'
+import type { Program } from './stages.ts'
 
 /** A process of ours that is started again when it dies. */
 export interface Supervised {
@@ -16,47 +16,37 @@ export interface Supervised {
   stop(): Promise<void>
 }
 
-export interface SuperviseOptions {
-  readonly name: 'api' | 'agent'
-  readonly config: Config
-  readonly env: Readonly<Record<string, string>>
-  readonly signal: AbortSignal
-}
-
-const program = fileURLToPath(new URL('../cli.ts', import.meta.url))
 const largestLog = 10 * 1024 * 1024
 
 /** Starts `puppy NAME` in a session of its own, so that it outlives us, and again when it dies. */
-export async function supervise(options: SuperviseOptions): Promise<Supervised> {
-  const { name, config, env, signal } = options
-  const host = createHost()
-  const log = join(placesOf(config).logs, `${name}.log`)
-  const pidFile = placesOf(config)[name]
+export async function supervise(program: Program, signal: AbortSignal): Promise<Supervised> {
+  const { name, env, log } = program
+  const file = openPidFile(machine, program.pidFile)
   let current: ProcessIdentity | undefined
   const startOnce = async () => {
-    const started = await host.start([process.execPath, program, name], { log, env })
-    current = await identifyProcess(host, started.pid)
-    await pidFile.write(started.pid)
+    const started = await startProgram(nodeCommand(name), { log, env })
+    current = await identifyProcess(machine, started.pid)
+    await file.write(started.pid)
     return started
   }
   const first = await startOnce()
-  const failed = keep(options, first, startOnce, log)
+  const failed = keep(program, signal, first, startOnce)
   failed.catch(() => {})
   return {
     failed,
     stop: async () => {
       if (!signal.aborted) throw new Error('the signal comes first, or it would be started again')
-      if (current !== undefined) await endFirmly(host, current, 15_000)
-      await pidFile.remove()
+      if (current !== undefined) await endFirmly(machine, current, 15_000)
+      await file.remove()
     },
   }
 }
 
 async function keep(
-  { name, signal }: SuperviseOptions,
+  { name, log }: Program,
+  signal: AbortSignal,
   first: StartedProgram,
   startOnce: () => Promise<StartedProgram>,
-  log: string,
 ): Promise<never> {
   let running = first
   for (let pause = 100; ; pause = Math.min(pause * 2, 5000)) {
@@ -73,13 +63,15 @@ async function keep(
 }
 
 async function lastLine(log: string): Promise<string> {
-  return ((await createHost().read(log)) ?? '').trim().split('\n').at(-1) ?? ''
+  return ((await machine.read(log)) ?? '').trim().split('\n').at(-1) ?? ''
 }
 
 /** Keeps one copy of a log that has become too long and empties it; whoever appends to it goes on doing so. */
 export async function shorten(log: string, largest = largestLog): Promise<boolean> {
-  const status = await createHost().status(log)
-  if (status?.kind !== 'file' || status.size <= largest) return false
+  const status = await lstat(log).catch((error: unknown) => {
+    if (errno(error) !== 'ENOENT') throw error
+  })
+  if (status?.isFile() !== true || status.size <= largest) return false
   await copyFile(log, `${log}.1`)
   await truncate(log)
   return true

@@ -1,242 +1,77 @@
-import { userInfo } from 'node:os'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createHost, HostError, type Host, type Lock } from '@puppy/host'
-import { identifyProcess } from '@puppy/host/process'
-import type { Config } from '../config.ts'
-import { startEmbedded, stopEmbedded, type EmbeddedOptions } from '@puppy/state/embedded'
-import { grant, migrate, openDatabase, type Database, StartError } from '@puppy/state'
-import { databaseUrls, placesOf } from '../places.ts'
-import { endFirmly } from '../processes.ts'
-import { findHost } from '@puppy/state/store/hosts'
-import { generateKey, insertKey, isKey, revokeOthers } from '@puppy/state/store/keys'
-import { ensurePackages } from '../system-packages.ts'
-import { ensureSystemUsers, type SystemUsers } from '../system-users.ts'
-import { childEnvironment } from './environment.ts'
+import type { Lock } from '@puppy/host'
+import { HostError } from '@puppy/host/errors'
+import { lock, machine } from '@puppy/host/lean'
+import { isRunning, openPidFile, type ProcessIdentity } from '@puppy/host/process'
+import { StartError } from '@puppy/state/errors'
+import { readServer, stopEmbedded } from '@puppy/state/server'
+import { PartFailed, runPart } from './part.ts'
 import { untilToldToEnd } from './signals.ts'
+import type { Prepared } from './stages.ts'
 import { shorten, supervise, type Supervised } from './supervise.ts'
 
-/** `puppy up`: brings everything up on this machine and keeps it up until told to end. HAProxy goes on after that. */
-export async function up(config: Config): Promise<void> {
-  const machine = createHost()
-  const isEmbedded = usesEmbedded(config)
-  if (config.privileged && config.live && !config.dryRun)
-    await ensurePackages(machine, { install: config.install, say: console.log })
-  await makeFolders(machine, config)
-  const places = placesOf(config)
-  const lock = await lockUp(machine, config)
-  const children: Supervised[] = []
+/**
+ * `puppy up`: brings everything up on this machine and keeps it up until told to end. HAProxy goes on after that.
+ *
+ * This process stays, so it loads next to nothing: `puppy start`, a process of its own, does what is done once. This one holds the
+ * lock and starts what stays.
+ */
+export async function up(): Promise<void> {
   const ending = new AbortController()
-  const told = untilToldToEnd().then(() => ending.abort())
-  try {
-    await places.up.write(process.pid)
-    const users = await ensureSystemUsers(machine, config)
-    const embedded = isEmbedded ? embeddedOptions(config, users) : undefined
-    if (embedded !== undefined) await startEmbedded(embedded)
-    await prepareDatabase(config)
-    const began = await databaseTime(config)
-    const keyFile = await ensureAdminKey(machine, config)
-    for (const name of ['api', 'agent'] as const) {
-      await endOld(machine, config, name)
-      children.push(await supervise({ name, config, env: childEnvironment(config, name), signal: ending.signal }))
+  const { promise: failed, reject: fail } = Promise.withResolvers<never>()
+  failed.catch(() => {})
+  const children: Supervised[] = []
+  let prepared: Prepared | undefined
+  let held: Lock | undefined
+  const start = runPart('start', async (report) => {
+    if (ending.signal.aborted) return 'end'
+    if (report.stage === 'prepared') {
+      held = await lockUp(report)
+      prepared = report
+      await openPidFile(machine, report.pidFile).write(process.pid)
+      return 'go on'
     }
-    await untilReady(config, children, ending.signal)
-    const remarks = await untilLooked(config, began, ending.signal)
-    if (!ending.signal.aborted) announce(config, keyFile)
-    for (const remark of remarks) console.warn(remark)
-    // The agent has compared it with the database's, so it is what the slots here were made with.
-    await machine.replace(places.slots, `${JSON.stringify(config.layout)}\n`, { mode: 0o644 })
-    await Promise.race([
-      told,
-      Promise.race(children.map(({ failed }) => failed)),
-      keepDatabase(machine, embedded, ending.signal),
-      keepLogsShort(config, ending.signal),
-    ])
+    for (const program of report.processes) {
+      const child = await supervise(program, ending.signal)
+      children.push(child)
+      child.failed.catch(fail)
+    }
+    return 'go on'
+  })
+  const told = untilToldToEnd().then(() => {
+    ending.abort()
+    start.tell()
+  })
+  try {
+    await Promise.race([start.ended, failed])
+    if (prepared === undefined || ending.signal.aborted) return
+    await Promise.race([told, failed, keepDatabase(prepared, ending.signal), keepLogsShort(prepared, ending.signal)])
+  } catch (error) {
+    if (!(error instanceof PartFailed)) throw error
+    process.exitCode = error.exitCode
   } finally {
     ending.abort()
+    await start.end()
     await Promise.all(children.map((child) => child.stop()))
-    if (isEmbedded) await stopEmbedded(config.stateDir)
-    await places.up.remove()
-    await lock.release()
+    if (prepared?.isEmbedded === true && held !== undefined) await stopEmbedded(prepared.stateDir)
+    if (prepared !== undefined) await openPidFile(machine, prepared.pidFile).remove()
+    await held?.release()
   }
 }
 
-function usesEmbedded(config: Config): boolean {
-  const { owner, api, agent } = config.urls
-  const given = [owner, api, agent].filter((url) => url !== undefined).length
-  if (given === 0 || given === 3) return given === 0
-  throw new StartError('An external PostgreSQL needs all of DATABASE_URL, API_DATABASE_URL and AGENT_DATABASE_URL')
-}
-
-/** The state folder is entered by the API's and the database's users, so every folder above must let them through. */
-async function makeFolders(machine: Host, config: Config): Promise<void> {
+async function lockUp({ lock: path, stateDir }: Prepared): Promise<Lock> {
   try {
-    const mode = config.privileged ? 0o711 : 0o700
-    for (const folder of [config.stateDir, config.runDir]) {
-      // A folder that somebody chose keeps the mode that they gave it, if nobody else can write there.
-      const status = await machine.status(folder)
-      if (status?.kind !== 'folder') await machine.makeFolder(folder, { mode })
-      else if (status.uid !== process.getuid?.() || (status.mode & 0o022) !== 0) {
-        throw new StartError(`The folder ${folder} cannot be used: others own it or can write there; choose another`)
-      }
-    }
-    await machine.makeFolder(placesOf(config).logs, { mode: 0o700 })
-  } catch (error) {
-    if (error instanceof StartError) throw error
-    const why = error instanceof HostError ? error.message : String(error)
-    throw new StartError(`The state folder cannot be used (${why}); make it writable or set PUPPY_STATE_DIR`)
-  }
-  if (config.privileged) await assertTraversable(machine, config.stateDir)
-}
-
-async function assertTraversable(machine: Host, folder: string): Promise<void> {
-  const parts = folder.split('/').slice(1)
-  for (const [index] of parts.entries()) {
-    const path = `/${parts.slice(0, index + 1).join('/')}`
-    const status = await machine.status(path)
-    if (status?.kind === 'folder' && (status.mode & 0o001) === 0) {
-      throw new StartError(
-        `The state folder ${folder} cannot be used: others cannot pass ${path}, and the database does not run as root; chmod o+x it or set PUPPY_STATE_DIR`,
-      )
-    }
-  }
-}
-
-async function lockUp(machine: Host, config: Config): Promise<Lock> {
-  try {
-    return await machine.lock(placesOf(config).upLock, { timeout: 0, purpose: 'puppy up' })
+    return await lock(path, { timeout: 0, purpose: 'puppy up' })
   } catch (error) {
     if (!(error instanceof HostError) || error.code !== 'HOST_LOCK_TIMEOUT') throw error
     throw new StartError(
-      `Puppy is up already with the state folder ${config.stateDir} (${error.facts.detail}); end that one first`,
+      `Puppy is up already with the state folder ${stateDir} (${error.facts.detail}); end that one first`,
     )
-  }
-}
-
-function embeddedOptions(config: Config, users: SystemUsers | undefined): EmbeddedOptions {
-  const { stateDir, runDir } = config
-  // Peer authentication goes by the name that the kernel's uid has in the user database, whatever the environment says.
-  const self = users === undefined ? userInfo().username : 'root'
-  const server = users === undefined ? {} : { server: users.postgres }
-  return { stateDir, runDir, ...server, peers: { owner: self, agent: self, api: users?.api.name ?? self } }
-}
-
-async function prepareDatabase(config: Config): Promise<void> {
-  const urls = databaseUrls(config)
-  const owner = openDatabase({ url: urls.owner, name: 'puppy up', connections: 2 })
-  try {
-    const applied = await migrate(owner)
-    if (applied.length > 0) console.log(`Database migrated: ${applied.join(', ')}`)
-    const roles = usesEmbedded(config)
-      ? { api: 'puppy_api', agent: 'puppy_agent' }
-      : { api: await roleOf(urls.api), agent: await roleOf(urls.agent) }
-    if (roles.api === roles.agent)
-      console.warn(
-        'Warning: the API and the agent use one database role; give each its own, so that the API cannot make slots',
-      )
-    await grant(owner, roles)
-  } finally {
-    await owner.end()
-  }
-}
-
-async function roleOf(url: string): Promise<string> {
-  const database = openDatabase({ url, name: 'puppy up', connections: 1 })
-  try {
-    return (await database.query<{ name: string }>('select current_user as name'))[0]?.name ?? ''
-  } finally {
-    await database.end()
-  }
-}
-
-/** Gives the file with the admin key, or undefined when the operator keeps it. */
-async function ensureAdminKey(machine: Host, config: Config): Promise<string | undefined> {
-  const { adminKey } = placesOf(config)
-  const kept = (await machine.read(adminKey))?.trim()
-  const key = config.adminKey ?? kept ?? generateKey()
-  if (!isKey(key)) throw new StartError(`${adminKey} holds no key; remove it, and the next start makes a new one`)
-  if (config.adminKey === undefined) await machine.replace(adminKey, `${key}\n`, { mode: 0o600 })
-  // One first key at a time: whoever replaces it wants the old one gone.
-  const label = 'the first admin key'
-  await withOwner(config, (owner) =>
-    owner.transaction(async (tx) => {
-      await insertKey(tx, key, { reseller: 'root', scopes: ['admin'], label })
-      await revokeOthers(tx, key, label)
-    }),
-  )
-  return config.adminKey === undefined ? adminKey : undefined
-}
-
-/** What a kill left behind may be of another version and is replaced; it holds no state. */
-async function endOld(machine: Host, config: Config, name: 'api' | 'agent'): Promise<void> {
-  const old = await placesOf(config)[name].read()
-  if (old !== undefined) await endFirmly(machine, old, 10_000)
-}
-
-function baseUrl({ listen }: Config): string {
-  const host = listen.host === '::' || listen.host === '0.0.0.0' ? '127.0.0.1' : listen.host
-  return `http://${host.includes(':') ? `[${host}]` : host}:${listen.port}`
-}
-
-async function untilReady(config: Config, children: readonly Supervised[], signal: AbortSignal): Promise<void> {
-  const failed = Promise.race(children.map((child) => child.failed))
-  failed.catch(() => {})
-  for (const until = Date.now() + 180_000; !signal.aborted;) {
-    const answer = fetch(`${baseUrl(config)}/readyz`, { signal: AbortSignal.timeout(5000) }).then(
-      ({ ok }) => ok,
-      () => false,
-    )
-    if ((await Promise.race([answer, failed])) === true) return
-    if (Date.now() > until)
-      throw new StartError(`Not ready after 3 minutes; the logs in ${placesOf(config).logs} tell why`)
-    await sleep(25)
-  }
-}
-
-function announce(config: Config, keyFile: string | undefined): void {
-  const url = baseUrl(config)
-  const mode = config.dryRun
-    ? 'It only plans: nothing on this machine is changed (start it as root to change it).'
-    : `Tenants are served on ${[...config.proxy.listen, ...(config.proxy.certificates === undefined ? [] : config.proxy.tlsListen)].join(', ')}.`
-  console.log(`Puppy is ready on ${url}
-  docs       ${url}/docs
-  admin key  ${keyFile ?? 'the one in PUPPY_ADMIN_KEY'}
-  logs       ${placesOf(config).logs}
-${mode}
-Ctrl-C ends the API, the agent and the database; HAProxy goes on serving until "npm run puppy -- down".`)
-}
-
-async function databaseTime(config: Config): Promise<Date> {
-  return withOwner(config, async (owner) => (await owner.query<{ now: Date }>('select now()'))[0]?.now ?? new Date(0))
-}
-
-/**
- * Waits until the agent has looked at everything once, at most 20 s: HAProxy runs then, if it can. Gives what it found
- * wrong or degraded on this host, a line each.
- */
-async function untilLooked(config: Config, since: Date, signal: AbortSignal): Promise<readonly string[]> {
-  return withOwner(config, async (owner) => {
-    for (const until = Date.now() + 20_000; !signal.aborted && Date.now() < until; await sleep(50)) {
-      const host = await findHost(owner, config.host).catch(() => undefined)
-      if (host?.lookedAt == null || host.lookedAt < since) continue
-      return host.conditions.flatMap(({ type, message }) => (message === undefined ? [] : [`${type}: ${message}`]))
-    }
-    return signal.aborted ? [] : [`The agent has not looked at everything yet; its log is in ${placesOf(config).logs}`]
-  })
-}
-
-async function withOwner<Value>(config: Config, work: (owner: Database) => Promise<Value>): Promise<Value> {
-  const owner = openDatabase({ url: databaseUrls(config).owner, name: 'puppy up', connections: 1 })
-  try {
-    return await work(owner)
-  } finally {
-    await owner.end()
   }
 }
 
 /** Moves what a log has too much of aside, every minute. Never settles before the end. */
-async function keepLogsShort(config: Config, signal: AbortSignal): Promise<void> {
-  const logs = ['log/api.log', 'log/agent.log', 'postgres/server.log'].map((name) => join(config.stateDir, name))
+async function keepLogsShort({ logs }: Prepared, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     for (const log of logs) await shorten(log)
     await sleep(60_000, undefined, { signal }).catch(() => {})
@@ -244,12 +79,15 @@ async function keepLogsShort(config: Config, signal: AbortSignal): Promise<void>
 }
 
 /** Starts the embedded database again when it dies. Never settles before the end. */
-async function keepDatabase(machine: Host, embedded: EmbeddedOptions | undefined, signal: AbortSignal): Promise<void> {
-  let pid = embedded === undefined ? 0 : (await startEmbedded(embedded)).pid
+async function keepDatabase({ isEmbedded, stateDir }: Prepared, signal: AbortSignal): Promise<void> {
+  let server: ProcessIdentity | undefined
   while (!signal.aborted) {
     await sleep(500, undefined, { signal }).catch(() => {})
-    if (embedded === undefined || signal.aborted || (await identifyProcess(machine, pid)) !== undefined) continue
+    if (!isEmbedded || signal.aborted) continue
+    server ??= await readServer(stateDir)
+    if (server !== undefined && (await isRunning(machine, server))) continue
     console.warn('The database was dead and is started again')
-    pid = (await startEmbedded(embedded)).pid
+    await runPart('database').ended
+    server = undefined
   }
 }

@@ -15,7 +15,7 @@ const text = (first: number) =>
     ports: Array.from({ length: 500 }, (_, n) => ({ protocol: 'tcp', first: first + n, type: 'port_t' })),
   })
 const own = '(boolean own false)\n'
-t.setTimeout(300_000)
+t.setTimeout(900_000)
 
 /** Kills programs that run transactions, twenty times, each at another moment. */
 async function kill(t: Test, boolean?: string): Promise<void> {

@@ -3,9 +3,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import { createHost, errno, HostError, type Host } from '@puppy/host'
-import { endProcess, identifyProcess, type RunningProcess } from '@puppy/host/process'
 import { StartError } from '../errors.ts'
+import { readServer } from './server.ts'
 import { database, embeddedUrls, roles, type RoleUrls } from './urls.ts'
+
+export { stopEmbedded } from './server.ts'
 
 /** An operating system user, by number and by the name that peer authentication sees. */
 export interface SystemUser {
@@ -54,19 +56,11 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
   await host.makeFolder(at.socket, { mode: 0o755, ...owner })
   const binaries = await install(options)
   await writeAccess(at.data, options)
-  const running = await readServer(at.data)
+  const running = await readServer(options.stateDir)
   const pid = running?.pid ?? (await launch(options, binaries))
   await ready(options, pid)
   await createDatabase(options)
   return { urls: embeddedUrls(options), pid, adopted: running !== undefined }
-}
-
-/** Ends the server; open transactions are rolled back. Gives false when none ran. */
-export async function stopEmbedded(stateDir: string): Promise<boolean> {
-  const server = await readServer(join(stateDir, 'postgres', 'data'))
-  if (server === undefined) return false
-  // SIGINT is PostgreSQL's fast shutdown: clients are cut off, nothing is lost.
-  return endProcess(host, server, 'SIGINT', { timeout: 20_000 })
 }
 
 /**
@@ -159,14 +153,6 @@ async function writeAccess(data: string, options: EmbeddedOptions): Promise<void
   ]
   await host.replace(join(data, 'pg_hba.conf'), hba.join(''), { mode: 0o600, ...owner })
   await host.replace(join(data, 'pg_ident.conf'), ident.join(''), { mode: 0o600, ...owner })
-}
-
-/** The process that serves this cluster, by its own pid file, if it really is that. */
-async function readServer(data: string): Promise<RunningProcess | undefined> {
-  const pid = Number((await host.read(join(data, 'postmaster.pid')).catch(() => undefined))?.split('\n')[0])
-  if (!Number.isInteger(pid) || pid <= 1) return undefined
-  const process = await identifyProcess(host, pid)
-  return process?.command.includes(data) === true ? process : undefined
 }
 
 async function launch(options: EmbeddedOptions, binaries: string): Promise<number> {

@@ -1,0 +1,8 @@
+import t from 'tap'
+import { runCommand } from '../support/puppy.ts'
+
+void t.test('start() is for puppy up alone, which holds the lock', async (t) => {
+  const { code, output } = await runCommand({ PATH: process.env['PATH'] ?? '' }, ['start'])
+  t.equal(code, 78)
+  t.equal(output, 'puppy start is a part of puppy up, which starts it\n')
+})
