@@ -1,17 +1,26 @@
 /** The project's own rules: mirrored tests, the directions of imports, what each process loads, the pages that follow the code. */
+import { existsSync } from 'node:fs'
+import { glob, readFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
 import { checkAssertions } from './assertions.ts'
 import { checkErrors } from './errors.ts'
 import { checkImports } from './imports.ts'
+import { checkLinks } from './links.ts'
 import { checkMirror } from './mirror.ts'
 import { checkPicture } from './picture.ts'
 import { checkPrivileges } from './privileges.ts'
 import { checkReadmes } from './readmes.ts'
 import { readTree } from './tree.ts'
 
-const tree = await readTree(new URL('../../', import.meta.url))
+const root = new URL('../../', import.meta.url)
+const tree = await readTree(root)
+const pages = new Map<string, string>()
+for await (const path of glob(['*.md', 'docs/**/*.md', '{packages/*,testbed}/README.md'], { cwd: fileURLToPath(root) }))
+  pages.set(path, await readFile(new URL(path, root), 'utf8'))
 const privileges = checkPrivileges(tree)
 const faults = [
   ...checkAssertions(tree),
+  ...checkLinks(pages, (path) => existsSync(new URL(path, root))),
   ...checkMirror(tree),
   ...checkImports(tree),
   ...privileges.faults,
