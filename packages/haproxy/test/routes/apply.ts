@@ -112,10 +112,13 @@ void t.test('applyRoutes() without a worker is for the disk, and the next start 
   await haproxy.config.ensure(spec)
   await haproxy.stop()
   const table = { ...range, routes: [{ domain: 'a.test', port: backend.port }], suspended: [] }
-  t.match(await haproxy.routes.ensure(table), { running: false, results: [{ target: 'a.test', changed: true }] })
+  const waiting = await haproxy.routes.ensure(table)
+  t.equal(waiting.running, false)
+  t.strictSame(waiting.results, [{ target: 'a.test', changed: true }])
   await haproxy.ensureRunning(spec)
   t.equal((await get(port, 'a.test')).status, 200)
-  t.match(await haproxy.routes.ensure(table), { running: true, changes: [] })
+  const served = await haproxy.routes.ensure(table)
+  t.strictSame([served.running, served.changes], [true, []])
 })
 
 /** Each is what a `kill -9` leaves behind at one point of `applyRoutes`. */

@@ -42,8 +42,8 @@ void t.test('planRoutes() sees a worker that is behind the disk, and a disk that
 void t.test('planRoutes() takes a key that stands there twice for wrong', async (t) => {
   const { hosts, suspended } = rows({ a: 1 })
   const { changes } = planRoutes(table({ a: 1 }), { disk: { hosts: [...hosts, ...hosts], suspended } })
-  t.equal(changes.length, 1)
-  t.match(changes, [{ target: 'a', action: 'set', before: '1 and 1', after: '1' }])
+  const change = { facility: 'haproxy', target: 'a', action: 'set', before: '1 and 1', after: '1' }
+  t.strictSame(changes, [{ ...change, map: 'hosts', key: 'a' }])
 })
 
 void t.test('planRoutes() of what is there is nothing', async (t) => {
