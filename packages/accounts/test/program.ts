@@ -7,8 +7,7 @@ void t.test('findProgram() names the Debian package of what is missing', (t) => 
   const host = createFakeHost()
   t.throws(() => findProgram(host, 'systemd-sysusers'), {
     code: 'ACCOUNT_PROGRAM_MISSING',
-    message: /systemd-standalone-sysusers/,
-    facts: { steps: ['apt-get install systemd-standalone-sysusers'] },
+    message: /apt-get install systemd-standalone-sysusers$/,
   })
   t.throws(() => findProgram(host, 'systemd-tmpfiles'), { message: /systemd-standalone-tmpfiles/ })
   t.end()

@@ -1,3 +1,4 @@
+import { matchWhole } from '@puppy/host/testing'
 import t from 'tap'
 import { ensureSpec } from '../src/ensure.ts'
 import { CgroupError, type CgroupErrorCode } from '../src/errors.ts'
@@ -32,10 +33,10 @@ void t.test('ensureSpec() applies once without a conflict, and three times at th
     count += 1
     return applied(result('a', false, code))
   }
-  t.match((await ensureSpec(refuse('CGROUP_REFUSED'))).results, [{ error: { code: 'CGROUP_REFUSED' } }])
+  matchWhole(t, (await ensureSpec(refuse('CGROUP_REFUSED'))).results, [{ error: { code: 'CGROUP_REFUSED' } }])
   t.equal(count, 1)
   count = 0
-  t.match((await ensureSpec(refuse('CGROUP_CONFLICT'))).results, [{ error: { code: 'CGROUP_CONFLICT' } }])
+  matchWhole(t, (await ensureSpec(refuse('CGROUP_CONFLICT'))).results, [{ error: { code: 'CGROUP_CONFLICT' } }])
   t.equal(count, 3)
   t.strictSame(await ensureSpec(async () => applied()), { changed: false, changes: [], results: [] })
 })

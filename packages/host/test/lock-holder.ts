@@ -18,6 +18,7 @@ const slowChild = (milliseconds: number) =>
   host.run([process.execPath, '-e', childProgram, String(milliseconds)], { touches: 'files' })
 
 process.on('disconnect', () => process.exit())
+let first = true
 for (;;) {
   const lock = await host.lock(`${folder}/lock`, { timeout: 60_000 })
   write('enter')
@@ -28,4 +29,6 @@ for (;;) {
   else await sleep(Math.random() * 3)
   write('exit')
   await lock.release()
+  if (first && mode !== 'one-slow-child') process.send?.('ready')
+  first = false
 }

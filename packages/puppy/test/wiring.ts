@@ -1,3 +1,4 @@
+import { matchWhole } from '@puppy/host/testing'
 import { createHost } from '@puppy/host'
 import t from 'tap'
 import { readConfig } from '../src/config.ts'
@@ -14,7 +15,7 @@ void t.test('proxySettings() and wallsOf() follow the settings and the users', a
   }
   const site = { config, users, host: createHost({ root: '/tmp/x' }), systemd: false }
   const haproxy = { alive: async () => true }
-  t.match(proxySettings(site), {
+  matchWhole(t, proxySettings(site), {
     folder: '/tmp/x/var/lib/puppy/haproxy',
     listen: [':80'],
     tls: { listen: [':443'], certificates: '/etc/certs' },
@@ -25,7 +26,7 @@ void t.test('proxySettings() and wallsOf() follow the settings and the users', a
   t.notOk('service' in proxySettings(site), 'no unit of the machine for a folder')
   t.equal(proxySettings({ ...site, systemd: true }).service, 'puppy-haproxy')
   t.notOk('user' in proxySettings({ ...site, users: undefined }))
-  t.match(wallsOf(site, haproxy), {
+  matchWhole(t, wallsOf(site, haproxy), {
     callers: [0, 3],
     guards: [
       { name: 'api', port: 8420, uids: [1] },
@@ -33,7 +34,7 @@ void t.test('proxySettings() and wallsOf() follow the settings and the users', a
       { name: 'proxy-443', port: 443, uids: [0, 3] },
     ],
   })
-  t.match(wallsOf({ ...site, users: undefined }, haproxy).callers, [0])
+  matchWhole(t, wallsOf({ ...site, users: undefined }, haproxy).callers, [0])
   t.notOk('rulesFile' in wallsOf(site, haproxy), 'and no file that a unit reads')
   t.equal(wallsOf({ ...site, systemd: true }, haproxy).rulesFile, '/etc/puppy/firewall.json')
 })

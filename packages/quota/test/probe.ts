@@ -1,3 +1,4 @@
+import { matchWhole } from '@puppy/host/testing'
 import { createFakeHost } from '@puppy/host/fake'
 import t from 'tap'
 import { openQuota } from '../src/index.ts'
@@ -38,7 +39,7 @@ void t.test('probe() does not throw what it can say', async (t) => {
   t.match(await probe(stat('33')), { error: { code: 'QUOTA_UNSUPPORTED' }, mount: { fileSystem: 'tmpfs' } })
   t.match(await probe(stat('65040')), { error: { code: 'QUOTA_NOT_INSTALLED', message: /xfsprogs/ } })
   const state = { '/usr/sbin/xfs_quota': () => ({ stdout: fixture('ext4-state.txt') }) }
-  t.match(await probe({ ...stat('65040'), ...state }), {
+  matchWhole(t, await probe({ ...stat('65040'), ...state }), {
     works: false,
     error: { code: 'QUOTA_NOT_INSTALLED', message: /apt-get install quota/ },
     kinds: { user: { enforcing: true } },

@@ -61,13 +61,19 @@ void t.test(
   'checkImports() finds a facility that imports another, a way into a package, and a file opened past host',
   async (t) => {
     const fault = (path: string, text: string) => checkImports(tree({ [path]: text }))
-    t.match(fault('packages/accounts/src/a.ts', "import { x } from '@puppy/haproxy'\n"), [/may import host$/])
-    t.match(fault('packages/host/src/a.ts', "import type { x } from '@puppy/accounts'\n"), [/nothing of ours/])
-    t.match(fault('packages/api/src/a.ts', "import { x } from '../../host/src/run.ts'\n"), [/reaches into/])
-    t.match(fault('packages/accounts/src/a.ts', "import { readFile } from 'node:fs/promises'\n"), [/only @puppy\/host/])
-    t.match(fault('packages/api/src/a.ts', "import { x } from '@puppy/agent'\n"), [/may import host, accounts, state$/])
-    t.match(fault('packages/agent/src/a.ts', "import type { x } from '@puppy/api'\n"), [/agent may import/])
-    t.match(fault('packages/state/src/a.ts', "import { x } from '@puppy/agent'\n"), [
+    t.matchOnlyStrict(fault('packages/accounts/src/a.ts', "import { x } from '@puppy/haproxy'\n"), [/may import host$/])
+    t.matchOnlyStrict(fault('packages/host/src/a.ts', "import type { x } from '@puppy/accounts'\n"), [
+      /nothing of ours/,
+    ])
+    t.matchOnlyStrict(fault('packages/api/src/a.ts', "import { x } from '../../host/src/run.ts'\n"), [/reaches into/])
+    t.matchOnlyStrict(fault('packages/accounts/src/a.ts', "import { readFile } from 'node:fs/promises'\n"), [
+      /only @puppy\/host/,
+    ])
+    t.matchOnlyStrict(fault('packages/api/src/a.ts', "import { x } from '@puppy/agent'\n"), [
+      /may import host, accounts, state$/,
+    ])
+    t.matchOnlyStrict(fault('packages/agent/src/a.ts', "import type { x } from '@puppy/api'\n"), [/agent may import/])
+    t.matchOnlyStrict(fault('packages/state/src/a.ts', "import { x } from '@puppy/agent'\n"), [
       /state may import host, accounts$/,
     ])
     t.strictSame(

@@ -1,3 +1,4 @@
+import { matchWhole } from '@puppy/host/testing'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { slotAt } from '@puppy/accounts'
 import { createFakeHost, type FakeProgram } from '@puppy/host/fake'
@@ -100,7 +101,7 @@ void t.test('a slot is nobody’s until the policy has it and its home is labell
     step.changes.map(({ facility: name, action, target }) => `${name}: ${action} ${target}`),
     ['selinux: install module puppy_tenants', 'selinux: install module puppy_slots'],
   )
-  t.match(await step.apply(), new Map([0, 1].map((n) => [n, { status: 'failed', reason: 'policy_pending' }])))
+  matchWhole(t, await step.apply(), new Map([0, 1].map((n) => [n, { status: 'failed', reason: 'policy_pending' }])))
   t.match((await serve()).accounts.get(7), { status: 'false', reason: 'policy_pending' })
   built.resolve(undefined)
   await soon()

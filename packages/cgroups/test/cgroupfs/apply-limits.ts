@@ -1,3 +1,4 @@
+import { matchWhole } from '@puppy/host/testing'
 import t from 'tap'
 import { applyLimits as applyPlanned, planLimits } from '../../src/cgroupfs/apply-limits.ts'
 import type { Cgroupfs } from '../../src/cgroupfs/cgroupfs.ts'
@@ -39,7 +40,7 @@ void t.test('applyLimits() writes what differs and nothing else', async (t) => {
     'io.max 8:0 rbps',
   ])
   t.strictSame(await applyLimits(cgroupfs, path, limits), [])
-  t.match(readLimits(cgroupfs, path), {
+  matchWhole(t, readLimits(cgroupfs, path), {
     cpu: { max: 0.5 },
     memory: { max: 98_304 },
     io: { max: [{ device: '8:0', rbps: 7, wbps: 'max' }] },

@@ -1,3 +1,4 @@
+import { matchWhole } from '@puppy/host/testing'
 import t from 'tap'
 import { createFakeHost } from '@puppy/host/fake'
 import { openCgroups } from '../../src/cgroupfs/cgroups.ts'
@@ -15,7 +16,7 @@ void t.test('apply() refuses a group that has changed since, and ensure() plans 
   const changeSet = cgroups.plan(spec, await cgroups.read(spec))
   await cgroups.limit('a', { pids: { max: 7 } })
   const applied = await cgroups.apply(changeSet)
-  t.match(applied.results, [{ target: 'a', changed: false, error: { code: 'CGROUP_CONFLICT' } }])
+  matchWhole(t, applied.results, [{ target: 'a', changed: false, error: { code: 'CGROUP_CONFLICT' } }])
   t.equal(cgroups.limits('a').pids?.max, 7)
   let meddled = 0
   const racing = openCgroups(createFakeHost(), {
@@ -30,7 +31,7 @@ void t.test('apply() refuses a group that has changed since, and ensure() plans 
     },
   })
   const ensured = await racing.ensure(spec)
-  t.match(ensured.results, [{ changed: true, error: undefined }])
+  matchWhole(t, ensured.results, [{ changed: true, error: undefined }])
   t.strictSame(
     ensured.changes.map(({ before }) => before),
     ['pids.max=7', 'pids.max=8'],

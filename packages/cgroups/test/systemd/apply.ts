@@ -1,3 +1,4 @@
+import { matchWhole } from '@puppy/host/testing'
 import t from 'tap'
 import { notePath } from '../../src/systemd/paths.ts'
 import { machine } from '../support/machine.ts'
@@ -10,7 +11,7 @@ void t.test('apply() refuses the slice alone whose drop-in cannot be written', a
   await host.makeFolder('/etc/systemd/system')
   await host.replace(`/etc/systemd/system/${slice}.d`, 'a file stands where its folder should')
   const spec = [slice, 'user-6.slice'].map((name) => ({ slice: name, limits }))
-  t.match((await slices.ensure(spec)).results, [
+  matchWhole(t, (await slices.ensure(spec)).results, [
     { status: 'refused', changed: false, error: { code: 'CGROUP_REFUSED', message: /user-5/ } },
     { status: 'armed', changed: true },
   ])

@@ -1,3 +1,4 @@
+import { matchWhole } from '@puppy/host/testing'
 import t from 'tap'
 import { createFakeHost } from '@puppy/host/fake'
 import { readLimits } from '../../src/cgroupfs/read-limits.ts'
@@ -39,10 +40,10 @@ void t.test('ensure() finishes what a kill left', async (t) => {
   await host.makeFolder('/run/puppy-cgroups')
   await host.replace(notePath(), `${slice}\n`)
   const before = reloads()
-  t.match((await slices.ensure([{ slice, limits }])).results, [{ status: 'applied' }])
+  matchWhole(t, (await slices.ensure([{ slice, limits }])).results, [{ status: 'applied' }])
   t.equal(reloads(), before + 1)
   t.equal(await host.read(notePath()), undefined)
-  t.match((await slices.ensure([{ slice, limits, portRules }])).results, [{ portRules: 'set' }])
+  matchWhole(t, (await slices.ensure([{ slice, limits, portRules }])).results, [{ portRules: 'set' }])
   t.equal(readLimits(cgroupfs, slicePath(slice)).pids?.max, 5)
 })
 
@@ -55,14 +56,14 @@ void t.test('ensure() shrinks without a kill, or refuses and changes nothing', a
   await slices.ensure(memory(1_048_576))
   await login(slice, 9)
   use('user.slice/user-5.slice', 500_000, 200_000)
-  t.match((await slices.ensure(memory(400_000), { reclaimTimeout: 30 })).results, [
+  matchWhole(t, (await slices.ensure(memory(400_000), { reclaimTimeout: 30 })).results, [
     { status: 'applied' },
     { status: 'armed' },
   ])
   t.match(readLimits(cgroupfs, slicePath(slice)).memory, { max: 397_312, high: 'max' })
   const text = await host.read(dropInPath(slice))
   const refused = await slices.ensure(memory(100_000), { reclaimTimeout: 30 })
-  t.match(refused.results, [
+  matchWhole(t, refused.results, [
     { status: 'refused', changed: false, error: { code: 'CGROUP_REFUSED', message: /in use/ } },
     { status: 'armed' },
   ])
@@ -75,15 +76,15 @@ void t.test('ensure() shrinks without a kill, or refuses and changes nothing', a
 void t.test('ensure() sets port rules where systemd can', async (t) => {
   const portRules = { allow: [{ first: 20_001, last: 20_004 }] }
   const able = machine()
-  t.match((await able.slices.ensure([{ slice, limits, portRules }])).results, [{ portRules: 'set' }])
+  matchWhole(t, (await able.slices.ensure([{ slice, limits, portRules }])).results, [{ portRules: 'set' }])
   t.match(await able.host.read(dropInPath(slice)), /SocketBindAllow=20001-20004/)
   const unable = machine({ version: 252, bpf: false })
-  t.match((await unable.slices.ensure([{ slice, limits, portRules }])).results, [
+  matchWhole(t, (await unable.slices.ensure([{ slice, limits, portRules }])).results, [
     { status: 'armed', portRules: 'unsupported' },
   ])
   t.notMatch(await unable.host.read(dropInPath(slice)), /SocketBind/)
   const wrong = await able.slices.ensure([{ slice, limits, portRules: { allow: [0] } }])
-  t.match(wrong.results, [{ status: 'refused', error: { code: 'CGROUP_INVALID' } }])
+  matchWhole(t, wrong.results, [{ status: 'refused', error: { code: 'CGROUP_INVALID' } }])
 })
 
 void t.test('ensure() reports the port rules that the kernel has', async (t) => {
@@ -129,7 +130,7 @@ void t.test('ensure() reports port rules that do not come', async (t) => {
   const spec = [{ slice, limits, portRules: { allow: [20_001] } }]
   await slices.ensure(spec)
   await login(slice, 9)
-  t.match((await slices.ensure(spec)).results, [
+  matchWhole(t, (await slices.ensure(spec)).results, [
     {
       status: 'refused',
       portRules: 'missing',
@@ -202,7 +203,7 @@ void t.test('ensure() limits a slice whose first session begins while it is appl
     options,
   )
   const { changes, results } = await slices.ensure([{ slice, limits }])
-  t.match(results, [{ status: 'applied', changed: true, error: undefined }])
+  matchWhole(t, results, [{ status: 'applied', changed: true, error: undefined }])
   t.strictSame(
     changes.map(({ action }) => action),
     ['add', 'repair'],
@@ -219,7 +220,7 @@ void t.test('a slice that was lowered in vain has its memory.high back', async (
   await host.remove(`/etc/systemd/system/${slice}.d`)
   await host.replace(`/etc/systemd/system/${slice}.d`, 'a file stands where its folder should')
   const { results } = await slices.ensure([{ slice, limits: { memory: { max: 400_000 } } }])
-  t.match(results, [{ status: 'refused', error: { code: 'CGROUP_REFUSED' } }])
+  matchWhole(t, results, [{ status: 'refused', error: { code: 'CGROUP_REFUSED' } }])
   t.match(readLimits(cgroupfs, slicePath(slice)).memory, { max: 1_048_576, high: 'max' })
 })
 
@@ -242,6 +243,6 @@ void t.test('ensure() reverts memory.high that a run lowered which was killed th
   })
   await t.rejects(dying.ensure(spec(400_000)), { message: 'killed' })
   t.equal(readLimits(cgroupfs, slicePath(slice)).memory?.high, 393_216)
-  t.match((await slices.ensure(spec(400_000))).results, [{ status: 'applied' }])
+  matchWhole(t, (await slices.ensure(spec(400_000))).results, [{ status: 'applied' }])
   t.match(readLimits(cgroupfs, slicePath(slice)).memory, { max: 397_312, high: 'max' })
 })

@@ -1,3 +1,4 @@
+import { matchWhole } from '@puppy/host/testing'
 import t from 'tap'
 import { rankGroups, type TopReading } from '../../src/usage/top.ts'
 
@@ -14,7 +15,7 @@ void t.test('rankGroups() puts what hurts most first, and says why', async (t) =
     { group: 'thrashing', now: { pressure: { memory: share(95), io: share(10) } }, elapsedUsec: 1e6 },
     { group: 'again', before: cpu(500), now: cpu(100), elapsedUsec: 1e6 },
   ]
-  t.match(rankGroups(readings, 2), [
+  matchWhole(t, rankGroups(readings, 2), [
     { group: 'thrashing', score: 0.95, because: 'memory pressure' },
     { group: 'held', score: 0.9, because: 'throttled', cores: 0.1 },
     { group: 'busy', score: 0.5, because: 'cpu', cores: 1 },

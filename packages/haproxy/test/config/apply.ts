@@ -1,3 +1,4 @@
+import { matchWhole } from '@puppy/host/testing'
 import { connect } from 'node:tls'
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { check, lock } from 'proper-lockfile'
@@ -61,9 +62,11 @@ void t.test('config.ensure() goes on where a killed one stopped: written and not
   const changed = { ...spec, connectionsPerTenant: 7 }
   const config = renderConfig({ ...settings, connectionsPerTenant: 7 }, { ipv6: hasIpv6() })
   await installBundle(context, { config })
-  const { reloaded, changes } = await haproxy.config.ensure(changed)
-  t.equal(reloaded, true)
-  t.strictSame(titles(changes), ['reload process'])
+  matchWhole(t, await haproxy.config.ensure(changed), {
+    changed: true,
+    reloaded: true,
+    changes: [{ target: 'process' }],
+  })
   t.equal((await readInfo(context.runtime))?.description, configDescription(config))
 })
 
@@ -87,7 +90,7 @@ void t.test(
       tls: { listen: [`127.0.0.1:${port}`], certificates: [certificates] },
     })
     t.match(await haproxy.config.ensure(spec), { changed: true, started: true })
-    await t.rejects(serialOf(port, 'a.test'), { code: 'ERR_SSL_TLSV1_UNRECOGNIZED_NAME' })
+    await t.rejects(serialOf(port, 'a.test'), { code: /^(ERR_SSL|ECONNRESET)/ })
 
     makeCertificate(`${certificates}/a.pem`, ['a.test'])
     writeFileSync(`${certificates}/b.pem`, 'nonsense')

@@ -1,3 +1,4 @@
+import { matchWhole } from '@puppy/host/testing'
 import { statSync } from 'node:fs'
 import t from 'tap'
 import { HaproxyError } from '../../src/errors.ts'
@@ -112,13 +113,10 @@ void t.test('applyRoutes() without a worker is for the disk, and the next start 
   await haproxy.config.ensure(spec)
   await haproxy.stop()
   const table = { ...range, routes: [{ domain: 'a.test', port: backend.port }], suspended: [] }
-  const waiting = await haproxy.routes.ensure(table)
-  t.equal(waiting.running, false)
-  t.strictSame(waiting.results, [{ target: 'a.test', changed: true }])
+  matchWhole(t, await haproxy.routes.ensure(table), { running: false, results: [{ target: 'a.test', changed: true }] })
   await haproxy.ensureRunning(spec)
   t.equal((await get(port, 'a.test')).status, 200)
-  const served = await haproxy.routes.ensure(table)
-  t.strictSame([served.running, served.changes], [true, []])
+  matchWhole(t, await haproxy.routes.ensure(table), { running: true, changes: [] })
 })
 
 /** Each is what a `kill -9` leaves behind at one point of `applyRoutes`. */

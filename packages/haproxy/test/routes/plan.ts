@@ -1,3 +1,4 @@
+import { matchWhole } from '@puppy/host/testing'
 import fc from 'fast-check'
 import t from 'tap'
 import { changeRows, planRoutes } from '../../src/routes/plan.ts'
@@ -42,8 +43,8 @@ void t.test('planRoutes() sees a worker that is behind the disk, and a disk that
 void t.test('planRoutes() takes a key that stands there twice for wrong', async (t) => {
   const { hosts, suspended } = rows({ a: 1 })
   const { changes } = planRoutes(table({ a: 1 }), { disk: { hosts: [...hosts, ...hosts], suspended } })
-  const change = { facility: 'haproxy', target: 'a', action: 'set', before: '1 and 1', after: '1' }
-  t.strictSame(changes, [{ ...change, map: 'hosts', key: 'a' }])
+  t.equal(changes.length, 1)
+  matchWhole(t, changes, [{ target: 'a', action: 'set', before: '1 and 1', after: '1' }])
 })
 
 void t.test('planRoutes() of what is there is nothing', async (t) => {

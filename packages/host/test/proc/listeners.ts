@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { createServer, type AddressInfo } from 'node:net'
 import fc from 'fast-check'
 import t from 'tap'
+import { matchWhole } from '../support/match-whole.ts'
 import { createFakeHost } from '../../src/fake/index.ts'
 import { createHost } from '../../src/index.ts'
 import { findHolders, parseListeners, readListeners } from '../../src/proc/index.ts'
@@ -16,7 +17,7 @@ void t.test('parseListeners() reads listening sockets and nothing else', (t) => 
   ])
   t.strictSame(parseListeners(text, 'ipv6'), [], 'the other family has longer addresses')
   const big = `${head}   0: 7F000001:0050 00000000:0000 0A ${rest}`
-  t.match(parseListeners(big, 'ipv4', 'BE'), [{ address: '127.0.0.1', port: 80 }])
+  matchWhole(t, parseListeners(big, 'ipv4', 'BE'), [{ address: '127.0.0.1', port: 80 }])
   t.equal(parseListeners(big, 'ipv4', 'BE').length, 1)
   const others = [
     big.replaceAll('\n', '\r'),
@@ -65,7 +66,7 @@ for (const [address, family] of [
     const listeners = await readListeners(createHost())
     const ours = listeners.filter((listener) => listener.port === port && listener.family === family)
     t.equal(ours.length, 1)
-    t.match(ours, [{ address, family, uid: process.getuid?.() }])
+    matchWhole(t, ours, [{ address, family, uid: process.getuid?.() }])
     const holders = await findHolders(createHost(), ours)
     server.close()
     const pids = ours.flatMap(({ inode }) => holders.get(inode) ?? []).map(({ pid }) => pid)

@@ -1,3 +1,4 @@
+export { matchWhole } from './match-whole.ts'
 import { once } from 'node:events'
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'

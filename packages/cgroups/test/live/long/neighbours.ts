@@ -1,3 +1,4 @@
+import { matchWhole } from '@puppy/host/testing'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { createHost } from '@puppy/host'
@@ -70,7 +71,7 @@ void t.test('a tenant is held at its limits whatever it does, and its neighbour 
     { slice: b.slice, limits: wide },
   ]
   const { results } = await slices.ensure(both)
-  t.match(results, [{ status: 'armed' }, { status: 'armed' }])
+  matchWhole(t, results, [{ status: 'armed' }, { status: 'armed' }])
 
   for (const tenant of [a, b]) await installRunner(host, tenant)
   const open = async (tenant: Tenant, way: string, timeout = 90_000) => {
@@ -89,7 +90,7 @@ void t.test('a tenant is held at its limits whatever it does, and its neighbour 
   t.match(ways.ssh.where, `/${a.path}/session-`)
   t.match(ways.service.where, `/${a.path}/user@${a.uid}.service/`)
   t.match(ways.cron.where, `/${a.path}/session-`)
-  t.match((await slices.ensure([{ slice: a.slice, limits }])).results, [{ status: 'applied' }])
+  matchWhole(t, (await slices.ensure([{ slice: a.slice, limits }])).results, [{ status: 'applied' }])
 
   const read = async () => (await readUsage(host, [a.path])).get(a.path)
   const watch = async (attack: Attack, runner: Runner): Promise<Seen> => {

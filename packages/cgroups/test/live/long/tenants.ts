@@ -1,3 +1,4 @@
+import { matchWhole } from '@puppy/host/testing'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { createHost } from '@puppy/host'
@@ -36,11 +37,11 @@ void t.test('a tenant is held at its limits by ssh and by user service', { skip 
     t.ok(Number(usage?.pids?.peak) <= maximum.pids, `${how}: pids at most ${usage?.pids?.peak} of ${maximum.pids}`)
     return usage
   }
-  t.match((await slices.ensure([specOf(a)])).results, [{ status: 'armed' }])
+  matchWhole(t, (await slices.ensure([specOf(a)])).results, [{ status: 'armed' }])
   // A lingering user keeps the slice, and so its counters, between sessions.
   await run('loginctl', 'enable-linger', a.name)
   t.match(await a.ssh('cat /proc/self/cgroup'), `/${a.path}/session-`)
-  t.match((await slices.ensure([specOf(a)])).results, [{ status: 'applied', changed: false }])
+  matchWhole(t, (await slices.ensure([specOf(a)])).results, [{ status: 'applied', changed: false }])
   const mine = { mode: 0o644, uid: a.uid, gid: a.uid }
   await host.replace(`/home/${a.name}/storm.py`, storm, mine)
   await host.replace(`/home/${a.name}/bomb.py`, bomb, mine)

@@ -1,3 +1,4 @@
+import { matchWhole } from '@puppy/host/testing'
 import t from 'tap'
 import { createHost } from '@puppy/host'
 import { openSlices } from '../../../../src/index.ts'
@@ -15,7 +16,7 @@ void t.test('slices are limited before a reboot, in use or not', { skip }, async
   const session = busy.ssh('touch ready; while [ -e ready ]; do sleep 1; done')
   await eventually(async () => (await host.status(`/home/${busy.name}/ready`)) !== undefined)
   const { results } = await openSlices(host, options).ensure(spec)
-  t.match(results, [{ status: 'armed' }, { status: 'applied' }])
+  matchWhole(t, results, [{ status: 'armed' }, { status: 'applied' }])
   await host.remove(`/home/${busy.name}/ready`)
   await session
 })
