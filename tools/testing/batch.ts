@@ -11,9 +11,14 @@ import { fileMark } from './outcome.ts'
 const files = process.argv.splice(2, Infinity, String(process.pid))
 const { default: t } = await import('tap')
 
+/** Milliseconds for all files. The runner ends the process before that. */
+const limit = 3_600_000
+
 for (const file of files) {
   t.comment(`${fileMark}${file}`)
   await import(pathToFileURL(resolve(file)).href)
+  // What a file sets for itself would be the time of all.
+  t.setTimeout(limit)
   // A file begins its tests without waiting for them. The next one must not be loaded while they run.
   await t.test(`end of ${file}`, async () => {})
 }

@@ -74,3 +74,14 @@ void t.test('runFiles() gives tests in many files with long names a folder', asy
     [1, 0, 0],
   ])
 })
+
+void t.test('runFiles() keeps the time limit of one file from ending the next', async (t) => {
+  const short = test("t.setTimeout(400)\nvoid t.test('short', async (t) => { t.ok(true) })")
+  const long = test(
+    "void t.test('long', async (t) => { await new Promise((end) => setTimeout(end, 1500)); t.ok(true) })",
+  )
+  t.strictSame(counts(await runFiles(folder(t, { 'a.ts': short, 'b.ts': long }), {})), [
+    [1, 0, 0],
+    [1, 0, 0],
+  ])
+})
