@@ -13,7 +13,7 @@ export interface Prepared {
 }
 
 /** The database is ready: `up` starts the processes. */
-export interface Processes {
+interface Processes {
   readonly stage: 'processes'
   readonly processes: readonly Program[]
 }
