@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { inspect } from 'node:util'
@@ -37,6 +38,14 @@ void t.test('runProgram() is ended by its signal', async (t) => {
   const run = runProgram(['/bin/sleep', '30'], { ...looks, signal: controller.signal }, context)
   setTimeout(() => controller.abort(), 30)
   await t.rejects(run, { code: 'HOST_ABORTED' })
+})
+
+void t.test('runProgram() leaves no listener on its signal', async (t) => {
+  const { signal } = new AbortController()
+  for (let turn = 0; turn < 200; turn += 20) {
+    await Promise.all(Array.from({ length: 20 }, () => runProgram(['/bin/true'], { ...looks, signal }, context)))
+    t.equal(getEventListeners(signal, 'abort').length, 0)
+  }
 })
 
 void t.test('runProgram() shows no secret, neither of the arguments nor of what the program said', async (t) => {
