@@ -60,25 +60,27 @@ interface Proof {
 }
 
 const cli = 'packages/puppy/src/cli.ts'
+/** Every command but `up` loads it, and does so before its own file. */
+const settings = 'packages/puppy/src/config.ts'
 
 const proofs: readonly Proof[] = [
   { name: '@puppy/agent', entries: () => ['packages/agent/src/index.ts'], holdsNo: [framework, api] },
   {
     name: 'puppy agent',
-    entries: () => ['packages/puppy/src/commands/agent.ts'],
+    entries: () => ['packages/puppy/src/commands/agent.ts', settings],
     shell: [cli],
     holdsNo: [framework, api],
   },
   { name: '@puppy/api', entries: () => ['packages/api/src/index.ts'], holdsNo: [program, facility, agent] },
   {
     name: 'puppy api',
-    entries: () => ['packages/puppy/src/commands/api.ts'],
+    entries: () => ['packages/puppy/src/commands/api.ts', settings],
     shell: [cli],
     holdsNo: [facility, agent],
   },
   {
     name: 'puppy start',
-    entries: () => ['packages/puppy/src/commands/start.ts'],
+    entries: () => ['packages/puppy/src/commands/start.ts', settings],
     shell: [cli],
     holdsNo: [framework, api, facility, agent],
   },

@@ -20,8 +20,9 @@ void t.test('checkPrivileges() proves of our own code what each process loads', 
     /^puppy agent: \d{3} files hold no web framework/,
     /^@puppy\/api: \d+ files hold no way to start a program .*, no file of a facility/,
     /^puppy api: \d+ files hold no file of a facility/,
-    /^puppy up: \d+ files hold no web framework .*, no file of a facility/,
-    /^@puppy\/state but \.\/embedded: \d+ files hold no way to start a program .*, no file of a facility/,
+    /^puppy start: \d+ files hold no web framework .*, no file of a facility/,
+    /^puppy up, which runs no program to its end: \d+ files hold no web framework .*, no package/,
+    /^@puppy\/state but \.\/embedded and \.\/server: \d+ files hold no way to start a program .*, no file of a facility/,
     /^pure subpaths: \d+ files/,
     /^every package but \.\/testing: \d{3} files hold no test support$/,
     /^\d{3} files hold no circle of imports/,
@@ -40,7 +41,7 @@ const violations: readonly (readonly [what: string, path: string, line: string, 
     'a plugin of a web framework behind a later import of what the agent uses',
     'packages/state/src/conditions.ts',
     "const later = () => import('@fastify/swagger')",
-    [/^@puppy\/agent must/, /^puppy agent must/, /^puppy up must/],
+    [/^@puppy\/agent must/, /^puppy agent must/, /^puppy start must/],
   ],
   [
     'the API in the agent',
@@ -80,7 +81,7 @@ const violations: readonly (readonly [what: string, path: string, line: string, 
   ],
   [
     'a program behind a pure subpath',
-    'packages/accounts/src/layout.ts',
+    'packages/accounts/src/login/key.ts',
     "import { execa } from 'execa'",
     [/^@puppy\/api must hold no way/, /^pure subpaths must/],
   ],
@@ -88,26 +89,36 @@ const violations: readonly (readonly [what: string, path: string, line: string, 
     'a facility in the statements of a table',
     'packages/state/src/store/usage.ts',
     "import { addTraffic } from '@puppy/firewall'",
-    [/^@puppy\/state but \.\/embedded must hold no file of a facility/, /^@puppy\/api must/, /^puppy api must/],
+    [
+      /^@puppy\/state but \.\/embedded and \.\/server must hold no file of a facility/,
+      /^@puppy\/api must/,
+      /^puppy api must/,
+    ],
   ],
   [
     'the embedded server in what everything loads of the state',
     'packages/state/src/database/pool.ts',
     "import { stopEmbedded } from './embedded.ts'",
-    [/^@puppy\/state but \.\/embedded must hold no way to start a program/],
+    [/^@puppy\/state but \.\/embedded and \.\/server must hold no way to start a program/],
   ],
   [
     'a facility in the part of the command that every process loads',
     'packages/puppy/src/config.ts',
     "import { openFirewall } from '@puppy/firewall'",
-    [/^puppy api must hold no file of a facility/, /^puppy up must hold no file of a facility/],
+    [/^puppy api must hold no file of a facility/, /^puppy start must hold no file of a facility/],
+  ],
+  [
+    'a package in the supervisor',
+    'packages/puppy/src/commands/supervise.ts',
+    "import { Type } from 'typebox'",
+    [/^puppy up, which runs no program to its end must hold no package.*supervise\.ts > typebox$/],
   ],
   [
     'what only tests use',
-    'packages/haproxy/src/domain.ts',
+    'packages/haproxy/src/listen.ts',
     "import { freePort } from '@puppy/host/testing'",
     [
-      /^every package but \.\/testing must hold no test support: .*domain\.ts > packages\/host\/test\/support\/index\.ts$/,
+      /^every package but \.\/testing must hold no test support: .*listen\.ts > packages\/host\/test\/support\/index\.ts$/,
     ],
   ],
   [
@@ -119,6 +130,7 @@ const violations: readonly (readonly [what: string, path: string, line: string, 
 ]
 for (const [what, path, line, expected] of violations) {
   void t.test(`checkPrivileges() finds ${what}`, async (t) => {
+    t.ok(real.has(path), `${path} exists`)
     const found = faultsWith({ [path]: line })
     for (const fault of expected)
       t.ok(
