@@ -18,7 +18,7 @@ void t.test('proxySettings() and wallsOf() follow the settings and the users', a
   matchWhole(t, proxySettings(site), {
     folder: '/tmp/x/var/lib/puppy/haproxy',
     listen: [':80'],
-    tls: { listen: [':443'], certificates: '/etc/certs' },
+    tls: { listen: [':443'], certificates: ['/etc/certs'] },
     firstPort: 10_240,
     slots: 2816,
     user: 'haproxy',

@@ -42,6 +42,9 @@ void t.test('registerHost() enters a host the first time', async (t) => {
     changes: [],
     heartbeatAt: null,
     lookedAt: null,
+    driftLast: 0,
+    driftTotal: 0,
+    completeTotal: 0,
     alive: false,
   })
   t.strictSame(await findHost(api, 'h1'), row)
