@@ -6,7 +6,7 @@ import { checkAssertions } from './assertions.ts'
 import { checkErrors } from './errors.ts'
 import { checkImports } from './imports.ts'
 import { checkLinks } from './links.ts'
-import { checkMirror } from './mirror.ts'
+import { checkMirror, checkTests } from './mirror.ts'
 import { checkPicture } from './picture.ts'
 import { checkPrivileges } from './privileges.ts'
 import { checkReadmes } from './readmes.ts'
@@ -22,6 +22,7 @@ const faults = [
   ...checkAssertions(tree),
   ...checkLinks(pages, (path) => existsSync(new URL(path, root))),
   ...checkMirror(tree),
+  ...checkTests(tree),
   ...checkImports(tree),
   ...privileges.faults,
   ...checkErrors(tree),

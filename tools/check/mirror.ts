@@ -1,3 +1,4 @@
+import { isHelper } from '../testing/files.ts'
 import type { Tree } from './tree.ts'
 
 /** Folders of data or of processes: what is in them is tested where it is used, and these say where. */
@@ -21,6 +22,15 @@ export function checkMirror(tree: Tree): readonly string[] {
     if (testedElsewhere.some(([pattern]) => pattern.test(path))) return []
     const test = path.replace('/src/', '/test/')
     return tree.has(test) ? [] : [`${path} has no test at ${test}`]
+  })
+}
+
+/** Every file under `test/` is a test, or is in a folder of helpers: the runner starts whatever else it finds there. */
+export function checkTests(tree: Tree): readonly string[] {
+  return [...tree].flatMap(([path, text]) => {
+    if (!/(^|\/)test\/.*\.ts$/.test(path) || isHelper(path)) return []
+    if (/^import t\b.* from 'tap'$/m.test(text)) return []
+    return [`${path} is not a test: it does not import t from tap. Move it to a folder support`]
   })
 }
 

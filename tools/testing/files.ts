@@ -16,12 +16,17 @@ export async function findTests(selection: Selection): Promise<readonly string[]
   return found.filter((file) => isSelected(file, selection)).toSorted()
 }
 
-/** Returns whether a file under `test/` is a test of this selection. Files that help others say so by their folder or name. */
+/** Returns whether a file under `test/` is a test of this selection. Files that help others are in a folder `support` or `fixtures`. */
 export function isSelected(file: string, { live, reboot, parts }: Selection): boolean {
-  if (/\/(support|fixtures)\/|\/(conformance|lock-holder|lock-intervals)\.ts$/.test(file)) return false
+  if (isHelper(file)) return false
   if (file.includes('/test/live/') !== live) return false
   if (/\/test\/live\/reboot\/(before|after)\//.exec(file)?.[1] !== reboot) return false
   return parts.length === 0 || parts.some((part) => file.includes(part))
+}
+
+/** Returns whether a file under `test/` only helps tests. */
+export function isHelper(file: string): boolean {
+  return /\/(support|fixtures)\//.test(file)
 }
 
 /** Returns whether a test takes minutes where a machine is emulated. It runs with `--full` only. */

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { mkdir, symlink } from 'node:fs/promises'
 import t from 'tap'
 import { createHost } from '../src/create-host.ts'
-import { hostConforms } from './conformance.ts'
+import { hostConforms } from './support/host-conforms.ts'
 
 const [cat, no] = ['/bin/cat', '/bin/false']
 

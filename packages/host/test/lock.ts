@@ -4,12 +4,12 @@ import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { createHost } from '../src/create-host.ts'
-import { overlaps, parseIntervals } from './lock-intervals.ts'
+import { overlaps, parseIntervals } from './support/lock-intervals.ts'
 
 // Five hundred rounds begin a hundred processes, which takes as long as the machine is busy.
 t.setTimeout(600_000)
 
-const holder = new URL('./lock-holder.ts', import.meta.url)
+const holder = new URL('./support/lock-holder.ts', import.meta.url)
 
 function start(folder: string, args: readonly string[]): ChildProcess {
   return fork(holder, [folder, ...args], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })

@@ -16,13 +16,13 @@ import { check, lock } from 'proper-lockfile'
 import t, { type Test } from 'tap'
 import { createHost } from '../src/index.ts'
 import { holdFolder, resolveLinks } from '../src/visible-lock.ts'
-import { overlaps, parseIntervals } from './lock-intervals.ts'
+import { overlaps, parseIntervals } from './support/lock-intervals.ts'
 
 t.setTimeout(300_000)
 
 const host = createHost()
 const visible = { visible: true } as const
-const holder = new URL('./visible-lock-holder.ts', import.meta.url)
+const holder = new URL('./support/visible-lock-holder.ts', import.meta.url)
 
 function start(t: Test, folder: string, ...args: readonly string[]): ChildProcess {
   const child = fork(holder, [folder, ...args], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })

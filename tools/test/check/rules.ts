@@ -2,7 +2,7 @@ import t from 'tap'
 import { checkAssertions } from '../../check/assertions.ts'
 import { checkErrors } from '../../check/errors.ts'
 import { checkImports, specifiers } from '../../check/imports.ts'
-import { checkMirror, runs } from '../../check/mirror.ts'
+import { checkMirror, checkTests, runs } from '../../check/mirror.ts'
 import { checkReadmes } from '../../check/readmes.ts'
 
 const tree = (files: Record<string, string>) => new Map(Object.entries(files))
@@ -55,6 +55,17 @@ void t.test('checkMirror() finds a source file without a test, and leaves types 
   t.strictSame(checkMirror(tree({ ...files, 'packages/x/test/a.ts': '' })), [])
   t.equal(runs("export { a } from './a.ts'\n/* const x = 1 */\n"), false)
   t.equal(runs('export async function f() {}\n'), true)
+})
+
+void t.test('checkTests() finds a file that the runner would start and that is no test', async (t) => {
+  const files = {
+    'packages/x/test/a.ts': "import t from 'tap'\n",
+    'packages/x/test/support/b.ts': 'setInterval(() => 1)\n',
+  }
+  t.strictSame(checkTests(tree(files)), [])
+  t.strictSame(checkTests(tree({ ...files, 'packages/x/test/holder.ts': 'setInterval(() => 1)\n' })), [
+    'packages/x/test/holder.ts is not a test: it does not import t from tap. Move it to a folder support',
+  ])
 })
 
 void t.test(

@@ -8,7 +8,7 @@ void t.test('isSelected() takes tests, and neither their helpers nor the live on
     ['packages/x/test/a.ts', true],
     ['packages/x/test/support/a.ts', false],
     ['packages/x/test/fixtures/a.ts', false],
-    ['packages/x/test/conformance.ts', false],
+    ['packages/x/test/facility/conformance.ts', true],
     ['packages/x/test/live/a.ts', false],
   ]
   for (const [file, selected] of rows) t.equal(isSelected(file, all), selected, file)

@@ -38,14 +38,15 @@ void t.test('differencesOf() returns the spec and what is there', async (t) => {
   ])
   t.equal(differencesOf({ memory: { max: 100_000 } }, { memory: { max: 104_000 } }).length, 1, 'never rounded up')
   t.equal(differencesOf({ memory: { swapMax: 4096 } }, {}).length, 1, 'swap that cannot be limited')
+  const differing = differingSettings(
+    { misc: { a: 1 }, raw: { 'cpu.x': 'y' }, hugetlb: { '2MB': 5 } },
+    { misc: { a: 2 }, raw: { 'cpu.x': 'y' } },
+  )
   t.strictSame(
-    differingSettings(
-      { misc: { a: 1 }, raw: { 'cpu.x': 'y' }, hugetlb: { '2MB': 5 } },
-      { misc: { a: 2 }, raw: { 'cpu.x': 'y' } },
-    ),
+    differing.map(({ setting: { row, item, value }, observed }) => [row.file, item, value, observed]),
     [
-      { setting: { row: { file: 'hugetlb.2MB.max' } }, observed: undefined },
-      { setting: { item: 'a' }, observed: 2 },
+      ['hugetlb.2MB.max', undefined, 5, undefined],
+      ['misc.max', 'a', 1, 2],
     ],
   )
 })

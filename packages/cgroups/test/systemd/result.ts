@@ -68,7 +68,7 @@ void t.test('resultOf() reports the port rules that the kernel has', async (t) =
 
 void t.test('resultOf() reports no port rules for a slice that was refused', async (t) => {
   const error = new CgroupError('CGROUP_INVALID', { operation: 'allow to bind', value: '0-0', detail: 'no port' })
-  const nothing = { slice, status: 'refused', changed: false, differences: [], foreign: [], error }
+  const nothing = { target: slice, status: 'refused', changed: false, differences: [], foreign: [], error }
   t.strictSame(resultOf(spec, { ...outcome, seen: undefined, error }), nothing, 'before it was looked at')
   t.strictSame(resultOf(spec, { ...withLinks(1, 2), error }), nothing, 'those of before may still stand')
 })

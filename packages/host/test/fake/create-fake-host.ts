@@ -1,7 +1,7 @@
 import t from 'tap'
 import { createFakeHost, renderFakeProcess } from '../../src/fake/index.ts'
 import { endProcess } from '../../src/process.ts'
-import { hostConforms } from '../conformance.ts'
+import { hostConforms } from '../support/host-conforms.ts'
 
 void t.test('createFakeHost() conforms', async (t) => {
   const host = createFakeHost({

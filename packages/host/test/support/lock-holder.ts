@@ -1,7 +1,7 @@
 /** Takes the lock again and again until it is killed, and writes down from when to when it had it. */
 import { appendFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createHost, type Host } from '../src/index.ts'
+import { createHost, type Host } from '../../src/index.ts'
 
 const [folder = '', mode = 'plain'] = process.argv.slice(2)
 const host: Host = createHost()

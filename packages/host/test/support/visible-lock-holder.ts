@@ -2,7 +2,7 @@
 import { appendFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { lock } from 'proper-lockfile'
-import { createHost } from '../src/index.ts'
+import { createHost } from '../../src/index.ts'
 
 const [folder = '', kind = 'ours', hold = '3'] = process.argv.slice(2)
 const host = createHost()

@@ -1,6 +1,6 @@
 import type { Test } from 'tap'
-import { endProcess, identifyProcess, isRunning } from '../src/process.ts'
-import { HostError, type FileText, type Host, type HostErrorCode } from '../src/index.ts'
+import { endProcess, identifyProcess, isRunning } from '../../src/process.ts'
+import { HostError, type FileText, type Host, type HostErrorCode } from '../../src/index.ts'
 
 /** What every `Host` does, real or fake. `folder` is an empty folder of the host that may be written. */
 export interface Subject {
