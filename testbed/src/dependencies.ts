@@ -9,7 +9,7 @@ import { assertSpace } from './needs.ts'
 
 /**
  * The installed dependencies as a disk, with the pinned Node among them: 500 MB that no sync has to carry, and no network
- * in the guest to fetch them from. Made anew when the lock file has changed.
+ * in the guest to fetch them from. Made again when the lock file has changed.
  *
  * @throws TestbedError
  */

@@ -9,8 +9,8 @@ import { wanted } from '@puppy/state/store/notify'
 import type { HaproxyFacility } from './facilities/haproxy.ts'
 import { sampleDisk } from './disk.ts'
 import { sampleProcesses } from './process-usage.ts'
-import { scrub } from './give-back.ts'
-import type { Ground, ReconcileContext } from './pass.ts'
+import { scrub } from './release.ts'
+import type { HostStatus, ReconcileContext } from './pass.ts'
 import { reconcile } from './reconcile.ts'
 import { refill } from './slots.ts'
 import { sampleListeners, sampleUsage } from './samples.ts'
@@ -138,32 +138,33 @@ async function work(options: AgentOptions, client: Connection, told: AbortSignal
     if (payload === options.host) bell.ring()
   })
   await client.query(`listen ${wanted}`)
-  let ground: Ground | undefined
+  let hostStatus: HostStatus | undefined
   let completeAt = 0
   const background = [
     every(pollEvery, signal, options, () => beat(options.database, options.host)),
     every(sampleEvery, signal, options, () => sample(options, signal)),
     every(meterEvery, signal, options, async () => {
-      if (await meter(options, ground, signal)) return
+      if (await meter(options, hostStatus, signal)) return
       completeAt = 0
       bell.ring()
     }),
-    every(meterEvery, signal, options, () => count(options, ground)),
-    every(diskEvery, signal, options, () => measureDisk(options, ground, signal)),
+    every(meterEvery, signal, options, () => count(options, hostStatus)),
+    every(diskEvery, signal, options, () => measureDisk(options, hostStatus, signal)),
     every(reviveEvery, signal, options, () => revive(options, signal)),
     every(500, signal, options, async () => {
-      if (ground !== undefined && (await scrub(options, ground, signal)) > 0) bell.ring()
+      if (hostStatus !== undefined && (await scrub(options, hostStatus, signal)) > 0) bell.ring()
     }),
   ]
   try {
     while (!signal.aborted) {
       const complete = Date.now() >= completeAt || options.dryRun
       if (complete) completeAt = Date.now() + completeEvery
-      ground = await reconcile(options, { complete, signal }, ground)
-      if (complete && ground.conditions.some(({ reason }) => reason === 'failed')) completeAt = Date.now() + retryEvery
+      hostStatus = await reconcile(options, { complete, signal }, hostStatus)
+      if (complete && hostStatus.conditions.some(({ reason }) => reason === 'failed'))
+        completeAt = Date.now() + retryEvery
       if (await planIsWanted(options)) await reconcile(options, { complete: true, planOnly: true, signal })
       if (await bell.wait(quiet, signal)) continue
-      if (!signal.aborted) await refill(options, ground, signal)
+      if (!signal.aborted) await refill(options, hostStatus, signal)
       await bell.wait(pollEvery - quiet, signal)
     }
   } finally {
@@ -185,34 +186,34 @@ async function sample({ database, host, machine, proxy }: AgentOptions, signal: 
 
 /**
  * Not where the firewall does not work: nobody has counted there, and zero would be a lie. Gives whether the counters are there;
- * without them there are no walls either, and nobody waits a minute for those.
+ * without them there are no firewall rules either, and a tenant must not wait a minute for those.
  */
 async function meter(
   { database, host, machine, registration: { layout }, firewall }: AgentOptions,
-  ground: Ground | undefined,
+  hostStatus: HostStatus | undefined,
   signal: AbortSignal,
 ): Promise<boolean> {
-  if (firewall === undefined || ground?.states['firewall']?.works !== true) return true
+  if (firewall === undefined || hostStatus?.states['firewall']?.works !== true) return true
   return sampleTraffic(database, host, { machine, layout, firewall }, signal)
 }
 
 /** Nobody counts where the host has no cgroups, or in a dry run, which records nothing. */
 async function count(
   { database, host, machine, dryRun, registration: { layout } }: AgentOptions,
-  ground: Ground | undefined,
+  hostStatus: HostStatus | undefined,
 ): Promise<void> {
-  if (dryRun || ground?.states['cgroups']?.works !== true) return
+  if (dryRun || hostStatus?.states['cgroups']?.works !== true) return
   await sampleProcesses(database, host, { machine, layout })
 }
 
 /** As with traffic: where quota does not work there are no figures. */
 async function measureDisk(
   { database, host, registration: { layout }, quota }: AgentOptions,
-  ground: Ground | undefined,
+  hostStatus: HostStatus | undefined,
   signal: AbortSignal,
 ): Promise<void> {
-  if (quota === undefined || ground === undefined) return
-  const works = ground.states['quota']?.works === true
+  if (quota === undefined || hostStatus === undefined) return
+  const works = hostStatus.states['quota']?.works === true
   await sampleDisk(database, host, works ? { layout, quota } : undefined, signal)
 }
 

@@ -6,7 +6,7 @@ import type { Facility, Step } from './facilities/facility.ts'
 export interface ReconcileContext {
   readonly database: Database
   readonly host: string
-  /** In the order in which walls are built; `evict` goes through them backwards. This list is the one place of the order. */
+  /** In the order in which they serve a slot; `evict` uses the reverse order. This list is the one place of the order. */
   readonly facilities: readonly Facility[]
   readonly dryRun: boolean
   readonly log: (line: string, facts?: object) => void
@@ -20,29 +20,29 @@ export interface PassOptions {
   readonly signal: AbortSignal
 }
 
-/** What was found out of the facilities; kept between passes and renewed by complete ones. */
-export interface Ground {
+/** What the facilities report of the host. It is kept between passes; a complete pass renews it. */
+export interface HostStatus {
   readonly states: Readonly<Record<string, FacilityState>>
   readonly conditions: readonly Verdict[]
   /** What was last put right, by facility. */
   readonly repairs: Readonly<Record<string, Repair>>
 }
 
-/** Somebody else's change that was undone. */
+/** A change by another program that was reverted. */
 export interface Repair {
   readonly at: Date
   readonly what: string
 }
 
-/** Everything that one pass carries along. */
-export interface Acting extends ReconcileContext, PassOptions {
+/** What one pass needs, whatever works on the host. */
+export interface PassInput extends ReconcileContext, PassOptions {
   readonly row: HostRow
   /** Filled as the facilities plan. */
   readonly changes: PlannedChange[]
   readonly recording: boolean
 }
 
-export interface Pass extends Acting {
+export interface Pass extends PassInput {
   readonly working: readonly Facility[]
 }
 

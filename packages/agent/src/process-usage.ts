@@ -20,7 +20,7 @@ import {
   type ProcessesUsed,
 } from '@puppy/state/store/usage'
 
-/** Where slices are counted, and what tells when their counters began anew. */
+/** Where usage of slices is counted, and how a reset of their counters is recognised. */
 export interface ProcessSource {
   readonly machine: Host
   readonly layout: SlotLayout
@@ -73,7 +73,7 @@ export function useOf(before: ProcessesUsed | null, usage: Usage | undefined, bo
   }
 }
 
-/** After a boot every counter begins anew, also one that is higher by now. */
+/** A boot resets every counter, also one that is higher by now. */
 function meterOf({ total, last, boot: then }: ProcessesUsed, boot: string): Meter {
   return { ...bigints(total), last: then === boot ? bigints(last) : readingOf({}) }
 }

@@ -11,13 +11,13 @@ import {
   type PlannedChange,
 } from '@puppy/state/store/hosts'
 import { notify, observed } from '@puppy/state/store/notify'
-import { readDemand, wallsOfHost } from '@puppy/state/store/slots'
+import { readDemand, readBuiltSlots } from '@puppy/state/store/slots'
 import type { Facility, Served } from './facilities/facility.ts'
-import { evict, purge } from './give-back.ts'
+import { evict, purge } from './release.ts'
 import {
   attempt,
-  type Acting,
-  type Ground,
+  type PassInput,
+  type HostStatus,
   type Pass,
   type PassOptions,
   type ReconcileContext,
@@ -35,15 +35,19 @@ const repairToldFor = 24 * 3_600_000
  * Observes each facility once, plans, applies in one batch each, and records what was seen in a few statements. Being
  * killed anywhere costs nothing: what was not recorded is still behind, and every step finds its own work done.
  */
-export async function reconcile(context: ReconcileContext, options: PassOptions, before?: Ground): Promise<Ground> {
+export async function reconcile(
+  context: ReconcileContext,
+  options: PassOptions,
+  before?: HostStatus,
+): Promise<HostStatus> {
   const row = await findHost(context.database, context.host)
   if (row === undefined) throw new Error(`The host ${context.host} is not registered any more`)
   const changes: PlannedChange[] = []
   const recording = options.planOnly !== true
-  const acting = { ...context, ...options, row, changes, recording, dryRun: context.dryRun || !recording }
-  const prepared = options.complete || before === undefined ? await prepare(acting, before?.repairs ?? {}) : before
+  const input = { ...context, ...options, row, changes, recording, dryRun: context.dryRun || !recording }
+  const prepared = options.complete || before === undefined ? await prepare(input, before?.repairs ?? {}) : before
   const pass: Pass = {
-    ...acting,
+    ...input,
     working: context.facilities.filter(({ name }) => prepared.states[name]?.works === true),
   }
   const demand = await readDemand(context.database, context.host)
@@ -53,23 +57,23 @@ export async function reconcile(context: ReconcileContext, options: PassOptions,
   const grew = changes.length > beforeBuilding
   const { repairs, allObserved } = await serve(pass)
   // What follows from a new slot or a changed row is work. Anything else is drift.
-  const drift = options.complete && !acting.dryRun && !grew && allObserved ? changes.length : undefined
+  const drift = options.complete && !input.dryRun && !grew && allObserved ? changes.length : undefined
   const none = Object.keys(repairs).length === 0
-  const ground = none ? prepared : { ...prepared, repairs: { ...prepared.repairs, ...repairs } }
+  const hostStatus = none ? prepared : { ...prepared, repairs: { ...prepared.repairs, ...repairs } }
   if (options.complete || demand.released > 0) await evict(pass)
   if (recording && (options.complete || demand.deleted > 0)) await purge(pass)
-  if (recording && (options.complete || !looked(row))) await recordGround(pass, ground)
+  if (recording && (options.complete || !looked(row))) await recordHostStatus(pass, hostStatus)
   if (drift !== undefined) await recordDrift(context.database, context.host, drift)
   if (!recording || context.dryRun) await recordPlan(context.database, context.host, row.planWanted, changes)
   await notify(context.database, observed, context.host)
-  return ground
+  return hostStatus
 }
 
-async function prepare(acting: Acting, repairs: Ground['repairs']): Promise<Ground> {
-  const { signal } = acting
+async function prepare(input: PassInput, repairs: HostStatus['repairs']): Promise<HostStatus> {
+  const { signal } = input
   const states: Record<string, FacilityState> = {}
   const conditions: Verdict[] = []
-  for (const facility of acting.facilities) {
+  for (const facility of input.facilities) {
     const state = await probeSafely(facility, signal)
     states[facility.name] = state
     if (!state.works) {
@@ -82,7 +86,7 @@ async function prepare(acting: Acting, repairs: Ground['repairs']): Promise<Grou
       continue
     }
     const prepared = await attempt<Verdict>(
-      acting,
+      input,
       facility.name,
       async () => {
         const step = (await facility.prepare?.(signal)) ?? { changes: [], apply: async () => [] }
@@ -115,7 +119,7 @@ function remarked(type: string, remarks: readonly string[]): Verdict {
 
 interface ServedAll {
   /** What was repaired, by facility. */
-  readonly repairs: Ground['repairs']
+  readonly repairs: HostStatus['repairs']
   /** Whether every row of the pass had been observed before it. */
   readonly allObserved: boolean
 }
@@ -125,14 +129,14 @@ async function serve(pass: Pass): Promise<ServedAll> {
   const { database, host, row } = pass
   const repairs: Record<string, Repair> = {}
   // One moment for both: a domain seen without its account would count as done, and the account would not know of it.
-  const { accounts, domains, walls } = await database.snapshot(async (tx) => ({
+  const { accounts, domains, builtSlots } = await database.snapshot(async (tx) => ({
     accounts: await accountsToVisit(tx, host, pass.complete),
     domains: await domainsOfHost(tx, host),
-    walls: await wallsOfHost(tx, host),
+    builtSlots: await readBuiltSlots(tx, host),
   }))
   const { view, refusedAccounts, refusedDomains } = checkView(row.layout, accounts, domains, {
     complete: pass.complete,
-    walls,
+    builtSlots,
   })
   const allObserved = [...accounts, ...domains].every(isObserved)
   const verdicts = { accounts: listsOf(refusedAccounts), domains: listsOf(refusedDomains) }
@@ -211,10 +215,10 @@ async function record(
   await recordObservations(database, 'domains', observe(domains, verdicts.domains))
 }
 
-async function recordGround({ database, host, row }: Pass, ground: Ground): Promise<void> {
-  const verdicts = ground.conditions.map((verdict) => withRepair(verdict, ground.repairs[verdict.type]))
+async function recordHostStatus({ database, host, row }: Pass, hostStatus: HostStatus): Promise<void> {
+  const verdicts = hostStatus.conditions.map((verdict) => withRepair(verdict, hostStatus.repairs[verdict.type]))
   const conditions = updateConditions(row.conditions, verdicts, new Date())
-  await recordHost(database, host, { generation: row.generation, facilities: ground.states, conditions })
+  await recordHost(database, host, { generation: row.generation, facilities: hostStatus.states, conditions })
 }
 
 function withRepair(verdict: Verdict, repair: Repair | undefined): Verdict {

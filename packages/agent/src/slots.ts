@@ -11,13 +11,13 @@ import {
   type SlotUpdate,
 } from '@puppy/state/store/slots'
 import type { SlotVerdict } from './facilities/facility.ts'
-import { attempt, type Ground, type Pass, type ReconcileContext } from './pass.ts'
+import { attempt, type HostStatus, type Pass, type ReconcileContext } from './pass.ts'
 
 /** Builds slots ahead of demand and those that were scrubbed: for nobody in particular, so at a moment when nobody waits. */
-export async function refill(context: ReconcileContext, ground: Ground, signal: AbortSignal): Promise<void> {
+export async function refill(context: ReconcileContext, hostStatus: HostStatus, signal: AbortSignal): Promise<void> {
   const row = await findHost(context.database, context.host)
   if (row === undefined) return
-  const working = context.facilities.filter(({ name }) => ground.states[name]?.works === true)
+  const working = context.facilities.filter(({ name }) => hostStatus.states[name]?.works === true)
   await growAndBuild({ ...context, row, working, signal, complete: false, changes: [], recording: true })
 }
 

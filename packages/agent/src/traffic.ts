@@ -4,7 +4,7 @@ import type { Host } from '@puppy/host'
 import type { Database } from '@puppy/state'
 import { listMeters, stepMeters, type MeterRow, type MeterStep } from '@puppy/state/store/meters'
 
-/** Where counters of traffic are, and what tells when they began anew. */
+/** Where traffic counters are, and how a reset of them is recognised. */
 export interface TrafficSource {
   readonly machine: Host
   readonly layout: SlotLayout
@@ -36,7 +36,7 @@ export async function sampleTraffic(
     return step === undefined ? [] : [step]
   })
   await stepMeters(database, host, steps)
-  return readings.size > 0 || !meters.some(({ walled }) => walled)
+  return readings.size > 0 || !meters.some(({ metered }) => metered)
 }
 
 /** What counters say that are not there, because somebody flushed the table: they will begin with it. */
@@ -51,7 +51,7 @@ function nothing(uid: number): TrafficReading {
  * then nobody has them, and counting begins here.
  */
 export function stepOf(
-  { n, account, clean, last: before }: Omit<MeterRow, 'walled'>,
+  { n, account, clean, last: before }: Omit<MeterRow, 'metered'>,
   counted: TrafficReading,
   boot: string,
 ): MeterStep | undefined {

@@ -3,8 +3,8 @@ import type { Egress } from '@puppy/firewall'
 import type { Verdict, PlanSpec } from '@puppy/state'
 import type { AccountRow } from '@puppy/state/store/accounts'
 import type { DomainRow } from '@puppy/state/store/domains'
-import type { WallRow } from '@puppy/state/store/slots'
-import type { RouteWish, Tenant, View } from './facilities/facility.ts'
+import type { BuiltSlotRow } from '@puppy/state/store/slots'
+import type { RouteSpec, Tenant, View } from './facilities/facility.ts'
 
 /** Rows that make no sense; they get a false condition and reach no facility. */
 export interface CheckedView {
@@ -20,10 +20,10 @@ function refused(reason: string, message: string): Verdict {
 /** What a pass knows beside accounts and domains. */
 export interface Surroundings {
   readonly complete: boolean
-  readonly walls: readonly WallRow[]
+  readonly builtSlots: readonly BuiltSlotRow[]
 }
 
-const nowhere: Surroundings = { complete: false, walls: [] }
+const nowhere: Surroundings = { complete: false, builtSlots: [] }
 
 /** A plan of another version than ours may say what we do not know; then it is `default`. */
 function isEgress(text: string): text is Egress {
@@ -44,7 +44,7 @@ export function checkView(
   const isSlot = (n: number | null): n is number => n !== null && Number.isInteger(n) && n >= 0 && n < slotCount(layout)
   const refusedAccounts = new Map<number, Verdict>()
   const refusedDomains = new Map<number, Verdict>()
-  const routes: RouteWish[] = []
+  const routes: RouteSpec[] = []
   for (const { id, name, slot, port } of domains.filter(({ deletedAt }) => deletedAt === null)) {
     if (!isSlot(slot)) refusedDomains.set(id, refused('no_slot', 'its account has no slot yet'))
     else if (slotAt(layout, slot).ports.includes(port)) routes.push({ id, domain: name, port })
@@ -62,12 +62,12 @@ export function checkView(
     .filter((row) => row.suspended && row.deletedAt === null && isSlot(row.slot))
     .map(({ slot }) => slot ?? 0)
   const goneRoutes = domains.filter(({ deletedAt }) => deletedAt !== null).map(({ id, name }) => ({ id, domain: name }))
-  const walls = around.walls
+  const builtSlots = around.builtSlots
     .filter(({ n }) => isSlot(n))
     .map(({ n, egress, free }) => ({ slot: slotAt(layout, n), egress: isEgress(egress) ? egress : 'default', free }))
   const view = {
     complete: around.complete,
-    walls,
+    builtSlots,
     tenants,
     routes,
     suspended: [...new Set(suspended)],

@@ -66,7 +66,7 @@ void t.test(
       return (await findHost(database.owner, 'h1'))?.changes
     }
     const atFirst = titles(await planned())
-    const ground = await reconcile(context, { complete: true, signal })
+    const hostStatus = await reconcile(context, { complete: true, signal })
     const named = new Set(applied.map(({ facility }) => facility))
     // On a fresh host the firewall's table depends on the slots that are built before it in the same pass, and the policy is loaded beside.
     const independent = (title: string) => !/^\["(firewall|selinux)"/.test(title)
@@ -75,7 +75,7 @@ void t.test(
 
     applied.length = 0
     const forHomes = titles(await planned())
-    await reconcile(context, { complete: true, signal }, ground)
+    await reconcile(context, { complete: true, signal }, hostStatus)
     t.strictSame(titles(applied), forHomes, 'when the policy is loaded')
     for (const { facility } of applied) named.add(facility)
     await build()
@@ -83,7 +83,7 @@ void t.test(
 
     const forTenant = await planned()
     applied.length = 0
-    await reconcile(context, { complete: true, signal }, ground)
+    await reconcile(context, { complete: true, signal }, hostStatus)
     t.strictSame(titles(applied), titles(forTenant), 'for an account and a domain')
     for (const { facility } of applied) named.add(facility)
     const all = ['accounts', 'cgroups', 'firewall', 'haproxy', 'quota', 'selinux']
@@ -94,10 +94,10 @@ void t.test(
 
 void t.test('a complete pass after one over what is behind changes nothing', { skip }, async (t) => {
   const { database, context, applied, build, addTenant } = await open(t)
-  const ground = await build()
+  const hostStatus = await build()
   await addTenant()
   applied.length = 0
-  const after = await reconcile(context, { complete: false, signal }, ground)
+  const after = await reconcile(context, { complete: false, signal }, hostStatus)
   t.not(applied.length, 0, 'the scoped pass did the work')
   applied.length = 0
   await reconcile(context, { complete: true, signal }, after)
@@ -117,7 +117,7 @@ void t.test('a complete pass after one over what is behind changes nothing', { s
 void t.test('a complete pass records what others changed as drift', { skip }, async (t) => {
   const { database, context, build, addTenant } = await open(t)
   await addTenant()
-  const ground = await build()
+  const hostStatus = await build()
   const before = (await findHost(database.owner, 'h1'))?.completeTotal ?? 0
   const changed: Facility = {
     name: 'extra',
@@ -127,11 +127,11 @@ void t.test('a complete pass records what others changed as drift', { skip }, as
       apply: async () => servedNothing,
     }),
   }
-  const states = { ...ground.states, extra: { works: true } }
+  const states = { ...hostStatus.states, extra: { works: true } }
   const drifting = { ...context, facilities: [...context.facilities, changed] }
-  await reconcile(drifting, { complete: true, signal }, { ...ground, states })
+  await reconcile(drifting, { complete: true, signal }, { ...hostStatus, states })
   const host = await findHost(database.owner, 'h1')
   t.strictSame([host?.driftLast, host?.driftTotal, (host?.completeTotal ?? 0) - before], [1, 1, 1])
-  await reconcile(drifting, { complete: false, signal }, { ...ground, states })
+  await reconcile(drifting, { complete: false, signal }, { ...hostStatus, states })
   t.equal((await findHost(database.owner, 'h1'))?.driftTotal, 1, 'a scoped pass records none')
 })

@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { Facility, View } from '../src/facilities/facility.ts'
-import { scrub } from '../src/give-back.ts'
+import { scrub } from '../src/release.ts'
 import { reconcile } from '../src/reconcile.ts'
 import { refill } from '../src/slots.ts'
 import { findHost } from '@puppy/state/store/hosts'
@@ -14,7 +14,7 @@ const { signal } = new AbortController()
 const complete = { complete: true, signal }
 const scoped = { complete: false, signal }
 
-void t.test('reconcile builds walls in the order of the facilities and takes them down backwards', async (t) => {
+void t.test('reconcile serves in the order of the facilities and evicts in the reverse order', async (t) => {
   const database = await postgres.create(t)
   await addHostWith(database, ['building', 'taken', 'dirty'])
   await database.owner.query(released, [2])
@@ -74,24 +74,24 @@ void t.test('reconcile goes on without a facility that does not work or cannot b
     await addHostWith(database, ['building', 'taken'])
     await addAccount(database.owner, 'blog', 1)
     const seen: string[] = []
-    const ground = await reconcile(
+    const hostStatus = await reconcile(
       contextOf(database, [facility('one', { ...doing, seen }), facility('two')]),
       complete,
     )
     t.strictSame(
-      ground.conditions,
+      hostStatus.conditions,
       [
         { type: 'one', status: 'false', ...condition },
         { type: 'two', status: 'true', reason: 'prepared' },
       ],
       title,
     )
-    t.equal(ground.states['two']?.works, true, title)
+    t.equal(hostStatus.states['two']?.works, true, title)
     t.equal(seen.includes('one applies serve'), condition.reason === 'failed', `${title}: whether it is asked to serve`)
     t.equal((await conditionsOf(database, 'accounts'))['blog']?.at(-1), 'two true applied', title)
     t.strictSame(
       (await findHost(database.owner, 'h1'))?.conditions.map(({ type }) => type),
-      ground.conditions.map(({ type }) => type),
+      hostStatus.conditions.map(({ type }) => type),
       title,
     )
   }
@@ -163,21 +163,21 @@ void t.test('reconcile looks in a scoped pass only at what is behind', async (t)
   const behind = await addAccount(database.owner, 'behind', 1)
   const seen: string[] = []
   const context = contextOf(database, [facility('one', { seen })])
-  const ground = await reconcile(context, complete)
+  const hostStatus = await reconcile(context, complete)
   await database.owner.query('update accounts set generation = 2 where id = $1', [behind])
   seen.length = 0
-  t.equal(await reconcile(context, scoped, ground), ground)
+  t.equal(await reconcile(context, scoped, hostStatus), hostStatus)
   t.same(seen, ['one plans serve 1', 'one applies serve'])
   seen.length = 0
   await addDomain(database.owner, 'behind.example.com', behind, 10_248)
-  await reconcile(context, scoped, ground)
+  await reconcile(context, scoped, hostStatus)
   t.equal(seen[0], 'one plans serve 1', 'a domain that is behind counts as its account')
   seen.length = 0
   await reconcile(context, complete)
   t.equal(seen.includes('one plans serve 0,1'), true, 'a complete pass looks at all')
   seen.length = 0
   await reconcile(context, scoped)
-  t.equal(seen[0], 'one plans prepare', 'a first pass finds the ground out')
+  t.equal(seen[0], 'one plans prepare', 'a first pass probes')
 })
 
 void t.test('reconcile writes nothing about what it finds unchanged', async (t) => {
@@ -200,9 +200,9 @@ void t.test('reconcile applies nothing in a dry run, and shows the plan', async 
   await addAccount(database.owner, 'blog', 1)
   const seen: string[] = []
   const context = contextOf(database, [facility('one', { seen })], { dryRun: true })
-  const ground = await reconcile(context, complete)
-  await refill(context, ground, signal)
-  await scrub(context, ground, signal)
+  const hostStatus = await reconcile(context, complete)
+  await refill(context, hostStatus, signal)
+  await scrub(context, hostStatus, signal)
   t.equal(seen.length > 3, true)
   t.same(
     seen.filter((line) => line.includes('applies')),
@@ -271,10 +271,10 @@ void t.test('reconcile tells the log and the host of what was repaired, and goes
     (await findHost(database.owner, 'h1'))?.conditions.map(({ at: _at, ...condition }) => condition)
   const old = { type: 'one', status: 'true', reason: 'degraded', message: 'it is old' }
   const fine = { type: 'two', status: 'true', reason: 'prepared' }
-  let ground = await reconcile(context, complete)
+  let hostStatus = await reconcile(context, complete)
   t.strictSame(await conditions(), [old, fine])
   repairs.push('a table', 'a chain')
-  ground = await reconcile(context, complete, ground)
+  hostStatus = await reconcile(context, complete, hostStatus)
   const told = [
     {
       type: 'one',
@@ -289,11 +289,11 @@ void t.test('reconcile tells the log and the host of what was repaired, and goes
     context.lines,
     ['one', 'two'].map((name) => `${name} was changed by others and has been repaired`),
   )
-  ground = await reconcile(context, scoped, ground)
-  ground = await reconcile(context, complete, ground)
+  hostStatus = await reconcile(context, scoped, hostStatus)
+  hostStatus = await reconcile(context, complete, hostStatus)
   t.matchOnlyStrict(await conditions(), told, 'an operator looks later')
   t.equal(context.lines.length, 2)
   const yesterday = { at: new Date(Date.now() - 25 * 3_600_000), what: 'a table' }
-  await reconcile(context, complete, { ...ground, repairs: { two: yesterday } })
+  await reconcile(context, complete, { ...hostStatus, repairs: { two: yesterday } })
   t.strictSame(await conditions(), [old, fine], 'but not for ever')
 })

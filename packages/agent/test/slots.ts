@@ -48,7 +48,7 @@ void t.test('reconcile gives slots to accounts that wait, oldest first, and make
   await addHostWith(database, ['free'], { poolMax: 3 })
   for (const name of ['first', 'second', 'third', 'fourth']) await addAccount(database.owner, name)
   const context = contextOf(database, [facility('one')])
-  const ground = await reconcile(context, complete)
+  const hostStatus = await reconcile(context, complete)
   const slots = () => database.owner.query('select name, slot from accounts order by id')
   t.same(await slots(), [
     { name: 'first', slot: 0 },
@@ -58,7 +58,7 @@ void t.test('reconcile gives slots to accounts that wait, oldest first, and make
   ])
   t.same(Object.keys(await conditionsOf(database, 'accounts')), ['first', 'second', 'third'], 'and serves them')
   await database.owner.query(`update hosts set pool_max = 4`)
-  await reconcile(context, scoped, ground)
+  await reconcile(context, scoped, hostStatus)
   t.match((await slots()).at(-1), { slot: 3 }, 'also in a scoped pass')
 })
 
@@ -80,7 +80,7 @@ void t.test('refill adds as many slots as are lacking, in whole batches', async 
     ['slots to be scrubbed count', { free: 4, max: 100, waiting: 0 }, { free: 1, dirty: 3 }, 0],
     ['but nobody waits for a scrub', { free: 2, max: 100, waiting: 3 }, { dirty: 9 }, 3],
     ['blocked ones do not count', { free: 4, max: 100, waiting: 0 }, { blocked: 4 }, 4],
-    ['those who wait, and the wish', { free: 2, max: 100, waiting: 5 }, {}, 7],
+    ['those who wait, and the spec', { free: 2, max: 100, waiting: 5 }, {}, 7],
     ['those who wait, when none are wanted free', { free: 0, max: 100, waiting: 3 }, {}, 3],
     ['nobody waits and none are wanted', { free: 0, max: 100, waiting: 0 }, {}, 0],
     ['up to the most', { free: 10, max: 12, waiting: 0 }, { taken: 8 }, 4],

@@ -147,7 +147,7 @@ void t.test('sampleTraffic() begins where it finds a table that was there before
   t.equal(await sent(blog), 1)
 })
 
-void t.test('sampleTraffic() misses no counters where no slot has walls yet', async (t) => {
+void t.test('sampleTraffic() misses no counters where no slot has rules yet', async (t) => {
   const { database, nft, sample } = await open(t)
   nft.flushRuleset()
   t.equal(await sample(), false)

@@ -13,7 +13,7 @@ void t.test('checkView computes what a tenant has from the number of its slot', 
   const { view, refusedAccounts, refusedDomains } = checkView(layout, [account], [domain])
   t.same(view, {
     complete: false,
-    walls: [],
+    builtSlots: [],
     tenants: [
       {
         id: 1,
@@ -36,15 +36,15 @@ void t.test('checkView computes what a tenant has from the number of its slot', 
   t.same([refusedAccounts.size, refusedDomains.size], [0, 0])
 })
 
-void t.test('checkView computes walls from numbers, and knows no policy that it does not know', async (t) => {
+void t.test('checkView computes built slots from numbers, and replaces an unknown egress policy', async (t) => {
   const rows = [
     { n: 0, egress: 'local', free: false },
     { n: 1, egress: 'of another version', free: true },
     { n: slotCount(layout), egress: 'open', free: true },
   ]
-  const { walls, complete } = checkView(layout, [], [], { complete: true, walls: rows }).view
+  const { builtSlots, complete } = checkView(layout, [], [], { complete: true, builtSlots: rows }).view
   t.ok(complete)
-  t.same(walls, [
+  t.same(builtSlots, [
     { slot: slotAt(layout, 0), egress: 'local', free: false },
     { slot: slotAt(layout, 1), egress: 'default', free: true },
   ])

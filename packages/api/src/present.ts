@@ -1,5 +1,5 @@
 import { slotAt } from '@puppy/accounts/slots'
-import { looked, ready, type Observed, missingWalls } from '@puppy/state'
+import { looked, ready, type Observed, missingLayers } from '@puppy/state'
 import type { AccountRow } from '@puppy/state/store/accounts'
 import type { DomainRow } from '@puppy/state/store/domains'
 import type { HostRow } from '@puppy/state/store/hosts'
@@ -19,7 +19,7 @@ export interface Context {
 }
 
 function observedPart(thing: Observed, host: HostRow | undefined, context: Context) {
-  const missing = missingWalls(host?.facilities ?? {})
+  const missing = missingLayers(host?.facilities ?? {})
   return {
     generation: thing.generation,
     observedGeneration: thing.observedGeneration,
@@ -130,7 +130,7 @@ export function presentHost(host: HostRow, pool: PoolAnswer): HostAnswer {
     alive: host.alive,
     ...(host.heartbeatAt === null ? {} : { heartbeatAt: host.heartbeatAt.toISOString() }),
     facilities: host.facilities,
-    missing: [...missingWalls(host.facilities)],
+    missing: [...missingLayers(host.facilities)],
     conditions: [...host.conditions],
     pool,
   }

@@ -130,8 +130,8 @@ const unready: readonly [string, Partial<AccountRow>, Partial<Context>][] = [
   ['without any condition', { conditions: [] }, {}],
   ['with a false condition', { conditions: [{ type: 'quota', status: 'false', reason: 'refused', at }] }, {}],
   ['with an unknown condition', { conditions: [{ type: 'quota', status: 'unknown', reason: 'dry_run', at }] }, {}],
-  ['when a required wall is missing', {}, { required: ['selinux'] }],
-  ['when a required wall has no host', {}, { required: ['accounts'], hosts: new Map() }],
+  ['when a required layer is missing', {}, { required: ['selinux'] }],
+  ['when a required layer has no host', {}, { required: ['accounts'], hosts: new Map() }],
 ]
 for (const [title, row, change] of unready) {
   void t.test(`presentAccount() is not ready ${title}`, async (t) => {
@@ -139,7 +139,7 @@ for (const [title, row, change] of unready) {
   })
 }
 
-void t.test('presentAccount() is ready when every required wall is there', async (t) => {
+void t.test('presentAccount() is ready when every required layer is there', async (t) => {
   t.equal(presentAccount(account, [], context({ required: ['accounts', 'haproxy'] })).ready, true)
 })
 

@@ -28,7 +28,7 @@ void t.test('parseTraffic() joins both directions, by uid', async (t) => {
   t.strictSame(parseTraffic(parseListing('{"nftables":[{"table":{}}]}', 'x')), [])
 })
 
-void t.test('addTraffic() counts on over counters that began anew', async (t) => {
+void t.test('addTraffic() counts on over counters that were reset', async (t) => {
   const total = [100, 150, 150, 20, 30].reduce<Traffic | undefined>(
     (sum, bytes) => addTraffic(sum, reading(bytes)),
     undefined,

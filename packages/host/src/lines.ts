@@ -17,7 +17,7 @@ export interface Lines {
   /** The place after the last of them. */
   readonly place: Place
   /** Whether the file was read from its beginning because it is another one now, or shorter than before. */
-  readonly anew: boolean
+  readonly restarted: boolean
 }
 
 const chunk = 1024 * 1024
@@ -34,9 +34,9 @@ export async function readLinesOf(path: string, after?: Place | 'end'): Promise<
   try {
     const stat = await file.stat()
     const name = `${stat.dev}:${stat.ino}`
-    if (after === 'end') return { lines: [], place: { file: name, offset: stat.size }, anew: false }
-    const anew = after !== undefined && (after.file !== name || after.offset > stat.size)
-    const offset = after === undefined || anew ? 0 : after.offset
+    if (after === 'end') return { lines: [], place: { file: name, offset: stat.size }, restarted: false }
+    const restarted = after !== undefined && (after.file !== name || after.offset > stat.size)
+    const offset = after === undefined || restarted ? 0 : after.offset
     const { buffer, bytesRead } = await file.read(Buffer.alloc(chunk), 0, chunk, offset)
     const end = buffer.subarray(0, bytesRead).lastIndexOf('\n') + 1
     if (end === 0 && bytesRead === chunk) {
@@ -44,7 +44,7 @@ export async function readLinesOf(path: string, after?: Place | 'end'): Promise<
       throw new HostError('HOST_FILE_TOO_LARGE', { operation: 'read', path, detail })
     }
     const lines = end === 0 ? [] : buffer.toString('utf8', 0, end - 1).split('\n')
-    return { lines, place: { file: name, offset: offset + end }, anew }
+    return { lines, place: { file: name, offset: offset + end }, restarted }
   } catch (error) {
     throw error instanceof HostError ? error : readFailed(path, error)
   } finally {

@@ -7,34 +7,34 @@ void t.test('readLines() follows a file that grows, is renamed, and is made shor
   const root = t.testdir({ log: 'a\nb\n' })
   const host = createHost({ root })
   const start = await host.readLines('/log')
-  t.matchOnlyStrict(start, { lines: ['a', 'b'], place: { file: String, offset: 4 }, anew: false })
+  t.matchOnlyStrict(start, { lines: ['a', 'b'], place: { file: String, offset: 4 }, restarted: false })
   await appendFile(join(root, 'log'), 'c')
   t.strictSame(
     await host.readLines('/log', start?.place),
-    { lines: [], place: start?.place, anew: false },
+    { lines: [], place: start?.place, restarted: false },
     'half a line',
   )
   await appendFile(join(root, 'log'), 'd\n\n')
   const grown = await host.readLines('/log', start?.place)
-  t.strictSame(grown, { lines: ['cd', ''], place: { ...start?.place, offset: 8 }, anew: false })
+  t.strictSame(grown, { lines: ['cd', ''], place: { ...start?.place, offset: 8 }, restarted: false })
 
   await appendFile(join(root, 'log'), 'last\n')
   await rename(join(root, 'log'), join(root, 'log.1'))
   await writeFile(join(root, 'log'), 'new\n')
   t.strictSame(
     await host.readLines('/log.1', grown?.place),
-    { lines: ['last'], place: { ...start?.place, offset: 13 }, anew: false },
+    { lines: ['last'], place: { ...start?.place, offset: 13 }, restarted: false },
     'the old one by its new name',
   )
-  const anew = await host.readLines('/log', grown?.place)
-  t.matchOnlyStrict(anew, { lines: ['new'], place: { file: String, offset: 4 }, anew: true })
-  t.not(anew?.place.file, start?.place.file)
+  const restarted = await host.readLines('/log', grown?.place)
+  t.matchOnlyStrict(restarted, { lines: ['new'], place: { file: String, offset: 4 }, restarted: true })
+  t.not(restarted?.place.file, start?.place.file)
 
   await truncate(join(root, 'log'), 0)
-  t.strictSame(await host.readLines('/log', anew?.place), {
+  t.strictSame(await host.readLines('/log', restarted?.place), {
     lines: [],
-    place: { ...anew?.place, offset: 0 },
-    anew: true,
+    place: { ...restarted?.place, offset: 0 },
+    restarted: true,
   })
 })
 

@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path'
 import { createHash } from 'node:crypto'
 import { defaultLayout, assertLayout, slotCount, type SlotLayout } from '@puppy/accounts/slots'
 import { StartError } from '@puppy/state/errors'
-import { walls } from '@puppy/state/facilities'
+import { isolationLayers } from '@puppy/state/facilities'
 
 const slug = '^[a-z][a-z0-9-]{0,62}$'
 const address = '^(\\[[0-9a-fA-F:.]+\\]|[0-9.]*|localhost):[0-9]{1,5}$'
@@ -28,8 +28,8 @@ const settings = {
   PUPPY_HOST: text(slug, 'which host this agent is', 'h1'),
   PUPPY_POOL: text('^[0-9]{1,4}$', 'slots kept free ahead of demand', '10'),
   PUPPY_REQUIRE: text(
-    `^(${walls.join('|')})(,(${walls.join('|')}))*$`,
-    `facilities without which an account is not ready, of ${walls.join(', ')}`,
+    `^(${isolationLayers.join('|')})(,(${isolationLayers.join('|')}))*$`,
+    `facilities without which an account is not ready, of ${isolationLayers.join(', ')}`,
     'selinux,quota',
   ),
   PUPPY_ADMIN_KEY: text(

@@ -35,11 +35,11 @@ export interface Site {
   readonly systemd: boolean
 }
 
-/** The firewall of this host, who may pass its walls, and which ports of ours nobody else may answer from. */
-export function wallsOf(
+/** Returns the firewall of this host, the users that it lets through, and the ports of ours that no other user may answer from. */
+export function firewallSettings(
   { config, host, users, systemd }: Site,
   haproxy: Pick<Haproxy, 'alive'>,
-): FacilitiesOptions['walls'] {
+): FacilitiesOptions['firewall'] {
   const proxy = [0, ...(users === undefined ? [] : [users.haproxy.uid])]
   // It gives up root before it listens.
   const api = [users?.api.uid ?? process.getuid?.() ?? 0]

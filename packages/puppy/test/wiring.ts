@@ -2,11 +2,11 @@ import { matchWhole } from '@puppy/host/testing'
 import { createHost } from '@puppy/host'
 import t from 'tap'
 import { readConfig } from '../src/config.ts'
-import { openHosts, proxySettings, wallsOf } from '../src/wiring.ts'
+import { openHosts, proxySettings, firewallSettings } from '../src/wiring.ts'
 
 const root = { uid: 0, hostname: 'h1', cwd: '/' }
 
-void t.test('proxySettings() and wallsOf() follow the settings and the users', async (t) => {
+void t.test('proxySettings() and firewallSettings() follow the settings and the users', async (t) => {
   const config = readConfig({ PUPPY_ROOT: '/tmp/x', PUPPY_CERTIFICATES: '/etc/certs' }, root)
   const users = {
     postgres: { name: 'n', uid: 1, gid: 1 },
@@ -26,7 +26,7 @@ void t.test('proxySettings() and wallsOf() follow the settings and the users', a
   t.notOk('service' in proxySettings(site), 'no unit of the machine for a folder')
   t.equal(proxySettings({ ...site, systemd: true }).service, 'puppy-haproxy')
   t.notOk('user' in proxySettings({ ...site, users: undefined }))
-  matchWhole(t, wallsOf(site, haproxy), {
+  matchWhole(t, firewallSettings(site, haproxy), {
     callers: [0, 3],
     guards: [
       { name: 'api', port: 8420, uids: [1] },
@@ -34,9 +34,9 @@ void t.test('proxySettings() and wallsOf() follow the settings and the users', a
       { name: 'proxy-443', port: 443, uids: [0, 3] },
     ],
   })
-  matchWhole(t, wallsOf({ ...site, users: undefined }, haproxy).callers, [0])
-  t.notOk('rulesFile' in wallsOf(site, haproxy), 'and no file that a unit reads')
-  t.equal(wallsOf({ ...site, systemd: true }, haproxy).rulesFile, '/etc/puppy/firewall.json')
+  matchWhole(t, firewallSettings({ ...site, users: undefined }, haproxy).callers, [0])
+  t.notOk('rulesFile' in firewallSettings(site, haproxy), 'and no file that a unit reads')
+  t.equal(firewallSettings({ ...site, systemd: true }, haproxy).rulesFile, '/etc/puppy/firewall.json')
 })
 
 void t.test('openHosts() gives one host on the machine itself, so that its locks cover everything', async (t) => {

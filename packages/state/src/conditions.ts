@@ -33,7 +33,7 @@ export interface Observed {
   readonly conditions: readonly Condition[]
 }
 
-/** Whether the host has looked at the newest wish, whatever it found. */
+/** Whether the host has observed the newest spec, whatever it found. */
 export function looked(thing: Observed): boolean {
   return thing.observedGeneration >= thing.generation
 }

@@ -45,8 +45,8 @@ void t.test('updateConditions() lets go of a message that is gone', (t) => {
 
 const generations: readonly (readonly [title: string, generation: number, observed: number, expected: boolean])[] = [
   ['nobody has looked yet', 1, 0, false],
-  ['somebody looked at an older wish', 3, 2, false],
-  ['somebody looked at the newest wish', 3, 3, true],
+  ['an older spec was observed', 3, 2, false],
+  ['the newest spec was observed', 3, 3, true],
 ]
 for (const [title, generation, observedGeneration, expected] of generations) {
   void t.test(`looked() is ${String(expected)} when ${title}`, (t) => {
@@ -64,12 +64,12 @@ interface Case {
 const yes: readonly Condition['status'][] = ['true', 'true']
 const cases: readonly (readonly [title: string, expected: boolean, Case])[] = [
   ['everybody says yes', true, {}],
-  ['a wall is missing that nobody requires', true, { missing: ['selinux'], required: ['quota'] }],
-  ['a required wall is missing', false, { missing: ['selinux', 'quota'], required: ['quota'] }],
+  ['a layer is missing that nobody requires', true, { missing: ['selinux'], required: ['quota'] }],
+  ['a required layer is missing', false, { missing: ['selinux', 'quota'], required: ['quota'] }],
   ['one says no', false, { statuses: ['true', 'false'] }],
   ['one does not know', false, { statuses: ['true', 'unknown'] }],
   ['nobody said anything', false, { statuses: [] }],
-  ['they spoke of an older wish', false, { observedGeneration: 1 }],
+  ['they spoke of an older spec', false, { observedGeneration: 1 }],
 ]
 for (const [title, expected, { observedGeneration = 2, statuses = yes, missing = [], required = [] }] of cases) {
   void t.test(`ready() is ${String(expected)} when ${title}`, (t) => {

@@ -1,8 +1,8 @@
 import t from 'tap'
-import { missingWalls, walls } from '../src/facilities.ts'
+import { missingLayers, isolationLayers } from '../src/facilities.ts'
 import type { FacilityState } from '../src/store/hosts.ts'
 
-const all = Object.fromEntries(walls.map((wall) => [wall, { works: true }]))
+const all = Object.fromEntries(isolationLayers.map((layer) => [layer, { works: true }]))
 
 const rows: readonly (readonly [
   title: string,
@@ -10,18 +10,18 @@ const rows: readonly (readonly [
   expected: readonly string[],
 ])[] = [
   ['none where all work', all, []],
-  ['all of a host that has not spoken yet', {}, walls],
+  ['all of a host that has not spoken yet', {}, isolationLayers],
   ['one that does not work', { ...all, quota: { works: false, reason: 'not_mounted' } }, ['quota']],
   [
     'several in the order in which they are built',
     { haproxy: { works: true }, quota: { works: true } },
     ['accounts', 'cgroups', 'firewall', 'selinux'],
   ],
-  ['none for a facility that is no wall', { ...all, postgres: { works: false } }, []],
+  ['none for a facility that is no layer', { ...all, postgres: { works: false } }, []],
 ]
 for (const [title, facilities, expected] of rows) {
-  void t.test(`missingWalls() names ${title}`, (t) => {
-    t.strictSame(missingWalls(facilities), expected)
+  void t.test(`missingLayers() names ${title}`, (t) => {
+    t.strictSame(missingLayers(facilities), expected)
     t.end()
   })
 }

@@ -111,7 +111,7 @@ export function cgroupsFacility(options: CgroupsFacilityOptions): Facility {
         },
       }
     },
-    inspect: async ({ walls: built }: View): Promise<readonly Finding[]> => {
+    inspect: async ({ builtSlots: built }: View): Promise<readonly Finding[]> => {
       const users = new Map(built.map(({ slot }) => [slot.uid, slot.user]))
       const strays = await readStrays(host, users.keys())
       if (strays.length === 0) return [{ works: true, what: 'no process of a tenant is outside of its limits' }]

@@ -46,14 +46,14 @@ export interface Tenant {
   readonly disk: NonNullable<PlanSpec['disk']>
 }
 
-export interface RouteWish {
+export interface RouteSpec {
   readonly id: number
   readonly domain: string
   readonly port: number
 }
 
 /** A slot that is built, and what whoever has it may reach. */
-interface Walled {
+interface BuiltSlot {
   readonly slot: Slot
   readonly egress: Egress
   /** Nobody has it, and nothing of whoever had it before is left. */
@@ -65,11 +65,11 @@ export interface View {
   /** Whether this pass looks at everything, and not only at what is behind. */
   readonly complete: boolean
   /** Every slot of the host that is built and not somebody else's, always. */
-  readonly walls: readonly Walled[]
+  readonly builtSlots: readonly BuiltSlot[]
   /** The tenants that somebody has to look at; all of them in a full reconcile. */
   readonly tenants: readonly Tenant[]
   /** Every route of the host, always. */
-  readonly routes: readonly RouteWish[]
+  readonly routes: readonly RouteSpec[]
   readonly suspended: readonly number[]
   /** Domains that are to be gone, by id; their names may be wanted again by another row. */
   readonly goneRoutes: readonly { readonly id: number; readonly domain: string }[]

@@ -182,7 +182,7 @@ const applied: Verdict = { type: name, status: 'true', reason: 'applied' }
 
 function specOf({ tenantUids, callers }: FirewallFacilityOptions, ours: readonly OwnPort[], view: View): FirewallSpec {
   return {
-    slots: view.walls.map(({ slot }) => ({
+    slots: view.builtSlots.map(({ slot }) => ({
       uid: slot.uid,
       firstPort: slot.ports[0] ?? 0,
       lastPort: slot.ports.at(-1) ?? 0,
@@ -190,7 +190,9 @@ function specOf({ tenantUids, callers }: FirewallFacilityOptions, ours: readonly
     tenantUids,
     callers,
     guards: ours.map(({ name: guard, port, uids }) => ({ name: guard, port, uids })),
-    egress: view.walls.flatMap(({ slot, egress }) => (egress === 'default' ? [] : [{ uid: slot.uid, policy: egress }])),
+    egress: view.builtSlots.flatMap(({ slot, egress }) =>
+      egress === 'default' ? [] : [{ uid: slot.uid, policy: egress }],
+    ),
   }
 }
 

@@ -25,14 +25,14 @@ export interface FacilitiesOptions {
   readonly quota: Quota
   /** Where facilities keep what is gone with a reboot. */
   readonly runDir: string
-  readonly walls: Pick<FirewallFacilityOptions, 'firewall' | 'callers' | 'guards' | 'rulesFile'>
+  readonly firewall: Pick<FirewallFacilityOptions, 'firewall' | 'callers' | 'guards' | 'rulesFile'>
   /** Ends what goes on beside the passes. */
   readonly signal?: AbortSignal
 }
 
 /**
- * All facilities in the one order in which walls are built: the user first, its limits and walls, and only when they
- * stand the route that lets visitors in.
+ * Returns all facilities in the one order in which they serve a slot: first the user, then its limits and isolation layers, last the
+ * route that lets visitors in.
  */
 export function facilitiesOf(options: FacilitiesOptions): {
   readonly facilities: readonly Facility[]
@@ -42,8 +42,8 @@ export function facilitiesOf(options: FacilitiesOptions): {
   const { layout, host } = options
   const last = slotCount(layout) - 1
   const tenantUids = { first: layout.firstUid, last: layout.firstUid + Math.max(last, 0) }
-  const firewall = firewallFacility({ ...options.walls, host, tenantUids })
-  const ports = portsFacility({ host, walled: () => firewall.stands() })
+  const firewall = firewallFacility({ ...options.firewall, host, tenantUids })
+  const ports = portsFacility({ host, firewallStands: () => firewall.stands() })
   const { gather, asked } = everybody()
   const { signal } = options
   const policy = openTenantPolicy(host, layout, { gather, ...(signal === undefined ? {} : { signal }) })

@@ -20,8 +20,8 @@ interface Squatter {
 
 export interface PortsFacilityOptions {
   readonly host: Host
-  /** Whether the walls stand, which keep visitors away from whoever listens. */
-  walled(): boolean
+  /** Whether the firewall's rules are loaded, which refuse connections to a listener that is not the tenant. */
+  firewallStands(): boolean
 }
 
 /**
@@ -30,7 +30,7 @@ export interface PortsFacilityOptions {
  *
  * `/proc` is read once in a complete pass; the ones between go by what it said.
  */
-export function portsFacility({ host, walled }: PortsFacilityOptions): Facility {
+export function portsFacility({ host, firewallStands }: PortsFacilityOptions): Facility {
   let seen: readonly Squatter[] | undefined
   return Object.freeze<Facility>({
     name,
@@ -42,7 +42,7 @@ export function portsFacility({ host, walled }: PortsFacilityOptions): Facility 
       const squatters = Map.groupBy(seen, ({ slot }) => slot.n)
       const accounts = view.tenants.map(({ id, slot }): [number, Verdict] => [
         id,
-        verdictOf(squatters.get(slot.n) ?? [], walled()),
+        verdictOf(squatters.get(slot.n) ?? [], firewallStands()),
       ])
       const served = { ...servedNothing, accounts: new Map(accounts) }
       return { changes: [], foreseen: served, apply: async () => served }
@@ -63,8 +63,8 @@ export function portsFacility({ host, walled }: PortsFacilityOptions): Facility 
   })
 }
 
-async function readSquatters(host: Host, { walls }: View): Promise<readonly Squatter[]> {
-  const slots = new Map(walls.flatMap(({ slot }) => slot.ports.map((port) => [port, slot])))
+async function readSquatters(host: Host, { builtSlots }: View): Promise<readonly Squatter[]> {
+  const slots = new Map(builtSlots.flatMap(({ slot }) => slot.ports.map((port) => [port, slot])))
   const found = (await readListeners(host)).flatMap((listener) => {
     const slot = slots.get(listener.port)
     return slot === undefined || [0, slot.uid].includes(listener.uid) ? [] : [{ slot, listener }]
@@ -86,14 +86,14 @@ async function readSquatters(host: Host, { walls }: View): Promise<readonly Squa
 /** More than these are not listed: each of a tenant's workers may hold the socket. */
 const most = 5
 
-function verdictOf(squatters: readonly Squatter[], walled: boolean): Verdict {
+function verdictOf(squatters: readonly Squatter[], firewallStands: boolean): Verdict {
   if (squatters.length === 0) return { type: name, status: 'true', reason: 'own' }
-  const wall = walled
+  const effect = firewallStands
     ? 'the firewall keeps visitors away from it'
     : 'no firewall stands here, so it gets whoever comes to this port'
   const more = squatters.length > most ? [`and ${squatters.length - most} more`] : []
   const who = [...squatters.slice(0, most).map((squatter) => describe(squatter)), ...more].join(', ')
-  return { type: name, status: 'false', reason: 'squatted', message: [who, wall, remedy(squatters)].join('; ') }
+  return { type: name, status: 'false', reason: 'squatted', message: [who, effect, remedy(squatters)].join('; ') }
 }
 
 /** `python3 (pid 4242) of user p10001 listens on 127.0.0.1:10241` */

@@ -86,8 +86,8 @@ export function selinuxFacility({ host, layout, policy, asked }: SelinuxFacility
         },
       }
     },
-    serve: async ({ tenants, walls, complete }: View, signal: AbortSignal): Promise<Step<Served>> => {
-      await labels.reach(walls.at(-1)?.slot.n ?? 0)
+    serve: async ({ tenants, builtSlots, complete }: View, signal: AbortSignal): Promise<Step<Served>> => {
+      await labels.reach(builtSlots.at(-1)?.slot.n ?? 0)
       if (!complete && tenants.length === 0) return { changes: [], apply: async () => servedNothing }
       const standing = await labels.look()
       const slots = tenants.map(({ slot }) => slot)
@@ -117,12 +117,12 @@ export function selinuxFacility({ host, layout, policy, asked }: SelinuxFacility
         },
       }
     },
-    inspect: async ({ walls }: View): Promise<readonly Finding[]> => {
+    inspect: async ({ builtSlots }: View): Promise<readonly Finding[]> => {
       const findings = await inspect(
         host,
-        walls.map(({ slot }) => tenantOf(slot)),
+        builtSlots.map(({ slot }) => tenantOf(slot)),
       )
-      await labels.reach(walls.at(-1)?.slot.n ?? 0)
+      await labels.reach(builtSlots.at(-1)?.slot.n ?? 0)
       const standing = await labels.look()
       const loaded = { works: standing.status === 'stands', what: 'levels of slots in the policy' }
       return [

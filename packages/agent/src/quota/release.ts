@@ -90,16 +90,16 @@ const most = 20
 /** Names uids in the range of slots that own files or have limits and are nobody's: of no slot, or of one that is free. */
 export async function findLeft(
   counted: Counted,
-  { walls }: View,
+  { builtSlots }: View,
   tenantUids: { readonly first: number; readonly last: number },
   signal: AbortSignal,
 ): Promise<readonly Finding[]> {
   const { host, quota, mountPoint } = counted
   const readings = await quota.report(undefined, { signal })
-  const free = walls.filter((wall) => wall.free).map(({ slot }) => slot)
+  const free = builtSlots.filter(({ free: isFree }) => isFree).map(({ slot }) => slot)
   const inHomes = await countInHomes(host, free, signal)
-  const taken = walls.filter((wall) => !wall.free).map(({ slot }) => slot.uid)
-  const slots = new Set(walls.map(({ slot }) => slot.uid))
+  const taken = builtSlots.filter(({ free: isFree }) => !isFree).map(({ slot }) => slot.uid)
+  const slots = new Set(builtSlots.map(({ slot }) => slot.uid))
   const findings = findOrphans(readings, taken, tenantUids).flatMap(({ id, bytes, inodes, limited }) => {
     const files = inodes - (inHomes.get(id) ?? 0)
     if (files <= 0 && !limited) return []

@@ -42,7 +42,7 @@ void t.test('buildPortRules() sets the rules of a slice before an account has it
   const facility = cgroupsFacility({ host, layout: smallLayout, ...options })
   await facility.probe(signal)
   const tenant = { id: 7, slot: first, limits: { pids: { max: 128 } } } as never
-  const view = { complete: true, walls: [], tenants: [tenant], routes: [], suspended: [], goneRoutes: [] }
+  const view = { complete: true, builtSlots: [], tenants: [tenant], routes: [], suspended: [], goneRoutes: [] }
   await (await facility.serve!(view, signal)).apply()
   t.match(await host.read(dropIn(first.uid)), 'TasksMax=128')
   t.match(await host.read(dropIn(first.uid)), allowed, 'and with its limits')

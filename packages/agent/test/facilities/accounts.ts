@@ -58,7 +58,7 @@ function open(t: Test, { firstPort = 10_240, real = false } = {}) {
         )
       ).apply(),
     plan: (...tenants: readonly Tenant[]) =>
-      facility.serve!({ complete: false, walls: [], tenants, routes: [], suspended: [], goneRoutes: [] }, signal),
+      facility.serve!({ complete: false, builtSlots: [], tenants, routes: [], suspended: [], goneRoutes: [] }, signal),
     at: (path: string) => join(root, path),
   }
 }

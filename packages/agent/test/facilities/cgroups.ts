@@ -14,7 +14,7 @@ const [first, second] = slots as [(typeof slots)[0], (typeof slots)[0]]
 const limits = { cpu: { max: 0.5 }, memory: { max: 512 * 2 ** 20, swapMax: 0 }, pids: { max: 128 } }
 const view = (...tenants: readonly Partial<Tenant>[]): View => ({
   complete: true,
-  walls: slots.map((slot) => ({ slot, egress: 'default', free: false })),
+  builtSlots: slots.map((slot) => ({ slot, egress: 'default', free: false })),
   tenants: tenants as readonly Tenant[],
   routes: [],
   suspended: [],

@@ -12,7 +12,7 @@ const slots = [0, 1, 2].map((n) => slotAt(smallLayout, n))
 const tenant = { id: 7, slot: slots[0] } as Tenant
 const view = (count: number, more: Partial<View> = {}): View => ({
   complete: false,
-  walls: slots.slice(0, count).map((slot) => ({ slot, egress: 'default', free: false })),
+  builtSlots: slots.slice(0, count).map((slot) => ({ slot, egress: 'default', free: false })),
   tenants: [tenant],
   routes: [],
   suspended: [],
@@ -53,7 +53,7 @@ function open(live = true) {
   return { seen, nft, machine, options, facility: firewallFacility(options), listings }
 }
 
-void t.test('firewallFacility builds walls around every slot, and runs nothing when nothing changed', async (t) => {
+void t.test('firewallFacility writes rules for every slot, and starts no program when nothing changed', async (t) => {
   const { facility, options, listings, machine } = open()
   t.match(await facility.probe(signal), { works: true, version: /^\d/ })
   const step = await facility.serve!(view(2), signal)
@@ -82,11 +82,13 @@ void t.test('firewallFacility adds a slot as an element, and egress by plan', as
   )
   await more.apply()
   const strict = view(3)
-  const walls = strict.walls.map((wall, index) => (index === 1 ? { ...wall, egress: 'local' as const } : wall))
-  const step = await facility.serve!({ ...strict, walls }, signal)
+  const builtSlots = strict.builtSlots.map((slot, index) =>
+    index === 1 ? { ...slot, egress: 'local' as const } : slot,
+  )
+  const step = await facility.serve!({ ...strict, builtSlots }, signal)
   t.match(JSON.stringify(step.changes), /egress/)
   await step.apply()
-  t.strictSame((await facility.serve!({ ...strict, walls, complete: true }, signal)).changes, [])
+  t.strictSame((await facility.serve!({ ...strict, builtSlots, complete: true }, signal)).changes, [])
 })
 
 void t.test('firewallFacility loads exactly what it planned, and plans again only after a conflict', async (t) => {
@@ -195,7 +197,7 @@ void t.test('firewallFacility says for a person whether table, guards and boot u
   ])
 })
 
-void t.test('firewallFacility keeps the walls for the next boot, and forgets them for a purge', async (t) => {
+void t.test('firewallFacility keeps the rules for the next boot, and deletes them for a purge', async (t) => {
   const { facility, machine, options } = open()
   await (await facility.serve!(view(1), signal)).apply()
   t.match(await machine.read('/etc/systemd/system/puppy-firewall.service'), 'nft -j -f /var/lib/puppy/firewall.json')

@@ -9,7 +9,7 @@ import { smallLayout } from '../support/rows.ts'
 
 t.setTimeout(60_000)
 const { signal } = new AbortController()
-const nothing: View = { complete: false, walls: [], tenants: [], routes: [], suspended: [], goneRoutes: [] }
+const nothing: View = { complete: false, builtSlots: [], tenants: [], routes: [], suspended: [], goneRoutes: [] }
 const layout = { ...smallLayout, firstPort: 20_000, portLimit: 65_520 }
 
 void t.test('haproxyFacility starts the proxy when it is prepared, and only then', { skip }, async (t) => {

@@ -10,7 +10,7 @@ const slots = [0, 1].map((n) => slotAt(smallLayout, n))
 const [blog, curious] = slots.map((slot, index) => ({ id: index + 7, slot }) as Tenant) as [Tenant, Tenant]
 const view = (more: Partial<View> = {}): View => ({
   complete: true,
-  walls: slots.map((slot) => ({ slot, egress: 'default', free: false })),
+  builtSlots: slots.map((slot) => ({ slot, egress: 'default', free: false })),
   tenants: [blog, curious],
   routes: [],
   suspended: [],
@@ -32,7 +32,10 @@ function tcp(sockets: readonly Socket[]): string {
   return sockets.map(line).join('')
 }
 
-function open(sockets: readonly Socket[], options: { readonly walled?: boolean; readonly live?: boolean } = {}) {
+function open(
+  sockets: readonly Socket[],
+  options: { readonly firewallStands?: boolean; readonly live?: boolean } = {},
+) {
   const squatter = curious.slot
   const host = createFakeHost({
     live: options.live ?? true,
@@ -44,7 +47,7 @@ function open(sockets: readonly Socket[], options: { readonly walled?: boolean; 
     },
     links: { '/proc/4242/fd/3': 'socket:[4711]', '/proc/4243/fd/3': 'socket:[4711]' },
   })
-  return { host, facility: portsFacility({ host, walled: () => options.walled ?? true }) }
+  return { host, facility: portsFacility({ host, firewallStands: () => options.firewallStands ?? true }) }
 }
 
 const first = blog.slot.ports[0] ?? 0
@@ -75,7 +78,7 @@ void t.test('portsFacility names who listens on another’s port, and what ends 
 })
 
 void t.test('portsFacility says so when no firewall stands', async (t) => {
-  const { facility } = open([{ port: first, uid: curious.slot.uid }], { walled: false })
+  const { facility } = open([{ port: first, uid: curious.slot.uid }], { firewallStands: false })
   const { accounts } = await (await facility.serve!(view(), signal)).apply()
   t.match(accounts.get(7)?.message, /; no firewall stands here, so it gets whoever comes to this port; /)
 })

@@ -17,7 +17,7 @@ const [first, second] = slots as [(typeof slots)[0], (typeof slots)[0]]
 const tenants = slots.map((slot, at) => ({ id: 7 + at, slot })) as readonly Partial<Tenant>[] as readonly Tenant[]
 const view: View = {
   complete: true,
-  walls: slots.map((slot) => ({ slot, egress: 'default', free: false })),
+  builtSlots: slots.map((slot) => ({ slot, egress: 'default', free: false })),
   tenants,
   routes: [],
   suspended: [],

@@ -93,7 +93,7 @@ void t.test('liftLimits() gives what was refused, by uid', async (t) => {
 void t.test('findLeft() names uids that are nobody’s, and nobody who has an account', async (t) => {
   const { fake, counted } = open([second.uid])
   const view = {
-    walls: [
+    builtSlots: [
       { slot: first, egress: 'default', free: false },
       { slot: second, egress: 'default', free: true },
     ],

@@ -40,8 +40,8 @@ export function addAccount(
   slot?: number,
   state: AccountState = 'active',
 ): Promise<number> {
-  const wish = { plan: 'small', sshKeys: [], state, labels: {} }
-  return insertAccount(owner, { reseller: 'root', name }, { ...wish, host: 'h1', slot })
+  const spec = { plan: 'small', sshKeys: [], state, labels: {} }
+  return insertAccount(owner, { reseller: 'root', name }, { ...spec, host: 'h1', slot })
 }
 
 /** A domain of an account. */

@@ -65,7 +65,7 @@ export async function everyFacility(t: Test, base: Parameters<typeof slotAt>[0])
       guards: [],
     }),
     selinuxFacility({ host: selinuxHost, layout: own, policy: createFakePolicy(selinuxHost) }),
-    portsFacility({ host: accountsHost, walled: () => true }),
+    portsFacility({ host: accountsHost, firewallStands: () => true }),
     haproxyFacility(proxy.haproxy, proxy.spec),
   ]
   return { layout: own, facilities }

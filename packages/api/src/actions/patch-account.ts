@@ -1,6 +1,6 @@
 import type { Database } from '@puppy/state'
 import { ApiError } from '../errors.ts'
-import type { AccountName, AccountWish } from '@puppy/state/store/accounts'
+import type { AccountName, AccountSpec } from '@puppy/state/store/accounts'
 import type { Actor } from '@puppy/state/store/audit'
 import { changeAccount } from './put-account.ts'
 import { assertSshKeys } from './ssh-keys.ts'
@@ -9,7 +9,7 @@ import { assertSshKeys } from './ssh-keys.ts'
 export interface AccountPatch {
   readonly plan?: string
   readonly sshKeys?: readonly string[] | null
-  readonly state?: AccountWish['state'] | null
+  readonly state?: AccountSpec['state'] | null
   readonly labels?: Readonly<Record<string, string | null>> | null
 }
 
@@ -23,7 +23,7 @@ export async function patchAccount(db: Database, actor: Actor, who: AccountName,
  * RFC 7396: null puts back to the default, absent leaves, a label that is null goes.
  * @throws ApiError `request_invalid` when there would be more than 32 labels.
  */
-export function mergePatch(row: AccountWish, patch: AccountPatch): AccountWish {
+export function mergePatch(row: AccountSpec, patch: AccountPatch): AccountSpec {
   const merged = Object.entries({ ...row.labels, ...patch.labels }).filter(
     (entry): entry is [string, string] => entry[1] !== null,
   )

@@ -7,7 +7,7 @@ import {
   updateAccount,
   type AccountName,
   type AccountRow,
-  type AccountWish,
+  type AccountSpec,
 } from '@puppy/state/store/accounts'
 import { writeAudit, type Actor } from '@puppy/state/store/audit'
 import { countDomains, domainsBeyondPorts } from '@puppy/state/store/domains'
@@ -31,10 +31,10 @@ export async function putAccount(
   db: Database,
   actor: Actor,
   who: AccountName,
-  wish: AccountWish,
+  spec: AccountSpec,
 ): Promise<{ created: boolean; id: number }> {
-  assertSshKeys(wish.sshKeys)
-  const attempt = () => db.transaction((tx) => putInside(tx, actor, who, wish))
+  assertSshKeys(spec.sshKeys)
+  const attempt = () => db.transaction((tx) => putInside(tx, actor, who, spec))
   // Two that create the same name at once: the second finds the first one's row and converges it.
   return attempt().catch((error: unknown) => {
     if (errno(error) === uniqueViolation) return attempt()
@@ -42,20 +42,20 @@ export async function putAccount(
   })
 }
 
-async function putInside(tx: Queryable, actor: Actor, who: AccountName, wish: AccountWish) {
-  const plan = await planOf(tx, wish, true)
+async function putInside(tx: Queryable, actor: Actor, who: AccountName, spec: AccountSpec) {
+  const plan = await planOf(tx, spec, true)
   const existing = await findAccount(tx, who, true)
-  if (existing !== undefined) return converge(tx, actor, existing, wish, plan)
-  return create(tx, actor, who, wish)
+  if (existing !== undefined) return converge(tx, actor, existing, spec, plan)
+  return create(tx, actor, who, spec)
 }
 
-async function converge(tx: Queryable, actor: Actor, existing: AccountRow, wish: AccountWish, plan: PlanRow) {
+async function converge(tx: Queryable, actor: Actor, existing: AccountRow, spec: AccountSpec, plan: PlanRow) {
   if (existing.plan !== plan.name) await assertFits(tx, existing, plan)
-  if (await updateAccount(tx, existing.id, wish)) {
+  if (await updateAccount(tx, existing.id, spec)) {
     await writeAudit(tx, actor, {
       action: 'account.change',
       target: `${existing.reseller}/${existing.name}`,
-      details: wish,
+      details: spec,
     })
     await notify(tx, wanted, existing.host)
   }
@@ -90,24 +90,24 @@ export async function changeAccount(
   db: Database,
   actor: Actor,
   who: AccountName,
-  change: (row: AccountRow) => AccountWish,
+  change: (row: AccountRow) => AccountSpec,
 ): Promise<void> {
   await db.transaction(async (tx) => {
     const row = await findAccount(tx, who, true)
     if (row === undefined) throw new ApiError('account_not_found', `There is no account ${who.name}`)
-    const wish = change(row)
-    await converge(tx, actor, row, wish, await planOf(tx, wish))
+    const spec = change(row)
+    await converge(tx, actor, row, spec, await planOf(tx, spec))
   })
 }
 
 /** Locked, nobody changes or deletes the plan meanwhile; only ever before the account, as whoever changes a plan does. */
-async function planOf(tx: Queryable, { plan }: AccountWish, lock = false): Promise<PlanRow> {
+async function planOf(tx: Queryable, { plan }: AccountSpec, lock = false): Promise<PlanRow> {
   const row = await findPlan(tx, plan, lock)
   if (row !== undefined) return row
   throw new ApiError('plan_unknown', `There is no plan ${plan}`, [{ pointer: '/plan', detail: 'names no plan' }])
 }
 
-async function create(tx: Queryable, actor: Actor, who: AccountName, wish: AccountWish) {
+async function create(tx: Queryable, actor: Actor, who: AccountName, spec: AccountSpec) {
   if (!(await resellerExists(tx, who.reseller)))
     throw new ApiError('reseller_unknown', `There is no reseller ${who.reseller}`, [
       { pointer: 'reseller', detail: 'names no reseller' },
@@ -116,8 +116,8 @@ async function create(tx: Queryable, actor: Actor, who: AccountName, wish: Accou
   if (host === undefined) throw new ApiError('no_host', 'No agent has registered a host yet; start one')
   const slot = await takeSlot(tx, host.name)
   if (slot === undefined) await assertRoom(tx, host)
-  const id = await insertAccount(tx, who, { ...wish, host: host.name, slot })
-  await writeAudit(tx, actor, { action: 'account.create', target: `${who.reseller}/${who.name}`, details: wish })
+  const id = await insertAccount(tx, who, { ...spec, host: host.name, slot })
+  await writeAudit(tx, actor, { action: 'account.create', target: `${who.reseller}/${who.name}`, details: spec })
   await notify(tx, wanted, host.name)
   return { created: true, id }
 }

@@ -3,7 +3,7 @@ import swagger from '@fastify/swagger'
 import type { FastifyInstance } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 
-const description = `One Linux machine, or a few, as boutique multi-tenant hosting. Writes are wishes: PUT says what is to be, by name, as often as you like;
+const description = `One Linux machine, or a few, as boutique multi-tenant hosting. Writes are specs: PUT says what is to be, by name, as often as you like;
 the answer says whether the host has made it so (\`ready\`, \`conditions\`). Every error is an application/problem+json with a stable \`code\`.`
 
 /** The document at /openapi.json and a page to read it at /docs. Every file is opened before root is dropped; the page's script alone would be 3 MB in memory. */

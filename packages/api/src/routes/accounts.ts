@@ -13,7 +13,7 @@ import { decodeCursor, page } from '../cursor.ts'
 import type { Dependencies } from '../dependencies.ts'
 import { actorOf, callerOf, resellerOf } from '../plugins/auth.ts'
 import { presentAccount, presentUsage, writeStatus } from '../present.ts'
-import type { AccountPatch, AccountWish } from '../schemas/account.ts'
+import type { AccountPatch, AccountSpec } from '../schemas/account.ts'
 import {
   pageQuery,
   preferHeader,
@@ -123,7 +123,7 @@ export async function accountRoutes(app: FastifyInstance, dependencies: Dependen
     async (request) => (await present(request, [await find(request)]))[0],
   )
 
-  app.put<Write & { Body: AccountWish }>(
+  app.put<Write & { Body: AccountSpec }>(
     '/v1/accounts/:account',
     {
       schema: {
@@ -133,7 +133,7 @@ export async function accountRoutes(app: FastifyInstance, dependencies: Dependen
         params,
         querystring,
         headers: preferHeader,
-        body: Type.Ref('AccountWish'),
+        body: Type.Ref('AccountSpec'),
         response: written,
       },
     },

@@ -18,17 +18,17 @@ const labels = Type.Record(Type.String({ pattern: labelName }), Type.String(labe
   description: 'Words of your own, given back as they are.',
 })
 
-/** The whole wish: what is left out goes back to its default. */
-export const AccountWish = Type.Object(
+/** The whole spec: a field that is left out gets its default. */
+export const AccountSpec = Type.Object(
   {
     plan: Slug('The name of a plan.'),
     sshKeys: Type.Optional(sshKeys),
     state: Type.Optional(state),
     labels: Type.Optional(labels),
   },
-  { $id: 'AccountWish', additionalProperties: false, description: 'What an account is to be.' },
+  { $id: 'AccountSpec', additionalProperties: false, description: 'The spec of an account.' },
 )
-export type AccountWish = Static<typeof AccountWish>
+export type AccountSpec = Static<typeof AccountSpec>
 
 /** JSON merge patch (RFC 7396): null puts a field back to its default. */
 export const AccountPatch = Type.Object(
@@ -39,7 +39,7 @@ export const AccountPatch = Type.Object(
       Type.Unsafe<'active' | 'throttled' | 'suspended' | null>({
         type: ['string', 'null'],
         enum: ['active', 'throttled', 'suspended', null],
-        description: 'As in AccountWish.',
+        description: 'As in AccountSpec.',
       }),
     ),
     labels: Type.Optional(
@@ -83,7 +83,7 @@ export const Account = Type.Object(
     domains: Type.Array(AccountDomain),
     ...observed,
     createdAt: Time('When it was made.'),
-    updatedAt: Time('When its wish last changed.'),
+    updatedAt: Time('When its spec last changed.'),
   },
   { $id: 'Account', description: 'A slot of a host given to somebody, with what is wanted and what is true.' },
 )

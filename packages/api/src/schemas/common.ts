@@ -24,12 +24,12 @@ export const Condition = Type.Object(
   { $id: 'Condition', description: 'What one facility says of one thing.' },
 )
 
-/** What every wish carries once somebody looks at it. */
+/** What every resource with a spec has: which generation of it was observed, and whether it is in effect. */
 export const observed = {
-  generation: Count('Grows with every change of the wish.'),
-  observedGeneration: Count('The newest wish that the host has looked at, whatever it found.'),
-  ready: Type.Boolean({ description: 'Every facility of the host took its part in the newest wish.' }),
-  missing: Type.Array(Type.String(), { description: 'Walls that this host does not have.' }),
+  generation: Count('Grows with every change of the spec.'),
+  observedGeneration: Count('The newest generation of the spec that the host has observed, whatever it found.'),
+  ready: Type.Boolean({ description: 'Every facility of the host applied the newest spec.' }),
+  missing: Type.Array(Type.String(), { description: 'Isolation layers that this host does not have.' }),
   conditions: Type.Array(Type.Ref('Condition')),
 }
 

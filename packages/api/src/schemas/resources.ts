@@ -2,7 +2,7 @@ import type { Static } from 'typebox'
 import { Type } from '@puppy/state/schema'
 import { PlanSpec } from '@puppy/state/plan-spec'
 import { choice, Condition, Count, nextCursor, observed, Slug, Time } from './common.ts'
-import { Account, AccountList, AccountPatch, AccountWish, Usage } from './account.ts'
+import { Account, AccountList, AccountPatch, AccountSpec, Usage } from './account.ts'
 import { Problem } from './problem.ts'
 
 const Plan = Type.Object(
@@ -39,7 +39,7 @@ const Domain = Type.Object(
     listener: Type.Optional(choice(['listening', 'nobody', 'wrong_address'], 'What was last seen on the port.')),
     ...observed,
     createdAt: Time('When it was made.'),
-    updatedAt: Time('When its wish last changed.'),
+    updatedAt: Time('When its spec last changed.'),
   },
   { $id: 'Domain', description: 'A host name routed to one port of one account.' },
 )
@@ -101,7 +101,7 @@ const Host = Type.Object(
     alive: Type.Boolean({ description: 'Whether its agent was heard of in the last 10 seconds.' }),
     heartbeatAt: Type.Optional(Time('When its agent was last heard of.')),
     facilities: Type.Record(Type.String(), Facility, { description: 'What each facility can do here, and why not.' }),
-    missing: Type.Array(Type.String(), { description: 'Walls that this host does not have.' }),
+    missing: Type.Array(Type.String(), { description: 'Isolation layers that this host does not have.' }),
     conditions: Type.Array(Type.Ref('Condition')),
     pool: Type.Ref('Pool'),
   },
@@ -138,7 +138,7 @@ export const namedSchemas = [
   PlanSpec,
   Plan,
   PlanList,
-  AccountWish,
+  AccountSpec,
   AccountPatch,
   Account,
   AccountList,

@@ -12,7 +12,7 @@ import {
   addAccount,
   addPlan,
   untilBlocked,
-  wish,
+  spec,
 } from '@puppy/state/testing'
 
 const postgres = await startPostgres(t)
@@ -41,7 +41,7 @@ void t.test('removeAccount() lets go of name, slot and domains at once', async (
     ],
   )
   t.equal(await findDomain(api, 'blog.example'), undefined)
-  const again = await putAccount(api, actor, blog, wish)
+  const again = await putAccount(api, actor, blog, spec)
   t.ok(again.created)
   t.strictSame(
     (await findAccountsById(api, [again.id])).map(({ slot }) => slot),
@@ -91,7 +91,7 @@ void t.test('removeAccount() that meets a change of the plan still removes', asy
   const { api, owner, id } = await prepare(t)
   await addPlan(api, 'large')
   const { removed } = await owner.transaction(async (tx) => {
-    await updateAccount(tx, id, { ...wish, plan: 'large' })
+    await updateAccount(tx, id, { ...spec, plan: 'large' })
     const removed = removeAccount(api, actor, blog)
     await untilBlocked(owner)
     return { removed }

@@ -2,8 +2,8 @@ import { matchWhole } from '@puppy/host/testing'
 import t from 'tap'
 import { removeAccount } from '../../src/actions/delete-account.ts'
 import { mergePatch, patchAccount, type AccountPatch } from '../../src/actions/patch-account.ts'
-import { findAccount, updateAccount, type AccountWish } from '@puppy/state/store/accounts'
-import { addHost, sshKey, startPostgres, actor, addAccount, addPlan, untilBlocked, wish } from '@puppy/state/testing'
+import { findAccount, updateAccount, type AccountSpec } from '@puppy/state/store/accounts'
+import { addHost, sshKey, startPostgres, actor, addAccount, addPlan, untilBlocked, spec } from '@puppy/state/testing'
 import { pointersOf } from '../support/problem.ts'
 
 const postgres = await startPostgres(t)
@@ -19,8 +19,8 @@ async function prepare(t: Parameters<typeof postgres.create>[0]) {
   return { ...databases, id, patch }
 }
 
-const row: AccountWish = { plan: 'small', sshKeys: [sshKey], state: 'suspended', labels: { a: '1', b: '2' } }
-const merges: readonly (readonly [title: string, patch: AccountPatch, expected: Partial<AccountWish>])[] = [
+const row: AccountSpec = { plan: 'small', sshKeys: [sshKey], state: 'suspended', labels: { a: '1', b: '2' } }
+const merges: readonly (readonly [title: string, patch: AccountPatch, expected: Partial<AccountSpec>])[] = [
   ['leaves all that is absent', {}, {}],
   ['replaces the plan', { plan: 'large' }, { plan: 'large' }],
   ['replaces all keys', { sshKeys: ['other'] }, { sshKeys: ['other'] }],
@@ -93,7 +93,7 @@ void t.test('patchAccount() by many at once loses nothing of any', async (t) => 
 void t.test('patchAccount() that meets a change of the plan keeps the new one', async (t) => {
   const { api, owner, id, patch } = await prepare(t)
   const { done } = await owner.transaction(async (tx) => {
-    await updateAccount(tx, id, { ...wish, plan: 'large' })
+    await updateAccount(tx, id, { ...spec, plan: 'large' })
     const done = patch({ labels: { a: '1' } })
     await untilBlocked(owner)
     return { done }

@@ -16,7 +16,7 @@ import {
   addAccount,
   addPlan,
   untilBlocked,
-  wish,
+  spec,
 } from '@puppy/state/testing'
 import { pointersOf } from '../support/problem.ts'
 
@@ -38,7 +38,7 @@ void t.test('putAccount() creates on a free slot, tells the agent and writes it 
   const told: string[] = []
   listener.on('notification', ({ channel, payload }) => told.push(`${channel} ${payload ?? ''}`))
   await listener.query('listen puppy_wanted')
-  const { created, id } = await putAccount(api, actor, blog, { ...wish, sshKeys: [sshKey] })
+  const { created, id } = await putAccount(api, actor, blog, { ...spec, sshKeys: [sshKey] })
   t.equal(created, true)
   t.matchOnlyStrict(await findAccountsById(api, [id]), [
     {
@@ -46,7 +46,7 @@ void t.test('putAccount() creates on a free slot, tells the agent and writes it 
       ...blog,
       host: 'h1',
       slot: 0,
-      ...wish,
+      ...spec,
       planSpec: smallPlan,
       sshKeys: [sshKey],
       generation: 1,
@@ -60,15 +60,15 @@ void t.test('putAccount() creates on a free slot, tells the agent and writes it 
   await listener.query('select 1')
   t.strictSame(told, ['puppy_wanted h1'])
   t.strictSame(await owner.query('select action, target, details from audit'), [
-    { action: 'account.create', target: 'root/blog', details: { ...wish, sshKeys: [sshKey] } },
+    { action: 'account.create', target: 'root/blog', details: { ...spec, sshKeys: [sshKey] } },
   ])
 })
 
 void t.test('putAccount() converges the one there is, and does nothing when they agree', async (t) => {
   const { api, owner } = await prepare(t)
-  const { id } = await putAccount(api, actor, blog, wish)
-  t.strictSame(await putAccount(api, actor, blog, wish), { created: false, id })
-  t.strictSame(await putAccount(api, actor, blog, { ...wish, plan: 'large' }), { created: false, id })
+  const { id } = await putAccount(api, actor, blog, spec)
+  t.strictSame(await putAccount(api, actor, blog, spec), { created: false, id })
+  t.strictSame(await putAccount(api, actor, blog, { ...spec, plan: 'large' }), { created: false, id })
   t.match(await findAccount(api, blog), { plan: 'large', generation: 2, slot: 0 })
   t.strictSame(await owner.query('select action from audit order by id'), [
     { action: 'account.create' },
@@ -78,7 +78,7 @@ void t.test('putAccount() converges the one there is, and does nothing when they
 
 void t.test('putAccount() of one name by many at once makes one account on one slot', async (t) => {
   const { api, agent } = await prepare(t, 10)
-  const puts = Array.from({ length: 10 }, () => putAccount(api, actor, blog, wish))
+  const puts = Array.from({ length: 10 }, () => putAccount(api, actor, blog, spec))
   const answers = await Promise.all(puts)
   t.equal(answers.filter(({ created }) => created).length, 1)
   t.equal(new Set(answers.map(({ id }) => id)).size, 1)
@@ -89,7 +89,7 @@ void t.test('putAccount() that meets another one half way converges what came of
   const { api, owner } = await prepare(t)
   const { second, id } = await owner.transaction(async (tx) => {
     const id = await addAccount({ ...owner, query: tx.query }, 'blog')
-    const second = putAccount(api, actor, blog, { ...wish, state: 'suspended' })
+    const second = putAccount(api, actor, blog, { ...spec, state: 'suspended' })
     await untilBlocked(owner)
     return { second, id }
   })
@@ -101,8 +101,8 @@ void t.test('putAccount() gives the same name to two resellers', async (t) => {
   const { api, owner } = await prepare(t)
   await addReseller(owner, 'acme')
   const [ours, theirs] = [
-    await putAccount(api, actor, blog, wish),
-    await putAccount(api, actor, { reseller: 'acme', name: 'blog' }, wish),
+    await putAccount(api, actor, blog, spec),
+    await putAccount(api, actor, { reseller: 'acme', name: 'blog' }, spec),
   ]
   t.ok(theirs.created)
   t.not(ours.id, theirs.id)
@@ -110,36 +110,36 @@ void t.test('putAccount() gives the same name to two resellers', async (t) => {
 
 void t.test('putAccount() refuses what there is not: a plan, a reseller, a host', async (t) => {
   const { api } = await prepare(t)
-  const unknown = await t.rejects(putAccount(api, actor, blog, { ...wish, plan: 'none' }), { code: 'plan_unknown' })
+  const unknown = await t.rejects(putAccount(api, actor, blog, { ...spec, plan: 'none' }), { code: 'plan_unknown' })
   t.strictSame(pointersOf(unknown), ['/plan'])
-  await t.rejects(putAccount(api, actor, { reseller: 'none', name: 'blog' }, wish), { code: 'reseller_unknown' })
+  await t.rejects(putAccount(api, actor, { reseller: 'none', name: 'blog' }, spec), { code: 'reseller_unknown' })
   const empty = await postgres.create(t)
   await addPlan(empty.api)
-  await t.rejects(putAccount(empty.api, actor, blog, wish), { code: 'no_host' })
+  await t.rejects(putAccount(empty.api, actor, blog, spec), { code: 'no_host' })
 })
 
 void t.test('putAccount() refuses a plan without the ports that the account’s domains use', async (t) => {
   const { api } = await prepare(t)
-  const { id } = await putAccount(api, actor, blog, { ...wish, plan: 'large' })
+  const { id } = await putAccount(api, actor, blog, { ...spec, plan: 'large' })
   await insertDomain(api, 'blog.example', id, 10_243)
   const refused = { code: 'plan_ports', message: /blog\.example/ }
-  t.strictSame(pointersOf(await t.rejects(putAccount(api, actor, blog, wish), refused)), ['/plan'])
+  t.strictSame(pointersOf(await t.rejects(putAccount(api, actor, blog, spec), refused)), ['/plan'])
   t.match(await findAccount(api, blog), { plan: 'large', generation: 1 })
 })
 
 void t.test('putAccount() refuses a plan that allows fewer domains than the account has', async (t) => {
   const { api } = await prepare(t)
-  const { id } = await putAccount(api, actor, blog, { ...wish, plan: 'large' })
+  const { id } = await putAccount(api, actor, blog, { ...spec, plan: 'large' })
   for (const name of ['a.example', 'b.example', 'c.example']) await insertDomain(api, name, id, 10_240)
-  const refused = await t.rejects(putAccount(api, actor, blog, wish), { code: 'domain_limit' })
+  const refused = await t.rejects(putAccount(api, actor, blog, spec), { code: 'domain_limit' })
   t.strictSame(pointersOf(refused), ['/plan'])
-  t.strictSame(await putAccount(api, actor, blog, { ...wish, plan: 'large' }), { created: false, id })
+  t.strictSame(await putAccount(api, actor, blog, { ...spec, plan: 'large' }), { created: false, id })
 })
 
 void t.test('putAccount() on an empty pool waits for growth, and is refused only at max', async (t) => {
   const { agent, api, owner } = await prepare(t, 1)
   await setPool(api, 'h1', { free: 1, max: 2 })
-  const put = (name: string) => putAccount(api, actor, { reseller: 'root', name }, wish)
+  const put = (name: string) => putAccount(api, actor, { reseller: 'root', name }, spec)
   await put('a')
   const { id } = await put('b')
   t.strictSame(
@@ -161,11 +161,11 @@ void t.test('putAccount() on an empty pool waits for growth, and is refused only
 
 void t.test('putAccount() waits for who changes its plan, and goes by the new one', async (t) => {
   const { api, owner } = await prepare(t)
-  const { id } = await putAccount(api, actor, blog, { ...wish, plan: 'large' })
+  const { id } = await putAccount(api, actor, blog, { ...spec, plan: 'large' })
   await insertDomain(api, 'blog.example', id, 10_242)
   const put = await owner.transaction(async (tx) => {
     await upsertPlan(tx, 'small', { ...smallPlan, ports: 1 })
-    const put = putAccount(api, actor, blog, wish).catch((error: unknown) => error)
+    const put = putAccount(api, actor, blog, spec).catch((error: unknown) => error)
     await untilBlocked(owner)
     return { put }
   })
@@ -176,7 +176,7 @@ void t.test('putAccount() and removePlan() at once: one of them is told', async 
   const { api, owner } = await prepare(t)
   const put = await owner.transaction(async (tx) => {
     await removePlan({ ...owner, transaction: (work) => work(tx) }, actor, 'small')
-    const put = putAccount(api, actor, blog, wish).catch((error: unknown) => error)
+    const put = putAccount(api, actor, blog, spec).catch((error: unknown) => error)
     await untilBlocked(owner)
     return { put }
   })

@@ -14,7 +14,7 @@ import {
   addAccount,
   addPlan,
   untilBlocked,
-  wish,
+  spec,
 } from '@puppy/state/testing'
 import { startApp } from '../support/app.ts'
 import { pointersOf } from '../support/problem.ts'
@@ -155,7 +155,7 @@ void t.test('putDomain() that meets the deletion of the domain makes a new one',
 void t.test('putDomain() that meets a change of the account’s plan goes by the new one', async (t) => {
   const { api, owner, blog, put } = await prepare(t)
   const { done } = await owner.transaction(async (tx) => {
-    await updateAccount(tx, blog, { ...wish, plan: 'large' })
+    await updateAccount(tx, blog, { ...spec, plan: 'large' })
     const done = put('blog.example', 'blog', first + 7)
     await untilBlocked(owner)
     return { done }

@@ -1,4 +1,4 @@
-import { walls } from '@puppy/state'
+import { isolationLayers } from '@puppy/state'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { addHost, addReseller, smallPlan, sshKey, startPostgres } from '@puppy/state/testing'
@@ -30,8 +30,8 @@ const names = ({ body }: Answer) => {
 void t.test('an account is created when the host has looked', async (t) => {
   const { database, request } = await start(t)
   await startLooking(t, database.agent)
-  const wish = { plan: 'small', sshKeys: [sshKey], state: 'suspended', labels: { customer: '42' } }
-  const answer = await request('PUT', '/v1/accounts/blog', wish)
+  const spec = { plan: 'small', sshKeys: [sshKey], state: 'suspended', labels: { customer: '42' } }
+  const answer = await request('PUT', '/v1/accounts/blog', spec)
   t.equal(answer.status, 201)
   t.matchOnlyStrict(answer.body, {
     name: 'blog',
@@ -41,12 +41,12 @@ void t.test('an account is created when the host has looked', async (t) => {
     uid: 10_000,
     home: '/home/p10000',
     ports: [10_240, 10_241, 10_242],
-    ...wish,
+    ...spec,
     domains: [],
     generation: 1,
     observedGeneration: 1,
     ready: true,
-    missing: [...walls],
+    missing: [...isolationLayers],
     conditions: contented,
     createdAt: /Z$/,
     updatedAt: /Z$/,
@@ -65,8 +65,8 @@ void t.test('an account is accepted when nobody has looked', async (t) => {
 void t.test('an account that is put again changes nothing', async (t) => {
   const { database, request, audited } = await start(t)
   await startLooking(t, database.agent)
-  const wish = { plan: 'small', sshKeys: [sshKey], labels: { b: '2', a: '1' } }
-  const first = await request('PUT', '/v1/accounts/blog', wish)
+  const spec = { plan: 'small', sshKeys: [sshKey], labels: { b: '2', a: '1' } }
+  const first = await request('PUT', '/v1/accounts/blog', spec)
   const before = await audited()
   const second = await request('PUT', '/v1/accounts/blog', {
     labels: { a: '1', b: '2' },
@@ -78,7 +78,7 @@ void t.test('an account that is put again changes nothing', async (t) => {
   t.equal(await audited(), before, 'nothing to audit')
 })
 
-void t.test('an account converges to a new wish, and what is left out goes back to its default', async (t) => {
+void t.test('an account converges to a new spec, and what is left out goes back to its default', async (t) => {
   const { database, request } = await start(t)
   await startLooking(t, database.agent)
   await request('PUT', '/v1/accounts/blog', {
@@ -94,30 +94,30 @@ void t.test('an account converges to a new wish, and what is left out goes back 
   t.equal((await request('GET', '/v1/accounts/blog')).body['ports']?.['length'], 8)
 })
 
-const wish = { plan: 'small', sshKeys: [sshKey], state: 'suspended', labels: { a: '1', b: '2' } }
-const unchanged = { ...wish, generation: 1 }
+const spec = { plan: 'small', sshKeys: [sshKey], state: 'suspended', labels: { a: '1', b: '2' } }
+const unchanged = { ...spec, generation: 1 }
 const patches: readonly [string, object, object][] = [
   ['of nothing changes nothing', {}, unchanged],
   ['of what is already there changes nothing', { state: 'suspended', labels: { a: '1' } }, unchanged],
-  ['changes the state alone', { state: 'active' }, { ...wish, state: 'active', generation: 2 }],
-  ['changes the plan alone', { plan: 'large' }, { ...wish, plan: 'large', generation: 2 }],
-  ['with null for the keys takes them away', { sshKeys: null }, { ...wish, sshKeys: [], generation: 2 }],
-  ['with an empty list of keys takes them away', { sshKeys: [] }, { ...wish, sshKeys: [], generation: 2 }],
-  ['with null for the labels takes all away', { labels: null }, { ...wish, labels: {}, generation: 2 }],
+  ['changes the state alone', { state: 'active' }, { ...spec, state: 'active', generation: 2 }],
+  ['changes the plan alone', { plan: 'large' }, { ...spec, plan: 'large', generation: 2 }],
+  ['with null for the keys takes them away', { sshKeys: null }, { ...spec, sshKeys: [], generation: 2 }],
+  ['with an empty list of keys takes them away', { sshKeys: [] }, { ...spec, sshKeys: [], generation: 2 }],
+  ['with null for the labels takes all away', { labels: null }, { ...spec, labels: {}, generation: 2 }],
   [
     'with null for a label takes that one away',
     { labels: { a: null } },
-    { ...wish, labels: { b: '2' }, generation: 2 },
+    { ...spec, labels: { b: '2' }, generation: 2 },
   ],
   ['with null for a label that is not there changes nothing', { labels: { c: null } }, unchanged],
   ['with an empty object of labels changes nothing', { labels: {} }, unchanged],
-  ['merges labels', { labels: { a: '3', c: '4' } }, { ...wish, labels: { a: '3', b: '2', c: '4' }, generation: 2 }],
+  ['merges labels', { labels: { a: '3', c: '4' } }, { ...spec, labels: { a: '3', b: '2', c: '4' }, generation: 2 }],
 ]
 for (const [title, patch, expected] of patches) {
   void t.test(`a patch ${title}`, async (t) => {
     const { database, request } = await start(t)
     await startLooking(t, database.agent)
-    await request('PUT', '/v1/accounts/blog', wish)
+    await request('PUT', '/v1/accounts/blog', spec)
     const { status, body } = await request('PATCH', '/v1/accounts/blog', patch)
     t.equal(status, 200)
     const { plan, sshKeys, state, labels, generation } = body

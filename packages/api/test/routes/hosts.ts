@@ -1,4 +1,4 @@
-import { walls } from '@puppy/state'
+import { isolationLayers } from '@puppy/state'
 import t from 'tap'
 import { addHost, addReseller, smallPlan, startPostgres, one } from '@puppy/state/testing'
 import { startApp } from '../support/app.ts'
@@ -35,7 +35,7 @@ void t.test('hosts are listed and read, with pool and facilities', async (t) => 
     ...h1,
     name: 'h2',
     facilities: {},
-    missing: [...walls],
+    missing: [...isolationLayers],
     pool: { ...h1.pool, free: 1, slots: { ...h1.pool.slots, free: 1 } },
   }
   const list = await request('GET', '/v1/hosts')
@@ -81,12 +81,12 @@ void t.test('the pool is changed once, however often it is said', async (t) => {
   await addHost(database.agent)
   const changed = () =>
     one(database.owner, 'select generation, (select count(*)::int from audit) as audited from hosts')
-  const wish = { free: 5, max: 20 }
-  t.match(await request('PUT', '/v1/hosts/h1/pool', wish), { status: 200, body: wish })
+  const spec = { free: 5, max: 20 }
+  t.match(await request('PUT', '/v1/hosts/h1/pool', spec), { status: 200, body: spec })
   t.strictSame(await changed(), { generation: 2, audited: 1 })
-  t.match(await request('PUT', '/v1/hosts/h1/pool', wish), { status: 200, body: wish })
+  t.match(await request('PUT', '/v1/hosts/h1/pool', spec), { status: 200, body: spec })
   t.strictSame(await changed(), { generation: 2, audited: 1 }, 'the same again changes nothing')
-  t.match(await request('GET', '/v1/hosts/h1/pool'), { status: 200, body: wish })
+  t.match(await request('GET', '/v1/hosts/h1/pool'), { status: 200, body: spec })
 })
 
 void t.test('changes are what the agent would do now', async (t) => {
@@ -99,7 +99,7 @@ void t.test('changes are what the agent would do now', async (t) => {
   t.strictSame(answer.body['data'], [plannedChange])
   const again = await request('GET', '/v1/hosts/h1/changes')
   t.equal(again.status, 200)
-  t.strictSame(again.body['data'], [plannedChange], 'asked anew')
+  t.strictSame(again.body['data'], [plannedChange], 'asked again')
   t.strictSame(await database.owner.query('select plan_wanted, plan_made from hosts'), [
     { plan_wanted: 2, plan_made: 2 },
   ])

@@ -54,7 +54,7 @@ void t.test('plans are listed by pages', async (t) => {
   t.match(await request('GET', '/v1/plans?cursor=nonsense'), { status: 400, body: { code: 'request_invalid' } })
 })
 
-void t.test('a plan that changes is a new wish for the accounts that have it', async (t) => {
+void t.test('a changed plan is a new generation of the accounts that have it', async (t) => {
   const database = await postgres.create(t)
   const { request } = await startApp(t, database)
   await addHost(database.agent)

@@ -76,12 +76,12 @@ function linesOf(path: string, entry: Entry | undefined, after?: Place | 'end'):
   if (entry.status.kind === 'folder') refuse('read', path, 'EISDIR')
   const bytes = Buffer.from(entry.text)
   const file = `0:${entry.inode}`
-  if (after === 'end') return { lines: [], place: { file, offset: bytes.length }, anew: false }
-  const anew = after !== undefined && (after.file !== file || after.offset > bytes.length)
-  const rest = bytes.subarray(after === undefined || anew ? 0 : after.offset)
+  if (after === 'end') return { lines: [], place: { file, offset: bytes.length }, restarted: false }
+  const restarted = after !== undefined && (after.file !== file || after.offset > bytes.length)
+  const rest = bytes.subarray(after === undefined || restarted ? 0 : after.offset)
   const end = rest.lastIndexOf('\n') + 1
   const lines = end === 0 ? [] : rest.toString('utf8', 0, end - 1).split('\n')
-  return { lines, place: { file, offset: bytes.length - rest.length + end }, anew }
+  return { lines, place: { file, offset: bytes.length - rest.length + end }, restarted }
 }
 
 /** Creates the access to files in memory. */

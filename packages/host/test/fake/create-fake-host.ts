@@ -80,7 +80,7 @@ void t.test('createFakeHost() has files that answer, and files that grow', async
   t.strictSame(await host.readLines('/var/log/a', read?.place), {
     lines: ['two'],
     place: { ...read?.place, offset: 8 },
-    anew: false,
+    restarted: false,
   })
   t.throws(() => host.append('/var/log/b', 'x'), { code: 'HOST_WRITE_FAILED' })
 })

@@ -55,20 +55,20 @@ export async function hostConforms(t: Test, { host, folder, cat, no, startProces
   const first = await host.readLines(grown)
   t.matchOnlyStrict(
     first,
-    { lines: ['one', 'twö'], place: { file: String, offset: 9 }, anew: false },
+    { lines: ['one', 'twö'], place: { file: String, offset: 9 }, restarted: false },
     'readLines() gives complete lines',
   )
-  t.strictSame(await host.readLines(grown, first?.place), { lines: [], place: first?.place, anew: false })
+  t.strictSame(await host.readLines(grown, first?.place), { lines: [], place: first?.place, restarted: false })
   t.strictSame(
     await host.readLines(grown, 'end'),
-    { lines: [], place: { ...first?.place, offset: 12 }, anew: false },
+    { lines: [], place: { ...first?.place, offset: 12 }, restarted: false },
     'readLines() from the end',
   )
   await host.replace(grown, 'other\n')
   const replaced = await host.readLines(grown, first?.place)
   t.matchOnlyStrict(
     replaced,
-    { lines: ['other'], place: { file: String, offset: 6 }, anew: true },
+    { lines: ['other'], place: { file: String, offset: 6 }, restarted: true },
     'readLines() of another file',
   )
   t.not(replaced?.place.file, first?.place.file)

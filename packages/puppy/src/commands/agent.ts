@@ -6,7 +6,7 @@ import { runAgent, facilitiesOf } from '@puppy/agent'
 import type { Config } from '../config.ts'
 import { openDatabase } from '@puppy/state'
 import { databaseUrls, placesOf } from '../places.ts'
-import { openHosts, proxySettings, wallsOf } from '../wiring.ts'
+import { openHosts, proxySettings, firewallSettings } from '../wiring.ts'
 import { ensureSystemUsers, findOwn } from '../system-users.ts'
 import { untilToldToEnd } from './signals.ts'
 import { slotCount } from '@puppy/accounts/slots'
@@ -20,7 +20,7 @@ export async function agent(config: Config): Promise<void> {
   const site = { config, host, users, systemd: await runsSystemd(host) }
   const settings = proxySettings(site)
   const haproxy = openHaproxy(machine, settings)
-  const walls = wallsOf(site, haproxy)
+  const firewall = firewallSettings(site, haproxy)
   const quota = openQuota(host, config.layout.homes)
   const ending = new AbortController()
   const { facilities, proxy } = facilitiesOf({
@@ -31,7 +31,7 @@ export async function agent(config: Config): Promise<void> {
     proxy: settings,
     runDir: config.runDir,
     quota,
-    walls,
+    firewall,
     signal: ending.signal,
   })
   const database = openDatabase({ url: databaseUrls(config).agent, name: 'puppy agent', connections: 5 })
@@ -54,7 +54,7 @@ export async function agent(config: Config): Promise<void> {
           poolFree: config.pool,
           poolMax: slotCount(config.layout),
         },
-        ...(config.dryRun ? {} : { proxy: { facility: proxy, haproxy }, firewall: walls.firewall, quota }),
+        ...(config.dryRun ? {} : { proxy: { facility: proxy, haproxy }, firewall: firewall.firewall, quota }),
       },
       ending.signal,
     )

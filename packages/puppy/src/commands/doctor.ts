@@ -3,11 +3,11 @@ import { runsSystemd } from '@puppy/host'
 import { openQuota } from '@puppy/quota'
 import { type Facility, type View, facilitiesOf, checkView } from '@puppy/agent'
 import type { Config } from '../config.ts'
-import { openDatabase, missingWalls } from '@puppy/state'
+import { openDatabase, missingLayers } from '@puppy/state'
 import { databaseUrls } from '../places.ts'
-import { openHosts, proxySettings, wallsOf } from '../wiring.ts'
+import { openHosts, proxySettings, firewallSettings } from '../wiring.ts'
 import { listHosts, type FacilityState } from '@puppy/state/store/hosts'
-import { wallsOfHost } from '@puppy/state/store/slots'
+import { readBuiltSlots } from '@puppy/state/store/slots'
 import { installLine, missingNeeds } from '../system-packages.ts'
 import { findOwn } from '../system-users.ts'
 
@@ -26,7 +26,7 @@ export async function doctor(config: Config): Promise<void> {
     proxy: settings,
     runDir: config.runDir,
     quota: openQuota(host, config.layout.homes),
-    walls: wallsOf(site, haproxy),
+    firewall: firewallSettings(site, haproxy),
   })
   const states: Record<string, FacilityState> = {}
   for (const facility of facilities) {
@@ -49,7 +49,7 @@ export async function doctor(config: Config): Promise<void> {
       view,
     )
   }
-  console.log(`Walls that this host does not have: ${missingWalls(states).join(', ') || 'none'}`)
+  console.log(`Walls that this host does not have: ${missingLayers(states).join(', ') || 'none'}`)
 }
 
 function say(works: boolean, what: string, otherwise?: string): void {
@@ -78,8 +78,8 @@ async function checkDatabase(config: Config): Promise<View | undefined> {
     for (const { name, alive } of hosts) say(alive, `agent of ${name}`, 'it was not heard of in the last 10 seconds')
     const layout = hosts.find(({ name }) => name === config.host)?.layout
     if (layout === undefined) return undefined
-    const walls = await wallsOfHost(database, config.host)
-    return checkView(layout, [], [], { complete: true, walls }).view
+    const builtSlots = await readBuiltSlots(database, config.host)
+    return checkView(layout, [], [], { complete: true, builtSlots }).view
   } catch (error) {
     say(false, 'database', error instanceof Error ? error.message : undefined)
     return undefined

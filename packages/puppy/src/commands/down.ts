@@ -9,7 +9,7 @@ import type { Config } from '../config.ts'
 import { stopEmbedded } from '@puppy/state/embedded'
 import { StartError } from '@puppy/state'
 import { placesOf } from '../places.ts'
-import { layoutOf, openHosts, proxySettings, wallsOf } from '../wiring.ts'
+import { layoutOf, openHosts, proxySettings, firewallSettings } from '../wiring.ts'
 import { endFirmly } from '../processes.ts'
 import { ensureSystemUsers, findOwn, removeSystemUsers } from '../system-users.ts'
 
@@ -38,7 +38,7 @@ export async function down(config: Config, args: readonly string[]): Promise<voi
     await removeLimits({ host, runFolder: join(config.runDir, 'cgroups') }, layout)
     await removePolicy({ host, policy: openTenantPolicy(host, layout) })
     await removeDiskLimits(layout, host)
-    await removeFirewall({ host, ...wallsOf(site, proxy) })
+    await removeFirewall({ host, ...firewallSettings(site, proxy) })
     await removeBase(layout, host)
     await proxy.remove()
   } else await proxy.stop()

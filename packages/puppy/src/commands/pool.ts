@@ -14,12 +14,12 @@ export async function pool(config: Config, args: readonly string[]): Promise<voi
   try {
     const row = await findHost(database, config.host)
     if (row === undefined) throw new StartError(`The host ${config.host} is not registered; start its agent`)
-    const wish = { free: number('free', values.free, row.poolFree), max: number('max', values.max, row.poolMax) }
-    if (wish.max > slotCount(row.layout))
-      throw new StartError(`--max ${wish.max}: ${config.host} has ports for ${slotCount(row.layout)} slots`)
-    if (await setPool(database, config.host, wish)) await notify(database, wanted, config.host)
+    const spec = { free: number('free', values.free, row.poolFree), max: number('max', values.max, row.poolMax) }
+    if (spec.max > slotCount(row.layout))
+      throw new StartError(`--max ${spec.max}: ${config.host} has ports for ${slotCount(row.layout)} slots`)
+    if (await setPool(database, config.host, spec)) await notify(database, wanted, config.host)
     console.log(
-      JSON.stringify({ host: config.host, ...wish, slots: await countSlots(database, config.host) }, undefined, 2),
+      JSON.stringify({ host: config.host, ...spec, slots: await countSlots(database, config.host) }, undefined, 2),
     )
   } finally {
     await database.end()

@@ -92,8 +92,8 @@ void t.test(
     const puppy = await createPuppy(t, { firstPort })
     await puppy.up()
     await puppy.api('PUT', '/v1/plans/small', smallPlan)
-    const wish = { plan: 'small', sshKeys: [sshKey] }
-    await puppy.api('PUT', '/v1/accounts/blog', wish)
+    const spec = { plan: 'small', sshKeys: [sshKey] }
+    await puppy.api('PUT', '/v1/accounts/blog', spec)
     await puppy.api('PUT', '/v1/domains/blog.example.com', { account: 'blog', port: firstPort })
     await serveName(t, firstPort, 'the blog')
     t.match(await puppy.api('PATCH', '/v1/accounts/blog', { state: 'suspended' }), {
@@ -102,7 +102,7 @@ void t.test(
     })
     t.match(await puppy.visit('blog.example.com'), { status: 503, body: /suspended/i })
     t.notOk(existsSync(join(puppy.root, 'etc/puppy/keys/p10000')))
-    t.match(await puppy.api('PUT', '/v1/accounts/blog', wish), { status: 200, body: { state: 'active', ready: true } })
+    t.match(await puppy.api('PUT', '/v1/accounts/blog', spec), { status: 200, body: { state: 'active', ready: true } })
     t.match(await puppy.visit('blog.example.com'), { status: 200, body: 'the blog' })
     t.ok(existsSync(join(puppy.root, 'etc/puppy/keys/p10000')))
   },

@@ -53,8 +53,8 @@ function missing(): never {
 /** A log that auditd has rotated away is read to its end first. Between the two renames there is no log. */
 async function readOn(host: Host, place: Place | undefined) {
   const read = await host.readLines(auditLog, place)
-  if (place === undefined || read?.anew === false) return read ?? { lines: [], place }
+  if (place === undefined || read?.restarted === false) return read ?? { lines: [], place }
   const rest = await host.readLines(`${auditLog}.1`, place)
-  const unread = rest?.anew === false && rest.lines.length > 0
+  const unread = rest?.restarted === false && rest.lines.length > 0
   return unread ? rest : (read ?? { lines: [], place })
 }

@@ -70,7 +70,7 @@ export function listAccounts(db: Queryable, filter: AccountFilter): Promise<read
   )
 }
 
-export interface AccountWish {
+export interface AccountSpec {
   readonly plan: string
   readonly sshKeys: readonly string[]
   readonly state: AccountState
@@ -80,30 +80,30 @@ export interface AccountWish {
 export async function insertAccount(
   tx: Queryable,
   who: AccountName,
-  wish: AccountWish & { readonly host: string; readonly slot: number | undefined },
+  spec: AccountSpec & { readonly host: string; readonly slot: number | undefined },
 ): Promise<number> {
   const rows = await tx.query<{ id: number }>(
     `insert into accounts (reseller, name, host, slot, plan, ssh_keys, state, labels) values ($1, $2, $3, $4, $5, $6, $7, $8) returning id`,
     [
       who.reseller,
       who.name,
-      wish.host,
-      wish.slot ?? null,
-      wish.plan,
-      wish.sshKeys,
-      wish.state,
-      JSON.stringify(wish.labels),
+      spec.host,
+      spec.slot ?? null,
+      spec.plan,
+      spec.sshKeys,
+      spec.state,
+      JSON.stringify(spec.labels),
     ],
   )
   return rows[0]?.id ?? 0
 }
 
-/** Writes the wish if it differs from what stands there; gives whether it did. */
-export async function updateAccount(tx: Queryable, id: number, wish: AccountWish): Promise<boolean> {
+/** Writes the spec if it differs from the row. Returns whether it did. */
+export async function updateAccount(tx: Queryable, id: number, spec: AccountSpec): Promise<boolean> {
   const rows = await tx.query(
     `update accounts set plan = $2, ssh_keys = $3, state = $4, labels = $5, generation = generation + 1, updated_at = now()
      where id = $1 and (plan, ssh_keys, state, labels) is distinct from ($2::text, $3::text[], $4::text, $5::jsonb) returning id`,
-    [id, wish.plan, wish.sshKeys, wish.state, JSON.stringify(wish.labels)],
+    [id, spec.plan, spec.sshKeys, spec.state, JSON.stringify(spec.labels)],
   )
   return rows.length > 0
 }
@@ -126,7 +126,7 @@ export async function markAccountDeleted(tx: Queryable, id: number): Promise<voi
 }
 
 /**
- * Accounts whose newest wish, or that of one of their domains, nobody has looked at; when `all`, every one that is not
+ * Returns the accounts whose newest spec, or that of one of their domains, was not observed yet; with `all`, every one that is not
  * deleted. Domains count because a tenant's environment names them.
  */
 export function accountsToVisit(db: Queryable, host: string, all: boolean): Promise<readonly AccountRow[]> {

@@ -15,7 +15,7 @@ export interface MeterReading {
   readonly account: number | null
   /** Nobody had it, and nothing of whoever had it before was left. */
   readonly clean: boolean
-  /** Which boot of the machine it was: its counters begin anew with each. */
+  /** The boot of the machine: each one resets its counters. */
   readonly boot: string
   readonly counted: TrafficCounters
 }
@@ -24,15 +24,15 @@ export interface MeterRow {
   readonly n: number
   readonly account: number | null
   readonly clean: boolean
-  /** Whether the firewall has walls around it, and so counters. */
-  readonly walled: boolean
+  /** Whether the firewall has rules for it, and so counters. */
+  readonly metered: boolean
   readonly last: MeterReading | null
 }
 
 /** Every slot of a host, who has it now, and what its counters said last. */
 export function listMeters(db: Queryable, host: string): Promise<readonly MeterRow[]> {
   return db.query<MeterRow>(
-    `select s.n, a.id as account, s.state in ('free', 'building') as clean, s.state in ('free', 'taken', 'dirty') as walled, m.last
+    `select s.n, a.id as account, s.state in ('free', 'building') as clean, s.state in ('free', 'taken', 'dirty') as metered, m.last
      from slots s
      left join accounts a on a.host = s.host and a.slot = s.n and a.deleted_at is null
      left join meters m on m.host = s.host and m.n = s.n

@@ -34,7 +34,7 @@ export function slotsToScrub(db: Queryable, host: string): Promise<readonly Slot
   )
 }
 
-export interface WallRow {
+export interface BuiltSlotRow {
   readonly n: number
   readonly egress: string
   /** Nobody has it, and nothing of whoever had it before is left. */
@@ -42,8 +42,8 @@ export interface WallRow {
 }
 
 /** Every slot that is built and not somebody else's, with the egress policy of the plan of whoever has it. */
-export function wallsOfHost(db: Queryable, host: string): Promise<readonly WallRow[]> {
-  return db.query<WallRow>(
+export function readBuiltSlots(db: Queryable, host: string): Promise<readonly BuiltSlotRow[]> {
+  return db.query<BuiltSlotRow>(
     `select s.n, coalesce(p.spec->>'egress', 'default') as egress, s.state = 'free' as free from slots s
      left join accounts a on a.host = s.host and a.slot = s.n and a.deleted_at is null
      left join plans p on p.name = a.plan

@@ -68,15 +68,15 @@ export async function findUsage(db: Queryable, account: number): Promise<UsageRo
 
 /**
  * Adds what is new in these readings to the totals. A reading of which any number is below the last one means that the proxy
- * began anew, and all of it is new.
+ * were reset, and all of it is new.
  */
 export async function addReadings(db: Queryable, readings: readonly Reading[]): Promise<void> {
   if (readings.length === 0) return
   const last = (field: string) => `coalesce((u.counted->>'${field}')::bigint, 0)`
-  const anew = `(excluded.requests < ${last('requests')} or excluded.bytes_in < ${last('bytesIn')}
+  const wasReset = `(excluded.requests < ${last('requests')} or excluded.bytes_in < ${last('bytesIn')}
     or excluded.bytes_out < ${last('bytesOut')})`
   const grown = (column: string, field: string) =>
-    `u.${column} + excluded.${column} - case when ${anew} then 0 else ${last(field)} end`
+    `u.${column} + excluded.${column} - case when ${wasReset} then 0 else ${last(field)} end`
   await db.query(
     `insert into usage as u (account, requests, bytes_in, bytes_out, counted)
      select r.account, r.requests, r."bytesIn", r."bytesOut", to_jsonb(r)

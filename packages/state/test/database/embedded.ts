@@ -100,7 +100,7 @@ async function startAndKill(at: EmbeddedOptions, moment: () => boolean): Promise
 }
 
 void t.test(
-  'startEmbedded() after kill -9 in the middle of initdb waits for it, and makes the cluster anew',
+  'startEmbedded() after kill -9 in the middle of initdb waits for it, and makes the cluster again',
   async (t) => {
     const at = options(t)
     const home = join(at.stateDir, 'postgres')
@@ -136,7 +136,7 @@ void t.test('startEmbedded() gives the end of the log when the server does not c
   await t.rejects(startEmbedded(at), { name: 'StartError', message: /does not start; the end of .*no_such_setting/s })
 })
 
-void t.test('startEmbedded() writes the map of peers anew at every start', async (t) => {
+void t.test('startEmbedded() writes the map of peers at every start', async (t) => {
   const at = options(t)
   await startEmbedded(at)
   await startEmbedded({ ...at, peers: { ...at.peers, agent: 'somebody-else' } })

@@ -24,7 +24,7 @@ import {
   addPlan,
   one,
   untilBlocked,
-  wish,
+  spec,
 } from '../support/rows.ts'
 import { startPostgres } from '../support/database.ts'
 
@@ -97,7 +97,7 @@ void t.test('findAccount() with a lock waits for who changes the row, and sees w
   const who = { reseller: 'root', name: 'blog' }
   const id = await addAccount(api, 'blog')
   const { found, waiting } = await owner.transaction(async (tx) => {
-    await updateAccount(tx, id, { ...wish, labels: { a: '1' } })
+    await updateAccount(tx, id, { ...spec, labels: { a: '1' } })
     const waiting = api.transaction((other) => findAccount(other, who, true))
     await untilBlocked(owner)
     return { found: await findAccount(api, who), waiting }
@@ -128,22 +128,22 @@ void t.test('updateAccount() moves the generation when something differs, and wr
   const id = await addAccount(api, 'blog')
   const row = () => one(owner, 'select xmin::text, generation, updated_at from accounts')
   const before = await row()
-  t.equal(await updateAccount(api, id, wish), false)
+  t.equal(await updateAccount(api, id, spec), false)
   t.strictSame(await row(), before)
-  const wishes = [
-    { ...wish, plan: 'large' },
-    { ...wish, sshKeys: [sshKey] },
-    { ...wish, state: 'suspended' },
-    { ...wish, labels: { a: '1', b: '2' } },
+  const specs = [
+    { ...spec, plan: 'large' },
+    { ...spec, sshKeys: [sshKey] },
+    { ...spec, state: 'suspended' },
+    { ...spec, labels: { a: '1', b: '2' } },
   ] as const
-  for (const [index, other] of wishes.entries()) {
+  for (const [index, other] of specs.entries()) {
     t.equal(await updateAccount(api, id, other), true)
     const found = await findAccount(api, { reseller: 'root', name: 'blog' })
     const { plan, sshKeys, state, labels } = found ?? {}
     t.strictSame({ plan, sshKeys, state, labels }, other)
     t.equal(found?.generation, index + 2)
   }
-  t.equal(await updateAccount(api, id, { ...wish, labels: { b: '2', a: '1' } }), false, 'labels have no order')
+  t.equal(await updateAccount(api, id, { ...spec, labels: { b: '2', a: '1' } }), false, 'labels have no order')
 })
 
 void t.test('touchAccounts() moves the generation of a plan or an account, and names the hosts', async (t) => {
@@ -167,7 +167,7 @@ void t.test('touchAccounts() moves the generation of a plan or an account, and n
   t.strictSame(await touchAccounts(api, { plan: 'nobody-has-it' }), [])
 })
 
-void t.test('accountsToVisit() gives those whose wish, or that of a domain, nobody has looked at', async (t) => {
+void t.test('accountsToVisit() returns those whose spec, or that of a domain, was not observed yet', async (t) => {
   const { agent, api } = await prepare(t)
   await addHost(agent, 'h2')
   const [a, b] = [await addAccount(api, 'a'), await addAccount(api, 'b')]
@@ -179,8 +179,8 @@ void t.test('accountsToVisit() gives those whose wish, or that of a domain, nobo
   await recordObservations(agent, 'accounts', [seen(a, 1), seen(b, 1)])
   t.strictSame(await visit(), [])
   t.strictSame(await visit(true), ['a', 'b'])
-  await updateAccount(api, a, { ...wish, state: 'suspended' })
-  t.strictSame(await visit(), ['a'], 'its wish is newer')
+  await updateAccount(api, a, { ...spec, state: 'suspended' })
+  t.strictSame(await visit(), ['a'], 'its spec is newer')
   await recordObservations(agent, 'accounts', [seen(a, 2)])
   const domain = await insertDomain(api, 'b.example', b, 10_248)
   t.strictSame(await visit(), ['b'], 'it has a new domain')
@@ -252,7 +252,7 @@ void t.test('recordObservations() never overwrites a newer one', async (t) => {
   t.strictSame(await observed(), [3, [applied]])
   const repaired = { ...applied, reason: 'repaired' }
   await recordObservations(agent, 'accounts', [seen(id, 3, [repaired])])
-  t.strictSame(await observed(), [3, [repaired]], 'the same generation may be seen anew')
+  t.strictSame(await observed(), [3, [repaired]], 'the same generation may be observed again')
 })
 
 void t.test('recordObservations() writes nothing when it says what stands there', async (t) => {
@@ -265,9 +265,9 @@ void t.test('recordObservations() writes nothing when it says what stands there'
   t.strictSame(await row(), before)
 })
 
-void t.test('accounts are wished by the API, not by the agent', async (t) => {
+void t.test('accounts are written by the API, not by the agent', async (t) => {
   const { agent, api } = await prepare(t)
   const id = await addAccount(api, 'blog')
-  await t.rejects(updateAccount(agent, id, { ...wish, state: 'suspended' }), { code: '42501' })
+  await t.rejects(updateAccount(agent, id, { ...spec, state: 'suspended' }), { code: '42501' })
   await t.rejects(addAccount(agent, 'shop'), { code: '42501' })
 })

@@ -218,7 +218,7 @@ void t.test('recordListeners() records many, and writes nothing when it says wha
   t.match(await findDomain(api, 'b.example'), { listener: 'nobody' })
 })
 
-void t.test('domains are wished by the API, not by the agent', async (t) => {
+void t.test('domains are written by the API, not by the agent', async (t) => {
   const { agent, api, blog } = await prepare(t)
   await t.rejects(insertDomain(agent, 'a.example', blog, 10_240), { code: '42501' })
   const id = await insertDomain(api, 'a.example', blog, 10_240)

@@ -23,8 +23,8 @@ const reading = (account: number | null, bytes: number): MeterReading => ({
 void t.test('listMeters() gives every slot, who has it, and what it said last', async (t) => {
   const { agent, account } = await prepare(t)
   t.strictSame(await listMeters(agent, 'h1'), [
-    { n: 0, account, clean: false, walled: true, last: null },
-    { n: 1, account: null, clean: true, walled: true, last: null },
+    { n: 0, account, clean: false, metered: true, last: null },
+    { n: 1, account: null, clean: true, metered: true, last: null },
   ])
   const last = reading(account, 5)
   await stepMeters(agent, 'h1', [{ n: 0, before: null, last, sent: 0, received: 0 }])

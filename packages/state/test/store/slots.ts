@@ -14,7 +14,7 @@ import {
   slotsToScrub,
   slotsToVisit,
   takeSlot,
-  wallsOfHost,
+  readBuiltSlots,
   type SlotUpdate,
 } from '../../src/store/slots.ts'
 import { addHost, addAccount, addPlan, one } from '../support/rows.ts'
@@ -30,7 +30,7 @@ const update = (n: number, from: SlotUpdate['from'], to: SlotUpdate['to']): Slot
   message: null,
 })
 
-void t.test('wallsOfHost() names slots that are built, with who has them and their policy', async (t) => {
+void t.test('readBuiltSlots() names slots that are built, with who has them and their policy', async (t) => {
   const { agent, api, owner } = await postgres.create(t)
   await addHost(agent, 'h1', 5)
   await addPlan(api)
@@ -39,7 +39,7 @@ void t.test('wallsOfHost() names slots that are built, with who has them and the
   await addAccount(api, 'b')
   await owner.query("update slots set state = 'blocked' where n = 3")
   await owner.query("update slots set state = 'building' where n = 4")
-  t.strictSame(await wallsOfHost(agent, 'h1'), [
+  t.strictSame(await readBuiltSlots(agent, 'h1'), [
     { n: 0, egress: 'local', free: false },
     { n: 1, egress: 'default', free: false },
     { n: 2, egress: 'default', free: true },

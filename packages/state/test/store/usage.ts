@@ -41,7 +41,7 @@ const rows: readonly (readonly [title: string, readings: readonly Counted[], exp
     [1, 10, 100],
   ],
   [
-    'adds all of a reading after the proxy began anew',
+    'adds all of a reading after the counters of the proxy were reset',
     [
       [5, 50, 500],
       [2, 20, 200],
@@ -66,7 +66,7 @@ const rows: readonly (readonly [title: string, readings: readonly Counted[], exp
     [7, 130, 1400],
   ],
   [
-    'knows a proxy that began anew and counted nothing yet',
+    'recognises a proxy whose counters were reset and are still zero',
     [
       [5, 50, 500],
       [0, 0, 0],

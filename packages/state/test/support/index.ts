@@ -2,4 +2,4 @@
 export { nobody, startPostgres } from './database.ts'
 export type { TestDatabase, TestPostgres } from './database.ts'
 export { acceptedPlans, refusedPlans } from './plans.ts'
-export { actor, addAccount, addHost, addPlan, addReseller, one, smallPlan, sshKey, untilBlocked, wish } from './rows.ts'
+export { actor, addAccount, addHost, addPlan, addReseller, one, smallPlan, sshKey, untilBlocked, spec } from './rows.ts'

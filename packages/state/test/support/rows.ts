@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { defaultLayout } from '@puppy/accounts'
 import type { Database } from '../../src/database/pool.ts'
 import type { PlanSpec } from '../../src/plan-spec.ts'
-import { insertAccount, type AccountWish } from '../../src/store/accounts.ts'
+import { insertAccount, type AccountSpec } from '../../src/store/accounts.ts'
 import type { Actor } from '../../src/store/audit.ts'
 import { registerHost } from '../../src/store/hosts.ts'
 import { generateKey, insertKey } from '../../src/store/keys.ts'
@@ -46,7 +46,7 @@ export const actor: Actor = {
   requestId: 'r1',
 }
 
-export const wish: AccountWish = { plan: 'small', sshKeys: [], state: 'active', labels: {} }
+export const spec: AccountSpec = { plan: 'small', sshKeys: [], state: 'active', labels: {} }
 
 export async function addPlan(api: Database, name = 'small', limits: Partial<PlanSpec> = {}): Promise<void> {
   await upsertPlan(api, name, { ...smallPlan, ...limits })
@@ -64,7 +64,7 @@ export interface Given {
 export async function addAccount(api: Database, name: string, given: Given = {}): Promise<number> {
   const { reseller = 'root', host = 'h1', plan = 'small' } = given
   const slot = given.slot === undefined ? await takeSlot(api, host) : (given.slot ?? undefined)
-  return insertAccount(api, { reseller, name }, { ...wish, plan, host, slot })
+  return insertAccount(api, { reseller, name }, { ...spec, plan, host, slot })
 }
 
 /** What the owner sees, one row at most. */

@@ -166,7 +166,7 @@ function evidenceOf(attack: Attack): (usage: Usage | undefined) => number {
   return (usage) => Number(of(usage) ?? 0n)
 }
 
-/** Of the disk of the homes, which alone is limited: programs that are read anew for lack of memory come from another. */
+/** Of the disk of the homes, which alone is limited: programs that are read again for lack of memory come from another. */
 function sum(usage: Usage | undefined, key: 'rbytes' | 'wbytes'): number {
   return Number(usage?.io?.get(disk)?.[key] ?? 0)
 }

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { scrub } from '../src/give-back.ts'
+import { scrub } from '../src/release.ts'
 import { reconcile } from '../src/reconcile.ts'
 import { startPostgres } from '@puppy/state/testing'
 import { addAccount, addHostWith, contextOf, slotStates } from './support/agents.ts'
@@ -33,9 +33,9 @@ void t.test('scrub frees what is proven clean for building, and keeps the rest d
   await addHostWith(database, ['dirty', 'dirty', 'free'])
   const seen: string[] = []
   const context = contextOf(database, [facility('one', { keeps: [1], seen }), facility('two', { seen })])
-  const ground = await reconcile(context, { ...complete, planOnly: true })
+  const hostStatus = await reconcile(context, { ...complete, planOnly: true })
   seen.length = 0
-  t.equal(await scrub(context, ground, signal), 2)
+  t.equal(await scrub(context, hostStatus, signal), 2)
   t.same(
     seen.filter((line) => line.includes('plans')),
     ['one plans scrub 0,1', 'two plans scrub 0'],
@@ -43,9 +43,9 @@ void t.test('scrub frees what is proven clean for building, and keeps the rest d
   )
   t.same(await slotStates(database.owner), ['0 building', '1 dirty: scrub_failed', '2 free'])
   t.matchOnlyStrict(await database.owner.query('select message from slots where n = 1'), [{ message: /^one: stuck/ }])
-  t.equal(await scrub(context, ground, signal), 0, 'one that failed is not tried again at once')
+  t.equal(await scrub(context, hostStatus, signal), 0, 'one that failed is not tried again at once')
   await database.owner.query(`update slots set changed_at = now() - interval '1 minute' where n = 1`)
-  t.equal(await scrub({ ...context, facilities: [facility('one')] }, ground, signal), 1, 'but later')
+  t.equal(await scrub({ ...context, facilities: [facility('one')] }, hostStatus, signal), 1, 'but later')
   t.equal((await slotStates(database.owner))[1], '1 building')
 })
 
@@ -59,8 +59,8 @@ void t.test('scrub keeps a slot dirty when a facility throws or the one that cle
     const database = await postgres.create(t)
     await addHostWith(database, ['dirty'])
     const context = contextOf(database, [facility('one', { fails, clears }), facility('two')])
-    const ground = await reconcile(context, complete)
-    await scrub(context, ground, signal)
+    const hostStatus = await reconcile(context, complete)
+    await scrub(context, hostStatus, signal)
     t.same(await slotStates(database.owner), [expected], `${fails} ${clears}`)
   }
 })
@@ -69,8 +69,8 @@ void t.test('scrub leaves alone what was not evicted', async (t) => {
   const database = await postgres.create(t)
   await addHostWith(database, ['dirty'])
   const context = contextOf(database, [facility('one')])
-  const ground = await reconcile(context, complete)
+  const hostStatus = await reconcile(context, complete)
   await database.owner.query(released, [0])
-  t.equal(await scrub(context, ground, signal), 0)
+  t.equal(await scrub(context, hostStatus, signal), 0)
   t.same(await slotStates(database.owner), ['0 dirty'])
 })

@@ -3,7 +3,7 @@ import { purgeAccounts } from '@puppy/state/store/accounts'
 import { findHost, type PlannedChange } from '@puppy/state/store/hosts'
 import { recordSlots, slotsToScrub, slotsToVisit, type SlotUpdate } from '@puppy/state/store/slots'
 import type { Facility } from './facilities/facility.ts'
-import { attempt, type Ground, type Pass, type ReconcileContext } from './pass.ts'
+import { attempt, type HostStatus, type Pass, type ReconcileContext } from './pass.ts'
 
 /**
  * Teardown is the mirror image: the facility that was served last lets go first. A complete pass evicts again what was
@@ -17,7 +17,7 @@ export async function evict(pass: Pass): Promise<void> {
     ({ state, n }) => state === 'dirty' && n < slotCount(row.layout),
   )
   if (rows.length === 0) return
-  const given = await giveBack(
+  const given = await releaseSlots(
     pass,
     rows.map(({ n }) => slotAt(row.layout, n)),
     'evict',
@@ -36,8 +36,8 @@ export async function evict(pass: Pass): Promise<void> {
   )
 }
 
-/** Gives what went wrong, by slot. What one facility could not remove the next need not look for. */
-async function giveBack(
+/** Evicts or scrubs slots, facility by facility. Returns error messages by slot; a slot that failed skips the facilities after it. */
+async function releaseSlots(
   pass: Pick<Pass, 'working' | 'dryRun' | 'log' | 'signal'> & { readonly changes: PlannedChange[] },
   slots: readonly Slot[],
   how: 'evict' | 'scrub',
@@ -56,10 +56,10 @@ async function giveBack(
   return trouble
 }
 
-/** Scrubs slots that were evicted; they are built anew afterwards. Gives how many it looked at. */
-export async function scrub(context: ReconcileContext, ground: Ground, signal: AbortSignal): Promise<number> {
+/** Scrubs slots that were evicted; the next pass builds them again. Returns how many it tried. */
+export async function scrub(context: ReconcileContext, hostStatus: HostStatus, signal: AbortSignal): Promise<number> {
   const { database, host } = context
-  const works = ({ name }: Facility) => ground.states[name]?.works === true
+  const works = ({ name }: Facility) => hostStatus.states[name]?.works === true
   // Nothing is proven clean by a plan, nor while the one that cleans does not work.
   if (context.dryRun || context.facilities.some((one) => one.clears === true && !works(one))) return 0
   const row = await findHost(database, host)
@@ -67,7 +67,7 @@ export async function scrub(context: ReconcileContext, ground: Ground, signal: A
   const rows = (await slotsToScrub(database, host)).filter(({ n }) => n < slotCount(row.layout))
   if (rows.length === 0) return 0
   const working = context.facilities.filter(works)
-  const trouble = await giveBack(
+  const trouble = await releaseSlots(
     { ...context, working, signal, changes: [] },
     rows.map(({ n }) => slotAt(row.layout, n)),
     'scrub',
