@@ -12,6 +12,7 @@ import { join } from 'node:path'
 import { canShare, findTests, groupFiles, isLongRun, type TestFile } from './files.ts'
 import type { Outcome } from './outcome.ts'
 import { runFiles } from './run.ts'
+import { scratchInMemory } from './scratch.ts'
 
 const args = process.argv.slice(2)
 const flag = (name: string) => args.includes(`--${name}`)
@@ -53,6 +54,7 @@ async function shareServer(paths: readonly string[]): Promise<void> {
   const texts = await Promise.all(paths.map((path) => readFile(path, 'utf8')))
   if (live || texts.filter((text) => text.includes('startPostgres(')).length < 2) return
   const { sharedServer, startTestServer } = await import('../../packages/state/test/support/database.ts')
+  Object.assign(process.env, env)
   const { urls } = await startTestServer({ teardown: (work) => endings.push(work) })
   env[sharedServer] = JSON.stringify(urls)
 }
@@ -100,6 +102,9 @@ async function worker(): Promise<void> {
 }
 if (tapFolder !== undefined) await mkdir(tapFolder, { recursive: true })
 for (const outcome of outcomes) report(outcome)
+// Live tests are about the file systems of their host.
+const scratch = live || process.env['TMPDIR'] !== undefined ? undefined : await scratchInMemory()
+if (scratch !== undefined) env['TMPDIR'] = scratch
 await shareServer(started)
 // Live tests change one machine; two at once would see each other's changes.
 await Promise.all(Array.from({ length: live ? 1 : Math.min(4, availableParallelism()) }, worker))

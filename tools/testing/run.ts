@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { createTally, type Outcome } from './outcome.ts'
 
 const batch = fileURLToPath(new URL('batch.ts', import.meta.url))
-const timeout = 25 * 60_000
+const timeout = 20 * 60_000
 /** Seconds that tap gives a process: it gives 30 to one that runs a single file, however slow the machine is. */
 const tapTimeout = (files: number) => String(240 + 30 * files)
 

@@ -5,6 +5,7 @@ import type { Dependencies } from './dependencies.ts'
 import { authPlugin } from './plugins/auth.ts'
 import { answerBadPath, answerBadRequest, errorsPlugin } from './plugins/errors.ts'
 import { openapiPlugin } from './plugins/openapi.ts'
+import { createSerializer } from './plugins/serialization.ts'
 import { createValidator } from './plugins/validation.ts'
 import { accountRoutes } from './routes/accounts.ts'
 import { domainRoutes } from './routes/domains.ts'
@@ -34,6 +35,7 @@ export async function createApp(
     },
   })
   app.setValidatorCompiler<AnySchema>(createValidator(namedSchemas))
+  app.setSerializerCompiler(createSerializer(namedSchemas))
   app.removeContentTypeParser('text/plain')
   // The media type of RFC 7396; what PATCH takes is such a document in any case.
   app.addContentTypeParser(

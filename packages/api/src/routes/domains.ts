@@ -20,7 +20,7 @@ import {
   type PreferHeader,
 } from '../schemas/common.ts'
 import { problems } from '../schemas/problem.ts'
-import type { DomainWish } from '../schemas/resources.ts'
+import type { DomainSpec } from '../schemas/resources.ts'
 import { waitForHost } from '../waiting.ts'
 
 const tags = ['domains']
@@ -109,7 +109,7 @@ export async function domainRoutes(
     },
   )
 
-  app.put<Write & { Body: DomainWish }>(
+  app.put<Write & { Body: DomainSpec }>(
     '/v1/domains/:domain',
     {
       schema: {
@@ -119,7 +119,7 @@ export async function domainRoutes(
         params,
         querystring,
         headers: preferHeader,
-        body: Type.Ref('DomainWish'),
+        body: Type.Ref('DomainSpec'),
         response: {
           200: Type.Ref('Domain'),
           201: Type.Ref('Domain'),

@@ -11,7 +11,7 @@ import { actorOf } from '../plugins/auth.ts'
 import { presentHost, presentPool } from '../present.ts'
 import { Slug } from '../schemas/common.ts'
 import { problems } from '../schemas/problem.ts'
-import type { PoolWish } from '../schemas/resources.ts'
+import type { PoolSpec } from '../schemas/resources.ts'
 
 const tags = ['hosts']
 const config = { access: 'admin' } as const
@@ -79,7 +79,7 @@ export async function hostRoutes(app: FastifyInstance, { database, observer }: D
     async ({ params: { host } }) => poolOf(await find(host)),
   )
 
-  app.put<Named & { Body: PoolWish }>(
+  app.put<Named & { Body: PoolSpec }>(
     '/v1/hosts/:host/pool',
     {
       config,
@@ -88,7 +88,7 @@ export async function hostRoutes(app: FastifyInstance, { database, observer }: D
         tags,
         summary: 'Say how many slots a host keeps',
         params,
-        body: Type.Ref('PoolWish'),
+        body: Type.Ref('PoolSpec'),
         response: { 200: Type.Ref('Pool'), ...problems },
       },
     },

@@ -21,14 +21,14 @@ const PlanList = Type.Object(
   { $id: 'PlanList', description: 'A page of plans.' },
 )
 
-export const DomainWish = Type.Object(
+export const DomainSpec = Type.Object(
   {
     account: Slug('The account that answers.'),
     port: Type.Integer({ minimum: 1, maximum: 65_535, description: 'One of its ports.' }),
   },
-  { $id: 'DomainWish', additionalProperties: false, description: 'Where a domain is to lead.' },
+  { $id: 'DomainSpec', additionalProperties: false, description: 'Where a domain is to lead.' },
 )
-export type DomainWish = Static<typeof DomainWish>
+export type DomainSpec = Static<typeof DomainSpec>
 
 const Domain = Type.Object(
   {
@@ -82,14 +82,14 @@ const Pool = Type.Object(
   { $id: 'Pool', description: 'The slots of a host.' },
 )
 export type PoolAnswer = Static<typeof Pool>
-export const PoolWish = Type.Object(
+export const PoolSpec = Type.Object(
   {
     free: Type.Integer({ minimum: 0, maximum: 10_000, description: 'Slots kept free ahead of demand.' }),
     max: Type.Integer({ minimum: 0, maximum: 10_000, description: 'Slots at most.' }),
   },
-  { $id: 'PoolWish', additionalProperties: false, description: 'How many slots a host is to have.' },
+  { $id: 'PoolSpec', additionalProperties: false, description: 'How many slots a host is to have.' },
 )
-export type PoolWish = Static<typeof PoolWish>
+export type PoolSpec = Static<typeof PoolSpec>
 
 const Host = Type.Object(
   {
@@ -143,11 +143,11 @@ export const namedSchemas = [
   Account,
   AccountList,
   Usage,
-  DomainWish,
+  DomainSpec,
   Domain,
   DomainList,
   Pool,
-  PoolWish,
+  PoolSpec,
   Host,
   HostList,
   Changes,

@@ -1,0 +1,26 @@
+import t from 'tap'
+import { isUsable } from '../../testing/scratch.ts'
+
+const room = 4 * 1024 ** 3
+const rows: readonly (readonly [
+  title: string,
+  fileSystem: string,
+  options: readonly string[],
+  free: number,
+  usable: boolean,
+])[] = [
+  ['memory with room', 'tmpfs', ['rw', 'relatime'], room, true],
+  ['a disk', 'ext4', ['rw'], room, false],
+  ['memory without room, as in a container', 'tmpfs', ['rw'], 64 * 1024 ** 2, false],
+  ['memory that starts no program', 'tmpfs', ['rw', 'noexec'], room, false],
+  ['memory that is read only', 'tmpfs', ['ro'], room, false],
+]
+for (const [title, fileSystem, mountOptions, free, usable] of rows) {
+  void t.test(`isUsable() of ${title}`, async (t) => {
+    t.equal(isUsable({ fileSystem, mountOptions }, free), usable)
+  })
+}
+
+void t.test('isUsable() of no mount', async (t) => {
+  t.equal(isUsable(undefined, room), false)
+})
