@@ -10,9 +10,9 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   cgroups: ['host'],
   quota: ['host'],
   selinux: ['host'],
-  state: ['host', 'accounts'],
+  state: ['host', 'accounts', 'cgroups'],
   agent: ['host', 'accounts', 'haproxy', 'firewall', 'cgroups', 'quota', 'selinux', 'state'],
-  api: ['host', 'accounts', 'state'],
+  api: ['host', 'accounts', 'cgroups', 'state'],
   puppy: ['host', 'accounts', 'haproxy', 'firewall', 'quota', 'selinux', 'state', 'agent', 'api'],
 }
 

@@ -6,6 +6,7 @@ const pure = [
   'packages/accounts/src/keys.ts',
   'packages/accounts/src/passwd.ts',
   'packages/accounts/src/slots.ts',
+  'packages/cgroups/src/limits.ts',
   'packages/host/src/errors.ts',
   'packages/selinux/src/cil/index.ts',
   'packages/selinux/src/context.ts',

@@ -1,6 +1,7 @@
 import { slotAt, slotCount, type SlotLayout } from '@puppy/accounts'
 import type { Egress } from '@puppy/firewall'
-import type { Verdict, PlanSpec } from '@puppy/state'
+import type { Verdict } from '@puppy/state'
+import { limitsOf } from '@puppy/state/plan-spec'
 import type { AccountRow } from '@puppy/state/store/accounts'
 import type { DomainRow } from '@puppy/state/store/domains'
 import type { BuiltSlotRow } from '@puppy/state/store/slots'
@@ -89,15 +90,5 @@ function tenantOf(row: AccountRow, slot: Tenant['slot'], domains: readonly Domai
     throttled: row.state === 'throttled',
     limits: limitsOf(row.planSpec),
     disk: row.planSpec.disk ?? {},
-  }
-}
-
-/** What a plan says of processes. What it does not say stays systemd's default. */
-function limitsOf({ cpu, memory, pids, io }: PlanSpec): Tenant['limits'] {
-  return {
-    ...(cpu === undefined ? {} : { cpu }),
-    ...(memory === undefined ? {} : { memory }),
-    ...(pids === undefined ? {} : { pids }),
-    ...(io === undefined ? {} : { io }),
   }
 }

@@ -18,6 +18,7 @@ export type ApiErrorCode =
   | 'malformed_json'
   | 'payload_too_large'
   | 'plan_in_use'
+  | 'plan_limits'
   | 'plan_not_found'
   | 'plan_ports'
   | 'plan_unknown'

@@ -22,6 +22,7 @@ export const statusOf: Readonly<Record<ApiErrorCode, number>> = {
   payload_too_large: 413,
   plan_in_use: 409,
   plan_not_found: 404,
+  plan_limits: 422,
   plan_ports: 409,
   plan_unknown: 422,
   pool_exhausted: 409,

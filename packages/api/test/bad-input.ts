@@ -103,7 +103,7 @@ const plan = { method: 'PUT', url: '/v1/plans/new', body: smallPlan } as const
 refuse([
   ...values(plan, '/class', [undefined, ...notText, '', 'Production', 'production\n', long(1000)]),
   ...['/cpu', '/memory', '/pids', '/io', '/disk'].flatMap((pointer) => values(plan, pointer, notObject)),
-  ...values(plan, '/cpu/max', [null, '0.5', true, [], {}, 0, -1, 0.009, 1025, 1e300]),
+  ...values(plan, '/cpu/max', [null, '0.5', true, [], {}, 0, -1, 10_001, 1e300]),
   ...values(plan, '/cpu/weight', notInteger(1, 10_000)),
   ...values(plan, '/memory/high', notInteger(...whole)),
   ...values(plan, '/memory/max', notInteger(...whole)),
@@ -325,6 +325,11 @@ refuse([
     'a plan with fewer domains than there are',
     { ...patch, body: { plan: 'tiny' } },
     { status: 409, code: 'plan_ports', pointer: '/plan' },
+  ],
+  [
+    'a plan whose limits contradict each other',
+    { method: 'PUT', url: '/v1/plans/small', body: { ...smallPlan, memory: { high: 2, max: 1 } } },
+    { status: 422, code: 'plan_limits', pointer: '/memory/high' },
   ],
   [
     'fewer ports for a plan than domains need',

@@ -81,11 +81,11 @@ void t.test(
       /only @puppy\/host/,
     ])
     t.matchOnlyStrict(fault('packages/api/src/a.ts', "import { x } from '@puppy/agent'\n"), [
-      /may import host, accounts, state$/,
+      /may import host, accounts, cgroups, state$/,
     ])
     t.matchOnlyStrict(fault('packages/agent/src/a.ts', "import type { x } from '@puppy/api'\n"), [/agent may import/])
     t.matchOnlyStrict(fault('packages/state/src/a.ts', "import { x } from '@puppy/agent'\n"), [
-      /state may import host, accounts$/,
+      /state may import host, accounts, cgroups$/,
     ])
     t.strictSame(
       fault('packages/agent/src/a.ts', "import {\n  x,\n  y,\n} from '@puppy/haproxy'\nimport t from './b.ts'\n"),

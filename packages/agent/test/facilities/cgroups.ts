@@ -1,7 +1,9 @@
 import { matchWhole } from '@puppy/host/testing'
 import { slotAt } from '@puppy/accounts'
 import { createFakeCgroups } from '@puppy/cgroups/fake'
+import { limitsWith, limitTable } from '@puppy/cgroups/limits'
 import { createFakeHost, renderFakeProcess } from '@puppy/host/fake'
+import { planLimits } from '@puppy/state/plan-spec'
 import t from 'tap'
 import { cgroupsFacility, removeLimits } from '../../src/facilities/cgroups.ts'
 import type { Tenant, View } from '../../src/facilities/facility.ts'
@@ -66,6 +68,16 @@ void t.test('cgroupsFacility limits slices, before and after they are in use', a
   t.match(used.accounts.get(7), { status: 'true', reason: 'applied' })
   t.equal(used.repaired, undefined)
   t.equal(fake.cgroupfs.read(`user.slice/user-${first.uid}.slice` as never, 'pids.max')?.trim(), '128')
+})
+
+void t.test('cgroupsFacility renders every limit that a plan can have', async (t) => {
+  for (const name of planLimits) {
+    const { host, facility } = open()
+    const step = await facility.serve!(view({ id: 7, slot: first, limits: limitsWith(name, 8192) }), signal)
+    const { property = '', renderProperty } = limitTable[name]
+    t.match((await step.apply()).accounts.get(7), { status: 'true' }, name)
+    t.ok((await host.read(dropIn(first.uid)))?.split('\n').includes(`${property}=${renderProperty(8192)}`), name)
+  }
 })
 
 void t.test('cgroupsFacility repairs what others set against it, and reports it', async (t) => {

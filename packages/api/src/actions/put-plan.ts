@@ -1,4 +1,6 @@
+import { faultsOf } from '@puppy/cgroups/limits'
 import type { Database, PlanSpec } from '@puppy/state'
+import { limitsOf } from '@puppy/state/plan-spec'
 import { ApiError } from '../errors.ts'
 import { touchAccounts } from '@puppy/state/store/accounts'
 import { writeAudit, type Actor } from '@puppy/state/store/audit'
@@ -7,10 +9,12 @@ import { notify, wanted } from '@puppy/state/store/notify'
 import { upsertPlan } from '@puppy/state/store/plans'
 
 /**
- * Creates or replaces a plan; the accounts that have it are looked at again.
- * @throws ApiError `plan_ports` when a domain points to a port that the plan would no longer give.
+ * Creates or replaces a plan. The agent then applies it to the accounts that have it.
+ * @throws ApiError `plan_limits` if its limits contradict each other; `plan_ports` if a domain points to a port that the plan would no longer
+ * include.
  */
 export async function putPlan(db: Database, actor: Actor, name: string, spec: PlanSpec): Promise<{ created: boolean }> {
+  assertLimits(spec)
   return db.transaction(async (tx) => {
     const { created, changed } = await upsertPlan(tx, name, spec)
     if (!changed) return { created }
@@ -28,4 +32,12 @@ export async function putPlan(db: Database, actor: Actor, name: string, spec: Pl
     await writeAudit(tx, actor, { action: created ? 'plan.create' : 'plan.replace', target: name, details: spec })
     return { created }
   })
+}
+
+/** Throws `plan_limits` for limits that are valid each, as the schema has checked, and that no host would apply together. */
+function assertLimits(spec: PlanSpec): void {
+  const faults = faultsOf(limitsOf(spec)).map(({ name, detail }) => ({ pointer: `/${name.replace('.', '/')}`, detail }))
+  if (faults.length === 0) return
+  const shown = faults.map(({ pointer, detail }) => `${pointer} ${detail}`).join('; ')
+  throw new ApiError('plan_limits', `The limits of the plan contradict each other: ${shown}`, faults)
 }

@@ -58,3 +58,15 @@ void t.test('putPlan() refuses to take a port away that a domain points to', asy
   await updateDomain(api, domain, account, 10_241)
   await t.resolves(putPlan(api, actor, 'small', { ...smallPlan, ports: 2 }))
 })
+
+void t.test('putPlan() refuses limits that contradict each other', async (t) => {
+  const { api } = await postgres.create(t)
+  const memory = { high: 2 * 2 ** 20, max: 2 ** 20 }
+  const error = await t.rejects(putPlan(api, actor, 'small', { ...smallPlan, memory }), {
+    code: 'plan_limits',
+    message: /memory\/high .* above memory\.max \(1048576\)/,
+  })
+  t.strictSame(pointersOf(error), ['/memory/high'])
+  t.equal(await findPlan(api, 'small'), undefined)
+  await t.resolves(putPlan(api, actor, 'small', { ...smallPlan, memory: { ...memory, high: memory.max } }))
+})

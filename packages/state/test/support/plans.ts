@@ -16,7 +16,7 @@ export const acceptedPlans: readonly (readonly [title: string, spec: unknown])[]
   ['everything', everything],
   ['groups of limits without a limit', { ...least, cpu: {}, memory: {}, pids: {}, io: {}, disk: {} }],
   ['a hundredth of a processor', { ...least, cpu: { max: 0.01 } }],
-  ['1024 processors', { ...least, cpu: { max: 1024 } }],
+  ['10,000 processors', { ...least, cpu: { max: 10_000 } }],
   ['the least and the most weight', { ...least, cpu: { weight: 1 }, io: { weight: 10_000 } }],
   ['the most pids that the kernel knows', { ...least, pids: { max: 4_194_304 } }],
   ['as many bytes as a number holds exactly', { ...least, memory: { max: Number.MAX_SAFE_INTEGER } }],
@@ -41,7 +41,7 @@ export const refusedPlans: readonly (readonly [title: string, spec: unknown, poi
   ['fewer than no domains', { ...least, domains: -1 }, ['/domains']],
   ['too many domains', { ...least, domains: 10_001 }, ['/domains']],
   ['no processor', { ...least, cpu: { max: 0 } }, ['/cpu/max']],
-  ['too many processors', { ...least, cpu: { max: 1025 } }, ['/cpu/max']],
+  ['too many processors', { ...least, cpu: { max: 10_001 } }, ['/cpu/max']],
   ['a weight of 0', { ...least, cpu: { weight: 0 } }, ['/cpu/weight']],
   ['a weight beyond 10,000', { ...least, io: { weight: 10_001 } }, ['/io/weight']],
   [
