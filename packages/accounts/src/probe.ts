@@ -18,11 +18,11 @@ const programsOf = {
 const works: FeatureProbe = Object.freeze({ works: true, steps: [] })
 
 /**
- * Finds out what of this package works on this machine, by looking for the programs that it runs. It works when pools can be built and
- * keys can be checked. Changes nothing and never throws.
+ * Finds out what of this package works on this machine, by looking for the programs that it runs. It works if pools can be built. Changes
+ * nothing and never throws.
  */
 export function probe(host: Host): Promise<AccountProbe> {
-  return probeFor(host, ['pool', 'keys'])
+  return probeFor(host, ['pool'])
 }
 
 /** Probes for a facility that needs some of the features. */

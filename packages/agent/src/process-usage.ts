@@ -12,6 +12,7 @@ import {
   type UsageReading,
 } from '@puppy/cgroups'
 import type { Host } from '@puppy/host'
+import { readBootId } from '@puppy/host/proc'
 import type { Database } from '@puppy/state'
 import {
   listProcessesUsed,
@@ -43,7 +44,7 @@ export async function sampleProcesses(
 ): Promise<void> {
   const accounts = (await listProcessesUsed(database, host)).filter(({ n }) => n < slotCount(layout))
   if (accounts.length === 0) return
-  const boot = (await machine.read('/proc/sys/kernel/random/boot_id'))?.trim() ?? ''
+  const boot = (await readBootId(machine)) ?? ''
   const pathOf = (n: number) => slicePath(userSlice(slotAt(layout, n).uid))
   const usages = await readUsage(
     machine,

@@ -1,6 +1,7 @@
 import { slotAt, slotCount, type SlotLayout } from '@puppy/accounts'
 import { addTraffic, type Firewall, type TrafficReading } from '@puppy/firewall'
 import type { Host } from '@puppy/host'
+import { readBootId } from '@puppy/host/proc'
 import type { Database } from '@puppy/state'
 import { listMeters, stepMeters, type MeterRow, type MeterStep } from '@puppy/state/store/meters'
 
@@ -28,7 +29,7 @@ export async function sampleTraffic(
 ): Promise<boolean> {
   const meters = (await listMeters(database, host)).filter(({ n }) => n < slotCount(layout))
   if (meters.length === 0) return true
-  const boot = (await machine.read('/proc/sys/kernel/random/boot_id'))?.trim() ?? ''
+  const boot = (await readBootId(machine)) ?? ''
   const readings = new Map((await firewall.traffic({ signal, timeout: 10_000 })).map((one) => [one.uid, one]))
   const steps = meters.flatMap((meter) => {
     const { uid } = slotAt(layout, meter.n)

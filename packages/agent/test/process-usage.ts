@@ -18,7 +18,7 @@ async function open(t: Test) {
   await addHostWith(database, ['taken', 'free'])
   const fake = createFakeCgroups()
   const bootId = '/proc/sys/kernel/random/boot_id'
-  const machine = createFakeHost({ files: { [bootId]: 'first\n' } })
+  const machine = createFakeHost({ files: { [bootId]: '0f6a6f1e-0000-4000-8000-000000000001\n' } })
   const account = await addAccount(database.owner, 'blog', 0)
   return {
     database,
@@ -76,7 +76,7 @@ void t.test('sampleProcesses() goes on over a new slice and a boot', async (t) =
   spend(300)
   await sample()
   t.match(await used(), { total: { cpuUsec: 1300 } }, 'the slice is another one')
-  await boot('second')
+  await boot('0f6a6f1e-0000-4000-8000-000000000002')
   spend(400)
   await sample()
   t.match(await used(), { total: { cpuUsec: 1700 } }, 'after a boot all is new, also what is more than before')

@@ -28,7 +28,7 @@ async function open(t: Test) {
   const bootId = '/proc/sys/kernel/random/boot_id'
   const machine = createFakeHost({
     programs: { '/usr/sbin/nft': nft.program },
-    files: { '/run/x': '', [bootId]: 'first\n' },
+    files: { '/run/x': '', [bootId]: '0f6a6f1e-0000-4000-8000-000000000001\n' },
   })
   const firewall = openFirewall(machine, { folder: '/run/puppy/firewall' })
   const load = () => firewall.ensure(settings)
@@ -87,7 +87,7 @@ void t.test('sampleTraffic() goes on over a flush, a replaced table and a reboot
   count(7)
   await sample()
   t.equal(await sent(blog), 407, 'a table was replaced, and nobody saw it gone')
-  await boot('second')
+  await boot('0f6a6f1e-0000-4000-8000-000000000002')
   count(50)
   await sample()
   t.equal(await sent(blog), 457, 'a reboot tells itself by its number')

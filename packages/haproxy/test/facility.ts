@@ -1,3 +1,4 @@
+import { freePort } from '@puppy/host/testing'
 import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import t from 'tap'
@@ -7,7 +8,7 @@ import type { HaproxyError } from '../src/errors.ts'
 import { readMap, replaceMap, type MapRow } from '../src/runtime/maps.ts'
 import type { Runtime } from '../src/runtime/socket.ts'
 import { createFakeRuntime } from './support/fake-runtime.ts'
-import { freePort, makeCertificate, range, skip, skipTls, testFolder, testProxy } from './support/proxy.ts'
+import { makeCertificate, range, skip, skipTls, testFolder, testProxy } from './support/proxy.ts'
 import { configSubject, createFakePlace, createPlace, routeSubject, type Place } from './support/subject.ts'
 
 t.setTimeout(900_000)

@@ -25,7 +25,6 @@ export const needs: readonly Need[] = [
     why: 'makes their homes',
   },
   { program: 'nft', package: 'nftables', why: "keeps a tenant's ports its own" },
-  { program: 'ssh-keygen', package: 'openssh-client', why: 'checks ssh keys' },
   { program: 'setpriv', package: 'util-linux', why: 'ends processes as the tenant itself' },
 ]
 

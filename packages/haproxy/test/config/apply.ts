@@ -1,4 +1,4 @@
-import { matchWhole } from '@puppy/host/testing'
+import { freePort, matchWhole } from '@puppy/host/testing'
 import { connect } from 'node:tls'
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { check, lock } from 'proper-lockfile'
@@ -11,7 +11,7 @@ import { openHaproxy, type Haproxy } from '../../src/haproxy.ts'
 import type { ConfigChange } from '../../src/config/plan.ts'
 import type { ConfigSpec } from '../../src/settings.ts'
 import { readInfo } from '../../src/runtime/info.ts'
-import { freePort, get, makeCertificate, skip, skipTls, testFolder, testProxy } from '../support/proxy.ts'
+import { get, makeCertificate, skip, skipTls, testFolder, testProxy } from '../support/proxy.ts'
 
 t.setTimeout(300_000)
 

@@ -5,7 +5,8 @@ import { readCertificates } from '../../src/config/certificates.ts'
 import { checkBundle, removeStaged, type CheckedBundle } from '../../src/config/check.ts'
 import { hasIpv6 } from '../../src/config/read.ts'
 import { makeFolders, type ProxyContext } from '../../src/context.ts'
-import { freePort, makeCertificate, skip, skipTls, testFolder, testProxy } from '../support/proxy.ts'
+import { freePort } from '@puppy/host/testing'
+import { makeCertificate, skip, skipTls, testFolder, testProxy } from '../support/proxy.ts'
 
 void t.test('checkBundle() has the real program take it, and leaves nothing behind', { skip }, async (t) => {
   const { context } = await testProxy(t)

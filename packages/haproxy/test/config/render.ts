@@ -4,8 +4,8 @@ import { connect as connectTls, type ConnectionOptions } from 'node:tls'
 import t from 'tap'
 import { configDescription, renderConfig } from '../../src/config/render.ts'
 import { hasIpv6 } from '../../src/config/read.ts'
+import { freePort } from '@puppy/host/testing'
 import {
-  freePort,
   get,
   makeCertificate,
   parseAnswer,

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { findBusy, findSilent } from '../../src/lifecycle/addresses.ts'
-import { freePort, tenant } from '../support/proxy.ts'
+import { freePort } from '@puppy/host/testing'
+import { tenant } from '../support/proxy.ts'
 
 void t.test('findBusy() names the addresses that somebody listens on', async (t) => {
   const { port } = await tenant(t)

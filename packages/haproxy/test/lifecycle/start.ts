@@ -1,3 +1,4 @@
+import { freePort } from '@puppy/host/testing'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
@@ -9,7 +10,7 @@ import { createHost } from '@puppy/host'
 import { openHaproxy } from '../../src/haproxy.ts'
 import { startFailed } from '../../src/lifecycle/start.ts'
 import { findOurs } from '../../src/process.ts'
-import { freePort, get, range, skip, tenant, testFolder, testProxy } from '../support/proxy.ts'
+import { get, range, skip, tenant, testFolder, testProxy } from '../support/proxy.ts'
 
 void t.test('ensureRunning() starts once and adopts from then on', { skip }, async (t) => {
   const { haproxy, context, settings, spec } = await testProxy(t)

@@ -2,9 +2,10 @@ import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type IncomingHttpHeaders, type Server } from 'node:http'
-import { connect, createServer as createTcpServer, type AddressInfo } from 'node:net'
+import { connect, type AddressInfo } from 'node:net'
 import type { Test } from 'tap'
 import { createHost, type Host } from '@puppy/host'
+import { freePort } from '@puppy/host/testing'
 import { createContext, withSpec, type ProxyContext } from '../../src/context.ts'
 import { openHaproxy, type Haproxy } from '../../src/haproxy.ts'
 import type { ConfigSpec, ProxyLocation, ProxySettings } from '../../src/settings.ts'
@@ -51,14 +52,6 @@ export function testFolder(t: Test): string {
   const base = mkdtempSync('/tmp/puppy-hx-')
   t.teardown(() => rmSync(base, { recursive: true, force: true }))
   return base
-}
-
-export async function freePort(): Promise<number> {
-  const server = createTcpServer().listen(0, '127.0.0.1')
-  await new Promise((ready) => server.once('listening', ready))
-  const { port } = server.address() as AddressInfo
-  await new Promise((closed) => server.close(closed))
-  return port
 }
 
 /** A tenant: answers with what it was told, `/<status>` with that status, and `/slow` never. */

@@ -1,3 +1,4 @@
+import { freePort } from '@puppy/host/testing'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createHost, type Host } from '@puppy/host'
 import { withEffects, type Effects, type Subject, type World } from '@puppy/host/conformance'
@@ -12,7 +13,7 @@ import type { RouteSpec } from '../../src/routes/spec.ts'
 import type { Runtime } from '../../src/runtime/socket.ts'
 import { proxyFiles, type ConfigSpec, type ProxyLocation } from '../../src/settings.ts'
 import { createFakeHaproxy } from './fake-haproxy.ts'
-import { freePort, range } from './proxy.ts'
+import { range } from './proxy.ts'
 
 /** Where one world of the conformance suite is. */
 export interface Place {
