@@ -49,14 +49,17 @@ async function endEarly(signal: string): Promise<void> {
   process.exit(1)
 }
 
-/** Starts the PostgreSQL that test files share: making a cluster takes longer than most of them. */
-async function shareServer(paths: readonly string[]): Promise<void> {
+/** Prepares the PostgreSQL that test files share, and the cluster that they copy: making one takes longer than most of them. */
+async function shareDatabases(paths: readonly string[]): Promise<void> {
   const texts = await Promise.all(paths.map((path) => readFile(path, 'utf8')))
-  if (live || texts.filter((text) => text.includes('startPostgres(')).length < 2) return
-  const { sharedServer, startTestServer } = await import('../../packages/state/test/support/database.ts')
+  const isNeeded = (word: string) => !live && texts.filter((text) => text.includes(word)).length > 1
+  if (!isNeeded('startPostgres(') && !isNeeded('createPuppy(')) return
   Object.assign(process.env, env)
-  const { urls } = await startTestServer({ teardown: (work) => endings.push(work) })
-  env[sharedServer] = JSON.stringify(urls)
+  const support = await import('../../packages/state/test/support/database.ts')
+  const cleanup = { teardown: (work: () => unknown) => void endings.push(work) }
+  if (isNeeded('createPuppy(')) env[support.testCluster] = await support.makeTestCluster(cleanup)
+  if (isNeeded('startPostgres('))
+    env[support.sharedServer] = JSON.stringify((await support.startTestServer(cleanup)).urls)
 }
 
 /** By size, as long as nothing better is known. Live tests change one machine and begin on a clean process each. */
@@ -105,7 +108,7 @@ for (const outcome of outcomes) report(outcome)
 // Live tests are about the file systems of their host.
 const scratch = live || process.env['TMPDIR'] !== undefined ? undefined : await scratchInMemory()
 if (scratch !== undefined) env['TMPDIR'] = scratch
-await shareServer(started)
+await shareDatabases(started)
 // Live tests change one machine; two at once would see each other's changes.
 await Promise.all(Array.from({ length: live ? 1 : Math.min(4, availableParallelism()) }, worker))
 

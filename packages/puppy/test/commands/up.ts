@@ -11,7 +11,7 @@ t.setTimeout(600_000)
 const skip = { skip: cannotRun }
 
 void t.test('up(): three requests, and a server of the tenant answers through the proxy', skip, async (t) => {
-  const puppy = await createPuppy(t, { firstPort: 11_008 })
+  const puppy = await createPuppy(t, { firstPort: 11_008, fresh: true })
   const { output } = await puppy.up()
   t.match(output(), /Puppy is ready on http:\/\/127\.0\.0\.1:\d+/)
   t.equal(statSync(join(puppy.stateDir, 'admin-key')).mode & 0o777, 0o600)

@@ -1,11 +1,13 @@
-import { spawn, type ChildProcess } from 'node:child_process'
+import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { createServer, request as httpRequest, type Server } from 'node:http'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { freePort, isRoot, scratchFolder, type Cleanup } from '@puppy/host/testing'
+import { testCluster } from '@puppy/state/testing'
 
 const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
 
@@ -52,11 +54,15 @@ export interface ApiAnswer {
   readonly body: Readonly<Record<string, unknown>>
 }
 
+export interface PuppyOptions {
+  readonly firstPort: number
+  readonly env?: Record<string, string>
+  /** Whether the database is made as on a new host, and not copied from the runner's. */
+  readonly fresh?: boolean
+}
+
 /** A whole Puppy below a scratch root: real PostgreSQL, real HAProxy, real files; nothing of this machine but ports. */
-export async function createPuppy(
-  t: Cleanup,
-  options: { readonly firstPort: number; readonly env?: Record<string, string> },
-): Promise<Puppy> {
+export async function createPuppy(t: Cleanup, options: PuppyOptions): Promise<Puppy> {
   const root = scratchFolder(t)
   const [listen, proxyPort] = [await freePort(), await freePort()]
   const stateDir = join(root, 'var/lib/puppy')
@@ -84,9 +90,15 @@ export async function createPuppy(
       callApi(`http://127.0.0.1:${listen}${path}`, join(stateDir, 'admin-key'), method, body, headers),
     visit: (host, path = '/') => visit(proxyPort, host, path),
   }
-  // Added after the folder's removal, and teardowns run last first: everything has ended when the folder goes.
+  const cluster = process.env[testCluster]
+  if (cluster !== undefined && options.fresh !== true) {
+    mkdirSync(stateDir, { recursive: true })
+    await promisify(execFile)('cp', ['-a', '--', cluster, join(stateDir, 'postgres')])
+  }
+  // Added after the folder's removal, and teardowns run last first: everything has ended when the folder goes. Without --purge, because
+  // that starts three programs for each tenant.
   t.teardown(async () => {
-    const { code, output } = await runCommand(env, ['down', '--purge'])
+    const { code, output } = await runCommand(env, ['down'])
     if (code !== 0) console.error(output)
   })
   return puppy

@@ -31,6 +31,23 @@ interface TestServer {
 /** Holds the URLs of a server that a runner shares between test files, as JSON. Set by `startTestServer`'s caller. */
 export const sharedServer = 'PUPPY_TEST_POSTGRES'
 
+/** Holds the path of a cluster that a runner made for tests to copy. Set by `makeTestCluster`'s caller. */
+export const testCluster = 'PUPPY_TEST_CLUSTER'
+
+/** Makes a cluster with an empty database in it, as the first start on a host does, and returns its folder. No server uses it. */
+export async function makeTestCluster(t: Cleanup): Promise<string> {
+  const stateDir = scratchFolder(t)
+  const self = userInfo().username
+  await startEmbedded({
+    stateDir,
+    runDir: join(stateDir, 'run'),
+    ...(isRoot ? { server: nobody } : {}),
+    peers: { owner: self, api: self, agent: self },
+  })
+  await stopEmbedded(stateDir)
+  return join(stateDir, 'postgres')
+}
+
 /**
  * Starts a real PostgreSQL that nobody but tests uses, and that forgets everything at the end: it never waits for a disk.
  * We may be any of its roles.
