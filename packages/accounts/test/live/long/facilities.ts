@@ -1,4 +1,4 @@
-import { createHost } from '@puppy/host'
+import { createHost, type Host } from '@puppy/host'
 import { facilityChecks, withEffects } from '@puppy/host/conformance'
 import { createFakeHost } from '@puppy/host/fake'
 import t from 'tap'
@@ -9,11 +9,15 @@ import {
   openBase,
   openLogins,
   openPool,
+  readReserved,
   removeSlots,
   slotAt,
   type Login,
-} from '../../src/index.ts'
-import { someKey, whyNot } from '../support/scratch.ts'
+  type Pool,
+  type PoolReadOptions,
+  type PortReservations,
+} from '../../../src/index.ts'
+import { someKey, whyNot } from '../../support/scratch.ts'
 
 /** Far from the default pool and from the other live tests, and with a group of its own. */
 const layout = { ...defaultLayout, firstUid: 25_000, firstPort: 28_100, group: 'puppy-live-suite' }
@@ -33,9 +37,26 @@ const users = slots.map(({ user }) => user)
 /** An expensive machine: some faults of each kind are enough here, below a folder each effect fails once. */
 const faults = 3
 
+/** Read once: semanage takes half a minute where the machine is emulated, and every check plans several times. */
+let reserved: PortReservations | undefined
+
+/** A pool on a host, with the reservations of ports that were read before. */
+function poolWith(effectHost: Host): Pool {
+  const pool = openPool(effectHost, layout)
+  const known = async (options: PoolReadOptions = {}) => ({
+    ...options,
+    reserved: (reserved ??= await readReserved(host)),
+  })
+  return {
+    ...pool,
+    read: async (slots, options) => pool.read(slots, await known(options)),
+    ensure: async (slots, options) => pool.ensure(slots, await known(options)),
+  }
+}
+
 for (const { name, run } of facilityChecks({
   createWorld: async () => ({
-    open: (effects) => openPool(withEffects(host, effects), layout),
+    open: (effects) => poolWith(withEffects(host, effects)),
     snapshot: async () => [
       await getent('passwd', users),
       await getent('group', [layout.group, ...users]),
@@ -65,7 +86,7 @@ void t.test('logins', { skip }, async (t) => {
     await evict(host, slots)
     await removeAll()
   })
-  await openPool(host, layout).ensure(slots)
+  await poolWith(host).ensure(slots)
   const logins = openLogins(host)
   const closeAll = async () => void (await logins.ensure(slots.map(noLogin)))
   for (const { name, run } of facilityChecks({
