@@ -234,7 +234,7 @@ async function every(
       await work()
       told = ''
     } catch (error) {
-      const message = error instanceof Error ? error.message : 'it failed without a word'
+      const message = error instanceof Error ? error.message : 'failed without an error message'
       if (!signal.aborted && message !== told) log('will be tried again', { error: message })
       told = message
     }

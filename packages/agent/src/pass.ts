@@ -62,7 +62,7 @@ export async function attempt<Result>(
     return pass.dryRun ? (planned.foreseen ?? otherwise.planned) : await planned.apply()
   } catch (error) {
     pass.signal.throwIfAborted()
-    const message = error instanceof Error ? error.message : 'it failed without a word'
+    const message = error instanceof Error ? error.message : 'failed without an error message'
     pass.log(`${facility} failed`, { error: message, stack: error instanceof Error ? error.stack : undefined })
     return otherwise.failed(message)
   }

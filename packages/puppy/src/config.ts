@@ -97,7 +97,7 @@ export interface Surroundings {
 
 /**
  * Reads the settings out of an environment.
- * @throws StartError with one line that names the first variable that makes no sense, its value and an example.
+ * @throws StartError with one line that names the first invalid variable, its value and an example.
  */
 export function readConfig(env: NodeJS.ProcessEnv, surroundings: Surroundings = currentSurroundings()): Config {
   const given = readEnvironment(env)
@@ -147,7 +147,7 @@ function readEnvironment(env: NodeJS.ProcessEnv): Environment {
     if (pattern.test(value)) return [[name, value]]
     const shown =
       name.endsWith('URL') || name.endsWith('KEY') ? '(not shown, it may hold a secret)' : JSON.stringify(value)
-    throw new StartError(`${name}=${shown} makes no sense: it is ${meaning}, like ${example}`)
+    throw new StartError(`${name}=${shown} is invalid: it is ${meaning}, like ${example}`)
   })
   return Object.fromEntries(given)
 }
@@ -194,7 +194,7 @@ function parseAddress(name: string, value: string): { host: string; port: number
   const cut = value.lastIndexOf(':')
   const port = Number(value.slice(cut + 1))
   if (port < 1 || port > 65535)
-    throw new StartError(`${name}=${JSON.stringify(value)} makes no sense: a port is 1 to 65535`)
+    throw new StartError(`${name}=${JSON.stringify(value)} is invalid: a port is 1 to 65535`)
   const host = value.slice(0, cut).replaceAll(/[[\]]/g, '')
   return { host: host === '' ? '::' : host, port }
 }

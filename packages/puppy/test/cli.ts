@@ -10,10 +10,10 @@ void t.test('the puppy command says what it can do, and refuses what it cannot',
   t.match(await runCommand(env, ['fetch']), { code: 64, output: /^Usage: / })
 })
 
-void t.test('a setting that makes no sense ends every command with one line', async (t) => {
+void t.test('a setting that is invalid ends every command with one line', async (t) => {
   for (const command of ['up', 'down', 'api', 'agent', 'doctor', 'plan', 'pool', 'key']) {
     const { code, output } = await runCommand({ ...env, PUPPY_POOL: 'many' }, [command])
     t.equal(code, 78, command)
-    t.equal(output, 'PUPPY_POOL="many" makes no sense: it is slots kept free ahead of demand, like 10\n', command)
+    t.equal(output, 'PUPPY_POOL="many" is invalid: it is slots kept free ahead of demand, like 10\n', command)
   }
 })

@@ -55,7 +55,7 @@ export function sessionsKeeper(options: SessionsOptions): (signal: AbortSignal) 
 }
 
 function sentence(error: unknown): string {
-  return error instanceof Error ? error.message : 'it failed without a word'
+  return error instanceof Error ? error.message : 'failed without an error message'
 }
 
 /**

@@ -38,7 +38,7 @@ export interface Tenant {
   readonly sshKeys: readonly string[]
   readonly domains: readonly string[]
   readonly suspended: boolean
-  /** Squeezed: it goes on, and hurts nobody. */
+  /** Its limits are reduced: it runs on and does not disturb its neighbours. */
   readonly throttled: boolean
   /** What its plan allows its processes. */
   readonly limits: Limits

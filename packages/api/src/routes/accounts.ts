@@ -178,7 +178,7 @@ export async function accountRoutes(app: FastifyInstance, dependencies: Dependen
         params,
         querystring,
         headers: preferHeader,
-        response: { 204: Type.Null({ description: 'It is gone, or was.' }), ...problems },
+        response: { 204: Type.Null({ description: 'The resource was deleted, or did not exist.' }), ...problems },
       },
     },
     async (request, reply) => {

@@ -146,7 +146,7 @@ export async function domainRoutes(
         params,
         querystring,
         headers: preferHeader,
-        response: { 204: Type.Null({ description: 'It is gone, or was.' }), ...problems },
+        response: { 204: Type.Null({ description: 'The resource was deleted, or did not exist.' }), ...problems },
       },
     },
     async (request, reply) => {

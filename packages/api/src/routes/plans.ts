@@ -91,7 +91,7 @@ export async function planRoutes(app: FastifyInstance, { database }: Dependencie
         tags,
         summary: 'Delete a plan',
         params,
-        response: { 204: Type.Null({ description: 'It is gone, or was.' }), ...problems },
+        response: { 204: Type.Null({ description: 'The resource was deleted, or did not exist.' }), ...problems },
       },
     },
     async (request, reply) => {

@@ -64,7 +64,7 @@ function optionsIn(args: readonly string[]): { readonly follow: boolean; readonl
   const options = { follow: { type: 'boolean', default: false }, hidden: { type: 'string' } } as const
   const { follow, hidden } = parse(() => parseArgs({ args: [...args], options }).values)
   if (hidden === undefined || hidden === 'logged' || hidden === 'silent') return { follow, hidden }
-  throw new StartError(`--hidden ${hidden} makes no sense: it is logged or silent`)
+  throw new StartError(`--hidden ${hidden} is invalid: it is logged or silent`)
 }
 
 function parse<Value>(read: () => Value): Value {

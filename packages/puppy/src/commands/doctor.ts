@@ -49,7 +49,7 @@ export async function doctor(config: Config): Promise<void> {
       view,
     )
   }
-  console.log(`Walls that this host does not have: ${missingLayers(states).join(', ') || 'none'}`)
+  console.log(`Isolation layers that this host does not have: ${missingLayers(states).join(', ') || 'none'}`)
 }
 
 function say(works: boolean, what: string, otherwise?: string): void {

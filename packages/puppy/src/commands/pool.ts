@@ -28,6 +28,6 @@ export async function pool(config: Config, args: readonly string[]): Promise<voi
 
 function number(name: string, given: string | undefined, otherwise: number): number {
   if (given === undefined) return otherwise
-  if (!/^\d{1,5}$/.test(given)) throw new StartError(`--${name} ${given} makes no sense: it is a number of slots`)
+  if (!/^\d{1,5}$/.test(given)) throw new StartError(`--${name} ${given} is invalid: it is a number of slots`)
   return Number(given)
 }

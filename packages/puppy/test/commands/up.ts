@@ -107,7 +107,7 @@ void t.test('up(): refuses in one clear line', skip, async (t) => {
       /^The folder \/tmp cannot be used: others own it or can write there/,
     ],
     ['a setting that is none', { PUPPY_POOOL: '1' }, /^PUPPY_POOOL is no setting of Puppy/],
-    ['a port that is none', { PUPPY_LISTEN: '127.0.0.1:99999' }, /^PUPPY_LISTEN="127\.0\.0\.1:99999" makes no sense/],
+    ['a port that is none', { PUPPY_LISTEN: '127.0.0.1:99999' }, /^PUPPY_LISTEN="127\.0\.0\.1:99999" is invalid/],
     [
       'one database URL of three',
       { DATABASE_URL: 'postgres://x@127.0.0.1/y' },

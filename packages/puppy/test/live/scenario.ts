@@ -230,7 +230,7 @@ void t.test('from an empty machine to a served tenant, and back', { skip }, asyn
     status: 201,
     body: { ready: true },
   })
-  t.strictSame(first.body['missing'], [], 'every wall stands')
+  t.strictSame(first.body['missing'], [], 'every isolation layer works')
   t.match(await run('id', [blog.user]), { code: 0, output: `uid=${blog.uid}(${blog.user})` })
 
   await t.test('the tenant logs in with its key, starts a server, and is served', async (t) => {
@@ -286,7 +286,7 @@ END`
     ])
   })
 
-  await t.test('throttled it is squeezed, and active it is exactly what it was', async (t) => {
+  await t.test('throttled its limits are reduced, and active they are exactly what they were', async (t) => {
     const slice = `/sys/fs/cgroup/user.slice/user-${blog.uid}.slice`
     const files = ['cpu.max', 'cpu.weight', 'pids.max', 'memory.max', 'io.max'].map((file) => `${slice}/${file}`)
     const stands = async () => (await run('cat', files)).output
@@ -301,9 +301,9 @@ END`
       'selinux true applied',
       'ports true own',
     ])
-    const squeezed = await stands()
-    t.match(squeezed, /^10000 100000\n1\n32\n/)
-    t.match(squeezed, /\d+:\d+ rbps=1048576 wbps=1048576 riops=100 wiops=100/)
+    const reduced = await stands()
+    t.match(reduced, /^10000 100000\n1\n32\n/)
+    t.match(reduced, /\d+:\d+ rbps=1048576 wbps=1048576 riops=100 wiops=100/)
     t.match(await login(blog, 'echo still here'), { code: 0, output: 'still here' })
     t.match(await visit('blog.example.com'), { status: 200 }, 'and still served')
     t.match(await api('PATCH', '/accounts/blog', { state: 'active' }), { status: 200, body: { ready: true } })
@@ -399,7 +399,7 @@ if os.fork() == 0:
       new RegExp(`^${curious.user}\\t.* is at s0:.*, another tenant’s: tenants are kept apart by`, 'm'),
     )
     t.match(denials.output, new RegExp(`^${curious.user}\\t.*port 32000 is at .* by python3`, 'm'))
-    // A person of the machine is no tenant, and behind no wall of a slice or of SELinux.
+    // A person of the machine is no tenant, and neither a slice nor SELinux confines it.
     const site = mkdtempSync('/var/tmp/squat-')
     t.teardown(() => rmSync(site, { recursive: true }))
     writeFileSync(join(site, 'index.html'), 'stolen')

@@ -59,7 +59,7 @@ for (const mountPoint of ['/home', '/srv/xfs']) {
       t.equal(full?.bytes.status, used === hard ? 'hard' : 'soft')
       t.match(as(writer, 'fallocate', '-l', '2M', `${folder}/more`), /Disk quota exceeded/, 'fallocate too')
       t.equal(as(neighbour, 'dd', 'if=/dev/zero', `of=${folder}/other`, 'bs=64k', 'count=200', 'conv=fsync'), '')
-      const wall = async (title: string) => {
+      const quotaStops = async (title: string) => {
         const [{ bytes } = { bytes: { used: NaN } }] = await quota.report([writer], { sync: true })
         t.ok(bytes.used <= hard && bytes.used > hard - MiB, `${title}: ${bytes.used} of ${hard} bytes are used`)
       }
@@ -69,7 +69,7 @@ for (const mountPoint of ['/home', '/srv/xfs']) {
         /Disk quota exceeded/,
         'what fills it is',
       )
-      await wall('a sparse file')
+      await quotaStops('a sparse file')
       await mkdir(`${folder}/theirs`, { mode: 0o755 })
       // Not sticky: where the kernel protects regular files nobody opens another one's in such a folder to write.
       await chmod(`${folder}/theirs`, 0o777)
@@ -80,13 +80,13 @@ for (const mountPoint of ['/home', '/srv/xfs']) {
         const said = as(uid, 'dd', 'if=/dev/zero', `of=${folder}/theirs/linked`, ...append)
         t.match(said, /Disk quota exceeded/, `through a hard link ${uid} fills the owner's quota, and no more`)
       }
-      await wall('a hard link')
+      await quotaStops('a hard link')
 
       t.equal(as(writer, 'chattr', '-p', '79999', `${folder}/big`), '', 'an owner may give his file another project')
       t.match(as(writer, 'fallocate', '-l', '2M', `${folder}/more`), /Disk quota exceeded/, 'which is no way out')
       const padded = ['oflag=append', 'conv=notrunc,fsync', 'bs=64k', 'count=32']
       t.match(as(writer, 'dd', 'if=/dev/zero', `of=${folder}/big`, ...padded), /Disk quota exceeded/, 'nor is a write')
-      await wall('another project')
+      await quotaStops('another project')
 
       const tight = await quota.ensure([{ id: writer, bytes: { hard: MiB, soft: 'none' } }])
       t.equal(tight.changed, false)
