@@ -1,6 +1,12 @@
 import { CgroupError } from '../errors.ts'
 import { nameOf } from '../limits/check.ts'
-import { differencesOf, differingSettings, renderDifference, type DifferingSetting } from '../limits/compare.ts'
+import {
+  differencesOf,
+  differingSettings,
+  mayBeAbsent,
+  renderDifference,
+  type DifferingSetting,
+} from '../limits/compare.ts'
 import type { LimitValue } from '../limits/kinds.ts'
 import type { Limits } from '../limits/limits.ts'
 import { renderSetting, type CgroupWrite } from '../limits/writes.ts'
@@ -24,10 +30,11 @@ export interface LimitWrite extends CgroupWrite {
 /**
  * Returns what to write so that a group has these limits, in order. Pure. Devices must be numbers.
  *
+ * @param memory whether the group has the files of the memory controller already
  * @throws CgroupError `CGROUP_INVALID`
  */
-export function planLimits(limits: Limits, observed: Limits): readonly LimitWrite[] {
-  return ordered(differingSettings(limits, observed)).map(({ setting, observed: before }) => ({
+export function planLimits(limits: Limits, observed: Limits, memory = true): readonly LimitWrite[] {
+  return ordered(differingSettings(limits, observed, memory)).map(({ setting, observed: before }) => ({
     name: nameOf(setting),
     ...renderSetting(setting),
     observed: before,
@@ -53,14 +60,16 @@ export async function applyLimits(
   const done: CgroupWrite[] =
     high === undefined || typeof max !== 'number' ? [] : [{ file: 'memory.high', value: high }]
   try {
+    const memory = hasMemory(cgroupfs, path)
     for (const { file, value, undo } of writes) {
+      if (memory && mayBeAbsent(file) && cgroupfs.read(path, file) === undefined) continue
       await cgroupfs.write(path, file, value)
       done.push({ file, value: undo })
     }
     // Reclaiming has lowered memory.high, which no limit here sets.
     const kept = high !== undefined && !writes.some(({ file }) => file === 'memory.high')
     if (kept && typeof max === 'number') await cgroupfs.write(path, 'memory.high', high)
-    const left = differencesOf(limits, readLimits(cgroupfs, path, limits))
+    const left = differencesOf(limits, readLimits(cgroupfs, path, limits), memory)
     if (left.length > 0) {
       throw new CgroupError('CGROUP_REFUSED', {
         operation: 'limit the group',
@@ -72,6 +81,11 @@ export async function applyLimits(
     for (const { file, value } of done.toReversed()) await cgroupfs.write(path, file, value).catch(() => undefined)
     throw error
   }
+}
+
+/** Returns whether a group has the files of the memory controller. */
+export function hasMemory(cgroupfs: Cgroupfs, path: CgroupPath): boolean {
+  return cgroupfs.read(path, 'memory.current') !== undefined
 }
 
 /** Growing goes from the outside in, `memory.max` before `memory.high`, so that what was allowed before stays so in between. */

@@ -6,7 +6,7 @@ import type { Limits } from '../limits/limits.ts'
 import { parseCgroupPath, type CgroupPath } from '../path.ts'
 import { probe, type CgroupProbe } from '../probe.ts'
 import { until } from '../wait.ts'
-import { applyLimits, planLimits } from './apply-limits.ts'
+import { applyLimits, hasMemory, planLimits } from './apply-limits.ts'
 import { applyStep } from './apply.ts'
 import { openCgroupfs, type Cgroupfs } from './cgroupfs.ts'
 import { readGroups } from './observe.ts'
@@ -167,7 +167,7 @@ async function limit(
     })
   }
   const resolved = namesDevices(limits) ? resolveDevices(limits, await readDevices(host)) : limits
-  const writes = planLimits(resolved, readLimits(cgroupfs, path, resolved))
+  const writes = planLimits(resolved, readLimits(cgroupfs, path, resolved), hasMemory(cgroupfs, path))
   await applyLimits(cgroupfs, path, { limits: resolved, writes }, effect)
   return writes.map(({ name }) => name)
 }

@@ -72,7 +72,7 @@ export function planGroups(spec: readonly GroupSpec[], { groups, devices }: Obse
         existed: seen.has(path),
         limits,
         controllers: controllersOf(limits),
-        writes: planLimits(limits, seen.get(path)?.limits ?? {}),
+        writes: planLimits(limits, seen.get(path)?.limits ?? {}, hasMemory(path, seen)),
       }
       planned.set(item.path, { step, changes: changesOf(step, seen) })
       // What this item makes is there for the next one.
@@ -93,6 +93,12 @@ export function planGroups(spec: readonly GroupSpec[], { groups, devices }: Obse
     steps: valid.flatMap(({ step, changes }) => (changes.length === 0 ? [] : [step])),
     refused: [...refused].map(([target, error]) => ({ target, error })),
   }
+}
+
+/** Returns whether a group is there and its parent enables the memory controller for it. */
+function hasMemory(path: CgroupPath, seen: ReadonlyMap<string, Pick<ObservedGroup, 'enabled'>>): boolean {
+  const parent = ancestorsOf(path).at(-1)
+  return seen.has(path) && parent !== undefined && seen.get(parent)?.enabled.includes('memory') === true
 }
 
 /** Returns a checked path. Limits, freezing and killing are for groups below the root, which is the whole machine. @throws CgroupError */

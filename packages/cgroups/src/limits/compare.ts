@@ -22,10 +22,11 @@ export const largestPage = 64 * 1024
  * Bytes that are less than a page below the spec are what the kernel makes of them. A device that the kernel does not list is
  * without limits.
  *
+ * @param memory whether the group has the files of the memory controller. Without them a limit of swap is not known to be unnecessary.
  * @throws CgroupError `CGROUP_INVALID`
  */
-export function differencesOf(spec: Limits, observed: Limits): readonly Difference[] {
-  return differingSettings(spec, observed).map(({ setting, observed: value }) => ({
+export function differencesOf(spec: Limits, observed: Limits, memory = true): readonly Difference[] {
+  return differingSettings(spec, observed, memory).map(({ setting, observed: value }) => ({
     name: nameOf(setting),
     spec: String(setting.value),
     ...(value === undefined ? {} : { observed: String(value) }),
@@ -46,18 +47,22 @@ export interface DifferingSetting {
 }
 
 /** Returns the same differences as settings that can be written. */
-export function differingSettings(spec: Limits, observed: Limits): readonly DifferingSetting[] {
+export function differingSettings(spec: Limits, observed: Limits, memory = true): readonly DifferingSetting[] {
   return settingsOf(spec).flatMap((setting) => {
     const value = valueIn(observed, setting)
-    return isSame(setting, value) ? [] : [{ setting, observed: value }]
+    return isSame(setting, value, memory) ? [] : [{ setting, observed: value }]
   })
 }
 
-function isSame({ row: { file, kind }, value }: Setting, observed: LimitValue | undefined): boolean {
+/** Returns whether a group with the memory controller may lack a file: a kernel without swap has none for it. */
+export function mayBeAbsent(file: string): boolean {
+  return file === 'memory.swap.max' || file === 'memory.zswap.max'
+}
+
+function isSame({ row: { file, kind }, value }: Setting, observed: LimitValue | undefined, memory: boolean): boolean {
   if (observed === value) return true
   // A kernel without swap has no such file, and swaps nothing out.
-  if (observed === undefined)
-    return (file === 'memory.swap.max' || file === 'memory.zswap.max') && (value === 0 || value === 'max')
+  if (observed === undefined) return memory && mayBeAbsent(file) && (value === 0 || value === 'max')
   if (typeof value !== 'number' || typeof observed !== 'number') return false
   if (kind === 'cores') return Math.abs(value - observed) < 1e-6
   return kind === 'bytes' && observed <= value && value - observed < largestPage
