@@ -40,6 +40,8 @@ export function isLongRun(file: string): boolean {
  */
 const needsOwnProcess = [
   /^(await |void )?t\.(beforeEach|afterEach|before|after|plan|bailout|skip|comment|teardown)\(/m,
+  // A helper that is given tap's root adds to what is tidied up at its end. tap ends its root then as soon as no test runs.
+  /^(export )?(const|let|await) (?!.*(\bt\.test|\bstartPostgres)\().*[(,] ?t[,)]/m,
   /\bprocess\.(chdir|exit|kill|on|once|umask|sete?[ug]id)\(/,
   /\bprocess\.(env(\.\w+|\[[^\]]+\])|exitCode) = /,
   /\bgc\(\)|memoryUsage|getActiveResourcesInfo/,

@@ -52,14 +52,14 @@ async function endEarly(signal: string): Promise<void> {
 /** Prepares the PostgreSQL that test files share, and the cluster that they copy: making one takes longer than most of them. */
 async function shareDatabases(paths: readonly string[]): Promise<void> {
   const texts = await Promise.all(paths.map((path) => readFile(path, 'utf8')))
-  const isNeeded = (word: string) => !live && texts.filter((text) => text.includes(word)).length > 1
-  if (!isNeeded('startPostgres(') && !isNeeded('createPuppy(')) return
+  const users = (word: string) => (live ? 0 : texts.filter((text) => text.includes(word)).length)
+  const [postgres, cluster] = [users('startPostgres(') > 0, users('createPuppy(') > 1]
+  if (!postgres && !cluster) return
   Object.assign(process.env, env)
   const support = await import('../../packages/state/test/support/database.ts')
   const cleanup = { teardown: (work: () => unknown) => void endings.push(work) }
-  if (isNeeded('createPuppy(')) env[support.testCluster] = await support.makeTestCluster(cleanup)
-  if (isNeeded('startPostgres('))
-    env[support.sharedServer] = JSON.stringify((await support.startTestServer(cleanup)).urls)
+  if (cluster) env[support.testCluster] = await support.makeTestCluster(cleanup)
+  if (postgres) env[support.sharedServer] = JSON.stringify((await support.startTestServer(cleanup)).urls)
 }
 
 /** By size, as long as nothing better is known. Live tests change one machine and begin on a clean process each. */

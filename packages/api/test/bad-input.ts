@@ -1,5 +1,7 @@
+import { limitTable, type LimitName } from '@puppy/cgroups/limits'
 import fc from 'fast-check'
 import t from 'tap'
+import { planLimits } from '@puppy/state/plan-spec'
 import { encodeCursor } from '../src/cursor.ts'
 import { addHost, addReseller, smallPlan, sshKey, startPostgres } from '@puppy/state/testing'
 import { startApp, type RequestOptions } from './support/app.ts'
@@ -99,17 +101,20 @@ const notObject = [null, 5, true, 'text', []]
 const notInteger = (least: number, most: number) => [null, '1', true, [], {}, least - 0.5, least - 1, most + 1]
 const whole = [0, Number.MAX_SAFE_INTEGER] as const
 
+/** Values that are no limit of this name, by the table that hosts check limits by. */
+function notLimit(name: LimitName): readonly unknown[] {
+  const { schema } = limitTable[name]
+  if (schema.type === 'integer') return ['max', ...notInteger(schema.minimum, schema.maximum)]
+  if (schema.type === 'number')
+    return [null, 'max', '0.5', true, [], {}, schema.exclusiveMinimum, -1, schema.maximum + 1, 1e300]
+  throw new Error(`${name} is not a number`)
+}
+
 const plan = { method: 'PUT', url: '/v1/plans/new', body: smallPlan } as const
 refuse([
   ...values(plan, '/class', [undefined, ...notText, '', 'Production', 'production\n', long(1000)]),
   ...['/cpu', '/memory', '/pids', '/io', '/disk'].flatMap((pointer) => values(plan, pointer, notObject)),
-  ...values(plan, '/cpu/max', [null, '0.5', true, [], {}, 0, -1, 10_001, 1e300]),
-  ...values(plan, '/cpu/weight', notInteger(1, 10_000)),
-  ...values(plan, '/memory/high', notInteger(...whole)),
-  ...values(plan, '/memory/max', notInteger(...whole)),
-  ...values(plan, '/memory/swapMax', notInteger(...whole)),
-  ...values(plan, '/pids/max', notInteger(1, 4_194_304)),
-  ...values(plan, '/io/weight', notInteger(1, 10_000)),
+  ...planLimits.flatMap((name) => values(plan, `/${limitTable[name].path.join('/')}`, notLimit(name))),
   ...values(plan, '/disk/bytes', notInteger(...whole)),
   ...values(plan, '/disk/inodes', notInteger(...whole)),
   ...values(plan, '/ports', [undefined, ...notInteger(1, 8)]),

@@ -2,7 +2,7 @@ import { faultsOf, limitsWith, limitTable, type LimitValue } from '@puppy/cgroup
 import t from 'tap'
 import { Value } from 'typebox/value'
 import { limitsOf, planLimits, PlanSpec } from '../src/plan-spec.ts'
-import { acceptedPlans, refusedPlans } from './support/plans.ts'
+import { acceptedPlans, fullPlan, refusedPlans } from './support/plans.ts'
 
 /** Each once: a field that there is not is a fault of the object and of the field. */
 const pointers = (spec: unknown) => [...new Set(Value.Errors(PlanSpec, spec).flatMap(pointersOf))]
@@ -54,3 +54,10 @@ void t.test(
     }
   },
 )
+
+void t.test('fullPlan of the tests has every limit', async (t) => {
+  const keys = Object.entries(limitsOf(fullPlan)).flatMap(([controller, limits]) =>
+    Object.keys(limits).map((key) => `${controller}.${key}`),
+  )
+  t.strictSame(keys.toSorted(), planLimits.toSorted())
+})

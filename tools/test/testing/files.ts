@@ -35,6 +35,8 @@ void t.test('canShare() refuses what a file does to its whole process', async (t
   const own = [
     't.teardown(() => undefined)\n',
     'void t.beforeEach(() => undefined)\n',
+    'const database = await postgres.create(t)\n',
+    'const { request } = await startApp(t, database)\n',
     "process.chdir('/')\n",
     'process.kill(pid)\n',
     "process.env['PATH'] = ''\n",
@@ -43,6 +45,7 @@ void t.test('canShare() refuses what a file does to its whole process', async (t
   ]
   for (const text of own) t.equal(canShare(text), false, text)
   t.equal(canShare("void t.test('x', async (t) => {\n  t.teardown(() => undefined)\n})\n"), true, 'a hook of one test')
+  t.equal(canShare('const postgres = await startPostgres(t)\n'), true, 'the runner starts the server')
   t.equal(canShare("const path = process.env['PATH']\n"), true, 'reading the environment')
 })
 

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { addHost, addReseller, smallPlan, startPostgres } from '@puppy/state/testing'
+import { addHost, addReseller, smallPlan, startPostgres, fullPlan } from '@puppy/state/testing'
 import { startApp, type Answer } from '../support/app.ts'
 
 t.setTimeout(120_000)
@@ -68,21 +68,11 @@ void t.test('a changed plan is a new generation of the accounts that have it', a
 
 void t.test('a plan keeps every limit, and the order of its words does not matter', async (t) => {
   const { request } = await startApp(t, await postgres.create(t))
-  const whole = {
-    class: 'development',
-    cpu: { max: 0.5, weight: 100 },
-    memory: { high: 402_653_184, max: 536_870_912, swapMax: 0 },
-    pids: { max: 128 },
-    io: { weight: 100 },
-    disk: { bytes: Number.MAX_SAFE_INTEGER, inodes: 100_000 },
-    ports: 8,
-    domains: 10_000,
-  }
-  t.match(await request('PUT', '/v1/plans/whole', whole), { status: 201 })
+  t.match(await request('PUT', '/v1/plans/whole', fullPlan), { status: 201 })
   const { name, generation, createdAt, updatedAt, ...spec } = (await request('GET', '/v1/plans/whole')).body
-  t.strictSame(spec, whole)
+  t.strictSame(spec, fullPlan)
   t.strictSame([name, generation, createdAt], ['whole', 1, updatedAt])
-  const turned = Object.fromEntries(Object.entries(whole).toReversed())
+  const turned = Object.fromEntries(Object.entries(fullPlan).toReversed())
   t.match(await request('PUT', '/v1/plans/whole', turned), { status: 200, body: { generation: 1 } })
 })
 

@@ -1,5 +1,5 @@
 /** What the tests of every package on top of the database use: a real PostgreSQL for each file, and rows. */
 export { nobody, startPostgres, testCluster } from './database.ts'
 export type { TestDatabase, TestPostgres } from './database.ts'
-export { acceptedPlans, refusedPlans } from './plans.ts'
+export { acceptedPlans, fullPlan, refusedPlans } from './plans.ts'
 export { actor, addAccount, addHost, addPlan, addReseller, one, smallPlan, sshKey, untilBlocked, spec } from './rows.ts'

@@ -1,5 +1,6 @@
 const least = { class: 'production', ports: 1, domains: 0 }
-const everything = {
+/** A plan with every limit. A test checks that none is left out. */
+export const fullPlan = {
   class: 'development',
   cpu: { max: 0.5, weight: 100 },
   memory: { high: 402_653_184, max: 536_870_912, swapMax: 0 },
@@ -13,7 +14,7 @@ const everything = {
 /** Plans that are good, by what is special about them. */
 export const acceptedPlans: readonly (readonly [title: string, spec: unknown])[] = [
   ['the least', least],
-  ['everything', everything],
+  ['everything', fullPlan],
   ['groups of limits without a limit', { ...least, cpu: {}, memory: {}, pids: {}, io: {}, disk: {} }],
   ['a hundredth of a processor', { ...least, cpu: { max: 0.01 } }],
   ['10,000 processors', { ...least, cpu: { max: 10_000 } }],
