@@ -60,6 +60,30 @@ void t.test('evict() names the processes that do not end', async (t) => {
   t.strictSame(results[0]?.error?.facts.left, ['7 "sleep"', '8 "sleep"'])
 })
 
+void t.test('evict() closes the login before it ends a process', async (t) => {
+  const key = '/etc/puppy/keys/p10000'
+  const host = createFakeHost({
+    files: { [key]: 'a key\n', '/etc/shadow': 'p10000:*:1::::::\n' },
+    programs: {
+      '/usr/bin/getent': () => ({ stdout: 'p10000:x:10000:10000::/home/p10000:/bin/bash\n' }),
+      '/usr/sbin/usermod': async ({ host: machine }) => {
+        await machine.replace('/etc/shadow', 'p10000:*:1:::::1:\n')
+        return {}
+      },
+      '/usr/bin/setpriv': async ({ host: machine }) => {
+        t.equal(await machine.status(key), undefined, 'nobody logs in meanwhile')
+        return { exitCode: 1 }
+      },
+      '/usr/bin/kill': () => ({}),
+    },
+  })
+  t.strictSame(await evict(host, [slotAt(defaultLayout, 0)]), [{ n: 0, target: 'p10000', ended: 0 }])
+  t.strictSame(
+    host.commands.map(([program]) => program),
+    ['/usr/bin/getent', '/usr/sbin/usermod', '/usr/bin/setpriv'],
+  )
+})
+
 void t.test('evict() does not count a login as closed that is not', { skip }, async (t) => {
   const { host, layout, slots } = scratch(t, 1)
   await openPool(host, layout).ensure(slots)

@@ -10,14 +10,16 @@ const skip = whyNot('systemd-sysusers', 'systemd-tmpfiles', 'userdel', 'groupdel
 void t.test('removeSlots() removes what was built, the shared group last', { skip }, async (t) => {
   const { host, layout, slots } = scratch(t, 3)
   await openPool(host, layout).ensure(slots)
-  await openLogins(host).ensure([{ slot: slots[0]!, keys: [someKey], environment: {}, linger: true, open: true }])
+  const environment = { PORT: '10240' }
+  await openLogins(host).ensure([{ slot: slots[0]!, keys: [someKey], environment, linger: true, open: true }])
   t.strictSame(await removeSlots(host, layout, slots.slice(0, 2)), [
     { n: 0, target: 'p10000', changed: true },
     { n: 1, target: 'p10001', changed: true },
   ])
   t.match(await host.read('/etc/group'), /^puppy-tenants:x:9999:p10002$/m)
   t.strictSame(await host.list('/home'), ['p10002'])
-  t.strictSame(await host.list('/etc/puppy/keys'), [])
+  for (const folder of ['/etc/puppy/keys', '/etc/puppy/env', '/var/lib/systemd/linger'])
+    t.strictSame(await host.list(folder), [], folder)
   await removeSlots(host, layout, slots)
   for (const file of ['/etc/passwd', '/etc/group', '/etc/shadow']) t.equal(await host.read(file), '', file)
   t.strictSame(
