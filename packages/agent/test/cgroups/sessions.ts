@@ -54,6 +54,16 @@ void t.test('planSessions() installs the profile once', async (t) => {
   await removeSessions(host)
 })
 
+void t.test('planSessions() goes on where it was killed before pam-auth-update ran', async (t) => {
+  const whole = open()
+  await ensure(whole)
+  const options = open({ [pamProfilePath]: (await whole.host.read(pamProfilePath)) ?? '' })
+  t.strictSame((await planSessions(options, signal)).changes, [install])
+  t.strictSame(await ensure(options), [])
+  t.match(await options.host.read(common), `ingroup ${group}`)
+  t.strictSame((await planSessions(options, signal)).changes, [])
+})
+
 void t.test('planSessions() loads the policy before the profile, and again when somebody removes it', async (t) => {
   const options = open(selinux)
   const { host, policy } = options
