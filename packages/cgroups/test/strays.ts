@@ -63,6 +63,12 @@ void t.test('readStrays() finds a process whatever its name or its group is call
 void t.test('readStrays() does not pass over what it cannot read', async (t) => {
   const files = { '/proc/12/status': 'Name:\tsh\nUid:\tnone\n' }
   await t.rejects(readStrays(createFakeHost({ files }), [uid]), { code: 'HOST_READ_FAILED' })
+  const { '/proc/12/cgroup': _, ...others } = renderFakeProcess({ pid: 12, uid, group: 'system.slice/cron.service' })
+  const unreadable = { ...others, '/proc/12/cgroup/a-folder': '' }
+  await t.rejects(readStrays(createFakeHost({ files: unreadable }), [uid]), {
+    code: 'HOST_READ_FAILED',
+    facts: { path: '/proc/12/cgroup' },
+  })
 })
 
 void t.test('adviceFor() knows the usual places', async (t) => {

@@ -70,6 +70,23 @@ void t.test('applyLimits() applies all or none', async (t) => {
   await t.rejects(applyLimits(cgroupfs, parseCgroupPath('gone'), { pids: { max: 7 } }), { code: 'CGROUP_GONE' })
 })
 
+void t.test('applyLimits() reads back what the kernel has, and undoes all when it kept another value', async (t) => {
+  const { cgroupfs } = await group()
+  await applyLimits(cgroupfs, path, { cpu: { weight: 5 }, pids: { max: 9 } })
+  const before = readLimits(cgroupfs, path)
+  const keepsPids: Cgroupfs = {
+    ...cgroupfs,
+    write: async (one, file, value) => {
+      if (file !== 'pids.max') await cgroupfs.write(one, file, value)
+    },
+  }
+  await t.rejects(applyLimits(keepsPids, path, { cpu: { weight: 7 }, pids: { max: 6 } }), {
+    code: 'CGROUP_REFUSED',
+    facts: { target: '/a', detail: 'pids.max is 9 and should be 6; all limits are as before' },
+  })
+  t.strictSame(readLimits(cgroupfs, path), before)
+})
+
 void t.test('applyLimits() shrinks without a kill, or not at all', async (t) => {
   const { cgroupfs, use } = await group()
   use('a', 400_000, 100_000)
