@@ -69,6 +69,27 @@ void t.test('trial() is taken back by systemd unless it is confirmed', async (t)
   await t.rejects(firewall.confirm(), { code: 'FIREWALL_TIMEOUT', message: /was restored/ })
 })
 
+void t.test('trial() stays armed after an error, unless nft refused the table', async (t) => {
+  const { host, fire, timer } = machine()
+  let listings = 0
+  const garbled: typeof host.run = async (command, options) => {
+    const ended = await host.run(command, options)
+    if (command.includes('list')) listings += 1
+    return command.includes('list') && listings > 1 ? { ...ended, stdout: '{}' } : ended
+  }
+  const unread = openFirewall({ ...host, run: garbled }).trial(settings, { seconds: 30 })
+  await t.rejects(unread, { code: 'FIREWALL_UNREADABLE' })
+  t.ok(timer(), 'nobody knows what was loaded')
+  await fire()
+  t.equal(await openFirewall(host).read(), undefined, 'the table is as it was')
+
+  const refusing: typeof host.run = (command, options) =>
+    host.run(command.includes('-f') ? [command[0], '-j', '-f', '/no/such/file'] : command, options)
+  const refused = openFirewall({ ...host, run: refusing }).trial(settings, { seconds: 30 })
+  await t.rejects(refused, { code: 'FIREWALL_REFUSED' })
+  t.equal(timer(), undefined)
+})
+
 void t.test('trial() refuses where nobody could take it back', async (t) => {
   const { host } = machine(false)
   const firewall = openFirewall(host)

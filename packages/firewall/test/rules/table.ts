@@ -1,5 +1,6 @@
 import t from 'tap'
 import { renderElement } from '../../src/nft/key.ts'
+import { destinationPort, is, range, sourcePort } from '../../src/rules/statements.ts'
 import { tableOf } from '../../src/rules/table.ts'
 import { crowd, settings } from '../support/settings.ts'
 
@@ -22,6 +23,20 @@ void t.test('tableOf() has tenants in sets, and as many rules for one as for tho
   const rules = (wanted: typeof settings) =>
     tableOf('puppy', wanted).chains.reduce((sum, chain) => sum + chain.rules.length, 0)
   t.equal(rules(crowd(2816)), rules(settings))
+})
+
+void t.test('tableOf() judges every port of every slot, those of the last one too', async (t) => {
+  for (const slots of [settings.slots, settings.slots.filter((_, n) => n !== 1).toReversed()]) {
+    const rules = tableOf('puppy', { ...settings, slots, egress: [] }).chains.flatMap((chain) => chain.rules)
+    const near = rules.flatMap(({ name, statements }) =>
+      ['reaches', 'answers', 'outside'].includes(name) ? [[name, statements[0]]] : [],
+    )
+    t.strictSame(near, [
+      ['reaches', is(destinationPort, range(10_240, 10_271))],
+      ['answers', is(sourcePort, range(10_240, 10_271))],
+      ['outside', is(destinationPort, range(10_240, 10_271))],
+    ])
+  }
 })
 
 void t.test('tableOf() has no rule about ports when there are no slots', async (t) => {
