@@ -1,7 +1,10 @@
 import t from 'tap'
+import { readBundle } from '../../src/config/bundle.ts'
+import { installBundle } from '../../src/config/files.ts'
 import { hasIpv6 } from '../../src/config/read.ts'
 import { reloadConfig } from '../../src/config/reload.ts'
 import { renderConfig } from '../../src/config/render.ts'
+import { makeFolders } from '../../src/context.ts'
 import { readInfo } from '../../src/runtime/info.ts'
 import { get, skip, tenant, testProxy } from '../support/proxy.ts'
 
@@ -46,6 +49,19 @@ void t.test('config.ensure() puts the last good one back when a reload fails all
   t.equal((await get(port, 'x.test')).status, 404)
   t.match(await haproxy.config.ensure(spec), { changed: true })
   t.equal((await get(port, 'x.test')).status, 404)
+})
+
+void t.test('reloadConfig() puts both files of the last good bundle back', async (t) => {
+  const { context, settings } = await testProxy(t)
+  await makeFolders(context)
+  const bundle = (connectionsPerTenant: number, crtList: string) => ({
+    config: renderConfig({ ...settings, connectionsPerTenant }, { ipv6: false }),
+    crtList,
+  })
+  const [good, next] = [bundle(7, '/a.pem\n'), bundle(8, '/a.pem\n/b.pem\n')]
+  await installBundle(context, next)
+  await t.rejects(reloadConfig(context, next, { good }), { code: 'HAPROXY_NOT_RUNNING' })
+  t.strictSame(await readBundle(context), good)
 })
 
 void t.test('reloadConfig() refuses a configuration that is not ours', async (t) => {
