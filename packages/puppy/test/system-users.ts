@@ -69,6 +69,7 @@ void t.test(
     const script = `
     const { dropRoot } = await import(${JSON.stringify(module)})
     const { readFileSync } = await import('node:fs')
+    process.setgroups([0, 4])
     dropRoot({ name: 'nobody', uid: 65534, gid: 65534 })
     let back = 'no'
     try { process.setuid(0); back = 'yes' } catch {}

@@ -1,8 +1,9 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { createHost } from '@puppy/host'
 import { identifyProcess } from '@puppy/host/process'
+import { scratchFolder } from '@puppy/host/testing'
 import { smallPlan, sshKey } from '@puppy/state/testing'
 import { cannotRun, createPuppy, runCommand } from '../support/puppy.ts'
 
@@ -37,6 +38,20 @@ void t.test(
     t.notOk(existsSync(join(puppy.root, 'etc/puppy')))
   },
 )
+
+void t.test('down --purge leaves nothing in a run folder beside the state folder', { skip: cannotRun }, async (t) => {
+  const runDir = join(scratchFolder(t), 'run')
+  const puppy = await createPuppy(t, { firstPort: 32_400, env: { PUPPY_RUN_DIR: runDir } })
+  mkdirSync(join(puppy.root, 'etc'))
+  // What facilities keep there on a machine of its own.
+  for (const name of ['postgres', 'haproxy', 'firewall', 'cgroups']) {
+    mkdirSync(join(runDir, name), { recursive: true })
+    writeFileSync(join(runDir, name, 'note'), '')
+  }
+  const { code, output } = await puppy.command('down', '--purge')
+  t.equal(code, 0, output)
+  t.notOk(existsSync(runDir), output)
+})
 
 void t.test('down() refuses what it does not know', { skip: cannotRun }, async (t) => {
   const puppy = await createPuppy(t, { firstPort: 32_200 })
