@@ -63,6 +63,9 @@ void t.test('planQuota() refuses a hard limit below what is used, unless forced'
   t.strictSame(plan(9 * MiB, false), { changes: [], refused: [[5, 'QUOTA_BELOW_USAGE']] })
   t.strictSame(plan(9 * MiB, true), { changes: [[5, 9 * MiB, 'none']], refused: [] })
   t.strictSame(plan(10 * MiB, false), { changes: [[5, 10 * MiB, 'none']], refused: [] }, 'just what is used')
+  const inodes = { used: 10, soft: 'none', hard: 'none', status: 'ok' } as const
+  const many = planQuota([{ id: 5, inodes: { hard: 9 } }], seen({ ...emptyReading(5), inodes }))
+  t.strictSame(short(many), { changes: [], refused: [[5, 'QUOTA_BELOW_USAGE']] }, 'files count too')
   const full = seen(reading(5, 10 * MiB, 'none', 9 * MiB))
   const more = short(planQuota([{ id: 5, inodes: { hard: 7 } }], full))
   t.strictSame(more, { changes: [[5, 9 * MiB, 7]], refused: [] }, 'one that is below already')
