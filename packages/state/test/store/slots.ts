@@ -32,17 +32,20 @@ const update = (n: number, from: SlotUpdate['from'], to: SlotUpdate['to']): Slot
 
 void t.test('readBuiltSlots() names slots that are built, with who has them and their policy', async (t) => {
   const { agent, api, owner } = await postgres.create(t)
-  await addHost(agent, 'h1', 5)
+  await addHost(agent, 'h1', 6)
   await addPlan(api)
   await addPlan(api, 'closed', { egress: 'local' })
   await addAccount(api, 'a', { plan: 'closed' })
   await addAccount(api, 'b')
   await owner.query("update slots set state = 'blocked' where n = 3")
   await owner.query("update slots set state = 'building' where n = 4")
+  await owner.query("update slots set state = 'dirty' where n = 5")
   t.strictSame(await readBuiltSlots(agent, 'h1'), [
     { n: 0, egress: 'local', free: false },
     { n: 1, egress: 'default', free: false },
     { n: 2, egress: 'default', free: true },
+    // Its ports are not open while it is scrubbed.
+    { n: 5, egress: 'default', free: false },
   ])
 })
 
