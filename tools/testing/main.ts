@@ -10,7 +10,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { canShare, findTests, groupFiles, isLongRun, type TestFile } from './files.ts'
-import type { Outcome } from './outcome.ts'
+import { failuresOf, type Outcome } from './outcome.ts'
 import { runFiles } from './run.ts'
 import { scratchInMemory } from './scratch.ts'
 
@@ -26,7 +26,7 @@ const env: Record<string, string> = full ? { TEST_FULL: '1' } : {}
 function report({ file, passed, failed, skipped, seconds, output }: Outcome): void {
   console.log(`${failed === 0 ? 'ok    ' : 'NOT OK'} ${file}: ${passed} passed (${seconds.toFixed(1)} s)`)
   for (const skip of skipped) console.log(`       skipped: ${skip}`)
-  if (failed > 0) console.log(output.replaceAll(/^/gm, '    | '))
+  if (failed > 0) console.log(failuresOf(output).replaceAll(/^/gm, '    | '))
 }
 
 async function keepTap({ file, output }: Outcome): Promise<void> {
@@ -79,7 +79,7 @@ async function runGroup(group: readonly string[]): Promise<readonly Outcome[]> {
     const healed = alike.filter((file) => again.find((outcome) => outcome.file === file)?.failed === 0)
     if (healed.length > 0) {
       console.log(`UNSTABLE, failed in a shared process and passed alone: ${healed.join(', ')}`)
-      console.log((outcomes[0]?.output ?? '').replaceAll(/^/gm, '    | '))
+      console.log(failuresOf(outcomes[0]?.output ?? '').replaceAll(/^/gm, '    | '))
     }
     return again
   }

@@ -90,3 +90,19 @@ function collectSkips(parser: Parser, skipped: string[]): void {
     if (typeof result.skip === 'string' || result.skip === true) skipped.push(`${result.name}: ${result.skip}`)
   })
 }
+
+/** Returns the failed assertions of TAP output with what tap says of each, or the last lines of output that has none. Pure. */
+export function failuresOf(output: string): string {
+  const lines = output.split('\n')
+  const shown: string[] = []
+  let inside: string | undefined
+  for (const line of lines) {
+    const indent = /^( *)not ok /.exec(line)?.[1]
+    if (indent !== undefined) inside = indent
+    else if (inside !== undefined && !line.startsWith(`${inside} `) && line !== '') inside = undefined
+    if (inside !== undefined) shown.push(line)
+  }
+  return (
+    shown.length === 0 ? lines.slice(-100) : [...shown, ...lines.filter((line) => line.startsWith('# ended with '))]
+  ).join('\n')
+}

@@ -1,5 +1,7 @@
 import { chmod, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { createHost } from '@puppy/host'
+import { scratchFolder } from '@puppy/host/testing'
 import t from 'tap'
 import { openFirewall } from '../src/firewall.ts'
 import { renderCommands } from '../src/nft/render.ts'
@@ -14,9 +16,8 @@ void t.test('openFirewall() conforms with the real nft', { skip: cannotRun }, as
   await firewallConforms(t, {
     open: (table) => lab.open(table === undefined ? {} : { table }),
     meddle: async (...commands) => {
-      const file = `${t.testdirName}-commands.json`
+      const file = join(scratchFolder(t), 'commands.json')
       await writeFile(file, renderCommands(commands as readonly NftCommand[]))
-      t.teardown(() => createHost().remove(file))
       await lab.nft('-j', '-f', file)
     },
     flushRuleset: async () => void (await lab.nft('flush', 'ruleset')),

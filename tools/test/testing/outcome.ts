@@ -1,5 +1,5 @@
 import t from 'tap'
-import { createTally } from '../../testing/outcome.ts'
+import { createTally, failuresOf } from '../../testing/outcome.ts'
 
 /** What tap prints for two files in one process. */
 const two = `# test file: a.ts
@@ -55,5 +55,32 @@ void t.test(
     t.equal(failed('TAP version 14\nok 1 - one\n1..1\n', 'SIGKILL'), 1)
     t.equal(failed('TAP version 14\nok 1 - one\n1..2\n'), 1)
     t.equal(failed('', 'exit code 1'), 1)
+  },
+)
+
+void t.test(
+  'failuresOf() keeps failed assertions and how the process ended, or the end of what it printed',
+  async (t) => {
+    const output = `# Subtest: one
+    ok 1 - fine
+    not ok 2 - broken
+      ---
+      at: here
+      ...
+
+    1..2
+not ok 1 - one
+  ---
+  at: there
+  ...
+
+ok 2 - two
+# ended with exit code 1
+`
+    t.equal(
+      failuresOf(output),
+      '    not ok 2 - broken\n      ---\n      at: here\n      ...\n\nnot ok 1 - one\n  ---\n  at: there\n  ...\n\n# ended with exit code 1',
+    )
+    t.equal(failuresOf('Error: no\n'), 'Error: no\n')
   },
 )
