@@ -1,0 +1,118 @@
+import { createHost } from '@puppy/host'
+import { withEffects } from '@puppy/host/conformance'
+import t from 'tap'
+import { openCgroupfs } from '../../../src/cgroupfs/cgroupfs.ts'
+import { openCgroups } from '../../../src/cgroupfs/cgroups.ts'
+import { parseCgroupPath } from '../../../src/path.ts'
+import { dropInPath } from '../../../src/systemd/paths.ts'
+import { openSlices } from '../../../src/systemd/slices.ts'
+import type { SliceSpec } from '../../../src/systemd/spec.ts'
+import { slicePath } from '../../../src/unit.ts'
+import { whyNot } from '../../support/tenants.ts'
+import { conforms, countedCgroupfs, textsBelow, treeBelow } from '../../support/world.ts'
+
+const host = createHost()
+const runFolder = '/run/puppy-cgroups-suite'
+const service = 'puppy-cgroups-suite.service'
+const cgroupfs = openCgroupfs(host)
+const skip = await whyNot(host, 'systemd-run')
+t.setTimeout(1_800_000)
+
+const systemctl = (...args: readonly string[]) =>
+  host.run(['/usr/bin/systemctl', ...args], { touches: 'machine', accept: [0, 1, 5], timeout: 120_000 })
+const startIn = (slice: string) =>
+  host.run(['/usr/bin/systemd-run', '--quiet', `--unit=${service}`, `--slice=${slice}`, '/usr/bin/sleep', '1000'], {
+    touches: 'machine',
+    timeout: 120_000,
+  })
+
+if (skip !== false) void t.test('slices and groups conform', { skip }, async () => undefined)
+
+/** A slice in use, which has other limits and port rules before, and one that is not in use. */
+const [busy, idle] = ['puppycglive-c.slice', 'puppycglive-d.slice']
+const spec: readonly SliceSpec[] = [
+  {
+    slice: busy,
+    limits: { cpu: { max: 0.5 }, pids: { max: 60 } },
+    portRules: { allow: [{ first: 20_001, last: 20_004 }] },
+  },
+  { slice: idle, limits: { memory: { max: 64 * 1024 ** 2 }, io: { weight: 300 } } },
+]
+const files = ['cpu.max', 'cpu.weight', 'memory.high', 'memory.max', 'pids.max', 'io.weight']
+
+if (skip === false) {
+  conforms('slices of systemd', {
+    spec,
+    targets: [busy, idle],
+    spoiled: {
+      spec: [...spec, { slice: 'puppycglive-e.slice', limits: { pids: { max: 0 } } }],
+      target: 'puppycglive-e.slice',
+    },
+    // Each is a world of its own, with sessions that begin and end.
+    faults: 6,
+    createWorld: async () => {
+      await openSlices(host, { runFolder }).remove([busy, idle])
+      await startIn(busy)
+      return {
+        open: (effects) =>
+          openSlices(withEffects(host, effects), { runFolder, cgroupfs: countedCgroupfs(cgroupfs, effects) }),
+        snapshot: async () => {
+          const folders = [busy, idle].flatMap((slice) => [
+            dropInPath(slice).slice(0, -'/50-puppy.conf'.length),
+            `/run/systemd/system.control/${slice}.d`,
+            `/etc/systemd/system.control/${slice}.d`,
+          ])
+          const kernel = files.map((file) => [file, cgroupfs.read(slicePath(busy), file)] as const)
+          return { ...(await textsBelow(host, runFolder, ...folders)), ...Object.fromEntries(kernel) }
+        },
+        close: async () => {
+          await openSlices(host, { runFolder }).remove([busy, idle])
+          await systemctl('stop', service, busy, idle)
+          await systemctl('revert', busy, idle)
+        },
+      }
+    },
+    createBrokenWorld: async () => ({
+      open: () => openSlices(createHost({ root: '/nonexistent' }), { runFolder }),
+      close: async () => {},
+    }),
+  })
+}
+
+/** Groups of the kernel's own tree. */
+const base = 'puppy-suite'
+const groups = [
+  {
+    path: `${base}/a/b`,
+    limits: { pids: { max: 5 }, memory: { high: 4 * 1024 ** 2, max: 8 * 1024 ** 2, swapMax: 0 } },
+  },
+  { path: `${base}/c`, limits: { cpu: { max: 0.5 }, pids: { max: 6 } } },
+]
+const removeGroups = async () => {
+  if (cgroupfs.exists(parseCgroupPath(base))) await openCgroups(host).remove(base, { kill: true })
+}
+
+if (skip === false) {
+  conforms('groups of the kernel', {
+    spec: groups,
+    targets: groups.map(({ path }) => path),
+    spoiled: { spec: [{ path: '../x', limits: {} }, ...groups], target: '../x' },
+    createWorld: async () => {
+      await removeGroups()
+      await openCgroups(host).create(`${base}/c`, { cpu: { max: 2 }, pids: { max: 5 } })
+      return {
+        open: (effects) => openCgroups(withEffects(host, effects), { cgroupfs: countedCgroupfs(cgroupfs, effects) }),
+        snapshot: async () => {
+          // What is in use is counted by the kernel and is no effect of ours.
+          const tree = Object.entries(treeBelow(cgroupfs, parseCgroupPath(base)))
+          return Object.fromEntries(tree.filter(([file]) => !file.endsWith('memory.current')))
+        },
+        close: removeGroups,
+      }
+    },
+    createBrokenWorld: async () => ({
+      open: () => openCgroups(createHost({ root: '/nonexistent' })),
+      close: async () => {},
+    }),
+  })
+}
