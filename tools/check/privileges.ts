@@ -39,6 +39,8 @@ const effect: Ban = {
   what: 'module but those of Node that only compute',
   pattern: /^(?!packages\/|node:(buffer|crypto|path|url|util)$)/,
 }
+/** `@puppy/state/schema` makes the same schemas. Its types alone are not loaded. */
+const typebox: Ban = { what: 'typebox, which takes memory for seven hundred files', pattern: /^typebox/ }
 const support: Ban = {
   what: 'test support',
   pattern: /^(packages\/[^/]+|testbed)\/(test|examples)\/|^(tap|fast-check)$/,
@@ -72,7 +74,7 @@ const proofs: readonly Proof[] = [
     shell: [cli],
     holdsNo: [framework, api],
   },
-  { name: '@puppy/api', entries: () => ['packages/api/src/index.ts'], holdsNo: [program, facility, agent] },
+  { name: '@puppy/api', entries: () => ['packages/api/src/index.ts'], holdsNo: [program, facility, agent, typebox] },
   {
     name: 'puppy api',
     entries: () => ['packages/puppy/src/commands/api.ts', settings],

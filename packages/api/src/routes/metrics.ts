@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import { Type } from 'typebox'
+import { Type } from '@puppy/state/schema'
 import { listHosts, type HostRow } from '@puppy/state/store/hosts'
 import type { Dependencies } from '../dependencies.ts'
 import { problems } from '../schemas/problem.ts'
