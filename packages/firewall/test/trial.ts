@@ -4,6 +4,7 @@ import { chmod } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { createFakeHost } from '@puppy/host/fake'
+import { firstOutput } from '@puppy/host/testing'
 import t from 'tap'
 import { createFakeNft } from '../src/fake.ts'
 import { openFirewall } from '../src/index.ts'
@@ -120,7 +121,7 @@ void t.test('what cuts everybody off is taken back after SIGKILL', { skip: canno
   const child = spawn(process.execPath, ['--no-warnings', script, lab.netns, folder], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
-  await once(child.stdout, 'data')
+  await firstOutput(child)
   t.ok((await changesOf(lab.firewall, settings)).length > 0, 'the trial is in force')
   child.kill('SIGKILL')
   await once(child, 'close')

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { firstOutput } from './support/index.ts'
 import t from 'tap'
 import { createHost } from '../src/index.ts'
 import { endProcess, identifyProcess, isRunning, openPidFile } from '../src/process.ts'
@@ -35,8 +36,8 @@ void t.test('an ended process that is not reaped yet does not run', async (t) =>
   // The shell starts a child and becomes a program that never reaps it.
   const parent = spawn('/bin/sh', ['-c', 'sleep 0 & echo $!; exec sleep 30'], { stdio: ['ignore', 'pipe', 'ignore'] })
   t.teardown(() => parent.kill('SIGKILL'))
-  const [line] = (await once(parent.stdout, 'data')) as [Buffer]
-  const pid = Number(line.toString())
+  const line = await firstOutput(parent)
+  const pid = Number(line)
   const fields = () => readFileSync(`/proc/${pid}/stat`, 'utf8').split(' ')
   while (fields()[2] !== 'Z') await sleep(5)
   t.equal(await identifyProcess(host, pid), undefined)

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
+import { firstOutput } from './support/index.ts'
 import t from 'tap'
 import { parseStat } from '../src/proc/index.ts'
 import { sendSignal } from '../src/signal.ts'
@@ -9,8 +10,8 @@ void t.test('sendSignal() leaves a zombie alone, and says what the kernel refuse
   // The shell starts a child and becomes a program that never reaps it.
   const parent = spawn('/bin/sh', ['-c', 'sleep 0 & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'ignore'] })
   t.teardown(() => parent.kill('SIGKILL'))
-  const [line] = (await once(parent.stdout, 'data')) as [Buffer]
-  const pid = Number(line.toString())
+  const line = await firstOutput(parent)
+  const pid = Number(line)
   const stat = () => parseStat(readFileSync(`/proc/${pid}/stat`, 'utf8'))
   while (stat()?.alive === true) await new Promise((wake) => setTimeout(wake, 5))
   t.equal(sendSignal({ pid, started: stat()?.started ?? 0 }, 'SIGTERM', true), false)

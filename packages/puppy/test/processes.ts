@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createHost } from '@puppy/host'
 import { identifyProcess } from '@puppy/host/process'
+import { firstOutput } from '@puppy/host/testing'
 import t, { type Test } from 'tap'
 import { endFirmly } from '../src/processes.ts'
 
@@ -12,7 +13,7 @@ async function start(t: Test, script: string) {
     stdio: ['ignore', 'pipe', 'ignore'],
   })
   t.teardown(() => child.kill('SIGKILL'))
-  await once(child.stdout, 'data')
+  await firstOutput(child)
   const found = await identifyProcess(machine, child.pid ?? 0)
   if (found === undefined) throw new Error('it has ended already')
   return { child, found, ended: once(child, 'exit') }

@@ -1,4 +1,4 @@
-import { freePort } from '@puppy/host/testing'
+import { firstOutput, freePort } from '@puppy/host/testing'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
@@ -102,11 +102,11 @@ void t.test('HAProxy lives on when the process that started it is killed', { ski
     cwd,
     stdio: ['ignore', 'pipe', 'inherit'],
   })
-  const [said] = (await once(child.stdout, 'data')) as [Buffer]
+  const said = await firstOutput(child)
   child.kill('SIGKILL')
   await once(child, 'exit')
   t.ok(await haproxy.alive())
-  t.strictSame(await haproxy.ensureRunning(spec), { started: false, pid: Number(said.toString('utf8')) })
+  t.strictSame(await haproxy.ensureRunning(spec), { started: false, pid: Number(said) })
 })
 
 void t.test('startFailed() passes on what HAProxy said, whatever it is', async (t) => {

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { firstOutput } from '../support/index.ts'
 import t, { type Test } from 'tap'
 import { createFakeHost } from '../../src/fake/index.ts'
 import { createHost } from '../../src/index.ts'
@@ -25,7 +26,7 @@ async function startNamed(t: Test, name: string): Promise<number> {
     child.kill('SIGKILL')
     if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
   })
-  await once(child.stdout, 'data')
+  await firstOutput(child)
   return child.pid ?? 0
 }
 
@@ -45,7 +46,7 @@ void t.test('a process that gives itself a hostile name is read as it is', async
 void t.test('a name that is not UTF-8 hides nothing', async (t) => {
   const child = spawn('/bin/sh', ['-c', String.raw`printf '\377\376x' >/proc/$$/comm; echo ready; read line`])
   t.teardown(() => child.kill('SIGKILL'))
-  await once(child.stdout, 'data')
+  await firstOutput(child)
   const pid = child.pid ?? 0
   t.match(await readStatus(host, pid), { pid, name: '\uFFFD\uFFFDx', alive: true })
   t.match(await readStat(host, pid), { pid, name: '\uFFFD\uFFFDx', alive: true })

@@ -1,4 +1,5 @@
 export { matchWhole } from './match-whole.ts'
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
@@ -37,4 +38,14 @@ export async function killHard(pid: number): Promise<void> {
   const host = createHost()
   const found = await identifyProcess(host, pid)
   if (found !== undefined) await endProcess(host, found, 'SIGKILL', { timeout: 5000 })
+}
+
+/** Waits for the first output of a child with piped stdout. Rejects if the child ends before: without that a test would wait for ever. */
+export function firstOutput(child: ChildProcess): Promise<string> {
+  return new Promise((resolve, reject) => {
+    child.stdout?.once('data', (chunk: Buffer) => resolve(chunk.toString()))
+    child.once('close', (code, signal) =>
+      reject(new Error(`The process ended with ${signal ?? code} and printed nothing`)),
+    )
+  })
 }

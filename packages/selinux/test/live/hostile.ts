@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { createHost } from '@puppy/host'
+import { firstOutput } from '@puppy/host/testing'
 import t from 'tap'
 import { renderContext } from '../../src/context.ts'
 import { readContexts, relabel, SelinuxError } from '../../src/index.ts'
@@ -101,7 +101,7 @@ void t.test('relabel() of a hostile tree', { skip }, async (t) => {
         stdio: ['ignore', 'pipe', 'inherit'],
       })
       t.teardown(() => swap.kill('SIGKILL'))
-      await once(swap.stdout, 'data')
+      await firstOutput(swap)
       let refused = 0
       for (let turn = 0; turn < 7; turn += 1) {
         await run('chcon', '-l', 's0', home)

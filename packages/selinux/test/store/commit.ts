@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { rename, writeFile } from 'node:fs/promises'
 import type { Host } from '@puppy/host'
+import { firstOutput } from '@puppy/host/testing'
 import t from 'tap'
 import { renderTenantPolicy, renderTenantSlots } from '../../src/cil/index.ts'
 import { pairAt } from '../../src/level.ts'
@@ -158,7 +158,7 @@ void t.test('commit() waits for other processes, and names them', { skip: noStor
     stdio: ['pipe', 'pipe', 'inherit'],
   })
   t.teardown(() => hold.kill('SIGKILL'))
-  await once(hold.stdout, 'data')
+  await firstOutput(hold)
   await t.rejects(make(host, { modules }, { patience: 300 }), {
     code: 'SELINUX_LOCKED',
     message: /process \d+ \(sh\) has it/,

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { firstOutput } from '@puppy/host/testing'
 import t, { type Test } from 'tap'
 import { renderRecords } from '../../src/cil/records.ts'
 import { SelinuxError } from '../../src/errors.ts'
@@ -33,7 +34,7 @@ async function kill(t: Test, boolean?: string): Promise<void> {
       detached: true,
       stdio: ['ignore', 'pipe', 'inherit'],
     })
-    await once(child.stdout, 'data')
+    await firstOutput(child)
     // Twice the length of a transaction here: some are killed in the second.
     const moment = Math.round(Math.random() * 600)
     await sleep(moment)

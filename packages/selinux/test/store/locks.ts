@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { createHost } from '@puppy/host'
 import { createFakeHost } from '@puppy/host/fake'
 import fc from 'fast-check'
+import { firstOutput } from '@puppy/host/testing'
 import t from 'tap'
 import { deviceOf, findHolder, parseLocks } from '../../src/store/locks.ts'
 
@@ -36,7 +37,7 @@ void t.test(
     const holder = spawn('flock', ['--no-fork', path, 'sh', '-c', 'echo held; read _'], {
       stdio: ['pipe', 'pipe', 'inherit'],
     })
-    await once(holder.stdout, 'data')
+    await firstOutput(holder)
     t.match(await findHolder(host, path), { pid: Number, name: 'sh' })
     holder.stdin.end('\n')
     await once(holder, 'exit')

@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { createHost } from '@puppy/host'
+import { firstOutput } from '@puppy/host/testing'
 import t from 'tap'
 import { openQuota } from '../../../src/index.ts'
 
@@ -31,7 +32,7 @@ for (const path of ['/home', '/srv/xfs']) {
       const child = spawn(process.execPath, ['--no-warnings', script, ...words], {
         stdio: ['ignore', 'pipe', 'inherit'],
       })
-      await once(child.stdout, 'data')
+      await firstOutput(child)
       await sleep(after)
       child.kill('SIGKILL')
       await once(child, 'close')

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { createHost, inOurDomain } from '@puppy/host'
+import { firstOutput } from '@puppy/host/testing'
 import t from 'tap'
 import { renderRecords } from '../../../src/cil/index.ts'
 import { openPolicy } from '../../../src/index.ts'
@@ -29,7 +30,7 @@ void t.test('the machine’s own store, killed twice within a transaction that l
       detached: true,
       stdio: ['ignore', 'pipe', 'inherit'],
     })
-    await once(child.stdout, 'data')
+    await firstOutput(child)
     const moment = Math.round((0.1 + 0.9 * Math.random()) * length)
     await sleep(moment)
     process.kill(-(child.pid ?? 0), 'SIGKILL')
