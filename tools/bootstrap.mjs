@@ -72,4 +72,7 @@ const child = spawn(node, command, {
 for (const signal of ['SIGTERM', 'SIGHUP', 'SIGINT'])
   process.on(signal, () => signal !== 'SIGINT' && child.kill(signal))
 child.on('error', (error) => fail(`Cannot start ${node}: ${error.message}`))
-child.on('exit', (code, signal) => process.exit(signal ? 1 : (code ?? 1)))
+child.on('exit', (code, signal) => {
+  if (signal) console.error(`${command[0]} was ended by ${signal}`)
+  process.exit(code ?? 1)
+})

@@ -72,7 +72,7 @@ async function start(t: Test, attempts = 2): Promise<void> {
     await once(child, 'exit')
   })
   for (const until = Date.now() + 300_000; !output.includes('Puppy is ready'); await sleep(200)) {
-    if (child.exitCode !== null && attempts > 1 && output.includes('# Fatal error in')) {
+    if (child.exitCode !== null && attempts > 1 && /# Fatal error in|was ended by SIG(SEGV|TRAP|ILL)/.test(output)) {
       t.comment('V8 itself crashed, as it does under emulation now and then; once more')
       return start(t, attempts - 1)
     }
