@@ -7,7 +7,7 @@ import type { DomainRow } from '@puppy/state/store/domains'
 import type { BuiltSlotRow } from '@puppy/state/store/slots'
 import type { RouteSpec, Tenant, View } from './facilities/facility.ts'
 
-/** Rows that make no sense; they get a false condition and reach no facility. */
+/** Invalid rows get a false condition and reach no facility. */
 export interface CheckedView {
   readonly view: View
   readonly refusedAccounts: ReadonlyMap<number, Verdict>

@@ -131,7 +131,7 @@ void t.test('reconcile keeps a deleted domain until the proxy has seen it gone',
   t.same(await left(), [])
 })
 
-void t.test('reconcile shows rows that make no sense to no facility', async (t) => {
+void t.test('reconcile passes no invalid row to a facility', async (t) => {
   const database = await postgres.create(t)
   await addHostWith(database, ['taken', 'taken'])
   await database.agent.query(`insert into slots (host, n, state) values ('h1', 4, 'taken')`)

@@ -80,7 +80,7 @@ void t.test('trial() stays armed after an error, unless nft refused the table', 
   }
   const unread = openFirewall({ ...host, run: garbled }).trial(settings, { seconds: 30 })
   await t.rejects(unread, { code: 'FIREWALL_UNREADABLE' })
-  t.ok(timer(), 'nobody knows what was loaded')
+  t.ok(timer(), 'what was loaded is unknown')
   await fire()
   t.equal(await openFirewall(host).read(), undefined, 'the table is as it was')
 

@@ -176,7 +176,7 @@ function readLayout(given: Environment, pool: number): SlotLayout {
     assertLayout(layout)
   } catch (error) {
     throw new StartError(
-      `PUPPY_FIRST_UID and PUPPY_FIRST_PORT make no sense: ${error instanceof Error ? error.message : ''}`,
+      `PUPPY_FIRST_UID and PUPPY_FIRST_PORT are invalid: ${error instanceof Error ? error.message : ''}`,
     )
   }
   if (pool > slotCount(layout))

@@ -161,11 +161,11 @@ const refusals: [title: string, env: Record<string, string>, line: RegExp][] = [
   ['a pool that is no number', { PUPPY_POOL: '-1' }, /^PUPPY_POOL="-1" is invalid/],
   ['a pool larger than the ports', { PUPPY_POOL: '2817' }, /^PUPPY_POOL=2817 is more than the 2816 slots/],
   ['a line break', { PUPPY_HOST: 'h1\nx' }, /^PUPPY_HOST="h1\\nx" is invalid/],
-  ['uids of the system', { PUPPY_FIRST_UID: '0999' }, /^PUPPY_FIRST_UID and PUPPY_FIRST_PORT make no sense: /],
+  ['uids of the system', { PUPPY_FIRST_UID: '0999' }, /^PUPPY_FIRST_UID and PUPPY_FIRST_PORT are invalid: /],
   [
     'uids that meet DynamicUser',
     { PUPPY_FIRST_UID: '60000' },
-    /^PUPPY_FIRST_UID and PUPPY_FIRST_PORT make no sense: .*systemd-homed/,
+    /^PUPPY_FIRST_UID and PUPPY_FIRST_PORT are invalid: .*systemd-homed/,
   ],
   [
     'an unknown layer',
@@ -176,7 +176,7 @@ const refusals: [title: string, env: Record<string, string>, line: RegExp][] = [
   [
     'ports that do not fit',
     { PUPPY_FIRST_PORT: '99999' },
-    /^PUPPY_FIRST_UID and PUPPY_FIRST_PORT make no sense: firstPort is 99999/,
+    /^PUPPY_FIRST_UID and PUPPY_FIRST_PORT are invalid: firstPort is 99999/,
   ],
   ['a dry run that is maybe', { PUPPY_DRY_RUN: 'maybe' }, /^PUPPY_DRY_RUN="maybe" is invalid/],
   ['a log level that is none', { PUPPY_LOG_LEVEL: 'loud' }, /^PUPPY_LOG_LEVEL="loud" is invalid/],

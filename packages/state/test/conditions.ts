@@ -64,7 +64,7 @@ interface Case {
 const yes: readonly Condition['status'][] = ['true', 'true']
 const cases: readonly (readonly [title: string, expected: boolean, Case])[] = [
   ['everybody says yes', true, {}],
-  ['a layer is missing that nobody requires', true, { missing: ['selinux'], required: ['quota'] }],
+  ['a layer that is not required is missing', true, { missing: ['selinux'], required: ['quota'] }],
   ['a required layer is missing', false, { missing: ['selinux', 'quota'], required: ['quota'] }],
   ['one says no', false, { statuses: ['true', 'false'] }],
   ['one does not know', false, { statuses: ['true', 'unknown'] }],

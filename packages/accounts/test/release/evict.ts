@@ -71,7 +71,7 @@ void t.test('evict() closes the login before it ends a process', async (t) => {
         return {}
       },
       '/usr/bin/setpriv': async ({ host: machine }) => {
-        t.equal(await machine.status(key), undefined, 'nobody logs in meanwhile')
+        t.equal(await machine.status(key), undefined, 'no user can log in meanwhile')
         return { exitCode: 1 }
       },
       '/usr/bin/kill': () => ({}),

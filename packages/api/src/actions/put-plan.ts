@@ -36,8 +36,11 @@ export async function putPlan(db: Database, actor: Actor, name: string, spec: Pl
 
 /** Throws `plan_limits` for limits that are valid each, as the schema has checked, and that no host would apply together. */
 function assertLimits(spec: PlanSpec): void {
-  const faults = faultsOf(limitsOf(spec)).map(({ name, detail }) => ({ pointer: `/${name.replace('.', '/')}`, detail }))
+  const faults = faultsOf(limitsOf(spec))
   if (faults.length === 0) return
-  const shown = faults.map(({ pointer, detail }) => `${pointer} ${detail}`).join('; ')
-  throw new ApiError('plan_limits', `The limits of the plan contradict each other: ${shown}`, faults)
+  throw new ApiError(
+    'plan_limits',
+    `The limits of the plan contradict each other: ${faults.map(({ name, detail }) => `${name}: ${detail}`).join('; ')}`,
+    faults.map(({ name, detail }) => ({ pointer: `/${name.replace('.', '/')}`, detail })),
+  )
 }

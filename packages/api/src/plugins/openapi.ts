@@ -3,8 +3,8 @@ import swagger from '@fastify/swagger'
 import type { FastifyInstance } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 
-const description = `One Linux machine, or a few, as boutique multi-tenant hosting. Writes are specs: PUT says what is to be, by name, as often as you like;
-the answer says whether the host has made it so (\`ready\`, \`conditions\`). Every error is an application/problem+json with a stable \`code\`.`
+const description = `One Linux machine, or a few, as boutique multi-tenant hosting. PUT states the spec of a resource by its name and is idempotent;
+the reply reports whether the host has applied it (\`ready\`, \`conditions\`). Every error is an application/problem+json with a stable \`code\`.`
 
 /** The document at /openapi.json and a page to read it at /docs. Every file is opened before root is dropped; the page's script alone would be 3 MB in memory. */
 export const openapiPlugin = fastifyPlugin(

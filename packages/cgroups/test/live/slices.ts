@@ -3,6 +3,7 @@ import t from 'tap'
 import { openCgroupfs } from '../../src/cgroupfs/cgroupfs.ts'
 import { slicePath } from '../../src/unit.ts'
 import { slicesConform } from '../support/conformance.ts'
+import { systemdOf } from '../support/systemd.ts'
 import { whyNot } from '../support/tenants.ts'
 
 const host = createHost()
@@ -12,13 +13,7 @@ const cgroupfs = openCgroupfs(host)
 const skip = await whyNot(host, 'systemd-run')
 t.setTimeout(1_200_000)
 
-const systemctl = (...args: readonly string[]) =>
-  host.run(['/usr/bin/systemctl', ...args], { touches: 'machine', accept: [0, 1, 5], timeout: 120_000 })
-const startIn = (slice: string) =>
-  host.run(['/usr/bin/systemd-run', '--quiet', `--unit=${service}`, `--slice=${slice}`, '/usr/bin/sleep', '1000'], {
-    touches: 'machine',
-    timeout: 120_000,
-  })
+const { systemctl, startIn } = systemdOf(service, host)
 
 void t.test('the real systemd conforms', { skip }, async (t) => {
   const [used, unused] = ['puppycglive-a.slice', 'puppycglive-b.slice']

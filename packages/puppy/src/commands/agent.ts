@@ -20,7 +20,7 @@ export async function agent(config: Config): Promise<void> {
   const site = { config, host, users, systemd: await runsSystemd(host) }
   const settings = proxySettings(site)
   const haproxy = openHaproxy(machine, settings)
-  const firewall = firewallSettings(site, haproxy)
+  const firewallOptions = firewallSettings(site, haproxy)
   const quota = openQuota(host, config.layout.homes)
   const ending = new AbortController()
   const { facilities, proxy } = facilitiesOf({
@@ -31,7 +31,7 @@ export async function agent(config: Config): Promise<void> {
     proxy: settings,
     runDir: config.runDir,
     quota,
-    firewall,
+    firewall: firewallOptions,
     signal: ending.signal,
   })
   const database = openDatabase({ url: databaseUrls(config).agent, name: 'puppy agent', connections: 5 })
@@ -54,7 +54,7 @@ export async function agent(config: Config): Promise<void> {
           poolFree: config.pool,
           poolMax: slotCount(config.layout),
         },
-        ...(config.dryRun ? {} : { proxy: { facility: proxy, haproxy }, firewall: firewall.firewall, quota }),
+        ...(config.dryRun ? {} : { proxy: { facility: proxy, haproxy }, firewall: firewallOptions.firewall, quota }),
       },
       ending.signal,
     )

@@ -8,6 +8,7 @@ import { dropInPath } from '../../../src/systemd/paths.ts'
 import { openSlices } from '../../../src/systemd/slices.ts'
 import type { SliceSpec } from '../../../src/systemd/spec.ts'
 import { slicePath } from '../../../src/unit.ts'
+import { systemdOf } from '../../support/systemd.ts'
 import { whyNot } from '../../support/tenants.ts'
 import { conforms, countedCgroupfs, textsBelow, treeBelow } from '../../support/world.ts'
 
@@ -18,13 +19,7 @@ const cgroupfs = openCgroupfs(host)
 const skip = await whyNot(host, 'systemd-run')
 t.setTimeout(1_800_000)
 
-const systemctl = (...args: readonly string[]) =>
-  host.run(['/usr/bin/systemctl', ...args], { touches: 'machine', accept: [0, 1, 5], timeout: 120_000 })
-const startIn = (slice: string) =>
-  host.run(['/usr/bin/systemd-run', '--quiet', `--unit=${service}`, `--slice=${slice}`, '/usr/bin/sleep', '1000'], {
-    touches: 'machine',
-    timeout: 120_000,
-  })
+const { systemctl, startIn } = systemdOf(service, host)
 
 if (skip !== false) void t.test('slices and groups conform', { skip }, async () => undefined)
 
