@@ -2,15 +2,13 @@ import { createHost } from '@puppy/host'
 import { withEffects } from '@puppy/host/conformance'
 import t from 'tap'
 import { openCgroupfs } from '../../../src/cgroupfs/cgroupfs.ts'
-import { openCgroups } from '../../../src/cgroupfs/cgroups.ts'
-import { parseCgroupPath } from '../../../src/path.ts'
 import { dropInPath } from '../../../src/systemd/paths.ts'
 import { openSlices } from '../../../src/systemd/slices.ts'
 import type { SliceSpec } from '../../../src/systemd/spec.ts'
 import { slicePath } from '../../../src/unit.ts'
 import { systemdOf } from '../../support/systemd.ts'
 import { whyNot } from '../../support/tenants.ts'
-import { conforms, countedCgroupfs, textsBelow, treeBelow } from '../../support/world.ts'
+import { conforms, countedCgroupfs, textsBelow } from '../../support/world.ts'
 
 const host = createHost()
 const runFolder = '/run/puppy-cgroups-suite'
@@ -21,7 +19,7 @@ t.setTimeout(1_800_000)
 
 const { systemctl, startIn } = systemdOf(service, host)
 
-if (skip !== false) void t.test('slices and groups conform', { skip }, async () => undefined)
+if (skip !== false) void t.test('slices of systemd conform', { skip }, async () => undefined)
 
 /** A slice in use, which has other limits and port rules before, and one that is not in use. */
 const [busy, idle] = ['puppycglive-c.slice', 'puppycglive-d.slice']
@@ -69,44 +67,6 @@ if (skip === false) {
     },
     createBrokenWorld: async () => ({
       open: () => openSlices(createHost({ root: '/nonexistent' }), { runFolder }),
-      close: async () => {},
-    }),
-  })
-}
-
-/** Groups of the kernel's own tree. */
-const base = 'puppy-suite'
-const groups = [
-  {
-    path: `${base}/a/b`,
-    limits: { pids: { max: 5 }, memory: { high: 4 * 1024 ** 2, max: 8 * 1024 ** 2, swapMax: 0 } },
-  },
-  { path: `${base}/c`, limits: { cpu: { max: 0.5 }, pids: { max: 6 } } },
-]
-const removeGroups = async () => {
-  if (cgroupfs.exists(parseCgroupPath(base))) await openCgroups(host).remove(base, { kill: true })
-}
-
-if (skip === false) {
-  conforms('groups of the kernel', {
-    spec: groups,
-    targets: groups.map(({ path }) => path),
-    spoiled: { spec: [{ path: '../x', limits: {} }, ...groups], target: '../x' },
-    createWorld: async () => {
-      await removeGroups()
-      await openCgroups(host).create(`${base}/c`, { cpu: { max: 2 }, pids: { max: 5 } })
-      return {
-        open: (effects) => openCgroups(withEffects(host, effects), { cgroupfs: countedCgroupfs(cgroupfs, effects) }),
-        snapshot: async () => {
-          // What is in use is counted by the kernel and is no effect of ours.
-          const tree = Object.entries(treeBelow(cgroupfs, parseCgroupPath(base)))
-          return Object.fromEntries(tree.filter(([file]) => !file.endsWith('memory.current')))
-        },
-        close: removeGroups,
-      }
-    },
-    createBrokenWorld: async () => ({
-      open: () => openCgroups(createHost({ root: '/nonexistent' })),
       close: async () => {},
     }),
   })
