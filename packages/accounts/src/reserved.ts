@@ -1,4 +1,4 @@
-import { findTool, inOurDomain, runOptions, type EffectOptions, type Host } from '@puppy/host'
+import { findTool, runInOurDomain, runOptions, type EffectOptions, type Host } from '@puppy/host'
 import { readListeners, type Listener } from '@puppy/host/proc'
 
 /** Ports that `/etc/services` or the SELinux policy reserves, first and last inclusive. */
@@ -59,8 +59,8 @@ async function readLabels(machine: Host, options: EffectOptions): Promise<{ text
   if ((await machine.status('/etc/selinux/config')) === undefined) return { text: '' }
   const semanage = findTool(machine, 'semanage')
   if (semanage === undefined) return { text: '', note: 'SELinux port types are unknown: semanage is not installed' }
-  const command = await inOurDomain(machine, [semanage, 'port', '-l'])
-  const run = await machine.run(command, runOptions('nothing', options, { accept: [0, 1] }))
+  const list = [semanage, 'port', '-l'] as const
+  const run = await runInOurDomain(machine, list, runOptions('nothing', options, { accept: [0, 1] }))
   // Every policy has ports: an empty answer means that semanage could not read it.
   if (run.exitCode === 0 && run.stdout.trim() !== '') return { text: run.stdout }
   const said = run.stderr.trim().slice(-500)

@@ -1,4 +1,4 @@
-import type { Command } from './command.ts'
+import type { Command, RunOptions, RunResult } from './command.ts'
 import type { Host } from './host.ts'
 
 /** The exit code of runcon(1) when the program may not run in that domain. */
@@ -11,17 +11,38 @@ const anyCode = Array.from({ length: 256 }, (_, code) => code)
  * A policy has domains for tools like semanage(8) and semodule(8) in which they may not write to sockets, and Node's pipes are sockets. What
  * they print is lost then without an error message, and they end with 0.
  *
+ * Starts the program once with `--help` to see whether it may run there. `runInOurDomain` does without.
+ *
  * @throws HostError as `Host.run`
  * @see runcon(1)
  */
 export async function inOurDomain(host: Host, command: Command): Promise<Command> {
+  const prefix = await domainPrefix(host)
+  if (prefix === undefined) return command
+  const may = await host.run([...prefix, command[0], '--help'], { touches: 'nothing', accept: anyCode })
+  return may.exitCode === notRun ? command : [...prefix, ...command]
+}
+
+/**
+ * Runs a command in our own SELinux domain as `inOurDomain` describes, without a start to try it: for tools that take seconds to start.
+ *
+ * @throws HostError as `Host.run`
+ */
+export async function runInOurDomain(host: Host, command: Command, options: RunOptions): Promise<RunResult> {
+  const prefix = await domainPrefix(host)
+  if (prefix !== undefined) {
+    const ended = await host.run([...prefix, ...command], { ...options, accept: [...(options.accept ?? [0]), notRun] })
+    if (ended.exitCode !== notRun) return ended
+  }
+  return host.run(command, options)
+}
+
+async function domainPrefix(host: Host): Promise<readonly [string, string] | undefined> {
   const [runcon, id] = [host.program('runcon'), host.program('id')]
-  if (runcon === undefined || id === undefined) return command
+  if (runcon === undefined || id === undefined) return undefined
   // id(1) is asked, and not our own process: a process that systemd started gets another domain as soon as it runs a program. id(1) fails
   // where the kernel has no SELinux. That is a property of the machine, also when the host is only a folder.
   const { stdout, exitCode } = await host.run([id, '-Z'], { touches: 'nothing', accept: [0, 1] })
   const domain = stdout.trim()
-  if (exitCode !== 0 || domain === '') return command
-  const may = await host.run([runcon, domain, command[0], '--help'], { touches: 'nothing', accept: anyCode })
-  return may.exitCode === notRun ? command : [runcon, domain, ...command]
+  return exitCode !== 0 || domain === '' ? undefined : [runcon, domain]
 }

@@ -6,7 +6,7 @@ import type { FileText, Replaced } from './file-text.ts'
 import { assertInside } from './inside.ts'
 import { readLinesOf, type Lines, type Place } from './lines.ts'
 import { replaceMany } from './replace-many.ts'
-import { readText, replaceFile, statusOf, syncFolder, type Relabel } from './replace.ts'
+import { readText, replaceFile, statusOf, syncFolder, type ReadOptions, type Relabel } from './replace.ts'
 import { sameMetadata, type FileStatus, type ReplaceOptions } from './status.ts'
 
 /** The files of a host. Every path is absolute as the machine sees it. */
@@ -19,7 +19,7 @@ export interface Files {
    *
    * @throws HostError `HOST_READ_FAILED`, `HOST_FILE_TOO_LARGE` (over `maxBytes`, default 64 MiB).
    */
-  read(path: string, options?: { readonly maxBytes?: number }): Promise<string | undefined>
+  read(path: string, options?: ReadOptions): Promise<string | undefined>
 
   /**
    * Reads the complete lines of a file that grows, after a place or from its beginning; undefined when it does not exist. `'end'` returns no
@@ -85,7 +85,7 @@ export function createFiles(root: string, relabel?: Relabel): Files {
   const path = (name: string) => below(root, name)
   return {
     path,
-    read: (name, options = {}) => readText(path(name), options.maxBytes ?? 64 * 1024 * 1024),
+    read: (name, options) => readText(path(name), options),
     readLines: (name, after) => readLinesOf(path(name), after),
     ask: (name, question) => askFile(path(name), question),
     list: (name) => listFolder(path(name)),

@@ -16,7 +16,7 @@ export const { lock } = createLocks(async (path) => path)
  * It does as `Host` does, but copies no SELinux context and removes no folder.
  */
 export const machine: Pick<Host, 'read' | 'replace' | 'remove' | 'signal'> = Object.freeze({
-  read: (path, { maxBytes = 64 * 1024 * 1024 } = {}) => readText(path, maxBytes),
+  read: readText,
   replace: (path, text, options = {}) => replaceFile(path, text, options),
   remove: async (path) => {
     const changed = (await statusOf(path)) !== undefined

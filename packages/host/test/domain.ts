@@ -1,5 +1,5 @@
 import t from 'tap'
-import { inOurDomain } from '../src/domain.ts'
+import { inOurDomain, runInOurDomain } from '../src/domain.ts'
 import { createFakeHost } from '../src/fake/index.ts'
 
 const semanage = ['/usr/sbin/semanage', 'port', '-l'] as const
@@ -26,5 +26,28 @@ void t.test(
     ]) {
       t.strictSame(await inOurDomain(host, semanage), semanage)
     }
+  },
+)
+
+void t.test(
+  'runInOurDomain() runs a command once where it may run there, and without the domain where it may not',
+  async (t) => {
+    const asked = ['/usr/bin/id', '-Z']
+    const there = ['/usr/bin/runcon', domain, ...semanage]
+    const tool = { '/usr/sbin/semanage': () => ({ stdout: 'plain' }) }
+    const cases = [
+      [{ ...programs(0), '/usr/bin/runcon': () => ({ stdout: 'there' }) }, [asked, there], 'there'],
+      [{ ...programs(126), ...tool }, [asked, there, semanage], 'plain'],
+      [{ ...programs(0, ''), ...tool }, [asked, semanage], 'plain'],
+      [tool, [semanage], 'plain'],
+    ] as const
+    for (const [known, commands, stdout] of cases) {
+      const host = createFakeHost({ programs: known })
+      t.equal((await runInOurDomain(host, semanage, { touches: 'nothing' })).stdout, stdout)
+      t.strictSame(host.commands, commands)
+    }
+    const failing = createFakeHost({ programs: programs(1) })
+    await t.rejects(runInOurDomain(failing, semanage, { touches: 'nothing' }), { code: 'HOST_PROGRAM_FAILED' })
+    t.equal((await runInOurDomain(failing, semanage, { touches: 'nothing', accept: [1] })).exitCode, 1)
   },
 )

@@ -1,14 +1,28 @@
-import { chmodSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { chmodSync, readdirSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import t from 'tap'
 import { createFiles } from '../src/files.ts'
 
-void t.test('read() refuses a file that grew over the limit, and a device without end', async (t) => {
-  const root = t.testdir({ big: '' })
-  truncateSync(`${root}/big`, 100)
-  await t.rejects(createFiles(root).read('/big', { maxBytes: 99 }), { code: 'HOST_FILE_TOO_LARGE' })
-  writeFileSync(`${root}/big`, 'x'.repeat(99))
-  t.equal((await createFiles(root).read('/big', { maxBytes: 99 }))?.length, 99)
-})
+for (const blocking of [false, true]) {
+  void t.test(`read() with blocking: ${blocking} reads what is there, and tells why it cannot`, async (t) => {
+    const root = t.testdir({ big: '', text: 'größer\n', folder: {} })
+    const files = createFiles(root)
+    t.equal(await files.read('/text', { blocking }), 'größer\n')
+    t.equal(await files.read('/none', { blocking }), undefined)
+    t.equal(await files.read('/text/none', { blocking }), undefined)
+    await t.rejects(files.read('/folder', { blocking }), { code: 'HOST_READ_FAILED', facts: { errno: 'EISDIR' } })
+    truncateSync(`${root}/big`, 100)
+    await t.rejects(files.read('/big', { maxBytes: 99, blocking }), { code: 'HOST_FILE_TOO_LARGE' })
+    writeFileSync(`${root}/big`, 'x'.repeat(99))
+    t.equal((await files.read('/big', { maxBytes: 99, blocking }))?.length, 99)
+    // The kernel says that its own files have no size.
+    const kernel = createFiles('/')
+    t.equal((await kernel.read('/proc/self/status', { maxBytes: 1_000_000, blocking }))?.startsWith('Name:\t'), true)
+    await t.rejects(kernel.read('/proc/self/status', { maxBytes: 9, blocking }), { code: 'HOST_FILE_TOO_LARGE' })
+    const descriptors = readdirSync('/proc/self/fd').length
+    for (let n = 0; n < 100; n++) await files.read('/folder', { blocking }).catch(() => undefined)
+    t.ok(readdirSync('/proc/self/fd').length < descriptors + 50, 'it closes what it opened')
+  })
+}
 
 void t.test('makeFolder() repairs a mode that somebody changed', async (t) => {
   const root = t.testdir({ dir: {} })

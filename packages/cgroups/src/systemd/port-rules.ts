@@ -43,7 +43,9 @@ export function parsePortRuleLink(text: string): PortRuleLink | undefined {
 export async function readPortRuleLinks(host: Host): Promise<ReadonlyMap<bigint, readonly PortRuleLink[]> | undefined> {
   const folder = '/proc/1/fdinfo'
   try {
-    const texts = await mapLimit(await host.list(folder), 32, (name) => host.read(`${folder}/${name}`))
+    const texts = await mapLimit(await host.list(folder), 32, (name) =>
+      host.read(`${folder}/${name}`, { blocking: true }),
+    )
     const links = texts.flatMap((text) => parsePortRuleLink(text ?? '') ?? [])
     return Map.groupBy(links, ({ group }) => group)
   } catch (error) {

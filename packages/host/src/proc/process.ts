@@ -1,6 +1,6 @@
+import { setImmediate as giveWay } from 'node:timers/promises'
 import { HostError } from '../errors.ts'
 import type { Host } from '../host.ts'
-import { mapLimit } from '../map-limit.ts'
 import { parseCgroup, type ProcessGroup } from './cgroup.ts'
 import { parseCmdline } from './cmdline.ts'
 import { parseStat, type ProcessStat } from './stat.ts'
@@ -8,8 +8,14 @@ import { parseStatus, type ProcessStatus } from './status.ts'
 
 type Reads = Pick<Host, 'read'>
 
-/** Files of `/proc` that are read at a time. The kernel answers from memory: more only takes descriptors. */
-const atOnce = 32
+/**
+ * The files of a process that the kernel makes without reading its memory. Those that it reads for, such as `cmdline`, may wait as long as
+ * the process likes: it can have that memory on a file system of its own.
+ */
+const ownMemory: ReadonlySet<string> = new Set(['status', 'stat', 'attr/current'])
+
+/** Processes that are read before other work has its turn: a few milliseconds. */
+const atOnce = 256
 
 /**
  * Reads one file of `/proc/PID`; undefined when the process has ended, also between open and read.
@@ -20,7 +26,7 @@ const atOnce = 32
 export async function readProcessFile(host: Reads, pid: number, file: string): Promise<string | undefined> {
   if (!Number.isSafeInteger(pid) || pid < 1) throw new RangeError(`A process id is a positive integer, not ${pid}`)
   try {
-    return await host.read(`/proc/${pid}/${file}`)
+    return await host.read(`/proc/${pid}/${file}`, { blocking: ownMemory.has(file) })
   } catch (error) {
     if (error instanceof HostError && error.facts.errno === 'ESRCH') return undefined
     throw error
@@ -59,8 +65,13 @@ export async function listPids(host: Pick<Host, 'list'>): Promise<readonly numbe
  * @throws HostError `HOST_READ_FAILED` also when a single process cannot be read: leaving it out would hide it.
  */
 export async function readProcesses(host: Pick<Host, 'list' | 'read'>): Promise<readonly ProcessStatus[]> {
-  const processes = await mapLimit(await listPids(host), atOnce, (pid) => readStatus(host, pid))
-  return processes.filter((process) => process !== undefined)
+  const processes: ProcessStatus[] = []
+  for (const [n, pid] of (await listPids(host)).entries()) {
+    if (n % atOnce === atOnce - 1) await giveWay()
+    const process = await readStatus(host, pid)
+    if (process !== undefined) processes.push(process)
+  }
+  return processes
 }
 
 /** Returns the live processes that act, or could act again, as one of these uids. Pure. */

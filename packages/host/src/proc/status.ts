@@ -37,10 +37,14 @@ export interface ProcessStatus {
 export function parseStatus(text: string): ProcessStatus | undefined {
   const [first = '', ...rest] = text.split('\n')
   if (!first.startsWith('Name:\t') || rest.at(-1) !== '') return undefined
-  const field = (key: string) => {
-    const lines = rest.filter((line) => line.startsWith(`${key}:\t`))
-    return lines.length === 1 ? (lines[0] ?? '').slice(key.length + 2) : ''
+  const fields = new Map<string, string>()
+  for (const line of rest) {
+    const end = line.indexOf(':\t')
+    const key = line.slice(0, Math.max(0, end))
+    // A key that occurs twice has no value.
+    fields.set(key, fields.has(key) ? '' : line.slice(end + 2))
   }
+  const field = (key: string) => fields.get(key) ?? ''
   const number = (key: string) => parseId(field(key))
   const [pid, parent, threads] = [number('Pid'), number('PPid'), number('Threads')]
   const [uids, gids] = [parseIds(field('Uid')), parseIds(field('Gid'))]

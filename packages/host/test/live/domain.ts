@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import t from 'tap'
-import { createHost, inOurDomain } from '../../src/index.ts'
+import { createHost, runInOurDomain } from '../../src/index.ts'
 
 const host = createHost()
 const semanage = host.program('semanage')
@@ -12,7 +12,7 @@ const skip: string | false =
       : semanage === undefined && 'semanage is not installed'
 
 void t.test('a tool of the policy is heard in our own domain', { skip }, async (t) => {
-  const command = await inOurDomain(host, [semanage ?? '', 'port', '-l'])
-  const { stdout } = await host.run(command, { touches: 'nothing', timeout: 60_000 })
+  const list = [semanage ?? '', 'port', '-l'] as const
+  const { stdout } = await runInOurDomain(host, list, { touches: 'nothing', timeout: 60_000 })
   t.match(stdout, /^ssh_port_t\s+tcp\s+22$/m)
 })

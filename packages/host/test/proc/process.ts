@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { firstOutput } from '../support/index.ts'
 import t, { type Test } from 'tap'
 import { createFakeHost } from '../../src/fake/index.ts'
-import { createHost } from '../../src/index.ts'
+import { createHost, type Host } from '../../src/index.ts'
 import {
   listPids,
   processesOf,
@@ -96,6 +96,33 @@ void t.test('readProcesses() does not hide a process whose text it does not know
   const folder = createFakeHost({ files: { '/proc/9/status/x': '' } })
   await t.rejects(readProcesses(folder), { code: 'HOST_READ_FAILED' })
 })
+
+void t.test(
+  'readProcesses() gives other work its turn, and only files that never wait are read in one go',
+  async (t) => {
+    const pids = Array.from({ length: 1000 }, (_, n) => n + 1)
+    const fake = createFakeHost({ files: Object.fromEntries(pids.map((pid) => [`/proc/${pid}/status`, status(pid)])) })
+    let turns = 0
+    let reading = true
+    const count = () => {
+      turns += 1
+      if (reading) setImmediate(count)
+    }
+    setImmediate(count)
+    t.equal((await readProcesses(fake)).length, 1000)
+    reading = false
+    t.ok(turns >= 3, `${turns} turns`)
+    const asked: unknown[] = []
+    const read: Host['read'] = async (path, options) => void asked.push([path, options?.blocking])
+    for (const one of [readStatus, readStat, readCmdline, readCgroup]) await one({ read }, 7)
+    t.strictSame(asked, [
+      ['/proc/7/status', true],
+      ['/proc/7/stat', true],
+      ['/proc/7/cmdline', false],
+      ['/proc/7/cgroup', false],
+    ])
+  },
+)
 
 void t.test('processesOf() goes by every identity of a process', async (t) => {
   const fake = createFakeHost({ files: { '/proc/9/status': status(9, '5\t5\t10000\t5') } })
