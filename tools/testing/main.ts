@@ -21,6 +21,7 @@ const [live, full, reboot, tapFolder] = [flag('live'), flag('full'), value('rebo
 const parts = args.filter((argument) => !argument.startsWith('--'))
 /** Files that share a process. More would save less than what a late group makes the end wait. */
 const most = 12
+const kind = live ? 'live' : 'native'
 const env: Record<string, string> = full ? { TEST_FULL: '1' } : {}
 
 function report({ file, passed, failed, skipped, seconds, output }: Outcome): void {
@@ -36,7 +37,7 @@ async function keepTap({ file, output }: Outcome): Promise<void> {
 /** Minutes where a machine is emulated. They are counted without being started: that alone takes ten seconds there. */
 const leftOut = (file: string): Outcome => {
   const skipped = ['a long run: testbed test --full']
-  return { file, passed: 0, failed: 0, skipped, seconds: 0, output: '', crashed: false }
+  return { file, passed: 0, failed: 0, skipped, seconds: 0, output: '', crashed: false, timedOut: false }
 }
 
 /** What is tidied up at the end, the last first; also when the run is told to end. */
@@ -70,11 +71,11 @@ async function weigh(path: string): Promise<TestFile> {
 
 /** Runs one process. Where files that share one failed, each runs again alone: its own output is what a person needs. */
 async function runGroup(group: readonly string[]): Promise<readonly Outcome[]> {
-  const outcomes = await runFiles(group, env)
+  const outcomes = await runFiles(group, env, kind)
   if (outcomes.every(({ failed }) => failed === 0)) return outcomes
   if (group.length > 1) {
     const again: Outcome[] = []
-    for (const file of group) again.push(...(await runFiles([file], env)))
+    for (const file of group) again.push(...(await runFiles([file], env, kind)))
     const alike = outcomes.filter(({ failed }) => failed > 0).map(({ file }) => file)
     const healed = alike.filter((file) => again.find((outcome) => outcome.file === file)?.failed === 0)
     if (healed.length > 0) {
@@ -86,7 +87,7 @@ async function runGroup(group: readonly string[]): Promise<readonly Outcome[]> {
   if (!live || !outcomes.some(({ crashed }) => crashed)) return outcomes
   // QEMU 7.2 emulates two processors so that code which was just compiled now and then is not what the other one runs.
   console.log(`UNSTABLE: ${group.join()}: Node itself crashed; it runs again`)
-  return runFiles(group, env)
+  return runFiles(group, env, kind)
 }
 
 const files = await findTests({ live, parts, ...(reboot === undefined ? {} : { reboot }) })
@@ -114,13 +115,13 @@ await Promise.all(Array.from({ length: live ? 1 : Math.min(4, availableParalleli
 
 /**
  * Where `CI` is set a file that failed runs again, alone: a shared machine stands still for seconds now and then. It is reported as unstable,
- * with its first output above; a file that fails twice has failed.
+ * with its first output above; a file that fails twice has failed, and so has one that used up its time.
  */
 const unstable: string[] = []
 if (process.env['CI'] !== undefined) {
-  const broken = outcomes.filter((outcome) => outcome.failed > 0)
+  const broken = outcomes.filter((outcome) => outcome.failed > 0 && !outcome.timedOut)
   for (const first of broken.length > 3 ? [] : broken) {
-    const [second] = await runFiles([first.file], env)
+    const [second] = await runFiles([first.file], env, kind)
     if (second === undefined) continue
     report(second)
     await keepTap(second)

@@ -11,6 +11,8 @@ export interface Outcome {
   readonly output: string
   /** Node itself was ended by the processor before the file printed anything, or V8 found its own compiled code damaged. */
   readonly crashed: boolean
+  /** It was ended because its time was over. */
+  readonly timedOut: boolean
 }
 
 /** Begins the comment that names the file whose tests follow. */
