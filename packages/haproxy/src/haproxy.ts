@@ -9,7 +9,7 @@ import { configFacility, routeFacility, type ConfigFacility, type RouteFacility 
 import { startHaproxy } from './lifecycle/start.ts'
 import { stop } from './lifecycle/stop.ts'
 import { findService, removeService } from './lifecycle/systemd.ts'
-import { awaitWorker, findMaster, readMaster } from './lifecycle/worker.ts'
+import { awaitWorker, createAlive, findMaster } from './lifecycle/worker.ts'
 import { ensureMapFiles } from './routes/apply.ts'
 import type { WorkerInfo } from './runtime/info.ts'
 import type { Runtime } from './runtime/socket.ts'
@@ -69,7 +69,7 @@ export function openHaproxy(host: Host, location: ProxyLocation, options: Haprox
     config,
     routes: routeFacility(context),
     ensureRunning: (spec, effect) => ensureRunning(withSpec(context, spec), config, effect),
-    alive: async () => (await readMaster(context)) !== undefined,
+    alive: createAlive(context),
     usage: (effect) => readUsageOrNone(context, effect),
     clearUsage: (slots, effect) => clearUsage(context.runtime, slots, effect),
     stop: (effect) => stop(context, effect),

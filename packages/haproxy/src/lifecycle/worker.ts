@@ -1,4 +1,5 @@
 import type { EffectOptions } from '@puppy/host'
+import { identifyProcess, isRunning, type ProcessIdentity } from '@puppy/host/process'
 import type { LocationContext } from '../context.ts'
 import { HaproxyError, isHaproxyError } from '../errors.ts'
 import { findOurs, isOurs, parsePidFile, type OwnProcess } from '../process.ts'
@@ -64,6 +65,21 @@ export async function awaitWorker(context: LocationContext, options: EffectOptio
 export async function readMaster(context: LocationContext): Promise<number | undefined> {
   const { named, master } = await readNamed(context)
   return named ? master : masterAmong(await findOurs(context.own))
+}
+
+/**
+ * Creates the question whether the master lives. It is asked several times a second, so it remembers the process that it found: as long as
+ * that one lives, an answer takes one small file of /proc.
+ */
+export function createAlive(context: LocationContext): () => Promise<boolean> {
+  const { machine } = context.own
+  let known: ProcessIdentity | undefined
+  return async () => {
+    if (known !== undefined && (await isRunning(machine, known))) return true
+    const pid = await readMaster(context)
+    known = pid === undefined ? undefined : await identifyProcess(machine, pid)
+    return known !== undefined
+  }
 }
 
 async function readNamed({ host, files, own }: LocationContext): Promise<{ named: boolean; master?: number }> {
