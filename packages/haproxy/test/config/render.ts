@@ -46,6 +46,10 @@ void t.test('renderConfig() bounds old workers', async (t) => {
   t.match(renderConfig(settings), /hard-stop-after 30m\n {2}mworker-max-reloads 4\n/)
 })
 
+void t.test('renderConfig() keeps HAProxy from reading the certificate authorities of the system', async (t) => {
+  t.match(renderConfig(settings), /^ {2}\.if feature\(OPENSSL\)\n {2}httpclient\.ssl\.verify none\n {2}\.endif$/m)
+})
+
 void t.test('renderConfig() refuses what assertSettings() refuses', async (t) => {
   t.throws(() => renderConfig({ ...settings, listen: [] }), { code: 'HAPROXY_SETTINGS_INVALID' })
 })
