@@ -39,7 +39,7 @@ function usage(): string {
   const lines = [['up', 'bring everything up and keep it up'] as const, ...listed].map(
     ([name, what]) => `  ${name.padEnd(8)} ${what}`,
   )
-  return `Usage: npm run puppy -- COMMAND\n${lines.join('\n')}\nSettings are environment variables; the README lists them.`
+  return `Usage: npm run puppy -- COMMAND\n${lines.join('\n')}\nSettings are environment variables; docs/configuration.md lists them.`
 }
 
 /** Undefined for a name that is no command. `up` reads no settings itself: `start` does. */
