@@ -12,9 +12,9 @@ export async function listen(
   } catch (error) {
     const shown = `${at.host}:${at.port}`
     const reasons: Record<string, string> = {
-      EADDRINUSE: `Cannot listen on ${shown}: another program does; end it or set PUPPY_LISTEN`,
-      EACCES: `Cannot listen on ${shown}: ports below 1024 are for root, and the API runs without it; set PUPPY_LISTEN`,
-      EADDRNOTAVAIL: `Cannot listen on ${shown}: this machine has no such address; set PUPPY_LISTEN`,
+      EADDRINUSE: `Cannot listen on ${shown}: another program listens there; stop that program or set PUPPY_LISTEN`,
+      EACCES: `Cannot listen on ${shown}: only root can open ports below 1024, and the API is not root; set PUPPY_LISTEN`,
+      EADDRNOTAVAIL: `Cannot listen on ${shown}: this machine does not have that address; set PUPPY_LISTEN`,
     }
     throw new StartError(
       reasons[errno(error) ?? ''] ?? `Cannot listen on ${shown}: ${error instanceof Error ? error.message : ''}`,

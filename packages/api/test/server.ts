@@ -37,14 +37,16 @@ void t.test('listen() says that another program has the port', async (t) => {
   const port = typeof address === 'object' && address !== null ? address.port : 0
   const error = await refusal({ host: loopback, port })
   t.ok(error instanceof StartError)
-  t.match(error, { message: `Cannot listen on ${loopback}:${port}: another program does; end it or set PUPPY_LISTEN` })
+  t.match(error, {
+    message: `Cannot listen on ${loopback}:${port}: another program listens there; stop that program or set PUPPY_LISTEN`,
+  })
 })
 
 void t.test('listen() says that the machine has no such address', async (t) => {
   // TEST-NET-1 of RFC 5737: nobody has it.
   const error = await refusal({ host: '192.0.2.1', port: 0 })
   t.ok(error instanceof StartError)
-  t.match(error, { message: 'Cannot listen on 192.0.2.1:0: this machine has no such address; set PUPPY_LISTEN' })
+  t.match(error, { message: 'Cannot listen on 192.0.2.1:0: this machine does not have that address; set PUPPY_LISTEN' })
 })
 
 void t.test('listen() says what it does not know in the words of the system', async (t) => {
@@ -62,5 +64,5 @@ void t.test('listen() says that low ports are for root', { skip }, async (t) => 
   }
   const error = await refusal({ host: loopback, port: 1 })
   t.ok(error instanceof StartError)
-  t.match(error, { message: /^Cannot listen on 127\.0\.0\.1:1: ports below 1024 are for root/ })
+  t.match(error, { message: /^Cannot listen on 127\.0\.0\.1:1: only root can open ports below 1024/ })
 })

@@ -133,7 +133,7 @@ void t.test(
     const port = typeof address === 'object' ? address?.port : 0
     const taken = await createPuppy(t, { firstPort: 11_800, env: { PUPPY_LISTEN: `127.0.0.1:${port}` } })
     const refused = await taken.command('up')
-    t.match(refused.output, /Cannot listen on 127\.0\.0\.1:\d+: another program does/)
+    t.match(refused.output, /Cannot listen on 127\.0\.0\.1:\d+: another program listens there/)
     t.equal(refused.code, 78)
 
     const folder = scratchFolder(t)
