@@ -27,9 +27,11 @@ export function decodeCursor<Kind extends 'string' | 'number'>(
   } catch {
     // Not JSON: refused below like everything else that is not a cursor.
   }
-  throw new ApiError('request_invalid', 'The cursor is not one of ours; begin without one', [
-    { pointer: 'cursor', detail: 'unknown' },
-  ])
+  throw new ApiError(
+    'request_invalid',
+    'Invalid cursor. Send nextCursor of the previous page, or omit the cursor to get the first page.',
+    [{ pointer: 'cursor', detail: 'must be the nextCursor of a page of this list' }],
+  )
 }
 
 /** What a row can be sorted by, and the database can compare with: a name or an id. */

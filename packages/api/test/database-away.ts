@@ -48,7 +48,7 @@ void t.test('GET /livez answers while the database is away', async (t) => {
 void t.test('GET /readyz says that the database is away', async (t) => {
   t.match(await request('GET', '/readyz'), {
     status: 503,
-    body: { status: 'unavailable', checks: { database: 'does not answer', agents: 'not known' } },
+    body: { status: 'unavailable', checks: { database: 'does not answer', agents: 'unknown' } },
   })
 })
 

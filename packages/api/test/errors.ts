@@ -3,10 +3,10 @@ import t from 'tap'
 import { ApiError } from '../src/errors.ts'
 
 void t.test('ApiError carries code, message and faults', (t) => {
-  const faults = [{ pointer: '/plan', detail: 'names no plan' }]
-  const error = new ApiError('plan_unknown', 'There is no plan small', faults)
+  const faults = [{ pointer: '/plan', detail: 'must be the name of an existing plan' }]
+  const error = new ApiError('plan_unknown', 'Plan small does not exist.', faults)
   t.ok(error instanceof Error)
-  t.strictSame([error.code, error.message, error.faults], ['plan_unknown', 'There is no plan small', faults])
+  t.strictSame([error.code, error.message, error.faults], ['plan_unknown', 'Plan small does not exist.', faults])
   t.strictSame(new ApiError('internal', 'It broke').faults, [], 'without faults the list is empty')
   t.end()
 })

@@ -15,18 +15,18 @@ void t.test('titles are those of Node', async (t) => {
 })
 
 void t.test('makeProblem() fills a problem from its code', async (t) => {
-  t.strictSame(makeProblem('domain_taken', 'It is somebody else’s', 'r1'), {
+  t.strictSame(makeProblem('domain_taken', 'Another reseller has it.', 'r1'), {
     type: '/docs/errors#domain_taken',
     title: 'Conflict',
     status: 409,
     code: 'domain_taken',
-    detail: 'It is somebody else’s',
+    detail: 'Another reseller has it.',
     requestId: 'r1',
   })
 })
 
 void t.test('makeProblem() carries faults when there are any', async (t) => {
-  const fault = { pointer: '/plan', detail: 'is missing' }
+  const fault = { pointer: '/plan', detail: 'is required' }
   t.strictSame(makeProblem('request_invalid', 'No', 'r1', [fault]).errors, [fault])
   t.notOk('errors' in makeProblem('request_invalid', 'No', 'r1', []))
 })

@@ -16,7 +16,7 @@ export async function removePlan(db: Database, actor: Actor, name: string): Prom
       if (errno(error) !== foreignKeyViolation) throw error
       throw new ApiError(
         'plan_in_use',
-        `Accounts have the plan ${name}, perhaps some that are just being deleted; give them another first`,
+        `Plan ${name} cannot be deleted, because accounts use it. Accounts that are being deleted count too. Assign another plan first.`,
       )
     })
 }

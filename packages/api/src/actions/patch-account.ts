@@ -28,9 +28,11 @@ export function mergePatch(row: AccountSpec, patch: AccountPatch): AccountSpec {
     (entry): entry is [string, string] => entry[1] !== null,
   )
   if (merged.length > 32) {
-    throw new ApiError('request_invalid', `An account has at most 32 labels, and it would have ${merged.length}`, [
-      { pointer: '/labels', detail: 'too many together with those that are there' },
-    ])
+    throw new ApiError(
+      'request_invalid',
+      `The account would have ${merged.length} labels. The limit is 32. Remove a label by setting it to null.`,
+      [{ pointer: '/labels', detail: 'must have at most 32 labels together with the existing ones' }],
+    )
   }
   return {
     plan: patch.plan ?? row.plan,

@@ -63,12 +63,12 @@ async function converge(tx: Queryable, actor: Actor, existing: AccountRow, spec:
 }
 
 async function assertFits(tx: Queryable, account: AccountRow, plan: PlanRow): Promise<void> {
-  const at = [{ pointer: '/plan', detail: `${plan.name} is too small for what the account has` }]
+  const at = [{ pointer: '/plan', detail: 'must be a plan that allows the domains and ports of the account' }]
   const stranded = await domainsBeyondPorts(tx, { account: account.id, ports: plan.spec.ports })
   if (stranded !== undefined) {
     throw new ApiError(
       'plan_ports',
-      `The domain ${stranded} points to a port that the plan ${plan.name} does not give; move it first`,
+      `Domain ${stranded} points to a port that plan ${plan.name} does not include. Move the domain to another port first.`,
       at,
     )
   }
@@ -76,7 +76,7 @@ async function assertFits(tx: Queryable, account: AccountRow, plan: PlanRow): Pr
   if (domains > plan.spec.domains) {
     throw new ApiError(
       'domain_limit',
-      `The account has ${domains} domains and the plan ${plan.name} allows ${plan.spec.domains}; remove some first`,
+      `Plan ${plan.name} allows fewer domains (${plan.spec.domains}) than account ${account.name} has (${domains}). Delete domains first.`,
       at,
     )
   }
@@ -94,7 +94,8 @@ export async function changeAccount(
 ): Promise<void> {
   await db.transaction(async (tx) => {
     const row = await findAccount(tx, who, true)
-    if (row === undefined) throw new ApiError('account_not_found', `There is no account ${who.name}`)
+    if (row === undefined)
+      throw new ApiError('account_not_found', `Reseller ${who.reseller} has no account ${who.name}.`)
     const spec = change(row)
     await converge(tx, actor, row, spec, await planOf(tx, spec))
   })
@@ -104,16 +105,21 @@ export async function changeAccount(
 async function planOf(tx: Queryable, { plan }: AccountSpec, lock = false): Promise<PlanRow> {
   const row = await findPlan(tx, plan, lock)
   if (row !== undefined) return row
-  throw new ApiError('plan_unknown', `There is no plan ${plan}`, [{ pointer: '/plan', detail: 'names no plan' }])
+  throw new ApiError('plan_unknown', `Plan ${plan} does not exist. GET /v1/plans lists the plans.`, [
+    { pointer: '/plan', detail: 'must be the name of an existing plan' },
+  ])
 }
 
 async function create(tx: Queryable, actor: Actor, who: AccountName, spec: AccountSpec) {
   if (!(await resellerExists(tx, who.reseller)))
-    throw new ApiError('reseller_unknown', `There is no reseller ${who.reseller}`, [
-      { pointer: 'reseller', detail: 'names no reseller' },
-    ])
+    throw new ApiError(
+      'reseller_unknown',
+      `Reseller ${who.reseller} does not exist. Correct the parameter "reseller".`,
+      [{ pointer: 'reseller', detail: 'must be the name of an existing reseller' }],
+    )
   const host = await chooseHost(tx)
-  if (host === undefined) throw new ApiError('no_host', 'No agent has registered a host yet; start one')
+  if (host === undefined)
+    throw new ApiError('no_host', 'No agent has registered a host yet. Start one: "npm start" on the host.')
   const slot = await takeSlot(tx, host.name)
   if (slot === undefined) await assertRoom(tx, host)
   const id = await insertAccount(tx, who, { ...spec, host: host.name, slot })
@@ -129,6 +135,6 @@ async function assertRoom(tx: Queryable, host: HostRow): Promise<void> {
   if (usable - waiting > 0) return
   throw new ApiError(
     'pool_exhausted',
-    `All ${host.poolMax} slots of ${host.name} are taken or blocked; delete accounts, raise the pool's max or add a host`,
+    `All ${host.poolMax} slots of host ${host.name} are taken or blocked. Delete accounts, raise max of the pool, or add a host.`,
   )
 }

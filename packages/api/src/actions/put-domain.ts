@@ -49,13 +49,15 @@ async function putInside(
   await lockDomainFamily(tx, family)
   const rival = await findRival(tx, name, reseller)
   if (rival !== undefined)
-    throw new ApiError('domain_taken', `${name} belongs to somebody else, or a domain above or below it does`, [
-      { pointer: 'domain', detail: 'is not free' },
-    ])
+    throw new ApiError(
+      'domain_taken',
+      `Domain ${name} is taken. Another reseller has it, or a domain above or below it.`,
+      [{ pointer: 'domain', detail: 'is taken by another reseller' }],
+    )
   const account = await findAccount(tx, { reseller, name: target.account }, true)
   if (account === undefined) {
-    throw new ApiError('account_unknown', `There is no account ${target.account}`, [
-      { pointer: '/account', detail: 'names no account' },
+    throw new ApiError('account_unknown', `Reseller ${reseller} has no account ${target.account}. Create it first.`, [
+      { pointer: '/account', detail: 'must be the name of an existing account' },
     ])
   }
   await assertPort(tx, account, target.port)
@@ -68,14 +70,16 @@ async function assertPort(tx: Queryable, account: AccountRow, port: number): Pro
   if (account.slot === null || host === undefined) {
     throw new ApiError(
       'account_without_slot',
-      `The account ${account.name} waits for a slot and has no ports yet; try again when it is ready`,
+      `Account ${account.name} has no ports yet, because it waits for a slot. Try again when it is ready.`,
     )
   }
   const ports = slotAt(host.layout, account.slot).ports.slice(0, account.planSpec.ports)
   if (ports.includes(port)) return
-  throw new ApiError('port_not_of_account', `Port ${port} is not one of the account's: ${ports.join(', ')}`, [
-    { pointer: '/port', detail: `one of ${ports.join(', ')}` },
-  ])
+  throw new ApiError(
+    'port_not_of_account',
+    `Port ${port} does not belong to account ${account.name}. Its ports: ${ports.join(', ')}.`,
+    [{ pointer: '/port', detail: `must be one of ${ports.join(', ')}` }],
+  )
 }
 
 async function create(tx: Queryable, actor: Actor, name: string, account: AccountRow, target: DomainTarget) {
@@ -102,6 +106,6 @@ async function assertAllowance(tx: Queryable, account: AccountRow): Promise<void
   if ((await countDomains(tx, account.id)) < allowed) return
   throw new ApiError(
     'domain_limit',
-    `The plan ${account.plan} allows ${allowed} domains and the account ${account.name} has them; choose a larger plan`,
+    `Account ${account.name} has reached the domain limit of plan ${account.plan} (${allowed}). Delete a domain or choose a larger plan.`,
   )
 }

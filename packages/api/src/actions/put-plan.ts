@@ -14,7 +14,7 @@ import { upsertPlan } from '@puppy/state/store/plans'
  * include.
  */
 export async function putPlan(db: Database, actor: Actor, name: string, spec: PlanSpec): Promise<{ created: boolean }> {
-  assertLimits(spec)
+  assertLimits(name, spec)
   return db.transaction(async (tx) => {
     const { created, changed } = await upsertPlan(tx, name, spec)
     if (!changed) return { created }
@@ -24,8 +24,8 @@ export async function putPlan(db: Database, actor: Actor, name: string, spec: Pl
     if (stranded !== undefined) {
       throw new ApiError(
         'plan_ports',
-        `The domain ${stranded} points to a port that ${spec.ports} ports would no longer include; move it first`,
-        [{ pointer: '/ports', detail: `fewer than ${stranded} needs` }],
+        `Domain ${stranded} points to a port that plan ${name} would not include with ports set to ${spec.ports}. Move the domain first.`,
+        [{ pointer: '/ports', detail: `must include the port of domain ${stranded}` }],
       )
     }
     for (const host of hosts) await notify(tx, wanted, host)
@@ -35,12 +35,12 @@ export async function putPlan(db: Database, actor: Actor, name: string, spec: Pl
 }
 
 /** Throws `plan_limits` for limits that are valid each, as the schema has checked, and that no host would apply together. */
-function assertLimits(spec: PlanSpec): void {
+function assertLimits(plan: string, spec: PlanSpec): void {
   const faults = faultsOf(limitsOf(spec))
   if (faults.length === 0) return
   throw new ApiError(
     'plan_limits',
-    `The limits of the plan contradict each other: ${faults.map(({ name, detail }) => `${name}: ${detail}`).join('; ')}`,
+    `The limits of plan ${plan} contradict each other. ${faults.map(({ name, detail }) => `${name}: ${detail}`).join('; ')}.`,
     faults.map(({ name, detail }) => ({ pointer: `/${name.replace('.', '/')}`, detail })),
   )
 }

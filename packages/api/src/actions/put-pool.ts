@@ -14,12 +14,15 @@ export async function putPool(
 ): Promise<void> {
   await db.transaction(async (tx) => {
     const row = await findHost(tx, host)
-    if (row === undefined) throw new ApiError('host_not_found', `There is no host ${host}`)
+    if (row === undefined)
+      throw new ApiError('host_not_found', `Host ${host} does not exist. GET /v1/hosts lists the hosts.`)
     const most = slotCount(row.layout)
     if (pool.max > most) {
-      throw new ApiError('pool_max_invalid', `${host} has ports for ${most} slots at most`, [
-        { pointer: '/max', detail: `at most ${most}` },
-      ])
+      throw new ApiError(
+        'pool_max_invalid',
+        `Pool max ${pool.max} is too large. Host ${host} has ports for at most ${most} slots.`,
+        [{ pointer: '/max', detail: `must be at most ${most}` }],
+      )
     }
     if (!(await setPool(tx, host, pool))) return
     await writeAudit(tx, actor, { action: 'pool.change', target: host, details: pool })

@@ -4,7 +4,13 @@ import { ApiError, type Fault } from '../errors.ts'
 /** Refuses ssh keys that sshd would not use. Pure. @throws ApiError `ssh_key_invalid` that points at every one of them. */
 export function assertSshKeys(keys: readonly string[]): void {
   const faults = keys.flatMap((key, index) => faultOf(key, `/sshKeys/${index}`))
-  if (faults.length > 0) throw new ApiError('ssh_key_invalid', 'Some of the ssh keys cannot be used', faults)
+  if (faults.length > 0) {
+    throw new ApiError(
+      'ssh_key_invalid',
+      'sshd cannot use some of the SSH keys. The field "errors" lists them.',
+      faults,
+    )
+  }
 }
 
 function faultOf(key: string, pointer: string): readonly Fault[] {

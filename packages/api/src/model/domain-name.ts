@@ -13,17 +13,20 @@ const label = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
  */
 export function registrableDomain(name: string): string {
   const refuse = (why: string) =>
-    new ApiError('domain_invalid', `${JSON.stringify(name)} cannot be routed: ${why}`, [
+    new ApiError('domain_invalid', `Domain ${JSON.stringify(name)} cannot be routed. It ${why}.`, [
       { pointer: 'domain', detail: why },
     ])
-  if (name.length > 253) throw refuse('a host name has at most 253 characters')
-  if (name !== name.toLowerCase()) throw refuse('give it in lower case')
+  if (name.length > 253) throw refuse('must have at most 253 characters')
+  if (name !== name.toLowerCase()) throw refuse('must be in lower case')
   const labels = name.split('.')
   if (labels.some((part) => !label.test(part))) {
-    throw refuse('its labels are a-z, 0-9 and hyphens, 1 to 63 characters, with dots between; other scripts as xn--')
+    throw refuse(
+      'must consist of labels of 1 to 63 characters (a-z, 0-9, hyphens inside) with dots between; other scripts need the xn-- form',
+    )
   }
-  if (/^\d+$/.test(labels.at(-1) ?? '')) throw refuse('it looks like an address')
+  if (/^\d+$/.test(labels.at(-1) ?? ''))
+    throw refuse('must not end in a number, because it would look like an IP address')
   const { domain, isIp } = parse(name, { allowPrivateDomains: true })
-  if (isIp === true || domain === null) throw refuse('it is a public suffix or has only one label')
+  if (isIp === true || domain === null) throw refuse('must have at least two labels, and must not be a public suffix')
   return domain
 }

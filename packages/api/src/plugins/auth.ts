@@ -26,23 +26,26 @@ export const authPlugin = fastifyPlugin(
         if (error instanceof ApiError && error.code === 'unauthorized') reply.header('www-authenticate', 'Bearer')
         throw error
       })
-      if (access === 'admin' && !request.caller.admin) throw new ApiError('forbidden', 'This is for admins')
+      if (access === 'admin' && !request.caller.admin)
+        throw new ApiError('forbidden', 'This route requires an admin key.')
     })
   },
   { name: 'auth', dependencies: ['errors'] },
 )
 
+const noKey = 'No API key found in the Authorization header. Send it as "Authorization: Bearer puppy_<id>_<secret>".'
+
 async function identify(database: Database, request: FastifyRequest): Promise<Caller> {
   const [, key] = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '') ?? []
-  if (key === undefined) throw new ApiError('unauthorized', 'Send a key: Authorization: Bearer puppy_…')
+  if (key === undefined) throw new ApiError('unauthorized', noKey)
   const caller = await findCaller(database, key)
-  if (caller === undefined) throw new ApiError('unauthorized', 'This key is not known, or not any more')
+  if (caller === undefined) throw new ApiError('unauthorized', 'Invalid, expired or revoked API key.')
   return caller
 }
 
 /** Who called a route that is not public. */
 export function callerOf(request: FastifyRequest): Caller {
-  if (request.caller === null) throw new ApiError('unauthorized', 'Send a key: Authorization: Bearer puppy_…')
+  if (request.caller === null) throw new ApiError('unauthorized', noKey)
   return request.caller
 }
 
@@ -54,6 +57,8 @@ export function actorOf(request: FastifyRequest): Actor {
 export function resellerOf(request: FastifyRequest, named: string | undefined): string {
   const caller = callerOf(request)
   if (named === undefined || named === caller.reseller) return caller.reseller
-  if (!caller.admin) throw new ApiError('forbidden', 'Only an admin may name another reseller')
+  if (!caller.admin) {
+    throw new ApiError('forbidden', 'Only an admin key may name another reseller. Omit the parameter "reseller".')
+  }
   return named
 }

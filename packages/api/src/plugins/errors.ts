@@ -33,14 +33,14 @@ export const errorsPlugin = fastifyPlugin(
           reply,
           request,
           'not_found',
-          `There is nothing at ${path.slice(0, 200)}; /docs lists the routes`,
+          `No route matches the path ${path.slice(0, 200)}. The page /docs lists the routes.`,
         )
       const list = [...new Set(allowed)].toSorted().join(', ')
       return sendProblem(
         reply.header('allow', list),
         request,
         'method_not_allowed',
-        `${request.method} is not for this; it takes ${list}`,
+        `Method ${request.method} is not allowed here. Allowed: ${list}.`,
       )
     })
   },
@@ -67,15 +67,15 @@ function faultsIn(part: string, faults: readonly Fault[]): readonly Fault[] {
 export function answerBadPath(error: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const detail =
     error.code === 'FST_ERR_BAD_URL'
-      ? 'The path has a percent sign that stands for nothing'
-      : 'A part of the path is too long'
+      ? 'The path is not valid percent-encoded UTF-8. Encode a literal percent sign as %25.'
+      : 'A path parameter is longer than 300 characters.'
   return sendProblem(reply.header('request-id', request.id), request, 'request_invalid', detail)
 }
 
 /** What Node could not read as HTTP has no request, and is answered on the bare connection. */
 export function answerBadRequest(error: ConnectionError, socket: Socket): void {
   if (error.code === 'ECONNRESET' || socket.destroyed) return
-  const [status, detail] = unreadable[error.code] ?? [400, 'This is not HTTP']
+  const [status, detail] = unreadable[error.code] ?? [400, 'The request is not valid HTTP.']
   const title = titles[status] ?? 'Error'
   const id = randomUUID()
   const body = JSON.stringify({ ...makeProblem('request_invalid', detail, id), status, title })
@@ -91,9 +91,11 @@ export function answerBadRequest(error: ConnectionError, socket: Socket): void {
 }
 
 const unreadable: Readonly<Record<string, readonly [number, string]>> = {
-  ERR_HTTP_REQUEST_TIMEOUT: [408, 'The request did not come to an end in time'],
-  HPE_HEADER_OVERFLOW: [431, 'The path and the headers are longer than 16 KiB'],
+  ERR_HTTP_REQUEST_TIMEOUT: [408, 'The server did not receive the complete request within 30 seconds. Send it again.'],
+  HPE_HEADER_OVERFLOW: [431, 'The path and the headers together are larger than 16 KiB.'],
 }
+
+const databaseAway = 'The database does not answer. Try again in a few seconds.'
 
 function answerError(
   error: FastifyError | ApiError | DatabaseError,
@@ -102,10 +104,10 @@ function answerError(
 ): FastifyReply {
   if (error instanceof ApiError) return sendProblem(reply, request, error.code, error.message, error.faults)
   if (error instanceof DatabaseError)
-    return sendProblem(reply.header('retry-after', '1'), request, error.code, error.message)
+    return sendProblem(reply.header('retry-after', '1'), request, error.code, databaseAway)
   if (error.validation !== undefined) {
     const part = error.validationContext ?? 'body'
-    const detail = `Something in the ${partNames[part] ?? part} is not as it should be`
+    const detail = `Invalid request ${partNames[part] ?? part}. The field "errors" lists the faults.`
     return sendProblem(reply, request, 'request_invalid', detail, faultsIn(part, faultsOf(error.validation)))
   }
   const [code, detail] = knownFailure(error)
@@ -115,19 +117,19 @@ function answerError(
 
 /** Fastify's own refusals, by its codes. */
 function knownFailure(error: FastifyError): readonly [ApiErrorCode, string] {
-  if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE') return ['payload_too_large', 'The body is larger than 1 MiB']
+  if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE')
+    return ['payload_too_large', 'The body is larger than 1 MiB (1,048,576 bytes).']
   if (error.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE')
-    return ['unsupported_media_type', 'The body is JSON: send content-type: application/json']
-  if (error.code === 'FST_ERR_CTP_EMPTY_JSON_BODY')
-    return ['malformed_json', 'The body is empty; this takes a JSON object']
+    return ['unsupported_media_type', 'Unsupported Content-Type of the body. Send "Content-Type: application/json".']
+  if (error.code === 'FST_ERR_CTP_EMPTY_JSON_BODY') return ['malformed_json', 'The body is empty. Send a JSON object.']
   if (
     (error instanceof SyntaxError && error.statusCode === 400) ||
     error.code === 'FST_ERR_CTP_INVALID_JSON_BODY' ||
     error.code === 'FST_ERR_CTP_INVALID_CONTENT_LENGTH'
   ) {
-    return ['malformed_json', 'The body is not JSON']
+    return ['malformed_json', 'The body cannot be parsed as JSON. Check its syntax and its Content-Length.']
   }
   if (error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500)
     return ['request_invalid', error.message.slice(0, 300)]
-  return ['internal', 'Something went wrong here; the request id finds it in the log']
+  return ['internal', 'Unexpected error. The log of the API has the cause, under the request id of this response.']
 }

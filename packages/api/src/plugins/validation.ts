@@ -44,8 +44,8 @@ export function faultsOf(errors: readonly SchemaFault[]): readonly Fault[] {
   return errors.slice(0, 20).map(({ instancePath, keyword, message = 'is not valid', params }) => {
     const extra = params['additionalProperty'] ?? params['missingProperty']
     const pointer = typeof extra === 'string' ? `${instancePath}/${escapePointer(extra)}` : instancePath
-    if (keyword === 'additionalProperties') return { pointer, detail: 'is not a field of this' }
-    if (keyword === 'required') return { pointer, detail: 'is missing' }
+    if (keyword === 'additionalProperties') return { pointer, detail: 'is not an allowed name' }
+    if (keyword === 'required') return { pointer, detail: 'is required' }
     const allowed = params['allowedValues']
     return { pointer, detail: Array.isArray(allowed) ? `${message}: ${allowed.join(', ')}` : message }
   })

@@ -68,13 +68,15 @@ export async function accountRoutes(app: FastifyInstance, dependencies: Dependen
     )
   }
   const find = async (request: FastifyRequest<Named>) => {
-    const row = await findAccount(database, whose(request))
-    if (row === undefined) throw new ApiError('account_not_found', `There is no account ${request.params.account}`)
+    const who = whose(request)
+    const row = await findAccount(database, who)
+    if (row === undefined)
+      throw new ApiError('account_not_found', `Reseller ${who.reseller} has no account ${who.name}.`)
     return row
   }
   const settled = async (request: FastifyRequest<Write>, id: number): Promise<AccountRow> => {
     const [before] = await findAccountsById(database, [id])
-    if (before === undefined) throw new ApiError('account_not_found', 'The account was deleted meanwhile')
+    if (before === undefined) throw new ApiError('account_not_found', 'The account was deleted during this request.')
     if (before.observedGeneration >= before.generation) return before
     await waitForHost(request, observer, await findHost(database, before.host), {
       table: 'accounts',

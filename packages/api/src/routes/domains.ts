@@ -53,7 +53,7 @@ export async function domainRoutes(
   }
   const settled = async (request: FastifyRequest<Write>, id: number): Promise<DomainRow> => {
     const [before] = await findDomainsById(database, [id])
-    if (before === undefined) throw new ApiError('domain_not_found', 'The domain was deleted meanwhile')
+    if (before === undefined) throw new ApiError('domain_not_found', 'The domain was deleted during this request.')
     if (before.observedGeneration >= before.generation) return before
     await waitForHost(request, observer, await findHost(database, before.host), {
       table: 'domains',
@@ -103,7 +103,7 @@ export async function domainRoutes(
       const reseller = resellerOf(request, request.query.reseller)
       const row = await findDomain(database, request.params.domain)
       if (row?.reseller !== reseller) {
-        throw new ApiError('domain_not_found', `There is no domain ${request.params.domain}`)
+        throw new ApiError('domain_not_found', `Reseller ${reseller} has no domain ${request.params.domain}.`)
       }
       return (await present(request, [row]))[0]
     },

@@ -53,12 +53,12 @@ async function look(database: Dependencies['database']): Promise<Record<string, 
     const hosts = await listHosts(database)
     const agents =
       hosts.length === 0
-        ? 'no agent has registered yet'
+        ? 'no agent has registered a host yet'
         : hosts.some(({ alive }) => alive)
           ? 'ok'
-          : 'no agent was heard of lately'
+          : 'no agent has reported in the last 10 seconds'
     return { database: 'ok', agents }
   } catch {
-    return { database: 'does not answer', agents: 'not known' }
+    return { database: 'does not answer', agents: 'unknown' }
   }
 }

@@ -23,7 +23,8 @@ interface Named {
 export async function hostRoutes(app: FastifyInstance, { database, observer }: Dependencies): Promise<void> {
   const find = async (name: string): Promise<HostRow> => {
     const row = await findHost(database, name)
-    if (row === undefined) throw new ApiError('host_not_found', `There is no host ${name}`)
+    if (row === undefined)
+      throw new ApiError('host_not_found', `Host ${name} does not exist. GET /v1/hosts lists the hosts.`)
     return row
   }
   const poolOf = async (host: HostRow) =>
@@ -113,7 +114,10 @@ export async function hostRoutes(app: FastifyInstance, { database, observer }: D
     async ({ params: { host } }) => {
       const { alive } = await find(host)
       if (!alive)
-        throw new ApiError('host_silent', `The agent of ${host} was not heard of in the last 10 seconds; start it`)
+        throw new ApiError(
+          'host_silent',
+          `The agent of host ${host} has not reported in the last 10 seconds. Start it: "npm start" on the host.`,
+        )
       const number = await database.transaction(async (tx) => {
         await notify(tx, wanted, host)
         return askForPlan(tx, host)
@@ -124,7 +128,10 @@ export async function hostRoutes(app: FastifyInstance, { database, observer }: D
       }
       const row = await observer.waitFor(made, 30_000)
       if (row === undefined)
-        throw new ApiError('host_silent', `The agent of ${host} made no plan in 30 seconds; look at its log`)
+        throw new ApiError(
+          'host_silent',
+          `The agent of host ${host} did not plan the changes within 30 seconds. Read its log.`,
+        )
       return { data: row.changes, plannedAt: new Date().toISOString() }
     },
   )

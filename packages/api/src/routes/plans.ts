@@ -24,7 +24,8 @@ const admin = { access: 'admin' } as const
 export async function planRoutes(app: FastifyInstance, { database }: Dependencies): Promise<void> {
   const one = async (name: string) => {
     const row = await findPlan(database, name)
-    if (row === undefined) throw new ApiError('plan_not_found', `There is no plan ${name}`)
+    if (row === undefined)
+      throw new ApiError('plan_not_found', `Plan ${name} does not exist. GET /v1/plans lists the plans.`)
     return presentPlan(row)
   }
 

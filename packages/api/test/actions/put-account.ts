@@ -148,7 +148,7 @@ void t.test('putAccount() on an empty pool waits for growth, and is refused only
     'it waits',
   )
   t.equal(await countWaiting(api, 'h1'), 1)
-  await t.rejects(put('c'), { code: 'pool_exhausted', message: /All 2 slots of h1/ })
+  await t.rejects(put('c'), { code: 'pool_exhausted', message: /All 2 slots of host h1/ })
   t.equal((await findAccount(api, { reseller: 'root', name: 'c' })) ?? 'none', 'none', 'nothing is left of it')
   await markAccountDeleted(api, id)
   t.ok((await put('c')).created, 'the one that waited has gone')

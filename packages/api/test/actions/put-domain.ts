@@ -81,7 +81,7 @@ void t.test('putDomain() refuses a port that is not of the account or not of its
   for (const port of [first - 1, first + 3, first + 8, 80]) {
     const error = await t.rejects(put('blog.example', 'blog', port), { code: 'port_not_of_account' })
     t.strictSame((error as ApiError).faults, [
-      { pointer: '/port', detail: `one of ${first}, ${first + 1}, ${first + 2}` },
+      { pointer: '/port', detail: `must be one of ${first}, ${first + 1}, ${first + 2}` },
     ])
   }
 })

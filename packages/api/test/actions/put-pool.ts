@@ -22,7 +22,7 @@ void t.test('putPool() refuses more slots than there are ports for', async (t) =
   const { agent, api, owner } = await postgres.create(t)
   await addHost(agent)
   const error = await t.rejects(putPool(api, actor, 'h1', { free: 3, max: most + 1 }), { code: 'pool_max_invalid' })
-  t.strictSame((error as ApiError).faults, [{ pointer: '/max', detail: `at most ${most}` }])
+  t.strictSame((error as ApiError).faults, [{ pointer: '/max', detail: `must be at most ${most}` }])
   t.match(await findHost(api, 'h1'), { poolFree: 10, generation: 1 })
   t.strictSame(await owner.query('select 1 from audit'), [])
 })

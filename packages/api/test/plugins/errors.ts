@@ -55,7 +55,12 @@ const rows: readonly [string, string, string, object, errors?: readonly object[]
   ['paths that nobody has', 'GET', '/nothing', { status: 404, code: 'not_found' }],
   ['a path with a broken percent sign', 'GET', '/things/%zz', { status: 400, code: 'request_invalid' }],
   ['a part of a path that is too long', 'PUT', `/things/${'a'.repeat(500)}`, { status: 400, code: 'request_invalid' }],
-  ['methods that a path does not take', 'PATCH', '/things/a', { status: 405, code: 'method_not_allowed' }],
+  [
+    'methods that a path does not take',
+    'PATCH',
+    '/things/a',
+    { status: 405, code: 'method_not_allowed', detail: 'Method PATCH is not allowed here. Allowed: DELETE, PUT.' },
+  ],
 ]
 for (const [title, method, url, expected, errors] of rows) {
   void t.test(`errorsPlugin answers ${title} with a problem`, async (t) => {

@@ -29,9 +29,9 @@ const bodies: readonly [string, unknown, readonly object[]][] = [
     { word: 'c' },
     [{ pointer: '/word', detail: 'must be equal to one of the allowed values: a, b' }],
   ],
-  ['points at what is missing', {}, [{ pointer: '/word', detail: 'is missing' }]],
-  ['points at what nobody asked for', { word: 'a', nope: 1 }, [{ pointer: '/nope', detail: 'is not a field of this' }]],
-  ['escapes the pointer', { word: 'a', 'a/b~c': 1 }, [{ pointer: '/a~1b~0c', detail: 'is not a field of this' }]],
+  ['points at what is missing', {}, [{ pointer: '/word', detail: 'is required' }]],
+  ['points at what nobody asked for', { word: 'a', nope: 1 }, [{ pointer: '/nope', detail: 'is not an allowed name' }]],
+  ['escapes the pointer', { word: 'a', 'a/b~c': 1 }, [{ pointer: '/a~1b~0c', detail: 'is not an allowed name' }]],
   ['points into lists', { word: 'a', items: [1, 'x'] }, [{ pointer: '/items/1', detail: 'must be integer' }]],
   [
     'finds several faults at once',

@@ -15,7 +15,7 @@ void t.test('GET /readyz says that no agent has registered', async (t) => {
   const { request } = await startApp(t, await postgres.create(t))
   t.match(await request('GET', '/readyz', undefined, { key: null }), {
     status: 503,
-    body: { status: 'unavailable', checks: { database: 'ok', agents: 'no agent has registered yet' } },
+    body: { status: 'unavailable', checks: { database: 'ok', agents: 'no agent has registered a host yet' } },
   })
 })
 
@@ -26,7 +26,7 @@ void t.test('GET /readyz says that no agent was heard of lately', async (t) => {
   await database.agent.query(`update hosts set heartbeat_at = now() - interval '11 seconds'`)
   t.match(await request('GET', '/readyz', undefined, { key: null }), {
     status: 503,
-    body: { status: 'unavailable', checks: { database: 'ok', agents: 'no agent was heard of lately' } },
+    body: { status: 'unavailable', checks: { database: 'ok', agents: 'no agent has reported in the last 10 seconds' } },
   })
 })
 

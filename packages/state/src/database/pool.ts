@@ -82,7 +82,7 @@ export function asUnavailable(error: unknown): unknown {
   // An SQLSTATE has five characters, and so has EPIPE; no class of theirs begins with E.
   const refused = /^[0-9A-DF-Z][0-9A-Z]{4}$/.test(code) && !/^(08|57P|53)/.test(code)
   if (refused) return error
-  return new DatabaseError('The database does not answer; try again shortly', { cause: error })
+  return new DatabaseError('The database does not answer; try again in a few seconds', { cause: error })
 }
 
 /** Two that wait for each other: the database ends one of them, which has changed nothing and simply begins again. */
