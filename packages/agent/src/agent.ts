@@ -52,7 +52,9 @@ const firstKeyOfHostLock = 7_077_081
 export async function runAgent(options: AgentOptions, signal: AbortSignal): Promise<void> {
   const client = await options.database.connect()
   const lost = new AbortController()
-  client.once('end', () => lost.abort(new Error('the connection that holds the lock was lost')))
+  client.once('end', () =>
+    lost.abort(new Error(`Lost the database connection that holds the lock of host ${options.host}`)),
+  )
   const both = AbortSignal.any([signal, lost.signal])
   try {
     await takeHost(client, options, both)
@@ -78,20 +80,25 @@ async function takeHost(
     ])
     if (rows[0]?.held === true) break
     if (attempt >= 50)
-      throw new StartError(`Another agent looks after the host ${host}; end it, or give this one another PUPPY_HOST`)
+      throw new StartError(
+        `Cannot manage host ${host}: another agent manages it; stop that agent, or set another PUPPY_HOST for this one`,
+      )
     await sleep(100, undefined, { signal })
   }
   const row = await registerHost(database, registration)
-  if (row === undefined) throw new StartError(`The host ${host} cannot be registered`)
+  if (row === undefined)
+    throw new StartError(
+      `Cannot register host ${host}: its row in the database was deleted meanwhile; start the agent again`,
+    )
   if (row.machineId !== registration.machineId) {
     throw new StartError(
-      `The name ${host} belongs to another machine (${row.machineId}); give this one another PUPPY_HOST`,
+      `Cannot manage host ${host}: the name belongs to another machine (${row.machineId}); set another PUPPY_HOST for this one`,
     )
   }
   if (JSON.stringify(sorted(row.layout)) !== JSON.stringify(sorted(registration.layout))) {
-    throw new StartError(
-      `The slots of ${host} were made with another PUPPY_FIRST_UID or PUPPY_FIRST_PORT; set what they were made with`,
-    )
+    const { firstUid, firstPort } = row.layout
+    const settings = `PUPPY_FIRST_UID=${firstUid} and PUPPY_FIRST_PORT=${firstPort}`
+    throw new StartError(`Cannot manage host ${host}: its slots were built with ${settings}; set both to these values`)
   }
 }
 
@@ -218,7 +225,7 @@ async function measureDisk(
 }
 
 async function revive({ proxy, log }: AgentOptions, signal: AbortSignal): Promise<void> {
-  if ((await proxy?.facility.revive(signal)) === true) log('HAProxy was dead and has been started again')
+  if ((await proxy?.facility.revive(signal)) === true) log('HAProxy was not running and was started again')
 }
 
 /** Again and again until aborted; a failure is told and tried again. */
@@ -235,7 +242,7 @@ async function every(
       told = ''
     } catch (error) {
       const message = error instanceof Error ? error.message : 'failed without an error message'
-      if (!signal.aborted && message !== told) log('will be tried again', { error: message })
+      if (!signal.aborted && message !== told) log('A background task failed and will run again', { error: message })
       told = message
     }
     await sleep(milliseconds, undefined, { signal }).catch(() => {})

@@ -41,7 +41,10 @@ export async function reconcile(
   before?: HostStatus,
 ): Promise<HostStatus> {
   const row = await findHost(context.database, context.host)
-  if (row === undefined) throw new Error(`The host ${context.host} is not registered any more`)
+  if (row === undefined)
+    throw new Error(
+      `Host ${context.host} is no longer registered in the database; start its agent again to register it`,
+    )
   const changes: PlannedChange[] = []
   const recording = options.planOnly !== true
   const input = { ...context, ...options, row, changes, recording, dryRun: context.dryRun || !recording }
@@ -81,7 +84,7 @@ async function prepare(input: PassInput, repairs: HostStatus['repairs']): Promis
         type: facility.name,
         status: 'false',
         reason: 'missing',
-        message: state.reason ?? 'it does not work here',
+        message: state.reason ?? `${facility.name} does not work on this host and reported no reason`,
       })
       continue
     }
@@ -108,7 +111,10 @@ async function probeSafely(facility: Facility, signal: AbortSignal): Promise<Fac
     return await facility.probe(signal)
   } catch (error) {
     signal.throwIfAborted()
-    return { works: false, reason: error instanceof Error ? error.message : 'it cannot be looked at' }
+    return {
+      works: false,
+      reason: error instanceof Error ? error.message : 'the probe failed without an error message',
+    }
   }
 }
 
@@ -160,7 +166,7 @@ async function serve(pass: Pass): Promise<ServedAll> {
     if (served.repaired !== undefined) {
       const repair = { at: new Date(), what: served.repaired }
       repairs[facility.name] = repair
-      pass.log(`${facility.name} was changed by others and has been repaired`, { level: 'warning', ...repair })
+      pass.log(`${facility.name}: repaired a change from outside Puppy`, { level: 'warning', ...repair })
     }
   }
   const routed = pass.working.some(({ name }) => name === 'haproxy')
@@ -169,7 +175,8 @@ async function serve(pass: Pass): Promise<ServedAll> {
     type: 'haproxy',
     status: 'false',
     reason: 'missing',
-    message: 'there is no HAProxy that could route it',
+    message:
+      'HAProxy does not work on this host, so the domain is not routed; run "npm run puppy -- doctor" there for the reason',
   }
   if (!routed) for (const { id } of view.routes) append(verdicts.domains, id, missing)
   if (!pass.recording) return { repairs, allObserved }
@@ -223,7 +230,7 @@ async function recordHostStatus({ database, host, row }: Pass, hostStatus: HostS
 
 function withRepair(verdict: Verdict, repair: Repair | undefined): Verdict {
   if (repair === undefined) return verdict
-  const told = `changed by others and repaired at ${repair.at.toISOString()}: ${repair.what}`
+  const told = `repaired at ${repair.at.toISOString()} after a change from outside Puppy: ${repair.what}`
   const message = verdict.message === undefined ? told : `${told}; ${verdict.message}`
   return { ...verdict, reason: verdict.reason === 'prepared' ? 'repaired' : verdict.reason, message }
 }

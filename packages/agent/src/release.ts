@@ -51,7 +51,8 @@ async function releaseSlots(
       planned: new Map(),
       failed: (message) => new Map(left.map(({ n }) => [n, { done: false, message }])),
     })
-    for (const [n, { done, message }] of given) if (!done) trouble.set(n, `${facility.name}: ${message ?? 'not done'}`)
+    for (const [n, { done, message }] of given)
+      if (!done) trouble.set(n, `${facility.name}: ${message ?? 'failed without an error message'}`)
   }
   return trouble
 }
@@ -85,7 +86,7 @@ export async function scrub(context: ReconcileContext, hostStatus: HostStatus, s
         to: 'dirty',
         evicted: true,
         reason: 'scrub_failed',
-        message: `${message} (${new Date().toISOString()})`,
+        message: `${message} (last tried at ${new Date().toISOString()})`,
       }
     }),
   )

@@ -24,6 +24,9 @@ export interface Surroundings {
   readonly builtSlots: readonly BuiltSlotRow[]
 }
 
+const waiting = 'the account of this domain has no slot yet; the domain is routed when the account gets one'
+const foreignPort = 'does not belong to the account of this domain; change the domain to one of the account’s ports'
+
 const nowhere: Surroundings = { complete: false, builtSlots: [] }
 
 /** A plan of another version than ours may say what we do not know; then it is `default`. */
@@ -47,14 +50,18 @@ export function checkView(
   const refusedDomains = new Map<number, Verdict>()
   const routes: RouteSpec[] = []
   for (const { id, name, slot, port } of domains.filter(({ deletedAt }) => deletedAt === null)) {
-    if (!isSlot(slot)) refusedDomains.set(id, refused('no_slot', 'its account has no slot yet'))
+    if (!isSlot(slot)) refusedDomains.set(id, refused('no_slot', waiting))
     else if (slotAt(layout, slot).ports.includes(port)) routes.push({ id, domain: name, port })
-    else refusedDomains.set(id, refused('port_not_of_account', `port ${port} is not one of slot ${slot}`))
+    else refusedDomains.set(id, refused('port_not_of_account', `port ${port} ${foreignPort}`))
   }
   const accepted = domains.filter(({ id, deletedAt }) => deletedAt === null && !refusedDomains.has(id))
   const tenants = accounts.flatMap((row): readonly Tenant[] => {
     if (!isSlot(row.slot)) {
-      refusedAccounts.set(row.id, refused('no_slot', `there is no slot ${row.slot} here`))
+      const slots = `this host has slots 0 to ${slotCount(layout) - 1}, and not ${row.slot}`
+      refusedAccounts.set(
+        row.id,
+        refused('no_slot', `${slots}; restore the account’s row from a backup of the database`),
+      )
       return []
     }
     return [tenantOf(row, slotAt(layout, row.slot), accepted)]

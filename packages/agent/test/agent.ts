@@ -126,7 +126,7 @@ void t.test('runAgent refuses a host that another agent looks after', async (t) 
   await until(async () => (await findHost(database.owner, 'h2'))?.observedGeneration === 1)
   t.pass('another host is another matter')
   await elsewhere.end()
-  await t.rejects(second.ended, { name: 'StartError', message: /^Another agent looks after the host h1/ })
+  await t.rejects(second.ended, { name: 'StartError', message: /^Cannot manage host h1: another agent manages it/ })
   await first.end()
 })
 
@@ -144,9 +144,17 @@ void t.test('runAgent takes over from a predecessor that ends meanwhile', async 
 
 void t.test('runAgent refuses the name of another machine, and slots of another layout', async (t) => {
   for (const [title, more, message] of [
-    ['machine', { machineId: 'another machine' }, /belongs to another machine \(machine of h1\)/],
-    ['uid', { layout: { ...smallLayout, firstUid: 20_000 } }, /another PUPPY_FIRST_UID or PUPPY_FIRST_PORT/],
-    ['port', { layout: { ...smallLayout, firstPort: 10_248 } }, /another PUPPY_FIRST_UID or PUPPY_FIRST_PORT/],
+    ['machine', { machineId: 'another machine' }, /the name belongs to another machine \(machine of h1\)/],
+    [
+      'uid',
+      { layout: { ...smallLayout, firstUid: 20_000 } },
+      /built with PUPPY_FIRST_UID=10000 and PUPPY_FIRST_PORT=10240/,
+    ],
+    [
+      'port',
+      { layout: { ...smallLayout, firstPort: 10_248 } },
+      /built with PUPPY_FIRST_UID=10000 and PUPPY_FIRST_PORT=10240/,
+    ],
   ] as const) {
     const database = await postgres.create(t)
     await addHostWith(database, ['free'])
@@ -175,7 +183,7 @@ void t.test('runAgent ends with an error when the connection with the lock is lo
   const agent = start(t, optionsOf(database))
   await until(() => observed(database))
   await database.owner.query('select pg_terminate_backend($1)', [await lockHolder(database)])
-  await t.rejects(agent.ended, { message: 'the connection that holds the lock was lost' })
+  await t.rejects(agent.ended, { message: 'Lost the database connection that holds the lock of host h1' })
 })
 
 void t.test('runAgent aborts what runs when the connection with the lock is lost', async (t) => {
@@ -197,8 +205,8 @@ void t.test('runAgent aborts what runs when the connection with the lock is lost
   const agent = start(t, optionsOf(database, { facilities: [slow] }))
   await serving
   await database.owner.query('select pg_terminate_backend($1)', [await lockHolder(database)])
-  t.equal(await aborted, 'the connection that holds the lock was lost')
-  await t.rejects(agent.ended, { message: 'the connection that holds the lock was lost' })
+  t.equal(await aborted, 'Lost the database connection that holds the lock of host h1')
+  await t.rejects(agent.ended, { message: 'Lost the database connection that holds the lock of host h1' })
 })
 
 void t.test('runAgent ends with the error that ended it', async (t) => {
@@ -208,7 +216,7 @@ void t.test('runAgent ends with the error that ended it', async (t) => {
   await until(() => observed(database))
   await database.owner.query(`delete from hosts where name = 'h1'`)
   await notify(database.owner, wanted, 'h1')
-  await t.rejects(agent.ended, { message: 'The host h1 is not registered any more' })
+  await t.rejects(agent.ended, { message: /^Host h1 is no longer registered/ })
   t.equal(await lockHolder(database), undefined)
 })
 
@@ -227,7 +235,7 @@ void t.test('runAgent tells of work beside its passes that fails, and goes on', 
   const account = await addAccount(database.owner, 'blog')
   await addDomain(database.owner, 'blog.example.com', account, 10_240)
   start(t, { ...optionsOf(database), ...context, machine: unready })
-  await until(() => context.lines.includes('will be tried again'))
+  await until(() => context.lines.includes('A background task failed and will run again'))
   await until(async () => (await slotStates(database.owner)).join() === '0 free,1 taken')
   t.pass('a slot was scrubbed and one given all the same')
 })

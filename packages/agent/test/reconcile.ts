@@ -256,7 +256,7 @@ void t.test('reconcile records nothing but the plan when only that is wanted', a
 
 void t.test('reconcile refuses a host that nobody registered', async (t) => {
   const database = await postgres.create(t)
-  await t.rejects(reconcile(contextOf(database, []), complete), /not registered any more/)
+  await t.rejects(reconcile(contextOf(database, []), complete), /^Host h1 is no longer registered/)
 })
 
 void t.test('reconcile tells the log and the host of what was repaired, and goes on telling the host', async (t) => {
@@ -280,14 +280,19 @@ void t.test('reconcile tells the log and the host of what was repaired, and goes
       type: 'one',
       status: 'true',
       reason: 'degraded',
-      message: /^changed by others and repaired at 2.*Z: a table; it is old$/,
+      message: /^repaired at 2.*Z after a change from outside Puppy: a table; it is old$/,
     },
-    { type: 'two', status: 'true', reason: 'repaired', message: /^changed by others and repaired at 2.*Z: a chain$/ },
+    {
+      type: 'two',
+      status: 'true',
+      reason: 'repaired',
+      message: /^repaired at 2.*Z after a change from outside Puppy: a chain$/,
+    },
   ]
   t.matchOnlyStrict(await conditions(), told)
   t.strictSame(
     context.lines,
-    ['one', 'two'].map((name) => `${name} was changed by others and has been repaired`),
+    ['one', 'two'].map((name) => `${name}: repaired a change from outside Puppy`),
   )
   hostStatus = await reconcile(context, scoped, hostStatus)
   hostStatus = await reconcile(context, complete, hostStatus)

@@ -33,7 +33,7 @@ export function sessionsKeeper(options: SessionsOptions): (signal: AbortSignal) 
   let failed: { readonly at: number; readonly remarks: readonly string[] } | undefined
   let going: Promise<void> | undefined
   return async (signal) => {
-    if (going !== undefined) return remarked(said('that is being changed'))
+    if (going !== undefined) return remarked(said('the agent is installing the PAM profile now; no action is needed'))
     if (failed !== undefined && performance.now() - failed.at < patience) return remarked(failed.remarks)
     const step = await planSessions(options, signal)
     if (step.changes.length === 0) return step
@@ -48,7 +48,9 @@ export function sessionsKeeper(options: SessionsOptions): (signal: AbortSignal) 
         going = work()
         // Without a policy to build it is done at once.
         await Promise.race([going, sleep(soon)])
-        return going === undefined ? (failed?.remarks ?? []) : said('that is being changed')
+        return going === undefined
+          ? (failed?.remarks ?? [])
+          : said('the agent is installing the PAM profile now; no action is needed')
       },
     }
   }
@@ -73,7 +75,8 @@ export async function planSessions(
   if (!host.live) return nothing
   const profile = renderPamProfile({ group, title: 'Limits of Puppy for cron jobs of its tenants' })
   const [update, text] = [host.program('pam-auth-update'), await host.read(common)]
-  if (update === undefined || text === undefined) return remark('this system has no pam-auth-update(8)')
+  if (update === undefined || text === undefined)
+    return remark(`there is no pam-auth-update(8) or no ${common}; run "apt-get install libpam-runtime"`)
   const rules = await planRules(host, policy, { modules: { [sessionsModule]: pamPolicy } })
   if (typeof rules === 'string') return remark(rules)
   const stands = (await host.read(pamProfilePath)) === profile && isInstalled(text, group)
@@ -95,7 +98,9 @@ export async function planSessions(
         throw error
       }
       if (isInstalled((await host.read(common)) ?? '', group)) return []
-      return said(`pam-auth-update(8) leaves ${common} as it is, because somebody has edited it`)
+      return said(
+        `pam-auth-update(8) did not change ${common}, which was edited by hand; run "pam-auth-update --force" to discard those edits`,
+      )
     },
   }
 }
@@ -103,7 +108,8 @@ export async function planSessions(
 /** The changes that give the policy the rules; undefined where it has them or SELinux is off; or why it cannot have them. */
 async function planRules(host: Host, policy: Policy, spec: PolicySpec): Promise<PolicyChangeSet | undefined | string> {
   if ((await readState(host)).mode === 'disabled') return undefined
-  if (host.program('semodule') === undefined) return 'SELinux is on, and semodule(8) is not installed'
+  if (host.program('semodule') === undefined)
+    return 'SELinux is on and semodule(8) is not installed; run "apt-get install policycoreutils"'
   try {
     const changeSet = policy.plan(spec, await policy.read())
     return changeSet.changes.length === 0 ? undefined : changeSet
@@ -138,7 +144,7 @@ function change(target: string, action: string): PlannedChange {
 }
 
 function said(why: string): readonly string[] {
-  return [`cron and at jobs of tenants are outside of their limits: ${why}`]
+  return [`cron and at jobs of tenants run outside the limits of their accounts: ${why}`]
 }
 
 function remark(why: string): Step<readonly string[]> {

@@ -40,7 +40,7 @@ export function accountsFacility({ host, machine, layout }: AccountsOptions): Fa
     clears: true,
     probe: async () => {
       const { works, error } = await probe(host)
-      return works ? { works } : { works, reason: error?.message ?? 'it does not work' }
+      return works ? { works } : { works, reason: error?.message ?? 'the probe failed without an error message' }
     },
     prepare: (signal: AbortSignal) => prepare(base, signal),
     build: (slots: readonly SlotToBuild[], signal: AbortSignal) => build(pool, readReservations, slots, signal),
@@ -151,9 +151,11 @@ async function serve(
       const left = await endSuspended(host, suspended, signal)
       const accounts = tenants.map(({ id, slot }): [number, Verdict] => {
         const message = errors.get(slot.n)?.message
-        if (!ready.has(slot.n)) return [id, failed('user_wrong', message ?? 'its user or home is not as it should be')]
+        const mismatch = `user ${slot.user} or its home does not match slot ${slot.n}; the agent repairs it within a minute`
+        if (!ready.has(slot.n)) return [id, failed('user_wrong', message ?? mismatch)]
         if (message !== undefined) return [id, failed('login_failed', message)]
-        if (left.has(slot.uid)) return [id, failed('processes_left', 'some of its processes do not end')]
+        const running = `some processes of ${slot.user} do not end; list them with "ps -U ${slot.user} -o pid,stat,wchan,args"`
+        if (left.has(slot.uid)) return [id, failed('processes_left', running)]
         return [id, { type: name, status: 'true', reason: suspended.includes(slot) ? 'suspended' : 'applied' }]
       })
       return { accounts: new Map(accounts), domains: new Map(), gone: [] }

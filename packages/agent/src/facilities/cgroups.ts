@@ -87,7 +87,9 @@ export function cgroupsFacility(options: CgroupsFacilityOptions): Facility {
             return result === undefined ? [] : [[tenant.id, verdictOf(result, tenant, disk)]]
           })
           const repairs = changeSet.changes.filter(({ action }) => action === 'repair' || action === 'remove')
-          const what = repairs.map(({ action, target, before }) => `${action} ${target} (${before ?? ''})`).join(', ')
+          const what = repairs
+            .map(({ action, target, before }) => `${action} ${target} (found ${before ?? 'nothing'})`)
+            .join(', ')
           return {
             ...servedNothing,
             accounts: new Map(accounts),
@@ -114,15 +116,24 @@ export function cgroupsFacility(options: CgroupsFacilityOptions): Facility {
     inspect: async ({ builtSlots: built }: View): Promise<readonly Finding[]> => {
       const users = new Map(built.map(({ slot }) => [slot.uid, slot.user]))
       const strays = await readStrays(host, users.keys())
-      if (strays.length === 0) return [{ works: true, what: 'no process of a tenant is outside of its limits' }]
+      if (strays.length === 0)
+        return [{ works: true, what: 'every process of a tenant is in the slice of its account' }]
       const more = strays.length - most
       return [
         ...strays.slice(0, most).map(({ pid, uid, name, group, advice }) => ({
           works: false,
-          what: `${printable(name)} (pid ${pid}) of ${users.get(uid) ?? uid}`,
-          otherwise: `it is in ${printable(group)}, outside of the account's limits; ${advice}`,
+          what: `process ${printable(name)} (pid ${pid}) of ${users.get(uid) ?? uid}`,
+          otherwise: `it runs in ${printable(group)}, outside the limits of its account; ${advice}`,
         })),
-        ...(more > 0 ? [{ works: false, what: `${more} more processes`, otherwise: 'they are outside too' }] : []),
+        ...(more > 0
+          ? [
+              {
+                works: false,
+                what: `${more} more processes`,
+                otherwise: 'they also run outside the limits of their accounts',
+              },
+            ]
+          : []),
       ]
     },
   })
@@ -191,7 +202,7 @@ function verdictOf(
   if (!throttled || disk !== undefined) return verdict
   return {
     ...verdict,
-    message: 'homes are on no disk that the kernel limits: only processor and processes are throttled',
+    message: 'only processor time and processes are throttled: the homes are not on a disk that the kernel can limit',
   }
 }
 

@@ -63,7 +63,11 @@ export function firewallFacility(options: FirewallFacilityOptions): FirewallFaci
     judges: ['accounts'],
     stands: () => loaded !== undefined,
     probe: async (signal: AbortSignal) => {
-      if (!host.live) return { works: false, reason: 'this host is only a folder, and rules are the kernel’s' }
+      if (!host.live)
+        return {
+          works: false,
+          reason: 'this host is only a folder (PUPPY_ROOT), and firewall rules need a real machine',
+        }
       const { works, version, error } = await firewall.probe({ signal })
       return {
         works,
@@ -148,7 +152,7 @@ async function inspect(options: FirewallFacilityOptions, view: View, signal: Abo
   const { host, firewall, rulesFile } = options
   const observed = await firewall.read(undefined, { signal })
   if (observed === undefined) {
-    return [{ works: false, what: 'firewall table', otherwise: 'it is not loaded; the agent loads it within a minute' }]
+    return [{ works: false, what: 'firewall table', otherwise: 'not loaded; the agent loads it within a minute' }]
   }
   const guarded = new Set(observed.sets.get('guarded')?.elements.map(({ key: [port] }) => port))
   const standing = options.guards.filter(({ port }) => guarded.has(port))
@@ -158,12 +162,12 @@ async function inspect(options: FirewallFacilityOptions, view: View, signal: Abo
     {
       works: changes.length === 0,
       what: 'firewall table',
-      otherwise: `it is not complete (${differs}); the agent repairs it within a minute`,
+      otherwise: `not as the agent loads it (${differs}); the agent repairs it within a minute`,
     },
     ...options.guards.map((guard) => ({
       works: standing.includes(guard),
       what: `firewall guard of port ${guard.port} (${guard.name})`,
-      otherwise: 'it stands once our own process has been seen there',
+      otherwise: `not active; the agent adds it when Puppy’s own process listens there ("ss -ltnp sport = :${guard.port}")`,
     })),
     ...(rulesFile === undefined ? [] : [await inspectBoot(host, rulesFile)]),
   ]
@@ -174,7 +178,7 @@ async function inspectBoot(host: Host, rulesFile: string): Promise<Finding> {
   return {
     works: found.every((status) => status !== undefined),
     what: `firewall at boot (${unit})`,
-    otherwise: 'its unit is not enabled; the agent enables it within a minute',
+    otherwise: 'the unit is not enabled or its rules file is missing; the agent repairs both within a minute',
   }
 }
 

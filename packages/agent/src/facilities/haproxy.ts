@@ -108,7 +108,8 @@ function judge(view: View, results: ReadonlyMap<string, RouteResult>, running: b
         type: name,
         status: 'false',
         reason: 'not_running',
-        message: 'HAProxy does not run; the route waits on disk',
+        message:
+          'HAProxy is not running, so the domain is not served until it starts; GET /v1/hosts shows the reason to the operator',
       }
     if (error !== undefined) return { type: name, status: 'false', reason: 'route_failed', message: error.message }
     return { type: name, status: 'true', reason: 'routed' }

@@ -36,7 +36,9 @@ export function portsFacility({ host, firewallStands }: PortsFacilityOptions): F
     name,
     judges: ['accounts'],
     probe: async () =>
-      host.live ? { works: true } : { works: false, reason: 'this host is only a folder, and ports are the machine’s' },
+      host.live
+        ? { works: true }
+        : { works: false, reason: 'this host is only a folder (PUPPY_ROOT), and listening ports need a real machine' },
     serve: async (view: View): Promise<Step<Served>> => {
       if (view.complete || seen === undefined) seen = await readSquatters(host, view)
       const squatters = Map.groupBy(seen, ({ slot }) => slot.n)
@@ -49,7 +51,7 @@ export function portsFacility({ host, firewallStands }: PortsFacilityOptions): F
     },
     inspect: async (view: View): Promise<readonly Finding[]> => {
       const squatters = await readSquatters(host, view)
-      if (squatters.length === 0) return [{ works: true, what: 'nobody listens on another’s port' }]
+      if (squatters.length === 0) return [{ works: true, what: 'no other user listens on a port of a slot' }]
       const more = squatters.length - 4 * most
       return [
         ...squatters.slice(0, 4 * most).map((squatter) => ({
@@ -57,7 +59,9 @@ export function portsFacility({ host, firewallStands }: PortsFacilityOptions): F
           what: `port ${squatter.listener.port} of ${squatter.slot.user}`,
           otherwise: `${describe(squatter)}; ${remedy([squatter])}`,
         })),
-        ...(more > 0 ? [{ works: false, what: `${more} more ports`, otherwise: 'others listen on them too' }] : []),
+        ...(more > 0
+          ? [{ works: false, what: `${more} more ports`, otherwise: 'other users listen on them too' }]
+          : []),
       ]
     },
   })
@@ -89,11 +93,16 @@ const most = 5
 function verdictOf(squatters: readonly Squatter[], firewallStands: boolean): Verdict {
   if (squatters.length === 0) return { type: name, status: 'true', reason: 'own' }
   const effect = firewallStands
-    ? 'the firewall keeps visitors away from it'
-    : 'no firewall stands here, so it gets whoever comes to this port'
+    ? 'the firewall blocks connections to it'
+    : 'the firewall rules are not loaded, so it receives every connection to this port'
   const more = squatters.length > most ? [`and ${squatters.length - most} more`] : []
   const who = [...squatters.slice(0, most).map((squatter) => describe(squatter)), ...more].join(', ')
-  return { type: name, status: 'false', reason: 'squatted', message: [who, effect, remedy(squatters)].join('; ') }
+  return {
+    type: name,
+    status: 'false',
+    reason: 'squatted',
+    message: [`another user uses a port of this account: ${who}`, effect, remedy(squatters)].join('; '),
+  }
 }
 
 /** `python3 (pid 4242) of user p10001 listens on 127.0.0.1:10241` */
@@ -108,6 +117,6 @@ function describe({ listener, user, processes }: Squatter): string {
 /** What would end it, for a person who has decided so. */
 function remedy(squatters: readonly Squatter[]): string {
   const pids = [...new Set(squatters.flatMap(({ processes }) => processes.map(({ pid }) => pid)))].slice(0, 2 * most)
-  if (pids.length > 0) return `"kill ${pids.join(' ')}" ends it`
-  return `"ss -ltnp sport = :${squatters[0]?.listener.port}" finds it`
+  if (pids.length > 0) return `end it with "kill ${pids.join(' ')}"`
+  return `find it with "ss -ltnp sport = :${squatters[0]?.listener.port}"`
 }

@@ -49,7 +49,10 @@ export function quotaFacility(options: QuotaFacilityOptions): Facility {
   let place: QuotaPlace | undefined
   const find = async (signal: AbortSignal): Promise<QuotaPlace> => {
     place ??= (await probeQuota(options, signal)).place
-    if (place === undefined) throw new Error(`There is no quota on ${quota.path} any more`)
+    if (place === undefined)
+      throw new Error(
+        `Cannot manage disk limits: user quota no longer works on ${quota.path}; run "npm run puppy -- doctor" for the reason`,
+      )
     return place
   }
   const open = watchPlaces(host)
@@ -96,7 +99,9 @@ export function quotaFacility(options: QuotaFacilityOptions): Facility {
             return tenant === undefined ? [] : [[tenant.id, verdictOf(result, tenant, readingOf.get(result.id))]]
           })
           const repaired = repairs
-            .map(({ id, from }) => `set limits of ${userOf(id)} (${from === undefined ? '' : shown(from)})`)
+            .map(
+              ({ id, from }) => `set limits of ${userOf(id)} (found ${from === undefined ? 'nothing' : shown(from)})`,
+            )
             .join(', ')
           return { ...servedNothing, accounts: new Map(accounts), ...(repaired === '' ? {} : { repaired }) }
         },
@@ -120,11 +125,11 @@ export function quotaFacility(options: QuotaFacilityOptions): Facility {
     inspect: async (view: View, signal: AbortSignal): Promise<readonly Finding[]> => {
       const { mountPoint } = (await find(signal)).mount
       return [
-        { works: true, what: `limits of users hold on ${mountPoint}` },
+        { works: true, what: `disk limits are enforced on ${mountPoint}` },
         ...(await findOpenPlaces(host, { signal })).map((place) => ({
           works: false,
-          what: `limits in ${place.path}`,
-          otherwise: `no quota of users counts what is written there, on ${describe(place)}; ${place.steps.join(', then ')}`,
+          what: `disk limits in ${place.path}`,
+          otherwise: `no user quota limits what tenants write there (${describe(place)}); ${place.steps.join(', then ')}`,
         })),
         ...(await findLeft({ host, quota, mountPoint }, view, tenantUids, signal)),
       ]
@@ -157,7 +162,9 @@ function remarksOn(places: readonly OpenPlace[]): readonly string[] {
   if (places.length === 0) return []
   const more = places.length > most ? [`and ${places.length - most} more`] : []
   const shown = [...places.slice(0, most).map((place) => `${place.path} (${describe(place)})`), ...more].join(', ')
-  return [`Tenants can fill folders that no quota of users counts: ${shown}`]
+  return [
+    `tenants can fill folders that no user quota limits: ${shown}; run "npm run puppy -- doctor" for the steps that prevent it`,
+  ]
 }
 
 /** More than these are not listed. */
@@ -173,13 +180,16 @@ async function probeQuota(
   { host, quota }: QuotaFacilityOptions,
   signal: AbortSignal,
 ): Promise<{ readonly state: FacilityState; readonly place?: QuotaPlace }> {
-  if (!host.live) return { state: { works: false, reason: 'this host is only a folder, and quotas are the kernel’s' } }
+  if (!host.live)
+    return {
+      state: { works: false, reason: 'this host is only a folder (PUPPY_ROOT), and disk limits need a real machine' },
+    }
   const { works, error, mount, bounds } = await quota.probe({ signal })
   if (works && mount !== undefined && bounds !== undefined) {
     const version = `${mount.fileSystem} on ${mount.mountPoint}`
     return { state: { works, version }, place: { kind: quota.kind, mount, bounds } }
   }
-  return { state: { works: false, reason: error?.message ?? `limits of users are not enforced on ${quota.path}` } }
+  return { state: { works: false, reason: error?.message ?? `user quota is not enforced on ${quota.path}` } }
 }
 
 /**
@@ -210,7 +220,9 @@ function verdictOf({ error }: QuotaResult, { disk }: Tenant, found: QuotaReading
     return { type: name, status: 'false', reason, message: error.message }
   const { bytes = 'none', inodes = 'none' } = disk
   const allowed = shown({ bytes: { hard: bytes }, inodes: { hard: inodes } })
-  const message = `its plan allows ${allowed}, and it uses ${found.bytes.used} bytes, ${found.inodes.used} files; its limits stay ${shown(found)} until it deletes some or gets a larger plan`
+  const used = `${found.bytes.used} bytes, ${found.inodes.used} files`
+  const until = 'until it deletes files or gets a larger plan'
+  const message = `the plan allows ${allowed}, but the account uses ${used}; the limits stay at ${shown(found)} ${until}`
   return { type: name, status: 'false', reason, message }
 }
 

@@ -64,7 +64,7 @@ export function selinuxFacility({ host, layout, policy, asked }: SelinuxFacility
           labels.start()
           asked?.()
           return [
-            ...(enforcing ? [] : ['SELinux is permissive here: it denies nothing; setenforce 1']),
+            ...(enforcing ? [] : ['SELinux is permissive on this host and denies nothing; run "setenforce 1"']),
             ...(standing.status === 'failed' ? [standing.message] : []),
           ]
         },
@@ -98,10 +98,10 @@ export function selinuxFacility({ host, layout, policy, asked }: SelinuxFacility
           labels.start()
           const verdicts = await labelHomes(host, wrong, signal)
           const repaired = [
-            ...(labels.lost() ? [`load ${tenantModules.slots}, which was removed`] : []),
+            ...(labels.lost() ? [`load the SELinux module ${tenantModules.slots}, which was removed`] : []),
             ...tenants
               .filter(({ id, slot }) => seen.has(id) && wrong.includes(slot))
-              .map(({ slot }) => `label ${slot.home}`),
+              .map(({ slot }) => `relabel ${slot.home}`),
           ]
           const accounts = tenants.map((tenant): [number, Verdict] => {
             const verdict = verdictOf(standing, verdicts.get(tenant.slot.n), enforcing)
@@ -141,6 +141,10 @@ async function findFault(host: Host): Promise<string | undefined> {
   return faults.length === 0 ? undefined : faults.map(({ message }) => message).join('; ')
 }
 
+const install = 'apt-get install selinux-basics selinux-policy-default'
+const disabled = `SELinux is off, so only file modes and the firewall isolate tenants; run "${install}" and "selinux-activate", then reboot`
+const withoutLevels = `the SELinux policy has no levels and cannot isolate tenants; install one of type MCS: "${install}", then reboot`
+
 interface Found {
   readonly state: FacilityState
   readonly enforcing: boolean
@@ -148,12 +152,10 @@ interface Found {
 
 async function probe({ host, policy }: Pick<SelinuxFacilityOptions, 'host' | 'policy'>): Promise<Found> {
   const no = (reason: string): Found => ({ state: { works: false, reason }, enforcing: true })
-  if (!host.live) return no('this host is only a folder, and the policy is the kernel’s')
+  if (!host.live) return no('this host is only a folder (PUPPY_ROOT), and SELinux needs a real machine')
   const { error, state, features } = await policy.probe()
-  if (state?.mode === 'disabled')
-    return no('SELinux is off in this kernel: modes of files and the firewall alone keep tenants apart')
-  if (state !== undefined && !state.mls)
-    return no('the policy has no levels, which keep tenants apart; take one of type mcs (Debian’s default)')
+  if (state?.mode === 'disabled') return no(disabled)
+  if (state !== undefined && !state.mls) return no(withoutLevels)
   if (error !== undefined || state === undefined) return no(error?.message ?? features.levels.reason ?? '')
   return {
     state: { works: true, version: `${state.type}, ${state.mode}` },
@@ -205,11 +207,16 @@ function verdictOf(standing: Standing, home: SlotVerdict | undefined, enforcing:
   if (standing.status !== 'stands')
     return { type: name, status: 'false', reason: `policy_${standing.status}`, message: standing.message }
   if (home !== undefined) {
-    const { reason = 'label_failed', message = 'its home could not be labelled' } = home
+    const { reason = 'label_failed', message = 'labelling the home failed without an error message' } = home
     return { type: name, status: 'false', reason, message }
   }
   if (enforcing) return { type: name, status: 'true', reason: 'applied' }
-  return { type: name, status: 'true', reason: 'permissive', message: 'SELinux is permissive here: it denies nothing' }
+  return {
+    type: name,
+    status: 'true',
+    reason: 'permissive',
+    message: 'SELinux is permissive on this host and denies nothing; the operator must run "setenforce 1"',
+  }
 }
 
 /** Takes our modules out of the policy, and what was needed to put them there, for a purge: when no process of a tenant is left. */

@@ -42,11 +42,15 @@ export async function readLeft(
 
 function leftOf({ id, bytes, inodes }: QuotaReading, inHome: number, mountPoint: string): string | undefined {
   if (inodes.used <= inHome) return undefined
-  return `uid ${id} owns ${inodes.used - inHome} files beside its new home (${bytes.used} bytes in all); ${listing(id, mountPoint)}`
+  return `uid ${id} owns ${filesOf(inodes.used - inHome)} outside its new home (${bytes.used} bytes in total); ${listing(id, mountPoint)}`
 }
 
 function listing(uid: number, mountPoint: string): string {
-  return `"find ${mountPoint} -xdev -uid ${uid}" lists what has a name`
+  return `list them with "find ${mountPoint} -xdev -uid ${uid}" and delete them (it does not list deleted files that are still open)`
+}
+
+function filesOf(count: number): string {
+  return count === 1 ? '1 file' : `${count} files`
 }
 
 /** How many files a slot's home has that are its uid's own, by uid. */
@@ -103,14 +107,16 @@ export async function findLeft(
   const findings = findOrphans(readings, taken, tenantUids).flatMap(({ id, bytes, inodes, limited }) => {
     const files = inodes - (inHomes.get(id) ?? 0)
     if (files <= 0 && !limited) return []
-    const owns = files > 0 ? [`it owns ${files} files (${bytes} bytes in all); ${listing(id, mountPoint)}`] : []
-    const has = limited ? [`"setquota -u ${id} 0 0 0 0 ${mountPoint}" lifts its limits`] : []
-    const whose = slots.has(id) ? 'whose slot is free' : 'which no slot here has'
-    return [{ works: false, what: `uid ${id}, ${whose}`, otherwise: [...owns, ...has].join('; ') }]
+    const owns = files > 0 ? [`it owns ${filesOf(files)} (${bytes} bytes in total): ${listing(id, mountPoint)}`] : []
+    const has = limited ? [`it has disk limits: remove them with "setquota -u ${id} 0 0 0 0 ${mountPoint}"`] : []
+    const whose = slots.has(id) ? 'its slot is free' : 'no slot has it'
+    return [{ works: false, what: `uid ${id} (${whose})`, otherwise: [...owns, ...has].join('; ') }]
   })
   const more = findings.length - most
   return [
     ...findings.slice(0, most),
-    ...(more > 0 ? [{ works: false, what: `${more} more uids`, otherwise: 'they own files or have limits too' }] : []),
+    ...(more > 0
+      ? [{ works: false, what: `${more} more uids`, otherwise: 'they also own files or have disk limits' }]
+      : []),
   ]
 }

@@ -111,7 +111,8 @@ export function slotLabels(host: Host, policy: Policy, { layout, verify }: SlotL
       if (going === undefined && failed !== undefined) return { status: 'failed', message: failed.message, changes }
       return {
         status: 'pending',
-        message: 'levels and ports are not in the policy yet, or not any more; the agent adds them',
+        message:
+          'the levels and ports of the slots are not in the SELinux policy; the agent adds them, no action is needed',
         changes,
       }
     },
@@ -140,7 +141,7 @@ export function slotLabels(host: Host, policy: Policy, { layout, verify }: SlotL
 }
 
 function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : 'it failed without an error message'
+  return error instanceof Error ? error.message : 'loading the SELinux policy failed without an error message'
 }
 
 /** The tenant of a slot as SELinux knows it: everything is arithmetic on the slot's number. */

@@ -94,7 +94,7 @@ void t.test('planSessions() says what keeps jobs outside, and touches nothing th
     t.matchOnlyStrict(await step.apply(), [why])
     t.strictSame(options.host.commands, [])
   }
-  t.matchOnlyStrict(await ensure(open({}, { edited: true })), [/somebody has edited it/])
+  t.matchOnlyStrict(await ensure(open({}, { edited: true })), [/was edited by hand/])
 })
 
 void t.test('planSessions() tells of a policy that fails, and does not install what it does not carry', async (t) => {
@@ -102,7 +102,7 @@ void t.test('planSessions() tells of a policy that fails, and does not install w
   options.policy.behind = () => {
     throw new SelinuxError('SELINUX_REFUSED', { operation: 'commit the policy', said: 'none of it' })
   }
-  t.matchOnlyStrict(await ensure(options), [/outside of their limits: .*none of it/])
+  t.matchOnlyStrict(await ensure(options), [/outside the limits of their accounts: .*none of it/])
   t.equal(await options.host.read(pamProfilePath), undefined)
   options.policy.unreadable = new SelinuxError('SELINUX_DISABLED', { operation: 'find the policy' })
   t.matchOnlyStrict(await ensure(options), [/find the policy/])
@@ -112,7 +112,7 @@ void t.test('sessionsKeeper() has patience after a failure, and none after a suc
   const options = open({}, { edited: true })
   const prepare = sessionsKeeper(options)
   const remarks = await (await prepare(signal)).apply()
-  t.matchOnlyStrict(remarks, [/somebody has edited it/])
+  t.matchOnlyStrict(remarks, [/was edited by hand/])
   const before = options.host.commands.length
   t.strictSame(await (await prepare(signal)).apply(), remarks, 'it is still told')
   t.equal(options.host.commands.length, before, 'and not tried again')
@@ -126,8 +126,8 @@ void t.test('sessionsKeeper() keeps no pass waiting for a policy', async (t) => 
   const built = Promise.withResolvers<undefined>()
   options.policy.behind = () => built.promise
   const prepare = sessionsKeeper(options)
-  t.matchOnlyStrict(await (await prepare(signal)).apply(), [/being changed/])
-  t.matchOnlyStrict(await (await prepare(signal)).apply(), [/being changed/], 'nor does it begin twice')
+  t.matchOnlyStrict(await (await prepare(signal)).apply(), [/is installing the PAM profile/])
+  t.matchOnlyStrict(await (await prepare(signal)).apply(), [/is installing the PAM profile/], 'nor does it begin twice')
   built.resolve(undefined)
   while ((await (await prepare(signal)).apply()).length > 0) await sleep(5)
   t.match(await options.host.read(common), `ingroup ${group}`)

@@ -87,7 +87,7 @@ void t.test('cgroupsFacility repairs what others set against it, and reports it'
   await fake.login(`user-${first.uid}.slice`, 4242)
   await fake.cgroupfs.write(`user.slice/user-${first.uid}.slice` as never, 'pids.max', '9999')
   const served = await (await facility.serve!(one, signal)).apply()
-  t.match(served.repaired, /repair user-\d+\.slice \(pids\.max=9999\)/)
+  t.match(served.repaired, /repair user-\d+\.slice \(found pids\.max=9999\)/)
   t.match(served.accounts.get(7), { status: 'true', reason: 'applied' })
 })
 
@@ -146,7 +146,7 @@ void t.test('cgroupsFacility throttles an account, and reverts it exactly', asyn
 
   const { facility: diskless } = open()
   const served = await (await diskless.serve!(view({ id: 7, slot: first, limits, throttled: true }), signal)).apply()
-  t.match(served.accounts.get(7), { status: 'true', message: /no disk that the kernel limits/ })
+  t.match(served.accounts.get(7), { status: 'true', message: /not on a disk that the kernel can limit/ })
 })
 
 void t.test('cgroupsFacility ends processes of suspended and released accounts', async (t) => {
@@ -180,10 +180,10 @@ void t.test('cgroupsFacility names processes outside of the limits', async (t) =
   const process = { pid: 77, uid: first.uid, name: 'sleep', group: 'system.slice/cron.service' }
   const { facility } = open({ files: renderFakeProcess(process) })
   matchWhole(t, await facility.inspect!(view(), signal), [
-    { works: false, what: `sleep (pid 77) of ${first.user}`, otherwise: /cron\.service, outside/ },
+    { works: false, what: `process sleep (pid 77) of ${first.user}`, otherwise: /cron\.service, outside/ },
   ])
   t.strictSame(await open().facility.inspect!(view(), signal), [
-    { works: true, what: 'no process of a tenant is outside of its limits' },
+    { works: true, what: 'every process of a tenant is in the slice of its account' },
   ])
 })
 

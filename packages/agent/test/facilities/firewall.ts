@@ -191,7 +191,7 @@ void t.test('firewallFacility says for a person whether table, guards and boot u
   nft.run({ flush: { chain: { family: 'inet', table: 'puppy', name: 'answer' } } })
   await machine.remove(wanted)
   t.matchOnlyStrict(await facility.inspect!(view(2), signal), [
-    { works: false, what: table, otherwise: /not complete \(change chain answer\)/ },
+    { works: false, what: table, otherwise: /not as the agent loads it \(change chain answer\)/ },
     { works: true, what: guard, otherwise: String },
     { works: false, what: boot, otherwise: /not enabled/ },
   ])

@@ -67,7 +67,7 @@ void t.test('portsFacility names who listens on another’s port, and what ends 
           type: 'ports',
           status: 'false',
           reason: 'squatted',
-          message: `python3 (pid 4242), wor?ker (pid 4243) of user ${curious.slot.user} listens on 127.0.0.1:${third}; the firewall keeps visitors away from it; "kill 4242 4243" ends it`,
+          message: `another user uses a port of this account: python3 (pid 4242), wor?ker (pid 4243) of user ${curious.slot.user} listens on 127.0.0.1:${third}; the firewall blocks connections to it; end it with "kill 4242 4243"`,
         },
       ],
       [8, mine],
@@ -80,7 +80,10 @@ void t.test('portsFacility names who listens on another’s port, and what ends 
 void t.test('portsFacility says so when no firewall stands', async (t) => {
   const { facility } = open([{ port: first, uid: curious.slot.uid }], { firewallStands: false })
   const { accounts } = await (await facility.serve!(view(), signal)).apply()
-  t.match(accounts.get(7)?.message, /; no firewall stands here, so it gets whoever comes to this port; /)
+  t.match(
+    accounts.get(7)?.message,
+    /; the firewall rules are not loaded, so it receives every connection to this port; /,
+  )
 })
 
 for (const [title, sockets] of [
@@ -93,7 +96,9 @@ for (const [title, sockets] of [
     const { facility } = open(sockets)
     const { accounts } = await (await facility.serve!(view(), signal)).apply()
     t.strictSame([...accounts.values()], [mine, mine])
-    t.strictSame(await facility.inspect!(view(), signal), [{ works: true, what: 'nobody listens on another’s port' }])
+    t.strictSame(await facility.inspect!(view(), signal), [
+      { works: true, what: 'no other user listens on a port of a slot' },
+    ])
   })
 }
 
@@ -102,14 +107,14 @@ void t.test('portsFacility says what it knows of a process that it cannot find',
   const { accounts } = await (await facility.serve!(view(), signal)).apply()
   t.match(
     accounts.get(7)?.message,
-    `a process of uid 65534 listens on 127.0.0.1:${first}; the firewall keeps visitors away from it; "ss -ltnp sport = :${first}" finds it`,
+    `another user uses a port of this account: a process of uid 65534 listens on 127.0.0.1:${first}; the firewall blocks connections to it; find it with "ss -ltnp sport = :${first}"`,
   )
 })
 
 void t.test('portsFacility stays short of words when somebody takes every port', async (t) => {
   const { facility } = open(blog.slot.ports.map((port) => ({ port, uid: curious.slot.uid })))
   const { accounts } = await (await facility.serve!(view(), signal)).apply()
-  t.match(accounts.get(7)?.message, /and 3 more; .*"kill 4242 4243" ends it$/)
+  t.match(accounts.get(7)?.message, /and 3 more; .*end it with "kill 4242 4243"$/)
   t.equal((await facility.inspect!(view(), signal)).length, 8)
 })
 
@@ -133,7 +138,7 @@ void t.test(
       {
         works: false,
         what: `port ${first} of ${blog.slot.user}`,
-        otherwise: /^python3 \(pid 4242\).* listens on .*"kill 4242 4243" ends it$/,
+        otherwise: /^python3 \(pid 4242\).* listens on .*end it with "kill 4242 4243"$/,
       },
     ])
   },

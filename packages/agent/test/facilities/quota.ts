@@ -104,7 +104,7 @@ void t.test('quotaFacility puts right what others set, and tells', async (t) => 
   const served = await serve({ id: 7, slot: first, disk }, { id: 8, slot: second, disk: {} })
   t.equal(
     served.repaired,
-    `set limits of ${first.user} (any number of bytes, any number of files), set limits of ${second.user} (1048576 bytes, any number of files)`,
+    `set limits of ${first.user} (found any number of bytes, any number of files), set limits of ${second.user} (found 1048576 bytes, any number of files)`,
   )
   t.strictSame(await limits(first.uid), ['none', 10 * MiB, 'none', 100])
   t.strictSame(await limits(second.uid), ['none', 'none', 'none', 'none'])
@@ -127,7 +127,7 @@ void t.test('quotaFacility refuses a plan below what is used, and says how much 
     status: 'false',
     reason: 'below_usage',
     message:
-      'its plan allows 1048576 bytes, any number of files, and it uses 5242880 bytes, 9 files; its limits stay 10485760 bytes, 100 files until it deletes some or gets a larger plan',
+      'the plan allows 1048576 bytes, any number of files, but the account uses 5242880 bytes, 9 files; the limits stay at 10485760 bytes, 100 files until it deletes files or gets a larger plan',
   })
   t.strictSame(await limits(first.uid), ['none', 10 * MiB, 'none', 100])
   t.match(accounts.get(8), applied)
@@ -172,7 +172,7 @@ void t.test('quotaFacility does not work where limits do not hold, and says what
   const counted = open({ kinds: { user: 'accounting' } })
   t.match(await counted.facility.probe(signal), { works: false, reason: /to enable it: .*usrquota.*fstab/ })
   t.match(await open({ kinds: { user: 'off' } }).facility.probe(signal), { works: false, reason: /tune2fs -O quota/ })
-  await t.rejects(counted.serve({ id: 7, slot: first, disk }), /no quota on \/home any more/)
+  await t.rejects(counted.serve({ id: 7, slot: first, disk }), /user quota no longer works on \/home/)
   t.match(await open({ mountPoint: '/data' }).facility.probe(signal), { works: false, reason: String })
 })
 
@@ -208,7 +208,7 @@ void t.test('quotaFacility keeps a released slot that still owns files, with its
         0,
         {
           done: false,
-          message: `uid ${first.uid} owns 1 files beside its new home (12288 bytes in all); "find /home -xdev -uid ${first.uid}" lists what has a name`,
+          message: `uid ${first.uid} owns 1 file outside its new home (12288 bytes in total); list them with "find /home -xdev -uid ${first.uid}" and delete them (it does not list deleted files that are still open)`,
         },
       ],
       [1, { done: true }],
@@ -219,7 +219,7 @@ void t.test('quotaFacility keeps a released slot that still owns files, with its
 
 void t.test('quotaFacility says that limits hold, for a person who asks', async (t) => {
   const { facility } = open()
-  t.strictSame(await facility.inspect!(view(), signal), [{ works: true, what: 'limits of users hold on /home' }])
+  t.strictSame(await facility.inspect!(view(), signal), [{ works: true, what: 'disk limits are enforced on /home' }])
 })
 
 void t.test('quotaFacility says where no limit holds, without waiting for it', async (t) => {
@@ -227,10 +227,16 @@ void t.test('quotaFacility says where no limit holds, without waiting for it', a
   const remarks = async () => (await facility.prepare!(signal)).apply()
   for (let pass = 1; pass <= 2; pass += 1) t.strictSame(await remarks(), [])
   await new Promise((resolve) => setTimeout(resolve, 50))
-  t.strictSame(await remarks(), ['Tenants can fill folders that no quota of users counts: /var/tmp (ext4 on /)'])
+  t.matchOnlyStrict(await remarks(), [
+    /^tenants can fill folders that no user quota limits: \/var\/tmp \(ext4 on \/\); run /,
+  ])
   t.matchOnlyStrict(await facility.inspect!(view(), signal), [
-    { works: true, what: 'limits of users hold on /home' },
-    { works: false, what: 'limits in /var/tmp', otherwise: /on ext4 on \/; give each tenant a \/var\/tmp of its own/ },
+    { works: true, what: 'disk limits are enforced on /home' },
+    {
+      works: false,
+      what: 'disk limits in /var/tmp',
+      otherwise: /\(ext4 on \/\); create a private \/var\/tmp for each tenant/,
+    },
   ])
 })
 

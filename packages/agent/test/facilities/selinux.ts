@@ -130,7 +130,7 @@ void t.test('what somebody changes is put right and told', async (t) => {
   const rest = { domains: new Map(), gone: [] }
   t.strictSame(await serve(), {
     ...rest,
-    repaired: `label ${first.home}`,
+    repaired: `relabel ${first.home}`,
     accounts: new Map([7, 8].map((id) => [id, applied])),
   })
   policy.modules.delete('puppy_tenants')
@@ -153,7 +153,7 @@ void t.test('what somebody changes is put right and told', async (t) => {
 void t.test('where SELinux is permissive nobody waits, and the host’s condition says it', async (t) => {
   const { facility, policy, serve, build } = open({ mode: 'permissive' })
   t.match(await facility.probe(signal), { works: true, version: 'default, permissive' })
-  t.matchOnlyStrict(await (await facility.prepare!(signal)).apply(), [/permissive here.*setenforce 1/])
+  t.matchOnlyStrict(await (await facility.prepare!(signal)).apply(), [/permissive on this host.*setenforce 1/])
   t.strictSame(await build(), new Map())
   await serve()
   await soon()
@@ -177,7 +177,7 @@ void t.test('a policy that cannot be loaded is told, and fails closed', async (t
 void t.test('inspect() says whether the levels are loaded, beside what the kernel says', async (t) => {
   const { facility, serve } = open()
   const loaded = async () => (await facility.inspect!(view, signal)).find(({ what }) => what.startsWith('levels'))
-  t.match(await loaded(), { works: false, otherwise: /not in the policy yet/ })
+  t.match(await loaded(), { works: false, otherwise: /are not in the SELinux policy; the agent adds them/ })
   await serve()
   await soon()
   t.match(await loaded(), { works: true })

@@ -51,7 +51,7 @@ void t.test('readLeft() names what is left in the end, and does not wait for wha
   const { fake, counted } = open([first.uid])
   fake.use('user', second.uid, { bytes: 4096, inodes: 4 })
   const left = await readLeft(counted, slots, signal)
-  t.matchOnlyStrict([...left], [[1, new RegExp(`^uid ${second.uid} owns 4 files beside its new home \\(4096 bytes`)]])
+  t.matchOnlyStrict([...left], [[1, new RegExp(`^uid ${second.uid} owns 4 files outside its new home \\(4096 bytes`)]])
   const ending = new AbortController()
   setTimeout(() => ending.abort(new Error('told to end')), 100)
   await t.rejects(readLeft(counted, slots, ending.signal), { name: 'AbortError' })
@@ -109,12 +109,12 @@ void t.test('findLeft() names uids that are nobody’s, and nobody who has an ac
   t.matchOnlyStrict(await findLeft(counted, view, range, signal), [
     {
       works: false,
-      what: `uid ${second.uid}, whose slot is free`,
+      what: `uid ${second.uid} (its slot is free)`,
       otherwise: new RegExp(
-        `^it owns 2 files \\(8192 bytes in all\\); "find /home -xdev -uid ${second.uid}" lists .*; "setquota -u ${second.uid} 0 0 0 0 /home" lifts`,
+        `^it owns 2 files \\(8192 bytes in total\\): list them with "find /home -xdev -uid ${second.uid}" .*; it has disk limits: .* "setquota -u ${second.uid} 0 0 0 0 /home"$`,
       ),
     },
-    { works: false, what: `uid ${first.uid + 2}, which no slot here has`, otherwise: /^it owns 1 files/ },
+    { works: false, what: `uid ${first.uid + 2} (no slot has it)`, otherwise: /^it owns 1 file / },
   ])
   for (let n = 3; n < 30; n += 1) fake.use('user', first.uid + n, { bytes: 4096, inodes: 1 })
   const many = await findLeft(counted, view, range, signal)

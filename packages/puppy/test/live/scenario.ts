@@ -445,20 +445,17 @@ if os.fork() == 0:
       async () => conditionOf(((await api('GET', '/hosts')).body['data'] as unknown[])[0], 'firewall', 'repaired'),
       90,
     )
-    t.match(told, /^changed by others and repaired at .*: the whole table was missing/)
-    t.match(
-      readFileSync('/var/lib/puppy/log/agent.log', 'utf8'),
-      'firewall was changed by others and has been repaired',
-    )
+    t.match(told, /^repaired at .* after a change from outside Puppy: the whole table was missing/)
+    t.match(readFileSync('/var/lib/puppy/log/agent.log', 'utf8'), 'firewall: repaired a change from outside Puppy')
     const squatted = blog.ports[1]
     const named = await eventually('the squatter is named', async () =>
       conditionOf((await api('GET', '/accounts/blog')).body, 'ports', 'squatted'),
     )
-    t.match(named, `of user nobody listens on 127.0.0.1:${squatted}; the firewall keeps visitors away from it`)
-    t.match(named, /^python3 \(pid \d+\) .*"kill \d+" ends it$/)
+    t.match(named, `of user nobody listens on 127.0.0.1:${squatted}; the firewall blocks connections to it`)
+    t.match(named, /^another user uses a port of this account: python3 \(pid \d+\) .*; end it with "kill \d+"$/)
     const doctor = await run(process.execPath, puppyWords('doctor'))
     for (const line of [
-      /^ok {5}limits of users hold on \/(home|srv\/xfs)$/m,
+      /^ok {5}disk limits are enforced on \/(home|srv\/xfs)$/m,
       /^ok {5}firewall table$/m,
       /^ok {5}SELinux enforces$/m,
       /^ok {5}no tenant reaches another$/m,
@@ -561,7 +558,8 @@ if os.fork() == 0:
     t.match(await conditionOf(), {
       status: 'false',
       reason: 'below_usage',
-      message: /allows 4194304 bytes, 60 files, and it uses \d+ bytes, \d+ files; its limits stay 25165824 bytes/,
+      message:
+        /allows 4194304 bytes, 60 files, but the account uses \d+ bytes, \d+ files; the limits stay at 25165824 bytes/,
     })
     await isFull('a plan that is too small')
     t.match(await api('PATCH', '/accounts/blog', { plan: 'small' }), { status: 200 })
@@ -577,7 +575,7 @@ if os.fork() == 0:
       },
       150,
     )
-    t.match(repair, { message: new RegExp(`set limits of ${blog.user} \\(any number of bytes`) })
+    t.match(repair, { message: new RegExp(`set limits of ${blog.user} \\(found any number of bytes`) })
     await isFull('repaired')
     t.match(await login(blog, 'rm -f big more'), { code: 0 })
   })
