@@ -1,29 +1,33 @@
 import type { Applied, EffectOptions, Host, ItemResult } from '@puppy/host'
 import { renderBatch, saidOf } from './batch.ts'
 import { QuotaError } from './errors.ts'
-import { letters, sameLimits, type BothLimits } from './limits.ts'
+import { letters, sameLimits, type BothLimits, type QuotaKind } from './limits.ts'
 import { targetOf, type QuotaChange, type QuotaChangeSet } from './plan.ts'
 import { runProgram } from './program.ts'
 import { explained, readAll } from './read.ts'
 import { emptyReading, limitsOf, type QuotaReading } from './report.ts'
 import { movedError, type Volume } from './volume.ts'
 
-/** What became of one id. */
+/** The result for one id. */
 export interface QuotaResult extends ItemResult<QuotaError> {
   readonly id: number
-  /** What was read back. Absent when nothing was written for it. */
+  /** The reading after the write. Absent when nothing was written for this id. */
   readonly reading?: QuotaReading
 }
 
-/** What became of a change set. Results come in this order: the changes, the unchanged items, the refused ones. */
+/** The result of applying a change set. The results are in this order: the changes, the unchanged items, the refused items. */
 export type QuotaApplied = Applied<QuotaResult, QuotaChange>
 
+/** Options of `apply`. */
 export interface ApplyOptions extends EffectOptions {
-  /** When one item cannot be set, none is. When the kernel did not take one, the others get back what they had. */
+  /**
+   * Sets all items or none. If an item is invalid, nothing is written. If the kernel refuses an item, the other items get their previous
+   * limits back.
+   */
   readonly atomic?: boolean
 }
 
-/** Sets the limits of a change set in one batch and reads them back. Without changes nothing is run and no volume is looked for. */
+/** Sets the limits of a change set in one batch and reads them back. Without changes, runs nothing and searches no volume. */
 export async function applyChangeSet(
   host: Host,
   find: (options: EffectOptions) => Promise<Volume>,
@@ -76,7 +80,7 @@ async function write(
     ...options,
     touches: 'machine',
     input: renderBatch(changes.map((change) => ({ id: change.id, limits: limitsFor(change) }))),
-    // 1 means that the kernel did not take some lines, and so may 0: what is read back decides.
+    // Exit code 1 means that the kernel refused some lines. It may have refused some with exit code 0 too, so what is read back decides.
     accept: [0, 1],
     operation,
     target: mountPoint,
@@ -86,7 +90,7 @@ async function write(
     throw await explained(refusal, host, volume, kind, options)
   }
   const readings = new Map((await readAll(host, volume, kind, options)).map((one) => [one.id, one]))
-  return changes.map((change) => resultOf(change, limitsFor(change), readings.get(change.id), stderr, operation))
+  return changes.map((change) => resultOf(change, limitsFor(change), readings.get(change.id), stderr, kind))
 }
 
 function resultOf(
@@ -94,27 +98,28 @@ function resultOf(
   to: BothLimits,
   found: QuotaReading | undefined,
   stderr: string,
-  operation: string,
+  kind: QuotaKind,
 ): QuotaResult {
   const reading = found ?? emptyReading(id)
   const limits = limitsOf(reading)
   // Without a previous reading, every written item counts as changed.
   const changed = from === undefined ? sameLimits(limits, to) : !sameLimits(limits, from)
   if (sameLimits(limits, to)) return { target, id, changed, reading }
-  // When the kernel has no room for an id at all (a full disk), setquota stops in spite of -c. What it prints is about that id
-  // then, and it did not try those after it.
+  // When the disk is full, the kernel has no room for a new id, and setquota stops in spite of -c. Its message is then about that id,
+  // and setquota did not try the ids after it.
   const said = saidOf(id, stderr) ?? stderr.trim().slice(-1000)
+  const remedy = said === '' ? '; check whether another program sets limits, then try again' : ''
   const error = new QuotaError(said === '' ? 'QUOTA_MISMATCH' : 'QUOTA_REFUSED', {
-    operation,
+    operation: `set the limits of ${kind}`,
     target: String(id),
     value: JSON.stringify(to),
-    detail: `it reads ${JSON.stringify(limits)} afterwards`,
+    detail: `the limits read back are ${JSON.stringify(limits)}${remedy}`,
     said,
   })
   return { target, id, changed, reading, error }
 }
 
-/** Writes back what the changed ids had before, so that an atomic batch that failed changes nothing. */
+/** Restores the previous limits of the changed ids, so that an atomic batch that failed changes nothing. */
 async function revert(batch: Batch, results: readonly QuotaResult[], culprit: number): Promise<readonly QuotaResult[]> {
   const changed = new Set(results.flatMap((result) => (result.changed ? [result.id] : [])))
   const changes = batch.changeSet.changes.filter(({ id, from }) => changed.has(id) && from !== undefined)
@@ -132,6 +137,6 @@ function cancelledBy(culprit: number, id: number): QuotaError {
   return new QuotaError('QUOTA_REFUSED', {
     operation: 'set the limits of',
     target: String(id),
-    detail: `the batch is all or nothing, and ${culprit} cannot be set`,
+    detail: `the batch is atomic, and the limits of id ${culprit} cannot be set; correct that item`,
   })
 }

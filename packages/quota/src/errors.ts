@@ -1,6 +1,6 @@
 import { FacilityError, renderFacts, type FacilityErrorFacts } from '@puppy/host'
 
-/** What went wrong, as a word that never changes its meaning. Each has a line in `docs/errors.md`. */
+/** The kind of a failure. A code never changes its meaning. `docs/errors.md` describes each code. */
 export type QuotaErrorCode =
   | 'QUOTA_BELOW_USAGE'
   | 'QUOTA_INVALID'
@@ -13,7 +13,7 @@ export type QuotaErrorCode =
   | 'QUOTA_UNREADABLE'
   | 'QUOTA_UNSUPPORTED'
 
-/** The quota tools or the file system refused, or what they were given is invalid. Match on `code`. */
+/** An operation that the quota tools or the file system refused, or an argument that is invalid. Match on `code`. */
 export class QuotaError extends FacilityError<QuotaErrorCode> {
   static {
     this.prototype.name = 'QuotaError'

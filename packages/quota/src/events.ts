@@ -1,41 +1,48 @@
 import type { Meter, QuotaReading } from './report.ts'
 
 /**
- * - `threshold`: a share of the limit was reached; `percent` says which.
- * - `recovered`: below the lowest share again.
- * - `graceStarted`, `graceExpired`, `graceEnded`: above the soft limit, for too long, and below it again.
+ * - `threshold`: usage reached a threshold. `percent` is the threshold.
+ * - `recovered`: usage is below the lowest threshold again.
+ * - `graceStarted`: usage is above the soft limit.
+ * - `graceExpired`: usage is above the soft limit and the grace time is over.
+ * - `graceEnded`: usage is no longer above the soft limit.
  */
 export type QuotaEventType = 'threshold' | 'recovered' | 'graceStarted' | 'graceExpired' | 'graceEnded'
 
+/** A change of the state of one meter. */
 export interface QuotaEvent {
   readonly id: number
   readonly of: 'bytes' | 'inodes'
   readonly type: QuotaEventType
-  /** The highest threshold that is reached now, in percent of the hard limit, or of the soft one without a hard one. */
+  /** The highest threshold that is reached, in percent of the hard limit. Without a hard limit, in percent of the soft limit. */
   readonly percent?: number
 }
 
-/** What was reported of one id and is not over. Keep it, as JSON, between two comparisons. */
+/** The state that was reported for one meter and has not ended. Store it, as JSON, between two comparisons. */
 export interface Reported {
   readonly percent: number
   readonly grace: 'none' | 'running' | 'expired'
 }
 
-/** By `ID bytes` and `ID inodes`. Ids without a reported state are absent. */
+/** The reported states. The keys are `ID bytes` and `ID inodes`. Meters without a reported state are absent. */
 export type ReportedEvents = Readonly<Record<string, Reported>>
 
+/** Options of `findEvents`. */
 export interface EventOptions {
-  /** Percent, rising. Default 80, 90, 100. */
+  /** Percent, in ascending order. Default: 80, 90, 100. */
   readonly thresholds?: readonly number[]
-  /** How many percent below a threshold it is over, so that use which swings around it is reported once. Default 3. */
+  /**
+   * A threshold ends when usage is more than this many percentage points below it. So usage that varies around a threshold is
+   * reported only once. Default: 3.
+   */
   readonly hysteresis?: number
 }
 
 const quiet: Reported = { percent: 0, grace: 'none' }
 
 /**
- * Compares readings with what was reported before. Pure. The same readings a second time give no event. For an id without a reading
- * everything is over.
+ * Compares readings with the reported states and returns the new events. Pure. The same readings a second time return no event. For an id
+ * without a reading, all reported states end.
  */
 export function findEvents(
   readings: readonly QuotaReading[],
@@ -62,10 +69,10 @@ export function findEvents(
 function stateOf(meter: Meter, before: Reported, thresholds: readonly number[], hysteresis: number): Reported {
   const limit = meter.hard === 'none' ? meter.soft : meter.hard
   const share = limit === 'none' ? 0 : (meter.used / limit) * 100
-  // A reported threshold stays reported until use is clearly below it.
+  // A reported threshold stays reported until usage is below it by more than the hysteresis.
   const reached = thresholds.filter((one) => share >= (one <= before.percent ? one - hysteresis : one))
   const over = meter.soft !== 'none' && meter.used > meter.soft
-  // At the hard limit the status is `hard`, whatever the grace time.
+  // `meter.status` is not enough: at the hard limit it is `hard`, with any grace time.
   const grace = !over ? 'none' : meter.graceLeft === 0 ? 'expired' : 'running'
   return { percent: Math.max(0, ...reached), grace }
 }

@@ -1,25 +1,26 @@
 import type { FakeProgram } from '@puppy/host/fake'
 import type { QuotaKind } from './limits.ts'
 
+/** Options of `createFakeQuota`. */
 export interface FakeQuotaOptions {
-  /** Default `/home`. */
+  /** Default: `/home`. */
   readonly mountPoint?: string
-  /** Default ext4. XFS keeps limits in blocks of 4 KiB. */
+  /** Default: `ext4`. XFS keeps limits in blocks of 4 KiB. */
   readonly fileSystem?: 'ext4' | 'xfs'
-  /** The kinds that are off or only counted. The others are enforced. */
+  /** The kinds that are off or only counted. The other kinds are enforced. */
   readonly kinds?: Readonly<Partial<Record<QuotaKind, 'off' | 'accounting'>>>
-  /** Ids whose limits the kernel refuses. It takes those of their neighbours. */
+  /** Ids whose limits the kernel refuses. It accepts the limits of all other ids. */
   readonly refused?: readonly number[]
-  /** Keeps grace times of single ids as they are, as old kernels do with XFS. */
+  /** Ignores changes of the grace time of a single id, as old kernels do on XFS. */
   readonly keepsGrace?: boolean
 }
 
-/** Quota tools and one file system in memory, for a fake host. */
+/** The quota tools and one file system, in memory, for a fake host. */
 export interface FakeQuota {
   /** `createFakeHost({ programs: { ...fake.programs }, files: { ...fake.files } })` */
   readonly programs: Readonly<Record<string, FakeProgram>>
   readonly files: Readonly<Record<string, string>>
-  /** Sets what an id uses, whatever its limits are. */
+  /** Sets the usage of an id. Ignores its limits. */
   use(kind: QuotaKind, id: number, used: { readonly bytes: number; readonly inodes: number }): void
   /** Sets limits as another program would: soft and hard KiB, soft and hard inodes. */
   meddle(kind: QuotaKind, id: number, limits: readonly [number, number, number, number]): void
@@ -47,8 +48,8 @@ interface Kind {
 const week = 604_800
 
 /**
- * Creates quota tools in memory. They keep limits and print them as the real ones do. They enforce nothing, so they prove nothing about
- * a limit. They pass the same conformance suite as the real ones.
+ * Creates quota tools in memory. They store limits and print them as the real tools do, and pass the same conformance suite. They enforce
+ * no limit, so do not use them to test whether a limit holds.
  */
 export function createFakeQuota(options: FakeQuotaOptions = {}): FakeQuota {
   const { mountPoint = '/home', fileSystem = 'ext4', refused = [] } = options
@@ -137,7 +138,7 @@ function rowOf({ rows }: Kind, id: number): Row {
   return row
 }
 
-/** Starts and stops grace times, and deletes an id without use and limits, as the kernel does. */
+/** Starts and stops grace times, and deletes an id that has neither usage nor limits, as the kernel does. */
 function update({ rows, grace }: Kind, id: number): void {
   const row = rows.get(id)
   if (row === undefined) return

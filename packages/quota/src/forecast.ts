@@ -1,27 +1,29 @@
-/** What was used at a time. */
+/** The usage at one point in time. */
 export interface UsageSample {
   /** Seconds since 1970. */
   readonly at: number
   readonly used: number
 }
 
+/** The trend of the usage of one meter. */
 export interface Forecast {
-  /** Bytes or inodes per second. Negative when use shrinks. */
+  /** Bytes or inodes per second. Negative when usage shrinks. */
   readonly rate: number
-  /** Seconds from the newest sample until the limit is reached, 0 when it is. Absent when use does not grow. */
+  /** Seconds from the newest sample until the limit is reached. 0 when it is reached already. Absent when usage does not grow. */
   readonly fullIn?: number
 }
 
 /**
- * Computes when a limit is reached if use goes on as in the samples: a straight line by least squares from the newest sample. Pure.
- * Undefined without two samples at different times.
+ * Computes when a limit is reached if usage continues as in the samples. It fits a straight line by least squares and continues it from
+ * the newest sample. Returns undefined without two samples at different times. Pure.
  *
- * @throws RangeError when a number is not finite or negative.
+ * @throws RangeError when a number is negative or not finite.
  */
 export function forecast(samples: readonly UsageSample[], limit: number): Forecast | undefined {
   const numbers = [limit, ...samples.flatMap(({ at, used }) => [at, used])]
   const bad = numbers.find((number) => !Number.isFinite(number) || number < 0)
-  if (bad !== undefined) throw new RangeError(`A time, use or limit is a finite number from 0, not ${bad}`)
+  if (bad !== undefined)
+    throw new RangeError(`Cannot compute a forecast: times, usage and limit must be finite numbers from 0, not ${bad}`)
   const newest = samples.toSorted((one, other) => one.at - other.at).at(-1)
   const rate = slopeOf(samples)
   if (newest === undefined || rate === undefined) return undefined

@@ -8,15 +8,16 @@ import type { Grace } from './state.ts'
 import { offError } from './support.ts'
 import { readState, type Volume } from './volume.ts'
 
+/** The result of `setGrace`: whether it changed anything, and the grace times that were read back. */
 export interface GraceSet {
   readonly changed: boolean
   readonly grace: Grace
 }
 
-/** XFS keeps grace times in 32 bits. */
+/** The largest grace time. XFS keeps grace times in 32 bits. */
 const maxGrace = 0x7fff_ffff
 
-/** Sets the grace times of a kind and reads them back. When they do not differ, setquota is not run. */
+/** Sets the grace times of a kind and reads them back. If they are already as asked for, does not run setquota. */
 export async function setGrace(
   host: Host,
   volume: Volume,
@@ -45,14 +46,14 @@ export async function setGrace(
     operation,
     target,
     value: JSON.stringify(after),
-    detail: `it reads ${JSON.stringify(grace)} afterwards`,
+    detail: `the grace times read back are ${JSON.stringify(grace)}; check whether another program sets them, then try again`,
   })
 }
 
 function assertGrace(spec: Partial<Grace>, operation: string, target: string): void {
   for (const [name, seconds] of Object.entries(spec)) {
     if (Number.isSafeInteger(seconds) && seconds >= 1 && seconds <= maxGrace) continue
-    const detail = `${name}: whole seconds from 1 to ${maxGrace}`
+    const detail = `the grace time of ${name} must be whole seconds from 1 to ${maxGrace}`
     throw new QuotaError('QUOTA_INVALID', { operation, target, value: String(seconds), detail })
   }
 }
@@ -63,10 +64,10 @@ interface GraceOfId {
   readonly grace: Partial<Grace>
 }
 
-/** Seconds that the end may be off: setquota, the kernel and this library read the clock one after the other. */
+/** Allowed difference in seconds, because setquota, the kernel and this library read the clock one after the other. */
 const blur = 60
 
-/** Sets when the running grace times of one id end, in seconds from now, and reads them back. */
+/** Sets the end of the running grace times of one id, in seconds from now, and reads them back. */
 export async function setGraceOf(
   host: Host,
   volume: Volume,
@@ -81,10 +82,10 @@ export async function setGraceOf(
   const before = await read()
   for (const name of ['bytes', 'inodes'] as const) {
     if (grace[name] === undefined || before[name].graceEnds !== undefined) continue
-    const detail = `no grace time of ${name} runs: use is not above a soft limit`
+    const detail = `no grace time of ${name} is running, because usage is not above a soft limit`
     throw new QuotaError('QUOTA_INVALID', { operation, target, value: String(grace[name]), detail })
   }
-  // setquota leaves a grace time alone that does not run, prints so and goes on.
+  // setquota does not change a grace time that is not running. It prints a message and continues.
   const words = (['bytes', 'inodes'] as const).map((name) => String(grace[name] ?? before[name].graceLeft ?? 0))
   const { mountPoint } = volume.mount
   await runProgram(host, ['setquota', letters[kind], '-T', target, ...words, '--', mountPoint], {
@@ -102,7 +103,7 @@ export async function setGraceOf(
       operation,
       target,
       value: String(asked),
-      detail: `${left ?? 'none'} of ${name} is left afterwards`,
+      detail: `the grace time of ${name} read back is ${left ?? 'none'}; old kernels cannot change it for one id on XFS`,
     })
   }
   return after

@@ -1,15 +1,15 @@
 import type { QuotaReading } from './report.ts'
 
-/** An id that has use or limits in the kernel and no owner. */
+/** An id that has usage or limits in the kernel, but no owner. */
 export interface Orphan {
   readonly id: number
   readonly bytes: number
   readonly inodes: number
-  /** Whether it has limits, which the next owner of the id would inherit. */
+  /** Whether it has limits. The next owner of the id would inherit them. */
   readonly limited: boolean
 }
 
-/** Returns the ids of an inclusive range that have use or limits and are not known. Pure. */
+/** Returns the ids of an inclusive range that have usage or limits and are not in `known`. Pure. */
 export function findOrphans(
   readings: readonly QuotaReading[],
   known: Iterable<number>,

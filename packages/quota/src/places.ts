@@ -11,13 +11,16 @@ import { readState, type Volume } from './volume.ts'
 export interface OpenPlace {
   readonly path: string
   readonly mount: Mount
-  /** The most bytes that all users together can write there: the size of a tmpfs. Absent for a whole disk, or half of the memory. */
+  /**
+   * Bytes that all users together can write there: the option `size` of a tmpfs. Absent for a disk, and for a tmpfs without that option,
+   * which can take half of the memory.
+   */
   readonly size?: number
-  /** What would limit it, in order. */
+  /** The steps that would limit it, in order. */
   readonly steps: readonly string[]
 }
 
-/** File systems whose files take no space: they are the kernel's own, or counted by a limit of processes (`mqueue`). */
+/** File systems whose files take no disk space. The kernel creates the files, or a process limit counts them (`mqueue`). */
 const spaceless = [
   'autofs',
   'binfmt_misc',
@@ -46,11 +49,11 @@ const spaceless = [
 const depth = 6
 
 /**
- * Finds every folder that every user can write to and that no user quota counts. Changes nothing: runs one find(1) from the root, six
- * folders deep, which skips folders that other users may not enter, file systems with quota, and what is below a folder it has found.
- * Does not find where a tenant can write through a program with more rights (crontab, at, mail).
+ * Finds every folder that every user can write to and that no user quota counts. Changes nothing. Runs one find(1) from the root, six
+ * folders deep. It skips folders that other users may not enter, file systems with quota, and everything below a folder that it found.
+ * Does not find places to which a tenant can write through a program with more rights (crontab, at, mail).
  *
- * Walks whole file systems: run it when a person asks, not regularly.
+ * Walks whole file systems. Run it on request, not regularly.
  *
  * @throws QuotaError `QUOTA_NOT_INSTALLED`, `QUOTA_TIMEOUT`, `QUOTA_UNREADABLE`, …
  */
@@ -66,7 +69,7 @@ export async function findOpenPlaces(host: Host, options: EffectOptions = {}): P
   const { stdout } = await runProgram(host, ['find', '/', ...termsOf(covered)], {
     ...options,
     touches: 'nothing',
-    // 1: something was deleted meanwhile, or may not be read.
+    // Exit code 1: a file was deleted meanwhile, or may not be read.
     accept: [0, 1],
     operation,
     target: '/',
@@ -77,7 +80,7 @@ export async function findOpenPlaces(host: Host, options: EffectOptions = {}): P
   })
 }
 
-/** Returns whether user limits are enforced on a mount. False when its state cannot be read. */
+/** Reads whether user limits are enforced on a mount. Returns false when its state cannot be read. */
 async function enforces(host: Host, mount: Mount, options: EffectOptions): Promise<boolean> {
   const volume: Volume = { mount, blockSize: 4096 }
   try {
@@ -114,7 +117,7 @@ function termsOf(covered: readonly string[]): readonly string[] {
 }
 
 /**
- * Parses what find(1) printed: the number of the device and the path of each folder, with a NUL after each.
+ * Parses the output of find(1): the device number and the path of each folder, with a NUL after each folder.
  *
  *     26 /dev/shm
  */
@@ -125,8 +128,8 @@ export function parsePlaces(text: string): readonly { readonly path: string; rea
     .map((line) => {
       const [, device = '', path = ''] = /^(\d{1,19}) (\/.*)$/s.exec(line) ?? []
       if (path !== '') return { path, device: renderDevice(BigInt(device)) }
-      const detail = 'find printed no device and path'
-      throw new QuotaError('QUOTA_UNREADABLE', { operation: 'read a folder from', value: line, detail })
+      const detail = 'find did not print a device number and a path'
+      throw new QuotaError('QUOTA_UNREADABLE', { operation: 'parse the output of find', value: line, detail })
     })
 }
 
@@ -135,7 +138,7 @@ function placeOf(path: string, mount: Mount): OpenPlace {
   return { path, mount, ...(size === undefined ? {} : { size }), steps: stepsFor(path, mount) }
 }
 
-/** Parses the option `size=1524816k` of a tmpfs. Without it the size is half of the memory. */
+/** Parses the option `size=1524816k` of a tmpfs. Without the option, the size is half of the memory. */
 function sizeOf({ fileSystem, options }: Mount): number | undefined {
   if (fileSystem !== 'tmpfs') return undefined
   const [, digits, unit = ''] =
@@ -146,7 +149,7 @@ function sizeOf({ fileSystem, options }: Mount): number | undefined {
 
 function stepsFor(path: string, mount: Mount): readonly string[] {
   if (sharedFolders.some((shared) => shared === path))
-    return [`give each tenant a ${path} of its own (@puppy/quota/temporary)`]
+    return [`create a private ${path} for each tenant (see @puppy/quota/temporary)`]
   if (unsupported(mount) === undefined) return stepsOf(mount, 'user', { accounting: false, enforcing: false })
-  return [`remove the write permission of other users (chmod o-w ${path}) if nothing needs it`]
+  return [`remove the write permission for other users, unless a program needs it: chmod o-w ${path}`]
 }

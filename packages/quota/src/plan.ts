@@ -21,13 +21,13 @@ export interface QuotaChange extends Change {
   readonly facility: 'quota'
   readonly action: 'set'
   readonly id: number
-  /** The limits that were read. Absent when none were read: `overwrite`. */
+  /** The limits that were read. Absent with `overwrite`, which reads none. */
   readonly from?: BothLimits
-  /** The limits that are written. */
+  /** The limits to write. */
   readonly to: BothLimits
 }
 
-/** Where limits are set, and what the file system allows. */
+/** The file system on which limits are set, and the range of limits that it allows. */
 export interface QuotaPlace {
   readonly kind: QuotaKind
   readonly mount: Mount
@@ -39,28 +39,29 @@ export interface QuotaObserved extends QuotaPlace {
   readonly readings: readonly QuotaReading[]
 }
 
-/** The limits to set, and the file system to set them on. */
+/** The limits to set and the file system to set them on. */
 export interface QuotaChangeSet extends ChangeSet<QuotaChange, QuotaError> {
   readonly kind: QuotaKind
   readonly mount: Mount
-  /** The items that cannot be set, each with its reason. Their neighbours go on. */
+  /** The items that cannot be set, each with its error. They do not affect the other items. */
   readonly refused: readonly { readonly target: string; readonly id: number; readonly error: QuotaError }[]
-  /** The ids that have the limits of the spec. */
+  /** The ids that already have the limits of the spec. */
   readonly unchanged: readonly number[]
 }
 
-/** Compares a spec with an observation. Pure. An item that is refused does not disturb its neighbours. */
+/** Compares a spec with an observation and returns the limits to set. Pure. A refused item does not affect the other items. */
 export function planQuota(spec: readonly QuotaSpec[], observed: QuotaObserved): QuotaChangeSet {
   const readings = new Map(observed.readings.map((reading) => [reading.id, reading]))
   return planEach(spec, observed, (item) => planItem(item, readings.get(item.id), observed))
 }
 
-/** Plans to write every item without having read its limits. Each item has all four limits. Pure. */
+/** Plans to write every item without a previous reading. Each item must have all four limits. Pure. */
 export function planOverwrite(spec: readonly QuotaSpec[], place: QuotaPlace): QuotaChangeSet {
   return planEach(spec, place, (item) => {
     assertId(item.id)
     const given = [item.bytes?.soft, item.bytes?.hard, item.inodes?.soft, item.inodes?.hard]
-    if (given.includes(undefined)) throw invalid(item.id, 'overwrite needs all four limits, soft and hard, of each id')
+    if (given.includes(undefined))
+      throw invalid(item.id, 'overwrite needs all four limits of each id: soft and hard, for bytes and for inodes')
     const unlike = emptyReading(item.id)
     const to = { bytes: merge('bytes', item, unlike, place), inodes: merge('inodes', item, unlike, place) }
     return changeOf(place, item.id, to)
@@ -84,7 +85,8 @@ function planEach(
   for (const item of spec) {
     const { id } = item
     try {
-      if ((counts.get(id)?.length ?? 0) > 1) throw invalid(id, 'the spec has this id more than once')
+      if ((counts.get(id)?.length ?? 0) > 1)
+        throw invalid(id, 'the spec has this id more than once; keep one item for it')
       const change = plan(item)
       if (change === undefined) unchanged.push(id)
       else changes.push(change)
@@ -110,7 +112,7 @@ function planItem(item: QuotaSpec, found: QuotaReading | undefined, place: Quota
       operation: `set the hard limit of ${name} of ${place.kind}`,
       target: String(item.id),
       value: String(hard),
-      detail: `${used} are used, so nothing more could be written; set force to set it nevertheless`,
+      detail: `usage is ${used} ${name}, so every further write would fail; set a higher limit, or set force on the item`,
     })
   }
   return changeOf(place, item.id, to, from)
@@ -141,7 +143,7 @@ function merge(
   const hard = given.hard === undefined ? from[name].hard : roundLimit(name, given.hard, bounds)
   const changed = soft !== from[name].soft || hard !== from[name].hard
   if (changed && soft !== 'none' && hard !== 'none' && soft > hard)
-    throw invalid(item.id, `the soft limit of ${name}, ${soft}, would be above the hard one, ${hard}`)
+    throw invalid(item.id, `the soft limit of ${name} (${soft}) would be above the hard limit (${hard})`)
   return { soft, hard }
 }
 

@@ -7,17 +7,17 @@ import type { QuotaState } from './state.ts'
 import { offError, stepsOf, type QuotaFormat } from './support.ts'
 import { mountOf, readState, volumeFinder } from './volume.ts'
 
-/** What works on the file system of a path. Its features are the kinds whose limits are enforced. */
+/** The result of probing the file system of a path. It has one feature for each kind, which works when limits are enforced. */
 export interface QuotaProbe extends Probe<QuotaError, QuotaKind> {
   readonly mount?: Mount
   readonly format?: QuotaFormat
-  /** The block that limits are rounded to, and the largest limits. */
+  /** The block size to which limits are rounded, and the largest limits. */
   readonly bounds?: Bounds
   /** What the kernel counts and enforces for each kind, and the grace times. */
   readonly kinds?: QuotaState
 }
 
-/** Finds out whether limits of one kind are enforced. Changes nothing and never throws. */
+/** Checks whether limits of one kind are enforced. Changes nothing and never throws. */
 export async function probe(host: Host, path: string, kind: QuotaKind, options: EffectOptions): Promise<QuotaProbe> {
   let found: Pick<QuotaProbe, 'mount' | 'format' | 'bounds' | 'kinds'> = {}
   try {
@@ -51,7 +51,7 @@ export async function probe(host: Host, path: string, kind: QuotaKind, options: 
   }
 }
 
-/** Returns the error of a probe. What is neither ours nor the host's is a bug. */
+/** Returns the error of a probe. Throws an error that is neither a `QuotaError` nor a `HostError`, because that is a bug. */
 function asQuotaError(cause: unknown, path: string): QuotaError {
   if (cause instanceof QuotaError) return cause
   if (!(cause instanceof HostError)) throw cause

@@ -13,14 +13,14 @@ import {
 } from '@puppy/host'
 import { QuotaError } from './errors.ts'
 
-/** How a program is run, and what for. */
+/** The options of one run of a program, and its purpose for error messages. */
 export interface ProgramRun extends EffectOptions, Pick<RunOptions, 'touches' | 'input' | 'accept'> {
-  /** What is attempted, for messages. */
+  /** The attempted operation, for messages. */
   readonly operation: string
   readonly target: string
 }
 
-/** Checks that the tools which read and set limits are installed. @throws QuotaError `QUOTA_NOT_INSTALLED` */
+/** Checks that repquota and setquota are installed. @throws QuotaError `QUOTA_NOT_INSTALLED` */
 export function requireQuotaTools(host: Host): void {
   for (const name of ['repquota', 'setquota'] as const) requireTool(host, name, notInstalled)
 }
@@ -30,11 +30,11 @@ export function notInstalled(facts: FacilityErrorFacts): QuotaError {
   return new QuotaError('QUOTA_NOT_INSTALLED', facts)
 }
 
-/** A report of ten thousand ids has half a megabyte. */
+/** Bytes. A report of ten thousand ids has half a megabyte. */
 const maxOutput = 64 * 1024 * 1024
 
 /**
- * Runs a program of the system's own folders by its bare name.
+ * Runs a program by its bare name. Searches it only in the folders of the system.
  *
  * @throws QuotaError `QUOTA_NOT_INSTALLED`, `QUOTA_TIMEOUT`, `QUOTA_UNREADABLE` (too much output), `QUOTA_REFUSED`. Other errors of the
  *   host pass through.
@@ -52,7 +52,8 @@ export async function runProgram(
     if (!(cause instanceof HostError)) throw cause
     const facts = { operation, target, cause }
     if (cause.code === 'HOST_TIMEOUT') {
-      const detail = `${renderCommand([program, ...args])} did not end in ${options.timeout ?? effectTimeout} ms; read the quotas before trying again`
+      const late = `did not end within ${options.timeout ?? effectTimeout} ms; read the quotas before you try again`
+      const detail = `${renderCommand([program, ...args])} ${late}`
       throw new QuotaError('QUOTA_TIMEOUT', { ...facts, detail })
     }
     if (cause.code === 'HOST_OUTPUT_TOO_LARGE') {

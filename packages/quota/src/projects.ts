@@ -5,8 +5,8 @@ import { notInstalled, runProgram } from './program.ts'
 import type { QuotaReading } from './report.ts'
 
 /**
- * Returns the lowest project id of an inclusive range that is not taken and of which the kernel has neither use nor limits, which its
- * next owner would inherit. Pure. Hold a lock while you read, choose and record the id.
+ * Returns the lowest project id of an inclusive range that is not taken and has neither usage nor limits in the kernel. The next owner of
+ * the id would inherit them. Pure. Hold a lock while you read, choose and record the id.
  *
  * @throws QuotaError `QUOTA_INVALID` when the range is invalid or full.
  */
@@ -22,20 +22,20 @@ export function chooseProject(
   const facts = {
     operation: 'choose a project from',
     target: `${first}-${last}`,
-    detail: 'all are taken or still in use',
+    detail: 'every id of the range is taken or still has usage or limits; use a larger range',
   }
   throw new QuotaError('QUOTA_INVALID', facts)
 }
 
 /**
- * Assigns a folder and everything in it to a project. What is created in it later belongs to the project too. Folders are marked before
- * files, so that a file created meanwhile is not missed. Links, sockets and pipes cannot change their project.
+ * Assigns a folder and everything in it to a project. Files that are created in it later belong to the project too. Folders are assigned
+ * before files, so that a file created meanwhile is not missed. The project of links, sockets and pipes cannot be changed.
  *
- * Only for folders that no tenant owns: an owner may give its files another project, and could swap folders while they are walked.
- * Does not cross mounts. `mv` into the folder from another project copies.
+ * Only for folders that no tenant owns. An owner may assign its files to another project, and could swap folders while they are walked.
+ * Does not cross mounts. `mv` into the folder from another project copies the file.
  *
- * @throws QuotaError `QUOTA_INVALID`, `QUOTA_REFUSED` (the file system has no projects, or a file was deleted meanwhile: call again),
- *   `QUOTA_MISMATCH`, `QUOTA_NOT_INSTALLED`, `QUOTA_TIMEOUT`.
+ * @throws QuotaError `QUOTA_INVALID`, `QUOTA_REFUSED` (the file system has no projects, or a file was deleted meanwhile, in which case you
+ *   can call again), `QUOTA_MISMATCH`, `QUOTA_NOT_INSTALLED`, `QUOTA_TIMEOUT`.
  */
 export async function assignProject(
   host: Host,
@@ -48,8 +48,8 @@ export async function assignProject(
 }
 
 /**
- * Removes a folder and everything in it from its project. Links, sockets and pipes created in it stay charged until they are
- * deleted: use the id again only when its use is 0, as `chooseProject` does.
+ * Removes a folder and everything in it from its project. Links, sockets and pipes that were created in it stay charged until they are
+ * deleted. Reuse the id only when its usage is 0, as `chooseProject` does.
  *
  * @throws QuotaError as `assignProject`.
  */
@@ -57,7 +57,7 @@ export async function clearProject(host: Host, folder: string, options: EffectOp
   await mark(host, folder, 0, options)
 }
 
-/** Reads the project of a folder, 0 for none, and whether what is created in it inherits it. @throws QuotaError as `assignProject` */
+/** Reads the project of a folder (0: none) and whether files created in it inherit the project. @throws QuotaError as `assignProject` */
 export async function readProject(
   host: Host,
   folder: string,
@@ -69,11 +69,11 @@ export async function readProject(
   const { stdout, stderr } = await runProgram(host, ['lsattr', '-d', '-p', '--', folder], run)
   const found = parseProject(stdout)
   if (found !== undefined) return found
-  // lsattr ends with 0 whatever it could not read.
+  // lsattr exits with 0 even if it could not read the folder.
   throw new QuotaError('QUOTA_REFUSED', { operation, target: folder, said: `${stderr.trim()} ${stdout.trim()}`.trim() })
 }
 
-/** Parses ` 4243 --------------e----P-- /home/p`: the project, the attributes, the path. @see lsattr(1) */
+/** Parses a line of lsattr with project, attributes and path: ` 4243 --------------e----P-- /home/p`. @see lsattr(1) */
 export function parseProject(text: string): { readonly project: number; readonly inherits: boolean } | undefined {
   const [, project, attributes = ''] = /^ *(\d{1,10}) ([-A-Za-z]{8,40}) /.exec(text) ?? []
   return project === undefined ? undefined : { project: Number(project), inherits: attributes.includes('P') }
@@ -81,7 +81,7 @@ export function parseProject(text: string): { readonly project: number; readonly
 
 async function mark(host: Host, folder: string, project: number, options: EffectOptions): Promise<void> {
   assertFolder(folder)
-  const operation = project === 0 ? 'clear the project of' : `give project ${project}`
+  const operation = project === 0 ? 'clear the project of' : `assign project ${project} to`
   const chattr = requireTool(host, 'chattr', notInstalled)
   const run = { ...options, touches: 'machine', operation, target: folder } as const
   const each = (type: string, words: readonly string[]) =>
@@ -94,12 +94,12 @@ async function mark(host: Host, folder: string, project: number, options: Effect
     operation,
     target: folder,
     value: JSON.stringify(found),
-    detail: 'this was read afterwards',
+    detail: 'this value was read back; check whether another program changes it, then try again',
   })
 }
 
 function assertFolder(folder: string): void {
   if (folder.startsWith('/') && !folder.includes('\0')) return
-  const facts = { operation: 'use the folder', target: folder, detail: 'paths are absolute and have no NUL' }
-  throw new QuotaError('QUOTA_INVALID', facts)
+  const detail = 'the path must be absolute and must not contain a NUL byte'
+  throw new QuotaError('QUOTA_INVALID', { operation: 'use the folder', target: folder, detail })
 }

@@ -11,24 +11,27 @@ import type { Grace } from './state.ts'
 import { offError } from './support.ts'
 import { readState, volumeFinder, type Volume } from './volume.ts'
 
+/** Options of `openQuota`. */
 export interface QuotaOptions {
-  /** What is counted and limited: files by owner, by group, or by project. Default `user`. */
+  /** Whose files are counted and limited: those of a user, a group or a project. Default: `user`. */
   readonly kind?: QuotaKind
 }
 
+/** Options of `ensure`. */
 export interface EnsureOptions extends ApplyOptions {
   /**
-   * Writes without reading first, which saves half of the time. Each item of the spec has all four limits, none is refused for what it
-   * uses, and each written item counts as changed. The limits are read back nevertheless, and `QUOTA_OFF` may be thrown after they were
-   * written. Not together with `atomic`.
+   * Writes without reading first, which takes half of the time. Each item of the spec must have all four limits. No item is refused because
+   * of its usage, and each written item counts as changed. The limits are still read back. `QUOTA_OFF` may be thrown after the limits
+   * were written. Cannot be combined with `atomic`.
    */
   readonly overwrite?: boolean
 }
 
+/** Options of `report` and `reportEach`. */
 export interface ReportOptions extends EffectOptions {
   /**
-   * Writes out pending data of the file system first. XFS counts removed and half-written files with a delay; read with `sync` what is
-   * to prove something.
+   * Runs sync(1) on the file system first. XFS counts removed and partly written files with a delay, so set this when the numbers must
+   * be exact.
    */
   readonly sync?: boolean
 }
@@ -38,67 +41,73 @@ export interface Quota extends Facility<readonly QuotaSpec[], QuotaObserved, Quo
   readonly path: string
   readonly kind: QuotaKind
 
-  /** Finds out whether limits of this kind are enforced here. Changes nothing and never throws: what does not work has an error and steps. */
+  /**
+   * Checks whether limits of this kind are enforced on this file system. Changes nothing and never throws. If they are not enforced, the
+   * result has the error and the steps that enable them.
+   */
   probe(options?: EffectOptions): Promise<QuotaProbe>
 
   /**
-   * Reads what `plan` compares a spec with: the limits that the file system allows, and every id's use and limits.
+   * Reads what `plan` compares a spec with: the range of limits that the file system allows, and the usage and limits of every id.
    *
    * @throws QuotaError `QUOTA_OFF` when limits are not enforced, `QUOTA_UNSUPPORTED`, `QUOTA_MOVED`, `QUOTA_INVALID`, …
    */
   read(spec: readonly QuotaSpec[], options?: EffectOptions): Promise<QuotaObserved>
 
-  /** Returns the limits to set. Pure; the same as `planQuota`. */
+  /** Plans the limits to set. Pure. The same function as `planQuota`. */
   plan(spec: readonly QuotaSpec[], observed: QuotaObserved): QuotaChangeSet
 
   /**
-   * Sets the limits of a change set in one `setquota -b` and reads them back. A change set without changes runs nothing.
+   * Sets the limits of a change set with one `setquota -b` and reads them back. A change set without changes runs no program.
    *
-   * A limit that another program sets after it was read is overwritten. A call that was killed half way has set some limits and others
-   * not: `ensure` sets the rest.
+   * If another program sets a limit after it was read, that limit is overwritten. A call that was killed may have set only some of the
+   * limits. The next `ensure` sets the rest.
    *
-   * @throws QuotaError `QUOTA_MOVED` when the path is on another file system than the change set was planned for, `QUOTA_TIMEOUT`,
-   *   `QUOTA_OFF`, `QUOTA_UNREADABLE`, … The failure of one id is in its result.
+   * @throws QuotaError `QUOTA_MOVED` when the change set was planned for another file system, `QUOTA_TIMEOUT`, `QUOTA_OFF`,
+   *   `QUOTA_UNREADABLE`, … The failure of a single id is not thrown. It is in the result of that id.
    */
   apply(changeSet: QuotaChangeSet, options?: ApplyOptions): Promise<QuotaApplied>
 
-  /** Reads, plans and applies. Callers in several processes hold a lock of `Host`. @throws QuotaError as `read` and `apply` */
+  /** Reads, plans and applies. Callers in several processes must hold a lock of `Host`. @throws QuotaError as `read` and `apply` */
   ensure(spec: readonly QuotaSpec[], options?: EnsureOptions): Promise<QuotaApplied>
 
   /**
-   * Reads use and limits: of these ids in this order, or of every id of which the kernel has any. One process, whatever the number of
-   * ids. Limits that are counted and not enforced are read too.
+   * Reads usage and limits. With `ids`: of these ids, in this order. Without: of every id that has usage or limits. Runs one process for
+   * any number of ids. Also reads limits that are not enforced, as long as usage is counted.
    *
-   * @throws QuotaError `QUOTA_OFF` when use is not counted, `QUOTA_UNSUPPORTED`, `QUOTA_MOVED`, `QUOTA_INVALID`, …
+   * @throws QuotaError `QUOTA_OFF` when usage is not counted, `QUOTA_UNSUPPORTED`, `QUOTA_MOVED`, `QUOTA_INVALID`, …
    */
   report(ids?: readonly number[], options?: ReportOptions): Promise<readonly QuotaReading[]>
 
-  /** Reads every id, one at a time by rising id, for more ids than an array should hold. What the kernel has when it starts. */
+  /**
+   * Reads every id and yields the readings one at a time, in ascending order of ids. Use it for more ids than an array should hold. The
+   * readings are those of the moment when the loop starts.
+   */
   reportEach(options?: ReportOptions): AsyncIterable<QuotaReading>
 
-  /** Sets how long ids may stay above soft limits, in seconds. An absent time stays. Running grace times do not change. */
+  /** Sets how long ids may stay above soft limits, in seconds. An absent time does not change. Running grace times do not change either. */
   setGrace(grace: Partial<Grace>, options?: EffectOptions): Promise<GraceSet>
 
   /**
-   * Sets how long one id that is above its soft limit may stay there from now, in seconds. An absent time stays.
+   * Sets how long one id that is above its soft limit may stay above it from now on, in seconds. An absent time does not change.
    *
-   * @throws QuotaError `QUOTA_INVALID` when no grace time of the id runs, `QUOTA_MISMATCH` when the kernel keeps another.
+   * @throws QuotaError `QUOTA_INVALID` when no grace time of the id is running, `QUOTA_MISMATCH` when another grace time is read back.
    */
   setGraceOf(id: number, grace: Partial<Grace>, options?: EffectOptions): Promise<QuotaReading>
 }
 
 /**
- * Opens quotas by any path of the file system. Nothing is read or run yet.
+ * Opens the quotas of a file system by any path on it. Reads nothing and runs nothing yet.
  *
  * @throws QuotaError `QUOTA_INVALID` when the path is not absolute
  */
 export function openQuota(host: Host, path: string, { kind = 'user' }: QuotaOptions = {}): Quota {
   if (!path.startsWith('/') || path.includes('\0')) {
-    const detail = 'paths are absolute and have no NUL'
-    throw new QuotaError('QUOTA_INVALID', { operation: 'use the path', target: path, detail })
+    const detail = 'the path must be absolute and must not contain a NUL byte'
+    throw new QuotaError('QUOTA_INVALID', { operation: 'open the quotas of', target: path, detail })
   }
   const find = volumeFinder(host, path)
-  /** Of file systems whose limits were enforced when they were last asked. */
+  /** File systems whose limits were enforced at the last check. */
   const known = new WeakMap<Volume, QuotaPlace>()
   const readPlace = async (volume: Volume, options: EffectOptions): Promise<QuotaPlace> => {
     const { state, bounds } = await readState(host, volume, options)
@@ -115,7 +124,7 @@ export function openQuota(host: Host, path: string, { kind = 'user' }: QuotaOpti
   }
   const apply: Quota['apply'] = (changeSet, options = {}) => {
     if (changeSet.kind !== kind) {
-      throw new TypeError(`A change set of ${changeSet.kind} quotas cannot be applied to ${kind} quotas`)
+      throw new TypeError(`Cannot apply a change set of ${changeSet.kind} quotas to ${kind} quotas`)
     }
     return applyChangeSet(host, find, changeSet, options)
   }
@@ -124,10 +133,10 @@ export function openQuota(host: Host, path: string, { kind = 'user' }: QuotaOpti
     const volume = await find(options)
     const place = known.get(volume)
     if (place === undefined) return apply(planOverwrite(spec, await readPlace(volume, options)), options)
-    // Limits were enforced here the last time. Whether they still are is read while they are written.
+    // Limits were enforced at the last check. Check again while the limits are written.
     const enforced = readPlace(volume, options)
     const applied = apply(planOverwrite(spec, place), options)
-    // Both have ended when the caller gets an error.
+    // Waits for both, so that no program still runs when the caller gets an error.
     await Promise.allSettled([enforced, applied])
     await enforced
     return applied
@@ -164,6 +173,6 @@ export function openQuota(host: Host, path: string, { kind = 'user' }: QuotaOpti
 }
 
 function notBoth(): QuotaError {
-  const detail = 'limits that were not read cannot be restored; use either atomic or overwrite'
-  return new QuotaError('QUOTA_INVALID', { operation: 'set limits with', value: 'atomic, overwrite', detail })
+  const detail = 'overwrite does not read the limits that atomic would have to restore; use only one of the two options'
+  return new QuotaError('QUOTA_INVALID', { operation: 'combine the options', value: 'atomic, overwrite', detail })
 }

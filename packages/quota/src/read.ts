@@ -6,7 +6,7 @@ import { parseReport, parseReportLines, type QuotaReading } from './report.ts'
 import { offError } from './support.ts'
 import { readState, type Volume } from './volume.ts'
 
-/** Reads every id of one kind by one repquota. @throws QuotaError `QUOTA_OFF`, `QUOTA_UNREADABLE`, … */
+/** Reads every id of one kind with one repquota. @throws QuotaError `QUOTA_OFF`, `QUOTA_UNREADABLE`, … */
 export async function readAll(
   host: Host,
   volume: Volume,
@@ -16,7 +16,7 @@ export async function readAll(
   return parseReport(kind, await runReport(host, volume, kind, options), now())
 }
 
-/** Reads every id of one kind, one at a time: of a file system of a million ids only the text is held. */
+/** Reads every id of one kind and yields one reading at a time, so that only the text is in memory, not a million readings. */
 export async function* readEach(
   host: Host,
   volume: Volume,
@@ -45,19 +45,19 @@ async function runReport(host: Host, volume: Volume, kind: QuotaKind, options: E
   }
 }
 
-/** Writes out one file system, and no other. @see sync(1) */
+/** Writes pending data of this one file system to disk. @see sync(1) */
 export async function sync(host: Host, { mount: { mountPoint } }: Volume, options: EffectOptions): Promise<void> {
   await runProgram(host, ['sync', '-f', '--', mountPoint], {
     ...options,
     touches: 'nothing',
-    operation: 'write out',
+    operation: 'sync the file system',
     target: mountPoint,
   })
 }
 
 /**
- * Returns the error to report for a tool that failed. For a kind that is off the tools print only that not all mounts have quota, so
- * the kernel is asked once a tool has failed.
+ * Returns the error to report for a tool that failed. When quota of a kind is off, the tools print only that not all mounts have quota.
+ * So after a failure this reads the state from the kernel.
  */
 export async function explained(
   error: unknown,

@@ -2,17 +2,17 @@ import { QuotaError } from './errors.ts'
 import { maxId, type BothLimits, type Limit, type Limits, type QuotaKind } from './limits.ts'
 import { statusOf, type QuotaStatus } from './status.ts'
 
-/** Use and limits of one kind of thing, bytes or inodes. */
+/** Usage and limits of either bytes or inodes. */
 export interface Meter extends Limits {
   readonly used: number
-  /** When the grace time ends, in seconds since 1970. Absent while no grace time runs. */
+  /** The end of the grace time, in seconds since 1970. Absent while no grace time is running. */
   readonly graceEnds?: number
-  /** Seconds of grace left, 0 when it is over. Absent while no grace time runs. */
+  /** Remaining seconds of the grace time. 0 when it is over. Absent while no grace time is running. */
   readonly graceLeft?: number
   readonly status: QuotaStatus
 }
 
-/** Use and limits of one id. Values above 2^53 are rounded to the nearest number of JavaScript. */
+/** Usage and limits of one id. Values above 2^53 are rounded to the nearest JavaScript number. */
 export interface QuotaReading {
   readonly id: number
   readonly bytes: Meter
@@ -24,24 +24,24 @@ const columns =
 const heads = { user: 'User', group: 'Group', project: 'Project' } as const
 
 /**
- * Parses `repquota -v -n -p -O csv` of one mount and one kind.
+ * Parses the output of `repquota -v -n -p -O csv` for one mount and one kind.
  *
  *     User,BlockStatus,FileStatus,BlockUsed,BlockSoftLimit,BlockHardLimit,BlockGrace,FileUsed,FileSoftLimit,FileHardLimit,FileGrace
  *     #70009,soft,soft,152,100,200,1795886580,2,1,2,1795886580
  *
- * Space is in KiB. The status that repquota prints is not used: it is `soft` at the hard limit, and ignores that a grace time is over.
+ * Space is in KiB. The status that repquota prints is not used. It is `soft` at the hard limit, and it ignores that a grace time is over.
  *
  * @param now seconds since 1970.
- * @throws QuotaError `QUOTA_UNREADABLE` when anything is not as above, a cut last line too.
+ * @throws QuotaError `QUOTA_UNREADABLE` when the text has another format, or when the last line is cut.
  */
 export function parseReport(kind: QuotaKind, text: string, now: number): readonly QuotaReading[] {
   return [...parseReportLines(kind, text, now)]
 }
 
-/** Parses the same text one reading at a time. Readings that were yielded before it throws are valid. */
+/** Parses the same text and yields one reading at a time. Readings that it yielded before it throws are valid. */
 export function* parseReportLines(kind: QuotaKind, text: string, now: number): Generator<QuotaReading, void> {
   const headLine = text.slice(0, Math.max(0, text.indexOf('\n')))
-  if (headLine !== `${heads[kind]},${columns}`) throw unreadable(headLine, 1, 'its columns are not known')
+  if (headLine !== `${heads[kind]},${columns}`) throw unreadable(headLine, 1, 'the header has unknown columns')
   if (!text.endsWith('\n')) {
     const last = text.slice(text.lastIndexOf('\n') + 1)
     throw unreadable(last, text.split('\n').length, 'the last line is cut')
@@ -52,8 +52,8 @@ export function* parseReportLines(kind: QuotaKind, text: string, now: number): G
     const line = text.slice(from, to)
     from = to + 1
     const reading = parseLine(line, now)
-    if (reading === undefined) throw unreadable(line, at, 'a field is no number')
-    if (seen.has(reading.id)) throw unreadable(line, at, 'the id was there before')
+    if (reading === undefined) throw unreadable(line, at, 'the line has an unknown format')
+    if (seen.has(reading.id)) throw unreadable(line, at, 'the id occurs more than once')
     seen.add(reading.id)
     yield reading
   }
@@ -97,7 +97,7 @@ function limitOf(value: number): Limit {
   return value === 0 ? 'none' : value
 }
 
-/** Returns the reading of an id of which the kernel has neither use nor limits. */
+/** Returns the reading of an id that has neither usage nor limits in the kernel. */
 export function emptyReading(id: number): QuotaReading {
   const nothing: Meter = { used: 0, soft: 'none', hard: 'none', status: 'ok' }
   return { id, bytes: nothing, inodes: nothing }

@@ -9,24 +9,25 @@ export interface Grace {
 
 /** What the kernel counts and enforces for one kind. */
 export interface KindState {
-  /** Whether use is counted. */
+  /** Whether usage is counted. */
   readonly accounting: boolean
   /** Whether limits are enforced. */
   readonly enforcing: boolean
-  /** The inode in which the file system keeps the counts. Absent when it has none. */
+  /** The inode in which the file system stores the counts. Absent when there is none. */
   readonly inode?: number
-  /** Absent when use is not counted. */
+  /** Absent when usage is not counted. */
   readonly grace?: Grace
 }
 
+/** What the kernel counts and enforces on one file system, by kind. */
 export type QuotaState = Readonly<Record<QuotaKind, KindState>>
 
 const off: KindState = { accounting: false, enforcing: false }
 const kinds = { User: 'user', Group: 'group', Project: 'project' } as const
 
 /**
- * Parses `xfs_quota -f -x -c state MOUNT`, which works on ext4 too. An empty text means no quota.
- * `quotaon -p` does not distinguish counting from enforcing, and repquota cuts grace times to minutes.
+ * Parses the output of `xfs_quota -f -x -c state MOUNT`, which also works on ext4. An empty text means no quota.
+ * Other tools are not sufficient: `quotaon -p` does not distinguish counting from enforcing, and repquota cuts grace times to minutes.
  *
  *     User quota state on /mnt/b (/dev/loop1)
  *       Accounting: ON
@@ -36,7 +37,7 @@ const kinds = { User: 'user', Group: 'group', Project: 'project' } as const
  *     Blocks max warnings: 0
  *     Inodes grace time: [7 days]
  *
- * @throws QuotaError `QUOTA_UNREADABLE` when the text is neither empty nor all three kinds.
+ * @throws QuotaError `QUOTA_UNREADABLE` when the text is not empty and does not have all three kinds.
  */
 export function parseState(text: string): QuotaState {
   if (text.trim() === '') return { user: off, group: off, project: off }
@@ -47,9 +48,9 @@ export function parseState(text: string): QuotaState {
     return { user, group, project }
   const missing = Object.entries(kinds).find(([name]) => states.get(name) === undefined)?.[1]
   throw new QuotaError('QUOTA_UNREADABLE', {
-    operation: 'read the state of quotas',
+    operation: 'parse the output of xfs_quota',
     value: text,
-    detail: `the section of ${missing ?? 'one kind'} has an unknown shape`,
+    detail: `the section of ${missing ?? 'one kind'} has an unknown format`,
   })
 }
 
@@ -70,7 +71,7 @@ function parseKind(body: string): KindState | undefined {
   }
 }
 
-/** Parses `7 days`, `1 day 00:01:01`, `0 days 00:05:01`, or dashes for none. */
+/** Parses `7 days`, `1 day 00:01:01` or `0 days 00:05:01` to seconds. Dashes mean none, which is 0. */
 function parseGrace(text: string | undefined): number | undefined {
   if (text === '--------') return 0
   const [, days, hours = '0', minutes = '0', seconds = '0'] =

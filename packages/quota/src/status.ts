@@ -1,14 +1,14 @@
 import type { Limits } from './limits.ts'
 
 /**
- * - `ok`: at or below the soft limit.
- * - `soft`: above it, in the grace time.
- * - `expired`: above it, and the grace time is over: nothing more can be written.
- * - `hard`: at the hard limit: nothing more can be written.
+ * - `ok`: usage is at or below the soft limit.
+ * - `soft`: usage is above the soft limit, within the grace time.
+ * - `expired`: usage is above the soft limit and the grace time is over. Writes fail.
+ * - `hard`: usage is at the hard limit. Writes fail.
  */
 export type QuotaStatus = 'ok' | 'soft' | 'expired' | 'hard'
 
-/** Computes the status from the numbers, as the kernel decides. @param now seconds since 1970. */
+/** Computes the status from the numbers by the rules of the kernel. @param now seconds since 1970. */
 export function statusOf(
   { used, soft, hard, graceEnds }: Limits & { readonly used: number; readonly graceEnds?: number },
   now: number,

@@ -7,13 +7,13 @@ import { runProgram } from './program.ts'
 import { parseState, type QuotaState } from './state.ts'
 import { boundsOf, formatOf, unsupported, type QuotaFormat } from './support.ts'
 
-/** The file system that a path is on, as it is mounted now. */
+/** The file system of a path, as it is mounted now. */
 export interface Volume {
   readonly mount: Mount
   readonly blockSize: number
 }
 
-/** What the kernel counts and enforces on a volume now, and how large limits may be. */
+/** What the kernel counts and enforces on a volume, and the range of limits. */
 export interface VolumeState {
   readonly state: QuotaState
   readonly format: QuotaFormat
@@ -21,11 +21,11 @@ export interface VolumeState {
 }
 
 /**
- * Creates a function that finds the file system of a path. It keeps its answer until something is mounted or unmounted, which it
- * sees without starting a process.
+ * Creates a function that finds the file system of a path. The function caches its result until a file system is mounted or unmounted.
+ * It detects that without starting a process.
  *
- * @throws QuotaError `QUOTA_UNSUPPORTED`, `QUOTA_INVALID` when the path does not exist, `QUOTA_MOVED` when it is on another file
- *   system than the last time.
+ * @throws QuotaError `QUOTA_UNSUPPORTED`, `QUOTA_INVALID` when the path does not exist, `QUOTA_MOVED` when the path is on another file
+ *   system than at the previous call.
  */
 export function volumeFinder(host: Host, path: string): (options?: EffectOptions) => Promise<Volume> {
   let known: { readonly volume: Volume; readonly text: string } | undefined
@@ -40,14 +40,17 @@ export function volumeFinder(host: Host, path: string): (options?: EffectOptions
   }
 }
 
-/** Returns the error for a path that is on another file system now: limits for `/home` must not be set on `/` because `/home` was unmounted. */
+/**
+ * Returns the error for a path that is now on another file system. If `/home` was unmounted, the limits for `/home` must not be set
+ * on `/`.
+ */
 export function movedError(path: string, before: Mount, now: Mount): QuotaError {
-  const shown = ({ source, mountPoint }: Mount) => `${source} on ${mountPoint}`
-  const detail = `it was on ${shown(before)} and is on ${shown(now)} now; open it again if that is intended`
+  const shown = ({ source, mountPoint }: Mount) => `${source} (mounted on ${mountPoint})`
+  const detail = `the path was on ${shown(before)} and is now on ${shown(now)}; open it again if that is intended`
   return new QuotaError('QUOTA_MOVED', { operation: 'use quotas of', target: path, detail })
 }
 
-/** Finds the mount of a path, whatever is mounted there. @throws QuotaError `QUOTA_INVALID` */
+/** Finds the mount of a path, also of a file system that is not supported. @throws QuotaError `QUOTA_INVALID` */
 export async function mountOf(
   host: Host,
   path: string,
@@ -59,7 +62,7 @@ export async function mountOf(
   throw new QuotaError('QUOTA_INVALID', {
     operation: 'find the mount of',
     target: path,
-    detail: 'mountinfo does not list it',
+    detail: '/proc/self/mountinfo does not list its file system',
   })
 }
 
@@ -69,7 +72,7 @@ async function findVolume(host: Host, path: string, mounts: readonly Mount[], op
   if (detail !== undefined)
     throw new QuotaError('QUOTA_UNSUPPORTED', { operation: 'use quotas of', target: path, detail })
   const size = Number(await ask(host, mount.mountPoint, ['-f', '-c', '%S'], options))
-  // The tools count in KiB: a smaller block would not be read back.
+  // The tools count in KiB, so a limit in smaller blocks would be read back as another number.
   return { mount, blockSize: Math.max(size, 1024) }
 }
 
@@ -87,7 +90,7 @@ async function ask(host: Host, path: string, words: readonly string[], options: 
       operation,
       target: path,
       value: stdout,
-      detail: 'stat printed no number',
+      detail: 'stat did not print a number',
     })
   } catch (error) {
     if (!(error instanceof QuotaError) || error.code !== 'QUOTA_REFUSED') throw error
@@ -95,7 +98,7 @@ async function ask(host: Host, path: string, words: readonly string[], options: 
   }
 }
 
-/** Reads what the kernel counts and enforces. Runs xfs_quota once, which works on ext4 too. */
+/** Reads what the kernel counts and enforces. Runs xfs_quota once, which also works on ext4. */
 export async function readState(
   host: Host,
   { mount, blockSize }: Volume,
@@ -104,7 +107,7 @@ export async function readState(
   const { stdout } = await runProgram(host, ['xfs_quota', '-f', '-x', '-c', 'state', mount.mountPoint], {
     ...options,
     touches: 'nothing',
-    operation: 'read the state of quotas of',
+    operation: 'read the quota state of',
     target: mount.mountPoint,
   })
   const state = parseState(stdout)

@@ -25,7 +25,7 @@ void t.test('applyChangeSet() sets in one process and reads back in another', as
 })
 
 void t.test(
-  'applyChangeSet() gives the id that the kernel refuses its own words, and the others their limits',
+  'applyChangeSet() reports what setquota printed about the refused id, and sets the limits of the other ids',
   async (t) => {
     const some = openFake({ refused: [6] })
     const { results, changed } = await some.quota.ensure(spec)
@@ -39,7 +39,7 @@ void t.test(
   },
 )
 
-void t.test('applyChangeSet() puts back what it set when all or nothing is asked for', async (t) => {
+void t.test('applyChangeSet() with atomic restores the limits that it set when one item is refused', async (t) => {
   const some = openFake({ refused: [6] })
   some.fake.meddle('user', 5, [0, 3, 0, 0])
   const { results, changed } = await some.quota.ensure(spec, { atomic: true })
@@ -51,12 +51,12 @@ void t.test('applyChangeSet() puts back what it set when all or nothing is asked
   t.strictSame(await hards(some), [3072, 'none', 'none'])
 })
 
-void t.test('applyChangeSet() says when something else is read back', async (t) => {
+void t.test('applyChangeSet() returns QUOTA_MISMATCH when other limits are read back', async (t) => {
   const { host, quota } = openFake()
   const changeSet = quota.plan(spec.slice(0, 1), await quota.read(spec))
   const [change] = changeSet.changes
   if (change === undefined) throw new Error('no change')
-  // A file system that rounds otherwise than we know.
+  // As on a file system that rounds in another way.
   const odd = { ...change, to: { ...change.to, bytes: { soft: 'none' as const, hard: 1500 } } }
   const { results } = await applyChangeSet(host, volumeFinder(host, '/home'), { ...changeSet, changes: [odd] }, {})
   t.strictSame(
@@ -65,7 +65,7 @@ void t.test('applyChangeSet() says when something else is read back', async (t) 
   )
 })
 
-void t.test('applyChangeSet() of nothing runs nothing', async (t) => {
+void t.test('applyChangeSet() without changes runs nothing', async (t) => {
   const { quota, ran } = openFake()
   t.strictSame(await quota.apply({ kind: 'user', mount, changes: [], refused: [], unchanged: [5] }), {
     changed: false,
@@ -75,7 +75,7 @@ void t.test('applyChangeSet() of nothing runs nothing', async (t) => {
   t.strictSame(ran(), [])
 })
 
-void t.test('applyChangeSet() of a batch that setquota gave up says so for those after it', async (t) => {
+void t.test('applyChangeSet() reports why setquota stopped for each id that it did not set', async (t) => {
   const { quota, fake } = openFake()
   const changeSet = quota.plan(spec, await quota.read(spec))
   const stderr = 'setquota: Cannot get quota for user 6 from kernel on /dev/loop0: No space left on device\n'
@@ -100,13 +100,13 @@ void t.test('applyChangeSet() of a batch that setquota gave up says so for those
   )
 })
 
-void t.test('applyChangeSet() sets nothing on another file system than the one it was planned for', async (t) => {
+void t.test('applyChangeSet() refuses a change set that was planned for another file system', async (t) => {
   const { quota, ran } = openFake()
   const changeSet = quota.plan(spec, await quota.read(spec))
   const other = { ...changeSet, mount: { ...mount, device: '253:32', source: '/dev/other' } }
   await t.rejects(quota.apply(other), {
     code: 'QUOTA_MOVED',
-    message: /was on \/dev\/other on \/home and is on \/dev\/fake/,
+    message: /was on \/dev\/other \(mounted on \/home\) and is now on \/dev\/fake/,
   })
   t.notOk(ran().includes('setquota'))
 })

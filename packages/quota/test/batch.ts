@@ -2,7 +2,7 @@ import t from 'tap'
 import { renderBatch, saidOf } from '../src/batch.ts'
 import { fixture } from './support/fixture.ts'
 
-void t.test('renderBatch() writes numbers only and ends every line', async (t) => {
+void t.test('renderBatch() renders only numbers and ends every line with a newline', async (t) => {
   const limits = { bytes: { soft: 1024, hard: 5 * 1024 ** 4 }, inodes: { soft: 'none', hard: 7 } } as const
   t.equal(
     renderBatch([
@@ -14,7 +14,7 @@ void t.test('renderBatch() writes numbers only and ends every line', async (t) =
   t.equal(renderBatch([]), '')
 })
 
-void t.test('saidOf() finds what setquota said about one id', async (t) => {
+void t.test('saidOf() returns what setquota printed about one id', async (t) => {
   const said = fixture('ext4-refused.txt')
   t.match(saidOf(70_005, said), /^setquota: Cannot set quota for user 70005 .*; .*Cannot write quota for 70005 /)
   t.match(saidOf(70_008, said), /70008/)

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { QuotaError } from '../src/errors.ts'
 
-void t.test('QuotaError says what was attempted, on what, with what, why and what would help', async (t) => {
+void t.test('QuotaError names the operation, target, value, reason and steps', async (t) => {
   const error = new QuotaError('QUOTA_OFF', {
     operation: 'read the quotas of',
     target: '/home',
@@ -14,7 +14,7 @@ void t.test('QuotaError says what was attempted, on what, with what, why and wha
   t.equal(error.name, 'QuotaError')
   t.match(
     error.message,
-    /^Cannot read the quotas of "\/home", value "x{200}…": user quota is off; the tool said: no; to enable it: umount it, then mount it$/,
+    /^Cannot read the quotas of "\/home", value "x{200}…": user quota is off; the tool reported: no; to enable it: umount it, then mount it$/,
   )
   t.match(error.cause, { message: 'deeper' })
   t.notOk(Object.hasOwn(error, 'name'))

@@ -9,7 +9,7 @@ for (const fileSystem of ['ext4', 'xfs'] as const) {
   })
 }
 
-void t.test('createFakeQuota() uses what it is told, and starts a grace time', async (t) => {
+void t.test('createFakeQuota() reports the usage that use() set, and starts a grace time', async (t) => {
   const { quota, fake } = openFake()
   await quota.ensure([{ id: 5, bytes: { soft: 4096, hard: 8192 } }])
   fake.use('user', 5, { bytes: 5000, inodes: 1 })

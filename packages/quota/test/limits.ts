@@ -4,14 +4,14 @@ import { assertId, maxId, renderLimits, roundLimit, sameLimits } from '../src/li
 
 const bounds = { blockSize: 4096, maxBytes: Number.MAX_SAFE_INTEGER, maxInodes: 0xffff_ffff }
 
-void t.test('assertId() refuses root, nobody and what setquota would cut to 32 bits', async (t) => {
+void t.test('assertId() refuses root, the reserved id and ids that setquota would cut to 32 bits', async (t) => {
   for (const id of [1, 10_000, maxId]) t.doesNotThrow(() => assertId(id))
   for (const id of [0, -1, 1.5, Number.NaN, Infinity, maxId + 1, 2 ** 32, 2 ** 53]) {
     t.throws(() => assertId(id), { code: 'QUOTA_INVALID' }, String(id))
   }
 })
 
-void t.test('roundLimit() refuses what no limit is', async (t) => {
+void t.test('roundLimit() refuses numbers that are not a limit', async (t) => {
   for (const limit of [0, -1, 0.5, Number.NaN, Infinity, 2 ** 53]) {
     for (const name of ['bytes', 'inodes'] as const)
       t.throws(() => roundLimit(name, limit, bounds), { code: 'QUOTA_INVALID' }, `${limit} ${name}`)
@@ -23,7 +23,7 @@ void t.test('roundLimit() refuses what no limit is', async (t) => {
   t.equal(roundLimit('bytes', 'none', bounds), 'none')
 })
 
-void t.test('roundLimit() rounds up to whole blocks, never to none', async (t) => {
+void t.test('roundLimit() rounds up to whole blocks and never returns 0', async (t) => {
   t.equal(roundLimit('bytes', 1, bounds), 4096)
   t.equal(roundLimit('inodes', 1, bounds), 1)
   fc.assert(

@@ -3,7 +3,7 @@ import { findOrphans } from '../src/orphans.ts'
 import { parseReport } from '../src/report.ts'
 import { fixture } from './support/fixture.ts'
 
-void t.test('findOrphans() names what nobody has: use, or limits that are left', async (t) => {
+void t.test('findOrphans() returns ids that have usage or limits, but no owner', async (t) => {
   const readings = [
     ...parseReport('user', fixture('ext4-user.csv'), 0),
     ...parseReport('user', fixture('ext4-grace.csv'), 0),

@@ -14,7 +14,7 @@ const reading = (id: number, used: number, soft: Limit, hard: Limit): QuotaReadi
 })
 const seen = (...readings: readonly QuotaReading[]) => ({ ...place, readings })
 
-void t.test('planQuota() keeps what is absent and lifts what is none', async (t) => {
+void t.test('planQuota() keeps absent limits and removes limits that are none', async (t) => {
   const observed = seen(reading(5, 0, MiB, 2 * MiB))
   t.strictSame(planQuota([{ id: 5, bytes: { soft: 'none' } }], observed).changes, [
     {
@@ -33,7 +33,7 @@ void t.test('planQuota() keeps what is absent and lifts what is none', async (t)
   t.strictSame(planQuota([{ id: 5, bytes: { hard: 2 * MiB - 1 } }], observed).unchanged, [5], 'rounded')
 })
 
-void t.test('planQuota() refuses an item and goes on with the others', async (t) => {
+void t.test('planQuota() refuses invalid items and plans the others', async (t) => {
   const spec = [
     { id: 5, bytes: { soft: 3 * MiB } },
     { id: 6, bytes: { hard: 1.5 } },
@@ -53,7 +53,7 @@ void t.test('planQuota() refuses an item and goes on with the others', async (t)
   )
 })
 
-void t.test('planQuota() refuses a hard limit below what is used, unless forced', async (t) => {
+void t.test('planQuota() refuses a hard limit below the usage, except with force', async (t) => {
   const observed = seen(reading(5, 10 * MiB, 'none', 'none'))
   const short = ({ changes, refused }: ReturnType<typeof planQuota>) => ({
     changes: changes.map(({ id, to: { bytes, inodes } }) => [id, bytes.hard, inodes.hard]),
@@ -62,16 +62,16 @@ void t.test('planQuota() refuses a hard limit below what is used, unless forced'
   const plan = (hard: Limit, force: boolean) => short(planQuota([{ id: 5, bytes: { hard }, force }], observed))
   t.strictSame(plan(9 * MiB, false), { changes: [], refused: [[5, 'QUOTA_BELOW_USAGE']] })
   t.strictSame(plan(9 * MiB, true), { changes: [[5, 9 * MiB, 'none']], refused: [] })
-  t.strictSame(plan(10 * MiB, false), { changes: [[5, 10 * MiB, 'none']], refused: [] }, 'just what is used')
+  t.strictSame(plan(10 * MiB, false), { changes: [[5, 10 * MiB, 'none']], refused: [] }, 'equal to the usage')
   const inodes = { used: 10, soft: 'none', hard: 'none', status: 'ok' } as const
   const many = planQuota([{ id: 5, inodes: { hard: 9 } }], seen({ ...emptyReading(5), inodes }))
-  t.strictSame(short(many), { changes: [], refused: [[5, 'QUOTA_BELOW_USAGE']] }, 'files count too')
+  t.strictSame(short(many), { changes: [], refused: [[5, 'QUOTA_BELOW_USAGE']] }, 'inodes count too')
   const full = seen(reading(5, 10 * MiB, 'none', 9 * MiB))
   const more = short(planQuota([{ id: 5, inodes: { hard: 7 } }], full))
-  t.strictSame(more, { changes: [[5, 9 * MiB, 7]], refused: [] }, 'one that is below already')
+  t.strictSame(more, { changes: [[5, 9 * MiB, 7]], refused: [] }, 'a hard limit that is below already')
 })
 
-void t.test('planQuota() of what a plan made is empty', async () => {
+void t.test('planQuota() plans nothing after its change set was applied', async () => {
   const limit = fc.oneof(fc.constant('none' as const), fc.integer({ min: 1, max: 2 ** 52 }))
   const limits = fc.record({ soft: limit, hard: limit }, { requiredKeys: [] })
   const item = fc.record({ id: fc.integer({ min: 1, max: 30 }), bytes: limits, inodes: limits })
@@ -93,7 +93,7 @@ void t.test('planQuota() of what a plan made is empty', async () => {
   )
 })
 
-void t.test('planOverwrite() writes all four limits of each id, and refuses an item that lacks one', async (t) => {
+void t.test('planOverwrite() plans all four limits of each id, and refuses an item that lacks one', async (t) => {
   const both = { bytes: { soft: 'none', hard: MiB }, inodes: { soft: 10, hard: 20 } } as const
   const { changes, refused } = planOverwrite(
     [

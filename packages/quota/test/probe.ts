@@ -5,7 +5,7 @@ import { openQuota } from '../src/index.ts'
 import { fixture } from './support/fixture.ts'
 import { openFake } from './support/open.ts'
 
-void t.test('probe() says what is enforced, what only counted, and what turns it on', async (t) => {
+void t.test('probe() reports which kinds are enforced or only counted, and the steps that turn them on', async (t) => {
   const { quota, open } = openFake({ kinds: { user: 'accounting', project: 'off' } })
   const { works, format, error, steps, kinds, features } = await quota.probe()
   t.strictSame([works, format, error?.code], [false, 'ext4', 'QUOTA_OFF'])
@@ -31,7 +31,7 @@ void t.test('probe() says what is enforced, what only counted, and what turns it
   t.match(await openFake({ fileSystem: 'xfs' }).quota.probe(), { works: true, format: 'xfs' })
 })
 
-void t.test('probe() does not throw what it can say', async (t) => {
+void t.test('probe() returns errors and does not throw them', async (t) => {
   const files = { '/proc/self/mountinfo': fixture('mountinfo') }
   const stat = (device: string) => ({ '/usr/bin/stat': () => ({ stdout: `${device}\n` }) })
   const probe = (programs = {}, path = '/home') => openQuota(createFakeHost({ files, programs }), path).probe()

@@ -7,12 +7,12 @@ import { openFake } from './support/open.ts'
 const MiB = 1024 * 1024
 const none = { soft: 'none', hard: 'none', status: 'ok' } as const
 
-void t.test('openQuota() wants an absolute path', async (t) => {
+void t.test('openQuota() refuses a path that is not absolute or has a NUL byte', async (t) => {
   for (const path of ['', 'home', '-x', '/a\0b'])
     t.throws(() => openQuota(createFakeHost(), path), { code: 'QUOTA_INVALID' })
 })
 
-void t.test('report() has the ids in the order asked for, those without use and limits too', async (t) => {
+void t.test('report() returns the ids in the given order, including ids without usage and limits', async (t) => {
   const { quota, fake } = openFake()
   fake.use('user', 6, { bytes: MiB, inodes: 3 })
   const six = { id: 6, bytes: { used: MiB, ...none }, inodes: { used: 3, ...none } }
@@ -20,7 +20,7 @@ void t.test('report() has the ids in the order asked for, those without use and 
   t.strictSame(await quota.report(), [six])
 })
 
-void t.test('report() with sync writes out before', async (t) => {
+void t.test('report() with sync syncs the file system first', async (t) => {
   const { quota, ran } = openFake()
   await quota.report([5])
   t.notOk(ran().includes('sync'))
@@ -28,14 +28,14 @@ void t.test('report() with sync writes out before', async (t) => {
   t.strictSame(ran().slice(-2), ['sync', 'repquota'])
 })
 
-void t.test('read() refuses where limits are not enforced', async (t) => {
+void t.test('read() fails where limits are not enforced', async (t) => {
   const { quota, open } = openFake({ kinds: { user: 'accounting', group: 'off' } })
   await t.rejects(quota.read([{ id: 5, bytes: { hard: MiB } }]), { code: 'QUOTA_OFF' })
   await t.rejects(open('group').ensure([{ id: 5, bytes: { hard: MiB } }]), { code: 'QUOTA_OFF' })
-  t.strictSame(await quota.report(), [], 'what is counted can be read')
+  t.strictSame(await quota.report(), [], 'usage that is only counted can be read')
 })
 
-void t.test('ensure() lets an item with force be below what is used', async (t) => {
+void t.test('ensure() accepts a limit below the usage only with force', async (t) => {
   const { quota, fake } = openFake()
   fake.use('user', 6, { bytes: 2 * MiB, inodes: 3 })
   const spec = { id: 6, bytes: { hard: MiB } }
@@ -52,7 +52,7 @@ void t.test('ensure() lets an item with force be below what is used', async (t) 
   )
 })
 
-void t.test('ensure() with overwrite reads nothing first, and reads back', async (t) => {
+void t.test('ensure() with overwrite does not read first, and reads back', async (t) => {
   const { quota, fake, host } = openFake()
   fake.use('user', 6, { bytes: 2 * MiB, inodes: 3 })
   await quota.read([])
@@ -87,11 +87,11 @@ void t.test('ensure() with overwrite reads nothing first, and reads back', async
   t.match(results[2]?.error?.message, /all four limits/)
   await t.rejects(quota.ensure(spec, { overwrite: true, atomic: true }), {
     code: 'QUOTA_INVALID',
-    message: /either atomic or overwrite/,
+    message: /only one of the two options/,
   })
 })
 
-void t.test('ensure() on a host that is only a folder is planned and not done', async (t) => {
+void t.test('ensure() on a host that is only a folder plans, and applies nothing', async (t) => {
   const { fake } = openFake()
   const host = createFakeHost({ live: false, programs: fake.programs, files: fake.files })
   const quota = openQuota(host, '/home')
@@ -100,7 +100,7 @@ void t.test('ensure() on a host that is only a folder is planned and not done', 
   await t.rejects(quota.ensure(spec), { code: 'HOST_NOT_LIVE' })
 })
 
-void t.test('apply() takes no change set of another kind', async (t) => {
+void t.test('apply() refuses a change set of another kind', async (t) => {
   const { quota, open, ran } = openFake()
   const spec = [{ id: 5, bytes: { hard: MiB } }]
   const groups = open('group')

@@ -7,7 +7,7 @@ import { fixture } from './support/fixture.ts'
 const now = 1_795_281_800
 const parse = (name: string, kind: 'user' | 'group' | 'project' = 'user') => parseReport(kind, fixture(name), now)
 
-void t.test('parseReport() reads real reports', async (t) => {
+void t.test('parseReport() parses real reports', async (t) => {
   const none = { soft: 'none', hard: 'none', status: 'ok' }
   t.strictSame(parse('ext4-user.csv')[2], {
     ...emptyReading(70_002),
@@ -26,7 +26,7 @@ void t.test('parseReport() reads real reports', async (t) => {
   t.equal(parse('xfs-huge.csv').at(-1)?.id, 4_294_967_294)
 })
 
-void t.test('parseReport() computes the status that repquota has wrong', async (t) => {
+void t.test('parseReport() computes the status, because the one of repquota is wrong', async (t) => {
   const ends = (left: number, graceEnds = 1_795_886_580) => ({ graceEnds, graceLeft: left })
   const bytes = { soft: 102_400, hard: 204_800 }
   const inodes = { used: 2, soft: 1, hard: 2, status: 'hard' }
@@ -54,7 +54,7 @@ void t.test('parseReport() computes the status that repquota has wrong', async (
   ])
 })
 
-void t.test('parseReport() refuses what is cut or of another kind', async (t) => {
+void t.test('parseReport() refuses a text that is cut or of another kind', async (t) => {
   const text = fixture('ext4-user.csv')
   for (let end = 0; end < text.length; end += 1) {
     const cut = text.slice(0, end)
@@ -65,7 +65,7 @@ void t.test('parseReport() refuses what is cut or of another kind', async (t) =>
   const line = '#5,ok,ok,0,0,0,0,0,0,0,0\n'
   const head = text.slice(0, text.indexOf('\n') + 1)
   t.equal(parseReport('user', head + line, now).length, 1)
-  t.throws(() => parseReport('user', head + line + line, now), { message: /there before/ })
+  t.throws(() => parseReport('user', head + line + line, now), { message: /more than once/ })
   for (const bad of [
     '#5,ok,ok,0,0,0,7days,0,0,0,0',
     'p1,ok,ok,0,0,0,0,0,0,0,0',
@@ -75,7 +75,7 @@ void t.test('parseReport() refuses what is cut or of another kind', async (t) =>
     t.throws(() => parseReport('user', `${head}${bad}\n`, now), { code: 'QUOTA_UNREADABLE' }, bad)
 })
 
-void t.test('parseReport() throws nothing but QuotaError', async () => {
+void t.test('parseReport() throws only QuotaError', async () => {
   const head = fixture('ext4-user.csv').split('\n')[0] ?? ''
   const field = fc.oneof(fc.constantFrom('#1', 'ok', '0', '-1', '', '1e9', '99999999999999999999999'), fc.string())
   fc.assert(
@@ -90,14 +90,14 @@ void t.test('parseReport() throws nothing but QuotaError', async () => {
   )
 })
 
-void t.test('parseReportLines() gives what is right before what is not', async (t) => {
+void t.test('parseReportLines() yields the valid lines before an invalid line', async (t) => {
   const lines = fixture('ext4-user.csv').split('\n')
   const bad = parseReportLines('user', [...lines.slice(0, 2), 'bad', ''].join('\n'), now)
   t.match(bad.next(), { done: false, value: { id: Number } })
   t.throws(() => bad.next(), { code: 'QUOTA_UNREADABLE', message: /line 3/ })
 })
 
-void t.test('limitsOf() has limits only', async (t) => {
+void t.test('limitsOf() returns only the limits', async (t) => {
   const reading = { ...emptyReading(5), bytes: { used: 7, soft: 'none', hard: 8, status: 'ok' } } as const
   t.strictSame(limitsOf(reading), { bytes: { soft: 'none', hard: 8 }, inodes: { soft: 'none', hard: 'none' } })
 })

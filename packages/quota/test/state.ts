@@ -8,7 +8,7 @@ const week = { bytes: 604_800, inodes: 604_800 }
 const on = (inode: number) => ({ accounting: true, enforcing: true, inode, grace: week })
 const off = { accounting: false, enforcing: false }
 
-void t.test('parseState() tells counting from enforcing, on ext4 and XFS', async (t) => {
+void t.test('parseState() distinguishes counting from enforcing, on ext4 and XFS', async (t) => {
   t.strictSame(parseState(fixture('ext4-state.txt')), { user: on(3), group: on(4), project: on(12) })
   t.strictSame(parseState(fixture('xfs-state.txt')), { user: on(131), group: on(132), project: on(133) })
   t.strictSame(parseState(fixture('xfs-noenforce-state.txt')), {
@@ -21,17 +21,17 @@ void t.test('parseState() tells counting from enforcing, on ext4 and XFS', async
     group: off,
   })
   t.match(parseState(fixture('ext4-files-state.txt')), { user: on(13), group: off })
-  t.strictSame(parseState(''), { user: off, group: off, project: off }, 'nothing is said of a file system without')
+  t.strictSame(parseState(''), { user: off, group: off, project: off }, 'a file system without quota has no output')
 })
 
-void t.test('parseState() reads grace times to the second', async (t) => {
+void t.test('parseState() parses grace times to the second', async (t) => {
   const text = fixture('ext4-grace-state.txt')
   const all = text + text.replace('User', 'Group') + text.replace('User', 'Project')
   t.strictSame(parseState(all).project.grace, { bytes: 301, inodes: 86_461 })
-  t.throws(() => parseState(text), { code: 'QUOTA_UNREADABLE' }, 'one kind only')
+  t.throws(() => parseState(text), { code: 'QUOTA_UNREADABLE' }, 'only one kind')
 })
 
-void t.test('parseState() refuses what is cut, and throws nothing else', async (t) => {
+void t.test('parseState() refuses a text that is cut, and throws only QuotaError', async (t) => {
   const text = fixture('xfs-state.txt')
   const inside = text.indexOf('Inodes grace', text.indexOf('Project'))
   for (const end of [10, 200, text.indexOf('Group'), text.indexOf('Project'), inside, inside + 21])

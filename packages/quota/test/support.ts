@@ -13,16 +13,16 @@ const mount = (path: string): Mount => {
 const state = (name: string) => parseState(fixture(`${name}-state.txt`))
 const off = { accounting: false, enforcing: false }
 
-void t.test('unsupported() says why', async (t) => {
+void t.test('unsupported() returns the reason', async (t) => {
   t.equal(unsupported(mount('/home')), undefined)
   t.equal(unsupported(mount('/srv/xfs')), undefined)
   t.match(unsupported(mount('/tmp')), /tmpfs/)
-  t.match(unsupported(mount('/mnt/f')), /only its folder "\/lost\+found" is mounted/)
+  t.match(unsupported(mount('/mnt/f')), /only the folder "\/lost\+found" of the file system is mounted/)
   for (const fileSystem of ['btrfs', 'nfs4', 'overlay', 'zfs', 'f2fs'])
     t.type(unsupported({ ...mount('/home'), fileSystem }), 'string', fileSystem)
 })
 
-void t.test('formatOf() and boundsOf() know old quota files, which may hold 32 bits only', async (t) => {
+void t.test('formatOf() and boundsOf() recognize old quota files, which may hold only 32 bits', async (t) => {
   t.equal(formatOf(mount('/home'), state('ext4')), 'ext4')
   t.equal(formatOf(mount('/mnt/c'), state('ext4-accounting')), 'ext4')
   t.equal(formatOf(mount('/srv/xfs'), state('xfs')), 'xfs')
@@ -31,7 +31,7 @@ void t.test('formatOf() and boundsOf() know old quota files, which may hold 32 b
   t.match(boundsOf('xfs', 4096), { blockSize: 4096, maxBytes: Number.MAX_SAFE_INTEGER })
 })
 
-void t.test('stepsOf() names each act, none when it is on', async (t) => {
+void t.test('stepsOf() returns each step, and none when quota is on', async (t) => {
   t.strictSame(stepsOf(mount('/home'), 'user', state('ext4').user), [])
   t.strictSame(stepsOf(mount('/mnt/c'), 'user', state('ext4-accounting').user), [
     'add usrquota to the options of /mnt/c in /etc/fstab',
@@ -52,13 +52,13 @@ void t.test('stepsOf() names each act, none when it is on', async (t) => {
     t.equal(stepsOf({ ...mount('/'), fileSystem }, 'user', off).at(-1), 'reboot')
 })
 
-void t.test('offError() tells counted from off', async (t) => {
+void t.test('offError() distinguishes quota that is only counted from quota that is off', async (t) => {
   const error = (need: 'accounting' | 'enforcing', kind: 'user' | 'group') =>
     offError('set', mount('/mnt/c'), kind, state('ext4-accounting'), need)
   t.equal(error('accounting', 'user'), undefined)
   t.match(error('enforcing', 'user'), {
     code: 'QUOTA_OFF',
-    message: /counted, but its limits are not enforced.*quotaon -u/,
+    message: /counted, but limits are not enforced.*quotaon -u/,
   })
   t.match(error('accounting', 'group'), { code: 'QUOTA_OFF', message: /group quota is off on this ext4/ })
 })

@@ -5,7 +5,7 @@ import { renderTemporary, temporaryPolicy } from '../src/temporary.ts'
 
 const wanted = { group: 'puppy-tenants', below: '/home/.temporary' }
 
-void t.test('renderTemporary() gives members of one group folders of their own', async (t) => {
+void t.test('renderTemporary() renders private temporary folders for the members of one group', async (t) => {
   const { files, folders } = renderTemporary(wanted)
   t.strictSame(files, [
     {
@@ -40,7 +40,7 @@ void t.test('renderTemporary() gives members of one group folders of their own',
   t.match(temporaryPolicy, /^(\(allow crond_t [a-z_]+ \(dir \([a-z ]+\)\)\)\n)+$/)
 })
 
-void t.test('renderTemporary() refuses what a line cannot hold', async (t) => {
+void t.test('renderTemporary() refuses groups and folders that a line of the files cannot contain', async (t) => {
   for (const wrong of [
     { group: 'a b' },
     { group: 'a\nb' },

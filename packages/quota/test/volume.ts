@@ -5,7 +5,7 @@ import { parseMountinfo } from '@puppy/host/proc'
 import { openFake } from './support/open.ts'
 import { fixture } from './support/fixture.ts'
 
-void t.test('volumeFinder() keeps what it found while mountinfo says the same', async (t) => {
+void t.test('volumeFinder() caches its result while mountinfo does not change', async (t) => {
   const { host, ran } = openFake({ fileSystem: 'xfs' })
   const find = volumeFinder(host, '/home/p1')
   t.match(await find(), { mount: { mountPoint: '/home', fileSystem: 'xfs' }, blockSize: 4096 })
@@ -16,12 +16,12 @@ void t.test('volumeFinder() keeps what it found while mountinfo says the same', 
   t.match(await find(), { mount: { id: 47 } })
   t.equal(ran().length, 4)
   await host.replace('/proc/self/mountinfo', text.replace(/^46 .*\n/m, ''))
-  await t.rejects(find(), { code: 'QUOTA_INVALID' }, 'a mount that disappears')
+  await t.rejects(find(), { code: 'QUOTA_INVALID' }, 'after an unmount')
   await host.replace('/proc/self/mountinfo', '46 28 253:16 / /home rw - btrfs /dev/b rw\n')
   await t.rejects(find(), { code: 'QUOTA_UNSUPPORTED' })
 })
 
-void t.test('volumeFinder() says what cannot be', async (t) => {
+void t.test('volumeFinder() and mountOf() report why they fail', async (t) => {
   const files = { '/proc/self/mountinfo': fixture('mountinfo') }
   const answering = (stdout: string, exitCode = 0) =>
     createFakeHost({ files, programs: { '/usr/bin/stat': () => ({ stdout, exitCode }) } })
@@ -31,7 +31,7 @@ void t.test('volumeFinder() says what cannot be', async (t) => {
   await t.rejects(mountOf(answering('33\n'), '/x', [], {}), { code: 'QUOTA_INVALID' })
 })
 
-void t.test('readState() asks xfs_quota', async (t) => {
+void t.test('readState() returns the state that xfs_quota prints', async (t) => {
   const { host } = openFake({ kinds: { project: 'off' } })
   const mount = parseMountinfo((await host.read('/proc/self/mountinfo')) ?? '').at(-1)
   if (mount === undefined) throw new Error('no mount')
@@ -54,6 +54,6 @@ void t.test('volumeFinder() does not follow a path to another file system', asyn
   await host.replace('/proc/self/mountinfo', fixture('mountinfo').replaceAll(/^.* 254:16 .*\n/gm, ''))
   await t.rejects(find(), {
     code: 'QUOTA_MOVED',
-    message: /was on \/dev\/vdb on \/home and is on \/dev\/vda on \/ now/,
+    message: /was on \/dev\/vdb \(mounted on \/home\) and is now on \/dev\/vda \(mounted on \/\)/,
   })
 })

@@ -1,4 +1,4 @@
-/** File systems whose quota is off, only counted, or none at all, each on a loop device of its own. */
+/** File systems whose quota is off, only counted, or not supported, each on a separate loop device. */
 import { mkdir, rm } from 'node:fs/promises'
 import { createHost } from '@puppy/host'
 import t from 'tap'
@@ -9,7 +9,7 @@ t.setTimeout(600_000)
 
 const spec = [{ id: 70_001, bytes: { hard: 1024 * 1024 } }]
 
-void t.test('an ext4 without quota', { skip }, async (t) => {
+void t.test('ext4 without quota', { skip }, async (t) => {
   const quota = openQuota(createHost(), await mounted(t, '32M', ['mkfs.ext4']))
   const { works, steps, kinds } = await quota.probe()
   t.equal(works, false)
@@ -19,7 +19,7 @@ void t.test('an ext4 without quota', { skip }, async (t) => {
   await t.rejects(quota.ensure(spec), { code: 'QUOTA_OFF' })
 })
 
-void t.test('an ext4 that only counts, and enforces after the steps', { skip }, async (t) => {
+void t.test('ext4 that only counts, and enforces after the steps of the probe', { skip }, async (t) => {
   const path = await mounted(t, '32M', ['mkfs.ext4', '-O', 'quota', '-E', 'quotatype=usrquota'])
   const quota = openQuota(createHost(), path)
   t.match(await quota.probe(), {
@@ -36,13 +36,13 @@ void t.test('an ext4 that only counts, and enforces after the steps', { skip }, 
   await t.rejects(openQuota(createHost(), path, { kind: 'group' }).ensure(spec), { code: 'QUOTA_OFF' })
 })
 
-void t.test('an XFS that only counts', { skip }, async (t) => {
+void t.test('XFS that only counts', { skip }, async (t) => {
   const quota = openQuota(createHost(), await mounted(t, '320M', ['mkfs.xfs'], 'loop,uqnoenforce'))
   t.match(await quota.probe(), { works: false, format: 'xfs', kinds: { user: { accounting: true, enforcing: false } } })
   await t.rejects(quota.ensure(spec), { code: 'QUOTA_OFF' })
 })
 
-void t.test('tmpfs, a bind mount, a mount that disappears', { skip }, async (t) => {
+void t.test('tmpfs, a bind mount, and a path that was unmounted', { skip }, async (t) => {
   t.match(await openQuota(createHost(), '/dev/shm').probe(), { error: { code: 'QUOTA_UNSUPPORTED' } })
   t.match(await openQuota(createHost(), '/nowhere').probe(), { error: { code: 'QUOTA_INVALID' } })
   const bind = '/var/tmp/puppy-quota-bind'
@@ -55,5 +55,5 @@ void t.test('tmpfs, a bind mount, a mount that disappears', { skip }, async (t) 
   run('umount', bind)
   const { code } = (await quota.report().catch((error: unknown) => error)) as { readonly code: string }
   t.equal(code, 'QUOTA_MOVED')
-  t.not((await quota.probe()).mount?.mountPoint, '/home', 'not what was there before')
+  t.not((await quota.probe()).mount?.mountPoint, '/home', 'not the previous file system')
 })

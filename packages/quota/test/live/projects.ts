@@ -1,4 +1,4 @@
-/** Projects on real file systems: what is in a folder is charged to it, and its limit holds. */
+/** Projects on real file systems: the files in a folder are charged to its project, and the limit holds. */
 import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdir, rm, symlink, writeFile } from 'node:fs/promises'
@@ -17,9 +17,9 @@ const none = { soft: 'none', hard: 'none' } as const
 const daemon = 71_003
 
 for (const mountPoint of ['/home', '/srv/xfs']) {
-  const missing = skip || (existsSync(mountPoint) ? false : `there is no ${mountPoint}`)
+  const missing = skip || (existsSync(mountPoint) ? false : `${mountPoint} does not exist`)
 
-  void t.test(`${mountPoint}: a folder of a daemon's`, { skip: missing }, async (t) => {
+  void t.test(`${mountPoint}: the folder of a daemon`, { skip: missing }, async (t) => {
     const host = createHost()
     const quota = openQuota(host, mountPoint, { kind: 'project' })
     const folder = `${mountPoint}/puppy quota\nlive`
@@ -41,13 +41,13 @@ for (const mountPoint of ['/home', '/srv/xfs']) {
     const [charged] = await quota.report([project])
     t.ok((charged?.bytes.used ?? 0) >= 100_000, `${charged?.bytes.used} bytes are charged`)
     t.equal(charged?.inodes.used, 3, 'two folders and a file')
-    t.equal(chooseProject(await quota.report(), [], range), project + 1, 'its id is not given again')
+    t.equal(chooseProject(await quota.report(), [], range), project + 1, 'its id is not chosen again')
 
     t.match(await quota.ensure([{ id: project, bytes: { hard: 2 * MiB } }]), { changed: true })
     const words = ['--reuid', String(daemon), '--regid', String(daemon), '--clear-groups', '--']
     const dd = ['dd', 'if=/dev/zero', `of=${folder}/sub/new`, 'bs=64k', 'count=100', 'conv=fsync']
     const { stderr } = spawnSync('setpriv', [...words, ...dd], { env: { ...process.env, LC_ALL: 'C' } })
-    // Of a full project the kernel says that there is no space, on XFS.
+    // On XFS, the kernel reports a full project as "no space left".
     t.match(stderr.toString(), /Disk quota exceeded|No space left on device/)
     t.comment(stderr.toString())
     const [full] = await quota.report([project])
@@ -63,7 +63,7 @@ for (const mountPoint of ['/home', '/srv/xfs']) {
   })
 }
 
-void t.test('a file system without projects refuses', { skip }, async (t) => {
+void t.test('assignProject() is refused on a file system without projects', { skip }, async (t) => {
   await mkdir('/dev/shm/puppy-quota')
   t.teardown(() => rm('/dev/shm/puppy-quota', { recursive: true }))
   await t.rejects(assignProject(createHost(), '/dev/shm/puppy-quota', range.first), { code: 'QUOTA_REFUSED' })

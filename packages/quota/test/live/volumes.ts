@@ -1,4 +1,4 @@
-/** What the fake is compared with: the real tools on real file systems. */
+/** The conformance suites of the fake, on the real tools and real file systems. */
 import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { createHost } from '@puppy/host'
@@ -19,7 +19,7 @@ const first = 70_101
 const ids = [first, first + 1, first + 2]
 
 for (const mountPoint of ['/home', '/srv/xfs']) {
-  const missing = skip || (existsSync(mountPoint) ? false : `there is no ${mountPoint}`)
+  const missing = skip || (existsSync(mountPoint) ? false : `${mountPoint} does not exist`)
   const quota = openQuota(createHost(), mountPoint)
 
   void t.test(`${mountPoint} conforms`, { skip: missing }, async (t) => {
@@ -34,7 +34,7 @@ for (const mountPoint of ['/home', '/srv/xfs']) {
 
   const checks = facilityChecks({
     ...specOf(first),
-    // Some effects fail here; on the fake each does.
+    // Injects a fault at some effects. The test with the fake does so at each.
     faults: 3,
     createWorld: async () => ({
       open: (effects) => openQuota(withEffects(createHost(), effects), mountPoint),

@@ -1,4 +1,4 @@
-/** The quotas of real file systems: what is set holds, to the block. */
+/** Limits on real file systems: they hold, exact to one block. */
 import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { chmod, link, mkdir, rm } from 'node:fs/promises'
@@ -13,7 +13,7 @@ t.setTimeout(600_000)
 const [writer, neighbour] = [71_001, 71_002]
 
 for (const mountPoint of ['/home', '/srv/xfs']) {
-  const missing = cannotLimit || (existsSync(mountPoint) ? false : `there is no ${mountPoint}`)
+  const missing = cannotLimit || (existsSync(mountPoint) ? false : `${mountPoint} does not exist`)
   const quota = openQuota(createHost(), mountPoint)
 
   void t.test(`${mountPoint}: 100 ids in one call`, { skip: missing }, async (t) => {
@@ -36,7 +36,7 @@ for (const mountPoint of ['/home', '/srv/xfs']) {
   })
 
   void t.test(
-    `${mountPoint}: a writer is stopped at the hard limit, its neighbour is not`,
+    `${mountPoint}: a writer is stopped at the hard limit, and its neighbour is not`,
     { skip: missing },
     async (t) => {
       const folder = `${mountPoint}/puppy-quota-live`
@@ -49,7 +49,7 @@ for (const mountPoint of ['/home', '/srv/xfs']) {
       await chmod(folder, 0o1777)
       const hard = 8 * MiB
       await quota.ensure([{ id: writer, bytes: { soft: 4 * MiB, hard }, inodes: { soft: 5, hard: 10 } }])
-      t.equal(as(writer, 'truncate', '-s', '100M', `${folder}/sparse`), '', 'a hole is no space')
+      t.equal(as(writer, 'truncate', '-s', '100M', `${folder}/sparse`), '', 'a hole takes no space')
       const said = as(writer, 'dd', 'if=/dev/zero', `of=${folder}/big`, 'bs=64k', 'count=400', 'conv=fsync')
       t.match(said, /Disk quota exceeded/)
       const [full] = await quota.report([writer])
@@ -67,25 +67,37 @@ for (const mountPoint of ['/home', '/srv/xfs']) {
       t.match(
         as(writer, 'dd', 'if=/dev/zero', `of=${folder}/sparse`, ...into),
         /Disk quota exceeded/,
-        'what fills it is',
+        'filling the hole takes space',
       )
       await quotaStops('a sparse file')
       await mkdir(`${folder}/theirs`, { mode: 0o755 })
-      // Not sticky: where the kernel protects regular files nobody opens another one's in such a folder to write.
+      // Not sticky: with fs.protected_regular, no user can open the file of another user for writing in a sticky folder.
       await chmod(`${folder}/theirs`, 0o777)
       await link(`${folder}/big`, `${folder}/theirs/linked`)
       const append = ['oflag=append', 'conv=notrunc,fsync', 'bs=64k', 'count=32']
       for (const uid of [writer, neighbour]) {
         await chmod(`${folder}/big`, 0o666)
         const said = as(uid, 'dd', 'if=/dev/zero', `of=${folder}/theirs/linked`, ...append)
-        t.match(said, /Disk quota exceeded/, `through a hard link ${uid} fills the owner's quota, and no more`)
+        t.match(said, /Disk quota exceeded/, `writes of ${uid} through a hard link stop at the limit of the owner`)
       }
       await quotaStops('a hard link')
 
-      t.equal(as(writer, 'chattr', '-p', '79999', `${folder}/big`), '', 'an owner may give his file another project')
-      t.match(as(writer, 'fallocate', '-l', '2M', `${folder}/more`), /Disk quota exceeded/, 'which is no way out')
+      t.equal(
+        as(writer, 'chattr', '-p', '79999', `${folder}/big`),
+        '',
+        'an owner can assign its file to another project',
+      )
+      t.match(
+        as(writer, 'fallocate', '-l', '2M', `${folder}/more`),
+        /Disk quota exceeded/,
+        'which does not evade the limit',
+      )
       const padded = ['oflag=append', 'conv=notrunc,fsync', 'bs=64k', 'count=32']
-      t.match(as(writer, 'dd', 'if=/dev/zero', `of=${folder}/big`, ...padded), /Disk quota exceeded/, 'nor is a write')
+      t.match(
+        as(writer, 'dd', 'if=/dev/zero', `of=${folder}/big`, ...padded),
+        /Disk quota exceeded/,
+        'also not for a write',
+      )
       await quotaStops('another project')
 
       const tight = await quota.ensure([{ id: writer, bytes: { hard: MiB, soft: 'none' } }])
@@ -95,7 +107,11 @@ for (const mountPoint of ['/home', '/srv/xfs']) {
         [[writer, false, 'QUOTA_BELOW_USAGE']],
       )
       await quota.ensure([{ id: writer, bytes: none }])
-      t.equal(as(writer, 'dd', 'if=/dev/zero', `of=${folder}/big`, 'bs=64k', 'count=200', 'conv=fsync'), '', 'lifted')
+      t.equal(
+        as(writer, 'dd', 'if=/dev/zero', `of=${folder}/big`, 'bs=64k', 'count=200', 'conv=fsync'),
+        '',
+        'limit removed',
+      )
 
       t.match(as(writer, 'touch', ...Array.from({ length: 12 }, (_, n) => `${folder}/f${n}`)), /Disk quota exceeded/)
       t.strictSame(
@@ -115,7 +131,7 @@ for (const mountPoint of ['/home', '/srv/xfs']) {
       t.match(as(writer, 'bash', '-c', script, folder), /Disk quota exceeded/, 'many small files')
       const [small] = await quota.report([writer], { sync: true })
       const smallUsed = small?.bytes.used ?? Number.NaN
-      // XFS wants room for the folder and the inodes before it makes a file.
+      // XFS needs room for the folder and the inodes before it creates a file.
       const least = mountPoint === '/home' ? 4 * MiB : 3 * MiB
       t.ok(smallUsed <= 4 * MiB && smallUsed >= least, `${smallUsed} of ${4 * MiB} bytes`)
       await quota.ensure([{ id: writer, bytes: none, inodes: { hard: 10 }, force: true }])

@@ -1,7 +1,7 @@
 import type { Test } from 'tap'
 import type { Quota, QuotaKind, QuotaSpec } from '../../src/index.ts'
 
-/** A file system with quota, real or fake; nothing has a limit in it at the ids from `first`. */
+/** A file system with quota, real or fake. The ids from `first` have no limits on it. */
 export interface Subject {
   open(kind: QuotaKind): Quota
   readonly first: number
@@ -21,7 +21,7 @@ export async function quotaConforms(t: Test, { open, first, meddle }: Subject): 
     const [one, two, three] = [first, first + 1, first + 2]
     const read = async (...ids: readonly number[]) =>
       (await quota.report(ids)).map(({ bytes, inodes }) => [bytes.soft, bytes.hard, inodes.soft, inodes.hard])
-    t.strictSame(await read(one), [['none', 'none', 'none', 'none']], `${kind}: nothing is no limit`)
+    t.strictSame(await read(one), [['none', 'none', 'none', 'none']], `${kind}: no limits at first`)
 
     const spec: readonly QuotaSpec[] = [
       { id: one, bytes: { soft: 8 * MiB, hard: 10 * MiB }, inodes: { soft: 90, hard: 100 } },
@@ -62,12 +62,16 @@ export async function quotaConforms(t: Test, { open, first, meddle }: Subject): 
         [8 * MiB, 10 * MiB, 90, 200],
         ['none', 'none', 'none', 'none'],
       ],
-      'what is absent stays, none lifts',
+      'an absent limit does not change, and none removes a limit',
     )
     await meddle(kind, two, [3, 5, 0, 0])
     const [kept] = await read(two)
     await quota.ensure([{ id: two, inodes: { hard: 7 } }])
-    t.strictSame(await read(two), [[kept?.[0], kept?.[1], 'none', 7]], 'somebody else’s odd limits stay too')
+    t.strictSame(
+      await read(two),
+      [[kept?.[0], kept?.[1], 'none', 7]],
+      'limits that another program set do not change either',
+    )
 
     const bad: readonly QuotaSpec[] = [
       { id: one, bytes: { soft: 20 * MiB } },
@@ -80,7 +84,7 @@ export async function quotaConforms(t: Test, { open, first, meddle }: Subject): 
     t.strictSame(
       nothing.results.flatMap(({ id, error }) => (error === undefined ? [] : [id])).toSorted((a, b) => a - b),
       bad.map(({ id }) => id).toSorted((a, b) => a - b),
-      'all or nothing',
+      'atomic: every item has an error',
     )
     t.strictSame(await read(three), [['none', 4096, 'none', 5_000_000_000]])
     const some = await quota.ensure(bad)
@@ -92,7 +96,7 @@ export async function quotaConforms(t: Test, { open, first, meddle }: Subject): 
         [0, 'QUOTA_INVALID'],
         [2 ** 32, 'QUOTA_INVALID'],
       ],
-      'a bad item spoils no other',
+      'an invalid item does not affect the others',
     )
     t.strictSame(await read(three), [['none', 2 * MiB, 'none', 5_000_000_000]])
 
@@ -106,7 +110,7 @@ export async function quotaConforms(t: Test, { open, first, meddle }: Subject): 
     t.strictSame(
       (await quota.report()).filter(({ id }) => id >= one && id <= three),
       [],
-      'lifted, nothing is left',
+      'without limits, no reading is left',
     )
     t.strictSame(await quota.ensure([]), { changed: false, changes: [], results: [] })
   }

@@ -3,14 +3,14 @@ import type { QuotaChangeSet, QuotaObserved, QuotaResult, QuotaSpec } from '../.
 
 const MiB = 1024 * 1024
 
-/** What the common conformance suite is given, beside its worlds. Nothing has a limit at three ids from `first`. */
+/** Returns the spec for the common conformance suite. Three ids from `first` must have no limits. */
 export function specOf(
   first: number,
 ): Pick<Subject<readonly QuotaSpec[], QuotaObserved, QuotaChangeSet, QuotaResult>, 'spec' | 'targets' | 'spoiled'> {
   const spec: readonly QuotaSpec[] = [
     { id: first, bytes: { soft: 8 * MiB, hard: 10 * MiB }, inodes: { soft: 90, hard: 100 } },
     { id: first + 1, bytes: { hard: 5 * MiB } },
-    // It has already what it is to have.
+    // This id already has the limits of the spec.
     { id: first + 2, bytes: { hard: 'none' } },
   ]
   return {

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdir, rm } from 'node:fs/promises'
 import type { Test } from 'tap'
 
-/** Why a test cannot mount file systems here. */
+/** The reason why a test cannot mount file systems here. False when it can. */
 export const cannotMount =
   (process.getuid?.() !== 0 && 'it needs root') ||
   (process.env['TESTBED_GUEST'] === undefined && 'it mounts file systems: only in a disposable host')
@@ -10,7 +10,7 @@ export const cannotMount =
 export const run = (program: string, ...args: readonly string[]) =>
   execFileSync(program, args, { stdio: 'pipe', timeout: 60_000 })
 
-/** Makes a file system in a file and mounts it; it is gone with the test. */
+/** Creates a file system in a file and mounts it. Removes it at the end of the test. */
 export async function mounted(t: Test, size: string, mkfs: readonly string[], options = 'loop'): Promise<string> {
   const name = `/var/tmp/puppy-quota-${process.pid}-${Math.floor(Math.random() * 1e6)}`
   await mkdir(name)

@@ -2,7 +2,7 @@ import { createFakeHost } from '@puppy/host/fake'
 import { createFakeQuota, type FakeQuotaOptions } from '../../src/fake.ts'
 import { openQuota, type Mount, type QuotaKind, type QuotaPlace } from '../../src/index.ts'
 
-/** Quotas on a fake host. */
+/** Opens quotas on a fake host. */
 export function openFake({ kind = 'user', ...options }: FakeQuotaOptions & { readonly kind?: QuotaKind } = {}) {
   const fake = createFakeQuota(options)
   const host = createFakeHost({ programs: fake.programs, files: fake.files })

@@ -1,4 +1,4 @@
-/** Sets limits of a crowd on a path, and says so just before; the test kills it then. */
+/** Sets the limits of many ids on a path. Prints a line just before, and the test kills it then. */
 import { createHost } from '@puppy/host'
 import { openQuota } from '../../src/index.ts'
 

@@ -6,11 +6,11 @@ import type { Test } from 'tap'
 export interface User {
   readonly name: string
   readonly uid: number
-  /** Runs a script in a session of its own, by ssh, and gives what it said. */
+  /** Runs a script in a separate ssh session and returns its output. */
   ssh(script: string): Promise<string>
 }
 
-/** Runs a program that may change the machine; whatever its exit code is, it is an answer. */
+/** Runs a program that may change the machine. Returns its output for any exit code. */
 export async function tell(host: Host, program: string, ...args: readonly string[]): Promise<string> {
   const { stdout, stderr } = await host.run([host.program(program) ?? program, ...args], {
     touches: 'machine',
@@ -21,7 +21,7 @@ export async function tell(host: Host, program: string, ...args: readonly string
   return `${stdout}${stderr}`.trim()
 }
 
-/** Makes users who log in with a key, members of these groups; all is gone afterwards. */
+/** Creates users who log in with a key and are members of these groups. Removes everything at the end of the test. */
 export async function createUsers(
   t: Test,
   host: Host,

@@ -1,4 +1,4 @@
-/** A disk without room for the kernel's own quota files. */
+/** A disk without room for the quota files of the kernel. */
 import { spawnSync } from 'node:child_process'
 import { createHost } from '@puppy/host'
 import t from 'tap'
@@ -8,7 +8,7 @@ import { cannotMount, mounted } from '../../support/loop.ts'
 t.setTimeout(600_000)
 
 void t.test(
-  'a disk that is full: what cannot be set says so, and what was set stays',
+  'full ext4: limits that cannot be set have an error, and old limits do not change',
   { skip: cannotMount },
   async (t) => {
     const path = await mounted(t, '16M', ['mkfs.ext4', '-O', 'quota', '-E', 'quotatype=usrquota'], 'loop,usrquota')
@@ -25,14 +25,14 @@ void t.test(
     const { results } = await quota.ensure(crowd(80_001, 8000))
     const refused = results.filter(({ error }) => error !== undefined)
     t.comment(`${refused.length} of 8000 were refused: ${refused[0]?.error?.message}`)
-    t.ok(refused.length > 0, 'there is no room for so many')
+    t.ok(refused.length > 0, 'the disk has no room for all of them')
     t.ok(refused.every(({ error, changed }) => error?.code === 'QUOTA_REFUSED' && !changed))
     t.ok((await quota.report(crowd(70_001, 10).map(({ id }) => id))).every(({ bytes }) => bytes.hard === 1024 * 1024))
   },
 )
 
 void t.test(
-  'XFS that is full: what cannot be set says so, and what was set stays',
+  'full XFS: limits that cannot be set have an error, and old limits do not change',
   { skip: cannotMount },
   async (t) => {
     const path = await mounted(t, '300M', ['mkfs.xfs'], 'loop,uquota')
@@ -50,23 +50,27 @@ void t.test(
     const refused = results.filter(({ error }) => error !== undefined)
     t.comment(`${refused.length} of 2000 were refused: ${refused[0]?.error?.message}`)
     t.ok(refused.every(({ error, changed }) => error?.code === 'QUOTA_REFUSED' && !changed))
-    t.ok(refused.length > 0, 'there is no room for so many')
+    t.ok(refused.length > 0, 'the disk has no room for all of them')
     const set = new Set(results.flatMap(({ id, error }) => (error === undefined ? [id] : [])))
     const hards = new Map((await quota.report()).map(({ id, bytes }) => [id, bytes.hard]))
     t.ok(
       [...set].every((id) => hards.get(id) === MiB),
-      'what is said to be set is set',
+      'limits without an error are set',
     )
     t.ok(
       refused.every(({ id }) => !hards.has(id) || hards.get(id) === 'none'),
-      'and nothing else is',
+      'limits with an error are not set',
     )
     const known = crowd(70_001, 10, MiB).map(({ id }) => id)
     t.ok(
       (await quota.report(known)).every(({ bytes }) => bytes.hard === MiB),
-      'what was set stays',
+      'old limits do not change',
     )
-    t.match(await quota.ensure(crowd(70_001, 10, 2 * MiB)), { changed: true }, 'who has limits can get others')
+    t.match(
+      await quota.ensure(crowd(70_001, 10, 2 * MiB)),
+      { changed: true },
+      'an id that has limits can get other limits',
+    )
     t.ok((await quota.report(known)).every(({ bytes }) => bytes.hard === 2 * MiB))
   },
 )

@@ -1,4 +1,4 @@
-/** Grace times as the kernel keeps them: above the soft limit, over, and below it again. */
+/** Grace times in the kernel: usage above the soft limit, the grace time over, and usage below the limit again. */
 import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { chmod, mkdir, rm } from 'node:fs/promises'
@@ -13,10 +13,10 @@ t.setTimeout(600_000)
 const [writer, other] = [71_201, 71_202]
 
 for (const mountPoint of ['/home', '/srv/xfs']) {
-  const skip = cannotLimit || (existsSync(mountPoint) ? false : `there is no ${mountPoint}`)
+  const skip = cannotLimit || (existsSync(mountPoint) ? false : `${mountPoint} does not exist`)
   const quota = openQuota(createHost(), mountPoint)
 
-  void t.test(`${mountPoint}: above the soft limit, over, and recovered`, { skip }, async (t) => {
+  void t.test(`${mountPoint}: above the soft limit, grace time over, and recovered`, { skip }, async (t) => {
     const folder = `${mountPoint}/puppy-quota-grace`
     const before = (await quota.probe()).kinds?.user.grace ?? { bytes: 604_800, inodes: 604_800 }
     t.teardown(async () => {
@@ -45,24 +45,24 @@ for (const mountPoint of ['/home', '/srv/xfs']) {
     ])
 
     t.strictSame(await look(), ['ok'])
-    t.equal(write(writer, 'one', 8), '', 'between soft and hard there is time')
+    t.equal(write(writer, 'one', 8), '', 'between the soft and the hard limit a write succeeds')
     t.strictSame(await look(), ['soft', 'bytes graceStarted'])
-    t.strictSame(await look(), ['soft'], 'told once')
+    t.strictSame(await look(), ['soft'], 'reported once')
     t.equal(write(other, 'other', 8), '')
-    t.match(await quota.setGraceOf(other, { bytes: 3600 }), { bytes: { status: 'soft' } }, 'one id has longer')
+    t.match(await quota.setGraceOf(other, { bytes: 3600 }), { bytes: { status: 'soft' } }, 'one id has more time')
 
     const [reading] = await quota.report([writer])
     await sleep(((reading?.bytes.graceLeft ?? 0) + 2) * 1000)
     t.strictSame(await look(), ['expired', 'bytes graceExpired'])
-    t.match(write(writer, 'two', 1), /Disk quota exceeded/, 'nothing more, long before the hard limit')
-    t.equal(write(other, 'more', 1), '', 'whose time is longer still writes')
+    t.match(write(writer, 'two', 1), /Disk quota exceeded/, 'no further write, far below the hard limit')
+    t.equal(write(other, 'more', 1), '', 'the id with more time can still write')
     t.match((await quota.report([other]))[0]?.bytes, { status: 'soft' })
 
     await rm(`${folder}/one`)
     await rm(`${folder}/two`, { force: true })
     execFileSync('sync', ['-f', mountPoint])
     t.strictSame(await look(), ['ok', 'bytes graceEnded'])
-    t.equal(write(writer, 'three', 3), '', 'it writes again')
+    t.equal(write(writer, 'three', 3), '', 'the id can write again')
     t.equal(write(writer, 'four', 12), '')
     t.strictSame(await look(), ['soft', 'bytes threshold 90', 'bytes graceStarted'])
     await rm(`${folder}/three`)

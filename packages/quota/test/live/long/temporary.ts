@@ -1,4 +1,4 @@
-/** Temporary folders of a tenant's own: its quota counts them, however it came in, and nobody else has less. */
+/** Private temporary folders: the quota of the tenant counts them in every kind of session, and no other user has less space. */
 import { existsSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -14,7 +14,7 @@ t.setTimeout(1_200_000)
 
 const host = createHost()
 const lacking = ['sshd', 'crontab', 'pam-auth-update'].find((name) => host.program(name) === undefined)
-const skip = cannotLimit || (lacking !== undefined && `there is no ${lacking}`)
+const skip = cannotLimit || (lacking !== undefined && `${lacking} is not installed`)
 
 const group = 'pql-tenants'
 const below = '/home/.puppy-quota-live'
@@ -24,12 +24,12 @@ async function until(what: string, answer: () => Promise<boolean>): Promise<void
     if (Date.now() > end) throw new Error(`waited 150 s for: ${what}`)
 }
 
-void t.test('a tenant is held in /tmp, /var/tmp and /dev/shm by its own quota', { skip }, async (t) => {
+void t.test('the quota of a tenant limits it in /tmp, /var/tmp and /dev/shm', { skip }, async (t) => {
   const quota = openQuota(host, '/home')
   const places = (await findOpenPlaces(host)).map(({ path }) => path)
   t.ok(
     ['/tmp', '/var/tmp', '/dev/shm'].every((path) => places.includes(path)),
-    `what no quota covers is found: ${places.join(', ')}`,
+    `folders that no quota counts are found: ${places.join(', ')}`,
   )
   t.notOk(places.some((path) => path.startsWith('/home') || path.startsWith('/proc')))
 
@@ -64,7 +64,7 @@ void t.test('a tenant is held in /tmp, /var/tmp and /dev/shm by its own quota', 
     t.match(
       await tenant.ssh('echo in; echo x > /tmp/before; id -un'),
       /^in\npql71301$/,
-      'before SELinux allows it one logs in all the same',
+      'before SELinux allows it, the login works',
     )
     t.ok(existsSync('/tmp/before'), 'with the shared folders')
     await rm('/tmp/before')
@@ -75,7 +75,7 @@ void t.test('a tenant is held in /tmp, /var/tmp and /dev/shm by its own quota', 
     await tell(host, 'systemctl', 'stop', `user-${tenant.uid}.slice`)
   }
 
-  // cron first: it has the fewest rights, and makes the folders.
+  // cron first: it has the fewest rights and creates the folders.
   const fill = (path: string) => `dd if=/dev/zero of=${path} bs=64k count=32 conv=fsync`
   const job = ['/tmp/cron', '/var/tmp/cron', '/dev/shm/cron'].map((path) => `echo x > ${path}`).join('; ')
   await writeFile(join(folder, 'crontab'), `* * * * * ${job}; ${fill('/var/tmp/big')} 2>&1; touch done\n`)
@@ -87,10 +87,10 @@ void t.test('a tenant is held in /tmp, /var/tmp and /dev/shm by its own quota', 
     ['var-tmp', '/var/tmp'],
     ['shm', '/dev/shm'],
   ] as const) {
-    t.ok(existsSync(`${below}/${name}/${tenant.name}/cron`), `cron wrote to a ${path} of its own`)
-    t.notOk(existsSync(`${path}/cron`), `and not to the shared one`)
+    t.ok(existsSync(`${below}/${name}/${tenant.name}/cron`), `cron wrote to the private ${path}`)
+    t.notOk(existsSync(`${path}/cron`), `and not to the shared ${path}`)
   }
-  t.match(await tenant.ssh('ls /tmp /var/tmp /dev/shm'), /\/dev\/shm:\ncron\n/, 'ssh has the same ones')
+  t.match(await tenant.ssh('ls /tmp /var/tmp /dev/shm'), /\/dev\/shm:\ncron\n/, 'an ssh session has the same folders')
   t.match(await tenant.ssh(fill('/tmp/big')), /copied/)
   const service = (script: string) => tenant.ssh(`systemd-run --user --wait --pipe --quiet sh -c '${script}'`)
   t.match(await service(fill('/dev/shm/big')), /copied/, 'a user service too')
@@ -98,21 +98,21 @@ void t.test('a tenant is held in /tmp, /var/tmp and /dev/shm by its own quota', 
   t.match(await tenant.ssh(`${fill('/tmp/one')}; ${fill('/dev/shm/two')}`), /Disk quota exceeded/)
   const read = async ({ uid }: User) => (await quota.report([uid], { sync: true }))[0]?.bytes.used ?? Number.NaN
   const used = await read(tenant)
-  t.ok(used <= hard && used > hard - MiB, `all together: ${used} of ${hard} bytes`)
+  t.ok(used <= hard && used > hard - MiB, `in all folders together: ${used} of ${hard} bytes`)
 
   const written = await neighbour.ssh(`${fill('/tmp/big')} 2>&1; ls /tmp`)
-  t.match(written, /copied[^\n]*\nbig$/, 'another tenant writes, and sees its own only')
+  t.match(written, /copied[^\n]*\nbig$/, 'another tenant can write, and sees only its own files')
   await writeFile('/tmp/puppy-quota-shared', '')
   const uncovered = await tenant.ssh("unshare -Urm sh -c 'umount /tmp; umount -l /tmp; ls /tmp' 2>&1")
-  t.match(uncovered, /umount.*\n(.*\n)*cron/, 'in a namespace of its own too it sees its own')
+  t.match(uncovered, /umount.*\n(.*\n)*cron/, 'in another mount namespace too, it sees its own files')
   t.notMatch(uncovered, 'puppy-quota-shared')
   await rm('/tmp/puppy-quota-shared')
   t.match(await person.ssh('grep -c pql-none /etc/group; echo x > /tmp/person; ls /tmp'), /person/)
-  t.ok(existsSync('/tmp/person'), 'whoever is no member has the shared one')
+  t.ok(existsSync('/tmp/person'), 'a user outside the group has the shared folder')
   await rm('/tmp/person', { force: true })
 
-  // The folders gone, as by an operator's mistake: nobody is locked out.
+  // The folders are deleted, as by a mistake of the operator. No user is locked out.
   await rm(below, { recursive: true })
-  t.match(await tenant.ssh('id -un'), tenant.name, 'without them one logs in all the same')
-  t.ok((await read(tenant)) < 200_000, 'and what was there is not counted any more')
+  t.match(await tenant.ssh('id -un'), tenant.name, 'the login works without the folders')
+  t.ok((await read(tenant)) < 200_000, 'and the deleted files are no longer counted')
 })
