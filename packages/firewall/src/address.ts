@@ -10,7 +10,7 @@ export interface Network {
 }
 
 /**
- * Parses `169.254.0.0/16`, `fd00:ec2::254` and the like. Bits below the prefix are cleared.
+ * Parses an address or a prefix, such as `fd00:ec2::254` or `169.254.0.0/16`. Clears the bits below the prefix.
  *
  * @throws FirewallError `FIREWALL_INVALID`
  */
@@ -19,18 +19,20 @@ export function parseNetwork(text: string): Network {
   const version = isIP(address)
   const bits = version === 4 ? 32 : 128
   const refused = (detail: string) =>
-    new FirewallError('FIREWALL_INVALID', { operation: 'read the network', value: text, detail })
-  if (version === 0 || rest !== undefined || address.includes('%')) throw refused('it is no address and no prefix')
+    new FirewallError('FIREWALL_INVALID', { operation: 'parse the network', value: text, detail })
+  if (version === 0 || rest !== undefined || address.includes('%')) {
+    throw refused('the text is neither an IP address nor a prefix such as 169.254.0.0/16')
+  }
   const family = version === 4 ? 'ipv4' : 'ipv6'
   if (length === undefined) return { family, address: canonical(address) }
   if (!/^\d{1,3}$/.test(length) || Number(length) < 1 || Number(length) > bits) {
-    throw refused(`a prefix has 1 to ${bits} bits`)
+    throw refused(`the length of a prefix is a number from 1 to ${bits}`)
   }
   if (Number(length) === bits) return { family, address: canonical(address) }
   return { family, address: masked(address, Number(length)), length: Number(length) }
 }
 
-/** Whether an address lies in one of the networks. */
+/** Returns whether an address is inside one of the networks. Pure. */
 export function isInside(networks: readonly Network[], address: string): boolean {
   const list = new BlockList()
   for (const { family, address: net, length } of networks) {
@@ -39,7 +41,7 @@ export function isInside(networks: readonly Network[], address: string): boolean
   return list.check(address, isIPv4(address) ? 'ipv4' : 'ipv6')
 }
 
-/** Removes networks that lie in others, because an interval set refuses what overlaps. */
+/** Removes each network that another one contains. An interval set refuses overlapping elements. Pure. */
 export function withoutNested(networks: readonly Network[]): readonly Network[] {
   const bits = ({ family, length }: Network) => length ?? (family === 'ipv4' ? 32 : 128)
   const kept: Network[] = []
@@ -50,7 +52,7 @@ export function withoutNested(networks: readonly Network[]): readonly Network[] 
   return kept
 }
 
-/** inet_ntop(3)'s text, which is nft's too. */
+/** Returns the text of inet_ntop(3), which nft uses too. */
 function canonical(address: string): string {
   return isIPv4(address) ? address : new URL(`http://[${address}]`).hostname.slice(1, -1)
 }
@@ -78,7 +80,7 @@ function bytesOf(address: string): readonly number[] {
   return [...front, ...middle, ...back].flatMap((word) => [word >> 8, word & 0xff])
 }
 
-/** Whether an address goes by loopback on every host. */
+/** Returns whether an address is in 127.0.0.0/8 or is ::1. These use loopback on every host. Pure. */
 export function isLoopback(address: string): boolean {
   return isInside(
     [

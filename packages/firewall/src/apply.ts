@@ -6,15 +6,15 @@ import type { ObservedTable, Table } from './nft/table.ts'
 import { planTable, targetsOf, type FirewallChange, type FirewallChangeSet } from './plan.ts'
 import type { Program } from './program.ts'
 
-/** Whether the table, a set or a chain was changed. A transaction that fails changes none of them, and the call rejects. */
+/** The result for the table, a set or a chain: whether it was changed. If a transaction fails, nothing is changed and the call rejects. */
 export type FirewallResult = ItemResult<FirewallError>
 
 export type FirewallApplied = Applied<FirewallResult, FirewallChange>
 
-/** How often `ensure` plans again for a table that other programs change. */
+/** How many transactions `ensure` tries while other programs change the table. */
 const attempts = 3
 
-/** Lists the table and parses it. Returns undefined when it does not exist. */
+/** Lists the table and parses the listing. Returns undefined when the table does not exist. */
 export async function readTable(
   program: Program,
   name: string,
@@ -25,10 +25,10 @@ export async function readTable(
 }
 
 /**
- * Runs the transaction of a change set and reads the table back. Without changes it runs nothing.
+ * Runs the transaction of a change set and reads the table back. Runs nothing when the change set is empty.
  *
  * @throws FirewallError `FIREWALL_CONFLICT` when the table changed after it was read, or differs from the spec after the transaction;
- *   `FIREWALL_REFUSED` when the kernel did not take the transaction for another reason: the table is as it was.
+ *   `FIREWALL_REFUSED` when the transaction was refused for another reason and the table is unchanged.
  */
 export async function applyChangeSet(
   program: Program,
@@ -41,8 +41,8 @@ export async function applyChangeSet(
 }
 
 /**
- * Applies a change set. When the table changed meanwhile, reads and plans again, a bounded number of times. The changes are those of
- * every transaction that was run.
+ * Applies a change set. When another program changes the table meanwhile, reads and plans again, up to three transactions in total.
+ * Returns the changes of every transaction that was run.
  */
 export async function converge(
   program: Program,
@@ -71,7 +71,7 @@ interface Loaded {
   readonly conflict?: FirewallError
 }
 
-/** The first refusal counts as a conflict too: foreign objects may be in use, and deleting the whole table removes them. */
+/** Treats the first refusal as a conflict. A foreign object in use can cause it, and the next transaction deletes the whole table. */
 async function loadOrRefused(
   program: Program,
   changeSet: FirewallChangeSet,
@@ -96,7 +96,8 @@ async function load(program: Program, changeSet: FirewallChangeSet, options: Eff
   } catch (error) {
     if (!(error instanceof FirewallError) || error.code !== 'FIREWALL_REFUSED') throw error
     if (sameTable(observed, await readTable(program, table.name, options))) throw error
-    const detail = 'the table changed after it was read; nothing was changed; read and plan again'
+    const detail =
+      'the table changed after it was read, so the transaction was refused and nothing was changed; read and plan again'
     const { said } = error.facts
     const facts = { operation, detail, cause: error, ...(said === undefined ? {} : { said }) }
     return { loaded: false, conflict: new FirewallError('FIREWALL_CONFLICT', facts) }
@@ -106,7 +107,8 @@ async function load(program: Program, changeSet: FirewallChangeSet, options: Eff
   const conflict = new FirewallError('FIREWALL_CONFLICT', {
     operation,
     value: left.map(({ action, target }) => `${action} ${target}`).join(', '),
-    detail: 'the table differs from the spec after the transaction; nft monitor shows which program changes it too',
+    detail:
+      'the table differs from the spec after the transaction; run "nft monitor" to find the program that changes it too',
   })
   return { loaded: true, conflict }
 }

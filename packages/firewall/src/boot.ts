@@ -8,7 +8,7 @@ import type { FirewallSpec } from './spec.ts'
 /**
  * Renders the file that loads the table at boot, for `nft -j -f FILE`. Pure.
  *
- * Loading it a second time changes nothing and keeps counters.
+ * Loading the file is idempotent and keeps counters.
  *
  * @throws FirewallError `FIREWALL_INVALID`
  */
@@ -17,11 +17,11 @@ export function renderRuleset(table: string, spec: FirewallSpec): string {
 }
 
 /**
- * Renders a systemd unit that loads that file before the network is up and before any user can log in. Pure.
+ * Renders a systemd unit that loads the file of `renderRuleset` before the network is up and before any user can log in. Pure.
  *
- * nft runs where `/etc/passwd` is empty: it would search it for a login whose name is the uid, once for each uid.
+ * The unit hides `/etc/passwd` from nft. Otherwise nft would search that file for a login with the name of the uid, once for each uid.
  *
- * @param load the command, as `renderRuleset`'s file wants it: `['/usr/sbin/nft', '-j', '-f', FILE]`
+ * @param load the command that loads the file: `['/usr/sbin/nft', '-j', '-f', FILE]`
  * @throws FirewallError `FIREWALL_INVALID` for a word that systemd would interpret
  * @see systemd.special(7) for network-pre.target
  */
@@ -47,6 +47,6 @@ WantedBy=sysinit.target
 
 function plainWord(word: string): string {
   if (/^[A-Za-z0-9_@+=:,./-]+$/.test(word)) return word
-  const detail = 'a word of a unit has only letters, digits and _@+=:,./-'
-  throw new FirewallError('FIREWALL_INVALID', { operation: 'write the unit', value: word, detail })
+  const detail = 'a word of the command may contain only letters, digits and _@+=:,./-'
+  throw new FirewallError('FIREWALL_INVALID', { operation: 'render the unit', value: word, detail })
 }

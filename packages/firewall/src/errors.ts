@@ -1,6 +1,6 @@
 import { FacilityError, renderFacts, type FacilityErrorFacts } from '@puppy/host'
 
-/** What went wrong, as a word that never changes its meaning. Each has a line in `docs/errors.md`. */
+/** The kind of a failure. A code never changes its meaning. Each code has a row in `docs/errors.md`. */
 export type FirewallErrorCode =
   | 'FIREWALL_CONFLICT'
   | 'FIREWALL_INVALID'
@@ -11,7 +11,7 @@ export type FirewallErrorCode =
   | 'FIREWALL_UNATTENDED'
   | 'FIREWALL_UNREADABLE'
 
-/** nftables refused, or what it was given is invalid. Match on `code`. */
+/** An error of nft or of the kernel, or an invalid argument. Match on `code`. */
 export class FirewallError extends FacilityError<FirewallErrorCode> {
   static {
     this.prototype.name = 'FirewallError'

@@ -1,22 +1,22 @@
 import type { FakeProgram } from '@puppy/host/fake'
 import type { Counter, Json } from './nft/table.ts'
 
-/** An nft in memory, for a fake host's `programs`. */
+/** An nft in memory, for the `programs` of a fake host. */
 export interface FakeNft {
   /** `createFakeHost({ programs: { '/usr/sbin/nft': nft.program } })` */
   readonly program: FakeProgram
-  /** Runs commands of libnftables-json(5) as another program would. Throws what nft would print. */
+  /** Runs commands of libnftables-json(5) as another program would. Throws an error with the text that nft would print. */
   run(...commands: readonly Json[]): void
-  /** Removes everything, as `nft flush ruleset` does. */
+  /** Removes all tables, as `nft flush ruleset` does. */
   flushRuleset(): void
-  /** Lets an element of a set with counters count. */
+  /** Sets the counter of an element in a set with counters. */
   count(table: string, set: string, key: number, counter: Counter): void
 }
 
 type Fields = { readonly [key: string]: Json }
 
 interface FakeTable {
-  /** Sets, maps and other named objects by kind and name, their elements by JSON. */
+  /** Sets, maps and other named objects by name, with their kind and their elements by JSON. */
   readonly objects: Map<
     string,
     { readonly kind: string; readonly fields: Fields; readonly elements: Map<string, Json> }
@@ -27,8 +27,8 @@ interface FakeTable {
 type Tables = Map<string, FakeTable>
 
 /**
- * Creates an nft in memory. It keeps objects, and refuses those that refer to nothing or are in use. No packet passes it, so it
- * proves nothing about a rule. It passes the same conformance suite as the real one.
+ * Creates an nft in memory. It stores objects. It refuses an object that refers to a missing object, and the deletion of an object in
+ * use. No packet passes it, so it cannot prove the effect of a rule. It passes the same conformance suite as the real nft.
  */
 export function createFakeNft(options: { readonly version?: string } = {}): FakeNft {
   let tables: Tables = new Map()
@@ -118,7 +118,7 @@ function applyInside({ objects, chains }: FakeTable, verb: string, kind: string,
 
 function applyElements(elements: Map<string, Json>, verb: string, given: readonly Json[]): void {
   for (const one of given) {
-    // nft 1.0.6 drops the counter of an element that it is given by JSON; this one does, too.
+    // nft 1.0.6 ignores the counter of an element in JSON. This fake does so too.
     const element =
       one !== null && typeof one === 'object' && 'elem' in one ? ((one['elem'] as Fields)['val'] ?? null) : one
     const key = JSON.stringify(Array.isArray(element) ? element[0] : element)
@@ -127,7 +127,7 @@ function applyElements(elements: Map<string, Json>, verb: string, given: readonl
   }
 }
 
-/** The kernel refuses a transaction that leaves a rule or verdict pointing to nothing. */
+/** Throws for a rule or verdict whose target does not exist. The kernel refuses such a transaction. */
 function assertWhole(tables: Tables): void {
   for (const { objects, chains } of tables.values()) {
     const verdicts = [...objects.values()].flatMap(({ elements }) => [...elements.values()])

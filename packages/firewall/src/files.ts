@@ -2,19 +2,19 @@ import { readPolicyContexts, setContext, type Host } from '@puppy/host'
 
 /** Files that nft reads. */
 export interface NftFiles {
-  /** Writes a file that only root can read, and returns its path for nft. */
+  /** Writes a file that only root can read (mode 0600). Returns the path under which nft opens it. */
   write(name: string, text: string): Promise<string>
   remove(name: string): Promise<void>
 }
 
-/** A file of iptables, whose context nft may read. */
+/** A file of iptables. nft may read files with its context. */
 const model = '/run/xtables.lock'
 
 /**
- * Opens a folder for them, created with mode 0700.
+ * Opens a folder for these files. The first `write` creates it with mode 0700.
  *
- * An SELinux policy that confines nft (started by systemd, Debian's runs as `iptables_t`) keeps it from files in `/run` and
- * `/var/lib`. So each file gets the context that the policy gives to a file of iptables there.
+ * An SELinux policy that confines nft denies it access to files in `/run` and `/var/lib`. On Debian, an nft that systemd starts runs as
+ * `iptables_t`. Therefore each file gets the context that the policy assigns to a file of iptables.
  */
 export function openFiles(host: Host, folder: string): NftFiles {
   let contexts: Promise<readonly (string | undefined)[]> | undefined

@@ -10,13 +10,13 @@ import { assertSpec, type FirewallSpec } from './spec.ts'
 import { openRollback, type TrialOptions } from './trial.ts'
 
 export interface FirewallOptions extends ProgramOptions {
-  /** The name of the table, of family `inet`. Default `puppy`. */
+  /** The name of the table in the family `inet`. Default `puppy`. */
   readonly table?: string
 }
 
 /**
- * Whether nft and the kernel can load the table. The feature `trial` is the rollback of `trial`, which systemd performs. Warnings are
- * settings of the kernel under which rules do not do what they say.
+ * Whether nft and the kernel can load the table. The feature `trial` reports whether systemd can roll a trial back. Warnings name kernel
+ * settings that stop rules or counters from working.
  */
 export type FirewallProbe = Probe<FirewallError, 'trial'>
 
@@ -35,55 +35,61 @@ export interface Firewall extends Facility<
 > {
   readonly table: string
 
-  /** Finds out whether nft can load the table. Changes nothing and never throws: what does not work has an error and steps. */
+  /**
+   * Checks whether nft can load the table. Changes nothing and never throws: the result has the error and the steps that enable what does
+   * not work.
+   */
   probe(options?: EffectOptions): Promise<FirewallProbe>
 
-  /** Lists the table; undefined when it does not exist. Runs nft once. The spec is not needed. */
+  /** Reads the table. Returns undefined when it does not exist. Runs nft once. The spec is not needed. */
   read(spec?: FirewallSpec, options?: EffectOptions): Promise<ObservedTable | undefined>
 
-  /** Returns the changes of the table. Pure; the same as `planFirewall`. @throws FirewallError `FIREWALL_INVALID` */
+  /** Plans the changes of the table. Pure. Does the same as `planFirewall`. @throws FirewallError `FIREWALL_INVALID` */
   plan(spec: FirewallSpec, observed: ObservedTable | undefined): FirewallChangeSet
 
   /**
-   * Runs exactly the commands of a change set, in one transaction, and reads the table back. Without changes it runs nothing.
+   * Runs exactly the commands of a change set in one transaction and reads the table back. Runs nothing when the change set is empty.
    *
-   * @throws FirewallError `FIREWALL_CONFLICT` when the table changed after it was read: read and plan again. `FIREWALL_REFUSED` (the table
-   *   is as it was), `FIREWALL_TIMEOUT`, `FIREWALL_NOT_INSTALLED`, `FIREWALL_UNREADABLE`.
+   * @throws FirewallError `FIREWALL_CONFLICT` when the table changed after it was read: read and plan again. `FIREWALL_REFUSED` (the
+   *   table is unchanged), `FIREWALL_TIMEOUT`, `FIREWALL_NOT_INSTALLED`, `FIREWALL_UNREADABLE`.
    */
   apply(changeSet: FirewallChangeSet, options?: EffectOptions): Promise<FirewallApplied>
 
   /**
-   * Reads, plans and applies; when another program changes the table meanwhile, again, three times at the most. The second time a table
-   * with foreign objects is deleted and created again, because one of them may be in use; its counters start at zero then. When the
-   * table does not differ, one listing is all that runs. Callers in several processes hold a lock of `Host`.
+   * Reads, plans and applies. When another program changes the table meanwhile, does this again, up to three times in total. From the
+   * second time on, a table with foreign objects is deleted and created again, because one of them may be in use. Its counters then start
+   * at zero. If the table already matches the spec, only one listing runs. Callers in several processes must hold a lock of `Host`.
    *
    * @throws FirewallError as `plan` and `apply`
    */
   ensure(spec: FirewallSpec, options?: EffectOptions): Promise<FirewallApplied>
 
   /**
-   * Does what `ensure` does, and has systemd restore the table as it was unless `confirm` is called in time, also when this process is
-   * killed. When the table does not differ, nothing is armed.
+   * Applies the spec like `ensure`, and starts a systemd timer that restores the previous table unless `confirm` is called in time. The
+   * timer also works when this process is killed. If the table already matches the spec, no timer is started.
    *
-   * @throws FirewallError as `ensure`, and `FIREWALL_UNATTENDED` where systemd does not run, `FIREWALL_CONFLICT` while another trial
-   *   is not confirmed.
+   * @throws FirewallError as `ensure`, and `FIREWALL_UNATTENDED` where systemd does not run, `FIREWALL_CONFLICT` while another trial is
+   *   not confirmed.
    */
   trial(spec: FirewallSpec, options: TrialOptions): Promise<Tried>
 
-  /** Keeps what `trial` loaded, from any process. @throws FirewallError `FIREWALL_TIMEOUT` when the table was restored already. */
+  /**
+   * Confirms a trial, so that the table stays. Any process may call it. @throws FirewallError `FIREWALL_TIMEOUT` when the table was
+   * already restored.
+   */
   confirm(options?: EffectOptions): Promise<void>
 
-  /** Reads every tenant's counters, by uid. Runs nft once. */
+  /** Reads the counters of every tenant, sorted by uid. Runs nft once. */
   traffic(options?: EffectOptions): Promise<readonly TrafficReading[]>
 
-  /** Deletes the table. */
+  /** Deletes the table, if it exists. */
   remove(options?: EffectOptions): Promise<{ readonly changed: boolean }>
 }
 
 /** The first version that writes and lists counters of sets in JSON. */
 const leastVersion = '1.0.6'
 
-/** Opens a table. Nothing is read or run yet. @throws FirewallError `FIREWALL_INVALID` for a name that nft would not take. */
+/** Opens a table. Reads and runs nothing yet. @throws FirewallError `FIREWALL_INVALID` for a name that nft does not accept. */
 export function openFirewall(host: Host, options: FirewallOptions = {}): Firewall {
   const table = options.table ?? defaultTable
   assertName('table', table)
@@ -99,7 +105,7 @@ export function openFirewall(host: Host, options: FirewallOptions = {}): Firewal
     read: (_spec, effect = {}) => list(effect),
     apply: (changeSet, effect = {}) => {
       if (changeSet.table.name !== table) {
-        throw new TypeError(`A change set of the table ${changeSet.table.name} cannot be applied to ${table}`)
+        throw new TypeError(`Cannot apply a change set of the table ${changeSet.table.name} to the table ${table}`)
       }
       return applyChangeSet(program, changeSet, effect)
     },
@@ -116,7 +122,7 @@ export function openFirewall(host: Host, options: FirewallOptions = {}): Firewal
       try {
         return { ...(await converge(program, changeSet, effect)), armed }
       } catch (error) {
-        // Only a refusal is certain to have changed nothing. After any other error the table is restored.
+        // Only after a refusal is the table certain to be unchanged. After any other error, systemd restores it.
         const refused = error instanceof FirewallError && error.code === 'FIREWALL_REFUSED'
         if (armed && refused) await rollback.disarm(effect)
         throw error
@@ -153,13 +159,17 @@ async function probe(host: Host, program: Program, options: EffectOptions): Prom
 async function probeTrial(host: Host): Promise<FirewallProbe['features']['trial']> {
   try {
     if (await runsSystemd(host)) return { works: true, steps: [] }
-    return { works: false, reason: 'systemd does not run this host, so it cannot restore the table', steps: [] }
+    return {
+      works: false,
+      reason: 'systemd does not run on this host, so it cannot restore the table after a trial',
+      steps: [],
+    }
   } catch (error) {
     return { works: false, reason: asFirewallError(error).message, steps: [] }
   }
 }
 
-/** Returns the error of a probe. What is neither ours nor the host's is a bug. */
+/** Converts an error of the host. Throws any other error again, because it is a bug. */
 function asFirewallError(cause: unknown): FirewallError {
   if (cause instanceof FirewallError) return cause
   if (!(cause instanceof HostError)) throw cause
@@ -170,18 +180,22 @@ function tooOld(version: string): FirewallError {
   return new FirewallError('FIREWALL_TOO_OLD', {
     operation: 'use nft',
     value: version,
-    detail: 'older versions do not support counters of sets in JSON',
+    detail: `versions before ${leastVersion} do not support counters of sets in JSON`,
     steps: [`install nftables ${leastVersion} or later`],
   })
 }
 
-/** Reads settings of the kernel under which the rules do not do what they say. */
+const alwaysCookies =
+  'net.ipv4.tcp_syncookies is 2, so the kernel answers every handshake without a socket and the ports of slots cannot be reached; ' +
+  'run "sysctl -w net.ipv4.tcp_syncookies=1"'
+const noEarlyDemux =
+  'early demultiplexing is off, so received traffic is not counted; ' +
+  'run "sysctl -w net.ipv4.ip_early_demux=1 net.ipv4.tcp_early_demux=1"'
+
+/** Reads the kernel settings that stop rules or counters from working. */
 async function readWarnings(host: Host): Promise<readonly string[]> {
   const read = async (name: string) => (await host.read(`/proc/sys/net/ipv4/${name}`))?.trim()
   const cookies = await read('tcp_syncookies')
   const demux = [await read('ip_early_demux'), await read('tcp_early_demux')]
-  return [
-    ...(cookies === '2' ? ['net.ipv4.tcp_syncookies=2 answers without a socket: no slot’s port can be reached'] : []),
-    ...(demux.includes('0') ? ['early demultiplexing is off: received traffic is not counted'] : []),
-  ]
+  return [...(cookies === '2' ? [alwaysCookies] : []), ...(demux.includes('0') ? [noEarlyDemux] : [])]
 }

@@ -2,22 +2,22 @@ import { addReading, anyFell } from '@puppy/host'
 import { FirewallError } from './errors.ts'
 import type { Counter, ObservedTable } from './nft/table.ts'
 
-/** What a tenant's sockets have sent and received off loopback, as the table counts it. */
+/** The traffic of one tenant's sockets outside loopback, as the table counts it. */
 export interface TrafficReading {
   readonly uid: number
-  /** Bytes with IP headers, of packets before they are segmented for the wire and after they are reassembled. */
+  /** Bytes including IP headers. Packets are counted before they are segmented for the wire and after they are reassembled. */
   readonly sentBytes: number
   readonly sentPackets: number
   readonly receivedBytes: number
   readonly receivedPackets: number
 }
 
-/** A total that never falls, and the last reading that was added to it. */
+/** A total that never decreases, and the last reading that was added to it. */
 export interface Traffic extends TrafficReading {
   readonly last: TrafficReading
 }
 
-/** Returns every tenant's counters in a table, by uid. Pure. */
+/** Returns the counters of every tenant in a table, sorted by uid. Pure. */
 export function parseTraffic(observed: ObservedTable): readonly TrafficReading[] {
   const [sent, received] = ['sent', 'received'].map((name) => countersOf(observed, name)) as [
     CountersByUid,
@@ -39,17 +39,17 @@ export function parseTraffic(observed: ObservedTable): readonly TrafficReading[]
 /**
  * Adds a reading to a total. Pure.
  *
- * A reading of which any number is below the last one comes from counters that started again at zero (a reboot, a flush by another
- * program), and all of it is added. What was counted between the last reading and that moment is lost.
+ * If any number of the reading is lower than in the last one, the counters restarted at zero (after a reboot, or a flush by another
+ * program), and the whole reading is added. Traffic between the last reading and the restart is lost.
  *
  * @throws FirewallError `FIREWALL_INVALID` when the reading is of another uid.
  */
 export function addTraffic(previous: Traffic | undefined, reading: TrafficReading): Traffic {
   if (previous === undefined) return { ...reading, last: reading }
   if (previous.uid !== reading.uid) {
-    const detail = `it was read for uid ${reading.uid}`
+    const detail = `the reading is of uid ${reading.uid}; add it to the total of that uid`
     throw new FirewallError('FIREWALL_INVALID', {
-      operation: 'add to the traffic of uid',
+      operation: 'add a reading to the total of uid',
       value: String(previous.uid),
       detail,
     })

@@ -30,7 +30,7 @@ import type {
 import { tableOf } from './rules/table.ts'
 import type { FirewallSpec } from './spec.ts'
 
-/** The table that is used when none is named. */
+/** The name of the table when the caller passes none. */
 export const defaultTable = 'puppy'
 
 /** A set, a chain or the whole table that differs from the spec. */
@@ -41,13 +41,16 @@ export interface FirewallChange extends Change {
   readonly action: 'add' | 'change' | 'replace' | 'remove'
 }
 
-/** The changes of a table, and the one transaction that performs them. No part of a table is refused alone. */
+/**
+ * The changes of a table, and the one transaction that performs them. `refused` is always empty: a spec is accepted or refused as a
+ * whole.
+ */
 export interface FirewallChangeSet extends ChangeSet<FirewallChange, FirewallError> {
-  /** The transaction. Empty when `changes` is. */
+  /** The commands of the transaction. Empty when `changes` is empty. */
   readonly commands: readonly NftCommand[]
-  /** The table after it. */
+  /** The table after the transaction. */
   readonly table: Table
-  /** The table that the transaction was planned for. */
+  /** The observed table for which the transaction was planned. */
   readonly observed: ObservedTable | undefined
 }
 
@@ -57,12 +60,12 @@ export interface PlanOptions {
 }
 
 /**
- * Returns the changes that make the observed table what a spec says. Pure.
+ * Plans the changes that make the observed table match a spec. Pure.
  *
- * Sets change by element, and chains are filled again only when their rules differ, so that counters go on. Foreign objects in the
- * table, and sets and chains of another kind, are removed in the same transaction; then all rules are written again.
+ * Sets change by element, and a chain is filled again only when its rules differ. Therefore counters keep their values. The same
+ * transaction removes foreign objects in the table, and sets and chains of another kind; it then writes all rules again.
  *
- * @throws FirewallError `FIREWALL_INVALID` for a spec or a table name that cannot work
+ * @throws FirewallError `FIREWALL_INVALID` for an invalid spec or table name
  */
 export function planFirewall(
   spec: FirewallSpec,
@@ -74,10 +77,10 @@ export function planFirewall(
 }
 
 /**
- * Returns the changes that make the observed table another one. Pure.
+ * Plans the changes that make the observed table equal to another one. Pure.
  *
- * Foreign objects are deleted, which the kernel refuses when one is in use. With `recreate`, and when the table has flags of its own, the
- * whole table is deleted and created again, which no object can prevent. Its counters start at zero then.
+ * Foreign objects are deleted. The kernel refuses this when one of them is in use. With `recreate`, and when the observed table has
+ * flags, the whole table is deleted and created again. This succeeds even when an object is in use, but counters start at zero.
  */
 export function planTable(
   table: Table,
@@ -90,7 +93,7 @@ export function planTable(
   const found = foreignIn(table, observed)
   if (found.length === 0) return planPieces(table, observed)
   const changes = [change('table', 'replace', { before: few(found.map(({ text }) => text)), after: summary(table) })]
-  // nft 1.0.6 does not take counters of elements by JSON, so they cannot be written back.
+  // nft 1.0.6 ignores counters of elements in JSON, so they cannot be restored.
   if (recreate || found.some(({ kind }) => kind === 'table'))
     return { changes, commands: [...deleteTable(table.name), ...addTable(table)] }
   const kept = withoutRules(observed, found)
@@ -107,7 +110,7 @@ function planPieces(table: Table, observed: ObservedTable): Pick<FirewallChangeS
   }
 }
 
-/** Removes every rule and verdict, so that no object is in use, and then the foreign objects. */
+/** Returns commands that first remove every rule and verdict, so that no object is in use, and then the foreign objects. */
 function clearTable({ name, sets }: ObservedTable, found: readonly Foreign[]): readonly NftCommand[] {
   const maps = [...sets.values()].filter((set) => set.verdicts === true)
   const foreignMaps = found.filter(({ kind, name: map }) => kind === 'map' && !maps.some((one) => one.name === map))
@@ -137,7 +140,7 @@ function withoutRules(observed: ObservedTable, found: readonly Foreign[]): Obser
   }
 }
 
-/** Commands of one set or chain by when they must run: what refers to something comes after it. */
+/** The commands of one set or chain by phase. A command that refers to an object runs after the command that creates it. */
 interface Part {
   readonly changes: readonly FirewallChange[]
   readonly create: readonly NftCommand[]
@@ -217,7 +220,7 @@ function planChain(table: string, chain: Chain, observed: ObservedChain | undefi
   }
 }
 
-/** Returns what keeps the table from being changed piece by piece. */
+/** Returns the objects and elements because of which the table cannot be changed piece by piece. */
 function foreignIn(table: Table, observed: ObservedTable): readonly Foreign[] {
   const sets = new Map(table.sets.map((set) => [set.name, set]))
   const chains = new Map(table.chains.map((chain) => [chain.name, chain]))
@@ -227,7 +230,7 @@ function foreignIn(table: Table, observed: ObservedTable): readonly Foreign[] {
       const ours = sets.get(set.name)
       const kind = set.verdicts === true ? 'map' : 'set'
       if (ours === undefined || !sameKind(ours, set)) return [foreign(kind, set.name)]
-      const text = `${set.foreign} elements of set ${set.name}`
+      const text = `${set.foreign} foreign elements of set ${set.name}`
       return set.foreign > 0 ? [{ kind, name: set.name, text, elements: true }] : []
     }),
     ...[...observed.chains.values()].flatMap((chain): readonly Foreign[] => {

@@ -20,41 +20,41 @@ import { assertName, family, renderCommands } from './nft/render.ts'
 import type { NftCommand } from './nft/table.ts'
 
 export interface ProgramOptions {
-  /** A network namespace of `ip netns`, instead of the one of this process. */
+  /** The name of a network namespace of `ip netns`. Default: the namespace of this process. */
   readonly netns?: string
-  /** nft(8) by absolute path. Default: the one in the system's folders. */
+  /** The absolute path of nft(8). Default: the nft in the system's folders. */
   readonly nft?: string
-  /** The folder of the transaction while nft reads it, created with mode 0700. Default `/run/puppy-firewall`. */
+  /** The folder of the file from which nft reads a transaction, created with mode 0700. Default `/run/puppy-firewall`. */
   readonly folder?: string
 }
 
 /** nft(8) in one network namespace. */
 export interface Program {
-  /** Returns the words before nft's own arguments. @throws FirewallError `FIREWALL_NOT_INSTALLED` */
+  /** Returns the command without the arguments of nft. @throws FirewallError `FIREWALL_NOT_INSTALLED` */
   command(): Command
   /** Reads the version. @throws FirewallError `FIREWALL_NOT_INSTALLED`, `FIREWALL_TIMEOUT`, `FIREWALL_UNREADABLE` */
   version(options?: EffectOptions): Promise<string>
-  /** Lists the names of tables, which shows that the kernel has nf_tables. @throws FirewallError `FIREWALL_REFUSED` */
+  /** Lists the names of tables, to check that the kernel has nf_tables. @throws FirewallError `FIREWALL_REFUSED` */
   tables(options?: EffectOptions): Promise<void>
-  /** Returns nft's JSON of one table; undefined when it does not exist. No other table is read. */
+  /** Returns the JSON listing of one table, or undefined when the table does not exist. Reads no other table. */
   list(table: string, options?: EffectOptions): Promise<string | undefined>
   /**
-   * Runs one transaction: the kernel takes all of it or nothing.
+   * Runs one transaction. The kernel applies all of its commands or none.
    *
-   * @throws FirewallError `FIREWALL_REFUSED` naming the first command that the kernel does not take; nothing was changed then.
-   *   `FIREWALL_TIMEOUT` when nft did not end: it is unknown whether the kernel took the transaction.
+   * @throws FirewallError `FIREWALL_REFUSED` with the first command that was refused; nothing was changed. `FIREWALL_TIMEOUT` when nft
+   *   did not end in time; it is unknown whether the kernel applied the transaction.
    */
   apply(operation: string, commands: readonly NftCommand[], options?: EffectOptions): Promise<void>
 }
 
-/** A listing of ten thousand tenants has 3 MB. */
+/** In bytes. A listing of ten thousand tenants has 3 MB. */
 const maxOutput = 64 * 1024 * 1024
 
 /**
  * Opens nft(8).
  *
- * nft reads transactions from files: `nft -j -f -` opens `/dev/stdin` by its path, which fails when standard input is a socket,
- * and Node's pipes are sockets.
+ * Transactions are passed to nft in files. `nft -j -f -` opens `/dev/stdin` by its path, which fails when standard input is a socket, and
+ * Node's pipes are sockets.
  */
 export function openProgram(host: Host, { netns, nft, folder = '/run/puppy-firewall' }: ProgramOptions = {}): Program {
   const byFile = fileMaker(openFiles(host, folder))
@@ -66,7 +66,7 @@ export function openProgram(host: Host, { netns, nft, folder = '/run/puppy-firew
   }
   const run = (operation: string, args: readonly string[], options: RunOptions) =>
     translate(operation, options, () => host.run([...command(), ...args], options))
-  /** Has nft read a transaction, or check it when it may touch nothing. */
+  /** Runs nft with a transaction. Only checks the transaction when `touches` is `nothing`. */
   const load = async (operation: string, file: string, commands: readonly NftCommand[], options: RunOptions) => {
     const args = [...(options.touches === 'nothing' ? ['-c'] : []), '-j', '-f', file]
     if (!looksUpMany(commands)) return run(operation, args, options)
@@ -81,7 +81,11 @@ export function openProgram(host: Host, { netns, nft, folder = '/run/puppy-firew
       const { stdout } = await run('read the version of nft', ['--version'], bounded('nothing', options))
       const version = parseVersion(stdout)
       if (version !== undefined) return version
-      const facts = { operation: 'read the version of nft', value: stdout, detail: 'the output has no version' }
+      const facts = {
+        operation: 'read the version of nft',
+        value: stdout,
+        detail: 'the output contains no version of nftables',
+      }
       throw new FirewallError('FIREWALL_UNREADABLE', facts)
     },
     tables: async (options = {}) => {
@@ -109,7 +113,7 @@ export function openProgram(host: Host, { netns, nft, folder = '/run/puppy-firew
       throw new FirewallError('FIREWALL_REFUSED', {
         operation,
         ...(culprit === undefined ? {} : { value: JSON.stringify(culprit) }),
-        detail: 'nothing was changed',
+        detail: 'the transaction was refused and nothing was changed',
         said: said(stderr),
       })
     },
@@ -117,19 +121,19 @@ export function openProgram(host: Host, { netns, nft, folder = '/run/puppy-firew
   return Object.freeze(program)
 }
 
-/** Parses `nftables v1.0.6 (Lester Gooch #5)`. */
+/** Parses a version from text such as `nftables v1.0.6 (Lester Gooch #5)`. Returns undefined for any other text. */
 export function parseVersion(text: string): string | undefined {
   return /^nftables v(\d{1,5}(?:\.\d{1,5}){1,3})\b/.exec(text)?.[1]
 }
 
-/** Returns whether a version such as `1.0.6` is at least another. */
+/** Returns whether a version such as `1.0.6` is at least another one. */
 export function isAtLeast(version: string, least: string): boolean {
   const [one, other] = [version, least].map((text) => text.split('.').map(Number)) as [number[], number[]]
   const index = other.findIndex((part, at) => (one[at] ?? 0) !== part)
   return index < 0 || (one[index] ?? 0) > (other[index] ?? 0)
 }
 
-/** nft by absolute path, and the words before it that enter a network namespace. */
+/** The absolute path of nft, and the words before it that enter a network namespace. */
 interface Words {
   readonly prefix: readonly string[]
   readonly program: string
@@ -143,7 +147,7 @@ function wordsOf(host: Host, { netns, nft }: ProgramOptions): Words {
       operation: 'use the setting',
       target: 'netns',
       value: netns,
-      detail: 'it is not the name of a network namespace',
+      detail: 'the value is not a valid name of a network namespace; "ip netns list" shows the names',
     }
     throw new FirewallError('FIREWALL_INVALID', facts)
   }
@@ -158,7 +162,7 @@ function bounded(touches: Reach, options: EffectOptions, accept: readonly number
   return runOptions(touches, options, { maxOutput, accept })
 }
 
-/** Runs nft, and translates what the host throws. */
+/** Runs nft and converts errors of the host. */
 async function translate(operation: string, options: RunOptions, run: () => Promise<RunResult>): Promise<RunResult> {
   try {
     return await run()
@@ -171,7 +175,7 @@ function translated(cause: HostError, operation: string, { timeout = effectTimeo
   const { code } = cause
   const facts = { operation, cause }
   if (code === 'HOST_TIMEOUT') {
-    const detail = `${cause.facts.command ?? 'nft'} did not end in ${timeout} ms; read the table before trying again`
+    const detail = `${cause.facts.command ?? 'nft'} did not end in ${timeout} ms; read the table before you try again`
     return new FirewallError('FIREWALL_TIMEOUT', { ...facts, detail })
   }
   if (code === 'HOST_PROGRAM_NOT_FOUND') {
@@ -189,8 +193,8 @@ function said(stderr: string): string {
 }
 
 /**
- * Finds the first command that fails after those before it pass. nft reports only that something in the JSON failed, so the shortest
- * beginning that fails is searched by `nft -c`, which asks the kernel and changes nothing.
+ * Finds the first command that nft or the kernel refuses. nft reports only that something in the JSON failed. Therefore this function
+ * searches for the shortest prefix of the commands that fails, with `nft -c`, which asks the kernel and changes nothing.
  */
 async function findRefused(
   commands: readonly NftCommand[],
@@ -206,14 +210,14 @@ async function findRefused(
     }
     return commands[failing - 1]
   } catch {
-    // The caller gets the refusal itself, not the error of this search.
+    // The caller must report the refusal itself, not an error of this search.
     return undefined
   }
 }
 
 type ByFile = (commands: readonly NftCommand[], use: (file: string) => Promise<RunResult>) => Promise<RunResult>
 
-/** Gives a transaction a file of its own for as long as it is used. */
+/** Writes each transaction to its own file, and removes the file after use. */
 function fileMaker(store: NftFiles): ByFile {
   return async (commands, use) => {
     const name = `${process.pid}-${randomUUID()}.json`

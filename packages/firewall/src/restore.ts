@@ -4,10 +4,10 @@ import type { Json, NftCommand, ObservedTable, Table } from './nft/table.ts'
 type Fields = { readonly [key: string]: Json }
 
 /**
- * Renders a file for `nft -j -f FILE` that restores a table as it was when it was read, whatever it has become: rules and
- * elements are written again in one transaction, and tenants' counters go on.
+ * Renders a file for `nft -j -f FILE` that restores a table to the state in which it was read, whatever its state is now. One transaction
+ * writes all rules and elements again. Counters of tenants keep their values.
  *
- * A table that holds foreign objects is deleted and created again. A table that did not exist is deleted.
+ * If the table held foreign objects, the file deletes the table and creates it again. If the table did not exist, the file deletes it.
  */
 export function renderRestore(name: string, observed: ObservedTable | undefined): string {
   if (observed === undefined) return renderCommands(deleteTable(name))
@@ -15,7 +15,7 @@ export function renderRestore(name: string, observed: ObservedTable | undefined)
   return renderCommands([...begin, ...rewrite(name, observed)])
 }
 
-/** Returns the commands that load a table where its present state cannot be read first, as at boot. */
+/** Returns the commands that load a table without reading its present state first, as at boot. Pure. */
 export function loadCommands(table: Table): readonly NftCommand[] {
   const all = addTable(table)
   const fills = all.filter(({ add }) => add !== undefined && ('element' in add || 'rule' in add))

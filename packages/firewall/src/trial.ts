@@ -13,29 +13,29 @@ import type { ObservedTable } from './nft/table.ts'
 import { renderRestore } from './restore.ts'
 
 export interface TrialOptions extends EffectOptions {
-  /** Seconds after which the table is restored unless `confirm` is called. */
+  /** Seconds after which systemd restores the table unless `confirm` is called: 1 to 86,400. */
   readonly seconds: number
-  /** Goes on where systemd does not run, so that nothing restores the table. */
+  /** Continues where systemd does not run. In that case the table is not restored automatically. */
   readonly unattended?: boolean
 }
 
-/** Restores a table by systemd, also when this process is killed. */
+/** The rollback of a trial. systemd performs it, also when this process is killed. */
 export interface Rollback {
   /**
-   * Writes what the table is now and has systemd load it after so many seconds.
+   * Writes the present state of the table to a file, and starts a systemd timer that loads it after `seconds`.
    *
-   * @returns whether it is armed: false only with `unattended`
+   * @returns whether the timer was started: false only with `unattended`
    * @throws FirewallError `FIREWALL_UNATTENDED`, `FIREWALL_CONFLICT` while another trial is not confirmed, `FIREWALL_INVALID`
    */
   arm(before: ObservedTable | undefined, options: TrialOptions): Promise<boolean>
-  /** Disarms. @throws FirewallError `FIREWALL_TIMEOUT` when the table was restored already, or no trial waits. */
+  /** Stops the timer. @throws FirewallError `FIREWALL_TIMEOUT` when the table was already restored, or no trial is pending. */
   disarm(options?: EffectOptions): Promise<void>
 }
 
 export interface RollbackFacts {
   readonly table: string
   readonly folder: string
-  /** The words before nft's own arguments. */
+  /** Returns the command without the arguments of nft. */
   readonly nft: () => Command
 }
 
@@ -47,18 +47,26 @@ export function openRollback(host: Host, { table, folder, nft }: RollbackFacts):
     arm: async (before, options) => {
       const { seconds, unattended = false } = options
       if (!Number.isInteger(seconds) || seconds < 1 || seconds > 86_400) {
-        const facts = { operation: 'try a spec for seconds', value: String(seconds), detail: 'use 1 to 86400' }
+        const facts = {
+          operation: 'set the seconds of a trial',
+          value: String(seconds),
+          detail: 'use a whole number from 1 to 86400',
+        }
         throw new FirewallError('FIREWALL_INVALID', facts)
       }
       if (!(await runsSystemd(host))) {
         if (unattended) return false
         const detail =
-          'systemd does not run here, so nothing would restore the table; pass unattended: true if you have another way in'
-        throw new FirewallError('FIREWALL_UNATTENDED', { operation: 'try the table', target: table, detail })
+          'systemd does not run on this host, so it cannot restore the table; if you have another way into the host, pass unattended: true'
+        throw new FirewallError('FIREWALL_UNATTENDED', {
+          operation: 'start a trial of the table',
+          target: table,
+          detail,
+        })
       }
       if (await isArmed(host, unit, options)) {
-        const detail = `${unit}.timer still waits; confirm that trial, or let it end`
-        throw new FirewallError('FIREWALL_CONFLICT', { operation: 'try the table', target: table, detail })
+        const detail = `another trial is not confirmed (${unit}.timer is active); confirm it, or wait until it ends`
+        throw new FirewallError('FIREWALL_CONFLICT', { operation: 'start a trial of the table', target: table, detail })
       }
       const file = await files.write(name, renderRestore(table, before))
       const timer = [`--unit=${unit}`, `--on-active=${seconds}s`, '--timer-property=AccuracySec=100ms', '--collect']
@@ -71,8 +79,12 @@ export function openRollback(host: Host, { table, folder, nft }: RollbackFacts):
     disarm: async (options = {}) => {
       if (!(await isArmed(host, unit, options))) {
         const detail =
-          'no trial waits to be confirmed: the table was restored in the meantime, or the trial was confirmed before'
-        throw new FirewallError('FIREWALL_TIMEOUT', { operation: 'confirm the table', target: table, detail })
+          'no trial is pending: the table was already restored, or the trial was confirmed before; read the table to see its state'
+        throw new FirewallError('FIREWALL_TIMEOUT', {
+          operation: 'confirm the trial of the table',
+          target: table,
+          detail,
+        })
       }
       await host.run([toolOf(host, 'systemctl'), 'stop', `${unit}.timer`], runOptions('machine', options))
       await files.remove(name)

@@ -1,11 +1,11 @@
 import type { Element, KeyPart } from './table.ts'
 
-/** Renders a key as nft's own text has it: `10000 . 10240-10247`. Two keys are the same when their texts are. */
+/** Renders a key in the syntax of nft: `10000 . 10240-10247`. Two keys are equal when their texts are equal. Pure. */
 export function renderKey(key: readonly KeyPart[]): string {
   return key.map((part) => renderPart(part)).join(' . ')
 }
 
-/** Renders an element without its counter: its key and, in a verdict map, where it goes. */
+/** Renders an element without its counter: its key and, in a verdict map, the target chain. Pure. */
 export function renderElement({ key, goto }: Element): string {
   return goto === undefined ? renderKey(key) : `${renderKey(key)} : goto ${goto}`
 }

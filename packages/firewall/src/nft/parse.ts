@@ -16,7 +16,7 @@ type Fields = { readonly [key: string]: Json }
 const datatypes: readonly string[] = ['uid', 'inet_service', 'ipv4_addr', 'ipv6_addr'] satisfies Datatype[]
 
 /**
- * Parses what `nft -j list table inet NAME` prints.
+ * Parses the output of `nft -j list table inet NAME`.
  *
  * ```json
  * {"nftables": [{"metainfo": {…}}, {"table": {"family": "inet", "name": "puppy", "handle": 1}},
@@ -24,7 +24,7 @@ const datatypes: readonly string[] = ['uid', 'inet_service', 'ipv4_addr', 'ipv6_
  *   {"chain": {…}}, {"rule": {"chain": "output", "comment": "puppy:…", "expr": […]}}]}
  * ```
  *
- * An object that is well-formed and of a shape that the library does not write becomes `foreign`.
+ * A well-formed object that the library does not write becomes `foreign`.
  *
  * @throws FirewallError `FIREWALL_UNREADABLE` for a text that is not a listing of that table.
  */
@@ -37,17 +37,17 @@ export function parseListing(text: string, name: string): ObservedTable {
   let named = false
   for (const object of objects) {
     const [kind = '', fields] = Object.entries(object)[0] ?? []
-    if (!isFields(fields)) throw unreadable(name, JSON.stringify(object), 'an object without fields')
+    if (!isFields(fields)) throw unreadable(name, JSON.stringify(object), 'an object has no fields')
     if (kind === 'table') {
       named = true
-      // A dormant table has no effect. nft 1.0.6 prints its flags as garbage, so that only their presence is known.
+      // A dormant table has no effect. nft 1.0.6 prints wrong values for flags, so only their presence is known.
       if ('flags' in fields) found.push({ kind: 'table', name, text: 'flags of the table, such as dormant' })
     } else if (kind === 'set' || kind === 'map') readSet(kind, fields, sets, found)
     else if (kind === 'chain') readChain(fields, chains, found)
     else if (kind === 'rule') readRule(fields, comments, found)
     else found.push(foreign(kind, fields['name']))
   }
-  if (!named) throw unreadable(name, text, 'it does not name the table')
+  if (!named) throw unreadable(name, text, 'the listing does not contain the table')
   const filled = [...chains.values()].map((chain): [string, ObservedChain] => [
     chain.name,
     { ...chain, comments: comments.get(chain.name) ?? [] },
@@ -55,7 +55,7 @@ export function parseListing(text: string, name: string): ObservedTable {
   return { name, sets, chains: new Map(filled), foreign: found, objects }
 }
 
-/** Returns a foreign object. */
+/** Returns a foreign object. Pure. */
 export function foreign(kind: string, name: Json | undefined): Foreign {
   const known = typeof name === 'string' ? name : ''
   return { kind, name: known, text: `${kind} ${JSON.stringify(known)}` }
@@ -66,13 +66,15 @@ function objectsOf(text: string, name: string): readonly Fields[] {
   try {
     value = JSON.parse(text)
   } catch (cause) {
-    throw unreadable(name, text, 'it is not JSON', cause)
+    throw unreadable(name, text, 'the output of nft is not JSON', cause)
   }
   const list = isFields(value) ? value['nftables'] : undefined
-  if (!Array.isArray(list)) throw unreadable(name, text, 'it has no list "nftables"')
+  if (!Array.isArray(list)) throw unreadable(name, text, 'the output of nft has no list "nftables"')
   const objects: Fields[] = []
   for (const object of list as readonly Json[]) {
-    if (!isFields(object)) throw unreadable(name, JSON.stringify(object), 'an object is expected')
+    if (!isFields(object)) {
+      throw unreadable(name, JSON.stringify(object), 'the list "nftables" contains a value that is not an object')
+    }
     if (!('metainfo' in object)) objects.push(object)
   }
   return objects
@@ -109,7 +111,7 @@ function readSet(kind: string, fields: Fields, sets: Map<string, ObservedSet>, f
   })
 }
 
-/** Later versions of nft print one flag as a word, and several as a list. */
+/** Returns a value as a list. Later versions of nft print one flag as a word, and several as a list. */
 function listOf(json: Json | undefined): readonly Json[] {
   if (json === undefined) return []
   return Array.isArray(json) ? (json as readonly Json[]) : [json]
@@ -143,7 +145,10 @@ function readRule(fields: Fields, comments: Map<string, (string | undefined)[]>,
   comments.set(chain, list)
 }
 
-/** `7`, `{"range": …}`, `{"concat": […]}`, each perhaps in `{"elem": {"val": …, "counter": …}}`; in a map a pair with a verdict. */
+/**
+ * Parses `7`, `{"range": …}` or `{"concat": […]}`, which may be inside `{"elem": {"val": …, "counter": …}}`. In a map, parses a pair of
+ * this and a verdict.
+ */
 function parseElement(json: Json, verdicts: boolean): Element | undefined {
   if (verdicts) {
     if (!Array.isArray(json) || json.length !== 2) return undefined
@@ -186,7 +191,7 @@ function parseCounter(json: Json | undefined): Counter | undefined {
   return isCount(packets) && isCount(bytes) ? { packets, bytes } : undefined
 }
 
-/** Beyond 2^53 a number of bytes is rounded, which is less than a byte in a thousand million million. */
+/** Accepts numbers above 2^53, although they are rounded: the error is less than one byte in 10^15. */
 function isCount(json: Json | undefined): json is number {
   return typeof json === 'number' && Number.isInteger(json) && json >= 0
 }

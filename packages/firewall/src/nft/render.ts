@@ -4,18 +4,18 @@ import type { Base, Chain, Element, Foreign, Json, KeyPart, NftCommand, NftSet, 
 
 export const family = 'inet'
 
-/** nft takes 128 bytes of comment and a NUL. */
+/** nft accepts 128 bytes of comment and a NUL. */
 const maxComment = 127
 
-/** Renders a transaction as the JSON that `nft -j -f -` reads. The kernel takes all of it or nothing. */
+/** Renders a transaction as the JSON that `nft -j -f -` reads. The kernel applies all of its commands or none. */
 export function renderCommands(commands: readonly NftCommand[]): string {
   return JSON.stringify({ nftables: commands })
 }
 
 /**
- * Renders a table from nothing: sets, then chains, then what refers to both.
+ * Returns the commands that create a table: first sets, then chains, then the elements and rules that refer to both.
  *
- * @throws FirewallError `FIREWALL_INVALID` for what nft could not represent.
+ * @throws FirewallError `FIREWALL_INVALID` for a name, number or comment that nft does not accept.
  */
 export function addTable(table: Table): readonly NftCommand[] {
   assertName('table', table.name)
@@ -28,7 +28,7 @@ export function addTable(table: Table): readonly NftCommand[] {
   ]
 }
 
-/** Deletes a table, whether it exists or not: `destroy` needs nft 1.0.8 and Linux 6.3. */
+/** Returns the commands that delete a table, whether it exists or not. `destroy` would need nft 1.0.8 and Linux 6.3. */
 export function deleteTable(name: string): readonly NftCommand[] {
   assertName('table', name)
   return [{ add: { table: { family, name } } }, { delete: { table: { family, name } } }]
@@ -70,9 +70,11 @@ export function deleteElements(table: string, name: string, elements: readonly E
 }
 
 /**
- * Splits elements among commands. Elements of one command go to the kernel in messages of 64 KB. When a message is full, nft 1.0.6 writes
- * the next element a second time, and swaps the bytes of a uid in a concatenation with it: of 2,816 slots, one belonged to uid
- * 741212160 instead of 11820. Commands that fit one message are never split. All of them are still one transaction.
+ * Splits elements into groups, one for each command.
+ *
+ * The elements of one command go to the kernel in messages of 64 KB. When a message is full, nft 1.0.6 writes the next element a second
+ * time and swaps the bytes of a uid in a concatenation: of 2,816 slots, one belonged to uid 741212160 instead of 11820. A command that
+ * fits one message is never split. All commands are still one transaction.
  */
 export function inMessages<Item>(elements: readonly Item[]): readonly (readonly Item[])[] {
   return Array.from({ length: Math.ceil(elements.length / perMessage) }, (_, index) =>
@@ -80,7 +82,7 @@ export function inMessages<Item>(elements: readonly Item[]): readonly (readonly 
   )
 }
 
-/** An element takes up to 100 bytes. */
+/** Elements of one command. An element takes up to 100 bytes. */
 const perMessage = 500
 
 export function addRules(table: string, chain: Chain): readonly NftCommand[] {
@@ -89,7 +91,7 @@ export function addRules(table: string, chain: Chain): readonly NftCommand[] {
   }))
 }
 
-/** Removes every rule of the table. */
+/** Returns the command that removes every rule of the table. */
 export function flushTable(name: string): NftCommand {
   return { flush: { table: { family, name } } }
 }
@@ -98,7 +100,7 @@ export function flushSet(table: string, { name, verdicts }: Pick<NftSet, 'name' 
   return { flush: { [verdicts === true ? 'map' : 'set']: { family, table, name } } }
 }
 
-/** Deletes an object of any kind, by the name under which nft lists it. */
+/** Returns the command that deletes an object of any kind. `kind` is the word under which nft lists the object. */
 export function deleteObject(table: string, { kind, name }: Pick<Foreign, 'kind' | 'name'>): NftCommand {
   return { delete: { [kind]: { family, table, name } } }
 }
@@ -108,17 +110,17 @@ export function flushChain(table: string, name: string): NftCommand {
 }
 
 /**
- * Renders what a rule is recognised by: its name and a digest of what it does. nft prints rules in its own words, which change with
- * its version, so rules themselves are not compared.
+ * Renders the comment that identifies a rule: its name and a digest of its statements. Rules themselves are not compared, because nft
+ * prints them in its own words, which change with its version.
  */
 export function renderComment({ name, statements }: Rule): string {
   const digest = createHash('sha256').update(JSON.stringify(statements)).digest('hex').slice(0, 12)
   const comment = `puppy:${name}:${digest}`
   if (/^[\x20-\x7e]+$/.test(comment) && !comment.includes('"') && comment.length <= maxComment) return comment
   throw new FirewallError('FIREWALL_INVALID', {
-    operation: 'write the comment',
+    operation: 'render the comment',
     value: comment,
-    detail: `nft takes 1 to ${maxComment} printable characters without quotes`,
+    detail: `a comment has 1 to ${maxComment} printable ASCII characters and no double quote`,
   })
 }
 
@@ -142,12 +144,16 @@ function renderPartJson(part: KeyPart): Json {
 
 function numberOf(value: number): number {
   if (Number.isInteger(value) && value >= 0 && value < 2 ** 32) return value
-  throw new FirewallError('FIREWALL_INVALID', { operation: 'write the element', value: String(value) })
+  throw new FirewallError('FIREWALL_INVALID', {
+    operation: 'render the element',
+    value: String(value),
+    detail: 'a number in a key is a whole number from 0 to 4294967295',
+  })
 }
 
-/** Checks a name. @throws FirewallError `FIREWALL_INVALID` for a name that nft's grammar would not take as one word. */
+/** Checks a name. @throws FirewallError `FIREWALL_INVALID` for a name that is not one word in nft's grammar. */
 export function assertName(kind: string, name: string): void {
   if (/^[a-zA-Z][a-zA-Z0-9_-]{0,62}$/.test(name)) return
   const detail = 'a name begins with a letter and has up to 63 letters, digits, _ or -'
-  throw new FirewallError('FIREWALL_INVALID', { operation: `name a ${kind}`, value: name, detail })
+  throw new FirewallError('FIREWALL_INVALID', { operation: `use the name of a ${kind}`, value: name, detail })
 }

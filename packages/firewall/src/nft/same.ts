@@ -1,6 +1,6 @@
 import type { Json, ObservedTable } from './table.ts'
 
-/** Returns whether two listings have the same objects, whatever their counters, handles and order of elements. Pure. */
+/** Returns whether two listings have the same objects. Ignores counters, handles and the order of elements. Pure. */
 export function sameTable(one: ObservedTable | undefined, other: ObservedTable | undefined): boolean {
   if (one === undefined || other === undefined) return one === other
   return stableText(one.objects) === stableText(other.objects)
@@ -10,7 +10,7 @@ function stableText(objects: readonly Json[]): string {
   return JSON.stringify(objects.map((object) => stable(object)))
 }
 
-/** Numbers that change without a transaction, or with one that changes nothing. */
+/** Numbers that change without a transaction, or with a transaction that changes nothing else. */
 const volatile: readonly string[] = ['handle', 'packets', 'bytes']
 
 function stable(json: Json): Json {

@@ -1,7 +1,7 @@
-/** What a set is keyed by, in nft's words. */
+/** The type of a key or of a part of it, by its name in nft. */
 export type Datatype = 'uid' | 'inet_service' | 'ipv4_addr' | 'ipv6_addr'
 
-/** One part of an element's key. Ranges are inclusive; addresses are in their canonical text. */
+/** One part of the key of an element. Ranges are inclusive. Addresses are in canonical text. */
 export type KeyPart =
   | number
   | string
@@ -14,31 +14,31 @@ export interface Counter {
 }
 
 export interface Element {
-  /** As many parts as the set has types. */
+  /** One part for each type of the set. */
   readonly key: readonly KeyPart[]
-  /** The chain that a verdict map sends the packet to, by `goto`. */
+  /** The target chain of an element in a verdict map (`goto`). */
   readonly goto?: string
-  /** Observed on a set with counters. */
+  /** Present only when it was observed on a set with counters. */
   readonly counter?: Counter
 }
 
 export interface NftSet {
   readonly name: string
   readonly type: readonly Datatype[]
-  /** Elements may be ranges and prefixes. */
+  /** Whether elements may be ranges and prefixes. */
   readonly interval?: boolean
-  /** Every element counts the packets that match it. */
+  /** Whether every element counts the packets that match it. */
   readonly counter?: boolean
-  /** A verdict map instead of a set. */
+  /** Whether this is a verdict map instead of a set. */
   readonly verdicts?: boolean
   readonly elements: readonly Element[]
 }
 
-/** An expression or statement of libnftables-json(5), as it is written there. */
+/** A JSON value: an expression or a statement in the format of libnftables-json(5). */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
 
 export interface Rule {
-  /** The name in `explain` and in changes; unique in its table. */
+  /** The name in `explain` and in changes. Unique in its table. */
   readonly name: string
   readonly statements: readonly Json[]
 }
@@ -50,7 +50,7 @@ export interface Base {
 
 export interface Chain {
   readonly name: string
-  /** Where the kernel calls it. Absent for a chain that rules jump to. A base chain is a filter with policy accept. */
+  /** The hook from which the kernel calls the chain: a filter with policy accept. Absent for a chain that rules jump to. */
   readonly base?: Base
   readonly rules: readonly Rule[]
 }
@@ -62,18 +62,18 @@ export interface Table {
   readonly chains: readonly Chain[]
 }
 
-/** One command of a transaction, as libnftables-json(5) has it. */
+/** One command of a transaction, in the format of libnftables-json(5). */
 export type NftCommand = { readonly [verb in 'add' | 'delete' | 'flush']?: { readonly [object: string]: Json } }
 
 export interface ObservedSet extends NftSet {
-  /** How many elements have a shape that the library does not write. */
+  /** The number of elements of a shape that the library does not write. */
   readonly foreign: number
 }
 
 export interface ObservedChain {
   readonly name: string
   readonly base?: Base
-  /** The comment of every rule, in order; undefined for a rule without one, which the library never writes. */
+  /** The comment of every rule, in order. Undefined for a rule without a comment, which the library never writes. */
   readonly comments: readonly (string | undefined)[]
 }
 
@@ -82,19 +82,19 @@ export interface Foreign {
   /** `chain`, `set`, `map`, `counter`, … */
   readonly kind: string
   readonly name: string
-  /** Both, for a person. */
+  /** The kind and the name, as text for messages. */
   readonly text: string
-  /** Only elements of the set are foreign, not the set. */
+  /** True when elements of the set are foreign and the set itself is not. */
   readonly elements?: boolean
 }
 
-/** The table as the kernel has it. */
+/** The table as the kernel reports it. */
 export interface ObservedTable {
   readonly name: string
   readonly sets: ReadonlyMap<string, ObservedSet>
   readonly chains: ReadonlyMap<string, ObservedChain>
   /** Objects of kinds that the library does not write. */
   readonly foreign: readonly Foreign[]
-  /** nft's own objects, to restore the table as it is. */
+  /** The objects of nft's listing, from which the table can be restored. */
   readonly objects: readonly Json[]
 }

@@ -1,7 +1,7 @@
 import { isLoopback, isInside, parseNetwork } from '../address.ts'
 import { assertSpec, clientPorts, metadataAddresses, type FirewallSpec, type Slot } from '../spec.ts'
 
-/** One packet. */
+/** A packet to explain. */
 export interface Question {
   /**
    * - `out`: a process of `uid` sends to `address` and `port`.
@@ -14,7 +14,7 @@ export interface Question {
   readonly protocol: 'tcp' | 'udp'
   /** The destination of `out`. Default `127.0.0.1`. */
   readonly address?: string
-  /** Addresses of this host beside loopback: packets to them go by loopback. */
+  /** Addresses of this host other than loopback. Packets to them also use loopback. */
   readonly hostAddresses?: readonly string[]
 }
 
@@ -23,12 +23,12 @@ export interface Explanation {
   readonly verdict: 'accept' | 'reject' | 'drop'
   /** The rule that decides. Absent when no rule matches. */
   readonly rule?: string
-  /** Why, as a sentence. */
+  /** The reason, as a sentence. */
   readonly why: string
 }
 
 /**
- * Explains what the table does with a packet. Pure: the kernel is not asked, and other tables may still refuse what this one accepts.
+ * Explains what the table does with a packet. Pure: does not ask the kernel. Other tables may still refuse what this table accepts.
  *
  * @throws FirewallError `FIREWALL_INVALID`
  */
@@ -46,7 +46,7 @@ export function explain(spec: FirewallSpec, question: Question): Explanation {
 
 const said = (verdict: Explanation['verdict'], rule: string, why: string): Explanation => ({ verdict, rule, why })
 
-const untouched: Explanation = { verdict: 'accept', why: 'no rule of the table matches it' }
+const untouched: Explanation = { verdict: 'accept', why: 'no rule of the table matches the packet' }
 
 function slotOf({ slots }: FirewallSpec, port: number): Slot | undefined {
   return slots.find(({ firstPort, lastPort }) => firstPort <= port && port <= lastPort)
@@ -55,26 +55,32 @@ function slotOf({ slots }: FirewallSpec, port: number): Slot | undefined {
 function explainIn(spec: FirewallSpec, { port }: Question): Explanation {
   const slot = slotOf(spec, port)
   if (slot === undefined) return untouched
-  return said('drop', 'outside', `port ${port} is uid ${slot.uid}'s and is reached by the proxy only, not from outside`)
+  return said(
+    'drop',
+    'outside',
+    `port ${port} belongs to uid ${slot.uid}; other hosts can reach it only through the proxy`,
+  )
 }
 
 function explainAnswer(spec: FirewallSpec, { uid, port, protocol }: Question): Explanation {
   const slot = slotOf(spec, port)
-  if (slot?.uid === uid) return said('accept', 'answer-own', `port ${port} is uid ${uid}'s own`)
+  if (slot?.uid === uid) return said('accept', 'answer-own', `port ${port} belongs to uid ${uid}`)
   if (slot !== undefined) {
     return said(
       'drop',
       'answer-squatter',
-      `port ${port} is uid ${slot.uid}'s; uid ${uid} may listen there, and its answers are dropped`,
+      `port ${port} belongs to uid ${slot.uid}; uid ${uid} can listen on it, but its answers are dropped`,
     )
   }
   const guard = spec.guards?.find((one) => one.port === port && protocol === 'tcp')
   if (guard === undefined) return untouched
-  if (guard.uids.includes(uid)) return said('accept', 'guard-own', `uid ${uid} answers for ${guard.name}`)
+  if (guard.uids.includes(uid)) {
+    return said('accept', 'guard-own', `port ${port} is guarded (${guard.name}) and uid ${uid} may answer from it`)
+  }
   return said(
     'drop',
     'guard-squatter',
-    `port ${port} is guarded: only uid ${guard.uids.join(', ')} answers for ${guard.name}`,
+    `port ${port} is guarded (${guard.name}); only uid ${guard.uids.join(', ')} may answer from it`,
   )
 }
 
@@ -94,17 +100,23 @@ function explainOut(spec: FirewallSpec, question: Question): Explanation {
   const networks = (spec.metadata ?? metadataAddresses).map((text) => parseNetwork(text))
   if (isInside(networks, address) && port !== 53) {
     const rule = protocol === 'tcp' ? 'metadata-tcp' : 'metadata'
-    return said('reject', rule, `${address} hands out the machine's own credentials; tenants reach only its DNS`)
+    return said(
+      'reject',
+      rule,
+      `${address} is a metadata address, which can serve credentials of the machine; tenants may reach only its port 53`,
+    )
   }
   if (local) return reached ?? said('accept', 'loopback', 'loopback is open to tenants')
   return explainEgress(spec, { uid, port, protocol })
 }
 
 function explainReach({ callers }: FirewallSpec, slot: Slot, { uid, port, protocol }: Question): Explanation {
-  if (callers.includes(uid)) return said('accept', 'reach-caller', `uid ${uid} may reach every tenant's ports`)
-  if (slot.uid === uid) return said('accept', 'reach-own', `port ${port} is uid ${uid}'s own`)
+  if (callers.includes(uid)) {
+    return said('accept', 'reach-caller', `uid ${uid} is a caller, which may reach the ports of every tenant`)
+  }
+  if (slot.uid === uid) return said('accept', 'reach-own', `port ${port} belongs to uid ${uid}`)
   const rule = protocol === 'tcp' ? 'reach-other-tcp' : 'reach-other'
-  return said('reject', rule, `port ${port} is uid ${slot.uid}'s; uid ${uid} is neither its owner nor a caller`)
+  return said('reject', rule, `port ${port} belongs to uid ${slot.uid}; uid ${uid} is neither the owner nor a caller`)
 }
 
 function explainEgress(
@@ -115,26 +127,30 @@ function explainEgress(
   const tcp = protocol === 'tcp'
   switch (policy) {
     case 'open':
-      return said('accept', 'egress', `uid ${uid} has the policy open`)
+      return said('accept', 'egress', `uid ${uid} has the policy open, which allows all destinations`)
     case 'local':
       return said(
         'reject',
         tcp ? 'egress-local-tcp' : 'egress-local',
-        `uid ${uid} has the policy local: nothing but loopback`,
+        `uid ${uid} has the policy local, which allows only loopback`,
       )
     case 'client': {
       const ports: readonly number[] = clientPorts[protocol]
-      const list = `the policy client: ${protocol} to ${ports.join(', ')}`
-      if (ports.includes(port)) return said('accept', `egress-client-${protocol}`, `uid ${uid} has ${list}`)
+      const list = `${protocol} to ${ports.join(', ')}`
+      if (ports.includes(port)) {
+        return said('accept', `egress-client-${protocol}`, `uid ${uid} has the policy client, which allows ${list}`)
+      }
       return said(
         'reject',
         tcp ? 'egress-client-refused' : 'egress-client',
-        `uid ${uid} has ${list}, and no other port`,
+        `uid ${uid} has the policy client, which allows only ${list}`,
       )
     }
     case 'default': {
       const refused = tcp && (spec.refusedPorts ?? [25]).includes(port)
-      if (refused) return said('reject', 'egress-default', `port ${port} is refused to tenants whose policy is default`)
+      if (refused) {
+        return said('reject', 'egress-default', `uid ${uid} has the policy default, which refuses tcp to ${port}`)
+      }
       return {
         verdict: 'accept',
         why: `uid ${uid} has the policy default, which does not refuse ${protocol} to ${port}`,

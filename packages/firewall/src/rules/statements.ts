@@ -1,6 +1,6 @@
 import type { Json } from '../nft/table.ts'
 
-/* The expressions and statements of libnftables-json(5) that the rules are made of. */
+/* The expressions and statements of libnftables-json(5) that the rules use. */
 
 export const skuid: Json = { meta: { key: 'skuid' } }
 export const sourcePort: Json = { payload: { protocol: 'th', field: 'sport' } }
@@ -25,7 +25,7 @@ export const transport: Json = is({ meta: { key: 'l4proto' } }, one('tcp', 'udp'
 export const tcp: Json = is({ meta: { key: 'l4proto' } }, 'tcp')
 /** The second packet of a handshake: SYN and ACK. */
 export const handshake: Json = is({ '&': [payload('tcp', 'flags'), 0x12] }, 0x12)
-/** TCP after the handshake, whose two packets with a SYN were judged. */
+/** TCP without a SYN, after the handshake. Rules check the two packets of the handshake with a SYN. */
 export const judged: Json = isNot({ '&': [payload('tcp', 'flags'), 0x02] }, 0x02)
 export const out = (op: '==' | '!='): Json => ({ match: { op, left: { meta: { key: 'oif' } }, right: 'lo' } })
 export const fromInside: Json = is({ meta: { key: 'iif' } }, 'lo')

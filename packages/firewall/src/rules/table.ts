@@ -26,11 +26,11 @@ import {
 } from './statements.ts'
 
 /**
- * Returns the table that a spec describes.
+ * Returns the table that a spec describes. Pure.
  *
- * Pure. No rule belongs to one tenant: tenants are elements of sets. No rule uses connection tracking: the first answer of a
- * squatter is part of an established connection and must be judged, and tenants could fill the table of connections, which would cut
- * off every user.
+ * No rule is specific to one tenant: tenants are elements of sets. No rule uses connection tracking, for two reasons. The first answer of
+ * a squatter belongs to an established connection and must be checked. Tenants could fill the table of connections, which would cut off
+ * every user.
  *
  * @throws FirewallError `FIREWALL_INVALID`
  */
@@ -97,7 +97,7 @@ function setsOf({ slots, callers, guards = [], egress = [], ...spec }: FirewallS
   ]
 }
 
-/** Returns the port ranges of all slots, neighbours joined: every packet to or from a port near them is looked up. */
+/** Returns the port ranges of all slots and joins adjacent ranges. Every packet to or from a port near them is looked up in this set. */
 function joined(slots: readonly Slot[]): readonly Element[] {
   const ranges: { first: number; last: number }[] = []
   for (const { firstPort, lastPort } of slots.toSorted((left, right) => left.firstPort - right.firstPort)) {
@@ -116,7 +116,7 @@ function elementsOf(networks: readonly Network[], family: Network['family']): re
     }))
 }
 
-/** After other tables, so that what they drop is not counted. A packet passes two chains of the table, not four. */
+/** Runs after other tables, so that a packet that they drop is not counted. A packet passes two chains of the table, not four. */
 const priority = 200
 
 function chainsOf(spec: FirewallSpec): readonly Chain[] {
@@ -139,8 +139,8 @@ function rule(name: string, ...statements: readonly Json[]): Rule {
 }
 
 /**
- * Returns what a packet's port is compared with: the narrowest range around all slots, two comparisons that most packets fail, and
- * then the set of slots, unless the slots have no gaps.
+ * Returns the expressions that match the port of a packet. The first is the narrowest range around all slots: two comparisons, which most
+ * packets fail. The set of slots follows, unless the slots have no gaps.
  */
 function inSlots({ slots }: FirewallSpec, port: Json): readonly [near: Json, more: readonly Json[]] | undefined {
   const [first, ...others] = joined(slots)
@@ -151,10 +151,11 @@ function inSlots({ slots }: FirewallSpec, port: Json): readonly [near: Json, mor
 }
 
 /**
- * The order follows cost: the rules for a visitor's request and its answer between the proxy and a tenant come first.
+ * Returns the rules for outgoing packets, ordered by cost: the rules for a request and its answer between the proxy and a tenant come
+ * first.
  *
- * Of TCP on loopback only the handshake is judged: without its SYN no connection exists, and without the SYN of the answer a squatter
- * has none to answer on. Packets that leave the host are judged one by one.
+ * For TCP on loopback, only the handshake is checked. Without its SYN no connection exists. Without the SYN of the answer, a squatter has
+ * no connection to answer on. Packets that leave the host are checked one by one.
  */
 function outputRules(spec: FirewallSpec): readonly Rule[] {
   const [from, to] = [inSlots(spec, sourcePort), inSlots(spec, destinationPort)]
@@ -179,9 +180,11 @@ function inputRules(spec: FirewallSpec): readonly Rule[] {
 }
 
 /**
- * Rules for packets from a slot's port. A packet without a socket has no uid and matches no rule that asks for one: the reset from a
- * closed port must pass. But a listener whose short queue is full answers by SYN cookie, which has no socket either, and then a
- * squatter would be sent the visitor's request. So a handshake is answered by the owner's socket or not at all.
+ * Rules for packets from the port of a slot.
+ *
+ * A packet without a socket has no uid, and no rule about a uid matches it. The reset from a closed port is such a packet and must pass.
+ * A listener whose short queue is full answers by SYN cookie, which has no socket either. A squatter would then receive the request of
+ * the visitor. Therefore only the owner's socket can answer a handshake.
  */
 const answerRules: readonly Rule[] = [
   rule('answer-own', is(pair(skuid, sourcePort), '@own'), back),
@@ -189,7 +192,7 @@ const answerRules: readonly Rule[] = [
   rule('answer-cookie', handshake, drop),
 ]
 
-/** Callers are not tenants, so no rule below concerns them. */
+/** Callers are not tenants, so no later rule applies to them. */
 const reachRules: readonly Rule[] = [
   rule('reach-caller', is(skuid, '@callers'), accept),
   rule('reach-own', is(pair(skuid, destinationPort), '@own'), back),
@@ -197,7 +200,7 @@ const reachRules: readonly Rule[] = [
   rule('reach-other', isNot(skuid, '@callers'), prohibited),
 ]
 
-/** Below 1024 no tenant can listen, and only cookies survive a SYN flood from outside. */
+/** Below port 1024 SYN cookies are allowed: no tenant can listen there, and only cookies survive a SYN flood from outside. */
 const guardRules: readonly Rule[] = [
   rule('guard-own', is(pair(skuid, payload('tcp', 'sport')), '@guards'), back),
   rule('guard-squatter', isNot(pair(skuid, payload('tcp', 'sport')), '@guards'), drop),
@@ -212,7 +215,7 @@ const tenantRules: readonly Rule[] = [
   rule('egress-default', is(payload('tcp', 'dport'), '@refused'), reset),
 ]
 
-/** Azure and GCP answer DNS at the very addresses that hand out credentials. */
+/** Azure and GCP serve DNS at the same addresses as credentials. */
 const metadataRules: readonly Rule[] = [
   rule('metadata-dns', transport, is(destinationPort, 53), back),
   rule('metadata-tcp', tcp, reset),
@@ -226,7 +229,10 @@ const clientRules: readonly Rule[] = [
   rule('egress-client', prohibited),
 ]
 
-/** Returns a rule that only matches: the element of the set counts. At input, early demultiplexing finds the packet's socket. */
+/**
+ * Returns a rule without a verdict: the element of the set counts the packet. At input, early demultiplexing finds the socket of the
+ * packet.
+ */
 function metered(name: 'sent' | 'received', ...beyond: readonly Json[]): Rule {
   return rule(name, ...beyond, is(skuid, `@${name}`))
 }
