@@ -13,7 +13,7 @@ const good: readonly (readonly [text: string, family: string, address: string, l
   ['2001:db8:1:ffff::/49', 'ipv6', '2001:db8:1:8000::', 49],
 ]
 for (const [text, family, address, length] of good) {
-  void t.test(`parseNetwork() takes ${text}`, async (t) => {
+  void t.test(`parseNetwork() accepts ${text}`, async (t) => {
     t.strictSame(parseNetwork(text), length === undefined ? { family, address } : { family, address, length })
   })
 }
@@ -34,7 +34,7 @@ for (const text of [
   })
 }
 
-void t.test('parseNetwork() throws nothing but its own error', async () => {
+void t.test('parseNetwork() throws only FirewallError', async () => {
   fc.assert(
     fc.property(fc.oneof(fc.string(), fc.ipV4Extended(), fc.ipV6()), (text) => {
       try {
@@ -46,7 +46,7 @@ void t.test('parseNetwork() throws nothing but its own error', async () => {
   )
 })
 
-void t.test('withoutNested() leaves out what others contain', async (t) => {
+void t.test('withoutNested() removes networks that another one contains', async (t) => {
   const networks = ['169.254.169.254', '169.254.0.0/16', 'fd00::1', '169.254.0.0/16'].map((text) => parseNetwork(text))
   t.strictSame(
     withoutNested(networks).map(({ address }) => address),
@@ -54,7 +54,7 @@ void t.test('withoutNested() leaves out what others contain', async (t) => {
   )
 })
 
-void t.test('isInside() and isLoopback() know both families', async (t) => {
+void t.test('isInside() and isLoopback() support IPv4 and IPv6', async (t) => {
   t.ok(isInside([parseNetwork('fd00::/8')], 'fd12::1'))
   t.notOk(isInside([parseNetwork('fd00::/8')], '10.0.0.1'))
   t.ok(isLoopback('127.0.0.53'))

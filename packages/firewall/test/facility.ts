@@ -1,4 +1,4 @@
-/** The common conformance suite, on the fake and on the real nft in network namespaces of its own. */
+/** The common conformance suite, on the fake and on the real nft in separate network namespaces. */
 import { readdir } from 'node:fs/promises'
 import { createHost } from '@puppy/host'
 import { facilityChecks, withEffects } from '@puppy/host/conformance'

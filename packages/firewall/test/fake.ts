@@ -11,7 +11,7 @@ const open = (version?: string) => {
   return { nft, host }
 }
 
-void t.test('createFakeNft() conforms', async (t) => {
+void t.test('createFakeNft() passes the conformance suite', async (t) => {
   const { nft, host } = open()
   const tables = async () => {
     const { stdout } = await host.run(['/usr/sbin/nft', '-j', 'list', 'tables', 'inet'], { touches: 'nothing' })
@@ -25,7 +25,7 @@ void t.test('createFakeNft() conforms', async (t) => {
   })
 })
 
-void t.test('createFakeNft() counts what it is told', async (t) => {
+void t.test('createFakeNft() lists the counter that count() sets', async (t) => {
   const { nft, host } = open()
   const firewall = openFirewall(host)
   await firewall.ensure(settings)
@@ -33,10 +33,10 @@ void t.test('createFakeNft() counts what it is told', async (t) => {
   t.match((await firewall.traffic())[1], { uid: 10_001, sentBytes: 3000, sentPackets: 2, receivedBytes: 0 })
 })
 
-void t.test('probe() says what is missing', async (t) => {
+void t.test('probe() reports why nft does not work', async (t) => {
   t.match(await openFirewall(open('1.0.0').host).probe(), { works: false, error: { code: 'FIREWALL_TOO_OLD' } })
-  const nobody = createFakeHost()
-  t.match(await openFirewall(nobody).probe(), { works: false, error: { code: 'FIREWALL_NOT_INSTALLED' } })
+  const bare = createFakeHost()
+  t.match(await openFirewall(bare).probe(), { works: false, error: { code: 'FIREWALL_NOT_INSTALLED' } })
   const denied = createFakeHost({
     programs: {
       '/usr/sbin/nft': ({ args: [first] }) =>
@@ -48,7 +48,7 @@ void t.test('probe() says what is missing', async (t) => {
   t.match(await openFirewall(denied).probe(), { works: false, error: { code: 'FIREWALL_REFUSED' } })
 })
 
-void t.test('probe() warns of settings that defeat rules', async (t) => {
+void t.test('probe() warns about settings that stop rules or counters from working', async (t) => {
   const files = { '/proc/sys/net/ipv4/tcp_syncookies': '2\n', '/proc/sys/net/ipv4/ip_early_demux': '0\n' }
   const host = createFakeHost({ files, programs: { '/usr/sbin/nft': createFakeNft().program } })
   t.equal((await openFirewall(host).probe()).warnings.length, 2)

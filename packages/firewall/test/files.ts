@@ -2,7 +2,7 @@ import { createFakeHost } from '@puppy/host/fake'
 import t from 'tap'
 import { openFiles } from '../src/files.ts'
 
-/** A machine with a policy that says this of iptables' own file. */
+/** Creates a host whose policy specifies this context for the file of iptables. */
 function machine(context: string, selinux = true) {
   return createFakeHost({
     files: selinux ? { '/sys/fs/selinux/enforce': '1' } : {},
@@ -10,18 +10,18 @@ function machine(context: string, selinux = true) {
   })
 }
 
-void t.test('write() makes a file that only root reads, and says where', async (t) => {
+void t.test('write() creates a file that only root can read and returns its path', async (t) => {
   const host = machine('', false)
   const files = openFiles(host, '/run/x')
   t.equal(await files.write('a.json', '{}'), '/run/x/a.json')
   t.match(await host.status('/run/x'), { mode: 0o700 })
   t.match(await host.status('/run/x/a.json'), { mode: 0o600 })
-  t.strictSame(host.commands, [], 'without SELinux nothing is run')
+  t.strictSame(host.commands, [], 'without SELinux no program runs')
   await files.remove('a.json')
   t.strictSame(await host.list('/run/x'), [])
 })
 
-void t.test('write() gives each file the policy’s context, asked for once', async (t) => {
+void t.test('write() sets the context of the policy on each file and reads it once', async (t) => {
   const host = machine('system_u:object_r:iptables_runtime_t:s0')
   const files = openFiles(host, '/run/x')
   for (const name of ['a', 'b']) await files.write(name, '{}')
@@ -35,7 +35,7 @@ void t.test('write() gives each file the policy’s context, asked for once', as
   )
 })
 
-void t.test('write() leaves a context alone that the policy has none for', async (t) => {
+void t.test('write() sets no context when the policy specifies none', async (t) => {
   for (const context of ['<<none>>', '', 'a b:c:d', 'nonsense']) {
     const host = machine(context)
     await openFiles(host, '/run/x').write('a', '{}')

@@ -1,60 +1,76 @@
-/** Who reaches whom: real nft, real sockets of real users, in network namespaces of their own. */
+/** Which user reaches which port, with real nft and real sockets of real users in separate network namespaces. */
 import t from 'tap'
 import { cannotRun, createLab, joinLabs } from './support/lab.ts'
 import { alice, api, bob, carol, dave, person, proxy, settings } from './support/settings.ts'
 
 const refused = 'ECONNREFUSED'
 
-void t.test('slots: only the owner answers, only callers and the owner reach it', { skip: cannotRun }, async (t) => {
-  const lab = await createLab(t)
-  const there = await createLab(t)
-  await joinLabs(lab, there)
-  const [byAlice, byBob, byProxy, byRoot, byPerson] = [
-    await lab.actor(alice),
-    await lab.actor(bob),
-    await lab.actor(proxy),
-    await lab.actor(0),
-    await lab.actor(person),
-  ]
-  const outside = await there.actor(person)
-  t.equal(await byAlice.serve('0.0.0.0', 10_240), 'listening')
-  t.equal(await byAlice.serve('::', 10_243), 'listening')
-  t.equal(await byAlice.serve('::1', 10_241), 'listening')
-  t.equal(await byBob.serve('127.0.0.1', 10_242), 'listening', 'nothing keeps a squatter from listening')
-  t.equal(await byBob.serve('0.0.0.0', 10_244, { udp: true }), 'listening')
-  t.equal(await byAlice.serve('0.0.0.0', 10_245, { udp: true }), 'listening')
-  t.equal(await outside.connect('10.77.0.1', 10_240), `answered by ${alice}`, 'without the table: from outside')
-  t.equal(await byBob.connect('127.0.0.1', 10_240), `answered by ${alice}`, 'without the table: a neighbour')
-  t.equal(await byProxy.connect('127.0.0.1', 10_242), `answered by ${bob}`, 'without the table: the squatter is heard')
-  const heard = await byBob.heard()
+void t.test(
+  'a port of a slot is answered only by its owner and reached only by callers and its owner',
+  { skip: cannotRun },
+  async (t) => {
+    const lab = await createLab(t)
+    const there = await createLab(t)
+    await joinLabs(lab, there)
+    const [byAlice, byBob, byProxy, byRoot, byPerson] = [
+      await lab.actor(alice),
+      await lab.actor(bob),
+      await lab.actor(proxy),
+      await lab.actor(0),
+      await lab.actor(person),
+    ]
+    const outside = await there.actor(person)
+    t.equal(await byAlice.serve('0.0.0.0', 10_240), 'listening')
+    t.equal(await byAlice.serve('::', 10_243), 'listening')
+    t.equal(await byAlice.serve('::1', 10_241), 'listening')
+    t.equal(await byBob.serve('127.0.0.1', 10_242), 'listening', 'a squatter can listen')
+    t.equal(await byBob.serve('0.0.0.0', 10_244, { udp: true }), 'listening')
+    t.equal(await byAlice.serve('0.0.0.0', 10_245, { udp: true }), 'listening')
+    t.equal(await outside.connect('10.77.0.1', 10_240), `answered by ${alice}`, 'without the table: from outside')
+    t.equal(await byBob.connect('127.0.0.1', 10_240), `answered by ${alice}`, 'without the table: from another tenant')
+    t.equal(await byProxy.connect('127.0.0.1', 10_242), `answered by ${bob}`, 'without the table: from a squatter')
+    const heard = await byBob.heard()
 
-  await lab.firewall.ensure(settings)
-  t.equal(await byProxy.connect('127.0.0.1', 10_240), `answered by ${alice}`, 'proxy to owner')
-  t.equal(await byRoot.connect('127.0.0.1', 10_240), `answered by ${alice}`, 'root to owner')
-  t.equal(await byProxy.connect('::1', 10_241), `answered by ${alice}`, 'proxy to owner by ::1')
-  t.equal(await byAlice.connect('127.0.0.1', 10_240), `answered by ${alice}`, 'the owner to itself')
-  t.equal(await byAlice.connect('10.77.0.1', 10_240), `answered by ${alice}`, 'the owner by the host’s address')
-  t.equal(await byProxy.connect('127.0.0.1', 10_242), 'timeout', 'proxy to a squatter on the owner’s dead port')
-  t.equal(await byBob.connect('127.0.0.1', 10_242), refused, 'the squatter reaches not even itself')
+    await lab.firewall.ensure(settings)
+    t.equal(await byProxy.connect('127.0.0.1', 10_240), `answered by ${alice}`, 'proxy to owner')
+    t.equal(await byRoot.connect('127.0.0.1', 10_240), `answered by ${alice}`, 'root to owner')
+    t.equal(await byProxy.connect('::1', 10_241), `answered by ${alice}`, 'proxy to owner by ::1')
+    t.equal(await byAlice.connect('127.0.0.1', 10_240), `answered by ${alice}`, 'the owner to itself')
+    t.equal(await byAlice.connect('10.77.0.1', 10_240), `answered by ${alice}`, 'the owner by the host’s address')
+    t.equal(
+      await byProxy.connect('127.0.0.1', 10_242),
+      'timeout',
+      'proxy to a squatter on a port where the owner does not listen',
+    )
+    t.equal(await byBob.connect('127.0.0.1', 10_242), refused, 'the squatter cannot reach itself')
 
-  const closed = await byProxy.tell({ do: 'connect', host: '127.0.0.1', port: 10_246 })
-  t.equal(closed.result, refused, 'proxy to a closed port')
-  for (const address of ['127.0.0.1', '127.0.0.2', '::1', '10.77.0.1', 'fd77::1']) {
-    t.equal(await byBob.connect(address, address.includes(':') ? 10_243 : 10_240), refused, `neighbour by ${address}`)
-    t.equal(await byPerson.connect(address, address.includes(':') ? 10_243 : 10_240), refused, `a person by ${address}`)
-  }
-  t.equal(await outside.connect('10.77.0.1', 10_240), 'timeout', 'from outside to 0.0.0.0')
-  t.equal(await outside.connect('fd77::1', 10_243), 'timeout', 'from outside to ::')
-  t.equal(await outside.connect('10.77.0.1', 10_245, { udp: true }), 'timeout', 'from outside by UDP')
-  t.equal(await byProxy.connect('127.0.0.1', 10_245, { udp: true }), `answered by ${alice}`, 'proxy to owner by UDP')
-  t.equal(await byProxy.connect('127.0.0.1', 10_244, { udp: true }), 'timeout', 'proxy to a squatter by UDP')
-  t.not(await byBob.connect('127.0.0.1', 10_245, { udp: true }), `answered by ${alice}`, 'neighbour by UDP')
-  // UDP has no handshake: of what proxy and root say to a dead port the squatter hears the words, and cannot answer.
-  t.equal((await byBob.heard()) - heard, 5, 'the squatter was sent nothing by TCP')
-})
+    const closed = await byProxy.tell({ do: 'connect', host: '127.0.0.1', port: 10_246 })
+    t.equal(closed.result, refused, 'proxy to a closed port')
+    for (const address of ['127.0.0.1', '127.0.0.2', '::1', '10.77.0.1', 'fd77::1']) {
+      t.equal(
+        await byBob.connect(address, address.includes(':') ? 10_243 : 10_240),
+        refused,
+        `another tenant by ${address}`,
+      )
+      t.equal(
+        await byPerson.connect(address, address.includes(':') ? 10_243 : 10_240),
+        refused,
+        `a person by ${address}`,
+      )
+    }
+    t.equal(await outside.connect('10.77.0.1', 10_240), 'timeout', 'from outside to 0.0.0.0')
+    t.equal(await outside.connect('fd77::1', 10_243), 'timeout', 'from outside to ::')
+    t.equal(await outside.connect('10.77.0.1', 10_245, { udp: true }), 'timeout', 'from outside by UDP')
+    t.equal(await byProxy.connect('127.0.0.1', 10_245, { udp: true }), `answered by ${alice}`, 'proxy to owner by UDP')
+    t.equal(await byProxy.connect('127.0.0.1', 10_244, { udp: true }), 'timeout', 'proxy to a squatter by UDP')
+    t.not(await byBob.connect('127.0.0.1', 10_245, { udp: true }), `answered by ${alice}`, 'another tenant by UDP')
+    // UDP has no handshake: the squatter receives the datagrams of the proxy, and cannot answer.
+    t.equal((await byBob.heard()) - heard, 5, 'the squatter received nothing by TCP')
+  },
+)
 
 void t.test(
-  'a squatter with a full queue answers by cookie, which has no socket, and gets nothing',
+  'a squatter with a full queue receives no request, although a SYN cookie has no socket',
   { skip: cannotRun },
   async (t) => {
     const lab = await createLab(t)
@@ -64,13 +80,13 @@ void t.test(
     for (let visit = 0; visit < 6; visit += 1) {
       t.equal(await byProxy.connect('127.0.0.1', 10_240, { wait: 250 }), 'timeout', `visit ${visit}`)
     }
-    t.equal(await byBob.heard(), 0, 'no request was heard')
+    t.equal(await byBob.heard(), 0, 'the squatter received no request')
     const cookies = (await lab.inside('nstat', '-asz', 'TcpExtSyncookiesSent')).match(/SyncookiesSent\s+(\d+)/)?.[1]
     t.ok(Number(cookies) > 0, `cookies were sent: ${cookies}`)
 
     await lab.nftScript('flush chain inet puppy answer; add rule inet puppy answer meta skuid . th sport != @own drop')
     for (let visit = 0; visit < 6; visit += 1) await byProxy.connect('127.0.0.1', 10_240, { wait: 250 })
-    t.ok((await byBob.heard()) > 0, 'without the rule about handshakes the squatter hears requests')
+    t.ok((await byBob.heard()) > 0, 'without the rule about handshakes, the squatter receives requests')
     t.matchOnlyStrict((await lab.firewall.ensure(settings)).changes, [
       {
         facility: 'firewall',
@@ -82,11 +98,11 @@ void t.test(
     ])
     const before = await byBob.heard()
     await byProxy.connect('127.0.0.1', 10_240, { wait: 250 })
-    t.equal(await byBob.heard(), before, 'and with it again nothing')
+    t.equal(await byBob.heard(), before, 'with the rule, it receives nothing')
   },
 )
 
-void t.test('guards: a fake API on the API’s port is not answered from', { skip: cannotRun }, async (t) => {
+void t.test('a process of another user cannot answer from a guarded port', { skip: cannotRun }, async (t) => {
   const lab = await createLab(t)
   const [byBob, byApi, byProxy, byRoot] = [
     await lab.actor(bob),
@@ -96,23 +112,23 @@ void t.test('guards: a fake API on the API’s port is not answered from', { ski
   ]
   await lab.firewall.ensure(settings)
   await byApi.serve('127.0.0.1', 8420)
-  t.equal(await byBob.connect('127.0.0.1', 8420), `answered by ${api}`, 'everybody reaches the API')
+  t.equal(await byBob.connect('127.0.0.1', 8420), `answered by ${api}`, 'a tenant reaches the API')
   await byApi.end()
   t.equal(
     await byBob.serve('127.0.0.1', 8420, { backlog: 1 }),
     'listening',
-    'the API restarts, somebody takes its port',
+    'while the API restarts, a tenant listens on its port',
   )
   for (let visit = 0; visit < 5; visit += 1) {
     t.equal(await byProxy.connect('127.0.0.1', 8420, { wait: 250 }), 'timeout', `call ${visit}`)
   }
-  t.equal(await byRoot.connect('127.0.0.1', 8420, { wait: 250 }), 'timeout', 'root’s call')
-  t.equal(await byBob.heard(), 0, 'no key was heard')
+  t.equal(await byRoot.connect('127.0.0.1', 8420, { wait: 250 }), 'timeout', 'call of root')
+  t.equal(await byBob.heard(), 0, 'the squatter received no key')
   await byRoot.serve('127.0.0.1', 8080)
   t.equal(await byBob.connect('127.0.0.1', 8080), 'answered by 0', 'a proxy that bound as root')
 })
 
-void t.test('egress: by policy, over IPv4 and IPv6', { skip: cannotRun }, async (t) => {
+void t.test('egress follows the policy, over IPv4 and IPv6', { skip: cannotRun }, async (t) => {
   const lab = await createLab(t)
   const there = await createLab(t)
   await joinLabs(lab, there)
@@ -169,10 +185,10 @@ void t.test('egress: by policy, over IPv4 and IPv6', { skip: cannotRun }, async 
   await actors.get(dave)?.serve('127.0.0.1', 40_001)
   t.equal(await actors.get(dave)?.connect('127.0.0.1', 40_001), `answered by ${dave}`, 'loopback is open to `local`')
   await actors.get(alice)?.serve('127.0.0.1', 45_000)
-  t.equal(await actors.get(alice)?.connect('127.0.0.1', 45_000), `answered by ${alice}`, 'ephemeral ports go on')
-  // The answer comes from outside to a slot's port; see "Good to know" in the README.
+  t.equal(await actors.get(alice)?.connect('127.0.0.1', 45_000), `answered by ${alice}`, 'ephemeral ports work')
+  // The answer comes from outside to a port of a slot; see docs/firewall.md.
   for (const who of [alice, bob]) {
     const from = await actors.get(who)?.connect('10.77.0.2', 80, { localPort: 10_247 })
-    t.equal(from, 'timeout', `${who} from a slot’s port to the outside`)
+    t.equal(from, 'timeout', `${who} from a port of a slot to the outside`)
   }
 })

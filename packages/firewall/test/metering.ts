@@ -11,7 +11,7 @@ const reading = (bytes: number, uid = 7): TrafficReading => ({
   receivedPackets: bytes,
 })
 
-void t.test('parseTraffic() joins both directions, by uid', async (t) => {
+void t.test('parseTraffic() joins both directions by uid', async (t) => {
   const set = (name: string, ...rows: readonly (readonly number[])[]) => ({
     set: {
       name,
@@ -28,7 +28,7 @@ void t.test('parseTraffic() joins both directions, by uid', async (t) => {
   t.strictSame(parseTraffic(parseListing('{"nftables":[{"table":{}}]}', 'x')), [])
 })
 
-void t.test('addTraffic() counts on over counters that were reset', async (t) => {
+void t.test('addTraffic() continues the total after a reset of the counters', async (t) => {
   const total = [100, 150, 150, 20, 30].reduce<Traffic | undefined>(
     (sum, bytes) => addTraffic(sum, reading(bytes)),
     undefined,
@@ -36,26 +36,26 @@ void t.test('addTraffic() counts on over counters that were reset', async (t) =>
   t.match(total, { sentBytes: 180, receivedPackets: 180, last: { sentBytes: 30 } })
 })
 
-void t.test('addTraffic() takes one smaller number for a new beginning', async (t) => {
+void t.test('addTraffic() treats one smaller number as a reset of all counters', async (t) => {
   const total = addTraffic(addTraffic(undefined, reading(100)), { ...reading(200), receivedBytes: 10 })
   t.match(total, { sentBytes: 300, receivedBytes: 110 })
 })
 
-void t.test('addTraffic() never falls and never exceeds what was read', async () => {
+void t.test('addTraffic() never decreases and never exceeds the sum of readings', async () => {
   fc.assert(
     fc.property(fc.array(fc.nat()), (readings) => {
       let total: Traffic | undefined
       for (const bytes of readings) {
         const next = addTraffic(total, reading(bytes))
-        if (next.sentBytes < (total?.sentBytes ?? 0)) throw new Error('it fell')
+        if (next.sentBytes < (total?.sentBytes ?? 0)) throw new Error('the total decreased')
         total = next
       }
       const sum = readings.reduce((all, bytes) => all + bytes, 0)
-      if ((total?.sentBytes ?? 0) > sum) throw new Error('it grew by itself')
+      if ((total?.sentBytes ?? 0) > sum) throw new Error('the total exceeds the readings')
     }),
   )
 })
 
-void t.test('addTraffic() refuses another tenant’s reading', async (t) => {
+void t.test('addTraffic() refuses the reading of another tenant', async (t) => {
   t.throws(() => addTraffic(addTraffic(undefined, reading(1)), reading(2, 8)), { code: 'FIREWALL_INVALID' })
 })

@@ -32,17 +32,17 @@ const verbs = (now: ObservedTable | undefined, options = {}) =>
       .join(),
   )
 
-void t.test('planTable() is empty when they are equal', async (t) => {
+void t.test('planTable() returns no change for equal tables', async (t) => {
   t.strictSame(planTable(wanted, observed()), { changes: [], commands: [] })
 })
 
-void t.test('planTable() adds a table that is not there', async (t) => {
+void t.test('planTable() adds a missing table', async (t) => {
   t.strictSame(planTable(wanted, undefined).changes, [
     { facility: 'firewall', target: 'table', action: 'add', after: '1 chains, 1 rules, 2 sets, 3 elements' },
   ])
 })
 
-void t.test('planTable() changes sets by element', async (t) => {
+void t.test('planTable() changes sets element by element', async (t) => {
   const sets = new Map(observed().sets)
   sets.set('s', { name: 's', type: ['uid'], elements: [{ key: [2] }, { key: [3] }], foreign: 0 })
   const { changes, commands } = planTable(wanted, observed({ sets }))
@@ -50,13 +50,13 @@ void t.test('planTable() changes sets by element', async (t) => {
   t.match(renderCommands(commands), /"delete":\{"element":.*\[3\].*"add":\{"element":.*\[1\]/)
 })
 
-void t.test('planTable() takes a verdict that goes elsewhere for another element', async (t) => {
+void t.test('planTable() replaces an element whose verdict has another target', async (t) => {
   const sets = new Map(observed().sets)
   sets.set('m', { name: 'm', type: ['uid'], verdicts: true, elements: [{ key: [1], goto: 'd' }], foreign: 0 })
   t.strictSame(verbs(observed({ sets })), ['delete element', 'add element'])
 })
 
-void t.test('planTable() refills a chain whose rules differ, are out of order or are not ours', async (t) => {
+void t.test('planTable() fills a chain again when its rules differ, are out of order or are foreign', async (t) => {
   for (const comments of [
     [],
     [undefined],
@@ -68,12 +68,12 @@ void t.test('planTable() refills a chain whose rules differ, are out of order or
   }
 })
 
-void t.test('planTable() adds what is missing before what refers to it', async (t) => {
+void t.test('planTable() adds a missing object before the objects that refer to it', async (t) => {
   const planned = verbs(observed({ sets: new Map(), chains: new Map() }))
   t.strictSame(planned, ['add set', 'add map', 'add chain', 'add element', 'add element', 'add rule'])
 })
 
-void t.test('planTable() takes strangers out and keeps sets that are right', async (t) => {
+void t.test('planTable() removes foreign objects and keeps matching sets', async (t) => {
   const foreign = [{ kind: 'counter', name: 'n', text: 'counter "n"' }]
   t.strictSame(verbs(observed({ foreign })), ['flush table', 'flush map', 'delete counter', 'add element', 'add rule'])
   t.strictSame(planTable(wanted, observed({ foreign })).changes, [
@@ -93,7 +93,7 @@ void t.test('planTable() takes strangers out and keeps sets that are right', asy
   t.ok(verbs(observed({ chains })).includes('delete chain'))
 })
 
-void t.test('planTable() shows few of many', async (t) => {
+void t.test('planTable() shows at most eight elements', async (t) => {
   const elements = Array.from({ length: 20 }, (_, uid) => ({ key: [uid] }))
   const many = { ...wanted, sets: [{ name: 's', type: ['uid'] as const, elements }, ...wanted.sets.slice(1)] }
   t.strictSame(planTable(many, observed()).changes, [

@@ -5,7 +5,7 @@ import { isAtLeast, openProgram, parseVersion } from '../src/program.ts'
 const hostWith = (nft: FakeProgram) =>
   createFakeHost({ programs: { '/usr/sbin/nft': nft, '/usr/sbin/ip': () => ({}) } })
 
-void t.test('parseVersion() and isAtLeast()', async (t) => {
+void t.test('parseVersion() reads a version and isAtLeast() compares it', async (t) => {
   t.equal(parseVersion('nftables v1.0.6 (Lester Gooch #5)\n'), '1.0.6')
   t.equal(parseVersion('nftables v1.1.3 (Commodore Bullmoose #4)\n'), '1.1.3')
   t.equal(parseVersion('iptables v1.8.9'), undefined)
@@ -13,7 +13,7 @@ void t.test('parseVersion() and isAtLeast()', async (t) => {
   for (const version of ['1.0.0', '0.9.8', '1.0']) t.notOk(isAtLeast(version, '1.0.1'), version)
 })
 
-void t.test('openProgram() goes into a namespace by ip(8)', async (t) => {
+void t.test('openProgram() enters a network namespace with ip(8)', async (t) => {
   t.strictSame(openProgram(hostWith(() => ({}))).command(), ['/usr/sbin/nft'])
   const inside = openProgram(
     hostWith(() => ({})),
@@ -33,7 +33,7 @@ void t.test('openProgram() goes into a namespace by ip(8)', async (t) => {
   t.throws(() => openProgram(createFakeHost()).command(), { code: 'FIREWALL_NOT_INSTALLED' })
 })
 
-void t.test('list() tells no table from a failure', async (t) => {
+void t.test('list() returns undefined for a missing table and throws for a failure', async (t) => {
   const answer = (stderr: string) => openProgram(hostWith(() => ({ exitCode: 1, stderr }))).list('puppy')
   t.equal(await answer('Error: No such file or directory\n'), undefined)
   await t.rejects(answer('Error: Operation not permitted'), { code: 'FIREWALL_REFUSED', message: /not permitted/ })
@@ -41,7 +41,7 @@ void t.test('list() tells no table from a failure', async (t) => {
   await t.rejects(openProgram(hostWith(() => ({}))).list('a b'), { code: 'FIREWALL_INVALID' })
 })
 
-void t.test('apply() gives the transaction by a file that only root reads, and removes it', async (t) => {
+void t.test('apply() passes the transaction in a file that only root can read, and removes it', async (t) => {
   let seen: unknown
   const host = hostWith(async ({ args, host: machine }) => {
     const file = args[2] ?? ''
@@ -54,10 +54,10 @@ void t.test('apply() gives the transaction by a file that only root reads, and r
   t.strictSame(await host.list('/run/puppy-firewall'), [])
   t.equal((await host.status('/run/puppy-firewall'))?.mode, 0o700)
   await openProgram(host).apply('load', [])
-  t.equal(host.commands.length, 1, 'nothing to do runs nothing')
+  t.equal(host.commands.length, 1, 'an empty transaction runs nothing')
 })
 
-void t.test('apply() finds the first command that is refused', async (t) => {
+void t.test('apply() reports the first command that is refused', async (t) => {
   const host = hostWith(async ({ args, host: machine }) => {
     const bad = ((await machine.read(args.at(-1) ?? '')) ?? '').includes('"name":"five"')
     return bad ? { exitCode: 1, stderr: 'internal:0:0-0: Error: no\n' } : {}
@@ -68,10 +68,13 @@ void t.test('apply() finds the first command that is refused', async (t) => {
     facts: { value: '{"add":{"table":{"name":"five"}}}', said: 'internal:0:0-0: Error: no' },
   })
   const checked = host.commands.slice(1)
-  t.ok(checked.length > 0 && checked.every((command) => command.includes('-c')), 'by checks that change nothing')
+  t.ok(
+    checked.length > 0 && checked.every((command) => command.includes('-c')),
+    'the search only checks and changes nothing',
+  )
 })
 
-void t.test('a host that is only a folder is not touched', async (t) => {
+void t.test('apply() refuses a host that is not live', async (t) => {
   const host = createFakeHost({ live: false, programs: { '/usr/sbin/nft': () => ({}) } })
   await t.rejects(openProgram(host).apply('load', [{ add: {} }]), { code: 'HOST_NOT_LIVE' })
 })

@@ -13,7 +13,7 @@ async function load(t: Test, lab: Lab, text: string): Promise<void> {
   await lab.nft('-j', '-f', file)
 }
 
-void t.test('renderRestore() of no table deletes it', async (t) => {
+void t.test('renderRestore() deletes a table that did not exist before', async (t) => {
   t.strictSame(JSON.parse(renderRestore('puppy', undefined)), {
     nftables: [
       { add: { table: { family: 'inet', name: 'puppy' } } },
@@ -22,7 +22,7 @@ void t.test('renderRestore() of no table deletes it', async (t) => {
   })
 })
 
-void t.test('renderRestore() puts the table back from whatever it has become', { skip: cannotRun }, async (t) => {
+void t.test('renderRestore() restores the table from any later state', { skip: cannotRun }, async (t) => {
   const lab = await createLab(t)
   await lab.firewall.ensure(settings)
   const before = await lab.nft('list', 'table', 'inet', 'puppy')
@@ -36,10 +36,10 @@ void t.test('renderRestore() puts the table back from whatever it has become', {
   t.strictSame((await lab.firewall.ensure(settings)).changed, true)
   await lab.nft('flush', 'ruleset')
   await load(t, lab, restore)
-  t.equal(await lab.nft('list', 'table', 'inet', 'puppy'), before, 'also when it is gone')
+  t.equal(await lab.nft('list', 'table', 'inet', 'puppy'), before, 'also after the table was deleted')
 })
 
-void t.test('renderRestore() puts back what is foreign, too', { skip: cannotRun }, async (t) => {
+void t.test('renderRestore() restores foreign objects too', { skip: cannotRun }, async (t) => {
   const lab = await createLab(t)
   await lab.firewall.ensure(settings)
   await lab.nftScript(
@@ -53,7 +53,7 @@ void t.test('renderRestore() puts back what is foreign, too', { skip: cannotRun 
   t.equal(sorted(await lab.nft('list', 'table', 'inet', 'puppy')), sorted(before))
 })
 
-void t.test('loadCommands() loads a table twice, and counters go on', { skip: cannotRun }, async (t) => {
+void t.test('loadCommands() can load a table twice and keeps counters', { skip: cannotRun }, async (t) => {
   const lab = await createLab(t)
   const text = renderCommands(loadCommands(tableOf('puppy', settings)))
   await load(t, lab, text)

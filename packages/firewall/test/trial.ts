@@ -13,7 +13,7 @@ import { cannotRun, createLab } from './support/lab.ts'
 import { settings } from './support/settings.ts'
 import { changesOf } from './support/changes-of.ts'
 
-/** A systemd that knows one timer. */
+/** Creates a host with a fake systemd that has one timer. */
 function machine(booted = true) {
   let timer: readonly string[] | undefined
   const nft = createFakeNft()
@@ -40,7 +40,7 @@ function machine(booted = true) {
   return { host, nft, fire, timer: () => timer }
 }
 
-void t.test('trial() is taken back by systemd unless it is confirmed', async (t) => {
+void t.test('systemd reverts a trial that is not confirmed', async (t) => {
   const { host, fire, timer } = machine()
   const firewall = openFirewall(host)
   t.match(await firewall.trial(settings, { seconds: 30 }), { changed: true, armed: true })
@@ -61,13 +61,17 @@ void t.test('trial() is taken back by systemd unless it is confirmed', async (t)
   await firewall.confirm()
   t.equal(timer(), undefined)
   await t.rejects(firewall.confirm(), { code: 'FIREWALL_TIMEOUT' })
-  t.match(await firewall.trial(settings, { seconds: 30 }), { changed: false, armed: false }, 'nothing to try')
+  t.match(
+    await firewall.trial(settings, { seconds: 30 }),
+    { changed: false, armed: false },
+    'no difference, so no trial',
+  )
 
   const other = { ...settings, callers: [0] }
   await firewall.trial(other, { seconds: 30 })
   await fire()
-  t.strictSame(await changesOf(firewall, settings), [], 'what was before is back')
-  await t.rejects(firewall.confirm(), { code: 'FIREWALL_TIMEOUT', message: /was restored/ })
+  t.strictSame(await changesOf(firewall, settings), [], 'the previous table is restored')
+  await t.rejects(firewall.confirm(), { code: 'FIREWALL_TIMEOUT', message: /was already restored/ })
 })
 
 void t.test('trial() stays armed after an error, unless nft refused the table', async (t) => {
@@ -80,9 +84,9 @@ void t.test('trial() stays armed after an error, unless nft refused the table', 
   }
   const unread = openFirewall({ ...host, run: garbled }).trial(settings, { seconds: 30 })
   await t.rejects(unread, { code: 'FIREWALL_UNREADABLE' })
-  t.ok(timer(), 'what was loaded is unknown')
+  t.ok(timer(), 'it is unknown what was loaded')
   await fire()
-  t.equal(await openFirewall(host).read(), undefined, 'the table is as it was')
+  t.equal(await openFirewall(host).read(), undefined, 'the previous state is restored')
 
   const refusing: typeof host.run = (command, options) =>
     host.run(command.includes('-f') ? [command[0], '-j', '-f', '/no/such/file'] : command, options)
@@ -91,7 +95,7 @@ void t.test('trial() stays armed after an error, unless nft refused the table', 
   t.equal(timer(), undefined)
 })
 
-void t.test('trial() refuses where nobody could take it back', async (t) => {
+void t.test('trial() refuses a host without systemd, unless unattended is set', async (t) => {
   const { host } = machine(false)
   const firewall = openFirewall(host)
   await t.rejects(firewall.trial(settings, { seconds: 30 }), { code: 'FIREWALL_UNATTENDED' })
@@ -99,18 +103,18 @@ void t.test('trial() refuses where nobody could take it back', async (t) => {
   t.match(await firewall.trial(settings, { seconds: 30, unattended: true }), { changed: true, armed: false })
 })
 
-void t.test('openRollback() wants whole seconds', async (t) => {
+void t.test('arm() refuses seconds that are not a whole number from 1 to 86400', async (t) => {
   const rollback = openRollback(machine().host, { table: 'x', folder: '/run/x', nft: () => ['/usr/sbin/nft'] })
   for (const seconds of [0, -1, 1.5, Number.NaN, 86_401]) {
     await t.rejects(rollback.arm(undefined, { seconds }), { code: 'FIREWALL_INVALID' })
   }
 })
 
-void t.test('what cuts everybody off is taken back after SIGKILL', { skip: cannotRun }, async (t) => {
+void t.test('a trial that cuts off all users is reverted, also after SIGKILL', { skip: cannotRun }, async (t) => {
   const lab = await createLab(t)
   await lab.firewall.ensure(settings)
   const folder = t.testdir({
-    // Stands in for systemd here: a process that is nobody's child waits and runs the command.
+    // Replaces systemd here: an orphaned process waits and runs the command.
     'systemd-run':
       '#!/bin/sh\nwhile [ "$1" != -- ]; do case $1 in --on-active=*) n=${1#--on-active=};; esac; shift; done; shift\n(sleep "${n%s}"; exec "$@") </dev/null >/dev/null 2>&1 &\n',
     systemctl: '#!/bin/sh\nexit 3\n',
@@ -127,5 +131,5 @@ void t.test('what cuts everybody off is taken back after SIGKILL', { skip: canno
   await once(child, 'close')
   const until = Date.now() + 8000
   while ((await changesOf(lab.firewall, settings)).length > 0 && Date.now() < until) await sleep(100)
-  t.strictSame(await changesOf(lab.firewall, settings), [], 'what was before is back')
+  t.strictSame(await changesOf(lab.firewall, settings), [], 'the previous table is restored')
 })

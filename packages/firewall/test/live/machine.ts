@@ -1,4 +1,4 @@
-/** The table on the machine itself, beside systemd. */
+/** The table on the machine itself, with systemd. */
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { rm } from 'node:fs/promises'
@@ -17,11 +17,12 @@ t.setTimeout(600_000)
 const table = 'puppy_live'
 const skip =
   cannotRun ||
-  (process.env['TESTBED_GUEST'] === undefined && 'it cuts ssh off and flushes all rules: only in a disposable host')
+  (process.env['TESTBED_GUEST'] === undefined &&
+    'cuts off ssh and flushes all rules, so it runs only in a disposable host')
 const run = (program: string, ...args: string[]) =>
   execFileSync(program, args, { stdio: 'pipe', timeout: 120_000 }).toString()
 
-/** Starts the process that cuts ssh off, and once more if Node itself crashes, as it does under emulation now and then. */
+/** Starts the process that cuts off ssh. Starts it once more if Node crashes, which happens under emulation at times. */
 async function startCutting(
   t: Test,
   words: readonly string[],
@@ -33,20 +34,20 @@ async function startCutting(
     return { child, said: await firstOutput(child) }
   } catch (error) {
     if (attempts <= 1 || !['SIGSEGV', 'SIGTRAP', 'SIGILL'].includes(child.signalCode ?? '')) throw error
-    t.comment(`Node crashed with ${child.signalCode}; it starts again when its trial is over`)
+    t.comment(`Node crashed with ${child.signalCode}; the process starts again after its trial`)
     await sleep(12_000)
     return startCutting(t, words, attempts - 1)
   }
 }
 
-void t.test('what cuts ssh off is taken back by systemd, though we were killed', { skip }, async (t) => {
+void t.test('systemd reverts a trial that cuts off ssh, although the process was killed', { skip }, async (t) => {
   const folder = t.testdir()
   const firewall = openFirewall(createHost(), { table, folder: `${folder}/run` })
   t.teardown(() => firewall.remove())
   const there = await createLab(t)
   await joinMachine(t, there)
   const outside = await there.actor(0)
-  // It says who it is and then waits for more than a greeting: `cut` is an answer.
+  // sshd sends its version and then waits for data: `cut` is an answer.
   const answers = async () => /cut|SSH-2\.0/.test(await outside.connect('10.77.0.1', 22, { wait: 2000 }))
   t.ok(await answers(), 'sshd answers')
 
@@ -60,25 +61,25 @@ void t.test('what cuts ssh off is taken back by systemd, though we were killed',
     t.notOk(await answers(), 'sshd is cut off')
     for (const until = Date.now() + 60_000; !(await answers()) && Date.now() < until;) await sleep(200)
     t.ok(await answers(), `sshd answers ${((performance.now() - tried) / 1000).toFixed(1)} s later`)
-    if (before === undefined) t.equal(await firewall.read(), undefined, 'there is no table, as before')
-    else t.strictSame(await changesOf(firewall, before), [], 'the table is what it was')
+    if (before === undefined) t.equal(await firewall.read(), undefined, 'the table does not exist, as before')
+    else t.strictSame(await changesOf(firewall, before), [], 'the previous table is restored')
     await t.rejects(firewall.confirm(), { code: 'FIREWALL_TIMEOUT' })
   }
   const kept = await firewall.trial({ ...settings, callers: [0] }, { seconds: 4 })
   t.match(kept, { changed: true, armed: true })
   await firewall.confirm()
   await sleep(5000)
-  t.strictSame(await changesOf(firewall, { ...settings, callers: [0] }), [], 'what is confirmed stays')
+  t.strictSame(await changesOf(firewall, { ...settings, callers: [0] }), [], 'a confirmed table stays')
 })
 
-void t.test('a service of systemd’s may load it, whatever the policy makes of nft then', { skip }, async (t) => {
+void t.test('a systemd service can load the table, although the policy confines nft there', { skip }, async (t) => {
   const folder = '/run/puppy-firewall-live'
   const firewall = openFirewall(createHost(), { table, folder })
   t.teardown(() => rm(folder, { recursive: true, force: true }))
   t.teardown(() => firewall.remove())
   const script = fileURLToPath(new URL('../support/ensure.ts', import.meta.url))
-  t.equal(await firewall.read(), undefined, 'there is no table')
+  t.equal(await firewall.read(), undefined, 'the table does not exist')
   const words = ['--wait', '--collect', '--quiet', '--', process.execPath, '--no-warnings', script]
   run('systemd-run', ...words, table, folder)
-  t.strictSame(await changesOf(firewall, settings), [], 'the service has loaded it')
+  t.strictSame(await changesOf(firewall, settings), [], 'the service loaded the table')
 })

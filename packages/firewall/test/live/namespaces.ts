@@ -1,4 +1,4 @@
-/** The tests that need nothing but namespaces, with this host's kernel and nft. */
+/** Runs the tests that need only network namespaces, with the kernel and the nft of this host. */
 import t from 'tap'
 
 // An emulated machine takes ten times as long.

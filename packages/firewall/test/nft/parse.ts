@@ -8,7 +8,7 @@ const listing = (...objects: readonly unknown[]) =>
     nftables: [{ metainfo: { version: '1.0.6' } }, { table: { family: 'inet', name: 'x', handle: 1 } }, ...objects],
   })
 
-/** Printed by nft 1.0.6 on Debian 12. */
+/** Output of nft 1.0.6 on Debian 12. */
 const real = listing(
   {
     set: {
@@ -72,7 +72,7 @@ const real = listing(
 )
 
 void t.test('parseListing() reads a listing', async (t) => {
-  const { sets, chains, foreign: strangers } = parseListing(real, 'x')
+  const { sets, chains, foreign: found } = parseListing(real, 'x')
   t.strictSame(sets.get('own'), {
     name: 'own',
     type: ['uid', 'inet_service'],
@@ -91,7 +91,7 @@ void t.test('parseListing() reads a listing', async (t) => {
     comments: ['puppy:a:1', undefined],
   })
   t.strictSame(chains.get('open'), { name: 'open', comments: [] })
-  t.strictSame(strangers, [])
+  t.strictSame(found, [])
 })
 
 const strange: readonly (readonly [claim: string, object: unknown, kind: string, name: string])[] = [
@@ -111,7 +111,7 @@ const strange: readonly (readonly [claim: string, object: unknown, kind: string,
     'chain',
     'd',
   ],
-  ['an object of the future', { teleporter: { name: 't' } }, 'teleporter', 't'],
+  ['an object of an unknown kind', { teleporter: { name: 't' } }, 'teleporter', 't'],
   ['a chain without a name', { chain: { name: 7 } }, 'chain', ''],
   ['a rule without a chain', { rule: { expr: [] } }, 'rule', ''],
 ]
@@ -121,7 +121,7 @@ for (const [claim, object, kind, name] of strange) {
   })
 }
 
-void t.test('parseListing() counts elements of no known shape', async (t) => {
+void t.test('parseListing() counts elements of an unknown shape', async (t) => {
   const elem = [
     1,
     { range: [1] },
@@ -167,12 +167,12 @@ for (const text of [
   '{"nftables":[{"table":1}]}',
   '{"nftables":[{}]}',
 ]) {
-  void t.test(`parseListing() refuses ${text === '' ? 'nothing' : text}`, async (t) => {
+  void t.test(`parseListing() refuses ${text === '' ? 'an empty text' : text}`, async (t) => {
     t.throws(() => parseListing(text, 'x'), { code: 'FIREWALL_UNREADABLE' })
   })
 }
 
-void t.test('parseListing() throws nothing but its own error, whatever it is given', async () => {
+void t.test('parseListing() throws only FirewallError for any text', async () => {
   const guarded = (text: string) => {
     try {
       parseListing(text, 'x')
@@ -199,7 +199,7 @@ void t.test('parseListing() throws nothing but its own error, whatever it is giv
   fc.assert(fc.property(fc.array(object), (objects) => guarded(JSON.stringify({ nftables: objects }))))
 })
 
-void t.test('parseListing() takes one flag as a word, as nft 1.1 prints it', async (t) => {
+void t.test('parseListing() accepts one flag as a word, as nft 1.1 prints it', async (t) => {
   const { sets } = parseListing(
     listing({ set: { name: 's', type: 'uid', flags: 'interval', stmt: { counter: null } } }),
     'x',
@@ -207,6 +207,6 @@ void t.test('parseListing() takes one flag as a word, as nft 1.1 prints it', asy
   t.match(sets.get('s'), { interval: true, counter: true })
 })
 
-void t.test('foreign() names what has a name', async (t) => {
+void t.test('foreign() includes the name', async (t) => {
   t.strictSame(foreign('set', 's'), { kind: 'set', name: 's', text: 'set "s"' })
 })

@@ -32,12 +32,12 @@ const table: Table = {
   ],
 }
 
-void t.test('addTable() makes what is referred to before what refers to it', async (t) => {
+void t.test('addTable() creates an object before the objects that refer to it', async (t) => {
   const made = addTable(table).map(({ add }) => Object.keys(add ?? {})[0])
   t.strictSame(made, ['table', 'set', 'map', 'set', 'chain', 'chain', 'element', 'element', 'rule'])
 })
 
-void t.test('renderCommands() writes libnftables-json(5)', async (t) => {
+void t.test('renderCommands() renders the format of libnftables-json(5)', async (t) => {
   t.equal(
     renderCommands([addSet('puppy', { name: 'sent', type: ['uid'], counter: true, elements: [] })]),
     '{"nftables":[{"add":{"set":{"family":"inet","table":"puppy","name":"sent","type":"uid","stmt":[{"counter":null}]}}}]}',
@@ -45,7 +45,7 @@ void t.test('renderCommands() writes libnftables-json(5)', async (t) => {
   t.strictSame(
     deleteTable('x').map((command) => Object.keys(command)[0]),
     ['add', 'delete'],
-    'no destroy before 1.0.8',
+    'nft before 1.0.8 has no destroy',
   )
   t.match(flushTable('x'), { flush: { table: { name: 'x' } } })
   t.match(flushChain('x', 'c'), { flush: { chain: { name: 'c' } } })
@@ -57,7 +57,7 @@ void t.test('renderCommands() writes libnftables-json(5)', async (t) => {
   ])
 })
 
-void t.test('renderComment() changes with what the rule does', async (t) => {
+void t.test('renderComment() depends on the statements of the rule', async (t) => {
   const comment = renderComment({ name: 'own', statements: [{ drop: null }] })
   t.match(comment, /^puppy:own:[0-9a-f]{12}$/)
   t.not(comment, renderComment({ name: 'own', statements: [{ accept: null }] }))
@@ -66,14 +66,14 @@ void t.test('renderComment() changes with what the rule does', async (t) => {
   }
 })
 
-void t.test('assertName() takes one word of nft’s grammar', async (t) => {
+void t.test('assertName() accepts one word of nft’s grammar', async (t) => {
   for (const name of ['puppy', 'a-b_C9']) t.doesNotThrow(() => assertName('table', name))
   for (const name of ['', '9a', 'a b', 'a;flush ruleset', '@x', 'ä', 'a'.repeat(64)]) {
     t.throws(() => assertName('table', name), { code: 'FIREWALL_INVALID' })
   }
 })
 
-void t.test('addElements() never fills a netlink message', async (t) => {
+void t.test('addElements() renders commands that fit in one netlink message', async (t) => {
   const elements = Array.from({ length: 1200 }, (_, uid) => ({ key: [uid] }))
   const sizes = inMessages(elements).map(({ length }) => length)
   t.strictSame(sizes, [500, 500, 200])
@@ -88,7 +88,7 @@ void t.test('addElements() refuses numbers beyond 32 bits', async (t) => {
   }
 })
 
-void t.test('what is rendered is parsed as the same', async () => {
+void t.test('parseListing() returns the elements that addElements() rendered', async () => {
   const number = fc.integer({ min: 0, max: 2 ** 32 - 1 })
   const part: fc.Arbitrary<KeyPart> = fc.oneof(
     number,

@@ -20,7 +20,7 @@ void t.test('sameTable() ignores counters, handles and the order of elements', a
   t.ok(sameTable(undefined, undefined))
 })
 
-void t.test('sameTable() sees elements, rules and a table that differ', async (t) => {
+void t.test('sameTable() detects different elements, different rules and a missing table', async (t) => {
   const one = listing([counted(1, 0)], 1)
   t.notOk(sameTable(one, listing([], 1)))
   t.notOk(sameTable(one, listing([counted(3, 0)], 1)))

@@ -30,7 +30,7 @@ for (const [question, verdict, rule] of rows) {
 const hostAddresses = ['10.77.0.1', 'fd77::1']
 const verdicts: Readonly<Record<string, Explanation['verdict']>> = { ECONNREFUSED: 'reject', timeout: 'drop' }
 
-void t.test('explain() says what the kernel does', { skip: cannotRun }, async (t) => {
+void t.test('explain() returns the verdict of the kernel', { skip: cannotRun }, async (t) => {
   const [lab, there] = [await createLab(t), await createLab(t)]
   await joinLabs(lab, there)
   const server = await there.actor(0)
@@ -43,7 +43,7 @@ void t.test('explain() says what the kernel does', { skip: cannotRun }, async (t
   await actors.get(bob)?.serve('::', 10_241)
   await lab.firewall.ensure(settings)
   const compare = async (actor: Actor, question: Question, verdict: Explanation['verdict']) => {
-    // Only silence is waited for in vain.
+    // Only a dropped packet takes the whole time.
     const wait = verdict === 'drop' ? 250 : 5000
     const { result } = await actor.tell({ do: 'connect', host: question.address ?? '', port: question.port, wait })
     const seen = verdicts[result] ?? 'accept'

@@ -1,4 +1,4 @@
-/** A process that becomes one user and opens sockets when told: a JSON line in, a JSON line out. */
+/** A process that becomes one user and opens sockets on request. Each request and each answer is a line of JSON. */
 import { createSocket } from 'node:dgram'
 import { createConnection, createServer } from 'node:net'
 import { createInterface } from 'node:readline'

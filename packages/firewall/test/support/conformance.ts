@@ -4,7 +4,7 @@ import type { Json } from '../../src/nft/table.ts'
 import { crowd, settings } from './settings.ts'
 import { changesOf } from './changes-of.ts'
 
-/** What nft does for us, real or fake. */
+/** A real or fake nft. */
 export interface Subject {
   open(table?: string): Firewall
   /** Runs commands as another program would. */
@@ -23,9 +23,9 @@ export async function firewallConforms(t: Test, { open, meddle, flushRuleset, ta
     (await firewall.ensure(wanted)).changes.map(({ target, action }) => `${action} ${target}`)
 
   t.match(await firewall.probe(), { works: true, version: /^\d/ })
-  t.equal(await firewall.read(), undefined, 'read() of nothing is undefined')
-  t.strictSame(await firewall.traffic(), [], 'traffic() of nothing is empty')
-  t.strictSame(await firewall.remove(), { changed: false }, 'remove() of nothing')
+  t.equal(await firewall.read(), undefined, 'read() returns undefined without a table')
+  t.strictSame(await firewall.traffic(), [], 'traffic() is empty without a table')
+  t.strictSame(await firewall.remove(), { changed: false }, 'remove() changes nothing without a table')
 
   t.matchOnlyStrict(await changesOf(firewall, settings), [
     { facility: 'firewall', target: 'table', action: 'add', after: /^\d+ chains, / },
@@ -56,7 +56,7 @@ export async function firewallConforms(t: Test, { open, meddle, flushRuleset, ta
   t.strictSame(
     (await actions({ ...settings, slots: [moved], egress: [] })).slice(0, 2),
     ['change set slots', 'change set own'],
-    'ranges that overlap those before them',
+    'ranges that overlap the previous ones',
   )
   await firewall.ensure(settings)
 
@@ -68,8 +68,8 @@ export async function firewallConforms(t: Test, { open, meddle, flushRuleset, ta
   await meddle({ delete: { element: { family, table, name: 'callers', elem: [0] } } })
   t.strictSame(await actions(), ['add set callers'], 'a lost element')
   await meddle(
-    { add: { chain: { family, table, name: 'stranger' } } },
-    { add: { rule: { ...rule, expr: [{ jump: { target: 'stranger' } }] } } },
+    { add: { chain: { family, table, name: 'foreign' } } },
+    { add: { rule: { ...rule, expr: [{ jump: { target: 'foreign' } }] } } },
     { add: { set: { family, table, name: 'ether', type: 'ether_addr' } } },
     { add: { counter: { family, table, name: 'counter' } } },
   )
@@ -79,18 +79,18 @@ export async function firewallConforms(t: Test, { open, meddle, flushRuleset, ta
   await meddle({ add: { set: { family, table, name: 'own', type: 'ipv4_addr' } } })
   t.strictSame(await actions(), ['replace table'], 'a set of another kind')
   await flushRuleset()
-  t.strictSame(await actions(), ['add table'], 'somebody’s flush ruleset')
+  t.strictSame(await actions(), ['add table'], 'after flush ruleset by another program')
 
   await meddle({ add: { table: { family, name: 'other' } } }, { add: { chain: { family, table: 'other', name: 'c' } } })
   const other = open('puppy-other')
   await other.ensure({ ...settings, slots: [], egress: [] })
   t.strictSame((await tables()).toSorted(), ['other', 'puppy', 'puppy-other'])
   t.strictSame(await other.remove(), { changed: true })
-  t.strictSame((await tables()).toSorted(), ['other', 'puppy'], 'remove() leaves other tables alone')
+  t.strictSame((await tables()).toSorted(), ['other', 'puppy'], 'remove() does not change other tables')
 
   await t.rejects(firewall.ensure({ ...settings, callers: [-1] }), { code: 'FIREWALL_INVALID' })
-  t.strictSame(await changesOf(firewall, settings), [], 'and changed nothing')
-  t.throws(() => open('a b'), { code: 'FIREWALL_INVALID' }, 'a name that is none')
+  t.strictSame(await changesOf(firewall, settings), [], 'an invalid spec changes nothing')
+  t.throws(() => open('a b'), { code: 'FIREWALL_INVALID' }, 'an invalid name')
   const ended = await firewall.ensure(crowd(64), { signal: AbortSignal.abort() }).catch((error: unknown) => error)
   t.match(ended, { code: 'HOST_ABORTED' })
   t.notOk(ended instanceof FirewallError)

@@ -1,4 +1,4 @@
-/** Makes the table of the machine itself what the settings say: `ensure.ts TABLE FOLDER`. */
+/** Applies the settings to the machine itself: `ensure.ts TABLE FOLDER`. */
 import { createHost } from '@puppy/host'
 import { openFirewall } from '../../src/index.ts'
 import { settings } from './settings.ts'

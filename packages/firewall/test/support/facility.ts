@@ -6,7 +6,7 @@ import { settings } from './settings.ts'
 
 type FirewallSubject = Subject<FirewallSpec, ObservedTable | undefined, FirewallChangeSet, FirewallResult>
 
-/** What the common conformance suite is given, beside its worlds. No part of a table is refused alone: it is one transaction. */
+/** The subject of the common conformance suite, without its worlds. No part of a table is refused alone: it is one transaction. */
 export const subject: Pick<FirewallSubject, 'spec' | 'targets'> = {
   spec: settings,
   targets: targetsOf(tableOf('puppy', settings)),

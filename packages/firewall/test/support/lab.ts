@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { createHost, type Command, type Host } from '@puppy/host'
 import { openFirewall, type Firewall, type FirewallOptions } from '../../src/index.ts'
 
-/** Why namespaces cannot be made here; false when they can. */
+/** Why network namespaces cannot be created here. False when they can. */
 export const cannotRun: string | false = (() => {
   const host = createHost()
   if (process.getuid?.() !== 0) return 'needs root for a network namespace'
@@ -22,16 +22,16 @@ export interface Order {
   readonly host: string
   readonly port: number
   readonly udp?: boolean
-  /** UDP as many servers speak it: by sendto(2) on a socket that is not connected. */
+  /** Uses sendto(2) on a UDP socket that is not connected, as many servers do. */
   readonly unconnected?: boolean
   readonly localPort?: number
   readonly backlog?: number
-  /** Bytes that a server answers with; bytes that a client says. */
+  /** The number of bytes that a server answers with (`download`) or a client sends (`upload`). */
   readonly download?: number
   readonly upload?: number
-  /** A server that takes everything in and answers when the client has ended. */
+  /** A server that reads all data and answers after the client has ended. */
   readonly sink?: boolean
-  /** Milliseconds until silence is a timeout. Default 1500. */
+  /** Milliseconds without an answer until the result is `timeout`. Default 1500. */
   readonly wait?: number
 }
 
@@ -44,9 +44,9 @@ export interface Outcome {
 export interface Actor {
   serve(host: string, port: number, more?: Partial<Order>): Promise<string>
   connect(host: string, port: number, more?: Partial<Order>): Promise<string>
-  /** The same with how long it took. */
+  /** Sends any order and returns the whole outcome. */
   tell(order: Order): Promise<Outcome>
-  /** Bytes that its servers were sent. */
+  /** Returns the number of bytes that its servers received. */
   heard(): Promise<number>
   end(): Promise<void>
 }
@@ -57,19 +57,19 @@ interface Cleaner {
 
 let count = 0
 
-/** A network namespace of its own with loopback up, gone with the test. */
+/** A network namespace with loopback up. The end of the test deletes it. */
 export interface Lab {
   readonly netns: string
-  /** Where its transactions lie while nft reads them. */
+  /** The folder of transactions while nft reads them. */
   readonly folder: string
   readonly host: Host
   readonly firewall: Firewall
   open(options?: FirewallOptions): Firewall
   ip(...args: readonly string[]): Promise<string>
   nft(...args: readonly string[]): Promise<string>
-  /** Runs a script of nft's own language. */
+  /** Runs a script in the language of nft. */
   nftScript(script: string): Promise<void>
-  /** Runs a program in there. */
+  /** Runs a program in the namespace. */
   inside(...command: readonly string[]): Promise<string>
   actor(uid: number): Promise<Actor>
 }
@@ -109,7 +109,7 @@ export async function createLab(t: Cleaner): Promise<Lab> {
   }
 }
 
-/** Joins two labs by a cable: 10.77.0.1 and fd77::1 here, .2 and ::2 there, which is here's way to everywhere. */
+/** Joins two labs by a veth cable: 10.77.0.1 and fd77::1 in `here`; 10.77.0.2 and fd77::2 in `there`, the default route of `here`. */
 export async function joinLabs(here: Lab, there: Lab): Promise<void> {
   await layCable(here, there.netns)
   await setAddresses(there, 2)
@@ -121,7 +121,7 @@ export async function joinLabs(here: Lab, there: Lab): Promise<void> {
 
 const metadata = ['169.254.169.254/32', '168.63.129.16/32', 'fd00:ec2::254/128'] as const
 
-/** As `joinLabs` for our own namespace, whose ways elsewhere stay as they are: only those addresses are over there. */
+/** Joins the namespace of this process to a lab, like `joinLabs`. Other routes stay; only the metadata addresses are routed to the lab. */
 export async function joinMachine(t: Cleaner, there: Lab): Promise<Place> {
   const here: Place = { ip: (...args) => run(['ip', ...args]), inside: (...args) => run(args) }
   await layCable(here, there.netns)
@@ -135,15 +135,15 @@ export async function joinMachine(t: Cleaner, there: Lab): Promise<Place> {
   return here
 }
 
-/** A network namespace, ours or a lab's. */
+/** A network namespace: that of this process or of a lab. */
 export type Place = Pick<Lab, 'ip' | 'inside'>
 
-/** What the card there has counted, without the 14 bytes of Ethernet. */
+/** Returns the byte counters of the network interface, without the 14 bytes of Ethernet for each packet. */
 export async function cableOf(place: Place): Promise<{ readonly sent: number; readonly received: number }> {
   const [link] = JSON.parse(await place.ip('-j', '-s', 'link', 'show', 'wan')) as readonly {
     readonly stats64: Readonly<Record<'rx' | 'tx', { readonly bytes: number; readonly packets: number }>>
   }[]
-  if (link === undefined) throw new Error('there is no cable')
+  if (link === undefined) throw new Error('the interface wan does not exist')
   const { rx, tx } = link.stats64
   return { sent: tx.bytes - 14 * tx.packets, received: rx.bytes - 14 * rx.packets }
 }
@@ -160,13 +160,13 @@ async function setAddresses(place: Place, last: number): Promise<void> {
   await place.ip('link', 'set', 'wan', 'up')
 }
 
-/** An address of IPv6 that is tentative sends nothing yet. */
+/** Waits until no IPv6 address is tentative. A tentative address cannot send. */
 async function untilSettled(lab: Place): Promise<void> {
   const until = Date.now() + 5000
   while ((await lab.ip('-6', 'addr', 'show', 'dev', 'wan', 'tentative')) !== '' && Date.now() < until) await sleep(50)
 }
 
-/** Starts a process that becomes that user and does as it is told. Without words before it, in our own namespace. */
+/** Starts an actor that becomes this user. Without `before`, it runs in the namespace of this process. */
 export async function startActor(t: Cleaner, uid: number, before: readonly string[] = []): Promise<Actor> {
   const script = fileURLToPath(new URL('actor.ts', import.meta.url))
   const [program, ...args] = [...before, process.execPath, '--no-warnings', script, String(uid)]

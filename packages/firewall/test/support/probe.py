@@ -1,6 +1,6 @@
-"""What one process of a tenant can reach: python3 probe.py OUT squat:PORT tcp:ADDRESS:PORT udp:ADDRESS:PORT ...
+"""Reports what one process of a tenant can reach: python3 probe.py OUT squat:PORT tcp:ADDRESS:PORT udp:ADDRESS:PORT ...
 
-Writes {"cgroup": ..., "<word>": "<what happened>"} to OUT. It goes on listening on the ports it squats until OUT.end exists.
+Writes {"cgroup": ..., "<word>": "<result>"} to OUT. Listens on the squatted ports until OUT.end exists.
 """
 import json, os, socket, sys, threading, time
 

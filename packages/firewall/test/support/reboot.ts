@@ -1,4 +1,4 @@
-/** What the tests before and after a reboot have in common. */
+/** The common part of the tests before and after a reboot. */
 import type { Test } from 'tap'
 import { createHost } from '@puppy/host'
 import { openFirewall, type Traffic } from '../../src/index.ts'
@@ -11,16 +11,16 @@ export const paths = {
   unit: '/etc/systemd/system/firewall-live.service',
 } as const
 
-/** What is to be remembered over the reboot. */
+/** The state that is kept across the reboot. */
 export interface Kept {
   readonly total: Traffic
-  /** IP bytes that really went over the cable, so far. */
+  /** IP bytes that the cable has counted so far. */
   readonly cable: { readonly sent: number; readonly received: number }
 }
 
 export const firewall = openFirewall(createHost(), { table: 'puppy_live' })
 
-/** Returns a transfer of 4 MB each way by a tenant of the machine, and what the cable saw of it. */
+/** Returns a function that transfers 4 MB in each direction as a tenant, and returns the bytes that the cable counted. */
 export async function openTransfers(t: Test): Promise<() => Promise<Kept['cable']>> {
   const there = await createLab(t)
   const here = await joinMachine(t, there)
@@ -42,7 +42,7 @@ export async function readBob() {
   return reading
 }
 
-/** Within 2 %. */
+/** Checks that the total is within 2 % of the cable. */
 export function check(t: Test, what: string, { total, cable }: Kept): void {
   for (const [way, counted, real] of [
     ['sent', total.sentBytes, cable.sent],

@@ -1,4 +1,4 @@
-/** Tries settings that nobody confirms, says so and waits to be killed. */
+/** Starts a trial that is never confirmed, prints the result and waits to be killed. */
 import { createHost, type Host } from '@puppy/host'
 import { openFirewall } from '../../src/index.ts'
 import { settings } from './settings.ts'

@@ -1,4 +1,4 @@
-/** The table beside firewalld's, and people who type. */
+/** The table next to firewalld, and with commands that an operator types. */
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
@@ -15,19 +15,19 @@ t.setTimeout(600_000)
 const table = 'puppy_live'
 const skip =
   cannotRun ||
-  (process.env['TESTBED_GUEST'] === undefined && 'it flushes all rules: only in a disposable host') ||
+  (process.env['TESTBED_GUEST'] === undefined && 'flushes all rules, so it runs only in a disposable host') ||
   (existsSync('/usr/sbin/firewalld') ? false : 'firewalld is not installed')
 const run = (program: string, ...args: string[]) =>
   execFileSync(program, args, { stdio: 'pipe', timeout: 120_000 }).toString()
 
-void t.test('firewalld beside us: both sets of rules live', { skip }, async (t) => {
+void t.test('the table and the rules of firewalld do not change each other', { skip }, async (t) => {
   const folder = t.testdir()
   const firewall = openFirewall(createHost(), { table, folder: `${folder}/run` })
   t.teardown(() => firewall.remove())
   t.teardown(() => run('firewall-offline-cmd', '--remove-port=8443/tcp'))
   const theirs = () => run('nft', '--stateless', 'list', 'table', 'inet', 'firewalld')
   await firewall.ensure(settings)
-  // As a program of root's: Debian's policy confines its unit so that `firewall-cmd` gets no answer.
+  // Runs as a program of root: Debian's policy confines its unit so that `firewall-cmd` gets no answer.
   const firewalld = spawn('python3', ['/usr/sbin/firewalld', '--nofork', '--nopid'], { stdio: 'ignore' })
   t.teardown(async () => {
     firewalld.kill('SIGTERM')
@@ -36,28 +36,28 @@ void t.test('firewalld beside us: both sets of rules live', { skip }, async (t) 
   for (const until = Date.now() + 90_000; !isUp(); await sleep(500)) {
     if (Date.now() > until || firewalld.exitCode !== null) throw new Error('firewalld does not answer')
   }
-  t.strictSame(await changesOf(firewall, settings), [], 'its start leaves ours alone')
+  t.strictSame(await changesOf(firewall, settings), [], 'its start does not change the table')
   run('firewall-cmd', '--permanent', '--add-port=8443/tcp')
   run('firewall-cmd', '--reload')
   const before = theirs()
   t.match(before, '8443')
-  t.strictSame(await changesOf(firewall, settings), [], 'its reload leaves ours alone')
+  t.strictSame(await changesOf(firewall, settings), [], 'its reload does not change the table')
   await firewall.ensure(crowd(100))
   await firewall.ensure(settings)
-  t.equal(theirs(), before, 'ours leaves its rules alone')
+  t.equal(theirs(), before, 'ensure() does not change the rules of firewalld')
   run('firewall-cmd', '--complete-reload')
-  t.strictSame(await changesOf(firewall, settings), [], 'its complete reload leaves ours alone')
+  t.strictSame(await changesOf(firewall, settings), [], 'its complete reload does not change the table')
 
   run('nft', 'flush', 'ruleset')
   t.matchOnlyStrict((await firewall.ensure(settings)).changes, [
     { facility: 'firewall', target: 'table', action: 'add', after: /^\d+ chains, / },
   ])
-  t.strictSame(await changesOf(firewall, settings), [], 'after somebody’s flush ours are back')
-  // firewalld 1.3 (Debian 12) stumbles over its own table that is not there, and needs a restart.
+  t.strictSame(await changesOf(firewall, settings), [], 'ensure() restores the table after a flush')
+  // firewalld 1.3 (Debian 12) fails to reload when its own table does not exist, and needs a restart.
   const reloaded = spawnSync('firewall-cmd', ['--reload'], { stdio: 'ignore', timeout: 60_000 }).status === 0
-  t.comment(`firewalld ${reloaded ? 'has its rules again after a reload' : 'does not get over the flush by a reload'}`)
-  if (reloaded) t.equal(theirs(), before, 'and so are firewalld’s')
-  t.strictSame(await changesOf(firewall, settings), [], 'which leaves ours alone')
+  t.comment(`firewalld ${reloaded ? 'restores its rules with a reload' : 'does not restore its rules with a reload'}`)
+  if (reloaded) t.equal(theirs(), before, 'a reload restores the rules of firewalld')
+  t.strictSame(await changesOf(firewall, settings), [], 'the reload does not change the table')
 })
 
 function isUp(): boolean {

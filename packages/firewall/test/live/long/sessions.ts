@@ -1,4 +1,4 @@
-/** What the rules do in each kind of session: an ssh login, a cron job and a service of a user. */
+/** The effect of the rules in each kind of session: an ssh login, a cron job and a service of a user. */
 import { execFileSync, spawn } from 'node:child_process'
 import { copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { mkdtemp, chmod, rm } from 'node:fs/promises'
@@ -26,7 +26,7 @@ const settings: FirewallSpec = {
 const skip = cannotRun || (existsSync('/run/systemd/system') ? false : 'systemd does not run this machine')
 const run = (program: string, ...args: string[]) => execFileSync(program, args, { stdio: 'pipe', timeout: 60_000 })
 
-/** What a session of bob's tries, and the result with the table. */
+/** The attempts of a session of bob, and their results with the table. */
 const refused = 'Connection refused'
 const wanted = {
   'squat:24101': 'listening',
@@ -51,7 +51,7 @@ async function createUsers(t: Test): Promise<string> {
   for (const [uid, name] of Object.entries(names)) {
     run('useradd', '-m', '-u', uid, '-s', '/bin/bash', name)
     t.teardown(async () => {
-      // The manager of a user ends ten seconds after the last session.
+      // The systemd manager of a user ends ten seconds after the last session.
       if (existsSync(`/run/user/${uid}`)) run('loginctl', 'terminate-user', name)
       for (let turn = 0; turn < 100 && existsSync(`/run/user/${uid}`); turn++) await sleep(200)
       run('userdel', '-r', '-f', name)
@@ -72,7 +72,7 @@ function ssh(t: Test, folder: string, command: readonly string[]): void {
   t.teardown(() => child.kill())
 }
 
-/** The three ways in, each starting a program as bob. */
+/** The three kinds of session. Each starts a program as bob. */
 const waysIn = {
   ssh,
   cron: (_test: Test, folder: string, command: readonly string[]) => {
@@ -90,12 +90,12 @@ interface Found {
 
 async function read(path: string): Promise<Found> {
   for (const until = Date.now() + 100_000; !existsSync(path); await sleep(200)) {
-    if (Date.now() > until) throw new Error(`there is no ${path}`)
+    if (Date.now() > until) throw new Error(`${path} does not exist`)
   }
   return JSON.parse(readFileSync(path, 'utf8')) as Found
 }
 
-void t.test('the rules hold in a session of every kind', { skip }, async (t) => {
+void t.test('the rules apply in every kind of session', { skip }, async (t) => {
   const folder = await createUsers(t)
   const there = await createLab(t)
   await joinMachine(t, there)
@@ -113,7 +113,7 @@ void t.test('the rules hold in a session of every kind', { skip }, async (t) => 
     waysIn[kind](t, folder, ['/usr/bin/python3', `${folder}/probe.py`, out, ...Object.keys(wanted)])
     return read(out)
   }
-  await t.test('without the table a neighbour gets through', async (t) => {
+  await t.test('without the table, another tenant reaches the ports', async (t) => {
     const found = await start(t, 'ssh', `${folder}/without`)
     t.match(found, {
       'tcp:127.0.0.1:24100': `answered by ${alice}`,
@@ -122,7 +122,7 @@ void t.test('the rules hold in a session of every kind', { skip }, async (t) => 
     })
     await byProxy.connect('127.0.0.1', 24_101, { wait: 500 })
     writeFileSync(`${folder}/without.end`, '')
-    t.match(await read(`${folder}/without.heard`), { heard: 'hello' }, 'a squatter hears visitors')
+    t.match(await read(`${folder}/without.heard`), { heard: 'hello' }, 'a squatter receives requests')
   })
   await firewall.ensure(settings)
   for (const kind of ['ssh', 'cron', 'service'] as const) {
@@ -142,7 +142,7 @@ void t.test('the rules hold in a session of every kind', { skip }, async (t) => 
       t.equal(await outside.connect('10.77.0.1', 24_100), 'timeout', 'from outside to the owner')
       if (kind === 'cron') run('crontab', '-r', '-u', names[bob])
       writeFileSync(`${out}.end`, '')
-      t.equal((await read(`${out}.heard`)).heard, undefined, 'the squatter heard nothing')
+      t.equal((await read(`${out}.heard`)).heard, undefined, 'the squatter received nothing')
     })
   }
 })

@@ -8,9 +8,9 @@ import { check, firewall, openTransfers, paths, readBob, type Kept } from '../..
 import { settings } from '../../../support/settings.ts'
 
 t.setTimeout(300_000)
-const skip = cannotRun || (process.env['TESTBED_GUEST'] === undefined && 'it is about a host that restarts')
+const skip = cannotRun || (process.env['TESTBED_GUEST'] === undefined && 'needs a disposable host that restarts')
 
-void t.test('what is counted adds up over a table that is replaced', { skip }, async (t) => {
+void t.test('the total stays correct when the table is replaced', { skip }, async (t) => {
   const transfer = await openTransfers(t)
   await firewall.ensure(settings)
   let total: Traffic = addTraffic(undefined, await readBob())
@@ -23,7 +23,7 @@ void t.test('what is counted adds up over a table that is replaced', { skip }, a
   total = addTraffic(total, await readBob())
   const cable = { sent: first.sent + second.sent, received: first.received + second.received }
   const kept: Kept = { total, cable }
-  check(t, 'over a replacement', kept)
+  check(t, 'across a replacement', kept)
 
   writeFileSync(paths.ruleset, renderRuleset(firewall.table, settings), { mode: 0o600 })
   writeFileSync(paths.unit, renderUnit(['/usr/sbin/nft', '-j', '-f', paths.ruleset]))
