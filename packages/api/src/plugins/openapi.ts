@@ -3,25 +3,35 @@ import swagger from '@fastify/swagger'
 import type { FastifyInstance } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 
-const description = `One Linux machine, or a few, as boutique multi-tenant hosting. PUT states the spec of a resource by its name and is idempotent;
-the reply reports whether the host has applied it (\`ready\`, \`conditions\`). Every error is an application/problem+json with a stable \`code\`.`
+const description = `Puppy turns one Linux machine, or a few, into multi-tenant hosting. PUT sets the spec of a resource by its name and is
+idempotent. The response reports whether the host has applied the spec (\`ready\`, \`conditions\`). Every error is an
+application/problem+json with a stable \`code\`.`
 
-/** The document at /openapi.json and a page to read it at /docs. Every file is opened before root is dropped; the page's script alone would be 3 MB in memory. */
+const tags = [
+  { name: 'accounts', description: 'Slots that are assigned to customers.' },
+  { name: 'domains', description: 'Host names that are routed to ports of accounts.' },
+  { name: 'plans', description: 'Named sets of limits.' },
+  { name: 'hosts', description: 'Linux machines that run tenants, and their pools of slots.' },
+  { name: 'health', description: 'Health checks and metrics.' },
+]
+
+/**
+ * Serves the OpenAPI document at /openapi.json and a page to read it at /docs.
+ *
+ * Every file is opened before root is dropped. Files are read for each request: the script of the page alone would take 3 MB of memory.
+ */
 export const openapiPlugin = fastifyPlugin(
   async (app: FastifyInstance) => {
     await app.register(swagger, {
       openapi: {
         openapi: '3.1.0',
         info: { title: 'Puppy', version: '1.0.0', description, license: { name: 'MIT', identifier: 'MIT' } },
-        servers: [{ url: '/', description: 'This host.' }],
+        servers: [{ url: '/', description: 'The host that serves this document.' }],
         security: [{ key: [] }],
-        tags: ['accounts', 'domains', 'plans', 'hosts', 'health'].map((name) => ({
-          name,
-          description: `Routes about ${name}.`,
-        })),
+        tags,
         components: {
           securitySchemes: {
-            key: { type: 'http', scheme: 'bearer', description: 'A key of the form puppy_<id>_<secret>.' },
+            key: { type: 'http', scheme: 'bearer', description: 'An API key of the form puppy_<id>_<secret>.' },
           },
         },
       },
@@ -65,7 +75,7 @@ async function openPages(app: FastifyInstance) {
   }
 }
 
-/** Opens a file until the service ends; the function reads it whole. */
+/** Opens a file until the service ends. Returns a function that reads the whole file. */
 async function openFile(app: FastifyInstance, url: URL): Promise<() => Promise<Buffer>> {
   const file = await open(url)
   app.addHook('onClose', () => file.close())

@@ -40,7 +40,7 @@ interface Write extends Named {
 const written = {
   200: Type.Ref('Account'),
   201: Type.Ref('Account'),
-  202: { ...Type.Ref('Account'), description: 'Accepted; the host has not looked yet.' },
+  202: { ...Type.Ref('Account'), description: 'Accepted. The host has not observed the write yet.' },
   ...problems,
 }
 
@@ -93,6 +93,8 @@ export async function accountRoutes(app: FastifyInstance, dependencies: Dependen
         operationId: 'listAccounts',
         tags,
         summary: 'List accounts',
+        description:
+          'Returns accounts in the order of their creation. An admin key without `reseller` gets the accounts of every reseller.',
         querystring: listQuery,
         response: { 200: Type.Ref('AccountList'), ...problems },
       },
@@ -117,6 +119,7 @@ export async function accountRoutes(app: FastifyInstance, dependencies: Dependen
         operationId: 'getAccount',
         tags,
         summary: 'Get an account',
+        description: 'Returns an account with its spec, its slot and the observed state.',
         params,
         querystring,
         response: { 200: Type.Ref('Account'), ...problems },
@@ -131,7 +134,10 @@ export async function accountRoutes(app: FastifyInstance, dependencies: Dependen
       schema: {
         operationId: 'putAccount',
         tags,
-        summary: 'Create an account, or make it so',
+        summary: 'Create or replace an account',
+        description:
+          'Creates the account on a free slot, or replaces the spec of the existing account. Idempotent. ' +
+          'Without a free slot the account waits until the agent has built one.',
         params,
         querystring,
         headers: preferHeader,
@@ -154,7 +160,8 @@ export async function accountRoutes(app: FastifyInstance, dependencies: Dependen
       schema: {
         operationId: 'patchAccount',
         tags,
-        summary: 'Change some of an account',
+        summary: 'Update an account',
+        description: 'Applies a JSON merge patch (RFC 7396) to the spec of the account. Absent fields do not change.',
         params,
         querystring,
         headers: preferHeader,
@@ -176,7 +183,9 @@ export async function accountRoutes(app: FastifyInstance, dependencies: Dependen
       schema: {
         operationId: 'deleteAccount',
         tags,
-        summary: 'Delete an account and its domains',
+        summary: 'Delete an account',
+        description:
+          'Deletes the account and its domains, and releases its slot. The name is free immediately. Idempotent.',
         params,
         querystring,
         headers: preferHeader,
@@ -199,7 +208,8 @@ export async function accountRoutes(app: FastifyInstance, dependencies: Dependen
       schema: {
         operationId: 'getAccountUsage',
         tags,
-        summary: 'What an account has used',
+        summary: 'Get the usage of an account',
+        description: 'Returns totals that only grow, and values of the last measurement.',
         params,
         querystring,
         response: { 200: Type.Ref('Usage'), ...problems },

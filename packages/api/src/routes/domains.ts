@@ -29,7 +29,7 @@ const params = Type.Object({
     minLength: 1,
     maxLength: 253,
     pattern: plainPattern,
-    description: 'The host name, in lower case.',
+    description: 'The host name, in lower case. Names in other scripts are in their xn-- form.',
   }),
 })
 const querystring = Type.Object(resellerQuery, strict)
@@ -70,6 +70,8 @@ export async function domainRoutes(
         operationId: 'listDomains',
         tags,
         summary: 'List domains',
+        description:
+          'Returns domains in the order of their names. An admin key without `reseller` gets the domains of every reseller.',
         querystring: listQuery,
         response: { 200: Type.Ref('DomainList'), ...problems },
       },
@@ -94,6 +96,7 @@ export async function domainRoutes(
         operationId: 'getDomain',
         tags,
         summary: 'Get a domain',
+        description: 'Returns a domain with its target and the observed state.',
         params,
         querystring,
         response: { 200: Type.Ref('Domain'), ...problems },
@@ -115,7 +118,10 @@ export async function domainRoutes(
       schema: {
         operationId: 'putDomain',
         tags,
-        summary: 'Route a domain to a port of an account',
+        summary: 'Create or move a domain',
+        description:
+          'Routes the host name to a port of an account of the same reseller. Idempotent. ' +
+          'A name is refused while another reseller has it, or a name above or below it.',
         params,
         querystring,
         headers: preferHeader,
@@ -123,7 +129,7 @@ export async function domainRoutes(
         response: {
           200: Type.Ref('Domain'),
           201: Type.Ref('Domain'),
-          202: { ...Type.Ref('Domain'), description: 'Accepted; the host has not looked yet.' },
+          202: { ...Type.Ref('Domain'), description: 'Accepted. The host has not observed the write yet.' },
           ...problems,
         },
       },
@@ -142,7 +148,8 @@ export async function domainRoutes(
       schema: {
         operationId: 'deleteDomain',
         tags,
-        summary: 'Stop routing a domain',
+        summary: 'Delete a domain',
+        description: 'Stops routing the host name. The name is free immediately. Idempotent.',
         params,
         querystring,
         headers: preferHeader,

@@ -43,7 +43,8 @@ export async function hostRoutes(app: FastifyInstance, { database, observer }: D
       schema: {
         operationId: 'listHosts',
         tags,
-        summary: 'List the hosts',
+        summary: 'List hosts',
+        description: 'Returns every host with its facilities and its pool, by name. Requires an admin key.',
         response: { 200: Type.Ref('HostList'), ...problems },
       },
     },
@@ -58,6 +59,7 @@ export async function hostRoutes(app: FastifyInstance, { database, observer }: D
         operationId: 'getHost',
         tags,
         summary: 'Get a host',
+        description: 'Returns a host with its facilities and its pool. Requires an admin key.',
         params,
         response: { 200: Type.Ref('Host'), ...problems },
       },
@@ -73,6 +75,8 @@ export async function hostRoutes(app: FastifyInstance, { database, observer }: D
         operationId: 'getPool',
         tags,
         summary: 'Get the pool of a host',
+        description:
+          'Returns the number of slots in each state, and the slots that cannot be used. Requires an admin key.',
         params,
         response: { 200: Type.Ref('Pool'), ...problems },
       },
@@ -87,7 +91,9 @@ export async function hostRoutes(app: FastifyInstance, { database, observer }: D
       schema: {
         operationId: 'putPool',
         tags,
-        summary: 'Say how many slots a host keeps',
+        summary: 'Set the size of the pool of a host',
+        description:
+          'Sets how many slots the host keeps free, and how many it has at most. Idempotent. Requires an admin key.',
         params,
         body: Type.Ref('PoolSpec'),
         response: { 200: Type.Ref('Pool'), ...problems },
@@ -106,7 +112,9 @@ export async function hostRoutes(app: FastifyInstance, { database, observer }: D
       schema: {
         operationId: 'planChanges',
         tags,
-        summary: 'What the agent would change now',
+        summary: 'Plan the changes of a host',
+        description:
+          'Asks the agent for the changes that it would apply now, and waits for them for up to 30 seconds. Requires an admin key.',
         params,
         response: { 200: Type.Ref('Changes'), ...problems },
       },

@@ -29,13 +29,13 @@ const metrics: readonly Metric[] = [
   {
     name: 'puppy_host_drift_changes',
     type: 'gauge',
-    help: 'Changes that the last of them made. 0: the host was as the database says.',
+    help: 'Changes made by the last complete reconciliation with every row observed. 0: the host was as the database says.',
     value: ({ driftLast }) => driftLast,
   },
   {
     name: 'puppy_host_drift_changes_total',
     type: 'counter',
-    help: 'Changes that all of them made.',
+    help: 'Changes made by all complete reconciliations with every row observed.',
     value: ({ driftTotal }) => driftTotal,
   },
 ]
@@ -49,8 +49,9 @@ export async function metricsRoutes(app: FastifyInstance, { database }: Dependen
         operationId: 'getMetrics',
         tags: ['health'],
         summary: 'Get metrics in the text format of Prometheus',
+        description: 'Returns the metrics of every host. Requires an admin key.',
         response: {
-          200: { description: 'Metrics of every host.', content: { 'text/plain': { schema: Type.String() } } },
+          200: { description: 'The metrics of every host.', content: { 'text/plain': { schema: Type.String() } } },
           ...problems,
         },
       },

@@ -1,45 +1,57 @@
 import type { Static } from 'typebox'
 import { Type } from '@puppy/state/schema'
-import { choice, Count, nextCursor, observed, plainPattern, Slug, Time } from './common.ts'
+import { choice, Count, listener, nextCursor, observed, plainPattern, Slug, Time } from './common.ts'
 
+const keysDescription = 'Public SSH keys. Each is one line without options: type, base64 and an optional comment.'
 const sshKeys = Type.Array(Type.String({ minLength: 1, maxLength: 16_384 }), {
   maxItems: 100,
-  description: 'Public keys, each one line: type, base64, comment.',
+  description: keysDescription,
 })
 const state = choice(
   ['active', 'throttled', 'suspended'],
-  'Throttled: everything goes on with a tenth of a processor, few processes and a trickle of disk. Suspended: nobody logs in, nothing runs, the proxy says so, all data stays. Either is exactly undone by active.',
+  '`throttled`: programs continue with a tenth of a processor, few processes and little disk throughput. ' +
+    '`suspended`: logins are refused, no process runs, the proxy reports the suspension, and all data stays. ' +
+    '`active` exactly undoes both.',
 )
 const labelName = '^[A-Za-z0-9_.-]{1,63}$'
 const labelValue = { maxLength: 255, pattern: plainPattern }
+const labelsDescription = 'Names and values of your own. The API returns them unchanged.'
 const labels = Type.Record(Type.String({ pattern: labelName }), Type.String(labelValue), {
   additionalProperties: false,
   maxProperties: 32,
-  description: 'Words of your own, given back as they are.',
+  description: labelsDescription,
 })
 
-/** The whole spec: a field that is left out gets its default. */
 export const AccountSpec = Type.Object(
   {
-    plan: Slug('The name of a plan.'),
+    plan: Slug('The name of the plan.'),
     sshKeys: Type.Optional(sshKeys),
     state: Type.Optional(state),
     labels: Type.Optional(labels),
   },
-  { $id: 'AccountSpec', additionalProperties: false, description: 'The spec of an account.' },
+  {
+    $id: 'AccountSpec',
+    additionalProperties: false,
+    description: 'The whole spec of an account. An absent field is set to its default.',
+  },
 )
 export type AccountSpec = Static<typeof AccountSpec>
 
-/** JSON merge patch (RFC 7396): null puts a field back to its default. */
 export const AccountPatch = Type.Object(
   {
-    plan: Type.Optional(Slug('The name of a plan.')),
-    sshKeys: Type.Optional(Type.Unsafe<readonly string[] | null>({ ...sshKeys, type: ['array', 'null'] })),
+    plan: Type.Optional(Slug('The name of the plan.')),
+    sshKeys: Type.Optional(
+      Type.Unsafe<readonly string[] | null>({
+        ...sshKeys,
+        type: ['array', 'null'],
+        description: `${keysDescription} Null removes all of them.`,
+      }),
+    ),
     state: Type.Optional(
       Type.Unsafe<'active' | 'throttled' | 'suspended' | null>({
         type: ['string', 'null'],
         enum: ['active', 'throttled', 'suspended', null],
-        description: 'As in AccountSpec.',
+        description: 'As in AccountSpec. Null: `active`.',
       }),
     ),
     labels: Type.Optional(
@@ -48,44 +60,46 @@ export const AccountPatch = Type.Object(
         maxProperties: 32,
         patternProperties: { [labelName]: { type: ['string', 'null'], ...labelValue } },
         additionalProperties: false,
-        description: 'Null removes a label, or all of them.',
+        description:
+          'Labels to add or replace. A label that is null is removed. Null in place of the object removes all of them.',
       }),
     ),
   },
-  { $id: 'AccountPatch', additionalProperties: false, description: 'A JSON merge patch of an account.' },
+  {
+    $id: 'AccountPatch',
+    additionalProperties: false,
+    description: 'A JSON merge patch (RFC 7396) of an account. A field that is null is set to its default.',
+  },
 )
 export type AccountPatch = Static<typeof AccountPatch>
 
 const AccountDomain = Type.Object({
-  name: Type.String(),
-  port: Type.Integer(),
-  listener: Type.Optional(
-    choice(
-      ['listening', 'nobody', 'wrong_address'],
-      'Whether a server of the account answers there: on 127.0.0.1 or all addresses, not only on others.',
-    ),
-  ),
+  name: Type.String({ description: 'The host name.' }),
+  port: Type.Integer({ description: 'The port that the domain is routed to.' }),
+  listener,
 })
 
 export const Account = Type.Object(
   {
-    name: Type.String(),
-    reseller: Type.String(),
-    host: Type.String(),
-    user: Type.Optional(Type.String({ description: 'The Unix user; absent while the account waits for a slot.' })),
-    uid: Type.Optional(Type.Integer()),
-    home: Type.Optional(Type.String()),
-    ports: Type.Array(Type.Integer(), { description: 'Where its servers may listen and domains may point.' }),
-    plan: Type.String(),
-    sshKeys: Type.Array(Type.String()),
+    name: Type.String({ description: 'The name of the account. Two resellers can use the same name.' }),
+    reseller: Type.String({ description: 'The reseller that owns the account.' }),
+    host: Type.String({ description: 'The host that the account is on.' }),
+    user: Type.Optional(Type.String({ description: 'The Unix user. Absent while the account waits for a slot.' })),
+    uid: Type.Optional(Type.Integer({ description: 'The uid of the Unix user.' })),
+    home: Type.Optional(Type.String({ description: 'The home directory of the Unix user.' })),
+    ports: Type.Array(Type.Integer(), {
+      description: 'The ports on which servers of the account may listen, and to which domains may be routed.',
+    }),
+    plan: Type.String({ description: 'The name of the plan.' }),
+    sshKeys: Type.Array(Type.String(), { description: keysDescription }),
     state,
-    labels: Type.Record(Type.String(), Type.String()),
-    domains: Type.Array(AccountDomain),
+    labels: Type.Record(Type.String(), Type.String(), { description: labelsDescription }),
+    domains: Type.Array(AccountDomain, { description: 'The domains that are routed to the account, by name.' }),
     ...observed,
-    createdAt: Time('When it was made.'),
-    updatedAt: Time('When its spec last changed.'),
+    createdAt: Time('When the account was created.'),
+    updatedAt: Time('When the spec last changed.'),
   },
-  { $id: 'Account', description: 'A slot of a host given to somebody, with what is wanted and what is true.' },
+  { $id: 'Account', description: 'A slot assigned to a customer, with its spec and the observed state.' },
 )
 export type AccountAnswer = Static<typeof Account>
 
@@ -96,21 +110,22 @@ export const AccountList = Type.Object(
 
 const diskMeter = (what: string) =>
   Type.Object({
-    used: Type.Integer({ minimum: 0, description: `In ${what}, a few seconds ago.` }),
-    limit: Type.Optional(Type.Integer({ minimum: 1, description: 'Nothing more can be written; absent without one.' })),
+    used: Type.Integer({ minimum: 0, description: `The use a few seconds ago, in ${what}.` }),
+    limit: Type.Optional(Type.Integer({ minimum: 1, description: 'The hard limit. Absent: unlimited.' })),
   })
 
 export const Usage = Type.Object(
   {
-    requests: Count('Requests that the proxy passed on or answered for it.'),
+    requests: Count('Requests that the proxy forwarded to the account or answered for it.'),
     bytesIn: Count('Bytes of requests.'),
-    bytesOut: Count('Bytes of answers.'),
+    bytesOut: Count('Bytes of responses.'),
     traffic: Type.Optional(
       Type.Object(
-        { sent: Count('Bytes that left this machine.'), received: Count('Bytes that came from outside.') },
+        { sent: Count('Bytes that left this machine.'), received: Count('Bytes that arrived from other machines.') },
         {
           description:
-            'What its own programs sent and received off loopback, with IP headers. Visitors come by the proxy, and are not in it. Absent where nobody counts: the host has no firewall.',
+            'What the programs of the account sent and received off loopback, IP headers included. ' +
+            'Requests that come through the proxy are not included. Absent if the host has no firewall facility.',
         },
       ),
     ),
@@ -119,7 +134,8 @@ export const Usage = Type.Object(
         { bytes: diskMeter('bytes'), inodes: diskMeter('files and folders') },
         {
           description:
-            'What its user owns on the file system of the homes, and the limits that hold there. Absent where nobody counts: the host has no quota.',
+            'What the Unix user owns on the file system of the homes, and the limits that apply there. ' +
+            'Absent if the host has no quota facility.',
         },
       ),
     ),
@@ -127,27 +143,28 @@ export const Usage = Type.Object(
       Type.Object(
         {
           cpuUsec: Count('Processor time, in microseconds.'),
-          throttledUsec: Count('Microseconds that it had to wait because of its own limit.'),
+          throttledUsec: Count('Time that the processor limit of the account held it back, in microseconds.'),
           readBytes: Type.Optional(Count('Bytes read from disks.')),
           writtenBytes: Type.Optional(Count('Bytes written to disks.')),
-          readOperations: Type.Optional(Count('Operations of reading.')),
-          writtenOperations: Type.Optional(Count('Operations of writing.')),
-          oomKills: Count('Processes that were killed at its memory limit.'),
+          readOperations: Type.Optional(Count('Read operations on disks.')),
+          writtenOperations: Type.Optional(Count('Write operations on disks.')),
+          oomKills: Count('Processes that the kernel killed at the memory limit of the account.'),
           forksRefused: Count(
-            'Times that it could not start a process because it had too many; Linux tells since 6.11.',
+            'Processes that the kernel refused to start at the process limit of the account. Linux reports it since 6.11.',
           ),
-          memoryBytes: Count('Memory in use when last looked, caches of its files included.'),
-          processes: Count('Processes and threads when last looked.'),
+          memoryBytes: Count('Memory in use at the last measurement, file caches included.'),
+          processes: Count('Processes and threads at the last measurement.'),
         },
         {
           description:
-            'What its logins and services used, as the kernel counts it. Absent where nobody counts: the host has no cgroups. Disks are counted where they are limited.',
+            'What the logins and services of the account used, as counted by the kernel. ' +
+            'Absent if the host has no cgroups facility. Disk counters are absent where disk use is not limited.',
         },
       ),
     ),
-    since: Time('When counting began; the totals only grow.'),
-    sampledAt: Time('When something was last added.'),
+    since: Time('When counting began. The totals only grow.'),
+    sampledAt: Time('When a value last changed.'),
   },
-  { $id: 'Usage', description: 'What an account has used.' },
+  { $id: 'Usage', description: 'The resources that an account has used.' },
 )
 export type Usage = Static<typeof Usage>

@@ -2,9 +2,9 @@ import type { Static } from 'typebox'
 import { Type } from '@puppy/state/schema'
 
 const slugPattern = '^[a-z][a-z0-9-]{0,62}$'
-/** Neither control characters, which no database, header or file takes well, nor halves of surrogate pairs. */
+/** Excludes control characters, which databases, headers and files do not accept, and unpaired surrogates. */
 export const plainPattern = '^[^\\u0000-\\u001f\\u007f\\ud800-\\udfff]*$'
-/** What nobody asked for is refused: a misspelt `reseller` must not mean one's own. */
+/** Refuses unknown names: a misspelt `reseller` must not select the caller's own reseller. */
 export const strict = { additionalProperties: false }
 export const Slug = (description: string) => Type.String({ pattern: slugPattern, description })
 export const Time = (description: string) => Type.String({ format: 'date-time', description })
@@ -15,45 +15,70 @@ export const choice = <const Words extends readonly string[]>(words: Words, desc
 
 export const Condition = Type.Object(
   {
-    type: Type.String({ description: 'The facility that says it.' }),
-    status: choice(['true', 'false', 'unknown'], 'Unknown while nothing was done about it, as in a dry run.'),
-    reason: Type.String({ description: 'One word, lower_snake.' }),
-    message: Type.Optional(Type.String()),
-    at: Time('When status or reason last changed.'),
+    type: Type.String({ description: 'The facility that reports the condition, such as `accounts` or `haproxy`.' }),
+    status: choice(
+      ['true', 'false', 'unknown'],
+      'Whether the facility has applied the spec. `unknown`: it has not tried to, for instance in a dry run.',
+    ),
+    reason: Type.String({ description: 'Why the status has its value: one word in lower_snake, for programs.' }),
+    message: Type.Optional(Type.String({ description: 'A sentence for people. Only an admin key receives it.' })),
+    at: Time('When `status` or `reason` last changed.'),
   },
-  { $id: 'Condition', description: 'What one facility says of one thing.' },
+  { $id: 'Condition', description: 'What one facility reports about one account, domain or host.' },
 )
 
-/** What every resource with a spec has: which generation of it was observed, and whether it is in effect. */
+/** What was last observed on the port of a domain. */
+export const listener = Type.Optional(
+  choice(
+    ['listening', 'nobody', 'wrong_address'],
+    'What was last observed on the port. `listening`: a server listens on 127.0.0.1 or on all addresses. ' +
+      '`nobody`: no process listens. `wrong_address`: a server listens only on other addresses, which the proxy does not use. ' +
+      'Absent: not observed yet.',
+  ),
+)
+
+/** The fields of every resource with a spec: which generation the host has observed, and whether it is in effect. */
 export const observed = {
-  generation: Count('Grows with every change of the spec.'),
-  observedGeneration: Count('The newest generation of the spec that the host has observed, whatever it found.'),
-  ready: Type.Boolean({ description: 'Every facility of the host applied the newest spec.' }),
-  missing: Type.Array(Type.String(), { description: 'Isolation layers that this host does not have.' }),
-  conditions: Type.Array(Type.Ref('Condition')),
+  generation: Count('Increases with every change of the spec.'),
+  observedGeneration: Count('The newest generation of the spec that the host has observed, with success or not.'),
+  ready: Type.Boolean({ description: 'Whether every facility of the host has applied the newest spec.' }),
+  missing: Type.Array(Type.String(), { description: 'The isolation layers that the host does not have.' }),
+  conditions: Type.Array(Type.Ref('Condition'), { description: 'One entry for each facility that has reported.' }),
 }
 
 export const nextCursor = Type.Optional(
-  Type.String({ description: 'Give it as `cursor` for the next page; absent at the end.' }),
+  Type.String({ description: 'Send it as `cursor` to get the next page. Absent on the last page.' }),
 )
 
 export const pageQuery = {
-  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 500, default: 100, description: 'How many at most.' })),
-  cursor: Type.Optional(Type.String({ maxLength: 512, description: 'From `nextCursor` of the page before.' })),
+  limit: Type.Optional(
+    Type.Integer({ minimum: 1, maximum: 500, default: 100, description: 'The maximum number of entries of a page.' }),
+  ),
+  cursor: Type.Optional(
+    Type.String({ maxLength: 512, description: 'The `nextCursor` of the previous page. Absent: the first page.' }),
+  ),
 }
 
-/** The query of a list as its route gets it: validation has put in the limit where it was left out. */
+/** The query of a list as its route receives it. Validation has set `limit` to its default where it was absent. */
 export type Listing<Query extends { readonly limit?: number }> = Query & { readonly limit: number }
 
 export const resellerQuery = {
-  reseller: Type.Optional(Type.String({ pattern: slugPattern, description: 'Whose; only an admin may name another.' })),
+  reseller: Type.Optional(
+    Type.String({
+      pattern: slugPattern,
+      description:
+        'The reseller that owns the resource. Only an admin key may name another reseller. Absent: the reseller of the key.',
+    }),
+  ),
 }
 
 export const preferHeader = Type.Object({
   prefer: Type.Optional(
     Type.String({
       maxLength: 200,
-      description: '`wait=N` seconds (0 to 60, default 10), or `respond-async` (RFC 7240).',
+      description:
+        'How long the response waits until the host has observed the write (RFC 7240): `wait=N` seconds, from 0 to 60, ' +
+        'default 10. `respond-async` does not wait.',
     }),
   ),
 })
