@@ -12,29 +12,29 @@ import {
   type ProxySettings,
 } from './settings.ts'
 
-/** What the functions that touch one HAProxy need. */
+/** What every function that touches one HAProxy instance needs. */
 export interface LocationContext {
   readonly host: Host
   readonly settings: ProxyLocation
-  /** Paths as the host knows them. */
+  /** Paths below the host's root. */
   readonly files: ProxyFiles
-  /** The same below the host's root: HAProxy itself does not know that root. */
+  /** The same paths with the host's root in front, as HAProxy must see them: it does not know that root. */
   readonly real: { readonly settings: ProxyLocation; readonly files: ProxyFiles }
   readonly runtime: Runtime
-  /** How its processes are found. */
+  /** How the processes of this instance are found. */
   readonly own: OwnProcesses
 }
 
-/** The same, with the spec of the configuration. */
+/** A `LocationContext` with the spec of the configuration. */
 export interface ProxyContext extends LocationContext {
   readonly settings: ProxySettings
   readonly real: { readonly settings: ProxySettings; readonly files: ProxyFiles }
 }
 
 /**
- * Checks a location and puts together what the effects need. Touches nothing.
+ * Checks a location and creates the context of every later call. Touches nothing.
  *
- * @param runtime default: a client of the socket in the run folder
+ * @param runtime the client of the runtime socket; default: a client of the socket in the run folder
  * @throws HaproxyError `HAPROXY_SETTINGS_INVALID`
  */
 export function createContext(host: Host, location: ProxyLocation, runtime?: Runtime): LocationContext {
@@ -54,25 +54,25 @@ export function createContext(host: Host, location: ProxyLocation, runtime?: Run
   })
 }
 
-/** Adds the spec of a configuration to a context. @throws HaproxyError `HAPROXY_SETTINGS_INVALID` */
+/** Returns a context with the spec of a configuration. @throws HaproxyError `HAPROXY_SETTINGS_INVALID` */
 export function withSpec(context: LocationContext, spec: ConfigSpec): ProxyContext {
   const settings = { ...spec, ...context.settings }
   assertSettings(settings)
   return { ...context, settings, real: { ...context.real, settings: { ...spec, ...context.real.settings } } }
 }
 
-/** Finds the program. @throws HaproxyError `HAPROXY_NOT_INSTALLED` */
+/** Returns the path of the program `haproxy`. @throws HaproxyError `HAPROXY_NOT_INSTALLED` */
 export function haproxyProgram(host: Host): string {
   return requireTool(host, 'haproxy', (facts) => new HaproxyError('HAPROXY_NOT_INSTALLED', facts))
 }
 
-/** Returns the command that makes the folder of the socket between workers. HAProxy passes it as the group that it becomes. */
+/** Returns the command that creates the folder of the socket between workers. HAProxy enters that folder with its configured group. */
 export function peersFolderCommand({ group }: Pick<ConfigSpec, 'group'>, { peersFolder }: ProxyFiles): Command {
   const owner = group === undefined ? ['-m', '0700'] : ['-m', '0710', '-g', group]
   return ['/usr/bin/install', '-d', ...owner, '--', peersFolder]
 }
 
-/** Makes the two folders; one that exists stays as it is. @throws HostError `HOST_WRITE_FAILED` */
+/** Creates the two folders. Does not change a folder that exists. @throws HostError `HOST_WRITE_FAILED` */
 export async function makeFolders({ host, settings }: LocationContext): Promise<void> {
   for (const [path, mode] of [
     [settings.folder, 0o700],

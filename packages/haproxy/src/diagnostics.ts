@@ -1,20 +1,20 @@
-/** One message of HAProxy about a configuration or a start. */
+/** A message of HAProxy about a configuration or a start. */
 export interface Diagnostic {
   readonly level: 'alert' | 'warning'
   readonly message: string
-  /** The line of the configuration it is about, from 1, where HAProxy names one. */
+  /** The line of the configuration that the message is about, from 1. Absent when HAProxy names none. */
   readonly line?: number
 }
 
 /**
- * Parses what `haproxy` writes to standard error.
+ * Parses the standard error of `haproxy`.
  *
  * ```
  * [NOTICE]   (15032) : haproxy version is 2.6.12-1+deb12u4
  * [ALERT]    (17442) : config : parsing [/x/haproxy.cfg:27] : unknown keyword 'foo' in 'frontend' section
  * ```
  *
- * Lines that begin without a level belong to the one before. Never throws; a message of another level is left out.
+ * A line that begins without a level continues the line before it. Messages of other levels are left out. Never throws.
  */
 export function parseDiagnostics(text: string): readonly Diagnostic[] {
   const found: { level: string; message: string }[] = []
@@ -36,7 +36,7 @@ export function messagesOf(diagnostics: readonly Diagnostic[], level: Diagnostic
   return diagnostics.filter((one) => one.level === level).map((one) => one.message)
 }
 
-/** Returns the addresses that HAProxy could not bind because another process has them. */
+/** Returns the addresses that HAProxy could not bind because another process uses them. */
 export function busyAddresses(messages: readonly string[]): readonly string[] {
   return messages.flatMap((message) => /Address already in use\) for \[([^ ]+)\]$/.exec(message)?.[1] ?? [])
 }

@@ -1,16 +1,16 @@
 import { HaproxyError } from './errors.ts'
 
 /**
- * Bytes of a payload that one command may carry. HAProxy reads a command with its payload into one buffer of 16,384
- * bytes (`tune.bufsize`) and answers nothing at all to a larger one.
+ * The largest payload of one command, in bytes. HAProxy reads a command with its payload into one buffer of 16,384
+ * bytes (`tune.bufsize`) and sends no reply to a larger one.
  */
 export const maxPayload = 15_000
 
 /**
- * Encodes any text as one word of a configuration file, quoted so that nothing in it is special.
+ * Encodes any text as one word of a configuration file. Quotes it so that no character in it is special.
  *
- * The file has no way to say NUL, CR or LF inside strong quotes, so those are refused, and so is text that is not
- * well-formed Unicode. A word that HAProxy evaluates as a log-format needs `encodeLogFormat` instead.
+ * Refuses NUL, CR and LF, because strong quotes cannot express them, and text that is not well-formed Unicode. For a word that HAProxy
+ * evaluates as a log-format, use `encodeLogFormat`.
  *
  * @throws HaproxyError `HAPROXY_NOT_ENCODABLE`
  * @see HAProxy configuration manual, 2.2 "Quoting and escaping"
@@ -22,9 +22,9 @@ export function encodeWord(text: string): string {
 }
 
 /**
- * Encodes literal text where HAProxy expects a log-format (`lf-string`, `set-header`, …): `%` and then as a word.
+ * Encodes literal text where HAProxy expects a log-format (`lf-string`, `set-header`, …): doubles every `%`, then encodes it as a word.
  *
- * Quoting alone does not stop `%[env(HOME)]` from being evaluated, a doubled percent sign does.
+ * Quoting alone does not stop HAProxy from evaluating `%[env(HOME)]`. A doubled percent sign does.
  *
  * @throws HaproxyError `HAPROXY_NOT_ENCODABLE`
  * @see HAProxy configuration manual, 8.2.4 "Custom log format"
@@ -36,26 +36,26 @@ export function encodeLogFormat(text: string): string {
 /**
  * Encodes one row of a map file, without its line end.
  *
- * A key ends at the first blank and a row that begins with `#` is a comment, though the runtime socket would take it:
- * it would be lost at the next reload. Blanks around a value would be lost too. All of these are refused.
+ * Refuses what a map file cannot hold: a key with white space (a key ends at the first space), a key that begins with `#` (the row is a
+ * comment), and a value that begins or ends with white space. The runtime socket accepts such rows, but the next reload loses them.
  *
  * @throws HaproxyError `HAPROXY_NOT_ENCODABLE`
  */
 export function encodeMapRow(key: string, value: string): string {
-  assertLine('a key of a map', key)
-  assertLine('a value of a map', value)
-  if (key === '' || /[\t\v\f ]/.test(key)) throw refused('a key of a map', key, 'it is empty or has a blank')
-  if (key.startsWith('#')) throw refused('a key of a map', key, 'a row that begins with # is a comment')
+  assertLine('a map key', key)
+  assertLine('a map value', value)
+  if (key === '' || /[\t\v\f ]/.test(key)) throw refused('a map key', key, 'it is empty or contains white space')
+  if (key.startsWith('#')) throw refused('a map key', key, 'it begins with #, which starts a comment')
   if (value === '' || /^[\t\v\f ]|[\t\v\f ]$/.test(value)) {
-    throw refused('a value of a map', value, 'it is empty or has blanks around it')
+    throw refused('a map value', value, 'it is empty, or it begins or ends with white space')
   }
   return `${key} ${value}`
 }
 
 /**
- * Encodes one row of a crt-list: the path of a certificate and nothing else.
+ * Encodes one row of a crt-list: only the path of a certificate.
  *
- * The format knows no quoting, so a path with a blank, `[`, or a leading `#` or `!` is refused.
+ * The format has no quoting, so a path with white space, `[`, a backslash, or a leading `#` or `!` is refused.
  *
  * @throws HaproxyError `HAPROXY_NOT_ENCODABLE`
  * @see HAProxy configuration manual, 5.1 "crt-list"
@@ -63,7 +63,11 @@ export function encodeMapRow(key: string, value: string): string {
 export function encodeCrtListRow(path: string): string {
   assertLine('a path in a crt-list', path)
   if (path === '' || /[\t\v\f []|^[#!]|\\/.test(path)) {
-    throw refused('a path in a crt-list', path, 'a crt-list cannot quote blanks, brackets and backslashes')
+    throw refused(
+      'a path in a crt-list',
+      path,
+      'it is empty, begins with # or !, or contains white space, [ or a backslash',
+    )
   }
   return path
 }
@@ -71,26 +75,25 @@ export function encodeCrtListRow(path: string): string {
 /**
  * Encodes one word of a command to the runtime socket.
  *
- * Backslash, blank, semicolon and quotes are escaped. Refused are an empty word, which vanishes, and `<<`, which would
- * begin a payload.
+ * Escapes backslashes, white space, semicolons and quotes. Refuses an empty word, which HAProxy drops, and `<<`, which begins
+ * a payload.
  *
  * @throws HaproxyError `HAPROXY_NOT_ENCODABLE`
  * @see HAProxy management guide, 9.3 "Unix Socket commands"
  */
 export function encodeCliWord(text: string): string {
   assertLine('a word of a command', text)
-  if (text === '') throw refused('a word of a command', text, 'an empty word vanishes')
-  if (text.includes('<<')) throw refused('a word of a command', text, '<< begins a payload')
+  if (text === '') throw refused('a word of a command', text, 'HAProxy drops an empty word')
+  if (text.includes('<<')) throw refused('a word of a command', text, 'it contains <<, which begins a payload')
   return text.replaceAll(/[\\ \t;'"]/g, (character) => `\\${character}`)
 }
 
 /**
- * Encodes rows as payloads for the runtime socket, none larger than `maxPayload` bytes, in their order.
+ * Encodes rows as payloads for the runtime socket. Keeps their order. Each payload has at most `maxPayload` bytes.
  *
- * A blank line would end the payload and make HAProxy run what follows as commands, so a blank row is refused, and with
- * it everything: nothing has been sent yet.
+ * A blank line ends a payload, and HAProxy runs the lines after it as commands. One blank row therefore refuses all rows.
  *
- * @throws HaproxyError `HAPROXY_NOT_ENCODABLE`, also for a single row that is too long.
+ * @throws HaproxyError `HAPROXY_NOT_ENCODABLE`, also for a single row of more than `maxPayload` bytes.
  */
 export function encodeCliPayload(rows: readonly string[]): readonly string[] {
   const payloads: string[] = []
@@ -112,14 +115,14 @@ export function encodeCliPayload(rows: readonly string[]): readonly string[] {
 
 function sizeOfRow(row: string): number {
   assertLine('a row of a payload', row)
-  if (row.trim() === '') throw refused('a row of a payload', row, 'a blank line ends a payload')
+  if (row.trim() === '') throw refused('a row of a payload', row, 'it is blank, and a blank line ends a payload')
   const bytes = Buffer.byteLength(row) + 1
-  if (bytes > maxPayload) throw refused('a row of a payload', row, `it has more than ${maxPayload} bytes`)
+  if (bytes > maxPayload) throw refused('a row of a payload', row, `it is longer than ${maxPayload} bytes`)
   return bytes
 }
 
 function assertLine(what: string, text: string): void {
-  if (/[\0\r\n]/.test(text)) throw refused(what, text, 'it holds NUL, CR or LF')
+  if (/[\0\r\n]/.test(text)) throw refused(what, text, 'it contains NUL, CR or LF')
   if (!text.isWellFormed()) throw refused(what, text, 'it is not well-formed Unicode')
 }
 

@@ -1,6 +1,6 @@
 import { FacilityError, renderFacts, type FacilityErrorFacts } from '@puppy/host'
 
-/** What went wrong, as a word that never changes its meaning. `docs/errors.md` has one row for each. */
+/** A stable word for a kind of failure. Its meaning never changes. `docs/errors.md` explains each code. */
 export type HaproxyErrorCode =
   | 'HAPROXY_ABORTED'
   | 'HAPROXY_ADDRESS_IN_USE'
@@ -22,7 +22,10 @@ export type HaproxyErrorCode =
   | 'HAPROXY_TIMEOUT'
   | 'HAPROXY_UNSUPPORTED'
 
-/** HAProxy, its runtime socket, its files or what it was given refused or surprised us. Match on `code`. */
+/**
+ * The error of this package: HAProxy, its runtime socket or one of its files refused an operation, or its answer was unexpected.
+ * Match on `code`.
+ */
 export class HaproxyError extends FacilityError<HaproxyErrorCode> {
   static {
     this.prototype.name = 'HaproxyError'
@@ -38,13 +41,13 @@ export function isHaproxyError(error: unknown, code: HaproxyErrorCode): error is
   return error instanceof HaproxyError && error.code === code
 }
 
-/** Joins the messages of HAProxy to the one text of `facts.said`. */
+/** Joins messages of HAProxy into one text for `facts.said`. */
 export function joinMessages(messages: readonly string[]): string {
   return messages.join(' | ')
 }
 
-/** Throws when the caller gave up. @throws HaproxyError `HAPROXY_ABORTED` */
+/** Throws when the caller aborted the operation. @throws HaproxyError `HAPROXY_ABORTED` */
 export function assertNotAborted(signal: AbortSignal | undefined, operation: string): void {
   if (signal?.aborted !== true) return
-  throw new HaproxyError('HAPROXY_ABORTED', { operation, detail: 'the caller gave up', cause: signal.reason })
+  throw new HaproxyError('HAPROXY_ABORTED', { operation, detail: 'the caller aborted it', cause: signal.reason })
 }

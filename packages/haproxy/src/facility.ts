@@ -11,7 +11,7 @@ import { readRoutes, type ObservedRoutes } from './routes/read.ts'
 import type { RouteSpec } from './routes/spec.ts'
 import type { ConfigSpec } from './settings.ts'
 
-/** The configuration and the process: installs `haproxy.cfg` and certificates, and makes HAProxy run with them. */
+/** The configuration and the process. Installs `haproxy.cfg` and the certificate list, and makes HAProxy run with them. */
 export interface ConfigFacility extends Facility<
   ConfigSpec,
   ObservedConfig,
@@ -23,13 +23,13 @@ export interface ConfigFacility extends Facility<
   ensure(spec: ConfigSpec, options?: EffectOptions): Promise<AppliedConfig>
 }
 
-/** The routes: rows of two maps, on disk and in the running worker. */
+/** The routes: the rows of two maps, on disk and in the running worker. */
 export interface RouteFacility extends Facility<RouteSpec, ObservedRoutes, RouteChangeSet, RouteResult, HaproxyProbe> {
   apply(changeSet: RouteChangeSet, options?: EffectOptions): Promise<AppliedRoutes>
   ensure(spec: RouteSpec, options?: EffectOptions): Promise<AppliedRoutes>
 }
 
-/** Opens the configuration and the process of one HAProxy. Touches nothing. */
+/** Creates the facility for the configuration and the process of one HAProxy instance. Touches nothing. */
 export function configFacility(context: LocationContext): ConfigFacility {
   return createFacility<ConfigSpec, ObservedConfig, ConfigChangeSet, AppliedConfig>({
     probe: (options) => readProbe(context, options),
@@ -39,7 +39,7 @@ export function configFacility(context: LocationContext): ConfigFacility {
   })
 }
 
-/** Opens the routes of one HAProxy. Touches nothing. */
+/** Creates the facility for the routes of one HAProxy instance. Touches nothing. */
 export function routeFacility(context: LocationContext): RouteFacility {
   return createFacility<RouteSpec, ObservedRoutes, RouteChangeSet, AppliedRoutes>({
     probe: (options) => readProbe(context, options),
@@ -56,7 +56,7 @@ interface Verbs<Spec, Observed, Planned, Done> {
   apply(changeSet: Planned, options?: EffectOptions): Promise<Done>
 }
 
-/** How often `ensure` reads and plans when the machine changes in between. */
+/** How often `ensure` reads and plans again when the machine changes in between. */
 const turns = 3
 
 function createFacility<Spec, Observed, Planned extends ChangeSet<Change>, Done extends Applied<ItemResult>>(

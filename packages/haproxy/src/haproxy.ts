@@ -16,49 +16,49 @@ import type { Runtime } from './runtime/socket.ts'
 import { clearUsage, readUsage, type ClearedUsage, type TenantUsage } from './runtime/usage.ts'
 import type { ConfigSpec, ProxyLocation } from './settings.ts'
 
-/** What `ensureRunning` did. */
+/** The result of `ensureRunning`. */
 export interface EnsuredRunning {
-  /** False when it was running already. */
+  /** False when HAProxy was already running. */
   readonly started: boolean
-  /** The master. */
+  /** The process id of the master. */
   readonly pid: number
 }
 
 /** Options of `openHaproxy`. */
 export interface HaproxyOptions {
-  /** The client of the runtime socket. Default: one of its own. For tests that count or fail its commands. */
+  /** The client of the runtime socket. Default: a new client. Tests pass their own to count commands or to make them fail. */
   readonly runtime?: Runtime
 }
 
-/** One HAProxy: its configuration, its process and its tenants. */
+/** One HAProxy instance: its configuration, its process and its tenants. */
 export interface Haproxy {
-  /** The configuration and the process. `ensure` installs, checks, starts or reloads. */
+  /** The configuration and the process. `ensure` checks and installs the configuration, then starts or reloads HAProxy. */
   readonly config: ConfigFacility
-  /** The routes and suspensions of tenants. */
+  /** The routes and the suspensions of tenants. */
   readonly routes: RouteFacility
   /**
-   * Adopts the running HAProxy, or starts it with the configuration that is installed. Without one it does what
-   * `config.ensure` does. For a HAProxy that died: nothing is rendered or checked.
+   * Adopts the running HAProxy, or starts it with the installed configuration, which is neither rendered nor checked again. Use it when
+   * HAProxy has died. Without an installed configuration, calls `config.ensure`.
    *
    * @throws HaproxyError `HAPROXY_ADDRESS_IN_USE`, `HAPROXY_START_FAILED`, `HAPROXY_NOT_INSTALLED`, `HAPROXY_TIMEOUT`
    */
   ensureRunning(spec: ConfigSpec, options?: EffectOptions): Promise<EnsuredRunning>
-  /** Returns whether the master lives. Reads two small files and runs nothing: call it several times a second if you need to. */
+  /** Returns whether the master is alive. Reads at most two small files and runs no program, so it may be called several times a second. */
   alive(): Promise<boolean>
-  /** Returns what every tenant has used, by slot. Empty when it does not run. @throws HaproxyError as `Runtime.send` */
+  /** Returns the usage of every tenant, ordered by slot. Empty when HAProxy does not run. @throws HaproxyError as `Runtime.send` */
   usage(options?: EffectOptions): Promise<readonly TenantUsage[]>
-  /** Removes the counters of slots that change hands. @throws HaproxyError as `Runtime.send` */
+  /** Removes the counters of slots that get a new tenant. @throws HaproxyError as `Runtime.send` */
   clearUsage(slots: readonly number[], options?: EffectOptions): Promise<readonly ClearedUsage[]>
-  /** Ends it and removes pid file and sockets. @throws HaproxyError `HAPROXY_STOP_FAILED` */
+  /** Ends HAProxy and removes the pid file and the sockets. @throws HaproxyError `HAPROXY_STOP_FAILED` */
   stop(options?: EffectOptions): Promise<void>
-  /** Stops it and deletes every file of ours, the systemd unit included. The certificates stay. */
+  /** Stops HAProxy and deletes every file that this package wrote, including the systemd unit. Keeps the certificates. */
   remove(options?: EffectOptions): Promise<void>
 }
 
 /**
- * Opens the HAProxy at this location. Touches nothing.
+ * Opens the HAProxy instance at this location. Touches nothing.
  *
- * Calls do not exclude each other: a caller with several of them at work holds a lock.
+ * Concurrent calls do not wait for each other. A caller that makes several at a time must hold its own lock.
  *
  * @throws HaproxyError `HAPROXY_SETTINGS_INVALID`
  */
@@ -100,7 +100,7 @@ async function ensureRunning(
   return { started: true, pid: started.pid }
 }
 
-/** Keeps a copy of the installed files when the worker runs with them. */
+/** Copies the installed files when the worker runs with them. */
 async function keepRunning(context: ProxyContext, { description }: WorkerInfo): Promise<void> {
   const installed = await readBundle(context)
   if (installed !== undefined && configDescription(installed.config) === description) await keepGood(context, installed)

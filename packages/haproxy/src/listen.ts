@@ -1,13 +1,13 @@
 import { isIPv4, isIPv6 } from 'node:net'
 
-/** One address to listen on. */
+/** An address to listen on. */
 export interface ListenAddress {
-  /** An IPv4 or IPv6 address without brackets; absent means every address of both. */
+  /** An IPv4 or IPv6 address without brackets. Absent: every IPv4 and IPv6 address. */
   readonly address?: string
   readonly port: number
 }
 
-/** Parses `:80`, `127.0.0.1:80` or `[::1]:80`; undefined for anything else. Names are not resolved. */
+/** Parses `:80`, `127.0.0.1:80` or `[::1]:80`. Returns undefined for any other text. Does not resolve names. */
 export function parseListen(text: string): ListenAddress | undefined {
   const parts = /^(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]*)):([0-9]{1,5})$/.exec(text)
   if (parts === null) return undefined
@@ -22,7 +22,7 @@ export function parseListen(text: string): ListenAddress | undefined {
 /**
  * Renders the address of a `bind` line.
  *
- * HAProxy takes a bare `:80` for IPv4 only, so every address is said as `:::80 v4v6`, unless the machine has no IPv6.
+ * HAProxy reads a bare `:80` as IPv4 only. Every address is therefore written as `:::80 v4v6`, unless the machine has no IPv6.
  */
 export function renderListen({ address, port }: ListenAddress, ipv6: boolean): string {
   if (address === undefined) return ipv6 ? `:::${port} v4v6` : `:${port}`

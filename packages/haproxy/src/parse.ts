@@ -1,4 +1,4 @@
-/** Parsers of HAProxy's texts: `@puppy/haproxy/parse`. Each is pure. */
+/** Parsers of HAProxy's formats: `@puppy/haproxy/parse`. Each is pure. */
 export { parseDiagnostics } from './diagnostics.ts'
 export type { Diagnostic } from './diagnostics.ts'
 export { parseMapFile } from './routes/map-file.ts'

@@ -3,10 +3,10 @@ import { haproxyProgram, type LocationContext } from './context.ts'
 import { HaproxyError } from './errors.ts'
 import { isSupported, oldestVersion, parseVersion } from './version.ts'
 
-/** What works of HAProxy here. `service`: systemd starts it at boot and again when it dies. */
+/** The state of HAProxy on this machine. Feature `service`: systemd starts HAProxy at boot and restarts it when it dies. */
 export type HaproxyProbe = Probe<HaproxyError, 'service'>
 
-/** Finds out whether the program is installed and can run our configuration. Runs `haproxy -vv`. Never throws. */
+/** Checks whether the program is installed and can run the configuration. Runs `haproxy -vv`. Never throws. */
 export async function readProbe(
   { host, settings }: LocationContext,
   options: EffectOptions = {},
@@ -20,14 +20,14 @@ export async function readProbe(
   }
 }
 
-/** Returns what the output of `haproxy -vv` says of the program. Pure. */
+/** Returns whether the program with this output of `haproxy -vv` can run the configuration. Pure. */
 export function probeVersion(output: string): Omit<HaproxyProbe, 'features'> {
   const version = parseVersion(output)
   const oldest = `${oldestVersion.major}.${oldestVersion.minor}`
   const steps = [`install HAProxy ${oldest} or newer, built with OpenSSL`]
   const unsupported = (detail: string) =>
     failed(new HaproxyError('HAPROXY_UNSUPPORTED', { operation: 'use the program haproxy', detail, steps }))
-  if (version === undefined) return unsupported('it reports no version')
+  if (version === undefined) return unsupported('"haproxy -vv" prints no version')
   const known = { version: version.text }
   if (!isSupported(version)) return { ...unsupported(`version ${version.text} is older than ${oldest}`), ...known }
   if (!version.openssl) return { ...unsupported('it was built without OpenSSL'), ...known }
@@ -46,9 +46,9 @@ function broken(cause: unknown): HaproxyError {
 
 async function probeService(host: Host, service: string | undefined): Promise<HaproxyProbe['features']['service']> {
   const missing = (reason: string) => ({ works: false, reason, steps: [] })
-  if (service === undefined) return missing('no unit was named')
+  if (service === undefined) return missing('the setting service names no systemd unit')
   try {
-    if (!(await runsSystemd(host))) return missing('systemd does not run this machine')
+    if (!(await runsSystemd(host))) return missing('systemd does not run on this machine')
   } catch (error) {
     return missing(error instanceof Error ? error.message : String(error))
   }

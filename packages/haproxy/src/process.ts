@@ -3,38 +3,38 @@ import { listPids, readCmdline, readStat, readStatus, type ProcessStat } from '@
 import { identifyProcess } from '@puppy/host/process'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** Where processes are looked up, and which are ours. */
+/** Where processes are found, and which of them are ours. */
 export interface OwnProcesses {
   /** The machine itself, also when the files are below another root. */
   readonly machine: Host
-  /** The configuration file that our processes are started with. */
+  /** The path of the configuration file. A process that was started with it is ours. */
   readonly config: string
 }
 
-/** A process that runs with our configuration. */
+/** A process that runs with our configuration file. */
 export interface OwnProcess {
   readonly pid: number
   readonly parent: number
 }
 
 /**
- * Returns whether the words of a command are a HAProxy with this configuration file. Pure.
+ * Returns whether a command line is that of a HAProxy with this configuration file. Pure.
  *
- * After a reload the master's have grown (`-sf 15974 -x sockpair@3`), but `-f` and the path stay. A process that has ended
- * and is not yet reaped has no words.
+ * A reload adds arguments to the master's command line (`-sf 15974 -x sockpair@3`) and keeps `-f` and the path. A process that has
+ * ended and is not reaped yet has no arguments.
  */
 export function isOurCommand(words: readonly string[], config: string): boolean {
   const program = words[0]?.slice(words[0].lastIndexOf('/') + 1)
   return program === 'haproxy' && words.some((word, index) => word === '-f' && words[index + 1] === config)
 }
 
-/** Parses a pid file: one whole number above 1. */
+/** Parses a pid file: one whole number above 1. Returns undefined for any other text. */
 export function parsePidFile(text: string): number | undefined {
   const pid = /^([0-9]{1,9})\s*$/.exec(text)?.[1]
   return pid === undefined || Number(pid) < 2 ? undefined : Number(pid)
 }
 
-/** Returns whether this process lives and is a HAProxy with our configuration. Reads two files of /proc, rarely more. */
+/** Returns whether this process is alive and is a HAProxy with our configuration. Reads two files of /proc, rarely more. */
 export async function isOurs(own: OwnProcesses, pid: number): Promise<boolean> {
   for (let turn = 0; turn < 100; turn++) {
     const words = (await visible(readCmdline(own.machine, pid))) ?? []
@@ -46,8 +46,8 @@ export async function isOurs(own: OwnProcesses, pid: number): Promise<boolean> {
 }
 
 /**
- * Whether we started a process: a master has our own uid, and a worker, which may have changed to another user, has such a
- * master for its parent. The words alone prove nothing: every process can choose its own.
+ * Returns whether we started a process. A master has our own uid. A worker may run as another user, but its parent is such a master.
+ * The command line alone proves nothing: every process can choose its own.
  */
 async function isOwnedByUs({ machine, config }: OwnProcesses, pid: number): Promise<boolean> {
   const status = await visible(readStatus(machine, pid))
@@ -59,8 +59,8 @@ async function isOwnedByUs({ machine, config }: OwnProcesses, pid: number): Prom
 }
 
 /**
- * Reads what tells one execve(2) of a process from the next: its words, and where its stack begins, which the kernel draws by
- * lot. Without the right to see the second it is 0, and the words decide.
+ * Reads a text that changes with every execve(2) of a process: its command line and the start of its stack, which the kernel chooses at
+ * random. Without the right to see the start of the stack, the kernel shows 0 and only the command line counts.
  */
 export async function readImage({ machine }: OwnProcesses, pid: number): Promise<string> {
   const words = (await visible(readCmdline(machine, pid))) ?? []
@@ -68,17 +68,17 @@ export async function readImage({ machine }: OwnProcesses, pid: number): Promise
 }
 
 /**
- * Returns whether a HAProxy without words is in the middle of execve(2), as a master is in every reload, rather than ended
- * and not yet reaped. Pure.
+ * Returns whether a HAProxy with an empty command line is in the middle of execve(2). Otherwise it has ended and is not reaped yet.
+ * A master executes its program again in every reload. Pure.
  */
 export function isBetweenPrograms(stat: ProcessStat | undefined): boolean {
   return stat?.name === 'haproxy' && stat.alive
 }
 
-/** Processes that are looked at in one go. */
+/** How many processes are read at a time. */
 const atOnce = 32
 
-/** Finds every living process that is a HAProxy with our configuration: masters, workers, old workers. */
+/** Returns every living HAProxy process with our configuration: masters, workers and old workers. */
 export async function findOurs(own: OwnProcesses): Promise<readonly OwnProcess[]> {
   const found = await mapLimit(await listPids(own.machine), atOnce, async (pid) => {
     if (!(await isOurs(own, pid))) return undefined
@@ -88,13 +88,13 @@ export async function findOurs(own: OwnProcesses): Promise<readonly OwnProcess[]
   return found.filter((one) => one !== undefined)
 }
 
-/** Sends a signal to a process, if it still is ours. Returns whether it was sent. @throws HostError `HOST_SIGNAL_FAILED` */
+/** Sends a signal to a process if it is still ours. Returns whether it was sent. @throws HostError `HOST_SIGNAL_FAILED` */
 export async function signalOurs(own: OwnProcesses, pid: number, signal: NodeJS.Signals): Promise<boolean> {
   const found = await visible(identifyProcess(own.machine, pid))
   return found !== undefined && (await isOurs(own, pid)) && own.machine.signal(found, signal)
 }
 
-/** With `hidepid` the files of another user's process cannot be read: such a process is not ours. */
+/** With the mount option `hidepid` the files of another user's process cannot be read. Such a process is not ours. */
 async function visible<Value>(reading: Promise<Value>): Promise<Value | undefined> {
   try {
     return await reading

@@ -1,4 +1,4 @@
-/** Renderers of HAProxy's files, and the encoders that they use: `@puppy/haproxy/render`. Each is pure. */
+/** Renderers of HAProxy's files and their encoders: `@puppy/haproxy/render`. Each is pure. */
 export { findCertificateFault } from './config/certificates.ts'
 export { configDescription, renderConfig } from './config/render.ts'
 export type { ConfigFacts } from './config/render.ts'

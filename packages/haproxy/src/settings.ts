@@ -2,13 +2,16 @@ import { normalize } from 'node:path'
 import { HaproxyError } from './errors.ts'
 import { parseListen } from './listen.ts'
 
-/** Which HAProxy: where its files are and what runs it. */
+/** Where the files of one HAProxy instance are, and how it is started. */
 export interface ProxyLocation {
-  /** Absolute folder for `haproxy.cfg`, the maps, the crt-list and the last good copy. Created with mode 0700. */
+  /** Absolute path of the folder for `haproxy.cfg`, the maps, the crt-list and the last good copy. Created with mode 0700. */
   readonly folder: string
-  /** Absolute, short folder of its own for `haproxy.sock`, `haproxy.pid` and `peers/`. Created with mode 0711. */
+  /**
+   * Absolute path of a separate folder for `haproxy.sock`, `haproxy.pid` and `peers/`. Must be short; see `maxSocketPath`.
+   * Created with mode 0711.
+   */
   readonly runFolder: string
-  /** Name of a systemd unit that runs it on a live host with systemd. Absent: never systemd. */
+  /** Name of the systemd unit that runs HAProxy on a live host with systemd. Absent: HAProxy never runs as a unit. */
   readonly service?: string
 }
 
@@ -17,37 +20,40 @@ export interface PortRange {
   /** The first port that belongs to a tenant. */
   readonly firstPort: number
   readonly portsPerSlot: number
-  /** How many tenants there may be at most. */
+  /** The largest number of tenants. */
   readonly slots: number
 }
 
-/** What the configuration says. None of it is a tenant: tenants are rows of the maps. */
+/** The spec of the configuration. It contains no tenants: they are rows of the maps. */
 export interface ConfigSpec extends PortRange {
-  /** `:80` (every address, IPv4 and IPv6), `127.0.0.1:8080`, `[::1]:8080`. */
+  /** The addresses for HTTP: `:80` (every address, IPv4 and IPv6), `127.0.0.1:8080`, `[::1]:8080`. */
   readonly listen: readonly string[]
-  /** Where TLS is spoken, and with which certificates. */
+  /** The addresses and the certificates for TLS. */
   readonly tls?: {
     readonly listen: readonly string[]
-    /** PEM files (certificate, chain and key in one), and folders whose `*.pem` files are served. A path that ends in `.pem` is a file. */
+    /**
+     * PEM files (certificate, chain and key in one file), and folders. Every `*.pem` file of a folder is served. A path that ends in `.pem`
+     * is a file.
+     */
     readonly certificates: readonly string[]
   }
-  /** Requests of one tenant served at a time; more are answered 503 at once. */
+  /** How many requests of one tenant are served at a time. More are answered 503 at once. */
   readonly connectionsPerTenant: number
-  /** The user and group that HAProxy changes to after binding. Absent: it stays the caller's. */
+  /** The user and the group that HAProxy changes to after it has bound its addresses. Absent: those of the caller. */
   readonly user?: string
   readonly group?: string
 }
 
-/** Location and spec together. */
+/** A location and the spec of its configuration. */
 export interface ProxySettings extends ProxyLocation, ConfigSpec {}
 
-/** HAProxy 2.6 refuses a longer path of a unix socket. */
+/** The longest path of a unix socket that HAProxy 2.6 accepts, in bytes. */
 export const maxSocketPath = 97
 
-/** The files of one proxy, absolute. */
+/** The absolute paths of the files of one proxy. */
 export interface ProxyFiles {
   readonly config: string
-  /** What flock(2) is taken on beside the configuration. */
+  /** The file beside the configuration on which the lock takes flock(2). */
   readonly lock: string
   readonly hosts: string
   readonly suspended: string
@@ -56,13 +62,13 @@ export interface ProxyFiles {
   readonly goodCrtList: string
   readonly staged: string
   readonly socket: string
-  /** The folder that only HAProxy's own group may pass, and the socket in it. */
+  /** The folder that only HAProxy's own group may enter, and the socket in it. */
   readonly peersFolder: string
   readonly peers: string
   readonly pid: string
 }
 
-/** Returns where the files of a proxy are. Pure. */
+/** Returns the paths of the files of a proxy. Pure. */
 export function proxyFiles({ folder, runFolder }: Pick<ProxyLocation, 'folder' | 'runFolder'>): ProxyFiles {
   return {
     config: `${folder}/haproxy.cfg`,
@@ -81,9 +87,9 @@ export function proxyFiles({ folder, runFolder }: Pick<ProxyLocation, 'folder' |
 }
 
 /**
- * Refuses settings that HAProxy could not be started with. Pure.
+ * Throws when HAProxy could not be started with these settings. Pure.
  *
- * @throws HaproxyError `HAPROXY_SETTINGS_INVALID` naming the setting.
+ * @throws HaproxyError `HAPROXY_SETTINGS_INVALID`, which names the setting.
  */
 export function assertSettings(settings: ProxySettings): void {
   assertLocation(settings)
@@ -93,7 +99,7 @@ export function assertSettings(settings: ProxySettings): void {
   assertListen(settings)
 }
 
-/** Refuses a location that HAProxy could not use. Pure. @throws HaproxyError `HAPROXY_SETTINGS_INVALID` naming the setting. */
+/** Throws when HAProxy could not use this location. Pure. @throws HaproxyError `HAPROXY_SETTINGS_INVALID`, which names the setting. */
 export function assertLocation(location: ProxyLocation): void {
   assertPath('folder', location.folder)
   assertPath('runFolder', location.runFolder)
@@ -104,36 +110,38 @@ export function assertLocation(location: ProxyLocation): void {
 function assertPath(name: string, path: string): void {
   if (path.startsWith('/') && path !== '/' && normalize(path) === path && !path.endsWith('/') && !/[\0\r\n]/.test(path))
     return
-  throw refused(name, path, 'it is an absolute, normalized path without a trailing slash')
+  throw refused(name, path, 'it must be an absolute, normalized path without a trailing slash')
 }
 
 function assertNumbers(settings: ProxySettings): void {
   for (const name of ['firstPort', 'portsPerSlot', 'slots', 'connectionsPerTenant'] as const) {
     const value = settings[name]
-    if (!Number.isSafeInteger(value) || value < 1) throw refused(name, String(value), 'it is a whole number above 0')
+    if (!Number.isSafeInteger(value) || value < 1)
+      throw refused(name, String(value), 'it must be a whole number above 0')
   }
   const end = settings.firstPort + settings.slots * settings.portsPerSlot
-  if (end > 65_536) throw refused('slots', String(settings.slots), `the last port would be ${end - 1}`)
+  if (end > 65_536) throw refused('slots', String(settings.slots), `the last port would be ${end - 1}, above 65535`)
 }
 
 function assertName(name: string, value: string | undefined): void {
   if (value === undefined || /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/.test(value)) return
-  throw refused(name, value, 'it is letters, digits, dots, hyphens and underscores')
+  throw refused(name, value, 'it must consist of letters, digits, dots, hyphens and underscores')
 }
 
 function assertListen(settings: ProxySettings): void {
   if (settings.listen.length === 0 && settings.tls === undefined) {
-    throw refused('listen', '', 'no address to listen on is given')
+    throw refused('listen', '', 'it is empty; set listen or tls')
   }
   for (const address of [...settings.listen, ...(settings.tls?.listen ?? [])]) {
-    if (parseListen(address) === undefined) throw refused('listen', address, 'it is :80, 127.0.0.1:80 or [::1]:80')
+    if (parseListen(address) === undefined)
+      throw refused('listen', address, 'it must look like :80, 127.0.0.1:80 or [::1]:80')
   }
 }
 
 function assertSocketPath(path: string): void {
   const bytes = Buffer.byteLength(path)
   if (bytes <= maxSocketPath) return
-  const detail = `${path} has ${bytes} bytes and HAProxy takes at most ${maxSocketPath}; choose a shorter folder`
+  const detail = `the path of the socket has ${bytes} bytes and HAProxy accepts at most ${maxSocketPath}; choose a shorter folder`
   throw refused('runFolder', path, detail)
 }
 

@@ -1,18 +1,18 @@
-/** What `haproxy -vv` says about the program. */
+/** The version and the features that `haproxy -vv` prints. */
 export interface Version {
   /** `2.6.12-1+deb12u4` */
   readonly text: string
   readonly major: number
   readonly minor: number
-  /** Whether it speaks TLS. */
+  /** Whether the program was built with OpenSSL and so supports TLS. */
   readonly openssl: boolean
 }
 
-/** The oldest that can run our configuration: 2.5 brought the counter arrays (`gpc(4)`), 2.6 is the oldest we have tried. */
+/** The oldest supported version. HAProxy 2.5 introduced the counter arrays (`gpc(4)`), and 2.6 is the oldest version that was tested. */
 export const oldestVersion = { major: 2, minor: 6 } as const
 
 /**
- * Parses the output of `haproxy -vv`; undefined when it is no HAProxy's.
+ * Parses the output of `haproxy -vv`. Returns undefined for the output of another program.
  *
  * ```
  * HAProxy version 2.6.12-1+deb12u4 2026/10/17 - https://haproxy.org/
@@ -26,7 +26,7 @@ export function parseVersion(output: string): Version | undefined {
   return { text, major: Number(major), minor: Number(minor), openssl: /^Feature list :.*\s\+OPENSSL\b/m.test(output) }
 }
 
-/** Returns whether the program can run our configuration. Pure. */
+/** Returns whether a program of this version can run the configuration. Pure. */
 export function isSupported({ major, minor }: Version): boolean {
   return major > oldestVersion.major || (major === oldestVersion.major && minor >= oldestVersion.minor)
 }

@@ -3,11 +3,11 @@ import { HaproxyError } from './errors.ts'
 
 /** Options of `waitFor`. */
 export interface HaproxyWaitOptions extends WaitOptions {
-  /** What is waited for, as a verb with its object. */
+  /** What is attempted, as a verb with its object. The error names it. */
   readonly operation: string
 }
 
-/** Waits as `waitFor` of `@puppy/host` does. @throws HaproxyError `HAPROXY_ABORTED` once the signal is aborted */
+/** Waits like `waitFor` of `@puppy/host`. @throws HaproxyError `HAPROXY_ABORTED` when the signal is aborted */
 export async function waitFor<Value>(
   ask: () => Promise<Value>,
   { operation, ...options }: HaproxyWaitOptions,
@@ -16,6 +16,6 @@ export async function waitFor<Value>(
     return await wait(ask, { longestPause: 20, ...options })
   } catch (cause) {
     if (options.signal?.aborted !== true || cause !== options.signal.reason) throw cause
-    throw new HaproxyError('HAPROXY_ABORTED', { operation, detail: 'the caller gave up', cause })
+    throw new HaproxyError('HAPROXY_ABORTED', { operation, detail: 'the caller aborted it', cause })
   }
 }

@@ -6,7 +6,7 @@ import { range, testFolder } from './support/proxy.ts'
 
 const settings = { folder: '/f', runFolder: '/r', listen: [':80'], connectionsPerTenant: 5, ...range }
 
-void t.test('createContext() says to HAProxy where a path is below the root', async (t) => {
+void t.test('createContext() gives HAProxy paths with the root in front', async (t) => {
   const root = testFolder(t)
   const { files, real, settings: own } = withSpec(createContext(createHost({ root }), settings), settings)
   t.equal(files.config, '/f/haproxy.cfg')
@@ -16,22 +16,22 @@ void t.test('createContext() says to HAProxy where a path is below the root', as
   t.equal(own.folder, '/f')
 })
 
-void t.test('createContext() refuses a socket path that only the root makes too long', async (t) => {
+void t.test('createContext() refuses a socket path that is too long with the root in front', async (t) => {
   const host = createHost({ root: `/tmp/${'x'.repeat(90)}` })
   t.throws(() => createContext(host, settings), { code: 'HAPROXY_SETTINGS_INVALID' })
 })
 
-void t.test('withSpec() refuses a spec that cannot work', async (t) => {
+void t.test('withSpec() refuses an invalid spec', async (t) => {
   const context = createContext(createFakeHost(), settings)
   t.throws(() => withSpec(context, { ...settings, slots: 0 }), { code: 'HAPROXY_SETTINGS_INVALID' })
 })
 
-void t.test('haproxyProgram() names the package when there is none', async (t) => {
+void t.test('haproxyProgram() names the Debian package when the program is not installed', async (t) => {
   const facts = { code: 'HAPROXY_NOT_INSTALLED', message: /apt-get install haproxy/ }
   t.throws(() => haproxyProgram(createFakeHost()), facts)
 })
 
-void t.test('makeFolders() makes both and leaves a folder that is there as it is', async (t) => {
+void t.test('makeFolders() creates both folders and does not change an existing one', async (t) => {
   const host = createHost({ root: testFolder(t) })
   await host.makeFolder('/r', { mode: 0o750 })
   await makeFolders(createContext(host, settings))

@@ -10,7 +10,7 @@ const said = `[NOTICE]   (17442) : haproxy version is 2.6.12-1+deb12u4
 [ALERT]    (17442) : [haproxy.main()] Some protocols failed to start their listeners! Exiting.
 `
 
-void t.test('parseDiagnostics() tells level, message and line', async (t) => {
+void t.test('parseDiagnostics() returns level, message and line', async (t) => {
   const found = parseDiagnostics(said)
   t.strictSame(
     found.map(({ level, line }) => [level, line]),
@@ -23,17 +23,17 @@ void t.test('parseDiagnostics() tells level, message and line', async (t) => {
   t.matchOnlyStrict(messagesOf(found, 'warning'), [/^config : Proxy 'web'/])
 })
 
-void t.test('parseDiagnostics() adds a continued line to the one before', async (t) => {
+void t.test('parseDiagnostics() appends a continued line to the message before it', async (t) => {
   const [first] = parseDiagnostics('[ALERT]    (1) : config : parsing [x.cfg:3] :\n  unknown word\n')
   t.equal(first?.message, 'config : parsing [x.cfg:3] : unknown word')
 })
 
-void t.test('busyAddresses() names whom HAProxy could not bind', async (t) => {
+void t.test('busyAddresses() returns the addresses that HAProxy could not bind', async (t) => {
   t.strictSame(busyAddresses(messagesOf(parseDiagnostics(said), 'alert')), ['127.0.0.1:18080'])
   t.strictSame(busyAddresses(['cannot bind socket (Permission denied) for [:::80]']), [])
 })
 
-void t.test('parseDiagnostics() bears any text', async (t) => {
+void t.test('parseDiagnostics() never throws', async (t) => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary' }), (text) => {
       t.ok(Array.isArray(parseDiagnostics(text)))

@@ -36,7 +36,7 @@ const hostile = [
   '',
 ]
 
-void t.test('every encoder refuses NUL, CR, LF and half characters', async (t) => {
+void t.test('every encoder refuses NUL, CR, LF and half a surrogate pair', async (t) => {
   const encoders = [
     encodeWord,
     encodeLogFormat,
@@ -52,16 +52,16 @@ void t.test('every encoder refuses NUL, CR, LF and half characters', async (t) =
 
 const rows: [title: string, attempt: () => unknown][] = [
   ['encodeMapRow() an empty key', () => encodeMapRow('', 'v')],
-  ['encodeMapRow() a blank in a key', () => encodeMapRow('a b', 'v')],
+  ['encodeMapRow() a space in a key', () => encodeMapRow('a b', 'v')],
   ['encodeMapRow() a key that begins a comment', () => encodeMapRow('#a', 'v')],
   ['encodeMapRow() an empty value', () => encodeMapRow('a', '')],
-  ['encodeMapRow() a blank before a value', () => encodeMapRow('a', ' v')],
-  ['encodeMapRow() a blank behind a value', () => encodeMapRow('a', 'v\t')],
-  ['encodeCrtListRow() a blank', () => encodeCrtListRow('/a b.pem')],
+  ['encodeMapRow() a space before a value', () => encodeMapRow('a', ' v')],
+  ['encodeMapRow() a tab after a value', () => encodeMapRow('a', 'v\t')],
+  ['encodeCrtListRow() a space', () => encodeCrtListRow('/a b.pem')],
   ['encodeCrtListRow() a bracket', () => encodeCrtListRow('/a[x].pem')],
   ['encodeCrtListRow() a comment', () => encodeCrtListRow('#a.pem')],
-  ['encodeCrtListRow() nothing', () => encodeCrtListRow('')],
-  ['encodeCliWord() nothing', () => encodeCliWord('')],
+  ['encodeCrtListRow() an empty path', () => encodeCrtListRow('')],
+  ['encodeCliWord() an empty word', () => encodeCliWord('')],
   ['encodeCliWord() a payload', () => encodeCliWord('a<<b')],
   ['encodeCliPayload() a blank line', () => encodeCliPayload(['a 1', '  ', 'show version'])],
   ['encodeCliPayload() a row that is too long', () => encodeCliPayload(['a'.repeat(maxPayload)])],
@@ -72,7 +72,7 @@ for (const [title, attempt] of rows) {
   })
 }
 
-void t.test('encodeCliPayload() cuts between rows and loses none', async (t) => {
+void t.test('encodeCliPayload() splits between rows and keeps every row', async (t) => {
   const row = fc.stringMatching(/^[a-z]{1,300} [0-9]{1,5}$/)
   fc.assert(
     fc.property(fc.array(row, { maxLength: 500 }), (lines) => {
@@ -84,34 +84,34 @@ void t.test('encodeCliPayload() cuts between rows and loses none', async (t) => 
   )
 })
 
-void t.test('encodeMapRow() is read back as it was, or refused', async (t) => {
+void t.test('parseMapFile() returns what encodeMapRow() encoded', async (t) => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary' }), fc.string({ unit: 'binary' }), (key, value) => {
       const row = orRefused(() => encodeMapRow(key, value))
       if (row === undefined) return
-      // Blanks of Unicode are none to HAProxy; our own parser knows more of them.
+      // HAProxy knows no Unicode white space, but our own parser does.
       if (/\s/.test(key) || value.trim() !== value) return
       t.strictSame(parseMapFile(`${row}\n`), [{ key, value }])
     }),
   )
 })
 
-/** A word that was encoded, as HAProxy understands it: it is made the body of an answer and fetched. */
-void t.test('encodeWord() says to HAProxy what it was given', { skip }, async (t) => {
+/** HAProxy sends the encoded word as the body of an answer, and the test fetches it. */
+void t.test('encodeWord() makes HAProxy read the original text', { skip }, async (t) => {
   const words = [...hostile, ...sample(fc.string({ unit: 'binary', maxLength: 60 }), 60)].filter(
     isEncodable(encodeWord),
   )
   await answersAre(t, words, (word) => `string ${encodeWord(word)}`)
 })
 
-void t.test('encodeLogFormat() says to HAProxy what it was given, and nothing is evaluated', { skip }, async (t) => {
+void t.test('encodeLogFormat() makes HAProxy read the original text and evaluate nothing', { skip }, async (t) => {
   const words = [...hostile, ...sample(fc.string({ unit: 'binary', maxLength: 60 }), 60)].filter(
     isEncodable(encodeLogFormat),
   )
   await answersAre(t, words, (word) => `lf-string ${encodeLogFormat(word)}`)
 })
 
-void t.test('encodeWord() of anything is one word: haproxy -c takes it', { skip }, async (t) => {
+void t.test('encodeWord() returns one word for any text: haproxy -c accepts it', { skip }, async (t) => {
   const words = sample(fc.string({ unit: 'binary', maxLength: 200 }), 300).filter(isEncodable(encodeWord))
   const lines = words.map(
     (word, index) => `  http-request set-header x-${index} str() if { path ${encodeWord(`/${word}`)} }`,
@@ -120,12 +120,16 @@ void t.test('encodeWord() of anything is one word: haproxy -c takes it', { skip 
   t.equal(status, 0, stderr)
 })
 
-void t.test('haproxy -c takes a newline for another directive, which is why it is refused', { skip }, async (t) => {
-  const { status } = check(testFolder(t), ["  http-request set-header x 'a'\n  http-request deny"])
-  t.equal(status, 0)
-})
+void t.test(
+  'haproxy -c takes the text after a newline for another directive, so encodeWord() refuses newlines',
+  { skip },
+  async (t) => {
+    const { status } = check(testFolder(t), ["  http-request set-header x 'a'\n  http-request deny"])
+    t.equal(status, 0)
+  },
+)
 
-void t.test('encodeCliWord() says to the runtime socket what it was given', { skip }, async (t) => {
+void t.test('encodeCliWord() makes the runtime socket read the original text', { skip }, async (t) => {
   const { haproxy, context, spec } = await testProxy(t)
   await haproxy.ensureRunning(spec)
   const words = [...hostile, ...sample(fc.string({ unit: 'binary', maxLength: 30 }), 100)]

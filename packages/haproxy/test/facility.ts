@@ -13,7 +13,7 @@ import { configSubject, createFakePlace, createPlace, routeSubject, type Place }
 
 t.setTimeout(900_000)
 
-/** Each world starts a HAProxy. A full run injects a fault at every effect of it; otherwise only the one in memory has them all. */
+/** Each world starts a HAProxy. Only a full run injects a fault at every effect of a real one. In memory, every run does. */
 const some = process.env['TEST_FULL'] === '1' ? {} : { faults: 4 }
 
 const certificates = testFolder(t)
@@ -28,15 +28,15 @@ const createFake = () => {
 for (const { name, run } of facilityChecks(await configSubject(createFake, certificates))) {
   void t.test(`config in memory: ${name}`, { skip: skipTls }, run)
 }
-// The certificates and the ports are new to a HAProxy that runs: it is reloaded.
+// The certificates and the ports are new to the running HAProxy, so it is reloaded.
 for (const { name, run } of facilityChecks(await configSubject(async () => start(await createFake()), certificates))) {
-  void t.test(`config that is reloaded, in memory: ${name}`, { skip: skipTls }, run)
+  void t.test(`config with a reload, in memory: ${name}`, { skip: skipTls }, run)
 }
 for (const { name, run } of facilityChecks(await configSubject(createEmpty, certificates, some))) {
   void t.test(`config: ${name}`, { skip: skipTls }, run)
 }
 
-/** Makes a HAProxy run. */
+/** Starts a HAProxy at a place. */
 async function start(place: Place): Promise<Place> {
   const { host, location, runtime } = place
   const port = runtime === undefined ? await freePort() : 18_000
@@ -53,7 +53,7 @@ for (const count of [2, 250]) {
   }
 }
 
-void t.test('the maps in memory answer as those of HAProxy', { skip }, async (t) => {
+void t.test('createFakeRuntime() answers like the maps of HAProxy', { skip }, async (t) => {
   const { haproxy, context, spec } = await testProxy(t)
   await haproxy.ensureRunning(spec)
   const [name, both] = ['hosts.map', [context.runtime, createFakeRuntime(['hosts.map'])]]
@@ -80,7 +80,7 @@ function isWords(step: readonly string[] | readonly MapRow[]): step is readonly 
   return typeof step[0] === 'string'
 }
 
-/** What `send` and `sendMany` make of a command that is refused, or undefined. The second performs it twice. */
+/** Returns the error code of `send` and the severity of `sendMany` for a command. Performs the command twice, unless it is `show`. */
 async function refusalOf(runtime: Runtime, words: readonly string[]): Promise<unknown> {
   const one = await runtime.send(words).then(
     () => undefined,

@@ -6,14 +6,14 @@ import { get, range, skip, slotOf, tenant, testProxy } from './support/proxy.ts'
 
 const location = { folder: '/f', runFolder: '/r' }
 
-void t.test('openHaproxy() is frozen and touches nothing', async (t) => {
+void t.test('openHaproxy() returns a frozen object and touches nothing', async (t) => {
   const host = createFakeHost()
   t.ok(Object.isFrozen(openHaproxy(host, location)))
   t.strictSame(await host.list('/'), [])
   t.strictSame(host.commands, [])
 })
 
-void t.test('openHaproxy() refuses a socket path that is too long before anything is written', async (t) => {
+void t.test('openHaproxy() refuses a socket path that is too long and writes nothing', async (t) => {
   const host = createFakeHost()
   const runFolder = `/run/${'x'.repeat(90)}`
   t.throws(() => openHaproxy(host, { ...location, runFolder }), {
@@ -23,7 +23,7 @@ void t.test('openHaproxy() refuses a socket path that is too long before anythin
   t.strictSame(await host.list('/'), [])
 })
 
-void t.test('a whole life: start, route, count, scrub, stop, remove', { skip }, async (t) => {
+void t.test('openHaproxy() starts, routes, counts, clears counters, stops and removes', { skip }, async (t) => {
   const { port: backend } = await tenant(t)
   const { haproxy, port, spec } = await testProxy(t)
   t.equal(await haproxy.alive(), false)

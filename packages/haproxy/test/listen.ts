@@ -27,7 +27,7 @@ for (const [text, ipv6, rendered] of addresses) {
   })
 }
 
-void t.test('parseListen() lets nothing through that could add to a bind line', async (t) => {
+void t.test('parseListen() refuses any text that could add words to a bind line', async (t) => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary' }), (text) => {
       const parsed = parseListen(text)

@@ -7,13 +7,13 @@ import { skip } from './support/proxy.ts'
 
 const location = { folder: '/f', runFolder: '/r' }
 
-void t.test('readProbe() finds that the installed program works', { skip }, async (t) => {
+void t.test('readProbe() reports that the installed program works', { skip }, async (t) => {
   const probe = await readProbe(createContext(createHost(), location))
   t.match(probe, { works: true, version: /^[0-9]+\.[0-9]+/, features: { service: { works: false } } })
   t.strictSame([probe.error, probe.steps, probe.warnings], [undefined, [], []])
 })
 
-void t.test('readProbe() says how to install a missing program', async (t) => {
+void t.test('readProbe() reports how to install a missing program', async (t) => {
   const probe = await readProbe(createContext(createFakeHost(), location))
   t.match(probe, { works: false, error: { code: 'HAPROXY_NOT_INSTALLED' } })
   t.strictSame(probe.steps, ['apt-get install haproxy'])
@@ -25,7 +25,7 @@ void t.test('readProbe() does not throw when the program fails', async (t) => {
   t.match(probe, { works: false, error: { code: 'HAPROXY_UNSUPPORTED' } })
 })
 
-void t.test('readProbe() knows whether systemd would look after a unit', async (t) => {
+void t.test('readProbe() reports whether systemd can run the unit', async (t) => {
   const programs = { '/usr/sbin/haproxy': () => ({}), '/usr/bin/systemctl': () => ({}) }
   const files = { '/run/systemd/system/x': '' }
   const serviceOf = async (host: ReturnType<typeof createFakeHost>) => {

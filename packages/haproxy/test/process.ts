@@ -26,12 +26,12 @@ const lines: [words: string[], ours: boolean][] = [
   [[''], false],
 ]
 for (const [words, ours] of lines) {
-  void t.test(`isOurCommand() says ${ours} to ${words.join(' ')}`, async (t) => {
+  void t.test(`isOurCommand() returns ${ours} for ${words.join(' ')}`, async (t) => {
     t.equal(isOurCommand(words, '/x/haproxy.cfg'), ours)
   })
 }
 
-void t.test('isBetweenPrograms() tells a master in execve from one that has ended', async (t) => {
+void t.test('isBetweenPrograms() accepts a master in execve and refuses one that has ended', async (t) => {
   const stat = (name: string, state: string) => {
     const numbers = Array.from({ length: 49 }, (_, index) => (index === 16 ? 1 : index))
     return parseStat(`4242 (${name}) ${state} ${numbers.join(' ')}\n`)
@@ -42,13 +42,13 @@ void t.test('isBetweenPrograms() tells a master in execve from one that has ende
   t.notOk(isBetweenPrograms(undefined))
 })
 
-void t.test('parsePidFile() takes one number above 1', async (t) => {
+void t.test('parsePidFile() accepts only one number above 1', async (t) => {
   t.equal(parsePidFile('15036\n'), 15_036)
   for (const text of ['', '1\n', '0', '-7', '12 13', '12\n13\n', '1e5', 'x'])
     t.equal(parsePidFile(text), undefined, text)
 })
 
-void t.test('parsePidFile() bears any text', async (t) => {
+void t.test('parsePidFile() never throws', async (t) => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary' }), (text) => {
       const pid = parsePidFile(text)
@@ -57,10 +57,10 @@ void t.test('parsePidFile() bears any text', async (t) => {
   )
 })
 
-void t.test('findOurs() and signalOurs() know a process by its command line', async (t) => {
+void t.test('findOurs() and signalOurs() recognize a process by its command line', async (t) => {
   const own = { machine: createHost(), config: `${testFolder(t)}/haproxy.cfg` }
   const { config } = own
-  // A stand-in with the words of a HAProxy; what counts here is /proc.
+  // A shell with the command line of a HAProxy: the functions read only /proc.
   const child = spawn('/bin/sh', ['-c', 'read x', 'sh', '-f', config], { argv0: 'haproxy' })
   await once(child, 'spawn')
   const pid = child.pid ?? 0
@@ -76,9 +76,9 @@ void t.test('findOurs() and signalOurs() know a process by its command line', as
 })
 
 const asNobody = ['--reuid=65534', '--regid=65534', '--clear-groups', '--']
-const notRoot = process.geteuid?.() === 0 ? false : 'needs root to become somebody else'
-void t.test('isOurs() does not take a command line for the process of another user', { skip: notRoot }, async (t) => {
-  // perl is told its own name and words, as anybody may: exec { program } list.
+const notRoot = process.geteuid?.() === 0 ? false : 'needs root to run a process as another user'
+void t.test('isOurs() refuses a process of another user, whatever its command line', { skip: notRoot }, async (t) => {
+  // Any process can choose its own command line. In perl: exec { program } list.
   const lie = `exec {"/bin/sh"} "haproxy", "-c", "while :; do sleep 1; done", "-f", "/etc/ours.cfg"`
   const theirs = spawn('/usr/bin/setpriv', [...asNobody, '/usr/bin/perl', '-e', lie], { stdio: 'ignore' })
   const mine = spawn('/usr/bin/perl', ['-e', lie], { stdio: 'ignore' })

@@ -11,7 +11,7 @@ const sound: ProxySettings = {
   connectionsPerTenant: 50,
 }
 
-void t.test('assertSettings() takes the defaults of a host', async (t) => {
+void t.test('assertSettings() accepts the defaults of a host', async (t) => {
   t.doesNotThrow(() => assertSettings(sound))
   t.doesNotThrow(() => assertSettings({ ...sound, user: 'haproxy', group: 'haproxy', service: 'puppy-haproxy' }))
 })
@@ -25,12 +25,12 @@ const unsound: [title: string, more: Partial<ProxySettings>][] = [
   ['a folder of certificates that is relative', { tls: { listen: [':443'], certificates: ['certs'] } }],
   ['no address', { listen: [] }],
   ['a name to listen on', { listen: ['localhost:80'] }],
-  ['a TLS address of nonsense', { tls: { listen: ['443'], certificates: ['/etc/certs'] } }],
+  ['an invalid TLS address', { tls: { listen: ['443'], certificates: ['/etc/certs'] } }],
   ['no slots', { slots: 0 }],
   ['half a slot', { slots: 1.5 }],
   ['no connections', { connectionsPerTenant: 0 }],
-  ['ports past the last one', { slots: 7000 }],
-  ['a user with a blank', { user: 'a b' }],
+  ['ports above 65535', { slots: 7000 }],
+  ['a user with a space', { user: 'a b' }],
   ['a group with a newline', { group: 'a\nuser root' }],
   ['a unit with a slash', { service: '../x' }],
 ]
@@ -40,7 +40,7 @@ for (const [title, more] of unsound) {
   })
 }
 
-void t.test('assertLocation() looks at the location alone', async (t) => {
+void t.test('assertLocation() checks only the location', async (t) => {
   t.doesNotThrow(() => assertLocation({ folder: '/f', runFolder: '/r', service: 'front' }))
   for (const more of [{ folder: 'f' }, { runFolder: '/r/' }, { service: '../x' }]) {
     t.throws(() => assertLocation({ folder: '/f', runFolder: '/r', ...more }), { code: 'HAPROXY_SETTINGS_INVALID' })

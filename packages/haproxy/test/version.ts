@@ -3,13 +3,13 @@ import t from 'tap'
 import { isSupported, parseVersion } from '../src/version.ts'
 import { skip } from './support/proxy.ts'
 
-void t.test('parseVersion() reads the program that is installed', { skip }, async (t) => {
+void t.test('parseVersion() reads the version of the installed program', { skip }, async (t) => {
   const version = parseVersion(execFileSync('/usr/sbin/haproxy', ['-vv'], { encoding: 'utf8' }))
   t.match(version, { text: /^[0-9]+\.[0-9]+/, openssl: true })
   t.ok(version !== undefined && version.major >= 2)
 })
 
-void t.test('parseVersion() knows a build without OpenSSL, and the old spelling', async (t) => {
+void t.test('parseVersion() recognizes a build without OpenSSL, and the old spelling of the name', async (t) => {
   t.match(parseVersion('HA-Proxy version 2.2.9-2 2021/01/01\nFeature list : +EPOLL -OPENSSL +ZLIB\n'), {
     text: '2.2.9-2',
     major: 2,
@@ -18,13 +18,13 @@ void t.test('parseVersion() knows a build without OpenSSL, and the old spelling'
   })
 })
 
-void t.test('parseVersion() gives undefined for another program', async (t) => {
+void t.test('parseVersion() returns undefined for another program', async (t) => {
   for (const text of ['', 'nginx version: 1.2', 'HAProxy version', 'HAProxy version x.y']) {
     t.equal(parseVersion(text), undefined)
   }
 })
 
-void t.test('isSupported() begins with 2.6', async (t) => {
+void t.test('isSupported() accepts 2.6 and later', async (t) => {
   const at = (major: number, minor: number) => isSupported({ text: '', major, minor, openssl: true })
   t.strictSame([at(1, 9), at(2, 4), at(2, 5), at(2, 6), at(2, 10), at(3, 0)], [false, false, false, true, true, true])
 })

@@ -14,24 +14,24 @@ import { readConfig } from './read.ts'
 import { reloadConfig } from './reload.ts'
 import { configDescription } from './render.ts'
 
-/** What applying a configuration did. */
+/** The result of applying a configuration. */
 export interface AppliedConfig extends Applied<ConfigResult, ConfigChange> {
   readonly started: boolean
   readonly reloaded: boolean
-  /** What HAProxy warned of. It is asked only when a file changes. */
+  /** The warnings of HAProxy's own check. Empty when no file changed, because the check does not run then. */
   readonly warnings: readonly string[]
 }
 
 /**
- * Performs a change set: checks and installs the files, then starts or reloads HAProxy, then reads both back. Meanwhile it holds
- * the lock of the npm package proper-lockfile for `haproxy.cfg`.
+ * Applies a change set: checks and installs the files, starts or reloads HAProxy, then reads files and process back. Holds the lock of the
+ * npm package proper-lockfile for `haproxy.cfg` during that time.
  *
- * Without a change nothing is written or run. A bundle that HAProxy does not accept, or cannot be reloaded with, leaves the
- * running HAProxy as it is and the last good files installed.
+ * An empty change set writes nothing and runs nothing. When HAProxy refuses the files or cannot be reloaded with them, the running HAProxy
+ * does not change and the last good files stay installed.
  *
- * @throws HaproxyError `HAPROXY_MOVED` when files or process are not what was planned with; `HAPROXY_CONFIG_INVALID`,
+ * @throws HaproxyError `HAPROXY_MOVED` when the files or the process changed after the change set was planned; `HAPROXY_CONFIG_INVALID`,
  *   `HAPROXY_ADDRESS_IN_USE`, `HAPROXY_RELOAD_FAILED`, `HAPROXY_START_FAILED`, `HAPROXY_NOT_INSTALLED`,
- *   `HAPROXY_ABORTED`; HostError, `HOST_LOCK_TIMEOUT` among them.
+ *   `HAPROXY_ABORTED`; HostError, for example `HOST_LOCK_TIMEOUT`.
  */
 export async function applyConfig(
   location: LocationContext,
@@ -58,7 +58,7 @@ export async function applyConfig(
   }
 }
 
-/** Takes the lock that a person's own tool may hold for `haproxy.cfg`: the lock of proper-lockfile. */
+/** Takes the lock that an operator's own tool may hold for `haproxy.cfg`: the lock of proper-lockfile. */
 function lockConfig({ host, files }: ProxyContext, { signal, timeout = effectTimeout }: EffectOptions): Promise<Lock> {
   const options = { visible: true, purpose: 'puppy haproxy', timeout }
   return host.lock(files.config, { ...options, ...(signal === undefined ? {} : { signal }) })
@@ -82,11 +82,11 @@ async function assertNotMoved(context: ProxyContext, { observed }: ConfigChangeS
   throw new HaproxyError('HAPROXY_MOVED', {
     operation: 'apply the change set to',
     target: context.files.config,
-    detail: 'a file, a certificate or the process changed after it was planned; plan again',
+    detail: 'a file, a certificate or the process changed after it was planned; read and plan again',
   })
 }
 
-/** Rows may come and go; what counts is whether HAProxy could load them. */
+/** Rows may change in between. Only whether HAProxy can load them counts. */
 function repairsOf(maps: ConfigChangeSet['observed']['maps']): readonly (string | undefined)[] {
   return [repairMapText(maps.hosts), repairMapText(maps.suspended)]
 }
@@ -130,7 +130,7 @@ async function run(
   if (has(changes, 'haproxy.pid') && running !== undefined) await writePidFile(context, running.pid)
   const action = changes.find(({ target }) => target === 'process')?.action
   if (action === 'start') await startHaproxy(context, options)
-  // What HAProxy refused may be all that was new.
+  // The change may consist only of a certificate that HAProxy refused, and then there is nothing to reload.
   const reloaded = action === 'reload' && running?.description !== configDescription(bundle.config)
   if (reloaded) await reloadConfig(context, bundle, observed, options)
   if (action !== undefined || has(changes, 'haproxy.cfg.good')) await keepGood(context, bundle)
@@ -141,7 +141,7 @@ function has(changes: readonly ConfigChange[], name: string): boolean {
   return changes.some(({ target }) => target === name)
 }
 
-/** Returns one result for each target of the spec. A target that is still in a change set made afterwards failed. */
+/** Returns one result for each target of the spec. A target that a later plan still wants to change has failed. */
 function resultsOf(
   { observed, refused, changes }: ConfigChangeSet,
   refusedNow: readonly RefusedCertificate[],
@@ -158,6 +158,6 @@ function resultsOf(
 }
 
 function differs({ target, before = 'absent', after = 'absent' }: ConfigChange): HaproxyError {
-  const detail = `it is ${before} and should be ${after}`
+  const detail = `after the change it is ${before} and should be ${after}; apply again`
   return new HaproxyError('HAPROXY_READBACK_DIFFERS', { operation: 'install', target, detail })
 }

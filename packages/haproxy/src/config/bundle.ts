@@ -3,7 +3,7 @@ import type { ProxySettings } from '../settings.ts'
 import { renderCrtList, type Certificates } from './certificates.ts'
 import { renderConfig } from './render.ts'
 
-/** The files that make a configuration. */
+/** The files of a configuration. */
 export interface Bundle {
   readonly config: string
   /** Absent without TLS. */
@@ -13,8 +13,7 @@ export interface Bundle {
 /**
  * Renders both files. Pure.
  *
- * The description in the configuration follows from the certificates that are served: one more that is refused is no reason
- * to reload.
+ * The description in the configuration depends only on the certificates that are served, so a newly refused certificate causes no reload.
  *
  * @param settings paths as HAProxy sees them
  */
@@ -24,12 +23,12 @@ export function renderBundle(settings: ProxySettings, certificates: Certificates
   return { config: renderConfig(settings, { ipv6, crtList: served }), crtList: renderCrtList(certificates) }
 }
 
-/** Reads what is installed. Undefined before the first installation. */
+/** Reads the installed files. Returns undefined before the first installation. */
 export async function readBundle({ host, files }: LocationContext): Promise<Bundle | undefined> {
   return bundleOf(await Promise.all([host.read(files.config), host.read(files.crtList)]))
 }
 
-/** Reads the last bundle that a worker has run with. */
+/** Reads the last files that a worker ran with. Returns undefined when there are none. */
 export async function readGood({ host, files }: LocationContext): Promise<Bundle | undefined> {
   return bundleOf(await Promise.all([host.read(files.goodConfig), host.read(files.goodCrtList)]))
 }
@@ -39,7 +38,7 @@ function bundleOf([config, crtList]: readonly (string | undefined)[]): Bundle | 
   return { config, ...(crtList === undefined ? {} : { crtList }) }
 }
 
-/** Returns whether two bundles are the same bytes. */
+/** Returns whether two bundles have the same bytes. */
 export function sameBundle(one: Bundle | undefined, other: Bundle | undefined): boolean {
   return one?.config === other?.config && one?.crtList === other?.crtList
 }

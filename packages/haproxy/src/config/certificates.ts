@@ -5,18 +5,18 @@ import { HaproxyError } from '../errors.ts'
 
 /** A certificate that is served. */
 export interface Certificate {
-  /** Absolute, as HAProxy opens it. */
+  /** The absolute path, as HAProxy opens it. */
   readonly path: string
   /** SHA-256 of the file in hexadecimal. */
   readonly digest: string
 }
 
-/** A file that is left out, so that the others are served. */
+/** A certificate file that is left out, so that the other certificates are served. */
 export interface RefusedCertificate {
   /** The path, as HAProxy would open it. */
   readonly target: string
   readonly error: HaproxyError
-  /** SHA-256 of a file that only HAProxy refuses. It is tried again when the file changes. */
+  /** SHA-256 of a file that only HAProxy refuses. The file is tried again when it changes. */
   readonly digest?: string
 }
 
@@ -27,18 +27,20 @@ export interface Certificates {
 }
 
 /**
- * Checks one PEM bundle without HAProxy: a certificate, its private key, the two belonging together.
+ * Returns why a PEM bundle cannot be served, or undefined when it can. Runs without HAProxy. Pure.
  *
- * Returns why it cannot be served, or undefined. An encrypted key is refused: HAProxy would ask a terminal for the
- * passphrase. Nothing of the text appears in the reason.
+ * A bundle must contain a certificate and its private key. An encrypted key is refused, because HAProxy would ask for the passphrase on a
+ * terminal. The reason never quotes the text.
  */
 export function findCertificateFault(pem: string): string | undefined {
-  if (!pem.includes('-----BEGIN CERTIFICATE-----')) return 'no certificate in it'
+  if (!pem.includes('-----BEGIN CERTIFICATE-----')) return 'it contains no certificate'
   try {
     const certificate = new X509Certificate(pem)
-    return certificate.checkPrivateKey(createPrivateKey(pem)) ? undefined : 'its key belongs to another certificate'
+    return certificate.checkPrivateKey(createPrivateKey(pem))
+      ? undefined
+      : 'its private key does not belong to its certificate'
   } catch (error) {
-    return `its certificate or key cannot be read (${reasonCode(error)})`
+    return `its certificate or its private key cannot be read (${reasonCode(error)})`
   }
 }
 
@@ -47,10 +49,10 @@ function reasonCode(error: unknown): string {
 }
 
 /**
- * Renders the crt-list: for each certificate a comment with its digest, then its path. Comments behind them name the files
- * that only HAProxy refuses.
+ * Renders the crt-list: for each certificate a comment with its digest, then its path. Comments at the end name the files that only
+ * HAProxy refuses.
  *
- * The digest makes the text change when a file does: this is how a renewed certificate is noticed.
+ * Because of the digest the text changes when a certificate file changes. This is how a renewed certificate is noticed.
  *
  * ```
  * # 9f86d081…
@@ -72,7 +74,7 @@ export interface CrtList {
   readonly refused: ReadonlyMap<string, string>
 }
 
-/** Parses a crt-list of ours. Never throws; it leaves out what `renderCrtList` does not write. */
+/** Parses a crt-list that `renderCrtList` wrote. Skips any other line. Never throws. */
 export function parseCrtList(text: string): CrtList {
   const served = [...text.matchAll(/^# ([0-9a-f]{64})\n(\/.*)$/gm)]
   const refused = [...text.matchAll(/^# refused ([0-9a-f]{64}) (\/.*)$/gm)]
@@ -81,10 +83,10 @@ export function parseCrtList(text: string): CrtList {
 }
 
 /**
- * Reads and checks the certificates of these files and folders, in the order of names within a folder. When two have a
- * name in common, the first serves it.
+ * Reads and checks the certificates of these files and folders, ordered by name within a folder. When two certificates contain the same
+ * host name, HAProxy serves the first one.
  *
- * @param known the installed crt-list: a file that HAProxy refused and that has not changed is refused again
+ * @param known the installed crt-list; a file that HAProxy refused and that has not changed is refused again
  */
 export async function readCertificates(
   host: Host,
@@ -115,13 +117,13 @@ async function readCertificate(host: Host, file: string, known: CrtList): Promis
     if (detail !== undefined) return refuseCertificate(path, { detail })
     const digest = createHash('sha256').update(pem).digest('hex')
     if (known.refused.get(path) !== digest) return { path, digest }
-    return { ...refuseCertificate(path, { detail: 'HAProxy refused it before; replace the file' }), digest }
+    return { ...refuseCertificate(path, { detail: 'HAProxy refused this file before; replace it' }), digest }
   } catch (cause) {
     return refuseCertificate(path, { cause, detail: cause instanceof Error ? cause.message : String(cause) })
   }
 }
 
-/** Returns a certificate as left out, with the reason. */
+/** Returns a refused certificate with the reason. */
 export function refuseCertificate(
   path: string,
   why: { readonly detail?: string; readonly said?: string; readonly cause?: unknown },

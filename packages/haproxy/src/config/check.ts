@@ -5,20 +5,20 @@ import { HaproxyError, joinMessages } from '../errors.ts'
 import { renderBundle, type Bundle } from './bundle.ts'
 import { refuseCertificate, type Certificates, type RefusedCertificate } from './certificates.ts'
 
-/** A bundle that HAProxy accepts. */
+/** A bundle that HAProxy accepted. */
 export interface CheckedBundle extends Bundle {
-  /** The certificates that only HAProxy refuses, left out of the bundle. */
+  /** The certificates that only HAProxy refused. They are not in the bundle. */
   readonly refused: readonly RefusedCertificate[]
   readonly warnings: readonly string[]
 }
 
 /**
- * Renders the bundle and has the real program check it (`haproxy -c`), maps and certificates included, in a staging
- * folder beside the installed one.
+ * Renders the bundle and checks it with `haproxy -c` in a staging folder beside the installed files. The check includes maps and
+ * certificates.
  *
- * When HAProxy names a certificate in what it refuses, this one is left out and the rest is checked again.
+ * When HAProxy names a certificate in its error message, that certificate is left out and the rest is checked again.
  *
- * @throws HaproxyError `HAPROXY_CONFIG_INVALID` with HAProxy's own words, `HAPROXY_NOT_INSTALLED`.
+ * @throws HaproxyError `HAPROXY_CONFIG_INVALID` with the message of HAProxy, `HAPROXY_NOT_INSTALLED`.
  */
 export async function checkBundle(
   context: ProxyContext,
@@ -84,7 +84,7 @@ async function stage({ host, files }: ProxyContext, bundle: Bundle): Promise<voi
   for (const name of stagedNames) await host.replace(`${files.staged}/${name}`, texts[name], { mode: 0o600 })
 }
 
-/** Removes the staging folder with everything in it; one that a killed process left behind too. */
+/** Deletes the staging folder and everything in it, also when a killed process left it behind. */
 export async function removeStaged({ host, files }: Pick<LocationContext, 'host' | 'files'>): Promise<void> {
   for (const name of await host.list(files.staged)) await host.remove(`${files.staged}/${name}`)
   await host.remove(files.staged)

@@ -3,10 +3,9 @@ import type { LocationContext } from '../context.ts'
 import type { Bundle } from './bundle.ts'
 
 /**
- * Installs a bundle: the crt-list first, then the configuration whose description follows from it.
+ * Installs a bundle: first the crt-list, then the configuration, whose description depends on the crt-list.
  *
- * If the process is killed between the two, the configuration is still the old one and differs from the spec, so the next
- * call continues.
+ * If the process is killed between the two, the old configuration still differs from the spec, so the next call continues.
  *
  * @throws HostError `HOST_WRITE_FAILED`
  */
@@ -16,14 +15,14 @@ export async function installBundle({ host, files }: LocationContext, bundle: Bu
   await host.replace(files.config, bundle.config, { mode: 0o600 })
 }
 
-/** Keeps a copy of a bundle that a worker runs with. Equal files stay untouched. */
+/** Writes the copy of a bundle that a worker runs with. Does not write a file that has the same text already. */
 export async function keepGood({ host, files }: LocationContext, bundle: Bundle): Promise<void> {
   if (bundle.crtList === undefined) await host.remove(files.goodCrtList)
   else await host.replace(files.goodCrtList, bundle.crtList, { mode: 0o600 })
   await host.replace(files.goodConfig, bundle.config, { mode: 0o600 })
 }
 
-/** Deletes every file of ours in both folders, and the folders when they are then empty. */
+/** Deletes every file of this package in both folders, and each folder if it is then empty. */
 export async function removeFiles({ host, settings, files }: LocationContext): Promise<void> {
   const { config, lock, hosts, suspended, crtList, goodConfig, goodCrtList, socket, peers, pid } = files
   for (const file of [config, lock, hosts, suspended, crtList, goodConfig, goodCrtList, socket, peers, pid]) {

@@ -6,33 +6,33 @@ import { renderBundle, sameBundle, type Bundle } from './bundle.ts'
 import { parseCrtList, type Certificates, type RefusedCertificate } from './certificates.ts'
 import { configDescription } from './render.ts'
 
-/** The process that runs. */
+/** The running process. */
 export interface ObservedProcess {
-  /** The master. */
+  /** The process id of the master. */
   readonly pid: number
   /** Whether the pid file names it. */
   readonly named: boolean
-  /** Which configuration the worker was started with; see `configDescription`. Absent: not one of ours. */
+  /** The description of the configuration that the worker was started with; see `configDescription`. Absent: not one of ours. */
   readonly description?: string
 }
 
-/** What `planConfig` compares a spec with. */
+/** The observed state that `planConfig` compares a spec with. */
 export interface ObservedConfig {
   /** Paths as HAProxy sees them. */
   readonly location: ProxyLocation
-  /** Whether the machine has IPv6, which decides what `:80` becomes. */
+  /** Whether the machine has IPv6. This decides how `:80` is rendered. */
   readonly ipv6: boolean
   /** The certificates of the spec. */
   readonly certificates: Certificates
-  /** The files that are installed. Absent before the first installation. */
+  /** The installed files. Absent before the first installation. */
   readonly installed?: Bundle
-  /** The last files that a worker has run with. */
+  /** The last files that a worker ran with. */
   readonly good?: Bundle
-  /** The texts of the map files. Absent: no file. */
+  /** The texts of the map files. Absent: the file does not exist. */
   readonly maps: Readonly<Partial<Record<MapName, string>>>
   /** Absent: HAProxy does not run. */
   readonly process?: ObservedProcess
-  /** The command that starts HAProxy, as text to show. Absent while it runs, and when it is not installed. */
+  /** The command that starts HAProxy, as text to show. Absent while HAProxy runs, and when it is not installed. */
   readonly startCommand?: string
 }
 
@@ -54,13 +54,13 @@ export interface ConfigChangeSet extends ChangeSet<ConfigChange, HaproxyError> {
   readonly bundle: Bundle
 }
 
-/** What became of `haproxy.cfg`, of the `process`, or of one certificate. */
+/** The result for `haproxy.cfg`, for the `process`, or for one certificate. */
 export interface ConfigResult extends ItemResult<HaproxyError> {}
 
 /**
- * Returns what installs a configuration and makes HAProxy run with it. Pure.
+ * Returns the change set that installs a configuration and makes HAProxy run with it. Pure.
  *
- * A certificate that cannot be served is refused alone.
+ * A certificate that cannot be served is refused. The other certificates are still served.
  *
  * @throws HaproxyError `HAPROXY_SETTINGS_INVALID`
  */
@@ -78,13 +78,13 @@ export function planConfig(spec: ConfigSpec, observed: ObservedConfig): ConfigCh
   return { changes, refused: certificates.refused, spec, observed, bundle }
 }
 
-/** Returns the targets of a spec: one for each result. Pure. */
+/** Returns the targets of a spec. Each has one result. Pure. */
 export function configTargets({ certificates }: Pick<ObservedConfig, 'certificates'>): readonly string[] {
   const served = certificates.served.map(({ path }) => path)
   return ['haproxy.cfg', 'process', ...served, ...certificates.refused.map(({ target }) => target)]
 }
 
-/** HAProxy does not start without its map files, nor with a row that it cannot load. */
+/** HAProxy does not start when a map file is missing or has a row that it cannot load. */
 function planMaps({ maps }: ObservedConfig): readonly ConfigChange[] {
   return (['suspended', 'hosts'] as const).flatMap((name) =>
     planFile(`${name}.map`, maps[name], repairMapText(maps[name]) ?? maps[name]),
@@ -113,7 +113,7 @@ function planProcess({ process, startCommand }: ObservedConfig, { config }: Bund
   return process.named ? [] : [{ ...change('haproxy.pid', 'set'), after: String(process.pid) }]
 }
 
-/** A worker runs with this bundle and the copy of it is not there yet. */
+/** Plans the copy of a bundle that a worker runs with. */
 function planGood({ good }: ObservedConfig, bundle: Bundle): readonly ConfigChange[] {
   if (sameBundle(good, bundle)) return []
   return [change('haproxy.cfg.good', good === undefined ? 'add' : 'set')]

@@ -41,7 +41,7 @@ async function readProcess(context: ProxyContext, options: EffectOptions): Promi
   return { ...master, ...(worker.description === undefined ? {} : { description: worker.description }) }
 }
 
-/** Returns whether any interface has an IPv6 address, so that HAProxy can bind `::`. */
+/** Returns whether any network interface has an IPv6 address, so that HAProxy can bind `::`. */
 export function hasIpv6(): boolean {
   return Object.values(networkInterfaces()).some((addresses) => addresses?.some(({ family }) => family === 'IPv6'))
 }

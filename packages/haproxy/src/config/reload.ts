@@ -8,7 +8,7 @@ import type { ObservedConfig } from './plan.ts'
 import { addressesMissing, configDescription } from './render.ts'
 
 /**
- * Reloads HAProxy with the bundle that is installed. When that fails, the last good bundle is installed again.
+ * Reloads HAProxy with the installed bundle. When that fails, installs the last good bundle again.
  *
  * @throws HaproxyError as `reload`
  */
@@ -19,7 +19,8 @@ export async function reloadConfig(
   options: EffectOptions = {},
 ): Promise<void> {
   const description = configDescription(bundle.config)
-  if (description === undefined) throw new TypeError('A bundle without a description cannot be told from another')
+  if (description === undefined)
+    throw new TypeError('Cannot reload HAProxy: the configuration has no description; use renderConfig()')
   const runsGood = good !== undefined && configDescription(good.config) === process?.description
   const added = runsGood ? addressesMissing(context.settings, good.config) : []
   try {
@@ -30,15 +31,15 @@ export async function reloadConfig(
   }
 }
 
-/** The first failure is what the caller must know; a second one, of the repair, would hide it. */
+/** Ignores a failure of the repair: the caller needs the first failure, and a second one would hide it. */
 async function restoreGood(context: ProxyContext, good: Bundle, options: EffectOptions): Promise<void> {
   await installBundle(context, good)
   await reviveListeners(context, good, options).catch(() => undefined)
 }
 
 /**
- * Replaces a worker that a failed reload left without a listener by one that listens, with the configuration that is
- * installed. Does nothing when every address answers.
+ * Reloads HAProxy with the installed configuration when a failed reload left its worker without a listener. Does nothing when every address
+ * answers.
  */
 async function reviveListeners(context: ProxyContext, good: Bundle, options: EffectOptions): Promise<void> {
   const added = new Set(addressesMissing(context.settings, good.config))

@@ -3,20 +3,20 @@ import { encodeWord } from '../encode.ts'
 import { assertSettings, proxyFiles, type ProxySettings } from '../settings.ts'
 import { parseListen, renderListen } from '../listen.ts'
 
-/** What else the text depends on. */
+/** Facts of the machine that the text depends on. */
 export interface ConfigFacts {
-  /** Whether the machine has IPv6, which decides what `:80` becomes. Default true. */
+  /** Whether the machine has IPv6. This decides how `:80` is rendered. Default true. */
   readonly ipv6?: boolean
-  /** The text of the crt-list; it goes into the description only, so that a changed certificate is a changed config. */
+  /** The text of the crt-list. It is used only for the description, so that a changed certificate changes the configuration. */
   readonly crtList?: string
 }
 
 /**
- * Renders `haproxy.cfg`. Pure, and of the same size for no tenant and for thousands: they are rows of two maps.
+ * Renders `haproxy.cfg`. Pure. The size does not depend on the number of tenants, because tenants are rows of two maps.
  *
- * The names of maps and crt-list are relative to the configuration's own folder (`default-path config`), so the same
- * bytes can be checked in a staging folder and used in their own. `description` holds a digest of the rest of the text
- * and of the crt-list: the runtime socket reports it (`show info`), and so which configuration really runs.
+ * The names of the maps and of the crt-list are relative to the folder of the configuration (`default-path config`). The same bytes can
+ * therefore be checked in a staging folder and used in the real one. `description` contains a digest of the rest of the text and of the
+ * crt-list. The runtime socket reports it (`show info`), which shows which configuration really runs.
  *
  * @throws HaproxyError `HAPROXY_SETTINGS_INVALID`
  * @see HAProxy configuration manual, 3 "Global parameters", 4 "Proxies", 3.5 "Peers"
@@ -33,7 +33,7 @@ export function renderConfig(settings: ProxySettings, facts: ConfigFacts = {}): 
   return text.replace('description puppy', `description puppy-${digest}`)
 }
 
-/** Returns the `description` of a rendered configuration, or undefined when the text has none of ours. */
+/** Returns the `description` of a rendered configuration, or undefined when the text is not from `renderConfig`. */
 export function configDescription(text: string): string | undefined {
   return /^ {2}description (puppy-[0-9a-f]{16})$/m.exec(text)?.[1]
 }
@@ -41,7 +41,7 @@ export function configDescription(text: string): string | undefined {
 /**
  * Returns the addresses of these settings that a rendered configuration does not listen on. Pure.
  *
- * A port that it binds on another address is its own and is handed over in a reload.
+ * A port that the configuration binds on another address is not returned: a reload hands it over.
  */
 export function addressesMissing(settings: Pick<ProxySettings, 'listen' | 'tls'>, text: string): readonly string[] {
   const bound = new Set([...text.matchAll(/^ {2}bind \S*:([0-9]+)(?: |$)/gm)].map((line) => Number(line[1])))
@@ -52,14 +52,14 @@ export function addressesMissing(settings: Pick<ProxySettings, 'listen' | 'tls'>
 }
 
 /**
- * HAProxy reads every certificate authority of the system for its own HTTP client, in each check and each start: three quarters of the 70 ms
- * that a check takes, and 150 denials where SELinux confines it. Nothing here uses that client.
+ * HAProxy reads every certificate authority of the system for its own HTTP client, in each check and each start. This takes three quarters
+ * of the 70 ms of a check, and causes 150 denials where SELinux confines HAProxy. This configuration does not use that client.
  */
 const noClient = ['.if feature(OPENSSL)', 'httpclient.ssl.verify none', '.endif']
 
 /**
- * `noreuseport`: with SO_REUSEPORT a second HAProxy of the same user on the same port starts without an error and the
- * kernel distributes the connections between the two. A reload hands the sockets over and does not need it.
+ * `noreuseport`: with SO_REUSEPORT a second HAProxy of the same user on the same port starts without an error, and the
+ * kernel distributes the connections between the two. A reload hands over the sockets and does not need SO_REUSEPORT.
  */
 function global(settings: ProxySettings): string {
   const { socket } = proxyFiles(settings)
@@ -83,8 +83,8 @@ function global(settings: ProxySettings): string {
 }
 
 /**
- * The old worker hands its counters to the new one over this socket, as the user it has become. Its folder keeps others
- * out: the socket cannot be given to that user, because SELinux lets HAProxy change no owner.
+ * The old worker sends its counters to the new one over this socket, as the user that it has changed to. The mode of the folder keeps other
+ * users out. The socket itself cannot belong to that user, because SELinux does not allow HAProxy to change the owner of a file.
  */
 function peers(settings: ProxySettings): string {
   const path = encodeWord(`unix@${proxyFiles(settings).peers}`)
@@ -100,7 +100,7 @@ const answers: readonly (readonly [status: number, body: string])[] = [
   [504, 'Gateway timeout'],
 ]
 
-/** Without `contstats` bytes count only when a stream ends; with a retry a dead tenant costs seconds. */
+/** Without `contstats`, bytes are counted only when a stream ends. With retries, a request to a dead tenant takes seconds. */
 const defaults = section('defaults', [
   'mode http',
   'option contstats',
@@ -128,7 +128,7 @@ function frontend(settings: ProxySettings, ipv6: boolean): string {
   ])
 }
 
-/** `strict-sni`: a name without a certificate ends the handshake, instead of showing one tenant's certificate for another. */
+/** `strict-sni`: a name without a certificate ends the handshake. Otherwise HAProxy would send the certificate of another tenant. */
 const tlsOptions = 'ssl crt-list certificates.crt-list strict-sni alpn h2,http/1.1'
 
 function binds(addresses: readonly string[], ipv6: boolean): readonly string[] {
@@ -139,8 +139,8 @@ function binds(addresses: readonly string[], ipv6: boolean): readonly string[] {
 }
 
 /**
- * `fhdr`, because `hdr` splits at commas and would serve `Host: a.test,b.test` as b. A port that is no tenant's is
- * answered like an unknown host, whatever the map says.
+ * Uses `fhdr`, because `hdr` splits at commas and would serve `Host: a.test,b.test` as b.test. A port outside the range of the tenants is
+ * answered like an unknown host, even when the map contains it.
  */
 function findTenant({ firstPort, portsPerSlot, slots }: ProxySettings): readonly string[] {
   const lastPort = firstPort + slots * portsPerSlot - 1
@@ -161,9 +161,9 @@ function limitTenant({ connectionsPerTenant }: ProxySettings): readonly string[]
   ]
 }
 
-/** A header with `_` is the same to a tenant's CGI-like framework, and `Proxy` becomes its HTTP_PROXY (httpoxy). */
+/** CGI-like frameworks treat `_` and `-` in header names alike, and turn the header `Proxy` into HTTP_PROXY (httpoxy). */
 const forwardHeaders: readonly string[] = [
-  // By their beginnings: a pattern would be compiled to machine code, which SELinux does not let HAProxy do.
+  // `-m beg` and not a regular expression: HAProxy would compile that to machine code, which SELinux does not allow.
   'http-request del-header forwarded -m beg',
   'http-request del-header x-forwarded -m beg',
   'http-request del-header x_forwarded -m beg',

@@ -3,10 +3,10 @@ import { errno } from '@puppy/host'
 import { parseListen } from '../listen.ts'
 
 /**
- * Returns the addresses that another process listens on, by trying to listen there for a moment.
+ * Returns the addresses that another process listens on. Tries to listen on each for a moment.
  *
- * An address that the caller may not bind, or that is none, is not in the answer. Not for an address of our own: HAProxy
- * could bind it in that moment.
+ * Leaves out an address that the caller may not bind, and a text that is no address. Do not use it for an address of our own: HAProxy
+ * could try to bind it at the same moment.
  */
 export async function findBusy(addresses: readonly string[]): Promise<readonly string[]> {
   const busy: string[] = []
@@ -27,7 +27,7 @@ function isBusy(text: string): Promise<boolean> {
   })
 }
 
-/** Returns the addresses on which no process answers, by connecting to each. One that is no address is not in the answer. */
+/** Returns the addresses on which no process answers. Connects to each. Leaves out a text that is no address. */
 export async function findSilent(addresses: readonly string[]): Promise<readonly string[]> {
   const silent: string[] = []
   for (const address of addresses) if (await isSilent(address)) silent.push(address)

@@ -9,30 +9,34 @@ import { findMaster, readWorker, readWorkerMeanwhile } from './worker.ts'
 
 /** Options of `reload`. */
 export interface ReloadOptions extends EffectOptions {
-  /** The addresses that the running configuration does not listen on yet. They are tried before the reload. */
+  /** The addresses that the running configuration does not listen on yet. `reload` checks that they are free first. */
   readonly added?: readonly string[]
 }
 
-/** Longer than the two seconds for which HAProxy tries to bind a busy address; it reports nothing when it gives up. */
+/** Milliseconds. HAProxy tries to bind a busy address for two seconds, and then stops trying without a report. */
 const reloadTimeout = 8000
 
-/** Seconds after which a worker hands its counters on: its own wait for a predecessor takes 5 s; one second is rounding. */
+/** Age in seconds from which a worker hands over its counters. It first waits 5 s for a predecessor. One second is for rounding. */
 const handsOnAfter = 6
 
 /**
- * Reloads: sends SIGUSR2 to the master and waits until another worker with this description answers the socket.
+ * Reloads HAProxy: sends SIGUSR2 to the master and waits until a new worker with this description answers on the socket.
  *
- * A worker younger than six seconds would not hand its counters on. If it has counted any request, the reload waits.
+ * A worker that is younger than six seconds does not hand over its counters. If it has counted a request, `reload` waits.
  *
- * @throws HaproxyError `HAPROXY_ADDRESS_IN_USE` before anything is done, `HAPROXY_RELOAD_FAILED` when no new worker came
- *   up, `HAPROXY_NOT_RUNNING` without a master.
+ * @throws HaproxyError `HAPROXY_ADDRESS_IN_USE` before anything is changed, `HAPROXY_RELOAD_FAILED` when no new worker started,
+ *   `HAPROXY_NOT_RUNNING` without a master.
  * @see HAProxy management guide, 4 "Stopping and restarting HAProxy"
  */
 export async function reload(context: ProxyContext, description: string, options: ReloadOptions = {}): Promise<void> {
   const operation = 'reload HAProxy'
   const master = await findMaster(context)
   if (master === undefined)
-    throw new HaproxyError('HAPROXY_NOT_RUNNING', { operation, target: context.real.files.config })
+    throw new HaproxyError('HAPROXY_NOT_RUNNING', {
+      operation: 'reload HAProxy with',
+      target: context.real.files.config,
+      detail: 'no HAProxy runs with this configuration; start it first',
+    })
   await assertFree(options.added ?? [])
   await awaitCounters(context, options)
   const before = await readWorker(context, options)
@@ -50,8 +54,8 @@ export async function reload(context: ProxyContext, description: string, options
 }
 
 /**
- * Returns a function that sends SIGUSR2, and again every half second as long as the master has not begun: a master that has
- * just started loses the signal. A master that begins executes its program again.
+ * Returns a function that sends SIGUSR2 and repeats it every half second until the master begins to reload. A master that has just started
+ * loses the signal. When it begins to reload, it executes its program again.
  */
 async function createReloadSignal(own: OwnProcesses, master: number): Promise<() => Promise<void>> {
   const image = await readImage(own, master)
@@ -70,22 +74,22 @@ async function awaitCounters(context: ProxyContext, options: EffectOptions): Pro
       if (worker === undefined || worker.uptime >= handsOnAfter) return true
       return (await readUsage(context.runtime, options)).length === 0 ? true : undefined
     },
-    { ...options, operation: 'wait until the counters can be handed on', timeout: (handsOnAfter + 2) * 1000 },
+    { ...options, operation: 'wait until the worker can hand over its counters', timeout: (handsOnAfter + 2) * 1000 },
   )
 }
 
 async function reloadFailed(context: ProxyContext, ended: boolean): Promise<HaproxyError> {
   const detail = ended
     ? 'its master ended'
-    : 'no new worker came up, and HAProxy does not report why; the old one stays'
+    : 'no new worker started, and HAProxy does not report why; the old worker keeps running'
   const silent = ended ? [] : await findSilent(context.settings.listen)
   const what = silent.length === 0 ? detail : `${detail}, but does not answer on ${silent.join(', ')}`
   return new HaproxyError('HAPROXY_RELOAD_FAILED', { operation: 'reload HAProxy', detail: what })
 }
 
 /**
- * Refuses addresses that another process has. A master that finds a new address taken tries for two seconds, and meanwhile
- * its old worker does not listen anywhere, so that no visitor is served.
+ * Throws when another process listens on one of these addresses. A master that finds a new address in use tries for two seconds to bind it.
+ * During that time its old worker does not listen on any address, so no visitor is served.
  */
 async function assertFree(addresses: readonly string[]): Promise<void> {
   const busy = await findBusy(addresses)
@@ -93,6 +97,6 @@ async function assertFree(addresses: readonly string[]): Promise<void> {
   throw new HaproxyError('HAPROXY_ADDRESS_IN_USE', {
     operation: 'reload HAProxy to listen on',
     target: busy.join(', '),
-    detail: 'another process listens there; stop it, or listen elsewhere',
+    detail: 'another process listens there; stop it, or choose another address',
   })
 }

@@ -3,29 +3,29 @@ import { parseListen } from '../listen.ts'
 import type { LocationContext } from '../context.ts'
 import type { ProxySettings } from '../settings.ts'
 
-/** What a distribution's SELinux policy says of HAProxy. */
+/** The parts of a distribution's SELinux policy that are about HAProxy. */
 export interface ProxyPolicy {
-  /** The context of its configuration, and of what it writes while it runs. */
+  /** The context of the configuration, and the context of the files that HAProxy writes while it runs. */
   readonly configuration: string
   readonly runtime: string
-  /** Those of its booleans that this policy has. */
+  /** The booleans for HAProxy that this policy has. */
   readonly booleans: readonly string[]
   readonly programs: { readonly chcon: string; readonly setsebool: string }
 }
 
-/** Debian's (and the reference policy's) name, and Fedora's. The second of each pair is also for binding. */
+/** First the name in Debian and the reference policy, then the name in Fedora. Fedora has one boolean for connecting and binding. */
 const connecting = ['haproxy_connect_all_tcp_ports', 'haproxy_connect_any'] as const
 const binding = ['haproxy_bind_all_tcp_ports', 'haproxy_connect_any'] as const
 
-/** The ports that every policy lets HAProxy bind. */
+/** The ports that every policy allows HAProxy to bind. */
 const webPorts = new Set([80, 443])
 
 /**
- * Plans what must be done before each start, so that a HAProxy which the policy confines (`haproxy_t`) may read its
- * configuration, make its sockets and reach tenants. Pure.
+ * Returns the commands to run before each start, so that a HAProxy which the policy confines (`haproxy_t`) may read its
+ * configuration, create its sockets and connect to tenants. Pure.
  *
- * Contexts are the ones that the policy gives to the distribution's own HAProxy; booleans are set until the next boot, in
- * milliseconds, rather than by a policy commit.
+ * The contexts are those that the policy has for the distribution's own HAProxy. The booleans are set until the next boot. That takes
+ * milliseconds and needs no policy commit.
  */
 export function planContexts(policy: ProxyPolicy, settings: ProxySettings): readonly Command[] {
   const { chcon, setsebool } = policy.programs
@@ -40,8 +40,8 @@ export function planContexts(policy: ProxyPolicy, settings: ProxySettings): read
 }
 
 /**
- * Asks the machine's policy. Undefined without SELinux, or where the policy does not confine HAProxy, as Debian 12's, which has no
- * context for its run folder.
+ * Reads what the machine's policy contains for HAProxy. Returns undefined without SELinux, and where the policy does not confine HAProxy.
+ * The policy of Debian 12 does not: it has no context for the run folder.
  */
 export async function readPolicy({ host }: LocationContext): Promise<ProxyPolicy | undefined> {
   const [chcon, setsebool] = [findTool(host, 'chcon'), findTool(host, 'setsebool')]

@@ -11,19 +11,19 @@ import { awaitWorker, readMaster } from './worker.ts'
 
 /** A HAProxy that was started. */
 export interface Started {
-  /** The master. */
+  /** The process id of the master. */
   readonly pid: number
   readonly worker: WorkerInfo
 }
 
 /**
- * Starts HAProxy with the configuration that is installed, as a systemd unit where one was named, and waits until a worker
- * answers.
+ * Starts HAProxy with the installed configuration and waits until a worker answers. When the location names a systemd unit, starts it as
+ * that unit.
  *
- * What a killed HAProxy left behind (pid file, sockets, a worker without its master) is cleared away first.
+ * First removes what a killed HAProxy left behind: pid file, sockets, and a worker without its master.
  *
- * @throws HaproxyError `HAPROXY_ADDRESS_IN_USE` naming the addresses, `HAPROXY_START_FAILED`, `HAPROXY_NOT_INSTALLED`,
- *   `HAPROXY_TIMEOUT` when it runs and does not answer.
+ * @throws HaproxyError `HAPROXY_ADDRESS_IN_USE`, which names the addresses, `HAPROXY_START_FAILED`, `HAPROXY_NOT_INSTALLED`,
+ *   `HAPROXY_TIMEOUT` when HAProxy runs and does not answer.
  */
 export async function startHaproxy(context: ProxyContext, options: EffectOptions = {}): Promise<Started> {
   await endOurs(context, options)
@@ -33,10 +33,13 @@ export async function startHaproxy(context: ProxyContext, options: EffectOptions
   const worker = await awaitWorker(context, options)
   const pid = worker === undefined ? undefined : await readMaster(context)
   if (worker !== undefined && pid !== undefined) return { pid, worker }
-  throw new HaproxyError('HAPROXY_START_FAILED', { operation: 'start HAProxy', detail: 'it ended' })
+  throw new HaproxyError('HAPROXY_START_FAILED', {
+    operation: 'start HAProxy',
+    detail: 'it ended before a worker answered',
+  })
 }
 
-/** Returns the command that starts HAProxy, as text to show. Undefined when it is not installed. */
+/** Returns the command that starts HAProxy, as text to show. Undefined when HAProxy is not installed. */
 export async function readStartCommand(context: ProxyContext): Promise<string | undefined> {
   const service = await findService(context)
   if (service !== undefined) return renderCommand([service.systemctl, 'enable', '--now', service.unit])
@@ -51,7 +54,7 @@ async function startDaemon({ host, real }: ProxyContext, options: EffectOptions)
   if (result.exitCode !== 0) throw startFailed(result.stderr)
 }
 
-/** systemd does not pass on the messages of HAProxy, so this looks for the usual reason itself. */
+/** systemd does not pass on the messages of HAProxy, so this checks for the usual reason: an address in use. */
 async function startUnit(context: ProxyContext, service: ProxyService, options: EffectOptions): Promise<void> {
   const { listen, tls } = context.settings
   try {
@@ -62,7 +65,7 @@ async function startUnit(context: ProxyContext, service: ProxyService, options: 
   }
 }
 
-/** Returns why HAProxy did not start, from what it wrote to standard error. Pure. */
+/** Returns the error for a HAProxy that did not start, from its standard error. Pure. */
 export function startFailed(stderr: string): HaproxyError {
   const alerts = messagesOf(parseDiagnostics(stderr), 'alert')
   const said = alerts.length === 0 ? stderr.trim().slice(-500) : joinMessages(alerts)
@@ -75,7 +78,7 @@ function addressInUse(
   busy: readonly string[],
   facts: { readonly said?: string; readonly cause?: unknown },
 ): HaproxyError {
-  const detail = 'another process listens there; stop it, or listen elsewhere'
+  const detail = 'another process listens there; stop it, or choose another address'
   return new HaproxyError('HAPROXY_ADDRESS_IN_USE', {
     operation: 'start HAProxy on',
     target: busy.join(', '),

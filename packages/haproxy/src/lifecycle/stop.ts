@@ -5,13 +5,13 @@ import { findOurs, signalOurs } from '../process.ts'
 import { waitFor } from '../wait.ts'
 import { findService, stopService } from './systemd.ts'
 
-/** Milliseconds for SIGTERM, and again for SIGKILL. */
+/** Milliseconds to wait after SIGTERM, and again after SIGKILL. */
 const patience = 5000
 
 /**
- * Ends master and workers, old ones included, waits for their end, and removes pid file and sockets.
+ * Ends the master and all workers, including old ones, waits until they have ended, and removes the pid file and the sockets.
  *
- * Connections break. A HAProxy that does not run is no error.
+ * Breaks open connections. Does nothing when HAProxy does not run.
  *
  * @throws HaproxyError `HAPROXY_STOP_FAILED`, `HAPROXY_ABORTED`
  */
@@ -21,18 +21,21 @@ export async function stop(context: LocationContext, options: EffectOptions = {}
   await endOurs(context, options)
 }
 
-/** Ends every process with our configuration and removes what it leaves in the run folder. @throws as `stop` */
+/** Ends every HAProxy process with our configuration and removes its files in the run folder. @throws HaproxyError as `stop` */
 export async function endOurs(context: LocationContext, options: EffectOptions = {}): Promise<void> {
   const { host, files } = context
   const gone = (await endAll(context, 'SIGTERM', options)) || (await endAll(context, 'SIGKILL', options))
   if (!gone) {
     const left = (await findOurs(context.own)).map(({ pid }) => pid).join(', ')
-    throw new HaproxyError('HAPROXY_STOP_FAILED', { operation: 'stop HAProxy', detail: `still there: process ${left}` })
+    throw new HaproxyError('HAPROXY_STOP_FAILED', {
+      operation: 'stop HAProxy',
+      detail: `still running after SIGKILL: process ${left}`,
+    })
   }
   for (const file of [files.pid, files.socket, files.peers, files.peersFolder]) await host.remove(file)
 }
 
-/** Signals all of our processes until none is left. Returns whether they ended in time. */
+/** Sends a signal to all of our processes until all have ended. Returns whether they ended in time. */
 async function endAll(
   context: LocationContext,
   signal: 'SIGTERM' | 'SIGKILL',

@@ -5,13 +5,13 @@ import { serviceCommand } from './command.ts'
 import { planContexts, readPolicy } from './selinux.ts'
 import { renderUnit } from './unit.ts'
 
-/** The systemd that runs this machine, and HAProxy's unit. */
+/** The systemd of this machine and HAProxy's unit in it. */
 export interface ProxyService {
   readonly unit: string
   readonly systemctl: string
 }
 
-/** Returns the unit to use. Undefined when none was named, the host is only a folder, or systemd does not run it. */
+/** Returns the unit to use. Undefined when the location names none, the host is only a folder, or systemd does not run there. */
 export async function findService({ host, settings }: LocationContext): Promise<ProxyService | undefined> {
   if (settings.service === undefined || !(await runsSystemd(host))) return undefined
   const systemctl = findTool(host, 'systemctl')
@@ -24,7 +24,11 @@ function unitFile({ unit }: ProxyService): string {
   return `/etc/systemd/system/${unit}`
 }
 
-/** Writes the unit, has systemd read it, and starts it now and at every boot. @throws HaproxyError `HAPROXY_START_FAILED` */
+/**
+ * Writes the unit, reloads systemd if the unit changed, and starts it now and at every boot.
+ *
+ * @throws HaproxyError `HAPROXY_START_FAILED`
+ */
 export async function startService(
   context: ProxyContext,
   service: ProxyService,
@@ -41,7 +45,7 @@ export async function startService(
   await systemctl(context, service, ['enable', '--now', service.unit], options)
 }
 
-/** Stops the unit; it starts again at the next boot. */
+/** Stops the unit. It starts again at the next boot. Does nothing without a unit file. @throws HaproxyError `HAPROXY_STOP_FAILED` */
 export async function stopService(
   context: LocationContext,
   service: ProxyService,
@@ -51,7 +55,7 @@ export async function stopService(
   await systemctl(context, service, ['stop', service.unit], options)
 }
 
-/** Makes systemd forget the unit. */
+/** Disables the unit, deletes its file and reloads systemd. Does nothing without a unit file. */
 export async function removeService(
   context: LocationContext,
   service: ProxyService,
@@ -74,5 +78,5 @@ async function systemctl(
   const { exitCode, stderr } = await host.run([service.systemctl, ...words], run)
   if (exitCode === 0) return
   const code = words[0] === 'stop' ? 'HAPROXY_STOP_FAILED' : 'HAPROXY_START_FAILED'
-  throw new HaproxyError(code, { operation: `systemctl ${words.join(' ')}`, detail: stderr.trim().slice(-500) })
+  throw new HaproxyError(code, { operation: `run "systemctl ${words.join(' ')}"`, detail: stderr.trim().slice(-500) })
 }

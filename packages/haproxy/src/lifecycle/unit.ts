@@ -1,19 +1,19 @@
 import type { Command } from '@puppy/host'
 import { HaproxyError } from '../errors.ts'
 
-/** What a unit is rendered from. */
+/** The facts that a unit is rendered from. */
 export interface UnitFacts {
   readonly command: Command
-  /** Made before every start: it is usually on a file system that a boot empties. */
+  /** Created before every start, because it is usually on a file system that is empty after a boot. */
   readonly runFolder: string
-  /** What else is done before every start; see `planContexts`. If one fails, HAProxy reports what it lacks. */
+  /** More commands to run before every start; see `planContexts`. A failure is ignored: HAProxy itself reports what is missing. */
   readonly before: readonly Command[]
 }
 
 /**
  * Renders the systemd unit of the proxy. Pure.
  *
- * systemd restarts it at once and without a limit: no site is reachable without it.
+ * systemd restarts HAProxy at once and without a limit, because no site is reachable without it.
  *
  * @throws HaproxyError `HAPROXY_NOT_ENCODABLE` for a control character in a word.
  * @see systemd.service(5), systemd.unit(5)
@@ -44,14 +44,18 @@ export function renderUnit({ command, runFolder, before }: UnitFacts): string {
   ].join('\n')
 }
 
-/** Quotes for a command line in a unit: `%` and `$` are expanded inside quotes too, so they are doubled. */
+/** Quotes words for a command line in a unit. systemd expands `%` and `$` inside quotes too, so they are doubled. */
 function renderWords(words: readonly string[]): string {
   return words.map((word) => renderWord(word)).join(' ')
 }
 
 function renderWord(word: string): string {
   if (/\p{Cc}/u.test(word)) {
-    throw new HaproxyError('HAPROXY_NOT_ENCODABLE', { operation: 'encode a word of a unit', value: word })
+    throw new HaproxyError('HAPROXY_NOT_ENCODABLE', {
+      operation: 'encode a word of a unit',
+      value: word,
+      detail: 'it contains a control character',
+    })
   }
   const text = word.replaceAll('%', '%%').replaceAll('$', '$$$$')
   return /^[A-Za-z0-9_./:@=,+%$-]+$/.test(text) ? text : `"${text.replaceAll(/[\\"]/g, '\\$&')}"`

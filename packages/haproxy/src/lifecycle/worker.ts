@@ -6,7 +6,7 @@ import { findOurs, isOurs, parsePidFile, type OwnProcess } from '../process.ts'
 import { readInfo, type WorkerInfo } from '../runtime/info.ts'
 import { waitFor } from '../wait.ts'
 
-/** Asks the worker behind the socket who it is. Undefined without a worker. @throws HaproxyError as `Runtime.send` */
+/** Reads the identity of the worker behind the socket. Undefined without a worker. @throws HaproxyError as `Runtime.send` */
 export async function readWorker(
   { runtime }: LocationContext,
   options: EffectOptions = {},
@@ -19,7 +19,10 @@ export async function readWorker(
   }
 }
 
-/** Like `readWorker`, but silence and cut replies count as no worker: the socket is being handed over or was just created. */
+/**
+ * Reads the worker like `readWorker`, but takes a timeout or an incomplete reply for no worker. Both happen while the socket is handed over
+ * or has just been created.
+ */
 export async function readWorkerMeanwhile(
   context: LocationContext,
   options: EffectOptions = {},
@@ -33,16 +36,16 @@ export async function readWorkerMeanwhile(
   }
 }
 
-/** Milliseconds until a worker whose master lives has to answer. */
+/** Milliseconds within which a worker must answer while its master is alive. */
 const answerTimeout = 10_000
 
 /**
- * Waits until a worker answers. Undefined when the master ended meanwhile.
+ * Waits until a worker answers. Returns undefined when the master ends before that.
  *
- * @throws HaproxyError `HAPROXY_TIMEOUT` when the master lives and no worker answers, `HAPROXY_ABORTED`
+ * @throws HaproxyError `HAPROXY_TIMEOUT` when the master is alive and no worker answers, `HAPROXY_ABORTED`
  */
 export async function awaitWorker(context: LocationContext, options: EffectOptions): Promise<WorkerInfo | undefined> {
-  const operation = 'wait for HAProxy to answer'
+  const operation = 'get an answer from HAProxy'
   const worker = await waitFor(
     async () => {
       const answer = await readWorkerMeanwhile(context, options)
@@ -53,14 +56,14 @@ export async function awaitWorker(context: LocationContext, options: EffectOptio
   )
   if (worker !== undefined) return worker === 'ended' ? undefined : worker
   const target = context.real.files.socket
-  throw new HaproxyError('HAPROXY_TIMEOUT', { operation, target, detail: 'it runs and does not answer' })
+  throw new HaproxyError('HAPROXY_TIMEOUT', { operation, target, detail: 'its master runs and no worker answers' })
 }
 
 /**
- * Returns the process id of the master, if it lives.
+ * Returns the process id of the master, if it is alive.
  *
- * Cheap: it reads two small files, and all of /proc only when the pid file names no process. That is so for a moment in
- * every reload: HAProxy unlinks the file and writes it again after it has bound its addresses.
+ * Reads two small files, and all of /proc only when the pid file names no process. This happens for a moment in every reload: HAProxy
+ * unlinks the file, and writes it again after it has bound its addresses.
  */
 export async function readMaster(context: LocationContext): Promise<number | undefined> {
   const { named, master } = await readNamed(context)
@@ -68,8 +71,8 @@ export async function readMaster(context: LocationContext): Promise<number | und
 }
 
 /**
- * Creates the question whether the master lives. It is asked several times a second, so it remembers the process that it found: as long as
- * that one lives, an answer takes one small file of /proc.
+ * Creates a function that returns whether the master is alive. The function is called several times a second, so it remembers the process
+ * that it found. While that process is alive, a call reads one small file of /proc.
  */
 export function createAlive(context: LocationContext): () => Promise<boolean> {
   const { machine } = context.own
@@ -88,19 +91,19 @@ async function readNamed({ host, files, own }: LocationContext): Promise<{ named
   return (await isOurs(own, pid)) ? { named: true, master: pid } : { named: true }
 }
 
-/** Returns the master among our processes: the one that has a child among them. A worker without a master ends by itself. */
+/** Returns the master among our processes: the process with a child among them. A worker without a master ends by itself. */
 export function masterAmong(processes: readonly OwnProcess[]): number | undefined {
   return processes.find(({ pid }) => processes.some(({ parent }) => parent === pid))?.pid
 }
 
-/** The master. */
+/** The master process. */
 export interface Master {
   readonly pid: number
   /** Whether the pid file names it. */
   readonly named: boolean
 }
 
-/** Returns the master, also when its pid file is lost or wrong. */
+/** Returns the master, also when its pid file is missing or wrong. */
 export async function locateMaster(context: LocationContext): Promise<Master | undefined> {
   const { master } = await readNamed(context)
   if (master !== undefined) return { pid: master, named: true }
@@ -113,7 +116,7 @@ export async function writePidFile({ host, files }: LocationContext, pid: number
   await host.replace(files.pid, `${pid}\n`, { mode: 0o644 })
 }
 
-/** Returns the master like `locateMaster`, and writes a lost pid file again. */
+/** Returns the process id of the master like `locateMaster`, and writes a missing or wrong pid file again. */
 export async function findMaster(context: LocationContext): Promise<number | undefined> {
   const master = await locateMaster(context)
   if (master?.named === false) await writePidFile(context, master.pid)

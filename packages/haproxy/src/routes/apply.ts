@@ -7,25 +7,25 @@ import { renderMapFile, repairMapText, soundRows, type MapName } from './map-fil
 import { changeRows, planRoutes, type RouteChange, type RouteChangeSet } from './plan.ts'
 import { readMapTexts, readRoutes, type ObservedRoutes } from './read.ts'
 
-/** What became of one domain or one suspension. */
+/** The result for one domain or one suspension. */
 export interface RouteResult extends ItemResult<HaproxyError> {}
 
-/** What applying a change set did. `results` has also one for each row that was removed. */
+/** The result of applying a change set. `results` also has one entry for each removed row. */
 export interface AppliedRoutes extends Applied<RouteResult, RouteChange> {
-  /** Whether a worker took the rows. When false they are on disk, and the next start reads them. */
+  /** Whether a running worker has the rows. When false, they are on disk only, and the next start reads them. */
   readonly running: boolean
 }
 
-/** Suspensions go first: a domain that moves to a suspended slot is not served in between. */
+/** Suspensions are written first, so that a domain that moves to a suspended slot is not served in between. */
 const maps = ['suspended', 'hosts'] as const satisfies MapName[]
 
 /**
- * Performs the changes of a change set: on disk, then in the worker, and then reads both back.
+ * Applies a change set: writes the files, then changes the worker, then reads both back.
  *
- * A killed process leaves the disk ahead of the worker at most, which the next change set has. The worker is changed row by
- * row, or all at once when much changes.
+ * If the process is killed in between, the disk is ahead of the worker, and the next change set contains the difference. The worker is
+ * changed row by row, or a whole map at once when many rows change.
  *
- * @throws HaproxyError `HAPROXY_MOVED` when a map is not what was planned with; `HAPROXY_ABORTED`; as `Runtime.send`.
+ * @throws HaproxyError `HAPROXY_MOVED` when a map changed after the change set was planned; `HAPROXY_ABORTED`; as `Runtime.send`.
  *   HostError when a file cannot be written.
  */
 export async function applyRoutes(
@@ -46,7 +46,7 @@ export async function applyRoutes(
 
 function assertSame(now: ObservedRoutes, observed: ObservedRoutes): void {
   if (isDeepStrictEqual(now, observed)) return
-  const detail = 'a map changed after the change set was planned; plan again'
+  const detail = 'a map changed after the change set was planned; read and plan again'
   throw new HaproxyError('HAPROXY_MOVED', { operation: 'apply a change set to the routes', detail })
 }
 
@@ -71,12 +71,12 @@ async function writeWorker(
       await applyMap(runtime, `${map}.map`, changeRows(seen, changes, map), seen, options)
     }
   } catch (error) {
-    // It ended meanwhile: the disk is right, and the next start reads it.
+    // HAProxy ended in between. The files are right, and the next start reads them.
     if (!isHaproxyError(error, 'HAPROXY_NOT_RUNNING')) throw error
   }
 }
 
-/** Returns one result for each row of the spec and each removed row. A row that is in a second change set failed. */
+/** Returns one result for each row of the spec and each removed row. A row that a later plan still wants to change has failed. */
 function resultsOf({ spec, targets, changes, refused }: RouteChangeSet, after: ObservedRoutes): readonly RouteResult[] {
   const left = new Map(planRoutes(spec, after).changes.map((change) => [change.target, change]))
   const planned = new Set(changes.map(({ target }) => target))
@@ -91,11 +91,11 @@ function resultsOf({ spec, targets, changes, refused }: RouteChangeSet, after: O
 }
 
 function differs({ target, before = 'absent', after = 'absent' }: RouteChange): HaproxyError {
-  const detail = `it is ${before} and should be ${after}`
+  const detail = `after the change it is ${before} and should be ${after}; apply again`
   return new HaproxyError('HAPROXY_READBACK_DIFFERS', { operation: 'route', target, detail })
 }
 
-/** Makes both map files exist and hold rows that HAProxy can load. */
+/** Creates missing map files, and removes rows that HAProxy cannot load. */
 export async function ensureMapFiles({ host, files }: Pick<LocationContext, 'host' | 'files'>): Promise<void> {
   const texts = await readMapTexts({ host, files })
   for (const map of maps) {

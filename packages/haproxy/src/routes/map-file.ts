@@ -5,8 +5,8 @@ import type { MapRow } from '../runtime/maps.ts'
 export type MapName = 'hosts' | 'suspended'
 
 /**
- * Parses a map file as HAProxy does: it ignores blank lines, lines that begin with `#`, and blanks around the two words.
- * Never throws: a row without a value is a row with an empty one.
+ * Parses a map file as HAProxy does: ignores blank lines, lines that begin with `#`, and white space around the two words.
+ * A row without a value has the value `''`. Never throws.
  *
  * @see HAProxy configuration manual, 7.3.1 "map"
  */
@@ -19,18 +19,18 @@ export function parseMapFile(text: string): readonly MapRow[] {
   })
 }
 
-/** Renders a map file, rows in the order of their keys. @throws HaproxyError `HAPROXY_NOT_ENCODABLE` */
+/** Renders a map file. Sorts the rows by key. @throws HaproxyError `HAPROXY_NOT_ENCODABLE` */
 export function renderMapFile(rows: readonly MapRow[]): string {
   const sorted = rows.toSorted((one, other) => (one.key < other.key ? -1 : one.key > other.key ? 1 : 0))
   return sorted.map(({ key, value }) => `${encodeMapRow(key, value)}\n`).join('')
 }
 
-/** Returns the rows that HAProxy would load into a map of whole numbers. With one other row it would not start. */
+/** Returns the rows that HAProxy can load into a map of whole numbers. With one invalid row HAProxy does not start. */
 export function soundRows(rows: readonly MapRow[]): readonly MapRow[] {
   return rows.filter(({ value }) => /^[0-9]{1,9}$/.test(value))
 }
 
-/** Returns the text that HAProxy can load in place of a map file, without the rows that it cannot. Undefined when it can. */
+/** Returns the text of a map file without the rows that HAProxy cannot load. Undefined when HAProxy can load the text as it is. */
 export function repairMapText(text: string | undefined): string | undefined {
   if (text === undefined) return ''
   const rows = parseMapFile(text)

@@ -14,7 +14,7 @@ import {
   type RouteTable,
 } from './spec.ts'
 
-/** One row of a map that changes, on disk and in the running worker. `target` is a domain, or `slot/<n>` for a suspension. */
+/** One changed row of a map, on disk and in the running worker. `target` is a domain, or `slot/<n>` for a suspension. */
 export interface RouteChange extends Change {
   readonly facility: 'haproxy'
   readonly action: 'add' | 'set' | 'remove'
@@ -32,10 +32,10 @@ export interface RouteChangeSet extends ChangeSet<RouteChange, HaproxyError> {
 }
 
 /**
- * Returns the rows of both maps that change, in the order of their targets. Pure.
+ * Plans the changed rows of both maps, ordered by target. Pure.
  *
- * Disk and running worker both count: a row that is right on disk and wrong in the worker is a change. `before` is what
- * the worker has where it differs, otherwise what the disk has. What stands on disk under the name of a refused row stays.
+ * A row that is right on disk and wrong in the running worker is a change, and the other way round. `before` is the value in the worker
+ * when that one is wrong, otherwise the value on disk. The row on disk that has the target of a refused row does not change.
  */
 export function planRoutes(spec: RouteSpec, observed: ObservedRoutes): RouteChangeSet {
   const { table, refused } = partitionRoutes(spec)
@@ -73,7 +73,7 @@ function planRows(spec: RouteRows, places: readonly RouteRows[], map: MapName): 
   )
 }
 
-/** `seen` is the disk's value and, where it runs, the worker's. */
+/** `seen` holds the value on disk and, when a worker runs, the value in the worker. */
 function planRow(
   map: MapName,
   key: string,
@@ -96,14 +96,14 @@ function planRow(
   ]
 }
 
-/** A key that stands there twice has no value that is right. */
+/** A key that occurs twice has both values as one text, so it never equals the spec. */
 function valuesByKey(rows: readonly MapRow[]): ReadonlyMap<string, string> {
   const values = new Map<string, string>()
   for (const { key, value } of rows) values.set(key, values.has(key) ? `${values.get(key)} and ${value}` : value)
   return values
 }
 
-/** Returns rows after the changes of one map. A key of a change stands there once afterwards, or not at all. Pure. */
+/** Returns the rows after the changes of one map. Afterwards the key of a change occurs once, or not at all when it was removed. Pure. */
 export function changeRows(rows: readonly MapRow[], changes: readonly RouteChange[], map: MapName): readonly MapRow[] {
   const values = new Map(changes.flatMap((change) => (change.map === map ? [[change.key, change.after] as const] : [])))
   const kept = rows.filter(({ key }) => !values.has(key))

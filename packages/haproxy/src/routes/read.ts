@@ -5,14 +5,14 @@ import { readMap } from '../runtime/maps.ts'
 import { parseMapFile, type MapName } from './map-file.ts'
 import type { RouteRows } from './spec.ts'
 
-/** What the files hold and what the running worker holds. */
+/** The rows in the files and in the running worker. */
 export interface ObservedRoutes {
   readonly disk: RouteRows
   /** Absent: no worker runs. */
   readonly running?: RouteRows
 }
 
-/** Reads both maps from disk and, when it runs, from the worker. @throws HaproxyError as `Runtime.send` */
+/** Reads both maps from disk and, when a worker runs, from the worker. @throws HaproxyError as `Runtime.send` */
 export async function readRoutes(context: LocationContext, options: EffectOptions = {}): Promise<ObservedRoutes> {
   const { hosts = '', suspended = '' } = await readMapTexts(context)
   const running = await readRunning(context, options)
@@ -20,7 +20,7 @@ export async function readRoutes(context: LocationContext, options: EffectOption
   return { disk, ...(running === undefined ? {} : { running }) }
 }
 
-/** Reads the texts of both map files. */
+/** Reads the texts of both map files. A file that does not exist is left out. */
 export async function readMapTexts({
   host,
   files,

@@ -11,7 +11,7 @@ export interface Route {
   readonly port: number
 }
 
-/** Which domain goes where, and which slots are answered 503. */
+/** The routes, and the slots that are suspended: HAProxy answers requests for them with 503. */
 export interface RouteTable {
   readonly routes: readonly Route[]
   readonly suspended: readonly number[]
@@ -19,7 +19,7 @@ export interface RouteTable {
 
 /** The routes of a host. */
 export interface RouteSpec extends RouteTable, PortRange {
-  /** Targets: domains and `slot/<n>`. Only these are compared and changed. Absent: every row of both maps. */
+  /** The targets to compare and change: domains and `slot/<n>`. Absent: every row of both maps. */
   readonly only?: readonly string[]
 }
 
@@ -29,13 +29,13 @@ export type RouteRows = Readonly<Record<MapName, readonly MapRow[]>>
 /** A row of a spec that cannot be applied. Its `target` is the domain, or `slot/<n>` for a suspension. */
 export type RefusedRoute = Refused<HaproxyError>
 
-/** The rows of a spec that can be applied, and the others with their reasons. */
+/** The rows of a spec that can be applied, and the refused rows with their reasons. */
 interface PartitionedRoutes {
   readonly table: RouteTable
   readonly refused: readonly RefusedRoute[]
 }
 
-/** Returns how a slot is named where a domain could stand. No domain holds a slash. */
+/** Returns the target of a slot: `slot/<n>`. It cannot equal a domain, because no domain contains a slash. */
 export function slotTarget(slot: number | string): string {
   return `slot/${slot}`
 }
@@ -43,9 +43,8 @@ export function slotTarget(slot: number | string): string {
 /**
  * Partitions the rows of a spec into those that can be applied and those that cannot. Pure.
  *
- * Refused are a domain that is no plain host name, a port outside the tenants' range, a domain with two ports (all of
- * its rows: which one is meant is unknown) and a slot that does not exist. The same row twice is one row. Rows outside `only`
- * are left out.
+ * Refuses a domain that is no plain host name, a port outside the tenants' range, all rows of a domain with two ports (which one is meant
+ * is unknown), and a slot that does not exist. A row that occurs twice counts once. Rows outside `only` are left out.
  */
 export function partitionRoutes({ routes, suspended, only, ...range }: RouteSpec): PartitionedRoutes {
   const scope = createScope(only)
@@ -63,11 +62,13 @@ export function partitionRoutes({ routes, suspended, only, ...range }: RouteSpec
   }
   const slots = [...new Set(suspended)].filter((slot) => scope(slotTarget(slot)))
   const isSlot = (slot: number) => Number.isSafeInteger(slot) && slot >= 0 && slot < range.slots
-  for (const slot of slots) if (!isSlot(slot)) refused.push(refuse(slotTarget(slot), 'no such slot exists'))
+  for (const slot of slots)
+    if (!isSlot(slot))
+      refused.push(refuse(slotTarget(slot), `the slot does not exist; slots are 0 to ${range.slots - 1}`))
   return { table: { routes: sound, suspended: slots.filter(isSlot) }, refused }
 }
 
-/** Returns whether a target is in scope. Pure. */
+/** Returns a function that returns whether a target is in scope. Pure. */
 export function createScope(only: readonly string[] | undefined): (target: string) => boolean {
   if (only === undefined) return () => true
   const targets = new Set(only)
@@ -77,17 +78,17 @@ export function createScope(only: readonly string[] | undefined): (target: strin
 function findRouteFault({ domain, port }: Route, candidates: number, range: PortRange): string | undefined {
   const fault = hostNameFault(domain)
   if (fault !== undefined) return fault
-  if (candidates > 1) return `the spec has it on ${candidates} ports`
+  if (candidates > 1) return `the spec routes it to ${candidates} ports; keep one`
   const end = range.firstPort + range.slots * range.portsPerSlot
   if (Number.isSafeInteger(port) && port >= range.firstPort && port < end) return undefined
-  return `port ${port} is not one of ${range.firstPort} to ${end - 1}`
+  return `port ${port} is outside the range of the tenants, ${range.firstPort} to ${end - 1}`
 }
 
 function refuse(target: string, detail: string): RefusedRoute {
   return { target, error: new HaproxyError('HAPROXY_ROUTE_INVALID', { operation: 'route', target, detail }) }
 }
 
-/** Returns the rows of both maps that a table means. Pure. */
+/** Returns the rows of both maps for a table. Pure. */
 export function routeRows(table: RouteTable): RouteRows {
   return {
     hosts: table.routes.map(({ domain, port }) => ({ key: domain, value: String(port) })),

@@ -1,4 +1,4 @@
-/** A client of any HAProxy's runtime socket, with its encoders: `@puppy/haproxy/runtime`. */
+/** A client for the runtime socket of any HAProxy, with its encoders: `@puppy/haproxy/runtime`. */
 export { encodeCliPayload, encodeCliWord, maxPayload } from '../encode.ts'
 export type { Reply } from './reply.ts'
 export { openRuntime } from './socket.ts'

@@ -1,21 +1,21 @@
 import type { EffectOptions } from '@puppy/host'
 import type { Runtime } from './socket.ts'
 
-/** What a worker says about itself. */
+/** The information that a worker reports about itself. */
 export interface WorkerInfo {
-  /** The worker's process id; the master's is in the pid file. */
+  /** The process id of the worker. The pid file contains the process id of the master. */
   readonly pid: number
   readonly version: string
-  /** Which configuration it was started with; see `renderConfig`. */
+  /** The description of the configuration that it was started with; see `renderConfig`. */
   readonly description?: string
   /** Seconds since the worker started. */
   readonly uptime: number
-  /** Connections open now. */
+  /** How many connections are open now. */
   readonly connections: number
 }
 
 /**
- * Parses the reply to `show info`: lines of `Name: value`. Undefined when it has no pid: every worker has one.
+ * Parses the reply to `show info`: lines of `Name: value`. Returns undefined when it has no valid `Pid` line. Never throws.
  *
  * @see HAProxy management guide, 9.3 "show info"
  */
@@ -38,7 +38,7 @@ export function parseInfo(text: string): WorkerInfo | undefined {
   }
 }
 
-/** Asks the worker who it is. Undefined when the reply is invalid. @throws HaproxyError as `Runtime.send` */
+/** Reads the worker's information about itself. Undefined when the reply is invalid. @throws HaproxyError as `Runtime.send` */
 export async function readInfo(runtime: Runtime, options: EffectOptions = {}): Promise<WorkerInfo | undefined> {
   return parseInfo(await runtime.send(['show', 'info'], options))
 }

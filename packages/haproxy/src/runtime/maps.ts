@@ -3,19 +3,19 @@ import { encodeCliPayload, encodeMapRow } from '../encode.ts'
 import { HaproxyError } from '../errors.ts'
 import type { Runtime } from './socket.ts'
 
-/** One row of a map. */
+/** A row of a map. */
 export interface MapRow {
   readonly key: string
   readonly value: string
 }
 
-/** One map of the running worker. */
+/** A map of the running worker. */
 export interface MapStatus {
   readonly name: string
-  /** The version that lookups see, and the last one that was prepared. */
+  /** The version that lookups use, and the last version that was prepared. */
   readonly current: number
   readonly prepared: number
-  /** Rows of all versions together. */
+  /** How many rows all versions have together. */
   readonly entries: number
 }
 
@@ -37,25 +37,25 @@ export function parseMapList(text: string): readonly MapStatus[] {
 }
 
 /**
- * Parses the reply to `show map <name>`: `0x55f73bbef6e0 a.test 10240`, the reference, the key and the value.
+ * Parses the reply to `show map <name>`. A line is a reference, a key and a value: `0x55f73bbef6e0 a.test 10240`.
  *
- * @throws HaproxyError `HAPROXY_REPLY_UNKNOWN` for a line of another shape.
+ * @throws HaproxyError `HAPROXY_REPLY_UNKNOWN` for any other line.
  */
 export function parseMapRows(text: string): readonly MapRow[] {
   if (text === '') return []
   return text.split('\n').map((line) => {
     const parts = /^0x[0-9a-f]+ (\S+) (.*)$/.exec(line)
     if (parts !== null) return { key: parts[1] ?? '', value: parts[2] ?? '' }
-    throw new HaproxyError('HAPROXY_REPLY_UNKNOWN', { operation: 'show map', value: line })
+    throw new HaproxyError('HAPROXY_REPLY_UNKNOWN', { operation: 'parse the reply to show map', value: line })
   })
 }
 
-/** Reads the rows of a running map that lookups see now. @throws HaproxyError as `Runtime.send` */
+/** Reads the rows of a running map that lookups use now. @throws HaproxyError as `Runtime.send` */
 export async function readMap(runtime: Runtime, name: string, options: EffectOptions = {}): Promise<readonly MapRow[]> {
   return parseMapRows(await runtime.send(['show', 'map', name], options))
 }
 
-/** The least that makes a running map what it should be. */
+/** The smallest difference between a running map and its spec. */
 export interface MapDifference {
   readonly add: readonly MapRow[]
   readonly set: readonly MapRow[]
@@ -63,9 +63,9 @@ export interface MapDifference {
 }
 
 /**
- * Compares what a map holds with what it should hold. Pure.
+ * Plans the difference between the rows of a map and its spec. Pure.
  *
- * A key that stands there twice is removed and added again: `set map` would change both and a lookup sees the first.
+ * A key that occurs twice is removed and added again: `set map` would change both rows, and a lookup uses the first.
  */
 export function planMap(spec: readonly MapRow[], seen: readonly MapRow[]): MapDifference {
   const before = new Map<string, readonly string[]>()
@@ -79,18 +79,18 @@ export function planMap(spec: readonly MapRow[], seen: readonly MapRow[]): MapDi
   }
 }
 
-/** With more rows than this to change one by one, the whole map is replaced at once. */
+/** With more changed rows than this, the whole map is replaced at once. */
 const replaceAbove = 200
 
 /**
- * Makes a running map hold exactly these rows.
+ * Changes a running map so that it contains exactly these rows.
  *
- * A small difference is sent row by row. A large one is prepared as a new version, counted and then committed, so that a
- * lookup sees the old rows or the new ones. A version that a killed process prepared is never looked up, and the next commit
- * deletes it. The caller reads back with `readMap`.
+ * Sends a small difference row by row. Prepares a large one as a new version, counts its rows and then commits it, so that a lookup uses
+ * either the old rows or the new rows. A version that a killed process prepared is never used, and the next commit deletes it. The
+ * caller reads back with `readMap`.
  *
- * @throws HaproxyError as `Runtime.send`; `HAPROXY_READBACK_DIFFERS` when the prepared version has another number of
- *   rows than were sent, which is then dropped and not committed.
+ * @throws HaproxyError as `Runtime.send`; `HAPROXY_READBACK_DIFFERS` when the prepared version does not have as many rows as were
+ *   sent. That version is then deleted and not committed.
  */
 export async function applyMap(
   runtime: Runtime,
@@ -134,7 +134,7 @@ export async function replaceMap(
   const prepared = parseMapRows(await runtime.send(['show', 'map', version, name], options))
   if (prepared.length !== rows.length) {
     await runtime.send(['clear', 'map', version, name], options)
-    const detail = `${rows.length} rows were sent and ${prepared.length} arrived; the old ones stay`
+    const detail = `${rows.length} rows were sent and ${prepared.length} arrived; the map keeps its old rows`
     throw new HaproxyError('HAPROXY_READBACK_DIFFERS', { operation: `replace the map ${name}`, detail })
   }
   await runtime.send(['commit', 'map', version, name], options)
@@ -143,7 +143,8 @@ export async function replaceMap(
 async function prepareMap(runtime: Runtime, name: string, options: EffectOptions): Promise<string> {
   const reply = await runtime.send(['prepare', 'map', name], options)
   const version = /^New version created: ([0-9]+)$/.exec(reply)?.[1]
-  if (version === undefined) throw new HaproxyError('HAPROXY_REPLY_UNKNOWN', { operation: 'prepare map', value: reply })
+  if (version === undefined)
+    throw new HaproxyError('HAPROXY_REPLY_UNKNOWN', { operation: 'parse the reply to prepare map', value: reply })
   return `@${version}`
 }
 

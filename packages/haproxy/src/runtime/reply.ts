@@ -1,10 +1,10 @@
 import { HaproxyError } from '../errors.ts'
 
-/** What HAProxy answered to one command. */
+/** HAProxy's reply to one command. */
 export interface Reply {
-  /** syslog's number, 3 or less for an error. Absent where there is none: data, or silence for success. */
+  /** The severity as in syslog(3): 3 or less is an error. Absent for data, and for the empty reply that means success. */
   readonly severity?: number
-  /** Without severity and without the blank line behind it; empty for silence. */
+  /** The text without the severity and without the blank line at its end. Empty for an empty reply. */
   readonly text: string
 }
 
@@ -13,22 +13,23 @@ export interface Reply {
  *
  * ```
  * ⏎                          the reply to `set severity-output`
- * ⏎                          silence: it succeeded
+ * ⏎                          an empty reply: the command succeeded
  * [3]: Key not found.⏎       an error, and
- * ⏎                          the blank line behind it
+ * ⏎                          the blank line at its end
  * ```
  *
- * With one command everything behind the first line end is its reply; with several, each is silence or a message.
+ * With one command, everything after the first line end is its reply. With several commands, each reply is empty or a message.
  *
- * @throws HaproxyError `HAPROXY_REPLY_INCOMPLETE` when the text is empty, does not end with a line end, or holds fewer
- *   replies than there were commands; `HAPROXY_REPLY_UNKNOWN` when it holds more.
+ * @throws HaproxyError `HAPROXY_REPLY_INCOMPLETE` when the text is empty, does not end with a line end, or has fewer
+ *   replies than there were commands; `HAPROXY_REPLY_UNKNOWN` when it has more.
  * @see HAProxy management guide, 9.3 "Unix Socket commands"
  */
 export function parseReplies(text: string, commands: number, operation: string): readonly Reply[] {
-  if (!text.startsWith('\n')) throw incomplete(operation, text === '' ? 'the reply is empty' : 'the reply has no start')
+  if (!text.startsWith('\n'))
+    throw incomplete(operation, text === '' ? 'the reply is empty' : 'the beginning of the reply is missing')
   const body = text.slice(1)
   if (body === '') throw incomplete(operation, 'the reply is empty')
-  if (!body.endsWith('\n')) throw incomplete(operation, 'the reply is cut')
+  if (!body.endsWith('\n')) throw incomplete(operation, 'the end of the reply is missing')
   if (commands === 1) return [parseReply(body)]
   return parseSeveral(body, commands, operation)
 }
@@ -45,13 +46,13 @@ function parseSeveral(body: string, commands: number, operation: string): readon
   let rest = body
   while (rest !== '') {
     const end = rest.startsWith('\n') ? 1 : rest.indexOf('\n\n') + 2
-    if (end === 1 && !rest.startsWith('\n')) throw incomplete(operation, 'a reply has no end')
+    if (end === 1 && !rest.startsWith('\n')) throw incomplete(operation, 'the end of a reply is missing')
     replies.push(parseReply(rest.slice(0, end)))
     rest = rest.slice(end)
   }
-  if (replies.length < commands) throw incomplete(operation, `${replies.length} replies to ${commands} commands`)
   if (replies.length === commands) return replies
-  const detail = `${replies.length} replies to ${commands} commands`
+  const detail = `${commands} commands have ${replies.length} replies`
+  if (replies.length < commands) throw incomplete(operation, detail)
   throw new HaproxyError('HAPROXY_REPLY_UNKNOWN', { operation, detail })
 }
 

@@ -4,7 +4,7 @@ import { encodeCliWord } from '../encode.ts'
 import { HaproxyError } from '../errors.ts'
 import { parseReplies, type Reply } from './reply.ts'
 
-/** Options of one command. The timeout is for the whole exchange. */
+/** Options of one command. The timeout covers the command and its whole reply. */
 export interface CommandOptions extends EffectOptions {
   /** Rows that belong to the command, from `encodeCliPayload`. */
   readonly payload?: string
@@ -13,38 +13,38 @@ export interface CommandOptions extends EffectOptions {
 /**
  * A client of HAProxy's runtime socket.
  *
- * Commands go one after another, each on a connection of its own: HAProxy closes it behind the reply, so an ended
- * reply and a cut one can be told apart.
+ * Sends commands one after another, each on its own connection. HAProxy closes the connection after the reply, so a complete reply
+ * differs from an incomplete one.
  */
 export interface Runtime {
   /**
-   * Sends one command, its words encoded, and returns the reply without the blank line behind it.
+   * Encodes and sends one command, and returns the reply without the blank line at its end.
    *
-   * @throws HaproxyError `HAPROXY_NOT_RUNNING` (no process listens), `HAPROXY_COMMAND_REFUSED` (HAProxy said why),
-   *   `HAPROXY_REPLY_INCOMPLETE` (no reply, or a cut one), `HAPROXY_TIMEOUT`, `HAPROXY_ABORTED`,
+   * @throws HaproxyError `HAPROXY_NOT_RUNNING` (no process listens), `HAPROXY_COMMAND_REFUSED` (with the message of HAProxy),
+   *   `HAPROXY_REPLY_INCOMPLETE` (no reply, or an incomplete one), `HAPROXY_TIMEOUT`, `HAPROXY_ABORTED`,
    *   `HAPROXY_NOT_ENCODABLE` (nothing was sent). Each names the command.
    */
   send(words: readonly string[], options?: CommandOptions): Promise<string>
 
   /**
-   * Sends commands that answer nothing when they succeed (`set map`, `del map`, `clear table`) and returns one reply
-   * for each, in order. A refused one does not stop those behind it.
+   * Sends commands that have an empty reply when they succeed (`set map`, `del map`, `clear table`). Returns one reply
+   * for each, in order. A refused command does not stop the commands after it.
    *
-   * @throws HaproxyError as `send`, but for `HAPROXY_COMMAND_REFUSED`.
+   * @throws HaproxyError as `send`, except `HAPROXY_COMMAND_REFUSED`.
    */
   sendMany(commands: readonly (readonly string[])[], options?: EffectOptions): Promise<readonly Reply[]>
 }
 
-/** Milliseconds until a connection must stand, and of silence within a reply. */
+/** Milliseconds to wait for a connection, and for the next data of a reply. */
 const connectTimeout = 2000
 const silenceTimeout = 10_000
 const maxReply = 256 * 1024 * 1024
-/** Bytes of commands in one go; below HAProxy's buffer of 16,384. */
+/** Bytes of commands in one connection. HAProxy's buffer has 16,384. */
 const maxLine = 8000
 
 const withSeverity = 'set severity-output number'
 
-/** Opens a client of the runtime socket at this path. Nothing is connected before the first command. */
+/** Creates a client for the runtime socket at this path. Connects when the first command is sent. */
 export function openRuntime(path: string): Runtime {
   const queue = createQueue()
   const exchange = (line: string, operation: string, options: EffectOptions) =>
@@ -78,7 +78,7 @@ function encode(words: readonly string[]): string {
   return words.map((word) => encodeCliWord(word)).join(' ')
 }
 
-/** The verb and its object, never the values. */
+/** Returns the verb and the object of a command, without its values. */
 function nameOf(words: readonly string[]): string {
   return words.slice(0, 2).join(' ')
 }
@@ -114,12 +114,13 @@ function createQueue(): <Value>(work: () => Promise<Value>) => Promise<Value> {
 /** Opens one connection, sends the line and reads until HAProxy closes. */
 function converse(path: string, line: string, operation: string, options: EffectOptions): Promise<string> {
   return new Promise((resolve, reject) => {
-    if (options.signal?.aborted === true) return reject(failure('HAPROXY_ABORTED', { operation, target: path }))
+    const aborted = () => failure('HAPROXY_ABORTED', { operation, target: path, detail: 'the caller aborted it' })
+    if (options.signal?.aborted === true) return reject(aborted())
     const socket = connect({ path })
     const chunks: Buffer[] = []
     const timeout = options.timeout ?? effectTimeout
-    const overall = setTimeout(() => fail(late(operation, path, `no end in ${timeout} ms`)), timeout)
-    const abort = () => fail(failure('HAPROXY_ABORTED', { operation, target: path, detail: 'the caller gave up' }))
+    const overall = setTimeout(() => fail(late(operation, path, `the reply did not end within ${timeout} ms`)), timeout)
+    const abort = () => fail(aborted())
     const finish = () => {
       clearTimeout(overall)
       options.signal?.removeEventListener('abort', abort)
@@ -136,24 +137,30 @@ function converse(path: string, line: string, operation: string, options: Effect
       size += chunk.length
       chunks.push(chunk)
       if (size > maxReply)
-        fail(failure('HAPROXY_REPLY_UNKNOWN', { operation, target: path, detail: 'the reply is too long' }))
+        fail(
+          failure('HAPROXY_REPLY_UNKNOWN', {
+            operation,
+            target: path,
+            detail: `the reply is longer than ${maxReply} bytes`,
+          }),
+        )
     })
     socket.once('error', (cause) => fail(connectionError(cause, operation, path)))
     socket.once('end', () => {
       finish()
       resolve(Buffer.concat(chunks).toString('utf8'))
     })
-    // Not `end`: HAProxy closes behind the reply, and a half-closed connection could end a long one early.
+    // Not `end`: HAProxy closes the connection after the reply, and a half-closed connection could end a long reply early.
     socket.once('connect', () => socket.write(line))
     return undefined
   })
 }
 
 function watchSilence(socket: Socket, late: (detail: string) => void): void {
-  socket.setTimeout(connectTimeout, () => late(`no connection in ${connectTimeout} ms`))
+  socket.setTimeout(connectTimeout, () => late(`no connection within ${connectTimeout} ms`))
   socket.once('connect', () => {
     socket.removeAllListeners('timeout')
-    socket.setTimeout(silenceTimeout, () => late(`silence for ${silenceTimeout} ms`))
+    socket.setTimeout(silenceTimeout, () => late(`no data for ${silenceTimeout} ms`))
   })
 }
 
@@ -165,9 +172,10 @@ function late(operation: string, path: string, detail: string): HaproxyError {
   return new HaproxyError('HAPROXY_TIMEOUT', { operation, target: path, detail })
 }
 
-/** Without a file, a listener or a socket HAProxy does not run. Any later failure cut a reply. */
+/** HAProxy does not run when the file does not exist, is no socket, or has no listener. Any other failure interrupted a reply. */
 function connectionError(cause: NodeJS.ErrnoException, operation: string, path: string): HaproxyError {
   const absent = ['ENOENT', 'ECONNREFUSED', 'ENOTSOCK', 'ENOTDIR'].includes(cause.code ?? '')
   const code = absent ? 'HAPROXY_NOT_RUNNING' : 'HAPROXY_REPLY_INCOMPLETE'
-  return new HaproxyError(code, { operation, target: path, detail: cause.code ?? cause.message, cause })
+  const detail = `${absent ? 'no process listens there' : 'the connection failed'} (${cause.code ?? cause.message})`
+  return new HaproxyError(code, { operation, target: path, detail, cause })
 }

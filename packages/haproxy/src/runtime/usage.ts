@@ -2,26 +2,26 @@ import type { EffectOptions } from '@puppy/host'
 import { HaproxyError, isHaproxyError } from '../errors.ts'
 import type { Runtime } from './socket.ts'
 
-/** What a tenant has used since its row began: since HAProxy started, or since `clearUsage`. */
+/** The usage of a tenant since HAProxy started, or since `clearUsage` removed its row. */
 export interface TenantUsage {
   readonly slot: number
-  /** Requests that came for the tenant, those that HAProxy answered for it included; not those while suspended. */
+  /** Requests for the tenant, including those that HAProxy answered itself. Requests during a suspension are not counted. */
   readonly requests: number
-  /** Bytes from and to clients. */
+  /** Bytes from clients, and bytes to clients. */
   readonly bytesIn: number
   readonly bytesOut: number
-  /** Requests being served now. */
+  /** How many requests are being served now. */
   readonly connections: number
-  /** Answers of the tenant that failed: most of 5xx, broken off, or timed out. Refused connections are not in it. */
+  /** Failed answers of the tenant: most 5xx answers, and answers that broke off or timed out. Refused connections are not counted. */
   readonly errors: number
-  /** Answers of the tenant itself by the first digit of the status. */
+  /** Answers of the tenant itself, by the first digit of the status. */
   readonly status: { readonly '2xx': number; readonly '3xx': number; readonly '4xx': number; readonly '5xx': number }
 }
 
-/** What became of clearing one slot's row. */
+/** The result of clearing the row of one slot. */
 export interface ClearedUsage {
   readonly slot: number
-  /** Why the row still counts. Absent: it is cleared. */
+  /** Why the row was not cleared. Absent when it was. */
   readonly error?: HaproxyError
 }
 
@@ -33,9 +33,9 @@ export interface ClearedUsage {
  * 0x55ffe34a2ec0: key=0 use=0 exp=0 conn_cur=0 http_req_cnt=3 … gpc0=2 gpc1=0 gpc2=1 gpc3=0
  * ```
  *
- * Later versions add fields (`shard=`); they are passed over.
+ * Ignores fields that later versions add (`shard=`).
  *
- * @throws HaproxyError `HAPROXY_REPLY_UNKNOWN` for a line of another shape.
+ * @throws HaproxyError `HAPROXY_REPLY_UNKNOWN` for any other line.
  */
 export function parseUsage(text: string): readonly TenantUsage[] {
   return text
@@ -49,7 +49,7 @@ function parseUsageLine(line: string): TenantUsage {
   const field = (name: string) => fields.get(name) ?? 0
   const slot = fields.get('key')
   if (slot === undefined || !line.startsWith('0x')) {
-    throw new HaproxyError('HAPROXY_REPLY_UNKNOWN', { operation: 'show table', value: line })
+    throw new HaproxyError('HAPROXY_REPLY_UNKNOWN', { operation: 'parse the reply to show table', value: line })
   }
   return {
     slot,
@@ -62,16 +62,17 @@ function parseUsageLine(line: string): TenantUsage {
   }
 }
 
-/** Reads every tenant's row, by slot. @throws HaproxyError as `Runtime.send`, `HAPROXY_REPLY_UNKNOWN` */
+/** Reads the usage of every tenant, ordered by slot. @throws HaproxyError as `Runtime.send`, `HAPROXY_REPLY_UNKNOWN` */
 export async function readUsage(runtime: Runtime, options: EffectOptions = {}): Promise<readonly TenantUsage[]> {
   const usage = parseUsage(await runtime.send(['show', 'table', 'tenants'], options))
   return usage.toSorted((one, other) => one.slot - other.slot)
 }
 
 /**
- * Removes the rows of these slots and reads back that nothing is left in them.
+ * Removes the rows of these slots, and reads back whether they are empty.
  *
- * Without a running HAProxy no row exists, and every slot is cleared. A slot that is no whole number is refused alone.
+ * When HAProxy does not run, no row exists and every slot counts as cleared. A slot that is not a whole number is refused; the other slots
+ * are cleared.
  *
  * @throws HaproxyError as `Runtime.sendMany`
  */
@@ -83,9 +84,13 @@ export async function clearUsage(
   const valid = [...new Set(slots)].filter((slot) => isSlot(slot))
   const left = await clearRows(runtime, valid, options)
   return slots.map((slot) => {
-    if (!isSlot(slot)) return failed(slot, 'HAPROXY_ROUTE_INVALID', 'a slot is a whole number from 0')
+    if (!isSlot(slot)) return failed(slot, 'HAPROXY_ROUTE_INVALID', 'a slot must be a whole number, 0 or greater')
     if (!left.has(slot)) return { slot }
-    return failed(slot, 'HAPROXY_READBACK_DIFFERS', 'its row still counts; requests for it are being served')
+    return failed(
+      slot,
+      'HAPROXY_READBACK_DIFFERS',
+      'its row still counts, because requests are being served; try again after they end',
+    )
   })
 }
 

@@ -15,7 +15,7 @@ import { get, makeCertificate, skip, skipTls, testFolder, testProxy } from '../s
 
 t.setTimeout(300_000)
 
-void t.test('config.ensure() writes once and then touches nothing', { skip }, async (t) => {
+void t.test('config.ensure() writes once and is idempotent', { skip }, async (t) => {
   const { haproxy, context, spec } = await testProxy(t)
   t.strictSame(titles(await planNow(haproxy, spec)), [
     'add suspended.map',
@@ -56,7 +56,7 @@ void t.test('config.ensure() reloads a running HAProxy without ending it', { ski
   t.equal(await context.host.read(context.files.goodConfig), await context.host.read(context.files.config))
 })
 
-void t.test('config.ensure() goes on where a killed one stopped: written and not yet reloaded', { skip }, async (t) => {
+void t.test('config.ensure() reloads after a killed call that had only written the files', { skip }, async (t) => {
   const { haproxy, context, settings, spec } = await testProxy(t)
   await haproxy.ensureRunning(spec)
   const changed = { ...spec, connectionsPerTenant: 7 }
@@ -70,7 +70,7 @@ void t.test('config.ensure() goes on where a killed one stopped: written and not
   t.equal((await readInfo(context.runtime))?.description, configDescription(config))
 })
 
-void t.test('config.ensure() keeps the running one when HAProxy refuses the new one', { skip }, async (t) => {
+void t.test('config.ensure() keeps the running configuration when HAProxy refuses the new one', { skip }, async (t) => {
   const { haproxy, context, port, spec } = await testProxy(t)
   await haproxy.ensureRunning(spec)
   const before = await context.host.read(context.files.config)
@@ -117,7 +117,7 @@ void t.test(
   },
 )
 
-void t.test('config.ensure() drops rows of a map that would keep HAProxy from starting', { skip }, async (t) => {
+void t.test('config.ensure() removes rows of a map with which HAProxy would not start', { skip }, async (t) => {
   const { haproxy, context, spec } = await testProxy(t)
   await haproxy.config.ensure(spec)
   await context.host.replace(context.files.hosts, 'a.test 20001\nb.test\nc.test x\n')
@@ -125,35 +125,31 @@ void t.test('config.ensure() drops rows of a map that would keep HAProxy from st
   t.equal(await context.host.read(context.files.hosts), 'a.test 20001\n')
 })
 
-void t.test(
-  'config.ensure() waits for a tool that holds the lock of proper-lockfile, and such a tool for it',
-  { skip },
-  async (t) => {
-    const { haproxy, context, spec } = await testProxy(t)
-    await haproxy.config.ensure(spec)
-    const file = context.files.config
-    const changed = { ...spec, connectionsPerTenant: 7 }
-    const before = await context.host.read(file)
-    const release = await lock(file)
-    await t.rejects(haproxy.config.ensure(changed, { timeout: 100 }), { code: 'HOST_LOCK_TIMEOUT' })
-    t.equal(await context.host.read(file), before)
-    t.equal((await haproxy.config.ensure(spec)).changed, false, 'what changes nothing waits for no lock')
-    await release()
+void t.test('config.ensure() and a tool with proper-lockfile wait for each other', { skip }, async (t) => {
+  const { haproxy, context, spec } = await testProxy(t)
+  await haproxy.config.ensure(spec)
+  const file = context.files.config
+  const changed = { ...spec, connectionsPerTenant: 7 }
+  const before = await context.host.read(file)
+  const release = await lock(file)
+  await t.rejects(haproxy.config.ensure(changed, { timeout: 100 }), { code: 'HOST_LOCK_TIMEOUT' })
+  t.equal(await context.host.read(file), before)
+  t.equal((await haproxy.config.ensure(spec)).changed, false, 'an empty change set needs no lock')
+  await release()
 
-    const attempts: unknown[] = []
-    const run: Host['run'] = async (command, options) => {
-      attempts.push(await lock(file).catch((error: unknown) => (error as NodeJS.ErrnoException).code))
-      return context.host.run(command, options)
-    }
-    const watched = openHaproxy({ ...context.host, run }, context.settings)
-    t.match(await watched.config.ensure(changed), { changed: true, reloaded: true })
-    t.strictSame(attempts, ['ELOCKED'])
-    t.equal(await check(file), false, 'the lock is released')
-  },
-)
+  const attempts: unknown[] = []
+  const run: Host['run'] = async (command, options) => {
+    attempts.push(await lock(file).catch((error: unknown) => (error as NodeJS.ErrnoException).code))
+    return context.host.run(command, options)
+  }
+  const watched = openHaproxy({ ...context.host, run }, context.settings)
+  t.match(await watched.config.ensure(changed), { changed: true, reloaded: true })
+  t.strictSame(attempts, ['ELOCKED'])
+  t.equal(await check(file), false, 'the lock is released')
+})
 
 void t.test(
-  'config.apply() refuses a change set when the configuration or the process changed meanwhile',
+  'config.apply() refuses a change set when the configuration or the process changed after it was planned',
   { skip },
   async (t) => {
     const { haproxy, context, spec } = await testProxy(t)
@@ -187,7 +183,7 @@ void t.test(
     await haproxy.config.ensure(spec)
     const worker = await readInfo(context.runtime)
     makeCertificate(odd, ['odd.test'])
-    // Our own check reads the first certificate and the key; HAProxy reads the whole chain.
+    // Our own check reads the first certificate and the key. HAProxy reads the whole chain.
     const chain = '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n'
     writeFileSync(odd, readFileSync(odd, 'utf8').replace('-----BEGIN PRIVATE', `${chain}-----BEGIN PRIVATE`))
     const { reloaded, results } = await haproxy.config.ensure(spec)
@@ -200,10 +196,10 @@ void t.test(
         [odd, false, 'HAPROXY_CERTIFICATE_INVALID'],
       ],
     )
-    t.equal(reloaded, false, 'nothing that is served changed')
+    t.equal(reloaded, false, 'no served certificate changed')
     t.equal((await readInfo(context.runtime))?.pid, worker?.pid)
     const again = await openHaproxy(context.host, context.settings).config.ensure(spec)
-    t.strictSame([again.changed, again.changes], [false, []], 'also for the next process')
+    t.strictSame([again.changed, again.changes], [false, []], 'the same in the next process')
     t.equal(again.results.at(-1)?.error?.code, 'HAPROXY_CERTIFICATE_INVALID')
     makeCertificate(odd, ['odd.test'])
     t.match(await haproxy.config.ensure(spec), { changed: true, reloaded: true })
@@ -219,9 +215,9 @@ function titles(changes: readonly ConfigChange[]): readonly string[] {
 }
 
 function serialOf(port: number, servername: string): Promise<string> {
-  return new Promise((settle, reject) => {
+  return new Promise((resolve, reject) => {
     const socket = connect({ port, host: '127.0.0.1', servername, rejectUnauthorized: false }, () => {
-      settle(socket.getPeerCertificate().serialNumber)
+      resolve(socket.getPeerCertificate().serialNumber)
       socket.destroy()
     })
     socket.once('error', reject)

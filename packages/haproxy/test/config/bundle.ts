@@ -7,7 +7,7 @@ import { range, testFolder } from '../support/proxy.ts'
 
 const settings = { runFolder: '/r', listen: ['127.0.0.1:80'], connectionsPerTenant: 5, ...range }
 
-void t.test('renderBundle() describes what is served, not what is refused', async (t) => {
+void t.test('renderBundle() derives the description from the served certificates only', async (t) => {
   const tls = { listen: ['127.0.0.1:443'], certificates: ['/c'] }
   const withTls = { ...settings, folder: '/f', tls }
   const [a, b] = [
@@ -25,7 +25,7 @@ void t.test('renderBundle() describes what is served, not what is refused', asyn
   t.equal(renderBundle({ ...settings, folder: '/f' }, { served: [a], refused: [] }, true).crtList, undefined)
 })
 
-void t.test('readBundle() and readGood() are undefined before the first time', async (t) => {
+void t.test('readBundle() and readGood() return undefined before the first installation', async (t) => {
   const folder = testFolder(t)
   const context = createContext(createHost(), { ...settings, folder })
   t.equal(await readBundle(context), undefined)

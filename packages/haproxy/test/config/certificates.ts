@@ -11,7 +11,7 @@ import {
 } from '../../src/config/certificates.ts'
 import { makeCertificate, skipTls, testFolder } from '../support/proxy.ts'
 
-void t.test('findCertificateFault() finds what HAProxy could not serve', { skip: skipTls }, async (t) => {
+void t.test('findCertificateFault() returns why HAProxy could not serve a file', { skip: skipTls }, async (t) => {
   const folder = testFolder(t)
   makeCertificate(`${folder}/a.pem`, ['a.test'])
   makeCertificate(`${folder}/b.pem`, ['b.test'])
@@ -21,41 +21,48 @@ void t.test('findCertificateFault() finds what HAProxy could not serve', { skip:
   t.equal(findCertificateFault(a), undefined)
   t.match(findCertificateFault(certificate(a)), /cannot be read/)
   t.match(findCertificateFault(key(a)), /no certificate/)
-  t.match(findCertificateFault(certificate(a) + key(b)), /belongs to another/)
-  t.match(findCertificateFault(a.replace(/[A-Za-z]{4}\n/, '\n')), /cannot be read|belongs/)
+  t.match(findCertificateFault(certificate(a) + key(b)), /key does not belong to its certificate/)
+  t.match(findCertificateFault(a.replace(/[A-Za-z]{4}\n/, '\n')), /cannot be read|does not belong/)
   t.match(findCertificateFault(''), /no certificate/)
 })
 
-void t.test('readCertificates() serves the good ones and says why not the others', { skip: skipTls }, async (t) => {
-  const folder = testFolder(t)
-  makeCertificate(`${folder}/b.pem`, ['b.test'])
-  makeCertificate(`${folder}/a.pem`, ['a.test'])
-  makeCertificate(`${folder}/with blank.pem`, ['c.test'])
-  writeFileSync(`${folder}/broken.pem`, 'nonsense')
-  writeFileSync(`${folder}/readme.txt`, 'not a certificate')
-  const { served, refused } = await readCertificates(createHost(), [folder])
-  t.strictSame(
-    served.map(({ path }) => path),
-    [`${folder}/a.pem`, `${folder}/b.pem`],
-  )
-  matchWhole(t, refused, [
-    { target: `${folder}/broken.pem`, error: { code: 'HAPROXY_CERTIFICATE_INVALID', message: /no certificate in it/ } },
-    { target: `${folder}/with blank.pem`, error: { code: 'HAPROXY_CERTIFICATE_INVALID', message: /crt-list/ } },
-  ])
-})
+void t.test(
+  'readCertificates() serves valid files and refuses invalid ones with a reason',
+  { skip: skipTls },
+  async (t) => {
+    const folder = testFolder(t)
+    makeCertificate(`${folder}/b.pem`, ['b.test'])
+    makeCertificate(`${folder}/a.pem`, ['a.test'])
+    makeCertificate(`${folder}/with blank.pem`, ['c.test'])
+    writeFileSync(`${folder}/broken.pem`, 'nonsense')
+    writeFileSync(`${folder}/readme.txt`, 'not a certificate')
+    const { served, refused } = await readCertificates(createHost(), [folder])
+    t.strictSame(
+      served.map(({ path }) => path),
+      [`${folder}/a.pem`, `${folder}/b.pem`],
+    )
+    matchWhole(t, refused, [
+      {
+        target: `${folder}/broken.pem`,
+        error: { code: 'HAPROXY_CERTIFICATE_INVALID', message: /contains no certificate/ },
+      },
+      { target: `${folder}/with blank.pem`, error: { code: 'HAPROXY_CERTIFICATE_INVALID', message: /crt-list/ } },
+    ])
+  },
+)
 
-void t.test('readCertificates() of a folder that is not there is none', async (t) => {
+void t.test('readCertificates() returns no certificate for a folder that does not exist', async (t) => {
   t.strictSame(await readCertificates(createHost(), [`${testFolder(t)}/none`]), { served: [], refused: [] })
 })
 
-void t.test('renderCrtList() changes when a file does', async (t) => {
+void t.test('renderCrtList() renders the digest and the path of a certificate', async (t) => {
   const listOf = (path: string, digest: string) => renderCrtList({ served: [{ path, digest }], refused: [] })
   t.equal(listOf('/c/a.pem', '01ab'), '# 01ab\n/c/a.pem\n')
   t.throws(() => listOf('/c/a b.pem', '01'), { code: 'HAPROXY_NOT_ENCODABLE' })
 })
 
 void t.test(
-  'readCertificates() takes files and folders, each file once, and refuses one that does not exist',
+  'readCertificates() reads files and folders, each file once, and refuses a file that does not exist',
   async (t) => {
     const folder = testFolder(t)
     writeFileSync(`${folder}/a.pem`, 'nonsense')
@@ -66,7 +73,7 @@ void t.test(
       refused.map(({ target, error }) => [target, error.facts.detail]),
       [
         [`${folder}/none.pem`, 'it does not exist'],
-        [`${folder}/a.pem`, 'no certificate in it'],
+        [`${folder}/a.pem`, 'it contains no certificate'],
       ],
     )
   },
@@ -80,7 +87,7 @@ void t.test('parseCrtList() reads what renderCrtList() wrote: served, and refuse
   const { served, refused } = parseCrtList(list)
   t.strictSame([...served], [['/c/a.pem', one]])
   t.strictSame([...refused], [['/c/odd.pem', other]])
-  t.equal(list.includes('broken'), false, 'only a refusal of HAProxy is kept')
+  t.equal(list.includes('broken'), false, 'only a refusal by HAProxy is written')
 })
 
 void t.test(

@@ -8,7 +8,7 @@ import { makeFolders, type ProxyContext } from '../../src/context.ts'
 import { freePort } from '@puppy/host/testing'
 import { makeCertificate, skip, skipTls, testFolder, testProxy } from '../support/proxy.ts'
 
-void t.test('checkBundle() has the real program take it, and leaves nothing behind', { skip }, async (t) => {
+void t.test('checkBundle() accepts a valid configuration and leaves no files behind', { skip }, async (t) => {
   const { context } = await testProxy(t)
   await makeFolders(context)
   const checked = await check(context)
@@ -16,7 +16,7 @@ void t.test('checkBundle() has the real program take it, and leaves nothing behi
   t.strictSame(await context.host.list(context.settings.folder), [])
 })
 
-void t.test('checkBundle() throws what HAProxy said, about the file where it will be', { skip }, async (t) => {
+void t.test('checkBundle() throws the message of HAProxy, with the path of the installed file', { skip }, async (t) => {
   const { context } = await testProxy(t, { user: 'no-such-user' })
   await makeFolders(context)
   const error = await check(context).catch((reason: unknown) => reason)
@@ -27,14 +27,14 @@ void t.test('checkBundle() throws what HAProxy said, about the file where it wil
   t.equal(await context.host.status(context.files.staged), undefined)
 })
 
-void t.test('checkBundle() checks the maps too', { skip }, async (t) => {
+void t.test('checkBundle() also checks the maps', { skip }, async (t) => {
   const { context } = await testProxy(t)
   await makeFolders(context)
   await context.host.replace(context.files.hosts, 'a.test no-port\n')
   await t.rejects(check(context), { code: 'HAPROXY_CONFIG_INVALID', message: /no-port|hosts\.map/ })
 })
 
-void t.test('checkBundle() leaves out the certificate that only HAProxy refuses', { skip: skipTls }, async (t) => {
+void t.test('checkBundle() leaves out a certificate that only HAProxy refuses', { skip: skipTls }, async (t) => {
   const certificates = testFolder(t)
   const { context } = await testProxy(t, {
     tls: { listen: [`127.0.0.1:${await freePort()}`], certificates: [certificates] },
@@ -42,7 +42,7 @@ void t.test('checkBundle() leaves out the certificate that only HAProxy refuses'
   await makeFolders(context)
   makeCertificate(`${certificates}/good.pem`, ['good.test'])
   makeCertificate(`${certificates}/odd.pem`, ['odd.test'])
-  // Our own check reads the first certificate and the key; HAProxy reads the whole chain.
+  // Our own check reads the first certificate and the key. HAProxy reads the whole chain.
   const odd = readFileSync(`${certificates}/odd.pem`, 'utf8')
   const chain = '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n'
   writeFileSync(`${certificates}/odd.pem`, odd.replace('-----BEGIN PRIVATE', `${chain}-----BEGIN PRIVATE`))
@@ -53,7 +53,7 @@ void t.test('checkBundle() leaves out the certificate that only HAProxy refuses'
   t.notMatch(checked.crtList, /^[^#].*odd\.pem/m)
 })
 
-void t.test('removeStaged() removes what a killed process left', async (t) => {
+void t.test('removeStaged() removes the folder that a killed process left behind', async (t) => {
   const { context } = await testProxy(t)
   await makeFolders(context)
   await context.host.makeFolder(context.files.staged)

@@ -4,20 +4,23 @@ import { installBundle, keepGood, removeFiles } from '../../src/config/files.ts'
 import { makeFolders } from '../../src/context.ts'
 import { testProxy } from '../support/proxy.ts'
 
-void t.test('installBundle() and keepGood() are read back, with TLS and without', async (t) => {
-  const { context } = await testProxy(t)
-  await makeFolders(context)
-  t.equal(await readGood(context), undefined)
-  for (const bundle of [{ config: 'a', crtList: 'b' }, { config: 'c' }]) {
-    await installBundle(context, bundle)
-    await keepGood(context, bundle)
-    t.strictSame(await readBundle(context), bundle)
-    t.strictSame(await readGood(context), bundle)
-  }
-  t.match(await context.host.status(context.files.config), { mode: 0o600 })
-})
+void t.test(
+  'readBundle() and readGood() return what installBundle() and keepGood() wrote, with TLS and without',
+  async (t) => {
+    const { context } = await testProxy(t)
+    await makeFolders(context)
+    t.equal(await readGood(context), undefined)
+    for (const bundle of [{ config: 'a', crtList: 'b' }, { config: 'c' }]) {
+      await installBundle(context, bundle)
+      await keepGood(context, bundle)
+      t.strictSame(await readBundle(context), bundle)
+      t.strictSame(await readGood(context), bundle)
+    }
+    t.match(await context.host.status(context.files.config), { mode: 0o600 })
+  },
+)
 
-void t.test('removeFiles() deletes what is ours and leaves what is not', async (t) => {
+void t.test('removeFiles() deletes only files of this package', async (t) => {
   const { context, settings } = await testProxy(t)
   await makeFolders(context)
   await installBundle(context, { config: 'a', crtList: 'b' })

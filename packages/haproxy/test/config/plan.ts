@@ -41,7 +41,7 @@ void t.test('planConfig() installs everything and starts', async (t) => {
   t.strictSame(planned, bundle)
 })
 
-void t.test('planConfig() of what is there is nothing', async (t) => {
+void t.test('planConfig() returns no change when spec and observation agree', async (t) => {
   t.strictSame(titles(good), [])
 })
 
@@ -51,9 +51,9 @@ void t.test('planConfig() without TLS removes the certificates', async (t) => {
 
 const differences: [title: string, observed: ObservedConfig, expected: readonly string[]][] = [
   ['a worker with another configuration', { ...good, process: { pid: 7, named: true } }, ['reload process']],
-  ['a lost pid file', { ...good, process: { pid: 7, named: false, description } }, ['set haproxy.pid']],
+  ['a missing pid file', { ...good, process: { pid: 7, named: false, description } }, ['set haproxy.pid']],
   ['a HAProxy that ended', { ...running, installed: bundle, good: bundle, maps: good.maps }, ['start process']],
-  ['no copy of what runs', { ...good, good: { config: 'x' } }, ['set haproxy.cfg.good']],
+  ['a missing copy of the running files', { ...good, good: { config: 'x' } }, ['set haproxy.cfg.good']],
   ['a map that HAProxy cannot load', { ...good, maps: { hosts: 'a.test\n', suspended: '' } }, ['set hosts.map']],
   ['rows of a map', { ...good, maps: { hosts: 'a.test 20001\n', suspended: '1 1\n' } }, []],
   [
@@ -62,7 +62,7 @@ const differences: [title: string, observed: ObservedConfig, expected: readonly 
     ['set /c/b.pem', 'set haproxy.cfg', 'reload process'],
   ],
   [
-    'one more that only HAProxy refuses',
+    'another certificate that only HAProxy refuses',
     {
       ...good,
       certificates: { ...certificates, refused: [{ ...refuseCertificate('/c/x.pem', {}), digest: a.digest }] },
@@ -71,15 +71,18 @@ const differences: [title: string, observed: ObservedConfig, expected: readonly 
   ],
 ]
 for (const [title, observed, expected] of differences) {
-  void t.test(`planConfig() sees ${title}`, async (t) => {
+  void t.test(`planConfig() handles ${title}`, async (t) => {
     t.strictSame(titles(observed), expected)
   })
 }
 
-void t.test('planConfig() refuses a certificate alone, and configTargets() names it', async (t) => {
-  const refused = [refuseCertificate('/c/x.pem', { detail: 'no' })]
-  const observed = { ...good, certificates: { ...certificates, refused } }
-  t.strictSame(planConfig(spec, observed).changes, [])
-  t.strictSame(planConfig(spec, observed).refused, refused)
-  t.strictSame(configTargets(observed), ['haproxy.cfg', 'process', a.path, b.path, '/c/x.pem'])
-})
+void t.test(
+  'planConfig() refuses one certificate without a change to the rest, and configTargets() names it',
+  async (t) => {
+    const refused = [refuseCertificate('/c/x.pem', { detail: 'no' })]
+    const observed = { ...good, certificates: { ...certificates, refused } }
+    t.strictSame(planConfig(spec, observed).changes, [])
+    t.strictSame(planConfig(spec, observed).refused, refused)
+    t.strictSame(configTargets(observed), ['haproxy.cfg', 'process', a.path, b.path, '/c/x.pem'])
+  },
+)

@@ -3,7 +3,7 @@ import { hasIpv6, readConfig } from '../../src/config/read.ts'
 import { createFakeHaproxy } from '../support/fake-haproxy.ts'
 import { range, skip, testContext, testProxy } from '../support/proxy.ts'
 
-void t.test('readConfig() before the first installation has the command that starts HAProxy', { skip }, async (t) => {
+void t.test('readConfig() returns the start command before the first installation', { skip }, async (t) => {
   const { context, settings } = await testProxy(t)
   const observed = await readConfig(context)
   t.match(observed.startCommand, /haproxy -W -D -f /)
@@ -16,7 +16,7 @@ void t.test('readConfig() before the first installation has the command that sta
   })
 })
 
-void t.test('readConfig() finds the process, also when its pid file is lost', { skip }, async (t) => {
+void t.test('readConfig() finds the process, also when its pid file is missing', { skip }, async (t) => {
   const { haproxy, context, spec } = await testProxy(t)
   const { pid } = await haproxy.ensureRunning(spec)
   const { process: found, startCommand, installed, good } = await readConfig(context)
@@ -25,7 +25,7 @@ void t.test('readConfig() finds the process, also when its pid file is lost', { 
   t.strictSame(good, installed)
   await context.host.remove(context.files.pid)
   t.match((await readConfig(context)).process, { pid, named: false })
-  t.equal(await context.host.read(context.files.pid), undefined, 'reading writes nothing')
+  t.equal(await context.host.read(context.files.pid), undefined, 'readConfig() does not write')
   const { changes } = await haproxy.config.ensure(spec)
   t.strictSame(
     changes.map(({ action, target }) => `${action} ${target}`),
@@ -34,7 +34,7 @@ void t.test('readConfig() finds the process, also when its pid file is lost', { 
   t.equal(await context.host.read(context.files.pid), `${pid}\n`)
 })
 
-void t.test('readConfig() does not take a HAProxy that does not answer for one that ended', async (t) => {
+void t.test('readConfig() throws when a living HAProxy does not answer', async (t) => {
   const { host, runtime } = createFakeHaproxy()
   const settings = { folder: '/f', runFolder: '/r', listen: ['127.0.0.1:1'], connectionsPerTenant: 1, ...range }
   const context = { ...testContext(host, settings), runtime }
@@ -51,6 +51,6 @@ void t.test('readConfig() does not take a HAProxy that does not answer for one t
   await t.rejects(readConfig({ ...context, runtime: silent }, { timeout: 50 }), { code: 'HAPROXY_TIMEOUT' })
 })
 
-void t.test('hasIpv6() is a claim about this machine', async (t) => {
+void t.test('hasIpv6() returns a boolean', async (t) => {
   t.type(hasIpv6(), 'boolean')
 })

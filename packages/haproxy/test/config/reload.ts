@@ -10,23 +10,27 @@ import { get, skip, tenant, testProxy } from '../support/proxy.ts'
 
 t.setTimeout(300_000)
 
-void t.test('config.ensure() interrupts nobody when a new address is taken, and names it', { skip }, async (t) => {
-  const { haproxy, context, port, settings, spec } = await testProxy(t)
-  const other = await tenant(t)
-  const { pid } = await haproxy.ensureRunning(spec)
-  const before = await context.host.read(context.files.config)
-  const worker = await readInfo(context.runtime)
-  const taken = `127.0.0.1:${other.port}`
-  const wider = { ...spec, listen: [...settings.listen, taken] }
-  await t.rejects(haproxy.config.ensure(wider), { code: 'HAPROXY_ADDRESS_IN_USE', message: new RegExp(taken) })
-  t.equal(await context.host.read(context.files.config), before)
-  t.strictSame(await haproxy.ensureRunning(spec), { started: false, pid })
-  t.equal((await readInfo(context.runtime))?.pid, worker?.pid)
-  t.equal((await get(port, 'x.test')).status, 404)
-  await new Promise((closed) => other.server.close(closed))
-  t.match(await haproxy.config.ensure(wider), { changed: true, reloaded: true })
-  t.equal((await get(other.port, 'x.test')).status, 404)
-})
+void t.test(
+  'config.ensure() names a new address that is in use and does not interrupt HAProxy',
+  { skip },
+  async (t) => {
+    const { haproxy, context, port, settings, spec } = await testProxy(t)
+    const other = await tenant(t)
+    const { pid } = await haproxy.ensureRunning(spec)
+    const before = await context.host.read(context.files.config)
+    const worker = await readInfo(context.runtime)
+    const taken = `127.0.0.1:${other.port}`
+    const wider = { ...spec, listen: [...settings.listen, taken] }
+    await t.rejects(haproxy.config.ensure(wider), { code: 'HAPROXY_ADDRESS_IN_USE', message: new RegExp(taken) })
+    t.equal(await context.host.read(context.files.config), before)
+    t.strictSame(await haproxy.ensureRunning(spec), { started: false, pid })
+    t.equal((await readInfo(context.runtime))?.pid, worker?.pid)
+    t.equal((await get(port, 'x.test')).status, 404)
+    await new Promise((closed) => other.server.close(closed))
+    t.match(await haproxy.config.ensure(wider), { changed: true, reloaded: true })
+    t.equal((await get(other.port, 'x.test')).status, 404)
+  },
+)
 
 void t.test('config.ensure() moves a port from one address to every address', { skip }, async (t) => {
   const { haproxy, port, spec } = await testProxy(t)
@@ -36,11 +40,11 @@ void t.test('config.ensure() moves a port from one address to every address', { 
   t.equal((await get(port, 'x.test')).status, 404)
 })
 
-void t.test('config.ensure() puts the last good one back when a reload fails all the same', { skip }, async (t) => {
+void t.test('config.ensure() installs the last good configuration again when a reload fails', { skip }, async (t) => {
   const { haproxy, context, port, settings, spec } = await testProxy(t)
   const other = await tenant(t)
   await haproxy.ensureRunning(spec)
-  // Not what runs, so that addresses are not compared: as if the address had been taken in the last moment.
+  // A copy that differs from what runs skips the check for free addresses, as if the address had been taken just now.
   const good = renderConfig({ ...settings, connectionsPerTenant: 7 }, { ipv6: hasIpv6() })
   await context.host.replace(context.files.goodConfig, good)
   const wider = { ...spec, listen: [...settings.listen, `127.0.0.1:${other.port}`] }
@@ -51,7 +55,7 @@ void t.test('config.ensure() puts the last good one back when a reload fails all
   t.equal((await get(port, 'x.test')).status, 404)
 })
 
-void t.test('reloadConfig() puts both files of the last good bundle back', async (t) => {
+void t.test('reloadConfig() installs both files of the last good bundle again when the reload fails', async (t) => {
   const { context, settings } = await testProxy(t)
   await makeFolders(context)
   const bundle = (connectionsPerTenant: number, crtList: string) => ({
@@ -64,7 +68,7 @@ void t.test('reloadConfig() puts both files of the last good bundle back', async
   t.strictSame(await readBundle(context), good)
 })
 
-void t.test('reloadConfig() refuses a configuration that is not ours', async (t) => {
+void t.test('reloadConfig() throws a TypeError for a configuration without a description', async (t) => {
   const { context } = await testProxy(t)
   await t.rejects(reloadConfig(context, { config: 'global\n' }, {}), TypeError)
 })

@@ -22,31 +22,31 @@ import {
 
 const settings = { folder: '/f', runFolder: '/r', listen: [':80'], connectionsPerTenant: 50, ...range }
 
-void t.test('renderConfig() gives the same text for the same settings, and a description of it', async (t) => {
+void t.test('renderConfig() renders the same text and the same description for the same settings', async (t) => {
   const text = renderConfig(settings)
   t.equal(text, renderConfig({ ...settings }))
   t.match(configDescription(text), /^puppy-[0-9a-f]{16}$/)
   t.not(configDescription(text), configDescription(renderConfig({ ...settings, slots: 100 })))
 })
 
-void t.test('renderConfig() describes the crt-list without holding it', async (t) => {
+void t.test('renderConfig() uses the crt-list only for the description', async (t) => {
   const [one, other] = ['# 01\n/c/a.pem\n', '# 02\n/c/a.pem\n'].map((crtList) => renderConfig(settings, { crtList }))
   t.not(configDescription(one ?? ''), configDescription(other ?? ''))
   t.equal(one?.length, other?.length)
 })
 
-void t.test('renderConfig() names user, group and chroot only when asked to', async (t) => {
+void t.test('renderConfig() names user and group only when the settings do', async (t) => {
   t.notMatch(renderConfig(settings), /^ {2}(user|group|chroot)/m)
   const text = renderConfig({ ...settings, user: 'haproxy', group: 'puppy' })
   t.match(text, /^ {2}user haproxy\n {2}group puppy$/m)
   t.match(text, /^ {2}bind unix@\/\S+\/peers\/sock mode 666$/m)
 })
 
-void t.test('renderConfig() bounds old workers', async (t) => {
+void t.test('renderConfig() limits the age and the number of old workers', async (t) => {
   t.match(renderConfig(settings), /hard-stop-after 30m\n {2}mworker-max-reloads 4\n/)
 })
 
-void t.test('renderConfig() keeps HAProxy from reading the certificate authorities of the system', async (t) => {
+void t.test('renderConfig() turns off certificate checks of the HTTP client inside HAProxy', async (t) => {
   t.match(renderConfig(settings), /^ {2}\.if feature\(OPENSSL\)\n {2}httpclient\.ssl\.verify none\n {2}\.endif$/m)
 })
 
@@ -54,11 +54,11 @@ void t.test('renderConfig() refuses what assertSettings() refuses', async (t) =>
   t.throws(() => renderConfig({ ...settings, listen: [] }), { code: 'HAPROXY_SETTINGS_INVALID' })
 })
 
-void t.test('configDescription() of another text is undefined', async (t) => {
+void t.test('configDescription() returns undefined for any other text', async (t) => {
   t.equal(configDescription('global\n  description other\n'), undefined)
 })
 
-void t.test('the configuration, served', { skip }, async (t) => {
+void t.test('the configuration with a running HAProxy', { skip }, async (t) => {
   const blog = await tenant(t)
   const quiet = await tenant(t)
   const { haproxy, port, spec } = await testProxy(t)
@@ -74,7 +74,7 @@ void t.test('the configuration, served', { skip }, async (t) => {
     suspended: [slotOf(quiet.port)],
   })
 
-  await t.test('a known host is served, however it is written', async (t) => {
+  await t.test('a known host is served in any case, with a port or a trailing dot', async (t) => {
     for (const host of ['blog.example.com', 'BLOG.example.com.:80', 'Blog.Example.Com:65535']) {
       t.equal((await get(port, host)).status, 200, host)
     }
@@ -87,11 +87,11 @@ void t.test('the configuration, served', { skip }, async (t) => {
     ['a sub-domain', 'a.blog.example.com', 404, 'Not found\n'],
     ['an address', '127.0.0.1', 404, 'Not found\n'],
     ['an empty host', '', 404, 'Not found\n'],
-    ['a known host with nobody listening', 'dead.example.com', 503, 'Service unavailable\n'],
+    ['a known host whose tenant does not listen', 'dead.example.com', 503, 'Service unavailable\n'],
     ['a suspended slot', 'quiet.example.com', 503, 'Suspended\n'],
   ]
   for (const [title, host, status, body] of refusals) {
-    await t.test(`${title} is answered ${status} in plain text that names nobody`, async (t) => {
+    await t.test(`${title} is answered ${status} in plain text that names no product`, async (t) => {
       const answer = await get(port, host)
       t.equal(answer.status, status)
       t.equal(answer.body, body)
@@ -107,8 +107,8 @@ void t.test('the configuration, served', { skip }, async (t) => {
     ['nonsense', 'nonsense'],
   ]
   for (const [title, head] of malformed) {
-    await t.test(`${title}: refused with 400`, async (t) => {
-      // HAProxy's HTTP/1 parser has its own words for these, which no setting changes.
+    await t.test(`${title}: answered with 400`, async (t) => {
+      // HAProxy's HTTP/1 parser has its own text for these answers, which no setting changes.
       const answer = parseAnswer(await talk(port, `${head}\r\nConnection: close\r\n\r\n`))
       t.equal(answer.status, 400)
       t.notMatch(answer.text, /haproxy|puppy|^server:/im)
@@ -119,7 +119,7 @@ void t.test('the configuration, served', { skip }, async (t) => {
     t.equal(parseAnswer(await talk(port, 'GET / HTTP/1.0\r\n\r\n')).status, 404)
   })
 
-  await t.test('forwarding headers of a client are deleted and ours are set', async (t) => {
+  await t.test('forwarding headers of a client are replaced by those of HAProxy', async (t) => {
     const forged = [
       'X-Forwarded-For: 6.6.6.6',
       'x-forwarded-for: 6.6.6.7',
@@ -143,7 +143,7 @@ void t.test('the configuration, served', { skip }, async (t) => {
     })
   })
 
-  await t.test('requests of one connection go each to their own host', async (t) => {
+  await t.test('each request of a connection goes to its own host', async (t) => {
     const ask = (host: string) => `GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`
     const last = 'GET /end HTTP/1.1\r\nHost: blog.example.com\r\nConnection: close\r\n\r\n'
     const text = await talk(port, `${ask('blog.example.com')}${ask('x.example.com')}${ask('dead.example.com')}${last}`)
@@ -151,7 +151,7 @@ void t.test('the configuration, served', { skip }, async (t) => {
     t.strictSame(statuses, ['200', '404', '503', '200'])
   })
 
-  await t.test('a websocket upgrade passes and echoes', async (t) => {
+  await t.test('a websocket upgrade reaches the tenant', async (t) => {
     const lines = ['GET /socket HTTP/1.1', 'Host: blog.example.com', 'Upgrade: websocket', 'Connection: Upgrade']
     const key = ['Sec-WebSocket-Version: 13', 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==']
     const text = await talk(port, `${[...lines, ...key].join('\r\n')}\r\n\r\nhello tenant`, 'hello tenant')
@@ -160,23 +160,27 @@ void t.test('the configuration, served', { skip }, async (t) => {
   })
 })
 
-void t.test('a port outside the tenants range is never reached, whatever the map says', { skip }, async (t) => {
-  const outside = await tenant(t)
-  const { haproxy, context, port, spec } = await testProxy(t, { firstPort: 10_240, slots: 10 })
-  await haproxy.ensureRunning(spec)
-  for (const [domain, value] of [
-    ['out.test', outside.port],
-    ['low.test', 22],
-    ['zero.test', 0],
-    ['below.test', 10_239],
-    ['past.test', 10_320],
-  ]) {
-    await context.runtime.send(['add', 'map', 'hosts.map', String(domain), String(value)])
-    t.equal((await get(port, String(domain))).status, 404, String(domain))
-  }
-})
+void t.test(
+  'a port outside the range of the tenants is never reached, even when the map contains it',
+  { skip },
+  async (t) => {
+    const outside = await tenant(t)
+    const { haproxy, context, port, spec } = await testProxy(t, { firstPort: 10_240, slots: 10 })
+    await haproxy.ensureRunning(spec)
+    for (const [domain, value] of [
+      ['out.test', outside.port],
+      ['low.test', 22],
+      ['zero.test', 0],
+      ['below.test', 10_239],
+      ['past.test', 10_320],
+    ]) {
+      await context.runtime.send(['add', 'map', 'hosts.map', String(domain), String(value)])
+      t.equal((await get(port, String(domain))).status, 404, String(domain))
+    }
+  },
+)
 
-void t.test('a tenant has so many connections and no more, and others are not touched', { skip }, async (t) => {
+void t.test('a tenant with too many connections is answered 503, and other tenants are served', { skip }, async (t) => {
   const [slow, other] = [await tenant(t), await tenant(t)]
   t.not(slotOf(slow.port), slotOf(other.port))
   const { haproxy, port, spec } = await testProxy(t, { connectionsPerTenant: 3 })
@@ -201,7 +205,7 @@ void t.test('a tenant has so many connections and no more, and others are not to
   slow.server.closeAllConnections()
 })
 
-void t.test('every address means IPv4 and IPv6', { skip }, async (t) => {
+void t.test('a listen address without a host listens on IPv4 and IPv6', { skip }, async (t) => {
   const port = await freePort()
   const { haproxy, spec } = await testProxy(t, { listen: [`:${port}`] })
   await haproxy.ensureRunning(spec)
@@ -230,33 +234,33 @@ void t.test('TLS', { skip: skipTls }, async (t) => {
   const ask = (servername: string, host: string, options: ConnectionOptions = {}) =>
     askTls(tlsPort, servername, host, options)
 
-  await t.test('each name has its own certificate, and the tenant is told https', async (t) => {
+  await t.test('each name has its own certificate, and the tenant sees https in X-Forwarded-Proto', async (t) => {
     const { answer, subject } = await ask('a.test', 'a.test')
     t.equal(subject, 'a.test')
     t.equal(told(answer)['x-forwarded-proto'], 'https')
     t.equal((await ask('b.test', 'B.test:443')).subject, 'b.test')
   })
 
-  await t.test('a Host that is another tenant than the SNI is answered 421', async (t) => {
+  await t.test('a Host that differs from the SNI is answered 421', async (t) => {
     const { answer } = await ask('a.test', 'b.test')
     t.equal(answer.status, 421)
     t.equal(answer.body, 'Misdirected request\n')
     t.equal((await ask('a.test', 'unknown.test')).answer.status, 421)
   })
 
-  await t.test('a name without a certificate gets no handshake, nor does no name', async (t) => {
+  await t.test('a handshake without a name, or with a name that has no certificate, fails', async (t) => {
     await t.rejects(ask('x.test', 'a.test'), { code: /^ERR_SSL_/ })
     await t.rejects(ask('', 'a.test'), { code: /^ERR_SSL_/ })
   })
 
-  await t.test('TLS 1.1 gets no handshake', async (t) => {
+  await t.test('a handshake with TLS 1.1 fails', async (t) => {
     await t.rejects(
       ask('a.test', 'a.test', { maxVersion: 'TLSv1.1', minVersion: 'TLSv1.1', ciphers: 'ALL@SECLEVEL=0' }),
       { code: 'ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION' },
     )
   })
 
-  await t.test('HTTP/2 is served, and is held to its SNI as well', async (t) => {
+  await t.test('HTTP/2 is served, and a Host that differs from the SNI is answered 421', async (t) => {
     const session = connectHttp2(`https://127.0.0.1:${tlsPort}`, { servername: 'a.test', rejectUnauthorized: false })
     t.teardown(() => session.close())
     const status = async (authority: string) => {

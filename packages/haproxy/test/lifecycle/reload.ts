@@ -5,12 +5,12 @@ import { hasIpv6 } from '../../src/config/read.ts'
 import { readInfo } from '../../src/runtime/info.ts'
 import { get, range, skip, slotOf, tenant, testProxy } from '../support/proxy.ts'
 
-void t.test('reload() without a HAProxy is refused', async (t) => {
+void t.test('reload() throws when HAProxy does not run', async (t) => {
   const { context } = await testProxy(t)
   await t.rejects(reload(context, 'puppy-0'), { code: 'HAPROXY_NOT_RUNNING' })
 })
 
-void t.test('reload() keeps the counters, the routes, and every request', { skip }, async (t) => {
+void t.test('reload() keeps the counters and the routes, and loses no request', { skip }, async (t) => {
   const backend = await tenant(t)
   const { haproxy, port, spec } = await testProxy(t)
   const { pid } = await haproxy.ensureRunning(spec)
@@ -39,7 +39,7 @@ void t.test('reload() keeps the counters, the routes, and every request', { skip
   t.strictSame(await haproxy.ensureRunning(spec), { started: false, pid })
 })
 
-void t.test('reload() stops waiting when the caller gives up', { skip }, async (t) => {
+void t.test('reload() stops waiting when the caller aborts it', { skip }, async (t) => {
   const { haproxy, context, spec } = await testProxy(t)
   await haproxy.ensureRunning(spec)
   await t.rejects(reload(context, 'puppy-0', { signal: AbortSignal.abort() }), { code: 'HAPROXY_ABORTED' })

@@ -11,7 +11,7 @@ const policy = {
 }
 const settings = { folder: '/f', runFolder: '/r', connectionsPerTenant: 9, ...range }
 
-void t.test('planContexts() labels both folders and lets HAProxy reach tenants', async (t) => {
+void t.test('planContexts() sets the contexts of both folders and allows HAProxy to connect to tenants', async (t) => {
   t.strictSame(planContexts(policy, { ...settings, listen: [':80', ':443'] }), [
     ['/usr/bin/chcon', '-R', '--', 'system_u:object_r:haproxy_conf_t:s0', '/f'],
     ['/usr/bin/chcon', '-R', '--', 'system_u:object_r:haproxy_runtime_t:s0', '/r'],
@@ -19,12 +19,12 @@ void t.test('planContexts() labels both folders and lets HAProxy reach tenants',
   ])
 })
 
-void t.test('planContexts() lets it bind other ports only when it has to', async (t) => {
+void t.test('planContexts() allows HAProxy to bind other ports only when the settings have such a port', async (t) => {
   const [, , switches] = planContexts(policy, { ...settings, listen: ['127.0.0.1:8080'] })
   t.strictSame(switches?.slice(1), ['haproxy_connect_all_tcp_ports=on', 'haproxy_bind_all_tcp_ports=on'])
 })
 
-void t.test('planContexts() names no boolean that the policy lacks', async (t) => {
+void t.test('planContexts() sets only booleans that the policy has', async (t) => {
   const fedora = { ...policy, booleans: ['haproxy_connect_any'] }
   t.strictSame(
     planContexts(fedora, { ...settings, listen: [':8080'] })
@@ -35,7 +35,7 @@ void t.test('planContexts() names no boolean that the policy lacks', async (t) =
   t.equal(planContexts({ ...policy, booleans: [] }, { ...settings, listen: [':80'] }).length, 2)
 })
 
-void t.test('readPolicy() asks nobody on a host that is only a folder', async (t) => {
+void t.test('readPolicy() returns undefined on a host that is only a folder', async (t) => {
   const host = createHost({ root: testFolder(t) })
   t.equal(await readPolicy(testContext(host, { ...settings, listen: [':80'] })), undefined)
 })

@@ -12,7 +12,7 @@ import { startFailed } from '../../src/lifecycle/start.ts'
 import { findOurs } from '../../src/process.ts'
 import { get, range, skip, tenant, testFolder, testProxy } from '../support/proxy.ts'
 
-void t.test('ensureRunning() starts once and adopts from then on', { skip }, async (t) => {
+void t.test('ensureRunning() starts HAProxy once and then adopts it', { skip }, async (t) => {
   const { haproxy, context, settings, spec } = await testProxy(t)
   const planned = async () => haproxy.config.plan(spec, await haproxy.config.read(spec)).changes
   t.match((await planned()).at(-1), { action: 'start', command: /haproxy -W -D -f .*haproxy\.cfg -p / })
@@ -24,7 +24,7 @@ void t.test('ensureRunning() starts once and adopts from then on', { skip }, asy
 })
 
 for (const victim of ['master', 'worker'] as const) {
-  void t.test(`ensureRunning() revives a HAProxy whose ${victim} was killed`, { skip }, async (t) => {
+  void t.test(`ensureRunning() restarts a HAProxy whose ${victim} was killed`, { skip }, async (t) => {
     const { haproxy, context, port, spec } = await testProxy(t)
     const { pid } = await haproxy.ensureRunning(spec)
     const worker = (await findOurs(context.own)).find(({ parent }) => parent === pid)?.pid ?? 0
@@ -38,7 +38,7 @@ for (const victim of ['master', 'worker'] as const) {
   })
 }
 
-void t.test('ensureRunning() clears away stale files of another life', { skip }, async (t) => {
+void t.test('ensureRunning() removes stale files of an earlier HAProxy', { skip }, async (t) => {
   const { haproxy, context, spec } = await testProxy(t)
   await haproxy.config.ensure(spec)
   await haproxy.stop()
@@ -51,12 +51,12 @@ void t.test('ensureRunning() clears away stale files of another life', { skip },
   stale.close()
 })
 
-void t.test('ensureRunning() names the address that somebody else listens on', { skip }, async (t) => {
+void t.test('ensureRunning() names the address that another process listens on', { skip }, async (t) => {
   const { port } = await tenant(t)
   const { haproxy, context, spec } = await testProxy(t, { listen: [`127.0.0.1:${port}`] })
   await t.rejects(haproxy.ensureRunning(spec), {
     code: 'HAPROXY_ADDRESS_IN_USE',
-    message: new RegExp(`127\\.0\\.0\\.1:${port}.*HAProxy said: .*Address already in use`),
+    message: new RegExp(`127\\.0\\.0\\.1:${port}.*HAProxy reported: .*Address already in use`),
   })
   t.strictSame(await findOurs(context.own), [])
   t.equal(await haproxy.alive(), false)
@@ -90,7 +90,7 @@ void t.test('ensureRunning() works on a host that is only a folder', { skip }, a
   t.ok(await haproxy.alive())
 })
 
-void t.test('HAProxy lives on when the process that started it is killed', { skip }, async (t) => {
+void t.test('HAProxy keeps running when the process that started it is killed', { skip }, async (t) => {
   const { haproxy, settings, spec } = await testProxy(t)
   const program = `import { createHost } from '@puppy/host'
     import { openHaproxy } from ${JSON.stringify(new URL('../../src/index.ts', import.meta.url).href)}
@@ -109,7 +109,7 @@ void t.test('HAProxy lives on when the process that started it is killed', { ski
   t.strictSame(await haproxy.ensureRunning(spec), { started: false, pid: Number(said) })
 })
 
-void t.test('startFailed() passes on what HAProxy said, whatever it is', async (t) => {
+void t.test('startFailed() quotes the standard error of HAProxy', async (t) => {
   t.match(startFailed('[ALERT]    (1) : cannot do that\n'), { code: 'HAPROXY_START_FAILED', message: /cannot do that/ })
   t.match(startFailed('Segmentation fault'), { code: 'HAPROXY_START_FAILED', message: /Segmentation fault/ })
 })

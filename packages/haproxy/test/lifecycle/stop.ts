@@ -5,7 +5,7 @@ import { endOurs } from '../../src/lifecycle/stop.ts'
 import { findOurs } from '../../src/process.ts'
 import { get, range, skip, talk, tenant, testProxy } from '../support/proxy.ts'
 
-void t.test('stop() ends everything of ours and leaves nothing in the run folder', { skip }, async (t) => {
+void t.test('stop() ends every process of ours and empties the run folder', { skip }, async (t) => {
   const { haproxy, context, settings, port, spec } = await testProxy(t)
   await haproxy.ensureRunning(spec)
   await haproxy.stop()
@@ -19,7 +19,7 @@ void t.test('stop() ends everything of ours and leaves nothing in the run folder
     'hosts.map',
     'suspended.map',
   ])
-  await t.resolves(haproxy.stop(), 'also the second time')
+  await t.resolves(haproxy.stop(), 'stop() is idempotent')
 })
 
 void t.test('stop() does not wait for a request that never ends', { skip }, async (t) => {
@@ -34,7 +34,7 @@ void t.test('stop() does not wait for a request that never ends', { skip }, asyn
   await waiting
 })
 
-void t.test('endOurs() ends a worker whose master was killed, and nobody else', { skip }, async (t) => {
+void t.test('endOurs() ends a worker whose master was killed, and no other HAProxy', { skip }, async (t) => {
   const other = await testProxy(t)
   await other.haproxy.ensureRunning(other.spec)
   const { haproxy, context, spec } = await testProxy(t)
@@ -52,10 +52,10 @@ void t.test('remove() deletes every file and both folders', { skip }, async (t) 
   await haproxy.remove()
   t.equal(await context.host.status(settings.folder), undefined)
   t.equal(await context.host.status(settings.runFolder), undefined)
-  await t.resolves(haproxy.remove(), 'also the second time')
+  await t.resolves(haproxy.remove(), 'remove() is idempotent')
 })
 
-void t.test('remove() cleans up what a killed check left', async (t) => {
+void t.test('remove() deletes the files that a killed check left behind', async (t) => {
   const { haproxy, context, settings } = await testProxy(t)
   await makeFolders(context)
   await context.host.makeFolder(context.files.staged)

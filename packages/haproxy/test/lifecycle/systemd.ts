@@ -5,7 +5,7 @@ import { range, testContext } from '../support/proxy.ts'
 
 const settings = { folder: '/f', runFolder: '/r', listen: [':80'], connectionsPerTenant: 5, ...range, service: 'front' }
 
-/** Which commands are run, and what is done with their answers; whether systemd agrees is seen in `test/live`. */
+/** Creates a host that records the commands. `test/live` runs them with a real systemd. */
 function booted(exitCode = 0, more: FakeHostOptions = {}) {
   const host = createFakeHost({
     files: { '/run/systemd/system/x': '', '/etc/systemd/system/x': '' },
@@ -19,7 +19,7 @@ function booted(exitCode = 0, more: FakeHostOptions = {}) {
   }
 }
 
-void t.test('findService() needs a name, a live host and a systemd that runs it', async (t) => {
+void t.test('findService() needs a unit name, a live host and a running systemd', async (t) => {
   t.strictSame(await findService(booted().context), { unit: 'front.service', systemctl: '/usr/bin/systemctl' })
   t.equal(await findService(booted(0, { live: false }).context), undefined)
   t.equal(await findService(booted(0, { files: {} }).context), undefined)
@@ -27,7 +27,7 @@ void t.test('findService() needs a name, a live host and a systemd that runs it'
   t.equal(await findService(testContext(booted().host, unnamed)), undefined)
 })
 
-void t.test('startService() writes the unit and starts it; systemd is told only of a changed one', async (t) => {
+void t.test('startService() writes and starts the unit, and reloads systemd only when the unit changed', async (t) => {
   const { host, context, words } = booted()
   const service = { unit: 'front.service', systemctl: '/usr/bin/systemctl' }
   await startService(context, service)
@@ -39,7 +39,7 @@ void t.test('startService() writes the unit and starts it; systemd is told only 
   t.strictSame(words(), ['daemon-reload', 'enable --now front.service', 'enable --now front.service'])
 })
 
-void t.test('stopService() and removeService() do nothing without a unit, and then forget it', async (t) => {
+void t.test('stopService() and removeService() do nothing without a unit file', async (t) => {
   const { host, context, words } = booted()
   const service = { unit: 'front.service', systemctl: '/usr/bin/systemctl' }
   await stopService(context, service)
@@ -52,7 +52,7 @@ void t.test('stopService() and removeService() do nothing without a unit, and th
   t.equal(await host.status('/etc/systemd/system/front.service'), undefined)
 })
 
-void t.test('startService() throws what systemctl said', async (t) => {
+void t.test('startService() throws the standard error of systemctl', async (t) => {
   const { context } = booted(1)
   const attempt = startService(context, { unit: 'front.service', systemctl: '/usr/bin/systemctl' })
   await t.rejects(attempt, { code: 'HAPROXY_START_FAILED', message: /it failed/ })

@@ -6,7 +6,7 @@ import { testFolder } from '../support/proxy.ts'
 
 const analyze = ['/usr/bin/systemd-analyze', '/bin/systemd-analyze'].find((path) => existsSync(path))
 
-void t.test('renderUnit() restarts at once and for ever', async (t) => {
+void t.test('renderUnit() restarts HAProxy at once and without a limit', async (t) => {
   const unit = renderUnit({
     command: ['/usr/sbin/haproxy', '-Ws', '-f', '/f/haproxy.cfg'],
     runFolder: '/run/puppy',
@@ -18,7 +18,7 @@ void t.test('renderUnit() restarts at once and for ever', async (t) => {
   t.match(unit, /^StartLimitIntervalSec=0$/m)
 })
 
-void t.test('renderUnit() has the labels set before every start, after the folder is there', async (t) => {
+void t.test('renderUnit() sets the contexts before every start, after it creates the folder', async (t) => {
   const before = [['/usr/bin/chcon', '-R', '--', 'system_u:object_r:haproxy_conf_t:s0', '/f']] as const
   const unit = renderUnit({ command: ['/x'], runFolder: '/r', before })
   t.match(
@@ -27,7 +27,7 @@ void t.test('renderUnit() has the labels set before every start, after the folde
   )
 })
 
-void t.test('renderUnit() quotes blanks and doubles what systemd would expand', async (t) => {
+void t.test('renderUnit() quotes spaces and doubles what systemd would expand', async (t) => {
   const unit = renderUnit({ command: ['/x', 'a b', '100%', '$HOME', 'say "\\"'], runFolder: '/r', before: [] })
   t.match(unit, 'ExecStart=/x "a b" 100%% $$HOME "say \\"\\\\\\""\n')
 })
@@ -38,7 +38,7 @@ void t.test('renderUnit() refuses a line end', async (t) => {
 })
 
 void t.test(
-  'systemd takes the unit',
+  'systemd accepts what renderUnit() renders',
   { skip: analyze === undefined ? 'systemd-analyze is not installed' : false },
   async (t) => {
     const file = `${testFolder(t)}/puppy-test.service`

@@ -2,7 +2,7 @@ import t from 'tap'
 import { findMaster, masterAmong, readMaster, readWorker, readWorkerMeanwhile } from '../../src/lifecycle/worker.ts'
 import { skip, testProxy } from '../support/proxy.ts'
 
-void t.test('masterAmong() is the one with a child', async (t) => {
+void t.test('masterAmong() returns the process with a child', async (t) => {
   t.equal(masterAmong([]), undefined)
   t.equal(masterAmong([{ pid: 9, parent: 1 }]), undefined, 'a worker without a master')
   t.equal(
@@ -15,7 +15,7 @@ void t.test('masterAmong() is the one with a child', async (t) => {
   )
 })
 
-void t.test('readMaster() believes a pid file only when that process is ours', { skip }, async (t) => {
+void t.test('readMaster() uses a pid file only when its process is ours', { skip }, async (t) => {
   const { haproxy, context, spec } = await testProxy(t)
   const { pid } = await haproxy.ensureRunning(spec)
   t.equal(await readMaster(context), pid)
@@ -23,7 +23,7 @@ void t.test('readMaster() believes a pid file only when that process is ours', {
   t.equal(await readMaster(context), undefined)
 })
 
-void t.test('readMaster() does without a pid file that names nobody, as in every reload', { skip }, async (t) => {
+void t.test('readMaster() works without a valid pid file, as in every reload', { skip }, async (t) => {
   const { haproxy, context, spec } = await testProxy(t)
   t.equal(await readMaster(context), undefined)
   const { pid } = await haproxy.ensureRunning(spec)
@@ -35,7 +35,7 @@ void t.test('readMaster() does without a pid file that names nobody, as in every
   t.equal(await readMaster(context), pid)
 })
 
-void t.test('findMaster() finds it without a pid file, and writes that again', { skip }, async (t) => {
+void t.test('findMaster() finds the master without a pid file, and writes the file again', { skip }, async (t) => {
   const { haproxy, context, spec } = await testProxy(t)
   const { pid } = await haproxy.ensureRunning(spec)
   await context.host.remove(context.files.pid)
@@ -43,7 +43,7 @@ void t.test('findMaster() finds it without a pid file, and writes that again', {
   t.equal(await readMaster(context), pid)
 })
 
-void t.test('readWorker() is undefined when nobody is there', async (t) => {
+void t.test('readWorker() returns undefined when HAProxy does not run', async (t) => {
   const { context } = await testProxy(t)
   t.equal(await readWorker(context), undefined)
   t.equal(await readWorkerMeanwhile(context), undefined)

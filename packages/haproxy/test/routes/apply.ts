@@ -12,7 +12,7 @@ import type { Runtime } from '../../src/runtime/socket.ts'
 import type { ProxyContext } from '../../src/context.ts'
 import { get, range, skip, slotOf, tenant, testProxy } from '../support/proxy.ts'
 
-/** The same proxy with another client of its socket. */
+/** Returns the context of a proxy with another client of its socket. */
 const withRuntime = (context: ProxyContext, runtime: Runtime): ProxyContext => ({ ...context, runtime })
 const many = (count: number, port = 20_001): RouteSpec => ({
   ...range,
@@ -20,7 +20,7 @@ const many = (count: number, port = 20_001): RouteSpec => ({
   suspended: [],
 })
 
-void t.test('applyRoutes() routes, moves, suspends and forgets a domain', { skip }, async (t) => {
+void t.test('applyRoutes() routes, moves, suspends and removes a domain', { skip }, async (t) => {
   const [one, other] = [await tenant(t), await tenant(t)]
   const { haproxy, port, spec } = await testProxy(t)
   await haproxy.ensureRunning(spec)
@@ -43,7 +43,7 @@ void t.test('applyRoutes() routes, moves, suspends and forgets a domain', { skip
 })
 
 void t.test(
-  'applyRoutes() gives every row its own result; a bad one spoils nobody and changes nothing',
+  'applyRoutes() returns one result per row, and an invalid row changes no other row',
   { skip },
   async (t) => {
     const { haproxy, context, spec } = await testProxy(t)
@@ -87,27 +87,31 @@ void t.test(
   },
 )
 
-void t.test('applyRoutes() of what is there writes no file and sends no writing command', { skip }, async (t) => {
-  const { haproxy, context, spec } = await testProxy(t)
-  await haproxy.ensureRunning(spec)
-  await haproxy.routes.ensure(many(300))
-  const before = statSync(context.files.hosts, { bigint: true })
-  const sent: string[] = []
-  const listening: Runtime = {
-    send: (words, options) => {
-      sent.push(words.join(' '))
-      return context.runtime.send(words, options)
-    },
-    sendMany: () => Promise.reject(new Error('sent')),
-  }
-  const heard = openHaproxy(context.host, context.settings, { runtime: listening })
-  t.strictSame((await heard.routes.ensure(many(300))).changes, [])
-  t.strictSame(sent, ['show map hosts.map', 'show map suspended.map'])
-  const after = statSync(context.files.hosts, { bigint: true })
-  t.strictSame([after.ino, after.mtimeNs], [before.ino, before.mtimeNs])
-})
+void t.test(
+  'routes.ensure() is idempotent: the second call writes no file and sends no command that writes',
+  { skip },
+  async (t) => {
+    const { haproxy, context, spec } = await testProxy(t)
+    await haproxy.ensureRunning(spec)
+    await haproxy.routes.ensure(many(300))
+    const before = statSync(context.files.hosts, { bigint: true })
+    const sent: string[] = []
+    const listening: Runtime = {
+      send: (words, options) => {
+        sent.push(words.join(' '))
+        return context.runtime.send(words, options)
+      },
+      sendMany: () => Promise.reject(new Error('sent')),
+    }
+    const heard = openHaproxy(context.host, context.settings, { runtime: listening })
+    t.strictSame((await heard.routes.ensure(many(300))).changes, [])
+    t.strictSame(sent, ['show map hosts.map', 'show map suspended.map'])
+    const after = statSync(context.files.hosts, { bigint: true })
+    t.strictSame([after.ino, after.mtimeNs], [before.ino, before.mtimeNs])
+  },
+)
 
-void t.test('applyRoutes() without a worker is for the disk, and the next start serves it', { skip }, async (t) => {
+void t.test('applyRoutes() without a worker writes the files, and the next start serves them', { skip }, async (t) => {
   const backend = await tenant(t)
   const { haproxy, port, spec } = await testProxy(t)
   await haproxy.config.ensure(spec)
@@ -119,12 +123,12 @@ void t.test('applyRoutes() without a worker is for the disk, and the next start 
   matchWhole(t, await haproxy.routes.ensure(table), { running: true, changes: [] })
 })
 
-/** Each is what a `kill -9` leaves behind at one point of `applyRoutes`. */
+/** Each entry is the state that `kill -9` leaves behind at one point of `applyRoutes`. */
 const kills: [title: string, leave: (context: ProxyContext) => Promise<unknown>][] = [
-  ['disk written, worker not told', async () => undefined],
+  ['files written, worker unchanged', async () => undefined],
   ['a version prepared', ({ runtime }) => runtime.send(['prepare', 'map', 'hosts.map'])],
   [
-    'a version prepared and filled by half',
+    'a version prepared and half of its rows added',
     async ({ runtime }) => {
       await runtime.send(['prepare', 'map', 'hosts.map'])
       await runtime.send(['add', 'map', '@1', 'hosts.map'], { payload: 'd0.test 20001\nd1.test 20001\n' })
@@ -155,7 +159,7 @@ for (const [title, leave] of kills) {
   }
 }
 
-void t.test('applyRoutes() says it when the worker has something else in the end', { skip }, async (t) => {
+void t.test('applyRoutes() reports rows that the worker did not take', { skip }, async (t) => {
   const { haproxy, context, spec } = await testProxy(t)
   await haproxy.ensureRunning(spec)
   const deaf: Runtime = {
@@ -173,7 +177,7 @@ void t.test('applyRoutes() says it when the worker has something else in the end
   )
 })
 
-void t.test('applyRoutes() stops when the caller gives up', { skip }, async (t) => {
+void t.test('applyRoutes() stops when the caller aborts it', { skip }, async (t) => {
   const { haproxy, context, spec } = await testProxy(t)
   await haproxy.ensureRunning(spec)
   const changeSet = planRoutes(many(3), await readRoutes(context))
@@ -181,7 +185,7 @@ void t.test('applyRoutes() stops when the caller gives up', { skip }, async (t) 
   t.equal(await context.host.read(context.files.hosts), '')
 })
 
-void t.test('ensureMapFiles() makes both files and leaves sound ones alone', async (t) => {
+void t.test('ensureMapFiles() creates both files and does not change valid ones', async (t) => {
   const { context, settings } = await testProxy(t)
   await context.host.makeFolder(settings.folder)
   await ensureMapFiles(context)
@@ -191,7 +195,7 @@ void t.test('ensureMapFiles() makes both files and leaves sound ones alone', asy
   t.equal(await context.host.read(context.files.hosts), '# by hand\na.test 20001\n')
 })
 
-/** A worker that answers `show` and ends before the first command that writes. */
+/** Returns a client of a worker that answers `show` and ends before the first command that writes. */
 function goneAfterReading({ send }: Runtime): Runtime {
   const gone = () => Promise.reject(new HaproxyError('HAPROXY_NOT_RUNNING', { operation: 'send' }))
   return { send: (words, options) => (words[0] === 'show' ? send(words, options) : gone()), sendMany: gone }
@@ -214,7 +218,7 @@ void t.test('applyRoutes() refuses a change set when a map changed after it was 
 })
 
 void t.test(
-  'routes.ensure() plans again when a map changes after it was read, and gives up in the end',
+  'routes.ensure() plans again when a map changes after it was read, and throws after three attempts',
   { skip },
   async (t) => {
     const { haproxy, context, settings, spec } = await testProxy(t)
@@ -243,7 +247,7 @@ void t.test(
   },
 )
 
-void t.test('applyRoutes() performs the changes of its change set and no others', { skip }, async (t) => {
+void t.test('applyRoutes() applies only the changes of its change set', { skip }, async (t) => {
   const { haproxy, context, spec } = await testProxy(t)
   await haproxy.ensureRunning(spec)
   const changeSet = planRoutes(many(3), await readRoutes(context))

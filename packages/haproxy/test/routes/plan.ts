@@ -28,7 +28,7 @@ void t.test('planRoutes() adds, sets and removes', async (t) => {
   t.strictSame(targets, ['a', 'b', 'c', 'slot/4'])
 })
 
-void t.test('planRoutes() sees a worker that is behind the disk, and a disk that is behind the worker', async (t) => {
+void t.test('planRoutes() plans a change when only the worker or only the disk is wrong', async (t) => {
   const wanted = table({ a: 1 })
   const changes = [
     planRoutes(wanted, { disk: rows({ a: 1 }), running: rows({}) }),
@@ -40,14 +40,14 @@ void t.test('planRoutes() sees a worker that is behind the disk, and a disk that
   t.strictSame(changes, [[['add', undefined]], [['set', '2']], [['add', undefined]], [['set', '3']], [['set', '2']]])
 })
 
-void t.test('planRoutes() takes a key that stands there twice for wrong', async (t) => {
+void t.test('planRoutes() corrects a key that occurs twice', async (t) => {
   const { hosts, suspended } = rows({ a: 1 })
   const { changes } = planRoutes(table({ a: 1 }), { disk: { hosts: [...hosts, ...hosts], suspended } })
   t.equal(changes.length, 1)
   matchWhole(t, changes, [{ target: 'a', action: 'set', before: '1 and 1', after: '1' }])
 })
 
-void t.test('planRoutes() of what is there is nothing', async (t) => {
+void t.test('planRoutes() returns no change when spec and observation agree', async (t) => {
   const ports = fc.dictionary(fc.domain(), fc.integer({ min: 1, max: 65_000 }))
   fc.assert(
     fc.property(ports, fc.uniqueArray(fc.nat(100)), ports, (wanted, suspended, other) => {
@@ -59,7 +59,7 @@ void t.test('planRoutes() of what is there is nothing', async (t) => {
   )
 })
 
-void t.test('planRoutes() with a scope leaves every other row', async (t) => {
+void t.test('planRoutes() with a scope changes no other row', async (t) => {
   const spec = { ...table({ a: 1, b: 2 }, [1, 2]), only: ['b', 'c', 'slot/2', 'slot/3'] }
   const { changes, targets } = planRoutes(spec, { disk: rows({ c: 9, d: 9 }, [3, 4]) })
   t.strictSame(
@@ -69,7 +69,7 @@ void t.test('planRoutes() with a scope leaves every other row', async (t) => {
   t.strictSame(targets, ['b', 'slot/2'])
 })
 
-void t.test('planRoutes() keeps what stands under the name of a refused row, if HAProxy can load it', async (t) => {
+void t.test('planRoutes() keeps the row on disk of a refused target, if HAProxy can load it', async (t) => {
   const observed = { disk: { hosts: [...rows({ a: 7 }).hosts, { key: 'b', value: 'x' }], suspended: [] } }
   const { changes, refused } = planRoutes(table({ a: 0, b: 0 }), observed)
   t.strictSame(
@@ -85,7 +85,7 @@ void t.test('planRoutes() keeps what stands under the name of a refused row, if 
   )
 })
 
-void t.test('changeRows() leads from what is observed to the spec', async (t) => {
+void t.test('changeRows() turns the observed rows into those of the spec', async (t) => {
   const ports = fc.dictionary(fc.domain(), fc.integer({ min: 1, max: 65_000 }))
   fc.assert(
     fc.property(ports, ports, (wanted, other) => {

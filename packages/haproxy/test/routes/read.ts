@@ -2,13 +2,13 @@ import t from 'tap'
 import { readMapTexts, readRoutes } from '../../src/routes/read.ts'
 import { skip, testProxy } from '../support/proxy.ts'
 
-void t.test('readRoutes() of nothing is empty, and no worker is no error', async (t) => {
+void t.test('readRoutes() returns no rows without files and without a worker', async (t) => {
   const { context } = await testProxy(t)
   t.strictSame(await readRoutes(context), { disk: { hosts: [], suspended: [] } })
   t.strictSame(await readMapTexts(context), {})
 })
 
-void t.test('readRoutes() reads the disk and the worker each for itself', { skip }, async (t) => {
+void t.test('readRoutes() reads the disk and the worker separately', { skip }, async (t) => {
   const { haproxy, context, spec } = await testProxy(t)
   await haproxy.ensureRunning(spec)
   await context.host.replace(context.files.hosts, '# by hand\na.test 20001\n')

@@ -6,16 +6,16 @@ import { range } from '../support/proxy.ts'
 
 const good = { domain: 'a.test', port: 20_001 }
 const bad: [title: string, domain: string, port: number][] = [
-  ['a name that is none', 'a_b.test', 20_001],
+  ['a name with an underscore', 'a_b.test', 20_001],
   ['a name with a newline', 'a.test\nb.test 1', 20_001],
   ['a comment', '#a.test', 20_001],
   ['a port below', 'b.test', 19_999],
   ['a port above', 'b.test', range.firstPort + range.slots * range.portsPerSlot],
   ['half a port', 'b.test', 20_001.5],
-  ['no number', 'b.test', Number.NaN],
+  ['NaN as a port', 'b.test', Number.NaN],
 ]
 for (const [title, domain, port] of bad) {
-  void t.test(`partitionRoutes() refuses ${title} and keeps its neighbour`, async (t) => {
+  void t.test(`partitionRoutes() refuses ${title} and keeps the other row`, async (t) => {
     const { table, refused } = partitionRoutes({ ...range, routes: [good, { domain, port }], suspended: [] })
     t.strictSame(table.routes, [good])
     matchWhole(t, refused, [{ target: domain, error: { code: 'HAPROXY_ROUTE_INVALID' } }])
@@ -23,7 +23,7 @@ for (const [title, domain, port] of bad) {
 }
 
 void t.test(
-  'partitionRoutes() refuses all rows of a domain with two ports, and takes one row said twice',
+  'partitionRoutes() refuses all rows of a domain with two ports, and counts a repeated row once',
   async (t) => {
     const routes = [good, good, { domain: 'b.test', port: 20_001 }, { domain: 'b.test', port: 20_009 }]
     const { table, refused } = partitionRoutes({ ...range, routes, suspended: [3, 3] })
@@ -41,7 +41,7 @@ void t.test('partitionRoutes() refuses a slot that does not exist', async (t) =>
   )
 })
 
-void t.test('partitionRoutes() has one verdict for every domain', async (t) => {
+void t.test('partitionRoutes() accepts or refuses every domain exactly once', async (t) => {
   const route = fc.record({ domain: fc.oneof(fc.string(), fc.domain(), fc.constant('a.test')), port: fc.nat(70_000) })
   fc.assert(
     fc.property(fc.array(route), (routes) => {
@@ -52,7 +52,7 @@ void t.test('partitionRoutes() has one verdict for every domain', async (t) => {
   )
 })
 
-void t.test('routeRows() and slotTarget() name things as the maps and plans do', async (t) => {
+void t.test('routeRows() and slotTarget() use the names of the maps and the change sets', async (t) => {
   t.strictSame(routeRows({ routes: [good], suspended: [7] }), {
     hosts: [{ key: 'a.test', value: '20001' }],
     suspended: [{ key: '7', value: '1' }],
@@ -60,7 +60,7 @@ void t.test('routeRows() and slotTarget() name things as the maps and plans do',
   t.equal(slotTarget(7), 'slot/7')
 })
 
-void t.test('partitionRoutes() leaves out what is not in scope', async (t) => {
+void t.test('partitionRoutes() leaves out rows that are not in scope', async (t) => {
   const routes = [good, { domain: 'b.test', port: 1 }, { domain: 'c.test', port: 1 }]
   const spec = { ...range, routes, suspended: [1, 2, -1, -2], only: ['a.test', 'b.test', 'slot/2', 'slot/-1'] }
   const { table, refused } = partitionRoutes(spec)

@@ -28,13 +28,13 @@ void t.test('parseMapList() reads names, versions and counts', async (t) => {
   ])
 })
 
-void t.test('parseMapRows() keeps values with blanks whole and refuses another shape', async (t) => {
+void t.test('parseMapRows() keeps spaces in a value and refuses any other line', async (t) => {
   t.strictSame(parseMapRows('0x55f7 a.test 10 240'), [{ key: 'a.test', value: '10 240' }])
   t.strictSame(parseMapRows(''), [])
   t.throws(() => parseMapRows('# table'), { code: 'HAPROXY_REPLY_UNKNOWN' })
 })
 
-void t.test('the parsers bear any text', async (t) => {
+void t.test('parseMapList() never throws, and parseMapRows() throws only a HaproxyError', async (t) => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary' }), (text) => {
       t.ok(Array.isArray(parseMapList(text)))
@@ -47,7 +47,7 @@ void t.test('the parsers bear any text', async (t) => {
   )
 })
 
-void t.test('planMap() is the least that leads from one to the other', async (t) => {
+void t.test('planMap() returns the smallest difference', async (t) => {
   const key = fc.constantFrom('a', 'b', 'c', 'd', 'e')
   const row = fc.record({ key, value: fc.constantFrom('1', '2') })
   const wanted = fc.uniqueArray(row, { selector: (one) => one.key })
@@ -62,7 +62,7 @@ void t.test('planMap() is the least that leads from one to the other', async (t)
   )
 })
 
-void t.test('applyMap() changes row by row, or all at once, and is read back', { skip }, async (t) => {
+void t.test('applyMap() changes rows one by one or all at once, and readMap() returns them', { skip }, async (t) => {
   const { haproxy, context, spec } = await testProxy(t)
   await haproxy.ensureRunning(spec)
   let seen: readonly MapRow[] = []
@@ -74,7 +74,7 @@ void t.test('applyMap() changes row by row, or all at once, and is read back', {
   }
 })
 
-void t.test('applyMap() repairs a key that stands there twice', { skip }, async (t) => {
+void t.test('applyMap() repairs a key that occurs twice', { skip }, async (t) => {
   const { haproxy, context, spec } = await testProxy(t)
   await haproxy.ensureRunning(spec)
   for (const value of ['20001', '20002']) await context.runtime.send(['add', 'map', name, 'a.test', value])
@@ -83,7 +83,7 @@ void t.test('applyMap() repairs a key that stands there twice', { skip }, async 
   t.strictSame(await readMap(context.runtime, name), wanted)
 })
 
-void t.test('applyMap() of equal rows sends nothing', async (t) => {
+void t.test('applyMap() sends nothing when the rows are equal', async (t) => {
   const silent: Runtime = {
     send: () => Promise.reject(new Error('sent')),
     sendMany: () => Promise.reject(new Error('sent')),
@@ -91,12 +91,12 @@ void t.test('applyMap() of equal rows sends nothing', async (t) => {
   await t.resolves(applyMap(silent, name, rowsOf(300), rowsOf(300)))
 })
 
-void t.test('replaceMap() takes away a version that a killed process left behind', { skip }, async (t) => {
+void t.test('replaceMap() removes a version that a killed process left behind', { skip }, async (t) => {
   const { haproxy, context, spec } = await testProxy(t)
   await haproxy.ensureRunning(spec)
   await context.runtime.send(['prepare', 'map', name])
   await context.runtime.send(['add', 'map', '@1', name, 'left.test', '20001'])
-  t.strictSame(await readMap(context.runtime, name), [], 'nobody sees it')
+  t.strictSame(await readMap(context.runtime, name), [], 'lookups do not use it')
   await replaceMap(context.runtime, name, rowsOf(3))
   t.match(
     parseMapList(await context.runtime.send(['show', 'map'])).find((map) => map.name === name),

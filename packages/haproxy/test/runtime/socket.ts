@@ -3,32 +3,32 @@ import t, { type Test } from 'tap'
 import { openRuntime } from '../../src/runtime/socket.ts'
 import { skip, testFolder, testProxy } from '../support/proxy.ts'
 
-void t.test('send() returns what HAProxy answers', { skip }, async (t) => {
+void t.test('send() returns the reply of HAProxy', { skip }, async (t) => {
   const { haproxy, context, spec } = await testProxy(t)
   await haproxy.ensureRunning(spec)
   t.match(await context.runtime.send(['show', 'map']), /hosts\.map/)
   t.equal(await context.runtime.send(['add', 'map', 'hosts.map', 'a.test', '20001']), '')
 })
 
-void t.test('send() throws what HAProxy refuses, with the command and its words', { skip }, async (t) => {
+void t.test('send() throws when HAProxy refuses a command, with the command and the message', { skip }, async (t) => {
   const { haproxy, context, spec } = await testProxy(t)
   await haproxy.ensureRunning(spec)
   await t.rejects(context.runtime.send(['show', 'map', 'none.map']), {
     code: 'HAPROXY_COMMAND_REFUSED',
-    message: /^Cannot show map: HAProxy said: Unknown map identifier/,
+    message: /^Cannot show map: HAProxy reported: Unknown map identifier/,
   })
   const payload = 'a.test\n'
   await t.rejects(context.runtime.send(['add', 'map', 'hosts.map'], { payload }), { code: 'HAPROXY_COMMAND_REFUSED' })
 })
 
-void t.test('send() never takes a payload that HAProxy drops for success', { skip }, async (t) => {
+void t.test('send() throws when HAProxy drops a payload', { skip }, async (t) => {
   const { haproxy, context, spec } = await testProxy(t)
   await haproxy.ensureRunning(spec)
   const payload = Array.from({ length: 2000 }, (_, index) => `domain-${index}.test 20001\n`).join('')
   await t.rejects(context.runtime.send(['add', 'map', 'hosts.map'], { payload }), { code: 'HAPROXY_REPLY_INCOMPLETE' })
 })
 
-void t.test('send() refuses words before anything is sent', async (t) => {
+void t.test('send() refuses a word with a newline and sends nothing', async (t) => {
   const runtime = openRuntime(`${testFolder(t)}/none`)
   await t.rejects(runtime.send(['add', 'map', 'a\nb']), { code: 'HAPROXY_NOT_ENCODABLE' })
 })
@@ -40,7 +40,7 @@ void t.test('send() escapes a semicolon: no second command runs', { skip }, asyn
   t.match(await context.runtime.send(['show', 'map', 'hosts.map']), / a;clear map hosts\.map 1$/)
 })
 
-void t.test('sendMany() gives each command its own reply, also over several connections', { skip }, async (t) => {
+void t.test('sendMany() returns one reply per command, also over several connections', { skip }, async (t) => {
   const { haproxy, context, spec } = await testProxy(t)
   await haproxy.ensureRunning(spec)
   await context.runtime.send(['add', 'map', 'hosts.map', 'a.test', '20001'])
@@ -57,7 +57,7 @@ void t.test('sendMany() gives each command its own reply, also over several conn
   t.strictSame(await context.runtime.sendMany([]), [])
 })
 
-void t.test('many senders at once all get their own answers', { skip }, async (t) => {
+void t.test('send() returns its own reply to each of many concurrent callers', { skip }, async (t) => {
   const { haproxy, context, spec } = await testProxy(t)
   await haproxy.ensureRunning(spec)
   const replies = await Promise.all(
@@ -69,7 +69,7 @@ void t.test('many senders at once all get their own answers', { skip }, async (t
   t.ok(replies.every((reply, index) => reply.includes(`value="${index}"`)))
 })
 
-void t.test('send() knows that nobody is there', async (t) => {
+void t.test('send() throws HAPROXY_NOT_RUNNING when no process listens', async (t) => {
   const folder = testFolder(t)
   await t.rejects(openRuntime(`${folder}/none`).send(['show', 'info']), { code: 'HAPROXY_NOT_RUNNING' })
   const { server, path } = await listen(t, () => {})
@@ -79,12 +79,12 @@ void t.test('send() knows that nobody is there', async (t) => {
 
 const answers: [title: string, answer: (socket: Socket) => void, code: string][] = [
   ['an empty reply', (socket) => socket.end(), 'HAPROXY_REPLY_INCOMPLETE'],
-  ['a cut reply', (socket) => socket.end('\nName: HAPr'), 'HAPROXY_REPLY_INCOMPLETE'],
+  ['an incomplete reply', (socket) => socket.end('\nName: HAPr'), 'HAPROXY_REPLY_INCOMPLETE'],
   ['a broken connection', (socket) => socket.destroy(), 'HAPROXY_REPLY_INCOMPLETE'],
-  ['silence', () => undefined, 'HAPROXY_TIMEOUT'],
+  ['no reply', () => undefined, 'HAPROXY_TIMEOUT'],
 ]
 for (const [title, answer, code] of answers) {
-  void t.test(`send(): ${title} is ${code}, and the next command is served`, async (t) => {
+  void t.test(`send() throws ${code} for ${title}, and sends the next command`, async (t) => {
     let first = true
     const { path } = await listen(t, (socket) => {
       socket.once('data', () => (first ? answer(socket) : socket.end('\nok\n\n')))
@@ -96,7 +96,7 @@ for (const [title, answer, code] of answers) {
   })
 }
 
-void t.test('send() stops when the caller gives up, before and meanwhile', async (t) => {
+void t.test('send() stops when the caller aborts it, before and during a command', async (t) => {
   const { path } = await listen(t, () => undefined)
   const runtime = openRuntime(path)
   const controller = new AbortController()
@@ -106,7 +106,7 @@ void t.test('send() stops when the caller gives up, before and meanwhile', async
   await t.rejects(runtime.send(['show', 'info'], { signal: controller.signal }), { code: 'HAPROXY_ABORTED' })
 })
 
-/** A stand-in for a HAProxy that misbehaves. */
+/** Creates a server that behaves like a broken HAProxy. */
 async function listen(t: Test, serve: (socket: Socket) => void): Promise<{ server: Server; path: string }> {
   const path = `${testFolder(t)}/sock`
   const sockets = new Set<Socket>()

@@ -24,7 +24,7 @@ void t.test('parseUsage() reads every counter', async (t) => {
   ])
 })
 
-void t.test('parseUsage() bears any text: rows, or its own error', async (t) => {
+void t.test('parseUsage() returns rows for any text, or throws a HaproxyError', async (t) => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary' }), (text) => {
       try {
@@ -36,7 +36,7 @@ void t.test('parseUsage() bears any text: rows, or its own error', async (t) => 
   )
 })
 
-void t.test('readUsage() counts by slot: requests, bytes, answers', { skip }, async (t) => {
+void t.test('readUsage() returns requests, bytes and answers per slot', { skip }, async (t) => {
   const { port: backend } = await tenant(t)
   const { haproxy, context, port, spec } = await testProxy(t)
   await haproxy.ensureRunning(spec)
@@ -50,7 +50,7 @@ void t.test('readUsage() counts by slot: requests, bytes, answers', { skip }, as
   await get(port, 'dead.test')
   await get(port, 'unknown.test')
   const usage = await readUsage(context.runtime)
-  t.equal(usage.length, 2, 'an unknown host is nobody')
+  t.equal(usage.length, 2, 'an unknown host is not counted')
   t.match(usage[0], { slot: 0, requests: 1, status: { '5xx': 0 } })
   t.match(usage[1], {
     slot: slotOf(backend),
@@ -61,7 +61,7 @@ void t.test('readUsage() counts by slot: requests, bytes, answers', { skip }, as
   t.ok(usage.every(({ bytesIn, bytesOut }) => bytesIn > 30 && bytesOut > 30))
 })
 
-void t.test('clearUsage() clears the slots it is given and no other', { skip }, async (t) => {
+void t.test('clearUsage() clears only the slots of its list', { skip }, async (t) => {
   const [one, other] = [await tenant(t), await tenant(t)]
   t.not(slotOf(one.port), slotOf(other.port))
   const { haproxy, context, port, spec } = await testProxy(t)
@@ -88,7 +88,7 @@ void t.test('clearUsage() clears the slots it is given and no other', { skip }, 
   )
 })
 
-void t.test('clearUsage() of a HAProxy that does not run is done', async (t) => {
+void t.test('clearUsage() reports every slot as cleared when HAProxy does not run', async (t) => {
   const { context, haproxy } = await testProxy(t)
   t.strictSame(await clearUsage(context.runtime, [1]), [{ slot: 1 }])
   t.strictSame(await haproxy.usage(), [])

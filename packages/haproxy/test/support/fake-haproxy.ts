@@ -4,7 +4,7 @@ import { HaproxyError } from '../../src/errors.ts'
 import type { Runtime } from '../../src/runtime/socket.ts'
 import { createFakeRuntime } from './fake-runtime.ts'
 
-/** A host in memory with a HAProxy that can be started, reloaded, asked and ended. */
+/** A host in memory with a HAProxy that can be started, reloaded, queried and ended. */
 export interface FakeHaproxy {
   readonly host: FakeHost
   readonly runtime: Runtime
@@ -16,7 +16,7 @@ interface FakeWorker {
   readonly description: string
 }
 
-/** Creates a HAProxy in memory that accepts every configuration. `files` are there from the start. */
+/** Creates a HAProxy in memory that accepts every configuration. `files` exist from the start. */
 export function createFakeHaproxy(files: Readonly<Record<string, string>> = {}): FakeHaproxy {
   const maps = createFakeRuntime(['hosts.map', 'suspended.map'])
   let lastPid = 5000

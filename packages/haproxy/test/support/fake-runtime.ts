@@ -4,7 +4,7 @@ import type { MapRow } from '../../src/runtime/maps.ts'
 import type { Reply } from '../../src/runtime/reply.ts'
 import type { Runtime } from '../../src/runtime/socket.ts'
 
-/** One map: the rows of each version. */
+/** A map with the rows of each version. */
 interface FakeMap {
   current: number
   prepared: number
@@ -12,7 +12,7 @@ interface FakeMap {
 }
 
 /**
- * Creates the maps of a HAProxy in memory, behind its runtime socket: `show`, `add`, `set`, `del`, `clear`, `prepare` and `commit map`.
+ * Creates a client for the maps of a HAProxy in memory: `show`, `add`, `set`, `del`, `clear`, `prepare` and `commit map`.
  * `test/facility.ts` compares it with the real program.
  */
 export function createFakeRuntime(names: readonly string[]): Runtime {
@@ -72,7 +72,7 @@ function drop(map: FakeMap, rows: FakeMap['rows']): string {
   return ''
 }
 
-/** The rows of every other version go. */
+/** Commits a version: the rows of every other version are deleted. */
 function commit(map: FakeMap, version: number): string {
   map.current = version
   map.rows = map.rows.filter((row) => row.version === version)

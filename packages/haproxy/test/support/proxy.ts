@@ -14,15 +14,15 @@ import type { ConfigSpec, ProxyLocation, ProxySettings } from '../../src/setting
 export const skip: string | false = createHost().program('haproxy') === undefined ? 'haproxy is not installed' : false
 export const skipTls: string | false = createHost().program('openssl') === undefined ? 'openssl is not installed' : skip
 
-/** Every port that the kernel gives out belongs to a tenant here, eight to a slot. */
+/** Every port that the kernel chooses belongs to a tenant here. A slot has eight ports. */
 export const range = { firstPort: 20_000, portsPerSlot: 8, slots: 5690 } as const
 
 export const slotOf = (port: number): number => Math.floor((port - range.firstPort) / range.portsPerSlot)
 
-/** A proxy in a short folder of its own on a free port of loopback. It ends with the test. */
+/** A proxy in its own short folder, on a free port of loopback. It is stopped at the end of the test. */
 export interface TestProxy {
   readonly spec: ConfigSpec
-  /** Where it is, with the spec. */
+  /** The location and the spec. */
   readonly settings: ProxySettings
   readonly context: ProxyContext
   readonly haproxy: Haproxy
@@ -42,19 +42,19 @@ export async function testProxy(t: Test, more: Partial<ConfigSpec> = {}): Promis
   return { spec, settings, context: testContext(host, settings), haproxy, port, base }
 }
 
-/** A context with its spec. */
+/** Creates a context with a spec. */
 export function testContext(host: Host, settings: ProxySettings): ProxyContext {
   return withSpec(createContext(host, settings), settings)
 }
 
-/** Removed after everything that was set up behind it. */
+/** Creates a temporary folder. It is deleted after every teardown that was registered later. */
 export function testFolder(t: Test): string {
   const base = mkdtempSync('/tmp/puppy-hx-')
   t.teardown(() => rmSync(base, { recursive: true, force: true }))
   return base
 }
 
-/** A tenant: answers with what it was told, `/<status>` with that status, and `/slow` never. */
+/** Starts a tenant. It answers with the headers of the request, `/<status>` with that status, and never answers `/slow`. */
 export async function tenant(t: Test): Promise<{ readonly port: number; readonly server: Server }> {
   const server = createServer((request, response) => {
     if (request.url === '/slow') return
@@ -78,7 +78,7 @@ export async function tenant(t: Test): Promise<{ readonly port: number; readonly
   return { port: (server.address() as AddressInfo).port, server }
 }
 
-/** Says raw text to a port and returns everything that comes back until it closes or `until` is in it. */
+/** Sends raw text to a port. Returns everything that it receives until the connection closes or the text contains `until`. */
 export function talk(port: number, text: string, until?: string, address = '127.0.0.1'): Promise<string> {
   return new Promise((resolve, reject) => {
     let reply = ''
@@ -97,7 +97,7 @@ export function talk(port: number, text: string, until?: string, address = '127.
   })
 }
 
-/** One GET; the status and the body. */
+/** Sends a GET request and returns the answer. */
 export async function get(port: number, host: string, path = '/', lines: readonly string[] = []): Promise<Answer> {
   const head = [`GET ${path} HTTP/1.1`, `Host: ${host}`, 'Connection: close', ...lines].join('\r\n')
   return parseAnswer(await talk(port, `${head}\r\n\r\n`))
@@ -114,13 +114,13 @@ export function parseAnswer(text: string): Answer {
   return { status, body: text.slice(text.indexOf('\r\n\r\n') + 4), text }
 }
 
-/** The headers that a tenant of ours says it was told. */
+/** Returns the headers that a tenant received. */
 export function told(answer: Answer): IncomingHttpHeaders {
   const body = answer.body.slice(answer.body.indexOf('{'), answer.body.lastIndexOf('}') + 1)
   return (JSON.parse(body) as { headers: IncomingHttpHeaders }).headers
 }
 
-/** A certificate for these names with its key, in one PEM file. */
+/** Writes a certificate for these names and its key into one PEM file. */
 export function makeCertificate(path: string, names: readonly string[]): void {
   const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '30']
   const subject = [

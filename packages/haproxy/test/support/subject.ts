@@ -15,16 +15,16 @@ import { proxyFiles, type ConfigSpec, type ProxyLocation } from '../../src/setti
 import { createFakeHaproxy } from './fake-haproxy.ts'
 import { range } from './proxy.ts'
 
-/** Where one world of the conformance suite is. */
+/** The host and the location of one world of the conformance suite. */
 export interface Place {
   readonly host: Host
   readonly location: ProxyLocation
-  /** The client of a socket that is not HAProxy's own. */
+  /** The client of the runtime socket, when there is no real HAProxy. */
   readonly runtime?: Runtime
   close(): Promise<void>
 }
 
-/** Takes a folder of this machine. It is removed in the end. */
+/** Creates a place in a folder of this machine. `close` deletes it. */
 export async function createPlace(base = mkdtempSync('/tmp/puppy-hx-')): Promise<Place> {
   const location = { folder: `${base}/f`, runFolder: `${base}/r` }
   const host = createHost()
@@ -35,12 +35,12 @@ export async function createPlace(base = mkdtempSync('/tmp/puppy-hx-')): Promise
   return { host, location, close }
 }
 
-/** A HAProxy in memory, with the files of a folder of this machine. */
+/** Creates a place with a HAProxy in memory, with these files. */
 export async function createFakePlace(files: Readonly<Record<string, string>> = {}): Promise<Place> {
   return { ...createFakeHaproxy(files), location: { folder: '/f', runFolder: '/r' }, close: async () => {} }
 }
 
-/** Opens the HAProxy of a place. Everything that changes it passes `effects`. */
+/** Opens the HAProxy of a place. Every change goes through `effects`. */
 function openCounted(place: Place, effects: Effects): Haproxy {
   const { host, location } = place
   return openHaproxy(withEffects(host, effects), location, { runtime: countCommands(runtimeOf(place), effects) })
@@ -50,7 +50,7 @@ function runtimeOf({ host, location, runtime }: Place): Runtime {
   return runtime ?? createContext(host, location).runtime
 }
 
-/** Commands that write pass `effects`. */
+/** Returns a client that sends the commands that write through `effects`. */
 function countCommands(runtime: Runtime, effects: Effects): Runtime {
   const what = (words: readonly string[]) => `send ${words.slice(0, 3).join(' ')}`
   return {
@@ -65,7 +65,7 @@ function countCommands(runtime: Runtime, effects: Effects): Runtime {
   }
 }
 
-/** A world without the program. */
+/** Creates a place without the program. */
 async function createBrokenPlace(): Promise<Place> {
   const place = await createPlace()
   return { ...place, host: { ...place.host, program: () => undefined } }
@@ -83,15 +83,15 @@ async function filesBelow(host: Host, folder: string): Promise<readonly unknown[
   return found
 }
 
-/** Faults are injected at this many effects at the most. */
+/** How many effects get an injected fault, at most. */
 export interface Faults {
   readonly faults?: number
 }
 
 /**
- * The configuration and the process, with two certificates.
+ * Creates the subject for the configuration and the process, with two certificates.
  *
- * @param create makes an empty place, always at the same paths
+ * @param create creates an empty place, always at the same paths
  * @param certificates a folder with `a.pem` and `b.pem`
  */
 export async function configSubject(
@@ -100,7 +100,7 @@ export async function configSubject(
   faults: Faults = {},
 ): Promise<Subject<ConfigSpec, ObservedConfig, ConfigChangeSet, ConfigResult>> {
   const [paths, missing] = [['a', 'b'].map((name) => `${certificates}/${name}.pem`), `${certificates}/none.pem`]
-  // The same ports for every world: each has ended before the next begins, and equal worlds have equal plans.
+  // Every world uses the same ports, because equal worlds must have equal plans. Each world ends before the next one begins.
   const [port, tlsPort] = [await freePort(), await freePort()]
   const specOf = (files: readonly string[]): ConfigSpec => ({
     ...range,
@@ -135,9 +135,9 @@ export async function configSubject(
 }
 
 /**
- * The routes, `count` of them, of a HAProxy that already has one of them on another port, twice in its worker.
+ * Creates the subject for `count` routes. HAProxy already has one of them on another port, and twice in its worker.
  *
- * @param create makes a place with a HAProxy that runs
+ * @param create creates a place with a running HAProxy
  */
 export function routeSubject(
   create: () => Promise<Place>,
