@@ -14,7 +14,7 @@ void t.test('CgroupError says what was attempted, on what, with what and why', a
   t.equal(error.name, 'CgroupError')
   t.match(
     error.message,
-    /^Cannot write memory\.max of "\/a\/b", value "x{200}…": the kernel answered EINVAL; it is no number; systemd said: No$/,
+    /^Cannot write memory\.max of "\/a\/b", value "x{200}…": the kernel answered EINVAL; it is no number; systemd reported: No$/,
   )
   t.match(error.cause, { message: 'deeper' })
   t.notOk(Object.hasOwn(error, 'name'))

@@ -1,15 +1,15 @@
 const plain = /^[A-Za-z0-9_@%+=:,./-]+$/
 
 /**
- * Renders a command for a person to read, quoted so that pasting it into a POSIX shell runs the same thing.
+ * Renders a command as text. Pasting the text into a POSIX shell runs the same command. Pure.
  *
- * For messages and change sets only: no shell ever sees it. Each of `secrets` is shown as `•••`.
+ * Only for messages and change sets: the library itself uses no shell. Each of `secrets` is shown as `•••`.
  */
 export function renderCommand(command: readonly string[], secrets: readonly string[] = []): string {
   return command.map((word) => quote(hide(word, secrets))).join(' ')
 }
 
-/** Replaces every occurrence of each secret by `•••`; an empty secret hides nothing. */
+/** Replaces every occurrence of each secret with `•••`. Empty secrets are ignored. Pure. */
 export function hide(text: string, secrets: readonly string[]): string {
   return secrets.filter((secret) => secret !== '').reduce((shown, secret) => shown.replaceAll(secret, '•••'), text)
 }

@@ -1,10 +1,10 @@
 import { open } from 'node:fs/promises'
 import { errno, readFailed } from './errors.ts'
 
-/** The kernel's answers are no longer than a page. */
+/** An answer of the kernel fits into one page. */
 const page = 4096
 
-/** Writes a question to a file of the kernel and reads the answer from the same open file. */
+/** Writes a question to a kernel file and reads the answer from the same open file: `Files.ask`. */
 export async function askFile(path: string, question: string): Promise<string | undefined> {
   try {
     await using file = await open(path, 'r+')

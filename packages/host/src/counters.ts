@@ -1,21 +1,21 @@
-/** Counters by name, as something counts them now. They only grow, until they are reset. */
+/** Counter values by name. A counter only grows until it is reset. */
 export type Counters<Name extends string, Value extends bigint | number> = Readonly<Record<Name, Value>>
 
-/** Totals that never fall, and the reading that was added to them last. Keep it between two readings. */
+/** Totals that never decrease, and the last reading that was added to them. Store it between two readings. */
 export interface Meter<Name extends string, Value extends bigint | number> {
   readonly total: Counters<Name, Value>
   readonly last: Counters<Name, Value>
 }
 
 /**
- * Adds what a reading counted since the last one to the totals. Pure.
+ * Adds to the totals what was counted since the last reading. Pure.
  *
- * A counter that is below the last reading was reset: all that it says now is new. What was counted between the last reading and the reset is
- * lost. Without a meter everything counted so far is new.
+ * A counter below its last reading was reset: its whole value is new. What was counted between the last reading and the reset is lost.
+ * Without a meter, the whole reading is new.
  *
- * @param restarted whether all counters were reset since the last reading, also those that are higher by now: after a boot, or when
- *   `anyFell` and they are reset together
- * @throws RangeError for a reading that is negative or not a number
+ * @param restarted whether all counters were reset since the last reading, including counters that are higher by now: after a boot, or when
+ *   `anyFell` returns true and all counters are reset together
+ * @throws RangeError for a value that is negative or not a number
  */
 export function addReading<Name extends string, Value extends bigint | number>(
   meter: Meter<Name, Value> | undefined,
@@ -24,9 +24,10 @@ export function addReading<Name extends string, Value extends bigint | number>(
 ): Meter<Name, Value> {
   const names = Object.keys(reading) as Name[]
   const wrong = names.find((name) => !(reading[name] >= 0))
-  if (wrong !== undefined) throw new RangeError(`A counter is not negative, but ${wrong} is ${String(reading[wrong])}`)
+  if (wrong !== undefined)
+    throw new RangeError(`The counter ${wrong} must not be negative, but is ${String(reading[wrong])}`)
   if (meter === undefined) return { total: reading, last: reading }
-  // A meter from before a counter was added lacks it.
+  // A meter that was stored before a counter existed does not have that counter.
   const [before, last]: readonly Partial<Record<Name, Value>>[] = [meter.total, meter.last]
   const grown = names.map((name) => {
     const value: Count = reading[name]
@@ -37,7 +38,7 @@ export function addReading<Name extends string, Value extends bigint | number>(
   return { total: { ...meter.total, ...(Object.fromEntries(grown) as Record<Name, Value>) }, last: reading }
 }
 
-/** Returns whether any counter of a reading, or any of these, is below the last reading. Pure. */
+/** Returns whether any counter (or any of `names`) is below its last reading. Pure. */
 export function anyFell<Name extends string>(
   last: Readonly<Partial<Record<Name, bigint | number>>>,
   reading: Readonly<Record<Name, bigint | number>>,
@@ -51,7 +52,7 @@ export function anyFell<Name extends string>(
 
 type Count = bigint | number
 
-/** TypeScript does not know that both operands are of the same one of the two kinds. */
+/** TypeScript does not know that both operands are of the same type. */
 function plus(one: Count, other: Count): Count {
   return (one as number) + (other as number)
 }

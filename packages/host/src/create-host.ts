@@ -12,11 +12,11 @@ import { sendSignal } from './signal.ts'
 
 /** Options of `createHost`. */
 export interface HostOptions {
-  /** The folder that is taken for the root of the machine. Default `/`. */
+  /** The folder that the host uses as `/`. Default `/`. */
   readonly root?: string
 }
 
-/** Opens the machine itself, or with `root` a folder in its place. */
+/** Creates a host for this machine. With `root`, the folder stands for the root of the machine, and `live` is false. */
 export function createHost(options: HostOptions = {}): Host {
   const root = resolve(options.root ?? '/')
   const live = root === '/'

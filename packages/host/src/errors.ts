@@ -1,7 +1,7 @@
 import { FacilityError, type FacilityErrorFacts } from './facility/error.ts'
 import { sentenceOf } from './sentence.ts'
 
-/** What went wrong, as a word that never changes its meaning. One line for each stands in `docs/errors.md`. */
+/** A stable code for each kind of failure. `docs/errors.md` has one line for each code. */
 export type HostErrorCode =
   | 'HOST_ABORTED'
   | 'HOST_FILE_TOO_LARGE'
@@ -18,18 +18,18 @@ export type HostErrorCode =
   | 'HOST_TIMEOUT'
   | 'HOST_WRITE_FAILED'
 
-/** The facts of a failure; the message is a sentence made from them. */
+/** The facts of a failure. The message is a sentence made from them. */
 export interface HostErrorFacts extends FacilityErrorFacts {
-  /** The file it was attempted on. */
+  /** The file or folder of the failed operation. */
   readonly path?: string
-  /** The program and its arguments, secrets already hidden. */
+  /** The program and its arguments. Secrets are hidden. */
   readonly command?: string
   readonly exitCode?: number
-  /** The end of what the program wrote to standard error. */
+  /** The end of the standard error of the program. */
   readonly stderr?: string
 }
 
-/** The machine refused an operation, or its answer was unexpected. Match on `code`. */
+/** The machine refused an operation or returned an unexpected result. Match on `code`. */
 export class HostError extends FacilityError<HostErrorCode, HostErrorFacts> {
   static {
     this.prototype.name = 'HostError'
@@ -45,7 +45,7 @@ function sentence(facts: HostErrorFacts): string {
   return sentenceOf(`${facts.operation}${target}`, [
     facts.exitCode === undefined ? undefined : `exit code ${facts.exitCode}`,
     facts.detail,
-    facts.stderr === undefined || facts.stderr === '' ? undefined : `it said: ${facts.stderr}`,
+    facts.stderr === undefined || facts.stderr === '' ? undefined : `the program reported: ${facts.stderr}`,
     facts.command === undefined ? undefined : `command: ${facts.command}`,
   ])
 }
@@ -56,12 +56,12 @@ export function errno(error: unknown): string | undefined {
   return typeof error.code === 'string' ? error.code : undefined
 }
 
-/** Creates the error of a file that cannot be read. Pure. */
+/** Creates the error for a file that cannot be read. Pure. */
 export function readFailed(path: string, cause: unknown): HostError {
   return new HostError('HOST_READ_FAILED', { operation: 'read', path, ...reasonOf(cause) })
 }
 
-/** Creates the error of a file that cannot be written. Pure. */
+/** Creates the error for a file that cannot be written. Pure. */
 export function writeFailed(operation: string, path: string, cause: unknown): HostError {
   return new HostError('HOST_WRITE_FAILED', { operation, path, ...reasonOf(cause) })
 }

@@ -3,26 +3,26 @@ import { runOptions, type EffectOptions } from './facility/effect.ts'
 import { missingTool, requireTool, type Tool } from './facility/tool.ts'
 import type { Host } from './host.ts'
 
-/** Paths for one program: as many as fit well below the length that the kernel takes for arguments, whatever the paths. */
+/** Paths for one program. They always fit into the argument limit of the kernel. */
 const atOnce = 200
 
-/** Returns whether SELinux is on in the kernel of this host. False for a host that is only a folder. */
+/** Returns whether SELinux is enabled in the kernel of this host. False for a host that is only a folder. */
 export async function hasSelinux(host: Pick<Host, 'live' | 'status'>): Promise<boolean> {
   return host.live && (await host.status('/sys/fs/selinux/enforce')) !== undefined
 }
 
 /**
- * Returns whether a text has the form of a context: `system_u:object_r:etc_t:s0`, or without a level. Pure.
+ * Returns whether a text has the form of an SELinux context: `system_u:object_r:etc_t:s0`, with or without a level. Pure.
  *
- * False for `<<none>>`, with which a policy says that it has no context for a file.
+ * False for `<<none>>`, which a policy uses for files without a context.
  */
 export function isContext(text: string): boolean {
   return /^[^:\s<>]+:[^:\s<>]+:[^:\s<>]+(?::\S+)?$/.test(text)
 }
 
 /**
- * Asks the policy for the contexts of files at these paths, whether or not they are there. Undefined for a path for which the policy has
- * none; undefined for all without SELinux, or where matchpathcon(8) is not installed.
+ * Reads the contexts that the policy has for these paths, whether or not the files exist. Undefined for a path without a context in the
+ * policy. Undefined for all paths when SELinux is not enabled or matchpathcon(8) is not installed.
  *
  * @param paths absolute, as the machine sees them
  * @throws HostError as `Host.run`
@@ -45,8 +45,8 @@ export async function readPolicyContexts(
 }
 
 /**
- * Reads the contexts of files, links not followed, by path. A file that is not there is not in the result; one without a context has an
- * empty text. One process reads them all.
+ * Reads the contexts of files by path, without following links. The result leaves out files that do not exist, and has an empty text for
+ * files without a context. Runs one process for all files.
  *
  * @throws HostError as `Host.run`, `HOST_PROGRAM_NOT_FOUND` without find(1)
  */
@@ -81,7 +81,7 @@ export async function readContexts(
 }
 
 /**
- * Gives files a context, links not followed. Does nothing without SELinux.
+ * Sets the context of files, without following links. Does nothing when SELinux is not enabled.
  *
  * @throws TypeError for a text that is not a context
  * @throws HostError as `Host.run`, `HOST_PROGRAM_NOT_FOUND` without chcon(1)
@@ -92,14 +92,14 @@ export async function setContext(
   paths: readonly string[],
   options: EffectOptions = {},
 ): Promise<void> {
-  if (!isContext(context)) throw new TypeError(`Not a context of SELinux: ${JSON.stringify(context)}`)
+  if (!isContext(context)) throw new TypeError(`Not an SELinux context: ${JSON.stringify(context)}`)
   await chcon(host, context, paths, options)
 }
 
 /**
- * Gives files the context of another file, links not followed. Does nothing without SELinux.
+ * Copies the context of one file to other files, without following links. Does nothing when SELinux is not enabled.
  *
- * @param model the file that has the context
+ * @param model the file whose context is copied
  * @throws HostError as `Host.run`, `HOST_PROGRAM_NOT_FOUND` without chcon(1)
  */
 export async function copyContext(
@@ -135,5 +135,6 @@ function requireProgram(host: Host, name: Tool): string {
 
 function assertAbsolute(paths: readonly string[]): void {
   const wrong = paths.find((path) => !path.startsWith('/') || path.includes('\0'))
-  if (wrong !== undefined) throw new TypeError(`A path is absolute and has no NUL, not ${JSON.stringify(wrong)}`)
+  if (wrong !== undefined)
+    throw new TypeError(`A path must be absolute and must not contain a NUL: ${JSON.stringify(wrong)}`)
 }

@@ -5,23 +5,23 @@ import type { ReplaceOptions } from './status.ts'
 export interface FileText extends ReplaceOptions {
   readonly path: string
   readonly text: string
-  /** Makes its folder and those above, as plain 0755 ones, where they do not exist. Default false: the folder must exist. */
+  /** Creates missing parent folders with mode 0755. Default false: the folder must exist. */
   readonly makeFolder?: boolean
 }
 
-/** What became of one file of `replaceMany`. */
+/** The result of `replaceMany` for one file. */
 export interface Replaced {
   readonly path: string
   readonly changed: boolean
-  /** Why it was not written: `HOST_WRITE_FAILED`, `HOST_PATH_OUTSIDE_ROOT`. The old file is there then. */
+  /** Why the file was not written: `HOST_WRITE_FAILED`, `HOST_PATH_OUTSIDE_ROOT`. The old file is then unchanged. */
   readonly error?: HostError
 }
 
-/** Asserts that no path is given twice, because it is not decided which text wins. @throws TypeError */
+/** Checks that no path is listed twice, because then it is undefined which text is written. @throws TypeError */
 export function assertOnce(files: readonly FileText[]): void {
   const seen = new Set<string>()
   for (const { path } of files) {
-    if (seen.has(path)) throw new TypeError(`A file is given once, not twice: ${JSON.stringify(path)}`)
+    if (seen.has(path)) throw new TypeError(`Each file must be listed only once: ${JSON.stringify(path)}`)
     seen.add(path)
   }
 }

@@ -11,68 +11,75 @@ import { sameMetadata, type FileStatus, type ReplaceOptions } from './status.ts'
 
 /** The files of a host. Every path is absolute as the machine sees it. */
 export interface Files {
-  /** Returns where a path of the machine is below the root. @throws HostError `HOST_PATH_OUTSIDE_ROOT` */
+  /** Returns the location of a path of the machine below the root. @throws HostError `HOST_PATH_OUTSIDE_ROOT` */
   path(path: string): string
 
   /**
-   * Reads a whole text file as UTF-8; undefined when it does not exist.
+   * Reads a whole text file as UTF-8. Returns undefined when it does not exist.
    *
-   * @throws HostError `HOST_READ_FAILED`, `HOST_FILE_TOO_LARGE` (over `maxBytes`, default 64 MiB).
+   * @throws HostError `HOST_READ_FAILED`, `HOST_FILE_TOO_LARGE` (more than `maxBytes`, default 64 MiB).
    */
   read(path: string, options?: ReadOptions): Promise<string | undefined>
 
   /**
-   * Reads the complete lines of a file that grows, after a place or from its beginning; undefined when it does not exist. `'end'` returns no
-   * line and the place to continue from. Reads a mebibyte at most: call it again until it returns no line.
+   * Reads the complete lines of a growing file, from a place or from the beginning. Returns undefined when the file does not exist. With
+   * `'end'`, returns no lines and the place at the end of the file.
    *
-   * @throws HostError `HOST_READ_FAILED`, `HOST_FILE_TOO_LARGE` (a line of more than a mebibyte).
+   * Reads at most one MiB. Call it again until it returns no lines.
+   *
+   * @throws HostError `HOST_READ_FAILED`, `HOST_FILE_TOO_LARGE` (a line of more than one MiB).
    */
   readLines(path: string, after?: Place | 'end'): Promise<Lines | undefined>
 
   /**
-   * Writes a question to a file of the kernel that answers (selinuxfs has them), and reads the answer from the same open file; undefined
-   * when the file does not exist.
+   * Writes a question to a kernel file that answers (selinuxfs has such files), and reads the answer from the same open file. Returns
+   * undefined when the file does not exist.
    *
    * @throws HostError `HOST_READ_FAILED`, with the errno as `facts.errno`: EINVAL means that the question is invalid.
    */
   ask(path: string, question: string): Promise<string | undefined>
 
-  /** Lists the names in a folder, sorted; none when it does not exist. @throws HostError `HOST_READ_FAILED` */
+  /** Lists the names in a folder, sorted. Returns an empty list when the folder does not exist. @throws HostError `HOST_READ_FAILED` */
   list(path: string): Promise<readonly string[]>
 
-  /** Reads what is at a path, links not followed; undefined when nothing is. @throws HostError `HOST_READ_FAILED` */
+  /**
+   * Reads kind, mode, owner and size of a path without following links. Returns undefined when nothing exists there. @throws HostError
+   * `HOST_READ_FAILED`
+   */
   status(path: string): Promise<FileStatus | undefined>
 
-  /** Reads the target of a symbolic link as it is written; undefined when no link is there. @throws HostError `HOST_READ_FAILED` */
+  /** Reads the target of a symbolic link, unchanged. Returns undefined when the path is not a link. @throws HostError `HOST_READ_FAILED` */
   readLink(path: string): Promise<string | undefined>
 
   /**
-   * Makes a file hold exactly this text, old or new and nothing between, also when the power fails.
+   * Replaces the text of a file atomically and durably: after a crash or power failure the file has either the old or the new text.
    *
-   * Writes a temporary file beside it, fsyncs, renames, and fsyncs the folder. Keeps mode, owner and SELinux context
-   * of the file that it replaces, unless the options say otherwise. Does nothing when text, mode and owner are right already. A link at
-   * that path is replaced, not followed. The folder must exist.
+   * Writes a temporary file in the same folder, fsyncs it, renames it, and fsyncs the folder. Keeps mode, owner and SELinux context of the
+   * old file, unless the options say otherwise. Writes nothing when text, mode and owner are already right. Replaces a link at that path
+   * and does not follow it. The folder must exist.
    *
    * @throws HostError `HOST_WRITE_FAILED`.
    */
   replace(path: string, text: string, options?: ReplaceOptions): Promise<{ readonly changed: boolean }>
 
   /**
-   * Makes many files hold exactly these texts, each as `replace` does, and each with a result of its own: one that fails does
-   * not disturb the others. Everything that needs waiting for the disk is asked for at once, so that it is many times faster than
-   * one after the other. Files that are right already are left alone. Not for file systems that can hang, such as those of users and of
-   * networks: writing blocks this process, and only the wait for the disk does not.
+   * Replaces the text of many files, each as `replace` does. Each file has its own result: a file that fails does not affect the other
+   * files. All fsyncs run together, which is many times faster than one file after the other. Files that are already right are not written.
    *
-   * When it is killed half way, each file is old or new, and names that `isUnfinished` knows may be left beside them.
+   * Do not use it on file systems that can hang, such as FUSE or network file systems: writing blocks this process. Only the fsyncs do not
+   * block.
    *
-   * @throws TypeError when a path is given twice; nothing else.
+   * If the process is killed, each file has either its old or its new text. Temporary files may remain beside them: `isUnfinished`
+   * recognizes their names.
+   *
+   * @throws TypeError when a path is listed twice; no other error.
    */
   replaceMany(files: readonly FileText[]): Promise<readonly Replaced[]>
 
   /**
-   * Makes a folder with this mode and owner, its parents as plain 0755 ones. An existing folder gets mode and owner.
+   * Creates a folder with this mode and owner, and missing parents with mode 0755. Sets mode and owner of an existing folder.
    *
-   * @throws HostError `HOST_WRITE_FAILED` also when something other than a folder is there.
+   * @throws HostError `HOST_WRITE_FAILED`, also when the path exists and is not a folder.
    */
   makeFolder(path: string, options?: ReplaceOptions): Promise<{ readonly changed: boolean }>
 
@@ -80,7 +87,7 @@ export interface Files {
   remove(path: string): Promise<{ readonly changed: boolean }>
 }
 
-/** Creates the access to the files below a root. `relabel` keeps the SELinux context of a file that is replaced. */
+/** Creates the access to the files below a root. `relabel` copies the SELinux context of a file to its replacement. */
 export function createFiles(root: string, relabel?: Relabel): Files {
   const path = (name: string) => below(root, name)
   return {
@@ -118,10 +125,10 @@ export function createFiles(root: string, relabel?: Relabel): Files {
 
 function below(root: string, name: string): string {
   if (!name.startsWith('/') || name.includes('\0')) {
-    const detail = 'paths are absolute and have no NUL'
+    const detail = 'a path must be absolute and must not contain a NUL'
     throw new HostError('HOST_PATH_OUTSIDE_ROOT', { operation: 'use the path', path: name, detail })
   }
-  // Normalized first: `/../x` is `/x` to the machine, and joined as it stands it would leave the root.
+  // Normalize before join: to the machine `/../x` is `/x`, but join alone would leave the root.
   return join(root, normalize(name))
 }
 
@@ -134,7 +141,7 @@ async function listFolder(path: string): Promise<readonly string[]> {
   }
 }
 
-/** EINVAL: something other than a link is there. */
+/** EINVAL: the path is not a link. */
 async function readLink(path: string): Promise<string | undefined> {
   try {
     return await readlink(path)
@@ -150,7 +157,7 @@ async function makeFolder(path: string, options: ReplaceOptions): Promise<{ read
     throw new HostError('HOST_WRITE_FAILED', {
       operation: 'make the folder',
       path,
-      detail: `a ${before.kind} stands there`,
+      detail: `the path exists and is not a folder (kind: ${before.kind})`,
     })
   }
   const wanted = { mode: options.mode ?? before?.mode ?? 0o755, uid: options.uid, gid: options.gid }

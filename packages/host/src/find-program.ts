@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs'
 
-/** The folders in which the system keeps its programs, in the order in which they are searched. */
+/** The folders with the programs of the system, in search order. */
 export const systemFolders: readonly string[] = ['/usr/sbin', '/usr/bin', '/sbin', '/bin']
 
-/** Returns the absolute path of a program in the system's own folders, or undefined. @throws TypeError for a name with a slash */
+/** Returns the absolute path of a program in the system folders, or undefined. @throws TypeError for an empty name or one with a slash */
 export function findProgram(name: string): string | undefined {
   if (name.includes('/') || name === '')
-    throw new TypeError(`A program is looked up by its bare name, not ${JSON.stringify(name)}`)
+    throw new TypeError(`The name of a program must not be empty or contain a slash: ${JSON.stringify(name)}`)
   return systemFolders.map((folder) => `${folder}/${name}`).find((path) => existsSync(path))
 }

@@ -3,7 +3,8 @@ import { dirname } from 'node:path'
 import { errno, HostError } from './errors.ts'
 
 /**
- * Asserts that the folder of a path is below the root, links followed: a link in a scratch root (`root/etc -> /etc`) must not lead a write out.
+ * Checks that the folder of a path is below the root after links are resolved. Without this check a link in a root folder (`root/etc ->
+ * /etc`) would lead a write outside.
  *
  * @throws HostError `HOST_PATH_OUTSIDE_ROOT`
  */
@@ -11,7 +12,8 @@ export async function assertInside(root: string, path: string): Promise<void> {
   if (root === '/') return
   const [home, parent] = await Promise.all([realpath(root), nearestExisting(dirname(path))])
   if (parent === home || parent.startsWith(`${home}/`)) return
-  throw new HostError('HOST_PATH_OUTSIDE_ROOT', { operation: 'write', path, detail: `a link leads to ${parent}` })
+  const detail = `a symbolic link leads out of the root folder to ${parent}; remove the link`
+  throw new HostError('HOST_PATH_OUTSIDE_ROOT', { operation: 'write', path, detail })
 }
 
 async function nearestExisting(folder: string): Promise<string> {

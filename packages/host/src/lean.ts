@@ -7,13 +7,14 @@ import { sendSignal } from './signal.ts'
 
 export { startProgram } from './run.ts'
 
-/** Takes a lock on this machine, as `Host.lock` does. No program inherits it. @throws HostError as `Host.lock` */
+/** Takes a lock on this machine, as `Host.lock` does. Started programs do not inherit it. @throws HostError as `Host.lock` */
 export const { lock } = createLocks(async (path) => path)
 
 /**
- * This machine, for a process that lives long and does little: a whole `Host` would be a third of what it adds to a bare Node.
+ * Part of a `Host` for this machine, for a long-lived process that does little. A complete `Host` would be a third of the memory that such
+ * a process uses beyond Node itself.
  *
- * It does as `Host` does, but copies no SELinux context and removes no folder.
+ * It works as `Host` does, except that it copies no SELinux context and removes no folder.
  */
 export const machine: Pick<Host, 'read' | 'replace' | 'remove' | 'signal'> = Object.freeze({
   read: readText,

@@ -2,27 +2,27 @@ import { constants } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { errno, HostError, readFailed } from './errors.ts'
 
-/** How far a file that grows has been read. Keep it, as JSON, between two calls. */
+/** A position in a growing file. Store it, as JSON, between two calls. */
 export interface Place {
-  /** Which file it is, whatever it is called now: device and inode. */
+  /** Device and inode of the file. They do not change when it is renamed. */
   readonly file: string
-  /** Bytes before it. */
+  /** The bytes before this position. */
   readonly offset: number
 }
 
-/** The lines that were added to a file. */
+/** The lines that were appended to a file. */
 export interface Lines {
-  /** The complete lines, without their line feeds. Bytes that are not UTF-8 are replacement characters. */
+  /** The complete lines, without line feeds. Bytes that are not UTF-8 become replacement characters. */
   readonly lines: readonly string[]
-  /** The place after the last of them. */
+  /** The position after the last line. */
   readonly place: Place
-  /** Whether the file was read from its beginning because it is another one now, or shorter than before. */
+  /** Whether the file was read from the beginning, because it is another file or is shorter than before. */
   readonly restarted: boolean
 }
 
 const chunk = 1024 * 1024
 
-/** Reads the lines after a place: `Files.readLines`. */
+/** Reads the lines after a position: `Files.readLines`. */
 export async function readLinesOf(path: string, after?: Place | 'end'): Promise<Lines | undefined> {
   let file
   try {
@@ -40,7 +40,7 @@ export async function readLinesOf(path: string, after?: Place | 'end'): Promise<
     const { buffer, bytesRead } = await file.read(Buffer.alloc(chunk), 0, chunk, offset)
     const end = buffer.subarray(0, bytesRead).lastIndexOf('\n') + 1
     if (end === 0 && bytesRead === chunk) {
-      const detail = `a line has more than ${chunk} bytes`
+      const detail = `a line is longer than the limit of ${chunk} bytes`
       throw new HostError('HOST_FILE_TOO_LARGE', { operation: 'read', path, detail })
     }
     const lines = end === 0 ? [] : buffer.toString('utf8', 0, end - 1).split('\n')

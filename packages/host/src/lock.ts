@@ -6,28 +6,28 @@ import { holdFolder, resolveLinks } from './visible-lock.ts'
 
 /** Options of `Host.lock`. */
 export interface LockOptions {
-  /** Milliseconds to wait for another holder. Default 10,000; 0 tries once. */
+  /** Milliseconds to wait for another holder. Default 10,000. 0 tries once. */
   readonly timeout?: number
   readonly signal?: AbortSignal
-  /** Who holds the lock, for the message to a process that waits for it. Default: the process id alone. */
+  /** The purpose of the lock. The message to a process that waits in vain includes it. Default: only the process id. */
   readonly purpose?: string
   /**
-   * Also holds the lock that the npm package proper-lockfile takes for the file at this path: the folder `PATH.lock`. Other Node programs
-   * that lock the file so wait for us, and we wait for them. The file itself is neither opened nor written: flock(2) is taken on
+   * Also takes the lock that the npm package proper-lockfile takes for the file at this path: the folder `PATH.lock`. So this process and
+   * other Node programs that use proper-lockfile wait for each other. The file itself is neither opened nor written: flock(2) is taken on
    * `PATH.flock` beside it. Default false.
    */
   readonly visible?: boolean
 }
 
-/** A lock that we hold. Ending the process releases it too, once no program started under it is left. */
+/** A held lock. It is also released when this process and every program that inherited it have ended. */
 export interface Lock extends AsyncDisposable {
   readonly path: string
   /**
-   * Aborted when another program has taken a visible lock away, with a `HostError` `HOST_LOCK_LOST` as its reason: it believed that we had
-   * ended, because this process or the machine stood still for ten seconds. Never aborted otherwise. flock(2) is still held.
+   * Aborted with a `HostError` `HOST_LOCK_LOST` when another program has taken a visible lock. That program assumed that this process had
+   * ended, because this process or the machine was stopped for ten seconds. flock(2) is still held. Never aborted for another reason.
    */
   readonly lost: AbortSignal
-  /** Releases the lock; a second call does nothing. */
+  /** Releases the lock. Idempotent. */
   release(): Promise<void>
 }
 
@@ -35,17 +35,17 @@ export interface Lock extends AsyncDisposable {
 export interface Locks {
   /** Takes a lock: `Host.lock`. */
   lock(path: string, options?: LockOptions): Promise<Lock>
-  /** The descriptors of the locks held now. */
+  /** Returns the descriptors of all held locks. */
   descriptors(): readonly number[]
 }
 
 /**
- * Locks by flock(2) on a descriptor that programs inherit.
+ * Creates locks that use flock(2) on a descriptor which started programs inherit.
  *
- * The lock belongs to the open file description, not to a process: flock(1) takes it on our descriptor and exits, and
- * it stays ours. The kernel drops it with the last copy of the descriptor, so nothing is stale after a crash, and a
- * program that we started and that outlives us keeps the next holder waiting. Holding too long only delays another process;
- * two holders would write the same files at once, so a lock cannot be broken.
+ * The lock belongs to the open file description and not to a process: flock(1) takes the lock on our descriptor and exits, and the lock
+ * stays held. The kernel releases it with the last copy of the descriptor. So a crash leaves no stale lock, and a program that outlives
+ * this process keeps the lock until it ends. A lock cannot be broken: holding it too long only delays another process, but two holders
+ * would write the same files at once.
  */
 export function createLocks(locate: (path: string) => Promise<string>): Locks {
   const held = new Set<FileHandle>()
@@ -83,7 +83,7 @@ export function createLocks(locate: (path: string) => Promise<string>): Locks {
 const defaultTimeout = 10_000
 
 function gaveUp(path: string): HostError {
-  return new HostError('HOST_ABORTED', { operation: 'lock', path, detail: 'the caller gave up' })
+  return new HostError('HOST_ABORTED', { operation: 'lock', path, detail: 'the caller aborted it' })
 }
 
 function heldLock(path: string, lost: AbortSignal | undefined, release: () => Promise<void>): Lock {
@@ -103,22 +103,21 @@ async function openLockFile(path: string): Promise<FileHandle> {
   }
 }
 
-/** flock(1): `-n` tries once, `-w` waits for seconds; exit code 1 says that another process has it. */
+/** flock(1): `-n` tries once, `-w` waits for seconds. Exit code 1: another process holds the lock. */
 async function waitForFlock(file: FileHandle, path: string, options: LockOptions): Promise<void> {
   const timeout = options.timeout ?? defaultTimeout
   const flock = findProgram('flock')
   if (flock === undefined) {
-    throw new HostError('HOST_LOCK_FAILED', { operation: 'lock', path, detail: 'flock is missing; install util-linux' })
+    const detail = 'the program flock is not installed; to enable it: apt-get install util-linux'
+    throw new HostError('HOST_LOCK_FAILED', { operation: 'lock', path, detail })
   }
   const patience = timeout === 0 ? ['-n'] : ['-w', (timeout / 1000).toFixed(3)]
   const code = await runFlock(flock, ['-x', ...patience, '3'], file, path, options.signal)
   if (code === 0) return
   const holder = (await file.read(Buffer.alloc(200), 0, 200, 0)).buffer.toString('utf8').replaceAll('\0', '').trim()
-  throw new HostError('HOST_LOCK_TIMEOUT', {
-    operation: 'lock',
-    path,
-    detail: `waited ${timeout} ms; last taken by ${holder === '' ? 'a process that left no name' : holder}`,
-  })
+  const last = holder === '' ? 'an unknown process' : holder
+  const detail = `another process still holds the lock after ${timeout} ms; last taken by ${last}`
+  throw new HostError('HOST_LOCK_TIMEOUT', { operation: 'lock', path, detail })
 }
 
 function runFlock(
@@ -139,12 +138,12 @@ function runFlock(
     })
     const abort = () => void child.kill('SIGKILL')
     signal?.addEventListener('abort', abort, { once: true })
-    child.once('error', (cause) => failed('flock did not start', cause))
+    child.once('error', (cause) => failed('the program flock did not start', cause))
     child.once('close', (code, killedBy) => {
       signal?.removeEventListener('abort', abort)
       if (signal?.aborted === true) return reject(gaveUp(path))
       if (code === 0 || code === 1) return resolve(code)
-      return failed(`flock ended with ${code ?? killedBy}`)
+      return failed(`the program flock failed with ${code ?? killedBy}`)
     })
   })
 }

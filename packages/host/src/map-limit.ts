@@ -1,8 +1,8 @@
 /**
- * Maps items with an asynchronous function, at most `limit` at a time, and returns the results in the order of the items.
+ * Maps items with an asynchronous function, at most `limit` at a time. Returns the results in the order of the items.
  *
- * After a failure no further item is begun. The first failure is thrown once every item that was begun has ended, so that nothing is at work
- * behind a caller that has gone on. That is why this is not `p-map`, which rejects while its other calls still run.
+ * After a failure no further call starts. The first failure is thrown when all started calls have ended, so no call runs after this
+ * function returns. `p-map` does not fit: it rejects while its other calls still run.
  *
  * @throws RangeError when `limit` is not a positive integer
  */
@@ -11,7 +11,8 @@ export async function mapLimit<Item, Result>(
   limit: number,
   map: (item: Item, index: number) => Promise<Result>,
 ): Promise<readonly Result[]> {
-  if (!Number.isSafeInteger(limit) || limit < 1) throw new RangeError(`A limit is a positive integer, not ${limit}`)
+  if (!Number.isSafeInteger(limit) || limit < 1)
+    throw new RangeError(`The limit must be a positive integer, not ${limit}`)
   const results: Result[] = []
   const failures: unknown[] = []
   let next = 0

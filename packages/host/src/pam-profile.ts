@@ -1,19 +1,19 @@
 /** Options of `renderPamProfile`. */
 export interface PamProfileOptions {
-  /** The group whose members' sessions are changed. */
+  /** The module applies to sessions of the members of this group. */
   readonly group: string
-  /** What the profile is called in the menu of pam-auth-update(8): plain words. */
+  /** The title in the menu of pam-auth-update(8), in plain words. */
   readonly title: string
-  /** A module and its arguments: `pam_systemd.so`. It is optional: a session that it fails for goes on. */
+  /** A module and its arguments: `pam_systemd.so`. The module is optional: if it fails, the session continues. */
   readonly module: string
 }
 
 /**
- * Renders a profile for pam-auth-update(8): a module for every session of a group's members. Pure.
+ * Renders a profile for pam-auth-update(8) that adds a module to every session of the members of a group. Pure.
  *
- * Where the group cannot be looked up, sessions are as they are without the profile.
+ * If the group cannot be looked up, sessions are as without the profile.
  *
- * @throws RangeError for a group, title or module that a line of PAM cannot hold
+ * @throws RangeError for a group, title or module that cannot be written in a PAM configuration
  * @see pam-auth-update(8), pam_succeed_if(8), pam.conf(5)
  */
 export function renderPamProfile({ group, title, module }: PamProfileOptions): string {
@@ -26,24 +26,24 @@ export function renderPamProfile({ group, title, module }: PamProfileOptions): s
     'Priority: 0',
     'Session-Type: Additional',
     'Session:',
-    // For others the next line is left out. PAM refuses a jump beyond the last line, so the jump is over one that is there.
+    // For all other users PAM skips the next line. PAM refuses a jump beyond the last line, so the jump is over an existing line.
     `\t[success=ignore default=1] pam_succeed_if.so quiet user ingroup ${group}`,
     `\toptional ${module}`,
     '',
   ].join('\n')
 }
 
-/** Returns the path of a profile, where Debian's pam-auth-update(8) finds it. @throws RangeError for a name that is not a plain word */
+/** Returns the path of a profile in the folder of Debian's pam-auth-update(8). @throws RangeError for a name that is not a plain word */
 export function pamProfilePath(name: string): string {
   if (!/^[a-z][a-z0-9-]{0,60}$/.test(name)) throw refused('name', name)
   return `/usr/share/pam-configs/${name}`
 }
 
-/** Returns whether a text can be the name of a group, or of a user, on every distribution. Pure. @see useradd(8) */
+/** Returns whether a text is valid as the name of a group or user on every distribution. Pure. @see useradd(8) */
 export function isGroupName(text: string): boolean {
   return /^[a-z_][a-z0-9_-]{0,31}$/.test(text)
 }
 
 function refused(what: string, value: string): RangeError {
-  return new RangeError(`A profile of PAM cannot have the ${what} ${JSON.stringify(value)}`)
+  return new RangeError(`The ${what} ${JSON.stringify(value)} is invalid in a PAM profile`)
 }

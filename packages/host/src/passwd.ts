@@ -7,29 +7,29 @@ import type { Host } from './host.ts'
 export interface PasswdOptions {
   /** The file that the program sees as `/etc/passwd`, as a path of the machine. `/dev/null` has no users. */
   readonly passwd: string
-  /** The words before the program that stay outside of its mount namespace: `/usr/sbin/ip netns exec NAME`. */
+  /** Arguments before the program that stay outside of its mount namespace: `/usr/sbin/ip netns exec NAME`. */
   readonly prefix?: readonly string[]
-  /** What to do where such a namespace cannot be had: run the program as it is, or fail. */
+  /** What to do when the mount namespace cannot be created: `run` runs the program as it is, `fail` throws. */
   readonly whenRefused: 'run' | 'fail'
 }
 
-/** find(1) ends with 0 whatever its programs did, so it prints this after one that ended with 0. */
+/** find(1) ends with 0 whatever the exit code of its programs, so it prints this line after a program that ended with 0. */
 const marker = 'ended well\n'
 
-/** The time between SIGTERM and SIGKILL, as `Host.run` has it. */
+/** Seconds between SIGTERM and SIGKILL, as in `Host.run`. */
 const grace = '2'
 
 /**
- * Runs a program as `Host.run` does, but where `/etc/passwd` is another file, for that program alone: in a mount namespace of its own.
+ * Runs a program as `Host.run` does, but with another file as its `/etc/passwd`, in a mount namespace of its own.
  *
- * nft(8) looks up every user id in that file, and genhomedircon(8) writes contexts for every user of it: both are many times faster where
- * the tenants are not in it. On a host that is only a folder the program runs as it is.
+ * nft(8) looks up every user id in that file, and genhomedircon(8) writes contexts for every user in it. Both are many times faster when
+ * the tenants are not in the file. On a host that is only a folder the program runs as it is.
  *
- * An exit code other than 0 is reported as 1, because find(1), which runs the programs one after the other without a shell, does not pass it
- * on. A program that is still at work when the time is up is ended, also when its caller has been killed.
+ * An exit code other than 0 is reported as 1: find(1) runs the programs in sequence without a shell, and does not pass on their exit codes.
+ * A program that still runs after the timeout is terminated, even when its caller has been killed.
  *
  * @throws HostError as `Host.run`
- * @throws TypeError for a word that find(1) would not pass on as it is: `;`, and one with `{}` in it
+ * @throws TypeError for an argument that find(1) would not pass on unchanged: `;`, or one that contains `{}`
  * @see unshare(1), find(1), timeout(1)
  */
 export async function runWithPasswd(
@@ -57,33 +57,33 @@ export async function runWithPasswd(
   })
 }
 
-/** unshare(1) says so before anything has run. */
+/** unshare(1) prints this prefix before anything has run. */
 function isRefused(stderr: string): boolean {
   return stderr.startsWith('unshare: ')
 }
 
-/** Returns the command that does it; undefined where it is to be run as it is. */
+/** Returns the command to run, or undefined when the program must run as it is. */
 function hidden(
   host: Host,
   command: Command,
   { passwd, whenRefused, timeout }: Pick<PasswdOptions, 'passwd' | 'whenRefused'> & { readonly timeout: number },
 ): readonly string[] | undefined {
   const wrong = [passwd, ...command].find((word) => word === ';' || word.includes('{}'))
-  if (wrong !== undefined) throw new TypeError(`find(1) does not pass on the word ${JSON.stringify(wrong)} as it is`)
+  if (wrong !== undefined)
+    throw new TypeError(`find(1) does not pass on the argument ${JSON.stringify(wrong)} unchanged`)
   const [unshare, find, mount, end] = (['unshare', 'find', 'mount', 'timeout'] as const).map((name) =>
     host.program(name),
   )
   if (!host.live) return undefined
   if (unshare === undefined || find === undefined || mount === undefined || end === undefined) {
     if (whenRefused === 'run') return undefined
-    const detail =
-      'unshare, find, mount and timeout are needed; to enable it: apt-get install util-linux findutils mount'
+    const detail = 'it needs unshare, find, mount and timeout; to enable it: apt-get install util-linux findutils mount'
     throw new HostError('HOST_PROGRAM_NOT_FOUND', { operation: 'run a program with another /etc/passwd', detail })
   }
   const seconds = String(Math.ceil(timeout / 1000) + 1)
   const run = ['-exec', end, `--kill-after=${grace}`, seconds, ...command, ';', '-printf', marker.replace('\n', '\\n')]
   const bind = ['-exec', mount, '--bind', passwd, '/etc/passwd', ';']
-  // The program runs once: what follows -o is for a mount that was refused.
+  // The program runs only once: the part after -o runs only if the mount was refused.
   const words = ['(', ...bind, '(', ...run, '-o', '-true', ')', ...(whenRefused === 'run' ? ['-o', ...run] : []), ')']
   return [unshare, '--mount', '--propagation', 'private', '--', find, '/', '-maxdepth', '0', ...words]
 }

@@ -1,4 +1,4 @@
-/** A process, known by its number and its start, so that another process with the same number is not taken for it. */
+/** A process, identified by pid and start time, because the kernel reuses pids. */
 export interface ProcessIdentity {
   readonly pid: number
   /** Clock ticks since boot, as `ProcessStat.started`. */
@@ -6,10 +6,11 @@ export interface ProcessIdentity {
 }
 
 /**
- * Asserts that a number names one process that a signal may be sent to.
+ * Checks that a pid is valid for a signal to a single process.
  *
- * @throws TypeError for 0 and negative numbers, which kill(2) takes for groups of processes, and for 1, which is the init
+ * @throws TypeError for a pid that is not an integer above 1: kill(2) takes 0 and negative numbers for process groups, and 1 is the init
  */
 export function assertSignalable(pid: number): void {
-  if (!Number.isSafeInteger(pid) || pid < 2) throw new TypeError(`No signal is sent to the process ${pid}`)
+  if (!Number.isSafeInteger(pid) || pid < 2)
+    throw new TypeError(`A signal needs the pid of a single process other than init, not ${pid}`)
 }

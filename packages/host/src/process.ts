@@ -6,24 +6,29 @@ import { waitFor } from './wait.ts'
 
 export type { ProcessIdentity } from './process-identity.ts'
 
-/** A process that runs. */
+/** A running process. */
 export interface RunningProcess extends ProcessIdentity {
-  /** Its words; none for a kernel thread. */
+  /** Its arguments. Empty for a kernel thread. */
   readonly command: readonly string[]
 }
 
-/** A file that names a process, so that it is found again: number and start, such as `4242 1766000`. */
+/** A file that identifies a process by pid and start time, such as `4242 1766000`. */
 export interface PidFile {
   readonly path: string
-  /** Returns the process that the file names, if that one still runs. @throws HostError `HOST_READ_FAILED` */
+  /** Returns the process in the file, if it still runs. @throws HostError `HOST_READ_FAILED` */
   read(): Promise<RunningProcess | undefined>
-  /** Writes the identity of a process; nothing when it has ended. @throws HostError `HOST_READ_FAILED`, `HOST_WRITE_FAILED` */
+  /**
+   * Writes the identity of a process. Writes nothing when the process has ended. @throws HostError `HOST_READ_FAILED`, `HOST_WRITE_FAILED`
+   */
   write(pid: number): Promise<void>
   /** Removes the file. @throws HostError `HOST_WRITE_FAILED` */
   remove(): Promise<void>
 }
 
-/** Identifies a process; undefined when it has ended, also when its parent has not reaped it yet. @throws HostError `HOST_READ_FAILED` */
+/**
+ * Identifies a process. Returns undefined when it has ended, also when its parent has not reaped it yet. @throws HostError
+ * `HOST_READ_FAILED`
+ */
 export async function identifyProcess(host: Pick<Host, 'read'>, pid: number): Promise<RunningProcess | undefined> {
   const stat = await readStat(host, pid)
   if (stat?.alive !== true) return undefined
@@ -31,16 +36,17 @@ export async function identifyProcess(host: Pick<Host, 'read'>, pid: number): Pr
   return { pid, started: stat.started, command }
 }
 
-/** Returns whether a process still runs, and not another one with its number. @throws HostError `HOST_READ_FAILED` */
+/** Returns whether this process still runs. False when another process has its pid now. @throws HostError `HOST_READ_FAILED` */
 export async function isRunning(host: Pick<Host, 'read'>, { pid, started }: ProcessIdentity): Promise<boolean> {
   const stat = await readStat(host, pid)
   return stat?.alive === true && stat.started === started
 }
 
 /**
- * Sends a signal to a process and waits until it has ended. Returns whether it has. Another process with its number is left alone.
+ * Sends a signal to a process and waits until it has ended. Returns whether it has ended within the timeout. Does not touch another process
+ * that has the same pid.
  *
- * @throws HostError `HOST_SIGNAL_FAILED`, `HOST_NOT_LIVE`, `HOST_READ_FAILED`; the signal's own reason when it is aborted
+ * @throws HostError `HOST_SIGNAL_FAILED`, `HOST_NOT_LIVE`, `HOST_READ_FAILED`; the reason of `options.signal` when it is aborted
  */
 export async function endProcess(
   host: Pick<Host, 'read' | 'signal'>,
@@ -52,7 +58,7 @@ export async function endProcess(
   return (await waitFor(async () => !(await isRunning(host, process)), options)) === true
 }
 
-/** Opens a file that names a process. Nothing is read or written yet. */
+/** Opens a file that identifies a process. Does not read or write it yet. */
 export function openPidFile(host: Pick<Host, 'read' | 'replace' | 'remove'>, path: string): PidFile {
   return Object.freeze<PidFile>({
     path,

@@ -3,13 +3,13 @@ import type { Command, RunOptions, RunResult } from './command.ts'
 import { findProgram } from './find-program.ts'
 import type { Relabel } from './replace.ts'
 
-/** As many pairs as fit well below the length that the kernel takes for arguments, whatever the paths. */
+/** File pairs for one program. They always fit into the argument limit of the kernel. */
 const atOnce = 200
 
 /**
- * Creates the function that gives a file the context of the file that it replaces. Undefined without SELinux.
+ * Creates the function that copies the context of a file to its replacement. Returns undefined when SELinux is not enabled.
  *
- * @param run runs a program to its end
+ * @param run runs a program until it ends
  */
 export function createRelabel(run: (command: Command, options: RunOptions) => Promise<RunResult>): Relabel | undefined {
   const [chcon, stat] = [findProgram('chcon'), findProgram('stat')]
@@ -31,10 +31,10 @@ export function createRelabel(run: (command: Command, options: RunOptions) => Pr
 }
 
 /**
- * Groups files by the context that each is to get. Files that have it already are left out. Pure.
+ * Groups files by the context that each should get. Files that already have it are left out. Pure.
  *
- * @param contexts of each pair's `from` and `to`, in order, each ended by a NUL, as `stat --printf='%C\0'` prints them
- * @throws Error when there are not two for each pair.
+ * @param contexts the contexts of `from` and `to` of each pair in order, each terminated by a NUL, as `stat --printf='%C\0'` prints them
+ * @throws Error when there are not two contexts for each pair.
  */
 export function groupByContext(
   pairs: Parameters<Relabel>[0],

@@ -20,30 +20,30 @@ import { assertOnce, type FileText, type Replaced } from './file-text.ts'
 import { temporaryBeside, type Relabel } from './replace.ts'
 import { sameMetadata, statusFrom, wantedMetadata, type Metadata } from './status.ts'
 
-/** One file on its way. */
+/** The state of one file. */
 interface Work {
   readonly file: FileText
-  /** Where it is on the machine. */
+  /** Its location on the machine. */
   readonly path: string
   changed: boolean
   error?: HostError
-  /** Set while it is a temporary file. */
+  /** Set while its temporary file exists. */
   temporary?: string
   descriptor?: number
-  /** Whether something is replaced, whose SELinux context stays. */
+  /** Whether an existing file is replaced, whose SELinux context is kept. */
   replaces: boolean
-  /** Folders whose entries have changed. */
+  /** Folders with changed entries. */
   readonly folders: string[]
 }
 
-/** Twice so many descriptors are open at a time, and others have a turn in between. */
+/** Files per chunk. At most two chunks of descriptors are open at a time, and other work runs between chunks. */
 const atOnce = 32
 
 const sync = promisify(fsync)
 
 /**
- * Replaces many files, each atomically. All are written first, then all renamed: by the time the first is waited for, the file
- * system has much of the others on its way and takes them along.
+ * Replaces many files, each atomically. Writes all files before it renames any: while the first fsync waits, the file system already writes
+ * much of the other files.
  */
 export async function replaceMany(
   files: readonly FileText[],
@@ -56,7 +56,7 @@ export async function replaceMany(
   for (const some of chunksOf(files, atOnce)) {
     const begun = await Promise.all(some.map((file) => begin(file, locate)))
     for (const work of begun) attempt(work, () => writeTemporary(work))
-    // The disk works on these while the next are written.
+    // The disk writes this chunk while the next one is prepared.
     const before = onTheirWay
     onTheirWay = syncAll(begun)
     await before
@@ -85,7 +85,7 @@ async function begin(file: FileText, locate: (path: string) => Promise<string>):
   }
 }
 
-/** Does one step of one file, unless an earlier one has failed. */
+/** Runs one step for one file, unless an earlier step has failed. */
 function attempt(work: Work, step: () => void): void {
   if (work.error !== undefined) return
   try {
@@ -148,9 +148,9 @@ function makeFolder(work: Work): void {
   const folder = dirname(work.path)
   const first = mkdirSync(folder, { recursive: true, mode: 0o755 })
   if (first === undefined) return
-  // Explicitly, because the umask has cut the mode.
+  // mkdir applies the umask to its mode.
   chmodSync(folder, 0o755)
-  // Every folder that is new stands in one that has changed.
+  // The parent of every new folder has a changed entry.
   for (let made = folder; made.length >= first.length; made = dirname(made)) work.folders.push(dirname(made))
 }
 
@@ -163,7 +163,7 @@ function giveMetadata(descriptor: number, { mode, uid, gid }: Metadata): void {
   fchmodSync(descriptor, mode)
 }
 
-/** A context that cannot be given fails its own file only: what does not work for all is done one by one. */
+/** A context that cannot be set fails only its own file: if the batch fails, each file is relabelled on its own. */
 async function relabelAll(works: readonly Work[], relabel: Relabel | undefined): Promise<void> {
   const pairs = works.flatMap((work) =>
     work.temporary === undefined || !work.replaces ? [] : [{ work, from: work.path, to: work.temporary }],
@@ -184,7 +184,7 @@ function rename(work: Work): void {
   work.folders.push(dirname(work.path))
 }
 
-/** Once for each folder, those above first: what is in a folder is no use while the folder is not. */
+/** Fsyncs each folder once, parents first: an entry is lost after a crash if its folder is not on disk. */
 async function syncFolders(works: readonly Work[]): Promise<void> {
   const folders = new Map<string, Work[]>()
   for (const work of works) {

@@ -15,23 +15,23 @@ import {
 export type Relabel = (pairs: readonly { readonly from: string; readonly to: string }[]) => Promise<void>
 
 /**
- * Returns whether a name in a folder is of a file that `replace` writes before it renames it. A process that was killed half way leaves one
- * behind, and the owner of the folder may remove it. Pure.
+ * Returns whether a file name is that of a temporary file of `replace`. A killed process leaves such a file. The owner of the folder may
+ * remove it. Pure.
  */
 export function isUnfinished(name: string): boolean {
   return /^\.puppy-[0-9a-f]{12}\.tmp$/.test(name)
 }
 
 /**
- * Returns a new name for a file beside another. It need not be secret, because the file is opened only when it is new; so `node:crypto`, 2 MB
- * of memory, is not loaded for it.
+ * Returns a new file name in the folder of a path. The name need not be secret, because the file is opened only if it does not exist. So
+ * `node:crypto` (2 MB of memory) is not loaded.
  */
 export function temporaryBeside(path: string): string {
   const name = Math.floor(Math.random() * 2 ** 48).toString(16)
   return join(dirname(path), `.puppy-${name.padStart(12, '0')}.tmp`)
 }
 
-/** Replaces one file, atomically and durably: `Files.replace`. */
+/** Replaces one file atomically and durably: `Files.replace`. */
 export async function replaceFile(
   path: string,
   text: string,
@@ -65,7 +65,7 @@ async function writeTemporary(path: string, text: string, wanted: Metadata): Pro
     if (wanted.uid !== undefined || wanted.gid !== undefined) {
       await file.chown(wanted.uid ?? stat.uid, wanted.gid ?? stat.gid)
     }
-    // After chown, which clears set-id bits, and explicitly, because the umask has cut the mode given to open.
+    // After chown, which clears set-id bits. An explicit chmod, because open applies the umask to its mode.
     await file.chmod(wanted.mode)
     await file.sync()
   } finally {
@@ -73,7 +73,7 @@ async function writeTemporary(path: string, text: string, wanted: Metadata): Pro
   }
 }
 
-/** Waits until the entries of a folder are on the disk. */
+/** Waits until the entries of a folder are on disk. */
 export async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, constants.O_RDONLY | constants.O_DIRECTORY)
   try {
@@ -83,7 +83,7 @@ export async function syncFolder(path: string): Promise<void> {
   }
 }
 
-/** Reads what is at a path: `Files.status`. */
+/** Reads kind, mode, owner and size of a path: `Files.status`. */
 export async function statusOf(path: string): Promise<FileStatus | undefined> {
   try {
     return statusFrom(await lstat(path))
@@ -95,11 +95,11 @@ export async function statusOf(path: string): Promise<FileStatus | undefined> {
 
 /** Options of `Files.read`. */
 export interface ReadOptions {
-  /** Default 64 MiB. */
+  /** The most bytes to read. Default 64 MiB. */
   readonly maxBytes?: number
   /**
-   * Reads at once and gives way to nothing else meanwhile, for a tenth of the processor time. Only for small files that the kernel makes
-   * from its own memory, such as `/proc/PID/status`: a file that can wait, such as `/proc/PID/cmdline`, would stop this process.
+   * Reads synchronously, which takes a tenth of the processor time. Only for small files that the kernel makes from its own memory, such as
+   * `/proc/PID/status`. A file that can wait, such as `/proc/PID/cmdline`, would block this process.
    */
   readonly blocking?: boolean
 }
@@ -152,12 +152,16 @@ function unlessMissing(error: unknown): undefined {
   if (errno(error) !== 'ENOENT' && errno(error) !== 'ENOTDIR') throw error
 }
 
-/** The size of a file of the kernel is 0 whatever it holds. */
+/** stat(2) reports size 0 for kernel files, so the length is checked again after reading. */
 function short(path: string, text: string, maxBytes: number): string {
   if (text.length > maxBytes) throw tooLarge(path, maxBytes)
   return text
 }
 
 function tooLarge(path: string, maxBytes: number): HostError {
-  return new HostError('HOST_FILE_TOO_LARGE', { operation: 'read', path, detail: `it has more than ${maxBytes} bytes` })
+  return new HostError('HOST_FILE_TOO_LARGE', {
+    operation: 'read',
+    path,
+    detail: `it is larger than the limit of ${maxBytes} bytes`,
+  })
 }

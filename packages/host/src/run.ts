@@ -9,28 +9,25 @@ import { systemFolders } from './find-program.ts'
 
 const baseEnvironment = { LC_ALL: 'C', PATH: systemFolders.join(':') }
 
-/** What running a program depends on besides its options. */
+/** What `runProgram` needs besides its options. */
 export interface RunContext {
   readonly live: boolean
-  /** Open descriptors that a program which changes something must hold on to. */
+  /** Returns the open descriptors that a program which changes something must inherit. */
   readonly heldDescriptors: () => readonly number[]
 }
 
-/** Runs a program to its end: `Host.run`. */
+/** Runs a program until it ends: `Host.run`. */
 export async function runProgram(command: Command, options: RunOptions, context: RunContext): Promise<RunResult> {
   assertCommand(command)
   const shown = renderCommand(command, options.secrets)
   const operation = `run ${basename(command[0])}`
   if (options.touches === 'machine' && !context.live) {
-    throw new HostError('HOST_NOT_LIVE', {
-      operation,
-      command: shown,
-      detail: 'it would change the machine itself, and this host is only a folder; plan it instead',
-    })
+    const detail = 'it changes the machine, and this host is only a folder; plan the change, or use a host with root /'
+    throw new HostError('HOST_NOT_LIVE', { operation, command: shown, detail })
   }
   const inherited = options.touches === 'nothing' || options.daemon === true ? [] : context.heldDescriptors()
   const [program, ...args] = command
-  // Half of what this package takes in memory; a process that runs no program to its end goes without.
+  // execa takes half of the memory of this package. A process that never runs a program to its end does not load it.
   const { execa, ExecaError: Failure } = await import('execa')
   const result = await execa(program, args, {
     cwd: '/',
@@ -49,7 +46,7 @@ export async function runProgram(command: Command, options: RunOptions, context:
   return { exitCode: 0, stdout: String(result.stdout), stderr: String(result.stderr) }
 }
 
-/** execa passes descriptor numbers on beyond the third, but its types know them only for the first three. */
+/** execa also passes on descriptors above 2, but its types allow options only for the first three. */
 function asPassedOn(descriptors: readonly number[]): readonly 'inherit'[] {
   return descriptors as readonly unknown[] as readonly 'inherit'[]
 }
@@ -63,15 +60,22 @@ interface Attempt {
 function rejectFailure(failure: ExecaError, { operation, shown, options }: Attempt): RunResult {
   const stderr = hide(String(failure.stderr ?? ''), options.secrets ?? [])
   const facts = { operation, command: shown, stderr: stderr.trim().slice(-2000) }
-  if (failure.isCanceled) throw new HostError('HOST_ABORTED', { ...facts, detail: 'the caller gave up' })
+  if (failure.isCanceled) throw new HostError('HOST_ABORTED', { ...facts, detail: 'the caller aborted it' })
   if (failure.timedOut) {
-    throw new HostError('HOST_TIMEOUT', { ...facts, detail: `no answer in ${options.timeout ?? 30_000} ms` })
+    throw new HostError('HOST_TIMEOUT', {
+      ...facts,
+      detail: `the program did not end within ${options.timeout ?? 30_000} ms and was terminated`,
+    })
   }
   if (failure.isMaxBuffer) {
-    throw new HostError('HOST_OUTPUT_TOO_LARGE', { ...facts, stderr: '', detail: 'it wrote more than it should' })
+    const detail = `the program wrote more than ${options.maxOutput ?? 16 * 1024 * 1024} bytes and was terminated`
+    throw new HostError('HOST_OUTPUT_TOO_LARGE', { ...facts, stderr: '', detail })
   }
   if (failure.code === 'ENOENT' || failure.code === 'EACCES') {
-    throw new HostError('HOST_PROGRAM_NOT_FOUND', { ...facts, detail: 'no such program, or not ours to run' })
+    throw new HostError('HOST_PROGRAM_NOT_FOUND', {
+      ...facts,
+      detail: 'the program does not exist, or this process may not execute it',
+    })
   }
   if (failure.exitCode !== undefined && (options.accept ?? [0]).includes(failure.exitCode)) {
     return { exitCode: failure.exitCode, stdout: String(failure.stdout ?? ''), stderr: String(failure.stderr ?? '') }
@@ -79,12 +83,12 @@ function rejectFailure(failure: ExecaError, { operation, shown, options }: Attem
   throw new HostError('HOST_PROGRAM_FAILED', {
     ...facts,
     ...(failure.exitCode === undefined ? {} : { exitCode: failure.exitCode }),
-    ...(failure.signal === undefined ? {} : { detail: `ended by ${failure.signal}` }),
+    ...(failure.signal === undefined ? {} : { detail: `terminated by ${failure.signal}` }),
     cause: options.secrets === undefined ? failure : undefined,
   })
 }
 
-/** Starts a program that goes on when we end: `Host.start`. */
+/** Starts a program that continues after this process ends: `Host.start`. */
 export async function startProgram(command: Command, options: StartOptions): Promise<StartedProgram> {
   assertCommand(command)
   const operation = `start ${basename(command[0])}`
@@ -92,7 +96,7 @@ export async function startProgram(command: Command, options: StartOptions): Pro
     throw new HostError('HOST_WRITE_FAILED', {
       operation,
       path: options.log,
-      detail: 'its log cannot be opened',
+      detail: 'its log file cannot be opened',
       cause,
     })
   })
@@ -120,10 +124,10 @@ export async function startProgram(command: Command, options: StartOptions): Pro
 
 function assertCommand(command: Command): void {
   if (!command[0].startsWith('/')) {
-    throw new TypeError(`A program is given by its absolute path, not ${JSON.stringify(command[0])}`)
+    throw new TypeError(`The path of a program must be absolute, not ${JSON.stringify(command[0])}`)
   }
   const bad = command.find((word) => word.includes('\0'))
-  if (bad !== undefined) throw new TypeError(`An argument cannot hold a NUL: ${JSON.stringify(bad)}`)
+  if (bad !== undefined) throw new TypeError(`An argument must not contain a NUL: ${JSON.stringify(bad)}`)
 }
 
 function basename(path: string): string {

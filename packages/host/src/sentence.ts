@@ -1,15 +1,15 @@
 /**
- * Renders the sentence that the message of every error is: what was attempted, then what happened and what would help. Pure.
+ * Renders the message of an error: what was attempted, why it failed, and what to do. Pure.
  *
- * @param attempt what follows "Cannot": the operation, on what, with what value
- * @param reasons those that are undefined are left out
+ * @param attempt the text after "Cannot": the operation, its object and its value
+ * @param reasons undefined items are left out
  */
 export function sentenceOf(attempt: string, reasons: readonly (string | undefined)[]): string {
   const known = reasons.filter((reason) => reason !== undefined)
   return `Cannot ${attempt}${known.length === 0 ? '' : `: ${known.join('; ')}`}`
 }
 
-/** Renders foreign text within a sentence: quoted, control characters escaped, and cut after 200 characters. Pure. */
+/** Renders untrusted text for a message: quoted, with control characters escaped, cut after 200 characters. Pure. */
 export function quoted(text: string): string {
   return JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}…` : text)
 }

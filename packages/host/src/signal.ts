@@ -3,12 +3,12 @@ import { errno, HostError } from './errors.ts'
 import { parseStat } from './proc/stat.ts'
 import { assertSignalable, type ProcessIdentity } from './process-identity.ts'
 
-/** Sends a signal to a process of this machine: `Host.signal`. Reads synchronously, so that nothing happens between look and signal. */
+/** Sends a signal to a process of this machine: `Host.signal`. Synchronous, so that no other work runs between the check and the signal. */
 export function sendSignal(target: ProcessIdentity, signal: NodeJS.Signals, live: boolean): boolean {
   assertSignalable(target.pid)
   const operation = `send ${signal} to the process ${target.pid}`
   if (!live) {
-    const detail = 'it would change the machine itself, and this host is only a folder'
+    const detail = 'it changes the machine, and this host is only a folder; use a host with root /'
     throw new HostError('HOST_NOT_LIVE', { operation, detail })
   }
   try {

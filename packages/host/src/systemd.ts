@@ -1,12 +1,12 @@
 import type { Host } from './host.ts'
 
-/** systemd makes this folder at boot and no other init does. */
+/** systemd creates this folder at boot, and no other init does. */
 const marker = '/run/systemd/system'
 
 /**
  * Returns whether systemd is the init of this host, so that its units, timers and user managers exist.
  *
- * False for a host that is only a folder: systemd runs the machine and not the folder.
+ * False for a host that is only a folder: systemd runs on the machine.
  *
  * @see sd_booted(3)
  */

@@ -4,32 +4,32 @@ import { basename, dirname, join } from 'node:path'
 import { errno, HostError } from './errors.ts'
 import { waitFor } from './wait.ts'
 
-/** The lock of the npm package proper-lockfile, as long as we hold it. */
+/** A held lock of the npm package proper-lockfile. */
 export interface HeldFolder {
-  /** Aborted when another program took it away. */
+  /** Aborted when another program has taken the lock. */
   readonly lost: AbortSignal
-  /** Removes the folder, unless another program has it now. */
+  /** Removes the folder, unless another program has taken the lock. */
   release(): Promise<void>
 }
 
-/** Milliseconds after which proper-lockfile takes a folder that nothing refreshed for a remnant, by default. */
+/** Milliseconds without a refresh after which proper-lockfile considers a lock stale, by default. */
 const stale = 10_000
 
-/** Milliseconds between two refreshes: half of the shortest `stale` that proper-lockfile lets a program choose. */
+/** Milliseconds between two refreshes: half of the smallest `stale` that proper-lockfile allows. */
 const refresh = 1000
 
 /**
- * The sticky bit says that we made the folder. mkdir(2) sets it in the same step, proper-lockfile never does, and unlike a marker inside the
- * folder it keeps no program from removing the folder.
+ * The sticky bit marks folders that this package created. mkdir(2) sets it in the same step, and proper-lockfile never sets it. Unlike a
+ * marker file inside the folder, it does not prevent other programs from removing the folder.
  */
 const sticky = 0o1000
 
 /**
- * Holds the lock that proper-lockfile takes: a folder, made by mkdir(2), whose modification time is refreshed.
+ * Takes the lock of proper-lockfile: a folder, created with mkdir(2), whose modification time is refreshed.
  *
- * The caller holds flock(2) for the same file, so that no other process of ours has the folder: one that we made and that is there all the
- * same is left from a process that was killed, and is removed at once. A folder of another program is a remnant when nothing refreshed it for
- * ten seconds. Looking and removing are synchronous, so that only microseconds lie between them.
+ * The caller holds flock(2) for the same file, so no other process that uses this package holds the folder. A folder of this package that
+ * exists nevertheless was left by a killed process, and is removed at once. A folder of another program is stale after ten seconds without
+ * a refresh. Check and removal are synchronous, so only microseconds pass between them.
  *
  * @param path the folder
  * @param timeout milliseconds to wait for another program; 0 tries once
@@ -39,14 +39,14 @@ export async function holdFolder(path: string, timeout: number, signal?: AbortSi
   const options = { timeout, ...(signal === undefined ? {} : { signal }) }
   const taken = await waitFor(() => takeFolder(path), options).catch((cause: unknown) => {
     if (signal?.aborted !== true) throw cause
-    throw new HostError('HOST_ABORTED', { operation: 'lock', path, detail: 'the caller gave up', cause })
+    throw new HostError('HOST_ABORTED', { operation: 'lock', path, detail: 'the caller aborted it', cause })
   })
   if (taken === true) return keepFolder(path)
-  const detail = 'another program holds the lock of proper-lockfile'
+  const detail = 'another program holds the lock of proper-lockfile; wait until it releases the lock'
   throw new HostError('HOST_LOCK_TIMEOUT', { operation: 'make the folder', path, detail })
 }
 
-/** Follows the links of a path as proper-lockfile does. The file itself may not be there. */
+/** Resolves the links of a path as proper-lockfile does. The file itself need not exist. @throws HostError `HOST_LOCK_FAILED` */
 export async function resolveLinks(path: string): Promise<string> {
   try {
     return await realpath(path)
@@ -60,12 +60,12 @@ export async function resolveLinks(path: string): Promise<string> {
   }
 }
 
-/** Makes the folder; false while another program has it. */
+/** Creates the folder. Returns false while another program holds it. */
 function takeFolder(path: string): boolean {
   if (makeFolder(path)) return true
-  const found = lookAt(path)
+  const found = readStats(path)
   if (found !== undefined) {
-    if (!found.isDirectory()) throw lockFailed(path, new Error('something else than a folder is there'))
+    if (!found.isDirectory()) throw lockFailed(path, new Error('the path exists and is not a folder'))
     if (!isOurs(found) && found.mtimeMs >= Date.now() - stale) return false
     removeFolder(path)
   }
@@ -81,15 +81,15 @@ function keepFolder(path: string): HeldFolder {
   const controller = new AbortController()
   const timer = setInterval(() => {
     try {
-      const found = lookAt(path)
+      const found = readStats(path)
       const now = new Date()
       if (found?.isDirectory() === true && isOurs(found)) return utimesSync(path, now, now)
     } catch {
-      // A file system that does not answer now may do so the next time: until then the folder grows old.
+      // The file system may work again at the next refresh. Until then the folder is not refreshed.
       return
     }
     clearInterval(timer)
-    const detail = 'another program took the lock of proper-lockfile away'
+    const detail = 'another program took the lock of proper-lockfile, because it was not refreshed in time'
     controller.abort(new HostError('HOST_LOCK_LOST', { operation: 'refresh the folder', path, detail }))
   }, refresh)
   timer.unref()
@@ -97,7 +97,7 @@ function keepFolder(path: string): HeldFolder {
     lost: controller.signal,
     release: async () => {
       clearInterval(timer)
-      const found = lookAt(path)
+      const found = readStats(path)
       if (found?.isDirectory() === true && isOurs(found)) removeFolder(path)
     },
   }
@@ -113,7 +113,7 @@ function makeFolder(path: string): boolean {
   }
 }
 
-function lookAt(path: string): Stats | undefined {
+function readStats(path: string): Stats | undefined {
   try {
     return lstatSync(path)
   } catch (error) {

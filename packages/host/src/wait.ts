@@ -3,17 +3,17 @@ import { effectTimeout, type EffectOptions } from './facility/effect.ts'
 
 /** Options of `waitFor`. */
 export interface WaitOptions extends EffectOptions {
-  /** Milliseconds between two questions at the most. Default 50. */
+  /** The longest pause between two calls, in milliseconds. Default 50. */
   readonly longestPause?: number
 }
 
 /**
- * Asks until the answer is something other than `undefined` and `false`, and returns it; undefined when time is up.
+ * Calls `ask` until it returns a value other than `undefined` and `false`, and returns that value. Returns undefined after the timeout.
  *
- * It pauses one millisecond after the first question and twice as long after each further one. It asks at least once, and a last time when
- * time is up. This is not `p-wait-for`, which asks at a fixed interval and leaves a question that is still open behind when its time is up.
+ * The first pause is one millisecond, and each further pause is twice as long. `ask` is called at least once, and a last time after the
+ * timeout. `p-wait-for` does not fit: it polls at a fixed interval, and after its timeout it leaves a running call behind.
  *
- * @throws the reason of the signal once it is aborted; whatever `ask` throws
+ * @throws the reason of the signal once it is aborted; every error of `ask`
  */
 export async function waitFor<Value>(
   ask: () => Promise<Value> | Value,
@@ -30,7 +30,7 @@ export async function waitFor<Value>(
   }
 }
 
-/** An aborted sleep of Node throws an error of its own, with the reason as its cause. */
+/** An aborted sleep of Node rejects with an AbortError that has the reason as its cause. This function throws the reason itself. */
 async function sleepUnlessAborted(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
   try {
     await sleep(milliseconds, undefined, signal === undefined ? {} : { signal })

@@ -4,16 +4,16 @@ import t from 'tap'
 import { hide, renderCommand } from '../src/args.ts'
 
 const rows: [title: string, command: string[], shown: string][] = [
-  ['plain words stay', ['/usr/bin/id', '-u', 'p10000'], '/usr/bin/id -u p10000'],
-  ['a space is quoted', ['/bin/echo', 'a b'], "/bin/echo 'a b'"],
-  ['a quote is quoted', ['/bin/echo', "it's"], `/bin/echo 'it'\\''s'`],
-  ['nothing is quoted', ['/bin/echo', ''], "/bin/echo ''"],
+  ['leaves plain words unchanged', ['/usr/bin/id', '-u', 'p10000'], '/usr/bin/id -u p10000'],
+  ['quotes a space', ['/bin/echo', 'a b'], "/bin/echo 'a b'"],
+  ['quotes a quote', ['/bin/echo', "it's"], `/bin/echo 'it'\\''s'`],
+  ['quotes an empty argument', ['/bin/echo', ''], "/bin/echo ''"],
 ]
 for (const [title, command, shown] of rows) {
-  void t.test(`renderCommand(): ${title}`, async (t) => t.equal(renderCommand(command), shown))
+  void t.test(`renderCommand() ${title}`, async (t) => t.equal(renderCommand(command), shown))
 }
 
-void t.test('renderCommand() is what a shell reads back', async (t) => {
+void t.test('renderCommand() renders what a shell reads back', async (t) => {
   const word = fc.string({ unit: 'grapheme-ascii' }).filter((text) => !text.includes('\0'))
   fc.assert(
     fc.property(fc.array(word, { minLength: 1, maxLength: 5 }), (words) => {
@@ -26,6 +26,6 @@ void t.test('renderCommand() is what a shell reads back', async (t) => {
   t.pass('50 random commands')
 })
 
-void t.test('hide() shows no secret', async (t) => {
+void t.test('hide() replaces every secret', async (t) => {
   t.equal(hide('key=abc&again=abc', ['abc', '']), 'key=•••&again=•••')
 })

@@ -2,7 +2,7 @@ import t from 'tap'
 import { createHost } from '../src/index.ts'
 
 void t.test('ask() writes and reads the same file', async (t) => {
-  // An ordinary file in place of the kernel's gives back what it was given.
+  // An ordinary file returns the question as its answer.
   const host = createHost({ root: t.testdir({ answers: '', folder: {} }) })
   t.equal(await host.ask('/answers', 'question'), 'question')
   t.equal(await host.ask('/none', 'question'), undefined)

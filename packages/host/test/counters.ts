@@ -4,7 +4,7 @@ import { addReading, anyFell, type Meter } from '../src/counters.ts'
 
 type Two = Meter<'in' | 'out', number>
 
-void t.test('addReading() adds what is new', async (t) => {
+void t.test('addReading() adds what was counted since the last reading', async (t) => {
   const first = addReading(undefined, { in: 5, out: 7 })
   t.strictSame(first, { total: { in: 5, out: 7 }, last: { in: 5, out: 7 } })
   const second = addReading(first, { in: 6, out: 7 })
@@ -17,13 +17,13 @@ void t.test('addReading() adds what is new', async (t) => {
   t.strictSame(addReading(reset, { in: 2, out: 9 }), reset, 'the same reading twice adds nothing')
 })
 
-void t.test('addReading() counts in bigints too, beyond what a number holds', async (t) => {
+void t.test('addReading() also counts bigints above the safe integers', async (t) => {
   const big = 2n ** 64n
   const meter = addReading(addReading(undefined, { a: big }), { a: big + 1n })
   t.strictSame(addReading(meter, { a: 3n }), { total: { a: big + 4n }, last: { a: 3n } })
 })
 
-void t.test('addReading() keeps a total whose counter is not in the reading, and begins one that is new', async (t) => {
+void t.test('addReading() keeps the total of a missing counter, and starts one for a new counter', async (t) => {
   const meter = { total: { in: 5, out: 1 }, last: { in: 3, out: 1 } }
   t.strictSame(addReading<string, number>(meter, { in: 4, more: 2 }), {
     total: { in: 6, out: 1, more: 2 },
@@ -31,9 +31,9 @@ void t.test('addReading() keeps a total whose counter is not in the reading, and
   })
 })
 
-void t.test('addReading() refuses what no counter says', async (t) => {
+void t.test('addReading() refuses invalid values', async (t) => {
   for (const value of [-1, Number.NaN]) t.throws(() => addReading(undefined, { in: value }), RangeError, `${value}`)
-  t.throws(() => addReading(undefined, { a: -1n }), { message: 'A counter is not negative, but a is -1' })
+  t.throws(() => addReading(undefined, { a: -1n }), { message: 'The counter a must not be negative, but is -1' })
 })
 
 void t.test('anyFell() compares with the last reading', async (t) => {
@@ -44,7 +44,7 @@ void t.test('anyFell() compares with the last reading', async (t) => {
   t.equal(anyFell({ a: 2n }, { a: 1n }), true)
 })
 
-void t.test('a total never falls, and counts every step between resets once', async () => {
+void t.test('addReading() never decreases a total, and counts every step between resets once', async () => {
   const step = fc.record({ grow: fc.nat(1000), reset: fc.boolean() })
   fc.assert(
     fc.property(fc.array(step), (steps) => {

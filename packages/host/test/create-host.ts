@@ -23,23 +23,23 @@ void t.test('createHost() conforms below a root folder', async (t) => {
   await hostConforms(t, { host, folder: '/data', cat, no })
 })
 
-void t.test('a root folder is not left', async (t) => {
+void t.test('createHost() with a root writes nothing outside of it', async (t) => {
   const outside = t.testdir({ root: {}, other: { passwd: 'untouched' } })
   const host = createHost({ root: `${outside}/root` })
   await symlink('../other', `${outside}/root/etc`)
   await t.rejects(host.replace('/etc/passwd', 'x'), { code: 'HOST_PATH_OUTSIDE_ROOT' }, 'through a link')
   await t.rejects(host.remove('/etc/passwd'), { code: 'HOST_PATH_OUTSIDE_ROOT' }, 'remove() through a link')
-  t.equal(host.path('/../other/../../passwd'), `${outside}/root/passwd`, 'dots end at the root')
+  t.equal(host.path('/../other/../../passwd'), `${outside}/root/passwd`, '`..` stops at the root')
   t.equal(await createHost().read(`${outside}/other/passwd`), 'untouched')
 })
 
-void t.test('a host that is a folder runs nothing that changes the machine', async (t) => {
+void t.test('createHost() with a root runs no program that changes the machine', async (t) => {
   const host = createHost({ root: t.testdir() })
   await t.rejects(host.run([cat], { touches: 'machine' }), { code: 'HOST_NOT_LIVE' })
   t.match(await host.run([cat], { touches: 'ours', input: 'x' }), { stdout: 'x' })
 })
 
-void t.test('the public surface is frozen', async (t) => {
+void t.test('createHost() returns a frozen object', async (t) => {
   await mkdir(t.testdir(), { recursive: true })
   t.ok(Object.isFrozen(createHost()))
 })

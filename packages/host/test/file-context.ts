@@ -17,21 +17,21 @@ function hostWith(programs: Readonly<Record<string, FakeProgram>>, live = true) 
   return createFakeHost({ files: on, programs, live })
 }
 
-void t.test('hasSelinux() goes by selinuxfs, on a live host', async (t) => {
+void t.test('hasSelinux() checks selinuxfs on a live host', async (t) => {
   t.equal(await hasSelinux(createFakeHost({ files: on })), true)
   t.equal(await hasSelinux(createFakeHost()), false)
   t.equal(await hasSelinux(createFakeHost({ files: on, live: false })), false)
   t.equal(await hasSelinux(createHost()), existsSync('/sys/fs/selinux/enforce'))
 })
 
-void t.test('isContext() knows the form of a context', async (t) => {
+void t.test('isContext() accepts only the form of a context', async (t) => {
   for (const text of ['system_u:object_r:etc_t:s0', 'a:b:c', 'u:r:t:s0-s0:c0.c1023', 'u:r:t:s0:c1,c2'])
     t.equal(isContext(text), true, text)
   for (const text of ['', '<<none>>', 'a:b', 'a::c', 'a:b:c ', 'a:b:c:', 'a:b:c\n', 'a:b:c:s0\nx:y:z', '-R'])
     t.equal(isContext(text), false, encodeURIComponent(text))
 })
 
-void t.test('readPolicyContexts() asks for all at once, and knows where there is none', async (t) => {
+void t.test('readPolicyContexts() reads all paths in one run, and returns undefined without a context', async (t) => {
   const stdout = 'system_u:object_r:etc_t:s0\n<<none>>\n'
   const host = hostWith({ '/usr/sbin/matchpathcon': () => ({ stdout }) })
   t.strictSame(await readPolicyContexts(host, ['/a', '/b', '/c']), ['system_u:object_r:etc_t:s0', undefined, undefined])
@@ -44,7 +44,7 @@ void t.test('readPolicyContexts() asks for all at once, and knows where there is
   for (const path of ['a', '-n', '/a\0']) await t.rejects(readPolicyContexts(host, [path]), TypeError)
 })
 
-void t.test('setContext() and copyContext() change files, many at a time, and nothing without SELinux', async (t) => {
+void t.test('setContext() and copyContext() change many files per run, and nothing without SELinux', async (t) => {
   const host = hostWith({ '/usr/bin/chcon': () => ({}) })
   await setContext(host, 'a:b:c:s0', ['/x', '/-R'])
   await copyContext(host, '/model', ['/x'])
@@ -66,7 +66,7 @@ void t.test('setContext() and copyContext() change files, many at a time, and no
   await copyContext(hostWith({}, false), '/model', ['/x'])
 })
 
-void t.test('readContexts() reads what find(1) prints, and leaves out what is not there', async (t) => {
+void t.test('readContexts() parses the output of find(1), and leaves out missing files', async (t) => {
   const find: FakeProgram = ({ input }) => ({
     exitCode: 1,
     stdout: input === '/a\0/b\nc\0/d\0' ? 'u:r:t:s0\0/a\0\0/b\nc\0' : '',

@@ -3,7 +3,7 @@ import t from 'tap'
 import { createFiles } from '../src/files.ts'
 
 for (const blocking of [false, true]) {
-  void t.test(`read() with blocking: ${blocking} reads what is there, and tells why it cannot`, async (t) => {
+  void t.test(`read() with blocking: ${blocking} reads a file, and reports why it cannot`, async (t) => {
     const root = t.testdir({ big: '', text: 'größer\n', folder: {} })
     const files = createFiles(root)
     t.equal(await files.read('/text', { blocking }), 'größer\n')
@@ -14,7 +14,7 @@ for (const blocking of [false, true]) {
     await t.rejects(files.read('/big', { maxBytes: 99, blocking }), { code: 'HOST_FILE_TOO_LARGE' })
     writeFileSync(`${root}/big`, 'x'.repeat(99))
     t.equal((await files.read('/big', { maxBytes: 99, blocking }))?.length, 99)
-    // The kernel says that its own files have no size.
+    // stat(2) reports size 0 for kernel files.
     const kernel = createFiles('/')
     t.equal((await kernel.read('/proc/self/status', { maxBytes: 1_000_000, blocking }))?.startsWith('Name:\t'), true)
     await t.rejects(kernel.read('/proc/self/status', { maxBytes: 9, blocking }), { code: 'HOST_FILE_TOO_LARGE' })
@@ -24,7 +24,7 @@ for (const blocking of [false, true]) {
   })
 }
 
-void t.test('makeFolder() repairs a mode that somebody changed', async (t) => {
+void t.test('makeFolder() repairs a changed mode', async (t) => {
   const root = t.testdir({ dir: {} })
   chmodSync(`${root}/dir`, 0o777)
   t.strictSame(await createFiles(root).makeFolder('/dir', { mode: 0o711 }), { changed: true })

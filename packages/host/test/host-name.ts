@@ -34,13 +34,13 @@ const names: readonly (readonly [name: string, fault?: RegExp])[] = [
 ]
 for (const [name, fault] of names) {
   const title = encodeURIComponent(name.slice(0, 80))
-  void t.test(`hostNameFault() ${fault === undefined ? 'takes' : 'refuses'} ${title}`, async (t) => {
+  void t.test(`hostNameFault() ${fault === undefined ? 'accepts' : 'refuses'} ${title}`, async (t) => {
     if (fault === undefined) t.equal(hostNameFault(name), undefined)
     else t.match(hostNameFault(name), fault)
   })
 }
 
-void t.test('hostNameFault() takes nothing that a map, a header or a command could mistake', async (t) => {
+void t.test('hostNameFault() accepts only names that are safe in a map, a header and a command', async (t) => {
   const label = fc.stringMatching(/^[a-zA-Z0-9_.-]{0,70}$/)
   const text = fc.oneof(
     fc.string({ unit: 'binary' }),
@@ -55,5 +55,5 @@ void t.test('hostNameFault() takes nothing that a map, a header or a command cou
     }),
     { numRuns: 2000 },
   )
-  t.ok(taken > 0, `${taken} were taken`)
+  t.ok(taken > 0, `${taken} names were accepted`)
 })

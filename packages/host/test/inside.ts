@@ -2,7 +2,7 @@ import { symlinkSync } from 'node:fs'
 import t from 'tap'
 import { assertInside } from '../src/inside.ts'
 
-void t.test('assertInside() follows links, and takes what is not there yet', async (t) => {
+void t.test('assertInside() follows links, and accepts paths that do not exist yet', async (t) => {
   const folder = t.testdir({ root: { a: {} }, other: {}, rooted: {} })
   const root = `${folder}/root`
   symlinkSync('../other', `${root}/out`)

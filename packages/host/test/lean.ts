@@ -14,7 +14,7 @@ void t.test('machine reads, replaces and removes', async (t) => {
   await t.rejects(machine.remove(scratchFolder(t)), { code: 'HOST_WRITE_FAILED' }, 'a folder')
 })
 
-void t.test('lock() holds a lock that a second one waits for', async (t) => {
+void t.test('lock() holds a lock that a second call waits for', async (t) => {
   const path = `${scratchFolder(t)}/lock`
   const held = await lock(path, { timeout: 0, purpose: 'a test' })
   t.match(readFileSync(path, 'utf8'), /^a test, process \d+\n$/)

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { createHost } from '../src/index.ts'
 
-void t.test('readLines() follows a file that grows, is renamed, and is made shorter', async (t) => {
+void t.test('readLines() follows a file that grows, is renamed, and is truncated', async (t) => {
   const root = t.testdir({ log: 'a\nb\n' })
   const host = createHost({ root })
   const start = await host.readLines('/log')
@@ -38,7 +38,7 @@ void t.test('readLines() follows a file that grows, is renamed, and is made shor
   })
 })
 
-void t.test('readLines() reads at most a mebibyte, and refuses a line of more', async (t) => {
+void t.test('readLines() reads at most one MiB, and refuses a longer line', async (t) => {
   const many = `${'x'.repeat(99)}\n`.repeat(20_000)
   const host = createHost({
     root: t.testdir({ many, long: 'x'.repeat(1024 * 1024 + 1), bytes: Buffer.from([0xff, 10]) }),

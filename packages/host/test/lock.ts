@@ -6,7 +6,7 @@ import t from 'tap'
 import { createHost } from '../src/create-host.ts'
 import { overlaps, parseIntervals } from './support/lock-intervals.ts'
 
-// Five hundred rounds begin a hundred processes, which takes as long as the machine is busy.
+// Five hundred rounds start a hundred processes, which takes long on a busy machine.
 t.setTimeout(600_000)
 
 const holder = new URL('./support/lock-holder.ts', import.meta.url)
@@ -17,10 +17,7 @@ function start(folder: string, args: readonly string[]): ChildProcess {
 
 const now = () => process.hrtime.bigint()
 
-/**
- * Holders write when they got the lock and, just before they let go, that they do. Of one that was killed the time just
- * before the signal counts as its end: until then it held the lock.
- */
+/** A holder logs the time after it takes the lock and before it releases it. For a killed holder the time just before the signal counts. */
 void t.test(
   'four processes, 500 rounds, holders killed at random, one with a slow child: never two holders',
   async (t) => {
@@ -42,7 +39,7 @@ void t.test(
     while (rounds() < 500) {
       await sleep(15 + Math.random() * 60)
       const victim = running[Math.floor(Math.random() * running.length)]
-      // On a busy machine Node starts more slowly than processes are killed here: so each has held the lock once.
+      // On a busy machine processes would be killed before they have started, so each must have held the lock once.
       if (victim?.child.pid === undefined || !ready.has(victim.child.pid)) continue
       kills.push(`kill ${victim.child.pid} ${now()}`)
       victim.child.kill('SIGKILL')
@@ -60,14 +57,14 @@ void t.test(
     t.ok(intervals.length >= 500, `${intervals.length} holds`)
     t.ok(
       intervals.some(({ who }) => who === 'child'),
-      'children that outlived their holder are among them',
+      'some children outlived their holder',
     )
     t.ok(killed > 0, `${killed} holders killed`)
-    t.strictSame(overlaps(intervals), [], 'no two at once')
+    t.strictSame(overlaps(intervals), [], 'no two holders at once')
   },
 )
 
-void t.test('a lock stays taken while a program started under it runs, and is free right after', async (t) => {
+void t.test('a lock stays held while a program that inherited it runs, and is free right after', async (t) => {
   const folder = t.testdir()
   const child = start(folder, ['one-slow-child'])
   await once(child, 'message')
@@ -80,11 +77,11 @@ void t.test('a lock stays taken while a program started under it runs, and is fr
     'the program still holds it',
   )
   const lock = await host.lock(`${folder}/lock`, { timeout: 10_000 })
-  t.match(readFileSync(`${folder}/log`, 'utf8'), /child-exit/, 'we came after the program had ended')
+  t.match(readFileSync(`${folder}/log`, 'utf8'), /child-exit/, 'the lock is taken after the program has ended')
   await lock.release()
 })
 
-void t.test('a program that only looks, or a daemon, does not hold the lock', async (t) => {
+void t.test('a program that changes nothing, or a daemon, does not inherit the lock', async (t) => {
   const folder = t.testdir()
   const host = createHost()
   const lock = await host.lock(`${folder}/lock`)
@@ -97,7 +94,7 @@ void t.test('a program that only looks, or a daemon, does not hold the lock', as
   await lock.release()
 })
 
-void t.test('lock() names who holds it, gives up when told, and refuses a place that is not there', async (t) => {
+void t.test('lock() reports the holder, stops when aborted, and refuses a missing folder', async (t) => {
   const folder = t.testdir()
   const host = createHost()
   await using _lock = await host.lock(`${folder}/lock`, { purpose: 'the test' })

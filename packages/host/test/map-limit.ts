@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { mapLimit } from '../src/map-limit.ts'
 
-void t.test('mapLimit() keeps the order, and runs no more than the limit at a time', async (t) => {
+void t.test('mapLimit() keeps the order, and runs at most `limit` calls at a time', async (t) => {
   let running = 0
   let most = 0
   const results = await mapLimit([5, 4, 3, 2, 1, 0], 2, async (item, index) => {
@@ -17,7 +17,7 @@ void t.test('mapLimit() keeps the order, and runs no more than the limit at a ti
   t.strictSame(await mapLimit([], 1, async () => t.fail('no item')), [])
 })
 
-void t.test('mapLimit() throws the first failure once all that began have ended, and begins no more', async (t) => {
+void t.test('mapLimit() throws the first failure after all started calls have ended, and starts no more', async (t) => {
   const begun: number[] = []
   const ended: number[] = []
   const work = mapLimit([0, 1, 2, 3, 4], 2, async (item) => {
@@ -30,7 +30,7 @@ void t.test('mapLimit() throws the first failure once all that began have ended,
   t.strictSame([begun, ended], [[0, 1], [0, 1]]) // prettier-ignore
 })
 
-void t.test('mapLimit() refuses a limit that is none', async (t) => {
+void t.test('mapLimit() refuses an invalid limit', async (t) => {
   for (const limit of [0, -1, 1.5, Number.NaN])
     await t.rejects(
       mapLimit([1], limit, async () => 1),

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { matchWhole, surplusOf } from './support/match-whole.ts'
 
-void t.test('surplusOf() finds lists, sets and maps of another size than the pattern, at any depth', async (t) => {
+void t.test('surplusOf() finds lists, sets and maps with another size than in the pattern, at any depth', async (t) => {
   const rows: readonly (readonly [actual: unknown, pattern: unknown, faults: readonly string[]])[] = [
     [[1], [], ['it has 1 elements, not 0']],
     [[], [1], ['it has 0 elements, not 1']],
@@ -16,6 +16,6 @@ void t.test('surplusOf() finds lists, sets and maps of another size than the pat
   for (const [actual, pattern, faults] of rows) t.strictSame(surplusOf(actual, pattern, 'it'), faults)
 })
 
-void t.test('matchWhole() passes where t.match() does and nothing more is there', async (t) => {
+void t.test('matchWhole() passes when t.match() passes and there are no more elements', async (t) => {
   matchWhole(t, { changes: [{ action: 'add', target: 'x' }], more: 1 }, { changes: [{ action: 'add' }] })
 })

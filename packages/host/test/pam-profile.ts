@@ -20,7 +20,7 @@ void t.test('renderPamProfile() renders a module for the members of a group', as
   t.ok(renderPamProfile({ group: 'a', title: 'b', module }).endsWith(`\toptional ${module}\n`))
 })
 
-void t.test('renderPamProfile() refuses what a line of PAM cannot hold', async (t) => {
+void t.test('renderPamProfile() refuses values that a PAM configuration cannot contain', async (t) => {
   const plain = { group: 'tenants', title: 'Slices', module: 'pam_systemd.so' }
   for (const group of ['', 'a b', 'a\n', 'a\r', 'A', '-a', 'a]', 'ä', 'a'.repeat(33)])
     t.throws(() => renderPamProfile({ ...plain, group }), RangeError, encodeURIComponent(group))
@@ -39,12 +39,12 @@ void t.test('renderPamProfile() refuses what a line of PAM cannot hold', async (
     t.throws(() => renderPamProfile({ ...plain, module }), RangeError, encodeURIComponent(module))
 })
 
-void t.test('pamProfilePath() is where pam-auth-update(8) looks', async (t) => {
+void t.test('pamProfilePath() returns a path in the folder of pam-auth-update(8)', async (t) => {
   t.equal(pamProfilePath('puppy-cgroups'), '/usr/share/pam-configs/puppy-cgroups')
   for (const name of ['', '../x', 'a/b', 'a\n', '.x']) t.throws(() => pamProfilePath(name), RangeError)
 })
 
-void t.test('isGroupName() takes the names that every distribution takes', async (t) => {
+void t.test('isGroupName() accepts the names that every distribution accepts', async (t) => {
   for (const name of ['a', '_a', 'puppy-tenants', 'a'.repeat(32)]) t.equal(isGroupName(name), true, name)
   for (const name of ['', '1', 'a$', 'a.b', 'a'.repeat(33)]) t.equal(isGroupName(name), false, name)
 })

@@ -20,7 +20,7 @@ const isPossible =
   ]).status === 0
 const skip = isPossible ? false : 'no mount namespace can be had here'
 
-void t.test('runWithPasswd() shows a program another /etc/passwd, and no other program', { skip }, async (t) => {
+void t.test('runWithPasswd() replaces /etc/passwd only for its program', { skip }, async (t) => {
   const host = createHost()
   const passwd = `${t.testdir()}/passwd`
   writeFileSync(passwd, 'only:x:1:1::/:/bin/sh\n')
@@ -48,7 +48,7 @@ void t.test('runWithPasswd() reports a program that fails, and runs it once', { 
   const options = { passwd: '/dev/null', whenRefused: 'run' } as const
   await t.rejects(runWithPasswd(host, command, options, { ...look, secrets: ['run >>'] }), {
     code: 'HOST_PROGRAM_FAILED',
-    message: /^Cannot run sh: exit code 1; it said: err; command: .*echo •••/,
+    message: /^Cannot run sh: exit code 1; the program reported: err; command: .*echo •••/,
   })
   t.strictSame(await runWithPasswd(host, command, options, { ...look, accept: [0, 1] }), {
     exitCode: 1,
@@ -58,7 +58,7 @@ void t.test('runWithPasswd() reports a program that fails, and runs it once', { 
   t.equal(readFileSync(`${folder}/runs`, 'utf8'), 'run\nrun\n')
 })
 
-void t.test('runWithPasswd() ends a program whose time is up', { skip }, async (t) => {
+void t.test('runWithPasswd() terminates a program after the timeout', { skip }, async (t) => {
   const host = createHost()
   const folder = t.testdir()
   const script = `echo $$ >${folder}/pid; exec sleep 60`
@@ -70,7 +70,7 @@ void t.test('runWithPasswd() ends a program whose time is up', { skip }, async (
   t.pass('it has ended')
 })
 
-void t.test('where the mount is refused the program runs as it is, or fails', { skip }, async (t) => {
+void t.test('runWithPasswd() runs the program as it is, or fails, when the mount is refused', { skip }, async (t) => {
   const host = createHost()
   const passwd = `${t.testdir()}/none`
   const command = ['/bin/cat', '/etc/passwd'] as const
@@ -82,7 +82,7 @@ void t.test('where the mount is refused the program runs as it is, or fails', { 
   })
 })
 
-void t.test('where the namespace is refused the program runs as it is, or fails', async (t) => {
+void t.test('runWithPasswd() runs the program as it is, or fails, when the namespace is refused', async (t) => {
   const refuse: FakeProgram = () => ({ exitCode: 1, stderr: 'unshare: unshare failed: Operation not permitted\n' })
   const programs = {
     ...others,
@@ -105,7 +105,7 @@ void t.test('where the namespace is refused the program runs as it is, or fails'
   t.equal(mute.commands.length, 1, 'a failure of the program itself is not a refusal')
 })
 
-void t.test('runWithPasswd() runs a program as it is where it cannot hide, and keeps a prefix outside', async (t) => {
+void t.test('runWithPasswd() runs a program as it is without the tools, and keeps a prefix outside', async (t) => {
   const nft: FakeProgram = ({ args, input }) => ({ stdout: [...args, input].join(' ') })
   const programs: Record<string, FakeProgram> = { ...others, '/usr/sbin/nft': nft }
   programs['/usr/bin/unshare'] = createFakeUnshare(() => programs)
@@ -129,7 +129,7 @@ void t.test('runWithPasswd() runs a program as it is where it cannot hide, and k
   t.strictSame(beyond.commands[0]?.slice(0, 6), [...prefix, '/usr/bin/unshare', '--mount'])
 })
 
-void t.test('runWithPasswd() refuses words that find(1) would change', async (t) => {
+void t.test('runWithPasswd() refuses arguments that find(1) would change', async (t) => {
   const host = createFakeHost()
   for (const word of [';', '{}', 'a{}b']) {
     const run = runWithPasswd(host, ['/usr/sbin/nft', word], { passwd: '/dev/null', whenRefused: 'run' }, look)

@@ -9,7 +9,7 @@ import { endProcess, identifyProcess, isRunning, openPidFile } from '../src/proc
 
 const host = createHost()
 
-void t.test('identifyProcess() knows a process by its start, and an ended one as gone', async (t) => {
+void t.test('identifyProcess() returns a running process, and undefined for an ended one', async (t) => {
   const self = await identifyProcess(host, process.pid)
   t.equal(self?.pid, process.pid)
   t.ok(self?.command.some((word) => word.includes('process')))
@@ -21,7 +21,7 @@ void t.test('identifyProcess() knows a process by its start, and an ended one as
   t.equal(await identifyProcess(host, child.pid ?? 0), undefined)
 })
 
-void t.test('identifyProcess() is not misled by the name that a program gives itself', async (t) => {
+void t.test('identifyProcess() works with a hostile process name', async (t) => {
   const path = `${t.testdir()}/x) Z 1 (`
   writeFileSync(path, '#!/bin/sh\nread line\n', { mode: 0o755 })
   const [child, twin] = [spawn(path), spawn('/bin/sh', ['-c', 'read line'])]
@@ -32,7 +32,7 @@ void t.test('identifyProcess() is not misled by the name that a program gives it
   t.ok((plain?.started ?? 0) >= (named?.started ?? Infinity), 'its start is read from the right field')
 })
 
-void t.test('an ended process that is not reaped yet does not run', async (t) => {
+void t.test('identifyProcess() and isRunning() treat a zombie as ended', async (t) => {
   // The shell starts a child and becomes a program that never reaps it.
   const parent = spawn('/bin/sh', ['-c', 'sleep 0 & echo $!; exec sleep 30'], { stdio: ['ignore', 'pipe', 'ignore'] })
   t.teardown(() => parent.kill('SIGKILL'))
@@ -46,23 +46,23 @@ void t.test('an ended process that is not reaped yet does not run', async (t) =>
   t.equal(await endProcess(host, zombie, 'SIGTERM'), true)
 })
 
-void t.test('endProcess() waits for the end, and reports when it did not come', async (t) => {
+void t.test('endProcess() waits for the end, and returns false after the timeout', async (t) => {
   const child = spawn('/bin/sleep', ['30'])
   t.teardown(() => child.kill('SIGKILL'))
   await once(child, 'spawn')
   const found = await identifyProcess(host, child.pid ?? 0)
   const target = { pid: child.pid ?? 0, started: found?.started ?? 0 }
   t.equal(await endProcess(host, target, 'SIGCONT', { timeout: 50 }), false)
-  const reason = new Error('the caller gave up')
+  const reason = new Error('the caller aborted')
   const aborted = endProcess(host, target, 'SIGCONT', { signal: AbortSignal.abort(reason) })
   t.equal(await aborted.catch((error: unknown) => error), reason)
   t.equal(await endProcess(host, target, 'SIGTERM', { timeout: 60_000 }), true)
-  t.equal(await endProcess(host, target, 'SIGTERM', { timeout: 50 }), true, 'again is nothing')
+  t.equal(await endProcess(host, target, 'SIGTERM', { timeout: 50 }), true, 'a second call does nothing')
 })
 
-void t.test('openPidFile() knows a stale file, and one of another process with the same number', async (t) => {
+void t.test('openPidFile() ignores a stale file, and the file of another process with the same pid', async (t) => {
   const file = openPidFile(host, `${t.testdir()}/x.pid`)
-  t.equal(await file.read(), undefined, 'there is none')
+  t.equal(await file.read(), undefined, 'there is no file')
   await file.write(process.pid)
   const whole = readFileSync(file.path, 'utf8')
   t.equal((await file.read())?.pid, process.pid)
@@ -86,9 +86,9 @@ void t.test('openPidFile() knows a stale file, and one of another process with t
     t.equal(await file.read(), undefined, JSON.stringify(text))
   }
   writeFileSync(file.path, whole)
-  t.equal((await file.read())?.pid, process.pid, 'and the whole one still does')
+  t.equal((await file.read())?.pid, process.pid, 'the complete file still works')
   await file.write(2 ** 22 + 1)
-  t.equal(readFileSync(file.path, 'utf8'), whole, 'of a process that does not run nothing is written')
+  t.equal(readFileSync(file.path, 'utf8'), whole, 'nothing is written for a process that does not run')
   await file.remove()
   await file.remove()
   t.equal(await file.read(), undefined)

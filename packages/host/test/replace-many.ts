@@ -3,7 +3,7 @@ import t from 'tap'
 import { createFiles } from '../src/files.ts'
 import { isUnfinished } from '../src/replace.ts'
 
-void t.test('replaceMany() replaces many and touches none that is as wanted', async (t) => {
+void t.test('replaceMany() replaces many files and writes none that is already right', async (t) => {
   const root = t.testdir()
   const files = createFiles(root)
   const wanted = Array.from({ length: 100 }, (_, n) => ({
@@ -25,7 +25,7 @@ void t.test('replaceMany() replaces many and touches none that is as wanted', as
   t.strictSame(
     again.flatMap(({ path, changed }) => (changed ? [path] : [])),
     ['/d1/f1', '/d2/f2'],
-    'the mode alone, and the text alone',
+    'only the file with a wrong mode and the file with a wrong text',
   )
   t.equal(wanted.filter(({ path }, n) => inode(path) !== before[n]).length, 2)
   t.equal(await files.read('/d2/f2'), 'text 2\n')
@@ -35,7 +35,7 @@ void t.test('replaceMany() replaces many and touches none that is as wanted', as
   )
 })
 
-void t.test('replaceMany() makes folders readable whatever the umask', async (t) => {
+void t.test('replaceMany() creates readable folders with any umask', async (t) => {
   const root = t.testdir()
   const umask = process.umask(0o077)
   t.teardown(() => process.umask(umask))
@@ -44,15 +44,15 @@ void t.test('replaceMany() makes folders readable whatever the umask', async (t)
   t.equal(statSync(`${root}/a/b/f`).mode & 0o777, 0o600)
 })
 
-void t.test('replaceMany() hands all that are replaced to the relabeller at once', async (t) => {
+void t.test('replaceMany() passes all replaced files to `relabel` in one call', async (t) => {
   const root = t.testdir({ a: 'old', b: 'old' })
   const seen: string[][] = []
   const files = createFiles(root, async (pairs) => void seen.push(pairs.map(({ from }) => from)))
   await files.replaceMany(['a', 'b', 'new'].map((name) => ({ path: `/${name}`, text: 'new' })))
-  t.strictSame(seen, [[`${root}/a`, `${root}/b`]], 'a new file has no label to keep')
+  t.strictSame(seen, [[`${root}/a`, `${root}/b`]], 'a new file has no context to keep')
 })
 
-void t.test('replaceMany() fails for the file alone that cannot have its label', async (t) => {
+void t.test('replaceMany() fails only for the file that cannot be relabelled', async (t) => {
   const root = t.testdir({ a: 'old', b: 'old' })
   const files = createFiles(root, async (pairs) => {
     if (pairs.some(({ from }) => from.endsWith('/a'))) throw new Error('no label')
@@ -71,14 +71,14 @@ void t.test('replaceMany() fails for the file alone that cannot have its label',
   t.strictSame(readdirSync(root), ['a', 'b'])
 })
 
-void t.test('replaceMany() that fails at the rename leaves no temporary file', async (t) => {
+void t.test('replaceMany() leaves no temporary file after a failed rename', async (t) => {
   const root = t.testdir({ folder: { x: '' } })
   const [one] = await createFiles(root).replaceMany([{ path: '/folder', text: 'x' }])
   t.match(one, { changed: false, error: { code: 'HOST_WRITE_FAILED' } })
   t.strictSame(readdirSync(root), ['folder'])
 })
 
-void t.test('replaceMany() does not leave the root', async (t) => {
+void t.test('replaceMany() writes nothing outside of the root', async (t) => {
   const inner = t.testdir({ root: { link: t.fixture('symlink', '../out'), in: {} }, out: {} })
   const done = await createFiles(`${inner}/root`).replaceMany([
     { path: '/link/f', text: 'x' },

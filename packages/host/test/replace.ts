@@ -4,7 +4,7 @@ import t from 'tap'
 import { createFiles } from '../src/files.ts'
 import { isUnfinished } from '../src/replace.ts'
 
-void t.test('replace() touches nothing when text, mode and owner agree', async (t) => {
+void t.test('replace() writes nothing when text, mode and owner are already right', async (t) => {
   const root = t.testdir({ a: 'same' })
   chmodSync(`${root}/a`, 0o644)
   const before = statSync(`${root}/a`, { bigint: true })
@@ -14,7 +14,7 @@ void t.test('replace() touches nothing when text, mode and owner agree', async (
   t.equal(after.ino, before.ino)
 })
 
-void t.test('isUnfinished() knows what replace() writes before it renames, and no other name', async (t) => {
+void t.test('isUnfinished() accepts only the names of temporary files of replace()', async (t) => {
   const folder = t.testdir()
   const seen = new Set<string>()
   const watcher = watch(folder, (_event, name) => void seen.add(String(name)))
@@ -37,7 +37,7 @@ void t.test('isUnfinished() knows what replace() writes before it renames, and n
     t.notOk(isUnfinished(name), name)
 })
 
-void t.test('replace() puts a file in the place of a link and leaves the target alone', async (t) => {
+void t.test('replace() replaces a link and does not change its target', async (t) => {
   const root = t.testdir({ target: 'theirs' })
   symlinkSync('target', `${root}/link`)
   await createFiles(root).replace('/link', 'ours')
@@ -45,7 +45,7 @@ void t.test('replace() puts a file in the place of a link and leaves the target 
   t.match(await createFiles(root).status('/link'), { kind: 'file' })
 })
 
-void t.test('replace() that fails leaves the old file and no temporary one', async (t) => {
+void t.test('replace() leaves the old file and no temporary file after a failure', async (t) => {
   const root = t.testdir({ a: 'old' })
   const failing = createFiles(root, async () => {
     throw new Error('no label')
@@ -55,7 +55,7 @@ void t.test('replace() that fails leaves the old file and no temporary one', asy
   t.strictSame(readdirSync(root), ['a'])
 })
 
-void t.test('replace() hands the old file to the relabeller before the rename', async (t) => {
+void t.test('replace() passes the old file to `relabel` before the rename', async (t) => {
   const root = t.testdir({ a: 'old' })
   const seen: string[] = []
   await createFiles(root, async (pairs) => void seen.push(...pairs.map(({ from }) => from))).replace('/a', 'new')

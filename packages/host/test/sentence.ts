@@ -1,12 +1,12 @@
 import t from 'tap'
 import { quoted, sentenceOf } from '../src/sentence.ts'
 
-void t.test('sentenceOf() leaves out what is not known', async (t) => {
+void t.test('sentenceOf() leaves out undefined reasons', async (t) => {
   t.equal(sentenceOf('read "/x"', []), 'Cannot read "/x"')
   t.equal(sentenceOf('read', [undefined, 'it is gone', undefined, 'make it']), 'Cannot read: it is gone; make it')
 })
 
-void t.test('quoted() shows what was given on one line and not all of it', async (t) => {
+void t.test('quoted() escapes line feeds and cuts long text', async (t) => {
   t.equal(quoted('a\n"b'), String.raw`"a\n\"b"`)
   t.equal(quoted('x'.repeat(201)), `"${'x'.repeat(200)}…"`)
 })

@@ -6,7 +6,7 @@ import t from 'tap'
 import { parseStat } from '../src/proc/index.ts'
 import { sendSignal } from '../src/signal.ts'
 
-void t.test('sendSignal() leaves a zombie alone, and says what the kernel refuses', async (t) => {
+void t.test('sendSignal() does not signal a zombie, and reports what the kernel refuses', async (t) => {
   // The shell starts a child and becomes a program that never reaps it.
   const parent = spawn('/bin/sh', ['-c', 'sleep 0 & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'ignore'] })
   t.teardown(() => parent.kill('SIGKILL'))

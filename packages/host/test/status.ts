@@ -2,7 +2,7 @@ import { chmodSync, lstatSync, symlinkSync } from 'node:fs'
 import t from 'tap'
 import { sameMetadata, statusFrom, wantedMetadata } from '../src/status.ts'
 
-void t.test('statusFrom() tells kinds and permission bits', async (t) => {
+void t.test('statusFrom() returns kind and permission bits', async (t) => {
   const root = t.testdir({ file: 'four', folder: {} })
   chmodSync(`${root}/file`, 0o4750)
   symlinkSync('file', `${root}/link`)
@@ -12,7 +12,7 @@ void t.test('statusFrom() tells kinds and permission bits', async (t) => {
   t.equal(statusFrom(lstatSync('/dev/null')).kind, 'other')
 })
 
-void t.test('wantedMetadata() keeps what is there unless told otherwise', async (t) => {
+void t.test('wantedMetadata() keeps mode and owner unless the options set them', async (t) => {
   const kept = { kind: 'file', mode: 0o640, uid: 5, gid: 6, size: 0 } as const
   t.strictSame(wantedMetadata(undefined, {}), { mode: 0o600, uid: undefined, gid: undefined })
   t.strictSame(wantedMetadata(kept, {}), { mode: 0o640, uid: 5, gid: 6 })

@@ -3,7 +3,7 @@ import t from 'tap'
 import { createFakeHost } from '../src/fake/index.ts'
 import { createHost, runsSystemd } from '../src/index.ts'
 
-void t.test('runsSystemd() goes by the folder that only systemd makes, on a live host', async (t) => {
+void t.test('runsSystemd() checks the folder that only systemd creates, on a live host', async (t) => {
   const files = { '/run/systemd/system/.fake': '' }
   t.equal(await runsSystemd(createFakeHost({ files })), true)
   t.equal(await runsSystemd(createFakeHost()), false)

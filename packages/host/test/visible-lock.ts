@@ -30,12 +30,12 @@ function start(t: Test, folder: string, ...args: readonly string[]): ChildProces
   return child
 }
 
-/** The file that both kinds lock. */
+/** Returns the file that this package and proper-lockfile lock. */
 function fileIn(t: Test): string {
   return `${t.testdir({ config: 'text' })}/config`
 }
 
-void t.test('proper-lockfile waits for us', async (t) => {
+void t.test('proper-lockfile waits for a visible lock', async (t) => {
   const file = fileIn(t)
   const held = await host.lock(file, visible)
   t.equal(await check(file), true)
@@ -44,11 +44,11 @@ void t.test('proper-lockfile waits for us', async (t) => {
   t.equal(await check(file), false)
   const release = await lock(file)
   await release()
-  t.equal(readFileSync(file, 'utf8'), 'text', 'the file was left alone')
+  t.equal(readFileSync(file, 'utf8'), 'text', 'the file is not written')
   t.strictSame(readdirSync(t.testdirName).toSorted(), ['config', 'config.flock'])
 })
 
-void t.test('we wait for proper-lockfile', async (t) => {
+void t.test('lock() waits for a lock of proper-lockfile', async (t) => {
   const file = fileIn(t)
   const release = await lock(file)
   await t.rejects(host.lock(file, { ...visible, timeout: 0 }), {
@@ -62,7 +62,7 @@ void t.test('we wait for proper-lockfile', async (t) => {
   t.equal(existsSync(`${file}.lock`), false)
 })
 
-void t.test('a lock that is held for long is refreshed, also for a program with the shortest patience', async (t) => {
+void t.test('a held lock is refreshed often enough for the smallest `stale` of proper-lockfile', async (t) => {
   const file = fileIn(t)
   const held = await host.lock(file, visible)
   const begun = lstatSync(`${file}.lock`).mtimeMs
@@ -74,20 +74,20 @@ void t.test('a lock that is held for long is refreshed, also for a program with 
   await held.release()
 })
 
-void t.test('what a killed process of ours left is taken at once', async (t) => {
+void t.test('lock() takes the folder of a killed process at once', async (t) => {
   const file = fileIn(t)
   const child = start(t, t.testdirName, 'ours', '1000000')
   await once(child, 'message')
   await t.rejects(host.lock(file, { ...visible, timeout: 0 }), { code: 'HOST_LOCK_TIMEOUT' })
   child.kill('SIGKILL')
   await once(child, 'exit')
-  t.equal(await check(file), true, 'its folder is there and fresh')
+  t.equal(await check(file), true, 'its folder exists and is fresh')
   const held = await host.lock(file, { ...visible, timeout: 0 })
   t.equal(await check(file), true)
   await held.release()
 })
 
-void t.test('a folder of another program is a remnant when nothing refreshed it for ten seconds', async (t) => {
+void t.test('a folder of another program is stale after ten seconds without a refresh', async (t) => {
   const file = fileIn(t)
   mkdirSync(`${file}.lock`)
   const made = (secondsAgo: number) => {
@@ -103,8 +103,8 @@ void t.test('a folder of another program is a remnant when nothing refreshed it 
   t.equal(existsSync(`${file}.lock`), false)
 })
 
-void t.test('a lock that another program took away is lost, and left to it', async (t) => {
-  // The lock itself keeps no process alive.
+void t.test('`lost` is aborted when another program takes the lock, and release() leaves its folder', async (t) => {
+  // The lock itself does not keep this process alive.
   const awake = setInterval(() => {}, 1000)
   t.teardown(() => clearInterval(awake))
   const file = fileIn(t)
@@ -124,7 +124,7 @@ void t.test('a lock that another program took away is lost, and left to it', asy
   await other.release()
 })
 
-void t.test('links are followed as proper-lockfile follows them, and not out of a root folder', async (t) => {
+void t.test('lock() follows links as proper-lockfile does, but not out of a root folder', async (t) => {
   const folder = t.testdir({ real: { config: 'text' }, outside: {}, root: {} })
   symlinkSync('real/config', `${folder}/link`)
   symlinkSync('real', `${folder}/folder`)
@@ -142,11 +142,11 @@ void t.test('links are followed as proper-lockfile follows them, and not out of 
   t.strictSame(readdirSync(`${folder}/outside`), [])
 })
 
-void t.test('holdFolder() says what stands in its way', async (t) => {
+void t.test('holdFolder() reports why it cannot create the folder', async (t) => {
   const folder = t.testdir({ file: '', full: { x: '' } })
   await t.rejects(holdFolder(`${folder}/file`, 0), {
     code: 'HOST_LOCK_FAILED',
-    message: /something else than a folder/,
+    message: /exists and is not a folder/,
   })
   await t.rejects(holdFolder(`${folder}/no/such`, 0), { code: 'HOST_LOCK_FAILED', facts: { errno: 'ENOENT' } })
   utimesSync(`${folder}/full`, new Date(0), new Date(0))
@@ -157,31 +157,34 @@ void t.test('holdFolder() says what stands in its way', async (t) => {
   await held.release()
 })
 
-void t.test('two of ours, killed at random, and two of proper-lockfile: never two holders', async (t) => {
-  const folder = t.testdir({ config: '' })
-  writeFileSync(`${folder}/log`, '')
-  const kinds = ['ours', 'ours', 'theirs', 'theirs']
-  const running = kinds.map((kind) => ({ kind, child: start(t, folder, kind) }))
-  const kills: string[] = []
-  const pidsOf = new Map<string, Set<number>>([['ours', new Set()], ['theirs', new Set()]]) // prettier-ignore
-  for (const { kind, child } of running) pidsOf.get(kind)?.add(child.pid ?? 0)
-  const intervals = () => parseIntervals(readFileSync(`${folder}/log`, 'utf8'), kills)
-  const holdsOf = (kind: string) => intervals().filter(({ pid }) => pidsOf.get(kind)?.has(pid) === true).length
-  while (holdsOf('ours') < 40 || holdsOf('theirs') < 40 || kills.length < 5) {
-    await sleep(100 + Math.random() * 200)
-    if (kills.length >= 12) continue
-    const victim = running[Math.floor(Math.random() * 2)]
-    if (victim === undefined) continue
-    kills.push(`kill ${victim.child.pid} ${process.hrtime.bigint()}`)
-    victim.child.kill('SIGKILL')
-    await once(victim.child, 'exit')
-    victim.child = start(t, folder, 'ours')
-    pidsOf.get('ours')?.add(victim.child.pid ?? 0)
-  }
-  for (const { child } of running) {
-    kills.push(`kill ${child.pid} ${process.hrtime.bigint()}`)
-    child.kill('SIGKILL')
-    await once(child, 'exit')
-  }
-  t.strictSame(overlaps(intervals()), [], `no two at once in ${intervals().length} holds`)
-})
+void t.test(
+  'two processes of this package, killed at random, and two of proper-lockfile: never two holders',
+  async (t) => {
+    const folder = t.testdir({ config: '' })
+    writeFileSync(`${folder}/log`, '')
+    const kinds = ['ours', 'ours', 'theirs', 'theirs']
+    const running = kinds.map((kind) => ({ kind, child: start(t, folder, kind) }))
+    const kills: string[] = []
+    const pidsOf = new Map<string, Set<number>>([['ours', new Set()], ['theirs', new Set()]]) // prettier-ignore
+    for (const { kind, child } of running) pidsOf.get(kind)?.add(child.pid ?? 0)
+    const intervals = () => parseIntervals(readFileSync(`${folder}/log`, 'utf8'), kills)
+    const holdsOf = (kind: string) => intervals().filter(({ pid }) => pidsOf.get(kind)?.has(pid) === true).length
+    while (holdsOf('ours') < 40 || holdsOf('theirs') < 40 || kills.length < 5) {
+      await sleep(100 + Math.random() * 200)
+      if (kills.length >= 12) continue
+      const victim = running[Math.floor(Math.random() * 2)]
+      if (victim === undefined) continue
+      kills.push(`kill ${victim.child.pid} ${process.hrtime.bigint()}`)
+      victim.child.kill('SIGKILL')
+      await once(victim.child, 'exit')
+      victim.child = start(t, folder, 'ours')
+      pidsOf.get('ours')?.add(victim.child.pid ?? 0)
+    }
+    for (const { child } of running) {
+      kills.push(`kill ${child.pid} ${process.hrtime.bigint()}`)
+      child.kill('SIGKILL')
+      await once(child, 'exit')
+    }
+    t.strictSame(overlaps(intervals()), [], `no two holders at once in ${intervals().length} holds`)
+  },
+)

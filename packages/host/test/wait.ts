@@ -1,7 +1,7 @@
 import t from 'tap'
 import { waitFor } from '../src/wait.ts'
 
-void t.test('waitFor() asks until there is an answer, and returns it', async (t) => {
+void t.test('waitFor() calls ask() until it returns a value, and returns that value', async (t) => {
   const answers = [undefined, false, undefined, 0]
   let asked = 0
   t.equal(await waitFor(() => answers[asked++]), 0, 'zero is an answer')
@@ -10,7 +10,7 @@ void t.test('waitFor() asks until there is an answer, and returns it', async (t)
   t.equal(await waitFor(() => null, { timeout: 0 }), null)
 })
 
-void t.test('waitFor() gives up when time is up, after asking at least once', async (t) => {
+void t.test('waitFor() returns undefined after the timeout, and calls ask() at least once', async (t) => {
   for (const timeout of [0, -1, 20]) {
     let asked = 0
     t.equal(await waitFor(() => (asked++, false), { timeout, longestPause: 2 }), undefined)
@@ -18,14 +18,14 @@ void t.test('waitFor() gives up when time is up, after asking at least once', as
   }
 })
 
-void t.test('waitFor() asks a last time when time is up', async (t) => {
+void t.test('waitFor() calls ask() a last time after the timeout', async (t) => {
   const begun = performance.now()
   const late = () => (performance.now() - begun >= 30 ? 'in time' : undefined)
   t.equal(await waitFor(late, { timeout: 31, longestPause: 1_000_000 }), 'in time')
 })
 
-void t.test('waitFor() throws the reason of its signal, also in a pause', async (t) => {
-  const reason = new Error('the caller gave up')
+void t.test('waitFor() throws the reason of its signal, also during a pause', async (t) => {
+  const reason = new Error('the caller aborted')
   let asked = 0
   const before = waitFor(() => (asked++, true), { signal: AbortSignal.abort(reason) })
   t.equal(await before.catch((error: unknown) => error), reason)
@@ -44,7 +44,7 @@ void t.test('waitFor() throws the reason of its signal, also in a pause', async 
   t.equal(await waiting.catch((error: unknown) => error), reason)
 })
 
-void t.test('waitFor() throws what the question throws', async (t) => {
+void t.test('waitFor() throws errors of ask()', async (t) => {
   await t.rejects(
     waitFor(() => Promise.reject(new Error('broken'))),
     { message: 'broken' },

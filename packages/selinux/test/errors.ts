@@ -13,7 +13,7 @@ void t.test('SelinuxError says what was attempted, on what, with what, why and w
   t.equal(error.name, 'SelinuxError')
   t.match(
     error.message,
-    /^Cannot lock the store "\/var\/lib\/selinux\/default", value "x{200}…": process 12 \(semodule\) has it; the tool said: no$/,
+    /^Cannot lock the store "\/var\/lib\/selinux\/default", value "x{200}…": process 12 \(semodule\) has it; the tool reported: no$/,
   )
   t.match(error.cause, { message: 'deeper' })
   t.notOk(Object.hasOwn(error, 'name'))

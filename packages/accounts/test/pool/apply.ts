@@ -115,7 +115,7 @@ void t.test('applyPool() adds what the tool said about the slot', async (t) => {
   }
   const slots = [0, 1].map((n) => slotAt(defaultLayout, n))
   const { results } = await openPool(createFakeHost({ programs }), defaultLayout).ensure(slots)
-  t.match(results[0]?.error?.message, /the tool said: Failed to add p10000: no space left$/)
+  t.match(results[0]?.error?.message, /the tool reported: Failed to add p10000: no space left$/)
   t.notMatch(results[1]?.error?.message, /no space left/)
 })
 

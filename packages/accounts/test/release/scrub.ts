@@ -126,7 +126,7 @@ void t.test('scrub() reports a home that it could not make again', { skip }, asy
       unsearched,
       code: 'ACCOUNT_NOT_APPLIED',
       reason: 'home_wrong',
-      message: /\/home\/p10000 was not made again; the tool said: .*read-only/,
+      message: /\/home\/p10000 was not made again; the tool reported: .*read-only/,
     },
   ])
 })

@@ -8,43 +8,42 @@ import type { Facility } from './facility.ts'
 
 export type { Effects } from './effects.ts'
 
-/** A facility in a world of its own, fake or real. */
+/** A facility in an environment of its own, fake or real. */
 export interface World<Spec, Observed, Planned extends ChangeSet<Change>, Result extends ItemResult> {
   /**
-   * Opens the facility in this world. It is called again after each fault, as a process is that starts after a crash.
-   * Everything that changes the world passes `effects`: a host wrapped by `withEffects`, and what does not go through a host, wrapped by
-   * the world itself.
+   * Opens the facility in this world. The suite calls it again after each fault, as if a new process started after a crash. Everything that
+   * changes the world must pass through `effects`: a host wrapped by `withEffects`. The world itself wraps effects that do not use a host.
    */
   open(effects: Effects): Facility<Spec, Observed, Planned, Result>
-  /** What the suite compares: everything that an effect could have changed, as plain data. */
+  /** Returns everything that an effect could change, as plain data that the suite compares. */
   snapshot(): Promise<unknown>
-  /** Puts the world back to what it was before the first effect. A fake may do so by being created again. */
+  /** Restores the state before the first effect. A fake needs no cleanup if each world is created separately. */
   close(): Promise<void>
 }
 
-/** What the suite needs to know about a facility. */
+/** The facility under test and its inputs. */
 export interface Subject<Spec, Observed, Planned extends ChangeSet<Change>, Result extends ItemResult> {
-  /** A fresh world, where nothing of the spec is there yet. */
+  /** Creates a fresh world in which the spec is not applied. */
   createWorld(): Promise<World<Spec, Observed, Planned, Result>>
-  /** A world in which the facility does not work, such as a host without its tool. */
+  /** Creates a world in which the facility does not work, such as a host without the required tool. */
   createBrokenWorld(): Promise<Pick<World<Spec, Observed, Planned, Result>, 'open' | 'close'>>
-  /** At least two items, each of which can be. */
+  /** At least two items that can be applied. */
   readonly spec: Spec
-  /** The targets of `spec`, in any order, as results name them. */
+  /** The targets of `spec` as the results name them, in any order. */
   readonly targets: readonly string[]
-  /** `spec` and one more item that cannot be. Absent: the facility has no item that can be refused alone. */
+  /** `spec` and one more item that cannot be applied. Absent when the facility cannot refuse a single item. */
   readonly spoiled?: { readonly spec: Spec; readonly target: string }
-  /** Faults are injected at this many effects at the most, spread evenly. Default: at each. */
+  /** The most effects at which faults are injected, spread evenly. Default: every effect. */
   readonly faults?: number
 }
 
-/** One check of the suite. It throws when the facility does not conform. */
+/** One check of the suite. It rejects when the facility does not conform. */
 export interface Check {
   readonly name: string
   run(): Promise<void>
 }
 
-/** Wraps a host for `World.open`: an injected fault is a `HostError` there, as every failure of a host is. */
+/** Wraps a host for `World.open`. An injected fault is then a `HostError`, as every failure of a host is. */
 export function withEffects(host: Host, effects: Effects): Host {
   return countedHost(
     host,
@@ -54,7 +53,7 @@ export function withEffects(host: Host, effects: Effects): Host {
 }
 
 /**
- * Returns the checks that every facility passes, for any test runner: run each as a test of its own.
+ * Returns the checks that every facility must pass. They work with any test runner: run each check as its own test.
  *
  * @example
  * for (const { name, run } of facilityChecks(subject)) test(name, run)
@@ -79,20 +78,20 @@ export function facilityChecks<Spec, Observed, Planned extends ChangeSet<Change>
   }
   const { spec, targets, spoiled } = subject
 
-  /** Plans in the world as it is. */
+  /** Plans from the current state of the world. */
   const planNow = async (facility: Opened, wanted: Spec) => facility.plan(wanted, await facility.read(wanted))
 
-  /** The facility opened again finds the spec true and changes nothing. */
+  /** Checks that a newly opened facility finds no difference to the spec and changes nothing. */
   const assertConverged = async (world: World<Spec, Observed, Planned, Result>, wanted: Spec) => {
     const effects = createEffects()
     const facility = world.open(effects)
-    assert.deepEqual(titles(await planNow(facility, wanted)), [], 'a change set after applying is empty')
+    assert.deepEqual(titles(await planNow(facility, wanted)), [], 'the change set after apply() is empty')
     const before = await world.snapshot()
     const again = await facility.ensure(wanted)
-    assert.equal(again.changed, false, 'a second ensure changes nothing')
-    assert.deepEqual(titles(again), [], 'a second ensure reports no change')
-    assert.deepEqual(written(effects), [], 'a second ensure writes nothing')
-    assert.deepEqual(await world.snapshot(), before, 'a second ensure leaves the world as it was')
+    assert.equal(again.changed, false, 'a second ensure() changes nothing')
+    assert.deepEqual(titles(again), [], 'a second ensure() reports no change')
+    assert.deepEqual(written(effects), [], 'a second ensure() writes nothing')
+    assert.deepEqual(await world.snapshot(), before, 'a second ensure() does not change the world')
     return again
   }
 
@@ -134,27 +133,27 @@ export function facilityChecks<Spec, Observed, Planned extends ChangeSet<Change>
           const observed = await facility.read(spec)
           const [copyOfSpec, copyOfObserved] = [structuredCloneLoosely(spec), structuredCloneLoosely(observed)]
           const [one, other] = [facility.plan(spec, observed), facility.plan(spec, observed)]
-          assert.deepEqual(one, other, 'equal arguments have equal results')
-          assert.deepEqual(spec, copyOfSpec, 'the spec is not changed')
-          assert.deepEqual(observed, copyOfObserved, 'the observation is not changed')
-          assert.notDeepEqual(titles(one), [], 'the suite needs a spec that differs from a fresh world')
+          assert.deepEqual(one, other, 'plan() returns equal results for equal arguments')
+          assert.deepEqual(spec, copyOfSpec, 'plan() does not change the spec')
+          assert.deepEqual(observed, copyOfObserved, 'plan() does not change the observation')
+          assert.notDeepEqual(titles(one), [], 'the spec must differ from a fresh world')
           assert.deepEqual(written(effects), [])
           assert.deepEqual(await world.snapshot(), before)
         }),
     },
     {
-      name: 'apply() performs the planned changes, has a result for each item, and a change set after it is empty',
+      name: 'apply() performs the planned changes, returns a result for each item, and the next change set is empty',
       run: () =>
         inWorld(async (world, open) => {
           const [facility] = open()
           const changeSet = await planNow(facility, spec)
           const applied = await facility.apply(changeSet)
           assert.equal(applied.changed, true)
-          assert.deepEqual(applied.changes, changeSet.changes, 'what was planned is what is applied')
+          assert.deepEqual(applied.changes, changeSet.changes, 'apply() performs the planned changes')
           assertResults(applied.results, targets)
           assert.ok(
             applied.results.some(({ changed }) => changed),
-            'a result says what changed',
+            'at least one result reports a change',
           )
           const again = await assertConverged(world, spec)
           assertResults(again.results, targets)
@@ -162,7 +161,7 @@ export function facilityChecks<Spec, Observed, Planned extends ChangeSet<Change>
         }),
     },
     {
-      name: 'ensure() applies what plan() says',
+      name: 'ensure() applies the changes that plan() returns',
       run: async () => {
         const plans: unknown[] = []
         await inWorld(async (_world, open) => {
@@ -197,26 +196,26 @@ export function facilityChecks<Spec, Observed, Planned extends ChangeSet<Change>
           const [facility, effects] = open()
           const changeSet = await planNow(facility, spec)
           const before = await world.snapshot()
-          const signal = AbortSignal.abort(new Error('the caller gave up'))
+          const signal = AbortSignal.abort(new Error('aborted by the conformance suite'))
           await assert.rejects(async () => facility.apply(changeSet, { signal }), 'apply() rejects when it is aborted')
-          assert.deepEqual(written(effects), [], 'an aborted apply writes nothing')
+          assert.deepEqual(written(effects), [], 'an aborted apply() writes nothing')
           assert.deepEqual(await world.snapshot(), before)
           await facility.ensure(spec)
           await assertConverged(world, spec)
         }),
     },
     {
-      name: 'apply() that fails at any effect reports that effect, and the next ensure() converges',
+      name: 'apply() reports a failure of any effect, and the next ensure() converges',
       run: () => eachFault('failure'),
     },
     {
-      name: 'apply() that is killed at any effect is converged by the next process',
+      name: 'after apply() is killed at any effect, ensure() of the next process converges',
       run: () => eachFault('crash'),
     },
   ]
   if (spoiled !== undefined) {
     checks.push({
-      name: 'an item that cannot be has an error of its own, and its neighbours go on',
+      name: 'an item that cannot be applied has its own error, and the other items are applied',
       run: () =>
         inWorld(async (world, open) => {
           const [facility] = open()
@@ -243,7 +242,7 @@ export function facilityChecks<Spec, Observed, Planned extends ChangeSet<Change>
       await facility.apply(await planNow(facility, spec))
       count = effects.done.length
     })
-    assert.ok(count > 0, 'applying has effects')
+    assert.ok(count > 0, 'apply() has effects')
     return count
   }
 
@@ -263,7 +262,7 @@ export function facilityChecks<Spec, Observed, Planned extends ChangeSet<Change>
         assert.notEqual(effects.failed, undefined, `${where} is reached`)
         assert.ok(
           outcome.some((error) => isCausedBy(error, effects.error)),
-          `${where} is the cause of what apply() reports, not: ${outcome.map(String).join('; ') || 'success'}`,
+          `apply() must report an error with the cause ${where}, but reports: ${outcome.map(String).join('; ') || 'success'}`,
         )
         const repaired = await open()[0].ensure(spec)
         assertResults(repaired.results, targets, `after ${where}`)
@@ -282,18 +281,22 @@ function written({ done }: Effects): readonly string[] {
 }
 
 function assertFacilityError(error: unknown): void {
-  assert.ok(error instanceof FacilityError, `an error of the package, not ${String(error)}`)
+  assert.ok(error instanceof FacilityError, `must be a FacilityError of the package, not ${String(error)}`)
   assert.match(error.code, /^[A-Z]+(_[A-Z]+)+$/)
   assert.notEqual(error.facts.operation, '')
 }
 
 function assertResults(results: readonly ItemResult[], targets: readonly string[], when = ''): void {
-  assert.deepEqual(results.map(({ target }) => target).toSorted(), targets.toSorted(), `a result for each item ${when}`)
+  assert.deepEqual(
+    results.map(({ target }) => target).toSorted(),
+    targets.toSorted(),
+    `one result for each item ${when}`,
+  )
   const errors = results.flatMap(({ target, error }) => (error === undefined ? [] : [`${target}: ${error.message}`]))
   assert.deepEqual(errors, [], `no item failed ${when}`)
 }
 
-/** Functions and errors in an observation stay what they are. */
+/** Copies plain data, so that a later change of the original is found. Functions and errors are kept as they are. */
 function structuredCloneLoosely(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(structuredCloneLoosely)
   if (value instanceof Map) return new Map([...value].map(([key, one]) => [key, structuredCloneLoosely(one)]))

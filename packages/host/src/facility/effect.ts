@@ -1,22 +1,22 @@
 import type { Reach, RunOptions } from '../command.ts'
 
-/** Options that every function with an effect takes. */
+/** Options of every function with an effect. */
 export interface EffectOptions {
-  /** Ends the effect. What was begun is as it was before, or is converged by the next call. */
+  /** Aborts the call. Afterwards the state is the old one, or the next call converges it. */
   readonly signal?: AbortSignal
-  /** Milliseconds for each program that is run and each wait, not for the whole call. Default `effectTimeout`. */
+  /** Milliseconds for each program and each wait, not for the whole call. Default `effectTimeout`. */
   readonly timeout?: number
 }
 
 /**
- * Milliseconds that one program or wait gets by default, in every facility.
+ * The default timeout in milliseconds of one program or wait, in every facility.
  *
- * Ending a program too early leaves work for the next call; waiting too long only delays one. A policy transaction takes 40 seconds on a
- * slow machine, so this is three times that.
+ * Terminating a program too early leaves work for the next call. Waiting too long only delays one call. A policy transaction takes 40
+ * seconds on a slow machine, and this is three times as long.
  */
 export const effectTimeout = 120_000
 
-/** Returns the options of `Host.run` for a program with this reach: the caller's signal, its timeout or the default. */
+/** Returns options for `Host.run`: this reach, the signal of the caller, and its timeout or the default. Pure. */
 export function runOptions(touches: Reach, options: EffectOptions = {}, more: Partial<RunOptions> = {}): RunOptions {
   const { signal, timeout = effectTimeout } = options
   return { touches, timeout, ...(signal === undefined ? {} : { signal }), ...more }

@@ -1,14 +1,17 @@
 import type { Host } from '../host.ts'
 
-/** One thing that changed the machine, or tried to. */
+/** One operation that changed the machine, or tried to. */
 interface Effect {
   /** `replace /etc/puppy/keys/p10000`, `run setquota` */
   readonly what: string
-  /** Whether something was written; a file that is as it should be is not. */
+  /** Whether something was written. False for a file that was already right. */
   readonly wrote: boolean
 }
 
-/** Which effect fails. Effects count from 1. `failure`: that one only. `crash`: it and every later one, as when the process is killed there. */
+/**
+ * The effect that fails. Effects are numbered from 1. `failure`: only that effect fails. `crash`: that effect and all later ones fail, as
+ * if the process was killed.
+ */
 export interface Fault {
   readonly at: number
   readonly kind: 'failure' | 'crash'
@@ -16,15 +19,15 @@ export interface Fault {
 
 /** Counts the effects of a facility, and makes one of them fail. For the conformance suite and for tests of callers. */
 export interface Effects {
-  /** The effects so far, the failed one not. */
+  /** The effects so far, without the failed ones. */
   readonly done: readonly Effect[]
-  /** What the failed effect was, once it has failed. */
+  /** The effect that failed, once it has failed. */
   readonly failed: string | undefined
-  /** The error that the failed effect throws. It is the cause of whatever a facility makes of it. */
+  /** The error of the failed effect. It is the cause of every error that the facility derives from it. */
   readonly error: Error
-  /** Runs one effect: counts it, or throws `error` in its place. */
+  /** Runs and counts one effect, or throws `error` instead. */
   perform<Value>(what: string, effect: () => Promise<Value>, wrote?: (value: Value) => boolean): Promise<Value>
-  /** The same for an effect that is not asynchronous. */
+  /** Runs and counts one synchronous effect, or throws `error` instead. */
   performSync<Value>(what: string, effect: () => Value): Value
 }
 
@@ -62,10 +65,10 @@ export function createEffects(fault?: Fault): Effects {
 }
 
 /**
- * Wraps a host so that everything which changes it passes `effects`: programs that touch something, files and folders. Reading, locks and
- * programs that touch nothing pass unseen.
+ * Wraps a host so that every operation which changes it passes through `effects`: programs that touch something, signals, files and
+ * folders. Reads, locks and programs that touch nothing are not counted.
  *
- * Errors of an injected fault are thrown as the host's callers know them: with `effects.error` as their cause.
+ * `fail` converts an injected fault to an error of the host, with `effects.error` as its cause.
  */
 export function countedHost(host: Host, effects: Effects, fail: (what: string, cause: Error) => Error): Host {
   const perform: Effects['perform'] = async (what, effect, wrote) => {

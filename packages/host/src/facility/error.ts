@@ -2,28 +2,28 @@ import { quoted, sentenceOf } from '../sentence.ts'
 
 /** The facts of a failure. The message is a sentence made from them. */
 export interface FacilityErrorFacts {
-  /** What was attempted, as a verb with its object: `set the limits of user`. */
+  /** The attempted operation, as a verb with its object: `set the limits of user`. */
   readonly operation: string
-  /** The user, group, file, table, mount or setting that it was attempted on. */
+  /** The object of the operation: a user, group, file, table, mount or setting. */
   readonly target?: string
-  /** The offending value. The message quotes it and cuts it after 200 characters. */
+  /** The invalid value. The message quotes it and cuts it after 200 characters. */
   readonly value?: string
-  /** What the kernel answered, as the name of an errno: `EBUSY`. */
+  /** The errno that the kernel returned, by name: `EBUSY`. */
   readonly errno?: string
-  /** What happened and, where something helps, what to do. */
+  /** Why the operation failed and, where possible, what to do. */
   readonly detail?: string
-  /** What the tool printed, in its own words. */
+  /** The output of the tool, unchanged. */
   readonly said?: string
-  /** What enables the operation, one command or act after the other. This library never runs them. */
+  /** Commands or actions that enable the operation, in order. The library never runs them. */
   readonly steps?: readonly string[]
   readonly cause?: unknown
 }
 
 /**
- * The base of the one error class of each package: the machine refused an operation, or its answer was unexpected. Match on `code`, which never
- * changes its meaning.
+ * The base of the error class of each package: the machine refused an operation or returned an unexpected result. Match on `code`, which is
+ * stable.
  *
- * A caller's mistake in the arguments is a built-in `TypeError` or `RangeError` instead.
+ * Invalid arguments of a caller are a built-in `TypeError` or `RangeError` instead.
  */
 export abstract class FacilityError<
   Code extends string = string,
@@ -42,7 +42,7 @@ export abstract class FacilityError<
 /**
  * Renders the facts of a failure as one sentence: what was attempted, on what, why it failed and what to do. Pure.
  *
- * @param speaker whose words `facts.said` are: `nft`, `systemd`
+ * @param speaker the source of `facts.said`: `nft`, `systemd`
  */
 export function renderFacts(facts: FacilityErrorFacts, speaker: string): string {
   const target = facts.target === undefined ? '' : ` ${quoted(facts.target)}`
@@ -50,12 +50,12 @@ export function renderFacts(facts: FacilityErrorFacts, speaker: string): string 
   return sentenceOf(`${facts.operation}${target}${value}`, [
     facts.errno === undefined ? undefined : `the kernel answered ${facts.errno}`,
     facts.detail,
-    facts.said === undefined || facts.said === '' ? undefined : `${speaker} said: ${facts.said}`,
+    facts.said === undefined || facts.said === '' ? undefined : `${speaker} reported: ${facts.said}`,
     facts.steps === undefined || facts.steps.length === 0 ? undefined : `to enable it: ${facts.steps.join(', then ')}`,
   ])
 }
 
-/** Returns whether an error, or any error that caused it, is this cause. Pure. */
+/** Returns whether `cause` is the error itself or an error in its chain of causes. Pure. */
 export function isCausedBy(error: unknown, cause: unknown): boolean {
   if (error === cause) return true
   if (!(error instanceof Error)) return false

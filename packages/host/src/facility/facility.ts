@@ -3,10 +3,10 @@ import type { EffectOptions } from './effect.ts'
 import type { Probe } from './probe.ts'
 
 /**
- * One Linux mechanism, with the verbs that every facility has.
+ * A Linux mechanism, with the verbs that every facility has.
  *
- * `ensure(spec)` is `read`, `plan` and `apply`. A second call changes nothing and writes nothing. What is planned is what is applied: `apply`
- * performs the changes of its change set and no others.
+ * `ensure(spec)` is `read`, `plan` and `apply`. A second call changes nothing and writes nothing. `apply` performs exactly the changes of
+ * its change set.
  */
 export interface Facility<
   Spec,
@@ -15,23 +15,26 @@ export interface Facility<
   Result extends ItemResult = ItemResult,
   Found extends Probe = Probe,
 > {
-  /** Finds out what works on this machine. Looks only, and never throws: what does not work has its error and the steps that enable it. */
+  /**
+   * Checks what works on this machine. Changes nothing and never rejects. A part that does not work has a reason and the steps that would
+   * enable it.
+   */
   probe(options?: EffectOptions): Promise<Found>
 
-  /** Reads what `plan` compares this spec with. Changes nothing. */
+  /** Reads the state that `plan` compares with this spec. Changes nothing. */
   read(spec: Spec, options?: EffectOptions): Promise<Observed>
 
   /** Returns the differences between a spec and an observation. Pure: equal arguments have equal results, and nothing is read or run. */
   plan(spec: Spec, observed: Observed): Planned
 
   /**
-   * Performs the changes of a change set in one batch and reads every one of them back.
+   * Performs the changes of a change set in one batch and reads every changed item back.
    *
-   * An item that fails is an error in its result and does not disturb its neighbours. A call that was killed half way is converged by the
-   * next `ensure`.
+   * An item that fails has an error in its result and does not affect other items. After a call that was killed, the next `ensure`
+   * converges.
    */
   apply(changeSet: Planned, options?: EffectOptions): Promise<Applied<Result>>
 
-  /** Reads, plans and applies. */
+  /** Reads, plans and applies. Idempotent. */
   ensure(spec: Spec, options?: EffectOptions): Promise<Applied<Result>>
 }

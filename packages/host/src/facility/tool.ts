@@ -1,7 +1,7 @@
 import type { Host } from '../host.ts'
 import type { FacilityErrorFacts } from './error.ts'
 
-/** The Debian package that brings each program that one of our packages runs. */
+/** The Debian package of each program that our packages run. */
 const debianPackages = {
   'apt-get': 'apt',
   cat: 'coreutils',
@@ -65,15 +65,15 @@ const debianPackages = {
 /** A program that one of our packages runs. */
 export type Tool = keyof typeof debianPackages
 
-/** Fedora names its systemd tools that stand alone with this ending. */
+/** Fedora adds this suffix to the names of the standalone systemd tools. */
 const standalone = '.standalone'
 
-/** Returns the absolute path of a program, or undefined when it is not installed. `PATH` is not consulted. */
+/** Returns the absolute path of a program, or undefined when it is not installed. Ignores `PATH`. */
 export function findTool(host: Pick<Host, 'program'>, name: Tool): string | undefined {
   return host.program(name) ?? host.program(`${name}${standalone}`)
 }
 
-/** Returns the facts of the error that a missing program is: what is missing and the command that installs it. Pure. */
+/** Returns the error facts for a missing program, with the command that installs it. Pure. */
 export function missingTool(name: Tool): FacilityErrorFacts {
   return {
     operation: 'find the program',
@@ -83,7 +83,7 @@ export function missingTool(name: Tool): FacilityErrorFacts {
   }
 }
 
-/** Returns the name of the Debian package that brings a program. Pure. */
+/** Returns the name of the Debian package that contains a program. Pure. */
 export function debianPackageOf(name: Tool): string {
   return debianPackages[name]
 }
@@ -93,7 +93,7 @@ export function installStep(name: Tool): string {
   return `apt-get install ${debianPackageOf(name)}`
 }
 
-/** Returns the absolute path of a program, as `findTool`. @throws what `fail` makes of the facts when it is not installed */
+/** Returns the absolute path of a program, as `findTool` does. @throws the result of `fail` when the program is not installed */
 export function requireTool(
   host: Pick<Host, 'program'>,
   name: Tool,

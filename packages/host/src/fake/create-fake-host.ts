@@ -8,8 +8,8 @@ import { appendTo, fakeFiles, folder, located, plant, plantLink, refuse, type En
 import { fakeLocks } from './locks.ts'
 
 /**
- * Creates a host in memory. It proves nothing about a machine: use it for the logic of a caller, and the real host
- * below a folder for everything else.
+ * Creates a host in memory. Use it to test the logic of a caller. It proves nothing about a machine: for everything else use the real host
+ * below a folder.
  */
 export function createFakeHost(options: FakeHostOptions = {}): FakeHost {
   const entries = new Map<string, Entry>([['/', folder()]])
@@ -64,7 +64,7 @@ function answerOf(answers: NonNullable<FakeHostOptions['answers']>, path: string
 
 function lookUp(command: Command, programs: Readonly<Record<string, FakeProgram>>): FakeProgram {
   if (!command[0].startsWith('/')) {
-    throw new TypeError(`A program is given by its absolute path, not ${JSON.stringify(command[0])}`)
+    throw new TypeError(`The path of a program must be absolute, not ${JSON.stringify(command[0])}`)
   }
   const program = programs[command[0]]
   if (program !== undefined) return program

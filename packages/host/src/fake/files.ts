@@ -10,11 +10,11 @@ import type { FileStatus, ReplaceOptions } from '../status.ts'
 export interface Entry {
   readonly status: FileStatus
   readonly text: string
-  /** Another one for each file that is made. */
+  /** Unique for each created file. */
   readonly inode: string
 }
 
-/** Makes an entry for a folder. */
+/** Creates an entry for a folder. */
 export function folder(options: ReplaceOptions = {}): Entry {
   return {
     text: '',
@@ -33,20 +33,20 @@ function file(text: string, options: ReplaceOptions, before?: FileStatus): Entry
   }
 }
 
-/** Puts a text file into the entries, with its folders. */
+/** Adds a text file with its folders to the entries. */
 export function plant(entries: Map<string, Entry>, path: string, text: string): void {
   plantFolders(entries, dirname(located(path)))
   entries.set(located(path), file(text, { mode: 0o644 }))
 }
 
-/** Puts a symbolic link into the entries, with its folders. */
+/** Adds a symbolic link with its folders to the entries. */
 export function plantLink(entries: Map<string, Entry>, path: string, target: string): void {
   plantFolders(entries, dirname(located(path)))
   const status = { kind: 'link', mode: 0o777, uid: 0, gid: 0, size: Buffer.byteLength(target) } as const
   entries.set(located(path), { text: target, status, inode: randomUUID() })
 }
 
-/** Appends to a file that is there: it keeps its inode. */
+/** Appends to an existing file. The file keeps its inode. */
 export function appendTo(entries: Map<string, Entry>, path: string, text: string): void {
   const before = entries.get(located(path))
   if (before?.status.kind !== 'file') refuse('append to', path, 'ENOENT')
@@ -59,14 +59,14 @@ function plantFolders(entries: Map<string, Entry>, path: string): void {
   entries.set(path, folder())
 }
 
-/** Returns where a path is. @throws HostError `HOST_PATH_OUTSIDE_ROOT` */
+/** Returns the normalized path. @throws HostError `HOST_PATH_OUTSIDE_ROOT` for a path that is not absolute or contains a NUL */
 export function located(path: string): string {
   if (path.startsWith('/') && !path.includes('\0')) return normalize(path)
-  const detail = 'paths are absolute and have no NUL'
+  const detail = 'a path must be absolute and must not contain a NUL'
   throw new HostError('HOST_PATH_OUTSIDE_ROOT', { operation: 'use the path', path, detail })
 }
 
-/** Throws the error of a file that cannot be read or written. */
+/** Throws the error for a file that cannot be read or written. */
 export function refuse(operation: string, path: string, detail: string): never {
   throw new HostError(operation === 'read' ? 'HOST_READ_FAILED' : 'HOST_WRITE_FAILED', { operation, path, detail })
 }
@@ -141,7 +141,7 @@ function putMany(entries: Map<string, Entry>, files: readonly FileText[]): reado
 function putFolder(entries: Map<string, Entry>, path: string, options: ReplaceOptions) {
   const before = entries.get(path)
   if (before !== undefined && before.status.kind !== 'folder')
-    refuse('make the folder', path, `a ${before.status.kind} stands there`)
+    refuse('make the folder', path, `the path exists and is not a folder (kind: ${before.status.kind})`)
   plantFolders(entries, dirname(path))
   const entry = folder({ ...before?.status, ...options })
   if (before !== undefined && same(before, entry)) return { changed: false }

@@ -4,7 +4,7 @@ import type { Host } from '../host.ts'
 import type { Lock, LockOptions } from '../lock.ts'
 import { folder, located, type Entry } from './files.ts'
 
-/** Creates the locks of a fake host. They exclude each other within it. */
+/** Creates the locks of a fake host. They exclude each other within that host. */
 export function fakeLocks(entries: Map<string, Entry>): Host['lock'] {
   const held = new Set<string>()
   return async (path: string, options: LockOptions = {}): Promise<Lock> => {
@@ -28,12 +28,12 @@ export function fakeLocks(entries: Map<string, Entry>): Host['lock'] {
   }
 }
 
-/** The folder of a visible lock. One of another program is taken for one that is in use, however old it is. */
+/** Creates the folder of a visible lock. A folder of another program counts as in use, whatever its age. */
 function takeFolder(entries: Map<string, Entry>, path: string): boolean {
   const found = entries.get(path)
   const refused = found === undefined ? !entries.has(dirname(path)) : found.status.kind !== 'folder'
   if (refused)
-    throw new HostError('HOST_LOCK_FAILED', { operation: 'lock', path, detail: 'no folder can be made there' })
+    throw new HostError('HOST_LOCK_FAILED', { operation: 'lock', path, detail: 'no folder can be created there' })
   if (found !== undefined && (found.status.mode & 0o1000) === 0) return false
   entries.set(path, folder({ mode: 0o1700 }))
   return true

@@ -1,7 +1,7 @@
-/** A process to show in `/proc` of a fake host. */
+/** A process in `/proc` of a fake host. */
 export interface FakeProcess {
   readonly pid: number
-  /** Every user and group id of it. */
+  /** All of its user and group ids. */
   readonly uid: number
   /** Default `sh`. */
   readonly name?: string
@@ -13,13 +13,13 @@ export interface FakeProcess {
   readonly threads?: number
   /** Clock ticks since boot. Default 100. */
   readonly started?: number
-  /** Its words. Default: none, as for a kernel thread. */
+  /** Its arguments. Default: none, as for a kernel thread. */
   readonly command?: readonly string[]
-  /** Its cgroup, without a slash before it. Default: the root. */
+  /** Its cgroup, without a leading slash. Default: the root. */
   readonly group?: string
 }
 
-/** Renders `status`, `stat`, `cmdline` and `cgroup` of a process by path, for the files of a fake host. Pure. */
+/** Renders the files `status`, `stat`, `cmdline` and `cgroup` of a process, by path. Pure. */
 export function renderFakeProcess(process: FakeProcess): Readonly<Record<string, string>> {
   const {
     pid,

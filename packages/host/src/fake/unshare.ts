@@ -1,9 +1,9 @@
 import type { FakeProgram } from './fake-host.ts'
 
 /**
- * Creates an unshare(1) for a fake host that runs what `runWithPasswd` has it run, and hides nothing: the program finds its own words.
+ * Creates an unshare(1) for a fake host that runs the program of `runWithPasswd`, and hides nothing.
  *
- * @param programs the programs of the fake host, by path
+ * @param programs returns the programs of the fake host, by path
  */
 export function createFakeUnshare(programs: () => Readonly<Record<string, FakeProgram>>): FakeProgram {
   return async ({ args, input, host }) => {

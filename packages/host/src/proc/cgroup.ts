@@ -1,21 +1,23 @@
-/** The group of cgroup v2 that a process is in. */
+/** The cgroup (v2) of a process. */
 export interface ProcessGroup {
-  /** Its path below the root of the tree, without a slash before it: `user.slice/user-1000.slice/session-1.scope`. Empty for the root. */
+  /**
+   * The path below the root of the hierarchy, without a leading slash: `user.slice/user-1000.slice/session-1.scope`. Empty for the root.
+   */
   readonly path: string
-  /** Whether the kernel says that the group was removed. A group whose own name ends in ` (deleted)` looks the same. */
+  /** Whether the kernel reports that the group was removed. A group with a name that ends in ` (deleted)` looks the same. */
   readonly removed: boolean
 }
 
 const removedEnding = ' (deleted)'
 
 /**
- * Parses `/proc/PID/cgroup`. Returns undefined when no group of cgroup v2 is in it, or one outside of our cgroup namespace. Pure.
+ * Parses `/proc/PID/cgroup`. Returns undefined when it has no cgroup v2 entry, or when the group is outside of our cgroup namespace. Pure.
  *
  * ```text
  * 0::/user.slice/user-1000.slice/session-1.scope
  * ```
  *
- * Names of groups hold no line feed, and may hold a carriage return.
+ * The name of a group never contains a line feed, but may contain a carriage return.
  *
  * @see cgroups(7)
  */

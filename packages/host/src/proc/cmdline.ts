@@ -1,8 +1,8 @@
 /**
- * Parses `/proc/PID/cmdline`: the words of a command, each ended by a NUL. Pure.
+ * Parses `/proc/PID/cmdline`: the arguments of a command, each terminated by a NUL. Pure.
  *
- * A process can overwrite its words; then the last may lack its NUL. A kernel thread, a zombie and a process in the middle of execve(2) have
- * none.
+ * A process can overwrite its arguments, and then the last NUL may be missing. A kernel thread, a zombie and a process inside execve(2)
+ * have no arguments.
  *
  * @see proc_pid_cmdline(5)
  */

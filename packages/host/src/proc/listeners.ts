@@ -6,31 +6,31 @@ import type { ProcessStatus } from './status.ts'
 
 /** A TCP socket that accepts connections. */
 export interface Listener {
-  /** As people write it: `127.0.0.1`, `::1`, `::`. */
+  /** In the usual notation: `127.0.0.1`, `::1`, `::`. */
   readonly address: string
   readonly family: 'ipv4' | 'ipv6'
   readonly port: number
-  /** The user who made the socket. */
+  /** The uid that created the socket. */
   readonly uid: number
-  /** How the kernel names the socket: `socket:[4711]` below `/proc/PID/fd`. */
+  /** The number of the socket in links below `/proc/PID/fd`: `socket:[4711]`. */
   readonly inode: number
 }
 
-/** Reads the listening TCP sockets of our network namespace, from `/proc/net/tcp` and `tcp6`. @throws HostError `HOST_READ_FAILED` */
+/** Reads the listening TCP sockets of our network namespace from `/proc/net/tcp` and `tcp6`. @throws HostError `HOST_READ_FAILED` */
 export async function readListeners(host: Pick<Host, 'read'>): Promise<readonly Listener[]> {
   const [four, six] = await Promise.all([host.read('/proc/net/tcp'), host.read('/proc/net/tcp6')])
   return [...parseListeners(four ?? '', 'ipv4', endianness()), ...parseListeners(six ?? '', 'ipv6', endianness())]
 }
 
 /**
- * Parses the listening sockets (state 0A) of a `/proc/net/tcp` table. Lines of another form are left out. Pure.
+ * Parses the listening sockets (state 0A) of a `/proc/net/tcp` table. Ignores lines of another form. Pure.
  *
  * ```text
  *   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
  *    0: 0100007F:2801 00000000:0000 0A 00000000:00000000 00:00000000 00000000 10000        0 4711 1 …
  * ```
  *
- * Addresses are 32-bit words in the byte order of the machine, in hexadecimal; ports are plain hexadecimal.
+ * Addresses are 32-bit words in hexadecimal, in the byte order of the machine. Ports are plain hexadecimal.
  *
  * @param order the byte order of the machine that wrote the table
  * @see proc_pid_net(5)
@@ -60,14 +60,15 @@ function renderAddress(hex: string, order: 'LE' | 'BE'): string {
   return new URL(`http://[${groups.join(':')}]`).hostname.slice(1, -1)
 }
 
-/** Descriptors that are read for one answer: a tenant may have millions, and must not keep us busy with them. */
+/** Descriptors that one call reads at most. A tenant can have millions of them, and must not keep this process busy. */
 const maxDescriptors = 20_000
 
 /**
  * Finds the processes that hold these sockets, by inode.
  *
- * Reads `/proc` once for all of them, and of it only the processes of the users who made the sockets: a process that has changed its uids
- * since is not found. Needs root for the processes of other users. Of users with more than 20,000 open descriptors not every process is read.
+ * Reads `/proc` once, and there only the processes of the uids that created the sockets. A process that has changed its uids since then is
+ * not found. Needs root for the processes of other users. Reads at most 20,000 descriptors, so processes of uids with more open descriptors
+ * can be missing.
  *
  * @throws HostError `HOST_READ_FAILED` when `/proc` cannot be read.
  */
@@ -91,7 +92,7 @@ export async function findHolders(
   return holders
 }
 
-/** Reads the inodes of a process's sockets: none of one that ended meanwhile, or that we may not look into. */
+/** Reads the inodes of the sockets of a process. Returns none for a process that has ended or that we may not read. */
 async function readSockets(
   host: Pick<Host, 'list' | 'readLink'>,
   pid: number,
@@ -104,7 +105,7 @@ async function readSockets(
     const inodes = links.flatMap((link) => /^socket:\[(\d{1,15})\]$/.exec(link ?? '')?.[1] ?? [])
     return { descriptors: names.length, sockets: new Set(inodes.map(Number)) }
   } catch (error) {
-    // ESRCH: it ended. EACCES, EPERM: we are not root.
+    // ESRCH: the process has ended. EACCES, EPERM: we are not root.
     if (error instanceof HostError && /^(ESRCH|EACCES|EPERM)$/.test(error.facts.errno ?? '')) {
       return { descriptors: 0, sockets: new Set() }
     }

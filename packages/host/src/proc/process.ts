@@ -9,22 +9,23 @@ import { parseStatus, type ProcessStatus } from './status.ts'
 type Reads = Pick<Host, 'read'>
 
 /**
- * The files of a process that the kernel makes without reading its memory. Those that it reads for, such as `cmdline`, may wait as long as
- * the process likes: it can have that memory on a file system of its own.
+ * The files of a process that the kernel makes without reading memory of the process. Reading another file, such as `cmdline`, may block
+ * without a time limit: the process can map that memory from a file system of its own.
  */
 const ownMemory: ReadonlySet<string> = new Set(['status', 'stat', 'attr/current'])
 
-/** Processes that are read before other work has its turn: a few milliseconds. */
+/** Processes that are read before other work runs: a few milliseconds. */
 const atOnce = 256
 
 /**
- * Reads one file of `/proc/PID`; undefined when the process has ended, also between open and read.
+ * Reads one file of `/proc/PID`. Returns undefined when the process has ended, including between open and read.
  *
  * @param file `status`, `attr/current`
- * @throws HostError `HOST_READ_FAILED`, with `EACCES` or `EPERM` as `facts.errno` for a process that we may not look into.
+ * @throws HostError `HOST_READ_FAILED`, with `EACCES` or `EPERM` as `facts.errno` for a process that we may not read.
+ * @throws RangeError when `pid` is not a positive integer.
  */
 export async function readProcessFile(host: Reads, pid: number, file: string): Promise<string | undefined> {
-  if (!Number.isSafeInteger(pid) || pid < 1) throw new RangeError(`A process id is a positive integer, not ${pid}`)
+  if (!Number.isSafeInteger(pid) || pid < 1) throw new RangeError(`A process id must be a positive integer, not ${pid}`)
   try {
     return await host.read(`/proc/${pid}/${file}`, { blocking: ownMemory.has(file) })
   } catch (error) {
@@ -33,36 +34,44 @@ export async function readProcessFile(host: Reads, pid: number, file: string): P
   }
 }
 
-/** Reads `/proc/PID/status`; undefined when the process has ended. @throws HostError `HOST_READ_FAILED` also for text that is not one. */
+/**
+ * Reads `/proc/PID/status`. Returns undefined when the process has ended. @throws HostError `HOST_READ_FAILED`, also for text of an unknown
+ * form
+ */
 export async function readStatus(host: Reads, pid: number): Promise<ProcessStatus | undefined> {
   return parsed(pid, 'status', await readProcessFile(host, pid, 'status'), parseStatus)
 }
 
-/** Reads `/proc/PID/stat`; undefined when the process has ended. @throws HostError `HOST_READ_FAILED` also for text that is not one. */
+/**
+ * Reads `/proc/PID/stat`. Returns undefined when the process has ended. @throws HostError `HOST_READ_FAILED`, also for text of an unknown
+ * form
+ */
 export async function readStat(host: Reads, pid: number): Promise<ProcessStat | undefined> {
   return parsed(pid, 'stat', await readProcessFile(host, pid, 'stat'), parseStat)
 }
 
-/** Reads the words of a process; none when it has ended. @throws HostError `HOST_READ_FAILED` */
+/** Reads the arguments of a process. Returns none when the process has ended. @throws HostError `HOST_READ_FAILED` */
 export async function readCmdline(host: Reads, pid: number): Promise<readonly string[]> {
   return parseCmdline((await readProcessFile(host, pid, 'cmdline')) ?? '')
 }
 
-/** Reads the cgroup of a process; undefined when it has ended, or is in none of cgroup v2. @throws HostError `HOST_READ_FAILED` */
+/**
+ * Reads the cgroup of a process. Returns undefined when the process has ended or is in no cgroup v2. @throws HostError `HOST_READ_FAILED`
+ */
 export async function readCgroup(host: Reads, pid: number): Promise<ProcessGroup | undefined> {
   return parseCgroup((await readProcessFile(host, pid, 'cgroup')) ?? '')
 }
 
-/** Lists the pids that `/proc` shows us, in ascending order. @throws HostError `HOST_READ_FAILED` */
+/** Lists the pids in `/proc`, in ascending order. @throws HostError `HOST_READ_FAILED` */
 export async function listPids(host: Pick<Host, 'list'>): Promise<readonly number[]> {
   const names = (await host.list('/proc')).filter((name) => /^[1-9]\d{0,9}$/.test(name))
   return names.map(Number).toSorted((one, other) => one - other)
 }
 
 /**
- * Reads every process that `/proc` shows us, by pid. Those that end meanwhile are left out.
+ * Reads every process in `/proc`, by pid. Processes that end meanwhile are left out.
  *
- * @throws HostError `HOST_READ_FAILED` also when a single process cannot be read: leaving it out would hide it.
+ * @throws HostError `HOST_READ_FAILED`, also when a single process cannot be read: a result without it would hide that process.
  */
 export async function readProcesses(host: Pick<Host, 'list' | 'read'>): Promise<readonly ProcessStatus[]> {
   const processes: ProcessStatus[] = []
@@ -74,7 +83,7 @@ export async function readProcesses(host: Pick<Host, 'list' | 'read'>): Promise<
   return processes
 }
 
-/** Returns the live processes that act, or could act again, as one of these uids. Pure. */
+/** Returns the live processes with one of these uids as real, effective, saved or file system id. Pure. */
 export function processesOf<Process extends Pick<ProcessStatus, 'alive' | 'uids'>>(
   processes: readonly Process[],
   uids: ReadonlySet<number>,
@@ -82,7 +91,7 @@ export function processesOf<Process extends Pick<ProcessStatus, 'alive' | 'uids'
   return processes.filter((process) => process.alive && process.uids.some((uid) => uids.has(uid)))
 }
 
-/** An empty file is of a process that has ended; any other text that cannot be parsed must not hide one. */
+/** An empty file belongs to a process that has ended. Any other text that cannot be parsed is an error, so that no process stays hidden. */
 function parsed<Value>(
   pid: number,
   file: string,
@@ -95,6 +104,6 @@ function parsed<Value>(
   throw new HostError('HOST_READ_FAILED', {
     operation: 'read',
     path: `/proc/${pid}/${file}`,
-    detail: 'its text has an unknown form',
+    detail: 'the text has an unknown form',
   })
 }

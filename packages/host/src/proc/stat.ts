@@ -1,34 +1,35 @@
 import { isAlive } from './status.ts'
 
-/** A process, as `/proc/PID/stat` describes it. @see proc_pid_stat(5) */
+/** A process as described in `/proc/PID/stat`. @see proc_pid_stat(5) */
 export interface ProcessStat {
   readonly pid: number
-  /** The short name, which the process chooses freely. It may hold every character. */
+  /** The short name. The process can choose it freely, with any characters. */
   readonly name: string
   /** A letter, as in `ProcessStatus`. */
   readonly state: string
   /** The pid of the parent; 0 when it is outside of our pid namespace. */
   readonly parent: number
   readonly threads: number
-  /** When it was started, in clock ticks since boot (field 22). With the pid it identifies a process. */
+  /** The start time in clock ticks since boot (field 22). Together with the pid it identifies a process. */
   readonly started: number
-  /** Where its stack begins (field 28), which the kernel draws by lot at every execve(2). 0 without the right to see it. */
+  /** The start address of the stack (field 28), which the kernel randomizes at every execve(2). 0 without permission to see it. */
   readonly stackStart: bigint
-  /** Whether it can still act, as in `ProcessStatus`. */
+  /** Whether the process can still act, as in `ProcessStatus`. */
   readonly alive: boolean
 }
 
-/** Of the 52 fields since Linux 3.5, those after the state. */
+/** The number of fields after the state. There are 52 fields since Linux 3.5. */
 const numbersAfterState = 49
 
 /**
- * Parses `/proc/PID/stat`, or returns undefined for text that is not a whole one. Pure.
+ * Parses `/proc/PID/stat`. Returns undefined for text that is incomplete or of another form. Pure.
  *
  * ```text
  * 4242 (sleep) S 1 4242 4242 0 -1 …
  * ```
  *
- * The name in parentheses is not escaped and may hold `) R 1` and line feeds. No field after it holds a parenthesis, so the last one ends it.
+ * The name in parentheses is not escaped and may contain `) R 1` and line feeds. No later field contains a parenthesis, so the last one
+ * ends the name.
  */
 export function parseStat(text: string): ProcessStat | undefined {
   const [begin, end] = [text.indexOf(' ('), text.lastIndexOf(') ')]
@@ -36,7 +37,7 @@ export function parseStat(text: string): ProcessStat | undefined {
   const [, state = '', rest = ''] = /^([A-Za-z]) ((?:-?\d{1,20} )*-?\d{1,20})\n$/.exec(text.slice(end + 2)) ?? []
   const numbers = rest.split(' ')
   if (begin < 0 || end < begin || state === '' || numbers.length < numbersAfterState) return undefined
-  // The first of them is field 4.
+  // The first number is field 4.
   const field = (number: number) => numbers[number - 4] ?? ''
   const [parent, threads, started] = [Number(field(4)), Number(field(20)), Number(field(22))]
   if (!/^\d{1,10}$/.test(pid) || !/^\d+$/.test(field(28))) return undefined

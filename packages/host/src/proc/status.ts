@@ -1,27 +1,27 @@
 /** Real, effective, saved and file system id, in this order. */
 export type Ids = readonly [real: number, effective: number, saved: number, fileSystem: number]
 
-/** A process, as `/proc/PID/status` describes it. @see proc_pid_status(5) */
+/** A process as described in `/proc/PID/status`. @see proc_pid_status(5) */
 export interface ProcessStatus {
   readonly pid: number
   /** The pid of the parent; 0 when it is outside of our pid namespace. */
   readonly parent: number
-  /** The short name. The process chooses it freely: it may hold every character, also line feeds. Up to 15 bytes for a program. */
+  /** The short name. The process can choose it freely, with any characters, including line feeds. Up to 15 bytes for a program. */
   readonly name: string
   /** `R` running, `S` sleeping, `D` in uninterruptible sleep, `T` stopped, `t` traced, `Z` zombie, `X` dead, `I` idle kernel thread. */
   readonly state: string
   readonly threads: number
   /** The real user id. */
   readonly uid: number
-  /** A process that changes its identity has several. */
+  /** All four user ids. They differ for a process that changes its identity. */
   readonly uids: Ids
   readonly gids: Ids
-  /** Whether it can still act. A zombie cannot, unless it has other threads: the first thread may end and leave the others running. */
+  /** Whether the process can still act. A zombie cannot, unless it has other threads: the first thread can end before the others. */
   readonly alive: boolean
 }
 
 /**
- * Parses `/proc/PID/status`, or returns undefined for text that is not a whole one. Pure.
+ * Parses `/proc/PID/status`. Returns undefined for text that is incomplete or of another form. Pure.
  *
  * ```text
  * Name:	sleep
@@ -31,8 +31,8 @@ export interface ProcessStatus {
  * Uid:	10000	10000	10000	10000
  * ```
  *
- * The kernel writes a line feed in the name as `\n` and a backslash as `\\`; every other byte stands for itself. Only the line feed ends a
- * line: a name such as `\rUid:\t0` with a real carriage return is still the name.
+ * The kernel writes a line feed in the name as `\n` and a backslash as `\\`. Every other byte is unchanged. Only a line feed ends a line: a
+ * name such as `\rUid:\t0` with a real carriage return is still the name.
  */
 export function parseStatus(text: string): ProcessStatus | undefined {
   const [first = '', ...rest] = text.split('\n')
@@ -55,12 +55,12 @@ export function parseStatus(text: string): ProcessStatus | undefined {
   return { pid, parent, name, state, threads, uid: uids[0], uids, gids, alive: isAlive(state, threads) }
 }
 
-/** Returns whether a process in this state, with so many threads, can still act. Pure. */
+/** Returns whether a process in this state, with this number of threads, can still act. Pure. */
 export function isAlive(state: string, threads: number): boolean {
   return !/^[ZXx]$/.test(state) || threads > 1
 }
 
-/** Ids and pids are of 32 bits. */
+/** Ids and pids have 32 bits. */
 function parseId(text: string): number | undefined {
   return /^\d{1,10}$/.test(text) && Number(text) < 2 ** 32 ? Number(text) : undefined
 }

@@ -34,7 +34,7 @@ type NotesFacility = Facility<Notes, Map<string, string>, PlannedNotes, Result>
 
 const folder = '/notes'
 
-/** The smallest facility: a text for each name, in a file of its own. A name has no slash. */
+/** A minimal facility: one file with a text for each name. A name has no slash. */
 function openNotes(host: Host): NotesFacility {
   const facility: NotesFacility = {
     probe: async (): Promise<Probe> => {
@@ -103,7 +103,7 @@ const spec: Notes = new Map([
   ['three', 'III'],
 ])
 
-/** Makes the subject of the suite. `defect` breaks the facility: it gets the whole one and its host, and returns what differs. */
+/** Creates the subject of the suite. `defect` gets the working facility and its host, and returns the methods that it breaks. */
 function subjectWith(defect: (facility: NotesFacility, host: Host) => Partial<NotesFacility> = () => ({})) {
   const worldOf = (files: Readonly<Record<string, string>>) => {
     const host = createFakeHost({ files })
@@ -135,7 +135,7 @@ function subjectWith(defect: (facility: NotesFacility, host: Host) => Partial<No
   return subject
 }
 
-/** Runs the suite; the names of the checks that failed, with what they say. */
+/** Runs the suite. Returns the names of the failed checks with their errors. */
 async function failuresOf(subject: ReturnType<typeof subjectWith>): Promise<ReadonlyMap<string, string>> {
   const failures = new Map<string, string>()
   for (const { name, run } of facilityChecks(subject)) {
@@ -148,12 +148,12 @@ async function failuresOf(subject: ReturnType<typeof subjectWith>): Promise<Read
   return failures
 }
 
-void t.test('a facility that conforms passes every check', async (t) => {
+void t.test('facilityChecks() passes for a facility that conforms', async (t) => {
   t.strictSame([...(await failuresOf(subjectWith()))], [])
   const names = facilityChecks(subjectWith()).map(({ name }) => name)
-  t.equal(new Set(names).size, names.length, 'each check has a name of its own')
+  t.equal(new Set(names).size, names.length, 'the name of each check is unique')
   const { spoiled: _, ...plain } = subjectWith()
-  t.equal(facilityChecks(plain).length, names.length - 1, 'without an item to refuse there is no check of it')
+  t.equal(facilityChecks(plain).length, names.length - 1, 'without `spoiled` its check is left out')
 })
 
 let counter = 0
@@ -161,17 +161,17 @@ let counter = 0
 const probed = 'probe() works, changes nothing and has no steps where the facility works'
 const broken = 'probe() returns an error with a code and steps where the facility does not work'
 const pure = 'read() and plan() change nothing, and plan() is pure'
-const applied = 'apply() performs the planned changes, has a result for each item, and a change set after it is empty'
-const ensured = 'ensure() applies what plan() says'
+const applied = 'apply() performs the planned changes, returns a result for each item, and the next change set is empty'
+const ensured = 'ensure() applies the changes that plan() returns'
 const empty = 'an empty change set runs nothing and writes nothing'
 const aborted = 'an aborted apply() leaves the old state'
-const failed = 'apply() that fails at any effect reports that effect, and the next ensure() converges'
-const crashed = 'apply() that is killed at any effect is converged by the next process'
-const spoiled = 'an item that cannot be has an error of its own, and its neighbours go on'
+const failed = 'apply() reports a failure of any effect, and the next ensure() converges'
+const crashed = 'after apply() is killed at any effect, ensure() of the next process converges'
+const spoiled = 'an item that cannot be applied has its own error, and the other items are applied'
 
 type Failing = Readonly<Record<string, RegExp>>
 
-/** The same reason for several checks. */
+/** Expects the same reason for several checks. */
 function each(reason: RegExp, ...names: readonly string[]): Failing {
   return Object.fromEntries(names.map((name) => [name, reason]))
 }
@@ -194,9 +194,9 @@ const variants: Readonly<Record<string, readonly [defect: Parameters<typeof subj
     (whole) => ({ probe: async () => ({ ...(await whole.probe()), steps: ['reboot'] }) }),
     each(/reboot/, probed),
   ],
-  'probe() says that nothing works, without an error': [
+  'probe() reports that nothing works, without an error': [
     () => ({ probe: async () => ({ works: false, steps: [], warnings: [], features: {} }) }),
-    { [probed]: /deep-equal/, [broken]: /an error of the package, not undefined/ },
+    { [probed]: /deep-equal/, [broken]: /a FacilityError of the package, not undefined/ },
   ],
   'probe() has an error without a code': [
     (whole) => ({
@@ -205,7 +205,7 @@ const variants: Readonly<Record<string, readonly [defect: Parameters<typeof subj
         return error === undefined ? probe : { ...probe, error: new Error('no folder') as NotesError }
       },
     }),
-    each(/an error of the package, not Error: no folder/, broken),
+    each(/a FacilityError of the package, not Error: no folder/, broken),
   ],
   'read() writes': [
     (whole, host) => ({
@@ -215,9 +215,9 @@ const variants: Readonly<Record<string, readonly [defect: Parameters<typeof subj
       },
     }),
     {
-      ...each(/a second ensure writes nothing/, applied, ensured, spoiled),
+      ...each(/a second ensure\(\) writes nothing/, applied, ensured, spoiled),
       ...each(/deep-equal/, pure, empty),
-      ...each(/an aborted apply writes nothing/, aborted),
+      ...each(/an aborted apply\(\) writes nothing/, aborted),
       ...each(/Cannot replace .notes.read: injected/, failed, crashed),
     },
   ],
@@ -228,7 +228,7 @@ const variants: Readonly<Record<string, readonly [defect: Parameters<typeof subj
         return { ...changeSet, changes: changeSet.changes.map((one) => ({ ...one, command: `${(counter += 1)}` })) }
       },
     }),
-    { [pure]: /equal arguments have equal results/, [ensured]: /deep-equal/ },
+    { [pure]: /equal results for equal arguments/, [ensured]: /deep-equal/ },
   ],
   'plan() changes the observation': [
     (whole) => ({
@@ -238,15 +238,15 @@ const variants: Readonly<Record<string, readonly [defect: Parameters<typeof subj
         return changeSet
       },
     }),
-    each(/the observation is not changed/, pure),
+    each(/does not change the observation/, pure),
   ],
   'plan() plans nothing': [
     (whole) => ({ plan: (wanted, observed) => ({ ...whole.plan(wanted, observed), changes: [] }) }),
     {
-      [pure]: /the suite needs a spec that differs/,
+      [pure]: /the spec must differ/,
       [applied]: /strictly equal/,
       [aborted]: /apply\(\) rejects when it is aborted/,
-      ...each(/applying has effects/, failed, crashed),
+      ...each(/apply\(\) has effects/, failed, crashed),
     },
   ],
   'apply() drops an item': [
@@ -258,31 +258,31 @@ const variants: Readonly<Record<string, readonly [defect: Parameters<typeof subj
         ),
     }),
     {
-      [applied]: /what was planned is what is applied/,
+      [applied]: /apply\(\) performs the planned changes/,
       [ensured]: /deep-equal/,
-      [aborted]: /a change set after applying is empty/,
-      ...each(/a result for each item/, failed, crashed, spoiled),
+      [aborted]: /the change set after apply\(\) is empty/,
+      ...each(/one result for each item/, failed, crashed, spoiled),
     },
   ],
-  'apply() drops an item and says that it is done': [
+  'apply() drops an item and reports success': [
     (whole) => ({
       apply: async (changeSet, options) => {
         const done = await whole.apply({ ...changeSet, changes: changeSet.changes.slice(1) }, options)
         return { ...done, changes: changeSet.changes }
       },
     }),
-    each(/a change set after applying is empty/, applied, ensured, aborted, failed, crashed, spoiled),
+    each(/the change set after apply\(\) is empty/, applied, ensured, aborted, failed, crashed, spoiled),
   ],
-  'apply() has no result for an item that was as it should be': [
+  'apply() has no result for an unchanged item': [
     (whole) => ({
       apply: async (changeSet, options) => {
         const done = await whole.apply(changeSet, options)
         return { ...done, results: done.results.filter(({ changed, error }) => changed || error !== undefined) }
       },
     }),
-    each(/a result for each item/, applied, failed, crashed),
+    each(/one result for each item/, applied, failed, crashed),
   ],
-  'apply() performs what it was not given': [
+  'apply() performs a change that is not in its change set': [
     (whole, host) => ({
       apply: async (changeSet, options) => {
         if (changeSet.changes.length > 0) await host.replace(`${folder}/more`, 'x')
@@ -290,9 +290,9 @@ const variants: Readonly<Record<string, readonly [defect: Parameters<typeof subj
       },
     }),
     {
-      [applied]: /what was planned is what is applied/,
+      [applied]: /apply\(\) performs the planned changes/,
       [ensured]: /deep-equal/,
-      [aborted]: /an aborted apply writes nothing/,
+      [aborted]: /an aborted apply\(\) writes nothing/,
     },
   ],
   'apply() swallows a fault': [
@@ -306,7 +306,7 @@ const variants: Readonly<Record<string, readonly [defect: Parameters<typeof subj
         return { ...done, results }
       },
     }),
-    each(/is the cause of what apply\(\) reports, not: success/, failed, crashed),
+    each(/must report an error with the cause .*, but reports: success/, failed, crashed),
   ],
   'apply() reports a fault without its cause': [
     (whole) => ({
@@ -318,22 +318,22 @@ const variants: Readonly<Record<string, readonly [defect: Parameters<typeof subj
         return { ...done, results }
       },
     }),
-    each(/is the cause of what apply\(\) reports, not: NotesError: Cannot write the note/, failed, crashed),
+    each(/must report an error with the cause .*, but reports: NotesError: Cannot write the note/, failed, crashed),
   ],
   'apply() ignores an abort': [
     (whole) => ({ apply: (changeSet) => whole.apply(changeSet) }),
     each(/apply\(\) rejects when it is aborted/, aborted),
   ],
-  'apply() begins before it sees an abort': [
+  'apply() writes before it checks for an abort': [
     (whole, host) => ({
       apply: async (changeSet, options) => {
         if (changeSet.changes.length > 0) await host.replace(`${folder}/one`, 'I')
         return whole.apply(changeSet, options)
       },
     }),
-    each(/an aborted apply writes nothing/, aborted),
+    each(/an aborted apply\(\) writes nothing/, aborted),
   ],
-  'apply() leaves something behind when it is killed': [
+  'apply() leaves a file behind when it is killed': [
     (whole, host) => ({
       apply: async (changeSet, options) => {
         if (changeSet.changes.length === 0) return whole.apply(changeSet, options)
@@ -357,16 +357,16 @@ const variants: Readonly<Record<string, readonly [defect: Parameters<typeof subj
       },
     }),
     {
-      ...each(/a second ensure writes nothing/, applied, ensured, aborted, failed, crashed, spoiled),
+      ...each(/a second ensure\(\) writes nothing/, applied, ensured, aborted, failed, crashed, spoiled),
       ...each(/deep-equal/, empty),
     },
   ],
-  'apply() always says that something changed': [
+  'apply() always reports a change': [
     (whole) => ({
       apply: async (changeSet, options) => ({ ...(await whole.apply(changeSet, options)), changed: true }),
     }),
     {
-      ...each(/a second ensure changes nothing/, applied, ensured, aborted, failed, crashed, spoiled),
+      ...each(/a second ensure\(\) changes nothing/, applied, ensured, aborted, failed, crashed, spoiled),
       ...each(/strictly equal/, empty),
     },
   ],
@@ -381,11 +381,11 @@ const variants: Readonly<Record<string, readonly [defect: Parameters<typeof subj
       },
     }),
     {
-      ...each(/is the cause of what apply\(\) reports/, failed, crashed),
-      ...each(/an error of the package, not Cannot write the note/, spoiled),
+      ...each(/must report an error with the cause/, failed, crashed),
+      ...each(/a FacilityError of the package, not Cannot write the note/, spoiled),
     },
   ],
-  'a bad item spoils its neighbours': [
+  'a bad item stops the other items': [
     (whole) => ({
       apply: async (changeSet, options) => {
         const [bad] = changeSet.refused
@@ -405,7 +405,7 @@ const variants: Readonly<Record<string, readonly [defect: Parameters<typeof subj
     }),
     each(/one result for ..\/passwd/, spoiled),
   ],
-  'ensure() plans something else than plan()': [
+  'ensure() applies other changes than plan() returns': [
     (whole) => ({
       ensure: async (wanted, options) => {
         const changeSet = whole.plan(wanted, await whole.read(wanted))
@@ -421,20 +421,20 @@ const variants: Readonly<Record<string, readonly [defect: Parameters<typeof subj
         return whole.ensure(wanted, options)
       },
     }),
-    each(/a second ensure writes nothing/, applied, ensured, aborted, failed, crashed, spoiled),
+    each(/a second ensure\(\) writes nothing/, applied, ensured, aborted, failed, crashed, spoiled),
   ],
   'ensure() does nothing': [
     (whole) => ({ ensure: async (wanted) => whole.apply(whole.plan(wanted, new Map(wanted))) }),
     {
       [ensured]: /deep-equal/,
       [empty]: /strictly equal/,
-      ...each(/a change set after applying is empty/, aborted, failed, crashed),
+      ...each(/the change set after apply\(\) is empty/, aborted, failed, crashed),
     },
   ],
 }
 
 for (const [title, [defect, failing]] of Object.entries(variants)) {
-  void t.test(`${title}: the suite says so`, async (t) => {
+  void t.test(`facilityChecks() finds: ${title}`, async (t) => {
     const failures = await failuresOf(subjectWith(defect))
     t.strictSame([...failures.keys()].toSorted(), Object.keys(failing).toSorted())
     for (const [name, reason] of Object.entries(failing)) t.match(failures.get(name), reason, name)

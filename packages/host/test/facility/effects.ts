@@ -4,7 +4,7 @@ import { withEffects } from '../../src/facility/conformance.ts'
 import { countedHost, createEffects, type Effects } from '../../src/facility/effects.ts'
 import { HostError, isCausedBy, type Host } from '../../src/index.ts'
 
-void t.test('createEffects() counts, and remembers what was written', async (t) => {
+void t.test('createEffects() counts effects and records which of them wrote', async (t) => {
   const effects = createEffects()
   t.equal(await effects.perform('one', async () => 1), 1)
   t.equal(
@@ -28,7 +28,7 @@ void t.test('createEffects() counts, and remembers what was written', async (t) 
   t.equal(effects.failed, undefined)
 })
 
-void t.test('a failure is of one effect, a crash of every later one too', async (t) => {
+void t.test('a `failure` fails one effect, a `crash` also every later one', async (t) => {
   for (const [kind, expected] of [
     ['failure', ['a', 'c']],
     ['crash', ['a']],
@@ -48,7 +48,7 @@ void t.test('a failure is of one effect, a crash of every later one too', async 
   const sync = createEffects({ at: 1, kind: 'crash' })
   let ran = false
   t.throws(() => sync.performSync('x', () => (ran = true)), sync.error)
-  t.equal(ran, false, 'in the place of the effect')
+  t.equal(ran, false, 'the effect itself does not run')
 })
 
 const acts: readonly (readonly [what: string, wrote: boolean, act: (host: Host) => Promise<unknown>])[] = [
@@ -87,7 +87,7 @@ for (const [index, [what, wrote, act]] of acts.entries()) {
   })
 }
 
-void t.test('what only looks passes unseen', async (t) => {
+void t.test('withEffects() does not count operations that change nothing', async (t) => {
   const effects = createEffects({ at: 1, kind: 'crash' })
   const host = hostWith(effects)
   await host.run(['/bin/x'], { touches: 'nothing' })
@@ -99,7 +99,7 @@ void t.test('what only looks passes unseen', async (t) => {
   t.strictSame(effects.done, [])
 })
 
-void t.test('countedHost() passes on the errors of the host itself', async (t) => {
+void t.test('countedHost() passes on errors of the host', async (t) => {
   const host = countedHost(createFakeHost(), createEffects(), () => new Error('injected'))
   await t.rejects(host.replace('/no/such', 'x'), { code: 'HOST_WRITE_FAILED' })
   await t.rejects(host.run(['/no'], { touches: 'files' }), { code: 'HOST_PROGRAM_NOT_FOUND' })

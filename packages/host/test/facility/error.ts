@@ -28,17 +28,17 @@ void t.test('renderFacts() renders one sentence from all facts, in order', async
       },
       'setquota',
     ),
-    'Cannot set the limits of "user 1", value "-5": the kernel answered EINVAL; it is negative; setquota said: bad value; to enable it: one, then two',
+    'Cannot set the limits of "user 1", value "-5": the kernel answered EINVAL; it is negative; setquota reported: bad value; to enable it: one, then two',
   )
-  t.equal(renderFacts({ operation: 'a', said: '', steps: [] }, 'tool'), 'Cannot a', 'what is empty is left out')
+  t.equal(renderFacts({ operation: 'a', said: '', steps: [] }, 'tool'), 'Cannot a', 'empty facts are left out')
 })
 
-void t.test('renderFacts() quotes hostile values, and cuts them', async (t) => {
+void t.test('renderFacts() quotes and cuts hostile values', async (t) => {
   const text = renderFacts({ operation: 'read', target: 'a\n\0b', value: `"${'x'.repeat(500)}` }, 'tool')
   t.equal(text, `Cannot read "a\\n\\u0000b", value "\\"${'x'.repeat(199)}…"`)
 })
 
-void t.test('a FacilityError has its code and facts, and its cause only once', async (t) => {
+void t.test('FacilityError has its code and facts, and its cause only once', async (t) => {
   const cause = new Error('below')
   const error = new ExampleError({ operation: 'read', target: 'x', cause })
   t.strictSame([error.name, error.code, error.message], ['ExampleError', 'EXAMPLE_REFUSED', 'Cannot read "x"'])

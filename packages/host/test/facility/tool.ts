@@ -11,14 +11,14 @@ const host = createFakeHost({
   },
 })
 
-void t.test('findTool() finds a program, also by the name that it has where it stands alone', async (t) => {
+void t.test('findTool() finds a program, also by its standalone name', async (t) => {
   t.equal(findTool(host, 'nft'), '/usr/sbin/nft')
   t.equal(findTool(host, 'systemd-sysusers'), '/usr/bin/systemd-sysusers.standalone')
   t.equal(findTool(host, 'systemd-tmpfiles'), '/usr/bin/systemd-tmpfiles', 'the plain name comes first')
   t.equal(findTool(host, 'setquota'), undefined)
 })
 
-void t.test('requireTool() throws what its caller makes of the facts', async (t) => {
+void t.test('requireTool() throws the error that its caller creates from the facts', async (t) => {
   const fail = () => t.fail('it is there') as never
   t.equal(requireTool(host, 'nft', fail), '/usr/sbin/nft')
   let given: unknown
@@ -33,7 +33,7 @@ void t.test('requireTool() throws what its caller makes of the facts', async (t)
   t.strictSame(given, missingTool('setquota'))
 })
 
-void t.test('a tool has the Debian package that brings it', async (t) => {
+void t.test('debianPackageOf() returns the Debian package of a tool', async (t) => {
   t.equal(debianPackageOf('restorecon'), 'policycoreutils')
   t.equal(installStep('systemd-sysusers'), 'apt-get install systemd-standalone-sysusers')
 })

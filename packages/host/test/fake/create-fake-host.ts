@@ -26,7 +26,7 @@ void t.test('createFakeHost() conforms when it is not live', async (t) => {
   await hostConforms(t, { host, folder: '/data', cat: '/bin/cat', no: '/bin/false' })
 })
 
-void t.test('createFakeHost() lets a test say what a signal does', async (t) => {
+void t.test('createFakeHost() calls onSignal() for a signal', async (t) => {
   const files = renderFakeProcess({ pid: 42, uid: 1 })
   const seen: unknown[] = []
   const host = createFakeHost({ files, onSignal: ({ pid, signal }) => void seen.push([pid, signal]) })
@@ -38,7 +38,7 @@ void t.test('createFakeHost() lets a test say what a signal does', async (t) => 
   t.strictSame(await host.list('/proc'), [])
 })
 
-void t.test('createFakeHost() refuses the machine when it is not live', async (t) => {
+void t.test('createFakeHost() refuses programs that change the machine when it is not live', async (t) => {
   const host = createFakeHost({ live: false, programs: { '/bin/systemctl': () => ({}) } })
   await t.rejects(host.run(['/bin/systemctl', 'stop', 'x'], { touches: 'machine' }), { code: 'HOST_NOT_LIVE' })
 })
@@ -60,14 +60,14 @@ void t.test('createFakeHost() records commands and lets programs change files', 
   t.equal(host.program('read'), undefined)
 })
 
-void t.test('createFakeHost() has links', async (t) => {
+void t.test('createFakeHost() supports links', async (t) => {
   const host = createFakeHost({ links: { '/proc/7/fd/3': 'socket:[4711]' } })
   t.match(await host.status('/proc/7/fd/3'), { kind: 'link' })
   t.equal(await host.readLink('/proc/7/fd/3'), 'socket:[4711]')
   t.strictSame(await host.list('/proc/7/fd'), ['3'])
 })
 
-void t.test('createFakeHost() has files that answer, and files that grow', async (t) => {
+void t.test('createFakeHost() supports ask() and files that grow', async (t) => {
   const answers = { '/sys/fs/selinux/context': (asked: string) => (asked === 'known' ? 'yes' : undefined) }
   const host = createFakeHost({ answers, files: { '/var/log/a': 'one\n' } })
   t.equal(await host.ask('/sys/fs/selinux/context', 'known'), 'yes')

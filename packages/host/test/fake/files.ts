@@ -1,7 +1,7 @@
 import t from 'tap'
 import { appendTo, fakeFiles, folder, located, plant, plantLink, type Entry } from '../../src/fake/files.ts'
 
-void t.test('entries are planted with their folders', async (t) => {
+void t.test('plant() and plantLink() create the folders of an entry', async (t) => {
   const entries = new Map<string, Entry>([['/', folder()]])
   plant(entries, '/a/b/c', 'text')
   plantLink(entries, '/a/link', '/nowhere')
@@ -15,7 +15,7 @@ void t.test('entries are planted with their folders', async (t) => {
   t.throws(() => appendTo(entries, '/a/b', 'x'), { code: 'HOST_WRITE_FAILED' })
 })
 
-void t.test('located() takes absolute paths, and stays below the root', async (t) => {
+void t.test('located() accepts only absolute paths, and stays below the root', async (t) => {
   t.equal(located('/../a//b/.'), '/a/b')
   for (const path of ['a', '', '/a\0']) t.throws(() => located(path), { code: 'HOST_PATH_OUTSIDE_ROOT' })
 })

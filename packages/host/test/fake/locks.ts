@@ -2,7 +2,7 @@ import t from 'tap'
 import { folder, type Entry } from '../../src/fake/files.ts'
 import { fakeLocks } from '../../src/fake/locks.ts'
 
-void t.test('fakeLocks() excludes by path, however it is written', async (t) => {
+void t.test('fakeLocks() excludes by normalized path', async (t) => {
   const entries = new Map<string, Entry>([['/', folder()]])
   const lock = fakeLocks(entries)
   const held = await lock('/a')
@@ -13,7 +13,11 @@ void t.test('fakeLocks() excludes by path, however it is written', async (t) => 
   const next = await waiting
   t.strictSame([...entries.keys()], ['/', '/a.lock'])
   await held.release()
-  await t.rejects(lock('/a', { timeout: 0 }), { code: 'HOST_LOCK_TIMEOUT' }, 'a second release frees no other lock')
+  await t.rejects(
+    lock('/a', { timeout: 0 }),
+    { code: 'HOST_LOCK_TIMEOUT' },
+    'a second release() does not release another lock',
+  )
   await next.release()
   t.strictSame([...entries.keys()], ['/'])
 })

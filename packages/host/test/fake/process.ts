@@ -3,7 +3,7 @@ import t from 'tap'
 import { createFakeHost, renderFakeProcess } from '../../src/fake/index.ts'
 import { readCgroup, readCmdline, readStat, readStatus } from '../../src/proc/index.ts'
 
-void t.test('renderFakeProcess() renders what the parsers read', async (t) => {
+void t.test('the parsers read what renderFakeProcess() renders', async (t) => {
   const host = createFakeHost({
     files: {
       ...renderFakeProcess({ pid: 7, uid: 10_000 }),
@@ -32,7 +32,7 @@ void t.test('renderFakeProcess() renders what the parsers read', async (t) => {
   t.strictSame(await readCgroup(host, 8), { path: 'user.slice', removed: false })
 })
 
-void t.test('renderFakeProcess() bears any name', async () => {
+void t.test('renderFakeProcess() accepts any name', async () => {
   await fc.assert(
     fc.asyncProperty(fc.string({ unit: 'binary', maxLength: 15 }), async (name) => {
       const host = createFakeHost({ files: renderFakeProcess({ pid: 2, uid: 1, name }) })

@@ -2,7 +2,7 @@ import t from 'tap'
 import { createFakeHost, createFakeUnshare, type FakeProgram } from '../../src/fake/index.ts'
 import { runWithPasswd } from '../../src/index.ts'
 
-void t.test('createFakeUnshare() passes on a failure of the program, and one that is not there', async (t) => {
+void t.test('createFakeUnshare() reports a program that fails, and a missing program', async (t) => {
   const programs: Record<string, FakeProgram> = {
     '/usr/bin/unshare': createFakeUnshare(() => programs),
     '/usr/bin/no': () => ({ exitCode: 5, stdout: 'out\n', stderr: 'err\n' }),

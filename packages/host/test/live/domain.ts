@@ -11,7 +11,7 @@ const skip: string | false =
       ? 'SELinux is off'
       : semanage === undefined && 'semanage is not installed'
 
-void t.test('a tool of the policy is heard in our own domain', { skip }, async (t) => {
+void t.test('inOurDomain() makes the output of a policy tool readable', { skip }, async (t) => {
   const list = [semanage ?? '', 'port', '-l'] as const
   const { stdout } = await runInOurDomain(host, list, { touches: 'nothing', timeout: 60_000 })
   t.match(stdout, /^ssh_port_t\s+tcp\s+22$/m)

@@ -12,7 +12,7 @@ const skip =
       ? false
       : 'SELinux is not on here'
 
-void t.test('contexts of files are set, copied and read, links not followed', { skip }, async (t) => {
+void t.test('setContext(), copyContext() and readContexts() do not follow links', { skip }, async (t) => {
   const folder = mkdtempSync('/etc/puppy-live-')
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   const [one, other, link] = [`${folder}/-R one\n`, `${folder}/other`, `${folder}/link`]
@@ -22,7 +22,7 @@ void t.test('contexts of files are set, copied and read, links not followed', { 
   const read = await readContexts(host, [one, other, link, `${folder}/none`])
   t.strictSame([...read.keys()], [one, other, link])
   t.equal(read.get(one), 'system_u:object_r:net_conf_t:s0')
-  t.match(read.get(other), /:etc_t:s0$/, 'the target of the link is left alone')
+  t.match(read.get(other), /:etc_t:s0$/, 'the target of the link is not changed')
   t.match(read.get(link), /:net_conf_t:s0$/)
   await copyContext(host, one, [other])
   t.equal((await readContexts(host, [other])).get(other), 'system_u:object_r:net_conf_t:s0')
@@ -31,7 +31,7 @@ void t.test('contexts of files are set, copied and read, links not followed', { 
 
 const withPolicy = skip === false && host.program('matchpathcon') === undefined ? 'matchpathcon is not installed' : skip
 
-void t.test('the policy is asked for contexts of paths', { skip: withPolicy }, async (t) => {
+void t.test('readPolicyContexts() reads contexts from the policy', { skip: withPolicy }, async (t) => {
   const [passwd, none] = await readPolicyContexts(host, ['/etc/passwd', '/proc/1'])
   t.match(passwd, /^system_u:object_r:\w+_t:s0$/)
   t.equal(none, undefined, 'a policy has no contexts for files of /proc')

@@ -27,6 +27,6 @@ void t.test('parseCgroup() finds the group of cgroup v2', async (t) => {
     t.strictSame(parseCgroup(text), path === undefined ? undefined : { path, removed }, encodeURIComponent(text))
 })
 
-void t.test('parseCgroup() takes any text', async () => {
+void t.test('parseCgroup() accepts any text', async () => {
   fc.assert(fc.property(fc.string({ unit: 'binary' }), (text) => parseCgroup(text) === undefined))
 })

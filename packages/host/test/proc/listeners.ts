@@ -9,7 +9,7 @@ import { findHolders, parseListeners, readListeners } from '../../src/proc/index
 
 const head = '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n'
 
-void t.test('parseListeners() reads listening sockets and nothing else', (t) => {
+void t.test('parseListeners() returns only listening sockets', (t) => {
   const rest = '00000000:00000000 00:00000000 00000000 10000        0 4711 1 0 100 0 0 10 0\n'
   const text = `${head}   0: 0100007F:2801 00000000:0000 0A ${rest}   1: 0100007F:2802 0100007F:1234 01 ${rest}`
   t.strictSame(parseListeners(text, 'ipv4'), [
@@ -32,7 +32,7 @@ void t.test('parseListeners() reads listening sockets and nothing else', (t) => 
   t.end()
 })
 
-void t.test('parseListeners() writes IPv6 addresses as people do', (t) => {
+void t.test('parseListeners() renders IPv6 addresses in the usual notation', (t) => {
   const row = (address: string) =>
     `   0: ${address}:2801 ${'0'.repeat(32)}:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1 1 0\n`
   const addresses = ['0'.repeat(32), `${'0'.repeat(24)}01000000`, 'B80D0120000000000000000001000000']
@@ -43,7 +43,7 @@ void t.test('parseListeners() writes IPv6 addresses as people do', (t) => {
   t.end()
 })
 
-void t.test('parseListeners() takes any text', (t) => {
+void t.test('parseListeners() accepts any text', (t) => {
   fc.assert(fc.property(fc.string({ unit: 'binary' }), (text) => Array.isArray(parseListeners(text, 'ipv6'))))
   t.end()
 })
@@ -70,48 +70,51 @@ for (const [address, family] of [
     const holders = await findHolders(createHost(), ours)
     server.close()
     const pids = ours.flatMap(({ inode }) => holders.get(inode) ?? []).map(({ pid }) => pid)
-    t.ok(pids.includes(process.pid), 'and that we hold it')
+    t.ok(pids.includes(process.pid), 'findHolders() finds this process')
   })
 }
 
-void t.test('findHolders() names every process that holds a socket, and looks only at its user’s', async (t) => {
-  const status = (pid: number, uid: number, name: string) =>
-    `Name:\t${name}\nState:\tS (sleeping)\nPid:\t${pid}\nPPid:\t1\nUid:\t${uid}\t${uid}\t${uid}\t${uid}\nGid:\t1\t1\t1\t1\nThreads:\t1\n`
-  const host = createFakeHost({
-    files: {
-      '/proc/7/status': status(7, 10_000, 'python3'),
-      '/proc/8/status': status(8, 10_000, 'worker'),
-      '/proc/9/status': status(9, 10_001, 'other'),
-      '/proc/uptime': '1',
-    },
-    links: {
-      '/proc/7/fd/0': '/dev/null',
-      '/proc/7/fd/3': 'socket:[4711]',
-      '/proc/7/fd/4': 'socket:[4712]',
-      '/proc/7/fd/5': 'socket:[4711]',
-      '/proc/8/fd/3': 'socket:[4711]',
-      '/proc/9/fd/3': 'socket:[4711]',
-    },
-  })
-  const listener = { address: '127.0.0.1', family: 'ipv4', port: 10_241, uid: 10_000, inode: 4711 } as const
-  const holders = await findHolders(host, [listener])
-  t.strictSame(
-    [...holders].map(([inode, processes]) => [inode, processes.map(({ pid, name }) => [pid, name])]),
-    [
+void t.test(
+  'findHolders() finds every process that holds a socket, and reads only processes of its user',
+  async (t) => {
+    const status = (pid: number, uid: number, name: string) =>
+      `Name:\t${name}\nState:\tS (sleeping)\nPid:\t${pid}\nPPid:\t1\nUid:\t${uid}\t${uid}\t${uid}\t${uid}\nGid:\t1\t1\t1\t1\nThreads:\t1\n`
+    const host = createFakeHost({
+      files: {
+        '/proc/7/status': status(7, 10_000, 'python3'),
+        '/proc/8/status': status(8, 10_000, 'worker'),
+        '/proc/9/status': status(9, 10_001, 'other'),
+        '/proc/uptime': '1',
+      },
+      links: {
+        '/proc/7/fd/0': '/dev/null',
+        '/proc/7/fd/3': 'socket:[4711]',
+        '/proc/7/fd/4': 'socket:[4712]',
+        '/proc/7/fd/5': 'socket:[4711]',
+        '/proc/8/fd/3': 'socket:[4711]',
+        '/proc/9/fd/3': 'socket:[4711]',
+      },
+    })
+    const listener = { address: '127.0.0.1', family: 'ipv4', port: 10_241, uid: 10_000, inode: 4711 } as const
+    const holders = await findHolders(host, [listener])
+    t.strictSame(
+      [...holders].map(([inode, processes]) => [inode, processes.map(({ pid, name }) => [pid, name])]),
       [
-        4711,
         [
-          [7, 'python3'],
-          [8, 'worker'],
+          4711,
+          [
+            [7, 'python3'],
+            [8, 'worker'],
+          ],
         ],
       ],
-    ],
-  )
-  t.strictSame([...(await findHolders(host, [{ ...listener, inode: 1 }]))], [])
-  t.strictSame([...(await findHolders(host, []))], [])
-})
+    )
+    t.strictSame([...(await findHolders(host, [{ ...listener, inode: 1 }]))], [])
+    t.strictSame([...(await findHolders(host, []))], [])
+  },
+)
 
-void t.test('findHolders() reads no more than 20,000 descriptors, and takes no other link for a socket', async (t) => {
+void t.test('findHolders() reads at most 20,000 descriptors, and ignores other links', async (t) => {
   const status = (pid: number) =>
     `Name:\tx\nState:\tS (sleeping)\nPid:\t${pid}\nPPid:\t1\nUid:\t7\t7\t7\t7\nGid:\t7\t7\t7\t7\nThreads:\t1\n`
   const listener = { address: '127.0.0.1', family: 'ipv4', port: 1, uid: 7, inode: 5 } as const
@@ -123,5 +126,5 @@ void t.test('findHolders() reads no more than 20,000 descriptors, and takes no o
     ((await findHolders(hostOf(more), [listener])).get(5) ?? []).map(({ pid }) => pid)
   t.strictSame(await found({ '/proc/3/fd/9': '/tmp/socket:[5]', '/proc/3/fd/8': 'socket:[5] (deleted)' }), [4])
   const many = Object.fromEntries(Array.from({ length: 20_000 }, (_, fd) => [`/proc/3/fd/${fd}`, '/dev/null']))
-  t.strictSame(await found(many), [], 'the first process used them up')
+  t.strictSame(await found(many), [], 'the first process has more than the limit')
 })

@@ -7,7 +7,7 @@ import { findMountOf, parseMountinfo, readMounts, renderDevice, uncoveredMounts 
 const real = readFileSync(new URL('../fixtures/debian-13-6.12/mountinfo', import.meta.url), 'utf8')
 const mounts = parseMountinfo(real)
 
-void t.test('parseMountinfo() reads a real one', async (t) => {
+void t.test('parseMountinfo() parses a captured file', async (t) => {
   t.equal(mounts.length, real.trimEnd().split('\n').length)
   t.strictSame(
     mounts.find(({ mountPoint }) => mountPoint === '/home'),
@@ -26,7 +26,7 @@ void t.test('parseMountinfo() reads a real one', async (t) => {
   t.equal(mounts.find(({ mountPoint }) => mountPoint === '/sys/fs/cgroup')?.fileSystem, 'cgroup2')
 })
 
-void t.test('parseMountinfo() reads escapes, and no other byte is more than itself', async (t) => {
+void t.test('parseMountinfo() decodes escapes, and changes no other byte', async (t) => {
   const [mount] = parseMountinfo('1 2 0:5 /a\\012b /my\\040disk\\134040 rw - fuse.x\\040y /dev/a\\011b rw,quota\n')
   t.match(mount, { root: '/a\nb', mountPoint: '/my disk\\040', fileSystem: 'fuse.x y', source: '/dev/a\tb' })
   const hostile = '/home/p10000/x\r9 9 0:9 / /run/user/10001 rw - fuse.x y rw\u2028\v\uFFFD'
@@ -35,17 +35,17 @@ void t.test('parseMountinfo() reads escapes, and no other byte is more than itse
   t.strictSame(
     parsed.map(({ mountPoint, source, options }) => [mountPoint, source, options]),
     [[hostile, '', ['rw', 'user_id=10000']]],
-    'an empty source is one',
+    'the source may be empty',
   )
 })
 
-void t.test('parseMountinfo() knows any number of tags', async (t) => {
+void t.test('parseMountinfo() accepts any number of tags', async (t) => {
   const tagged = (tags: string) => parseMountinfo(`1 2 0:5 / /x rw ${tags}- ext4 /dev/x rw\n`)
   for (const tags of ['', 'shared:1 ', 'shared:1 master:2 ', 'master:1 propagate_from:2 unbindable '])
     t.equal(tagged(tags)[0]?.source, '/dev/x', tags)
 })
 
-void t.test('parseMountinfo() leaves out lines of another shape', async (t) => {
+void t.test('parseMountinfo() ignores lines of another form', async (t) => {
   const line = '46 28 254:16 / /home rw shared:60 - ext4 /dev/vdb rw,quota'
   t.equal(parseMountinfo(`${line}\n`).length, 1)
   const others = [
@@ -65,7 +65,7 @@ void t.test('parseMountinfo() leaves out lines of another shape', async (t) => {
   for (const text of others) t.strictSame(parseMountinfo(text), [], JSON.stringify(text))
 })
 
-void t.test('parseMountinfo() of a cut text is a beginning of the whole', async () => {
+void t.test('parseMountinfo() of a truncated text returns the first mounts', async () => {
   fc.assert(
     fc.property(fc.nat(real.length), (end) => {
       const cut = parseMountinfo(real.slice(0, end))
@@ -75,14 +75,14 @@ void t.test('parseMountinfo() of a cut text is a beginning of the whole', async 
   fc.assert(fc.property(fc.string({ unit: 'binary' }), (text) => Array.isArray(parseMountinfo(text))))
 })
 
-void t.test('readMounts() reads ours', async (t) => {
+void t.test('readMounts() reads the mounts of this process', async (t) => {
   const ours = await readMounts(createHost())
   t.ok(ours.some(({ mountPoint, fileSystem }) => mountPoint === '/proc' && fileSystem === 'proc'))
   t.equal(ours.length, readFileSync('/proc/self/mountinfo', 'utf8').trimEnd().split('\n').length, 'all of them')
   t.strictSame(await readMounts(createHost({ root: t.testdir() })), [])
 })
 
-void t.test('findMountOf() goes by the longest mount point, which nothing covers', async (t) => {
+void t.test('findMountOf() returns the mount with the longest mount point that is not covered', async (t) => {
   const find = (path: string) => findMountOf(mounts, path)?.mountPoint
   t.equal(find('/home/p10000'), '/home')
   t.equal(find('/home'), '/home')
@@ -99,7 +99,7 @@ void t.test('findMountOf() goes by the longest mount point, which nothing covers
   )
 })
 
-void t.test('renderDevice() splits what stat(2) returns', async (t) => {
+void t.test('renderDevice() splits the device number of stat(2)', async (t) => {
   t.equal(renderDevice(65_040n), '254:16')
   t.equal(renderDevice(1793n), '7:1')
   t.equal(renderDevice(0x1234_5678n), '1110:74616')

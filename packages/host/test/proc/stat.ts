@@ -36,7 +36,7 @@ void t.test('parseStat() reads the fields by their numbers', async (t) => {
   t.ok(own !== undefined && own.started > 0 && own.started <= ticks + 100, 'it began before now')
 })
 
-void t.test('parseStat() bears any name', async (t) => {
+void t.test('parseStat() accepts any process name', async (t) => {
   const names = [
     ') R 1',
     ') Z 1 (',
@@ -59,7 +59,7 @@ void t.test('parseStat() bears any name', async (t) => {
   )
 })
 
-void t.test('parseStat() refuses every text that is not a whole one', async (t) => {
+void t.test('parseStat() refuses incomplete and malformed text', async (t) => {
   const whole = stat()
   const others = [
     '',

@@ -34,7 +34,7 @@ void t.test('parseStatus() reads a process', async (t) => {
   t.strictSame([own?.pid, own?.parent, own?.uid], [process.pid, process.ppid, process.getuid?.()])
 })
 
-void t.test('parseStatus() takes a zombie for dead unless it has threads', async (t) => {
+void t.test('parseStatus() treats a zombie as dead unless it has threads', async (t) => {
   for (const state of ['Z (zombie)', 'X (dead)', 'x (dead)'])
     t.strictSame(
       [parseStatus(status({ state }))?.alive, parseStatus(status({ state, threads: '3' }))?.alive],
@@ -45,7 +45,7 @@ void t.test('parseStatus() takes a zombie for dead unless it has threads', async
   t.equal(isAlive('Z', 1), false)
 })
 
-void t.test('parseStatus() takes no line of the name for another', async (t) => {
+void t.test('parseStatus() does not read fields from the process name', async (t) => {
   // As the kernel writes them: only the line feed and the backslash are escaped.
   const names: readonly (readonly [written: string, name: string])[] = [
     ['\rUid:\t0\t0\t0\t0\rState:\tZ', '\rUid:\t0\t0\t0\t0\rState:\tZ'],
@@ -62,7 +62,7 @@ void t.test('parseStatus() takes no line of the name for another', async (t) => 
   }
 })
 
-void t.test('parseStatus() refuses every text that is not a whole one', async (t) => {
+void t.test('parseStatus() refuses incomplete and malformed text', async (t) => {
   const whole = status()
   const others = [
     '',

@@ -2,14 +2,14 @@ import type { Test } from 'tap'
 import { endProcess, identifyProcess, isRunning } from '../../src/process.ts'
 import { HostError, type FileText, type Host, type HostErrorCode } from '../../src/index.ts'
 
-/** What every `Host` does, real or fake. `folder` is an empty folder of the host that may be written. */
+/** A real or fake `Host`. `folder` is an empty, writable folder of the host. */
 export interface Subject {
   readonly host: Host
   readonly folder: string
-  /** Programs that behave as cat(1), false(1) do. */
+  /** Programs that behave as cat(1) and false(1) do. */
   readonly cat: string
   readonly no: string
-  /** Starts a process that does nothing until it is ended by a signal, and returns its pid. Absent: the host is only a folder. */
+  /** Starts a process that does nothing until a signal ends it, and returns its pid. Absent: the host is only a folder. */
   readonly startProcess?: () => Promise<number>
 }
 
@@ -45,9 +45,9 @@ export async function hostConforms(t: Test, { host, folder, cat, no, startProces
     'replace() changes the mode alone',
   )
   t.strictSame(await host.list(folder), ['a'], 'replace() leaves no temporary file')
-  await fails('HOST_WRITE_FAILED', host.replace(`${folder}/no/such`, 'x'), 'replace() wants the folder to be there')
+  await fails('HOST_WRITE_FAILED', host.replace(`${folder}/no/such`, 'x'), 'replace() needs an existing folder')
   await fails('HOST_READ_FAILED', host.read(folder), 'read() of a folder')
-  await fails('HOST_FILE_TOO_LARGE', host.read(`${folder}/a`, { maxBytes: 2 }), 'read() of too much')
+  await fails('HOST_FILE_TOO_LARGE', host.read(`${folder}/a`, { maxBytes: 2 }), 'read() of a file above `maxBytes`')
 
   const grown = `${folder}/grown`
   t.equal(await host.readLines(grown), undefined, 'readLines() of nothing is undefined')
@@ -56,7 +56,7 @@ export async function hostConforms(t: Test, { host, folder, cat, no, startProces
   t.matchOnlyStrict(
     first,
     { lines: ['one', 'twö'], place: { file: String, offset: 9 }, restarted: false },
-    'readLines() gives complete lines',
+    'readLines() returns complete lines',
   )
   t.strictSame(await host.readLines(grown, first?.place), { lines: [], place: first?.place, restarted: false })
   t.strictSame(
@@ -105,10 +105,18 @@ export async function hostConforms(t: Test, { host, folder, cat, no, startProces
   t.match(await host.status(`${folder}/m/n/a`), { mode: 0o640 }, 'replaceMany() keeps the mode')
   t.equal(await host.read(`${folder}/m/n/a`), 'two\n')
   t.strictSame(await host.list(folder), ['a', 'b', 'm'], 'replaceMany() leaves no temporary file')
-  await t.rejects(host.replaceMany([many[1] as FileText, many[1] as FileText]), TypeError, 'a path given twice')
+  await t.rejects(
+    host.replaceMany([many[1] as FileText, many[1] as FileText]),
+    TypeError,
+    'a path that is listed twice',
+  )
   for (const path of ['m/n/a', 'm/n', 'm', 'b']) await host.remove(`${folder}/${path}`)
 
-  t.strictSame(await host.makeFolder(`${folder}/x/y`, { mode: 0o711 }), { changed: true }, 'makeFolder() makes parents')
+  t.strictSame(
+    await host.makeFolder(`${folder}/x/y`, { mode: 0o711 }),
+    { changed: true },
+    'makeFolder() creates parents',
+  )
   t.match(await host.status(`${folder}/x`), { kind: 'folder', mode: 0o755 })
   t.match(await host.status(`${folder}/x/y`), { kind: 'folder', mode: 0o711 })
   t.strictSame(
@@ -116,8 +124,8 @@ export async function hostConforms(t: Test, { host, folder, cat, no, startProces
     { changed: false },
     'makeFolder() is idempotent',
   )
-  await fails('HOST_WRITE_FAILED', host.makeFolder(`${folder}/a`), 'makeFolder() where a file stands')
-  await fails('HOST_WRITE_FAILED', host.remove(`${folder}/x`), 'remove() of a folder with something in it')
+  await fails('HOST_WRITE_FAILED', host.makeFolder(`${folder}/a`), 'makeFolder() of an existing file')
+  await fails('HOST_WRITE_FAILED', host.remove(`${folder}/x`), 'remove() of a folder that is not empty')
   t.strictSame(await host.remove(`${folder}/x/y`), { changed: true }, 'remove() of an empty folder')
   t.strictSame(await host.remove(`${folder}/a`), { changed: true }, 'remove() of a file')
   t.strictSame(await host.remove(`${folder}/a`), { changed: false }, 'remove() of nothing')
@@ -126,12 +134,12 @@ export async function hostConforms(t: Test, { host, folder, cat, no, startProces
   t.match(
     await host.run([cat], { touches: 'nothing', input: 'hej' }),
     { exitCode: 0, stdout: 'hej' },
-    'run() gives input, returns output',
+    'run() passes input and returns output',
   )
   await fails('HOST_PROGRAM_FAILED', host.run([no], { touches: 'nothing' }), 'run() of a program that fails')
   t.match(await host.run([no], { touches: 'nothing', accept: [0, 1] }), { exitCode: 1 }, 'run() accepts an exit code')
   await fails('HOST_PROGRAM_NOT_FOUND', host.run(['/no/such/program'], { touches: 'nothing' }), 'run() of nothing')
-  await t.rejects(host.run(['cat'], { touches: 'nothing' }), TypeError, 'run() wants an absolute path')
+  await t.rejects(host.run(['cat'], { touches: 'nothing' }), TypeError, 'run() needs an absolute path')
   const aborted = { touches: 'nothing', signal: AbortSignal.abort() } as const
   await fails('HOST_ABORTED', host.run([cat], aborted), 'run() after an abort')
 
@@ -147,14 +155,14 @@ export async function hostConforms(t: Test, { host, folder, cat, no, startProces
   const config = `${folder}/config`
   const seen = await host.lock(config, { visible: true })
   t.match(await host.status(`${config}.lock`), { kind: 'folder', mode: 0o1700 }, 'a visible lock is a folder')
-  t.equal(await host.status(config), undefined, 'the file itself is left alone')
+  t.equal(await host.status(config), undefined, 'the file itself is not created')
   t.equal(seen.lost.aborted, false)
   await fails('HOST_LOCK_TIMEOUT', host.lock(config, { visible: true, timeout: 0 }), 'a visible lock is exclusive')
   await seen.release()
   await seen.release()
   t.equal(await host.status(`${config}.lock`), undefined, 'release() removes the folder')
   await host.makeFolder(`${config}.lock`)
-  await fails('HOST_LOCK_TIMEOUT', host.lock(config, { visible: true, timeout: 0 }), 'another program has the folder')
+  await fails('HOST_LOCK_TIMEOUT', host.lock(config, { visible: true, timeout: 0 }), 'another program holds the folder')
   const aborting = new AbortController()
   const patient = host.lock(config, { visible: true, signal: aborting.signal })
   setTimeout(() => aborting.abort(), 20)
@@ -165,14 +173,10 @@ export async function hostConforms(t: Test, { host, folder, cat, no, startProces
   await host.makeFolder(`${config}.lock`, { mode: 0o1700 })
   const after = await host.lock(config, { visible: true, timeout: 0 })
   await after.release()
-  t.equal(
-    await host.status(`${config}.lock`),
-    undefined,
-    'a folder that a killed process of ours left is taken at once',
-  )
+  t.equal(await host.status(`${config}.lock`), undefined, 'the folder of a killed process is taken at once')
   await host.replace(`${config}.lock`, 'a file')
-  await fails('HOST_LOCK_FAILED', host.lock(config, { visible: true, timeout: 0 }), 'a file stands there')
-  await fails('HOST_LOCK_FAILED', host.lock(`${folder}/no/such`, { visible: true }), 'no folder is there')
+  await fails('HOST_LOCK_FAILED', host.lock(config, { visible: true, timeout: 0 }), 'the lock folder is a file')
+  await fails('HOST_LOCK_FAILED', host.lock(`${folder}/no/such`, { visible: true }), 'the parent folder does not exist')
   const gone = { visible: true, signal: AbortSignal.abort() }
   await fails('HOST_ABORTED', host.lock(`${folder}/other`, gone), 'lock() after an abort')
   t.equal(await host.status(`${folder}/other.lock`), undefined)
@@ -186,14 +190,14 @@ export async function hostConforms(t: Test, { host, folder, cat, no, startProces
   t.equal(found?.pid, pid, 'a process that runs is identified')
   const process = { pid, started: found?.started ?? -1 }
   const other = { pid, started: process.started - 1 }
-  t.equal(await host.signal(other, 'SIGKILL'), false, 'signal() leaves another process with the same number alone')
+  t.equal(await host.signal(other, 'SIGKILL'), false, 'signal() does not signal another process with the same pid')
   t.equal(await isRunning(host, other), false)
   t.equal(await host.signal(process, 'SIGCONT'), true, 'signal() sends')
   t.equal(await isRunning(host, process), true)
   t.equal(await endProcess(host, process, 'SIGTERM', { timeout: 60_000 }), true, 'a process ends by its signal')
   t.equal(await isRunning(host, process), false)
   t.equal(await host.signal(process, 'SIGKILL'), false, 'signal() to a process that has ended')
-  t.equal(await endProcess(host, process, 'SIGKILL'), true, 'which has ended already')
+  t.equal(await endProcess(host, process, 'SIGKILL'), true, 'endProcess() of a process that has ended')
   t.equal(await identifyProcess(host, pid), undefined)
   for (const wrong of [0, -1, -pid, 1, 1.5, Number.NaN])
     await t.rejects(host.signal({ ...process, pid: wrong }, 'SIGTERM'), TypeError, `signal() to ${wrong}`)

@@ -10,12 +10,12 @@ import { endProcess, identifyProcess } from '../../src/process.ts'
 
 export const isRoot = process.getuid?.() === 0
 
-/** What a test or a benchmark offers for tidying up: the last added runs first. */
+/** Registers cleanup for a test or a benchmark. The last registered work runs first. */
 export interface Cleanup {
   teardown(work: () => unknown): void
 }
 
-/** A folder that other users can pass, removed at the end; short, because sockets go into it. */
+/** Creates a folder that other users can traverse. It is removed at the end. Its path is short, because sockets are created in it. */
 export function scratchFolder(t: Cleanup): string {
   const folder = mkdtempSync(join(tmpdir(), 'puppy-'))
   chmodSync(folder, 0o711)
@@ -23,7 +23,7 @@ export function scratchFolder(t: Cleanup): string {
   return folder
 }
 
-/** A TCP port of loopback that is free now. */
+/** Returns a TCP port that is free on loopback now. */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -40,7 +40,7 @@ export async function killHard(pid: number): Promise<void> {
   if (found !== undefined) await endProcess(host, found, 'SIGKILL', { timeout: 5000 })
 }
 
-/** Waits for the first output of a child with piped stdout. Rejects if the child ends before: without that a test would wait for ever. */
+/** Waits for the first output of a child with piped stdout. Rejects if the child ends first, because otherwise a test would hang. */
 export function firstOutput(child: ChildProcess): Promise<string> {
   return new Promise((resolve, reject) => {
     child.stdout?.once('data', (chunk: Buffer) => resolve(chunk.toString()))

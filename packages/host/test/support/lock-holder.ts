@@ -1,4 +1,4 @@
-/** Takes the lock again and again until it is killed, and writes down from when to when it had it. */
+/** Takes the lock repeatedly until it is killed, and logs when it held the lock. */
 import { appendFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createHost, type Host } from '../../src/index.ts'
@@ -7,7 +7,7 @@ const [folder = '', mode = 'plain'] = process.argv.slice(2)
 const host: Host = createHost()
 const write = (event: string) => appendFileSync(`${folder}/log`, `${event} ${process.pid} ${process.hrtime.bigint()}\n`)
 
-/** The child notes its own times; it goes on when its parent is killed. /proc/uptime is too coarse, so it is Node again. */
+/** The child logs its own times, because it continues when its parent is killed. It runs in Node, because /proc/uptime is too coarse. */
 const childProgram = `
 const { appendFileSync } = require('node:fs')
 const write = (event) => appendFileSync(${JSON.stringify(`${folder}/log`)}, event + ' ' + process.pid + ' ' + process.hrtime.bigint() + '\\n')

@@ -5,7 +5,7 @@ export interface Interval {
   readonly to: bigint
 }
 
-/** Lines are `enter|exit|child-enter|child-exit|kill PID NANOSECONDS`, the clock being one for all processes. */
+/** Parses lines of the form `enter|exit|child-enter|child-exit|kill PID NANOSECONDS`. All processes use the same clock. */
 export function parseIntervals(log: string, kills: readonly string[]): readonly Interval[] {
   const killed = new Map(kills.map((line) => line.split(' ')).map(([, pid, at]) => [Number(pid), BigInt(at ?? 0)]))
   const open = new Map<string, bigint>()
@@ -28,7 +28,7 @@ export function parseIntervals(log: string, kills: readonly string[]): readonly 
   return intervals
 }
 
-/** Pairs that were at it at the same time, other than a holder and the child that it started. */
+/** Returns pairs that held the lock at the same time, except a holder and the child that it started. */
 export function overlaps(intervals: readonly Interval[]): readonly string[] {
   const sorted = intervals.toSorted((one, other) => (one.from < other.from ? -1 : 1))
   const found: string[] = []

@@ -1,15 +1,15 @@
 import type { Test } from 'tap'
 
 /**
- * Asserts as `t.match()` does, and that every list, set and map has no more elements than that of the pattern: `t.match()` compares a list only
- * as far as the pattern goes.
+ * Asserts as `t.match()` does, and also that every list, set and map has the size of that in the pattern. `t.match()` itself ignores
+ * elements after the end of a list in the pattern.
  */
 export function matchWhole(t: Test, actual: unknown, pattern: unknown, title?: string): void {
   t.strictSame(surplusOf(actual, pattern, 'it'), [], `${title ?? 'should match'}: nothing more`)
   t.match(actual, pattern, title ?? 'should match')
 }
 
-/** Returns where a value has other sizes than the pattern, as sentences. */
+/** Returns one sentence for each place where the size differs from the pattern. */
 export function surplusOf(actual: unknown, pattern: unknown, at: string): readonly string[] {
   if (Array.isArray(pattern)) {
     if (!Array.isArray(actual)) return [`${at} is not a list`]

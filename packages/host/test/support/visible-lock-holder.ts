@@ -1,4 +1,4 @@
-/** Locks a file again and again until it is killed, as a host does or as proper-lockfile does, and writes down when it had it. */
+/** Locks a file repeatedly until it is killed, as `Host.lock` or as proper-lockfile does, and logs when it held the lock. */
 import { appendFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { lock } from 'proper-lockfile'
@@ -23,6 +23,6 @@ for (;;) {
   await sleep(Number(hold) * Math.random())
   write('exit')
   await release()
-  // A fair chance for the others: neither of the two kinds stands in a queue.
+  // Lets other processes take the lock: neither kind of lock has a queue.
   await sleep(5)
 }
