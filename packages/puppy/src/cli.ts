@@ -8,23 +8,26 @@ type CommandOf = (config: Config, args: readonly string[]) => Promise<void>
 const commands: Readonly<Record<string, readonly [() => Promise<CommandOf>, string]>> = {
   down: [
     async () => (await import('./commands/down.ts')).down,
-    'end everything, HAProxy too; --purge removes all that is ours, tenants included',
+    'stop all processes of Puppy, HAProxy too; --purge also removes all that Puppy created, including tenants and their data',
   ],
-  api: [async () => (await import('./commands/api.ts')).api, 'only the HTTP API'],
-  agent: [async () => (await import('./commands/agent.ts')).agent, 'only the agent of this host'],
+  api: [async () => (await import('./commands/api.ts')).api, 'run only the HTTP API'],
+  agent: [async () => (await import('./commands/agent.ts')).agent, 'run only the agent of this host'],
   doctor: [
     async () => (await import('./commands/doctor.ts')).doctor,
-    'what works here, what does not and what would help',
+    'report what works on this host, what does not, and how to fix it',
   ],
   denials: [
     async () => (await import('./commands/denials.ts')).denials,
-    'what SELinux denied tenants; --follow tells each as it happens, --hidden logged|silent',
+    'list what SELinux denied to tenants; --follow adds new denials; --hidden logged|silent logs or hides denials that the policy hides',
   ],
-  plan: [async () => (await import('./commands/plan.ts')).plan, 'what the agent would change now'],
-  pool: [async () => (await import('./commands/pool.ts')).pool, 'the slots of this host; --free N --max N sets them'],
+  plan: [async () => (await import('./commands/plan.ts')).plan, 'list what the agent would change now'],
+  pool: [
+    async () => (await import('./commands/pool.ts')).pool,
+    'show the slots of this host; --free N sets how many stay free, --max N how many there may be',
+  ],
   key: [
     async () => (await import('./commands/key.ts')).key,
-    'make an API key; --reseller NAME, otherwise for an admin',
+    'create an API key for an admin, or for a reseller with --reseller NAME',
   ],
 }
 
@@ -36,7 +39,7 @@ const parts: Readonly<Record<string, () => Promise<CommandOf>>> = {
 
 function usage(): string {
   const listed: [string, string][] = Object.entries(commands).map(([name, [, what]]) => [name, what])
-  const lines = [['up', 'bring everything up and keep it up'] as const, ...listed].map(
+  const lines = [['up', 'start Puppy on this machine and keep it running'] as const, ...listed].map(
     ([name, what]) => `  ${name.padEnd(8)} ${what}`,
   )
   return `Usage: npm run puppy -- COMMAND\n${lines.join('\n')}\nSettings are environment variables; docs/configuration.md lists them.`

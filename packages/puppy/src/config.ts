@@ -19,17 +19,37 @@ function text(pattern: string, meaning: string, example: string): Setting {
 
 /** Every environment variable of ours, what it means, and what it may look like. */
 const settings = {
-  PUPPY_LISTEN: text(address, 'where the API listens', '127.0.0.1:8420'),
-  PUPPY_STATE_DIR: text('^/', 'folder of the embedded database, locks and rendered files', '/var/lib/puppy'),
-  PUPPY_RUN_DIR: text('^/', 'short folder of the sockets', '/run/puppy'),
-  DATABASE_URL: text('^postgres(ql)?://', 'an external PostgreSQL, as its owner', 'postgres://puppy@db/puppy'),
-  API_DATABASE_URL: text('^postgres(ql)?://', 'the same, as the API', 'postgres://puppy_api@db/puppy'),
-  AGENT_DATABASE_URL: text('^postgres(ql)?://', 'the same, as the agent', 'postgres://puppy_agent@db/puppy'),
-  PUPPY_HOST: text(slug, 'which host this agent is', 'h1'),
-  PUPPY_POOL: text('^[0-9]{1,4}$', 'slots kept free ahead of demand', '10'),
+  PUPPY_LISTEN: text(address, 'the address and port on which the API listens', '127.0.0.1:8420'),
+  PUPPY_STATE_DIR: text(
+    '^/',
+    'the absolute path of the folder for database, locks and generated files',
+    '/var/lib/puppy',
+  ),
+  PUPPY_RUN_DIR: text('^/', 'the short, absolute path of the folder for sockets and pid files', '/run/puppy'),
+  DATABASE_URL: text(
+    '^postgres(ql)?://',
+    'the URL of an external PostgreSQL, with the role that owns the database',
+    'postgres://puppy@db/puppy',
+  ),
+  API_DATABASE_URL: text(
+    '^postgres(ql)?://',
+    'the URL of the same PostgreSQL, with the role of the API',
+    'postgres://puppy_api@db/puppy',
+  ),
+  AGENT_DATABASE_URL: text(
+    '^postgres(ql)?://',
+    'the URL of the same PostgreSQL, with the role of the agent',
+    'postgres://puppy_agent@db/puppy',
+  ),
+  PUPPY_HOST: text(
+    slug,
+    'the name of the host that this agent manages, in lower-case letters, digits and hyphens',
+    'h1',
+  ),
+  PUPPY_POOL: text('^[0-9]{1,4}$', 'the number of slots to keep free', '10'),
   PUPPY_REQUIRE: text(
     `^(${isolationLayers.join('|')})(,(${isolationLayers.join('|')}))*$`,
-    `facilities without which an account is not ready, of ${isolationLayers.join(', ')}`,
+    `the facilities that an account needs to be ready, separated by commas, from ${isolationLayers.join(', ')}`,
     'selinux,quota',
   ),
   PUPPY_ADMIN_KEY: text(
@@ -37,23 +57,27 @@ const settings = {
     'the first admin key',
     `puppy_admin_${'0'.repeat(48)}`,
   ),
-  PUPPY_DRY_RUN: text('^[01]$', 'plan, never apply', '1'),
-  PUPPY_ROOT: text('^/', 'the folder that is taken for the root of the machine', '/'),
-  PUPPY_PROXY_LISTEN: text(`${address.slice(0, -1)}(,${address.slice(1, -1)})*$`, "HAProxy's front door", ':80'),
+  PUPPY_DRY_RUN: text('^[01]$', '1 to plan without applying, or 0', '1'),
+  PUPPY_ROOT: text('^/', 'the absolute path of a folder that stands for the root of the machine', '/'),
+  PUPPY_PROXY_LISTEN: text(
+    `${address.slice(0, -1)}(,${address.slice(1, -1)})*$`,
+    'the addresses on which HAProxy listens for HTTP, separated by commas',
+    ':80',
+  ),
   PUPPY_PROXY_TLS_LISTEN: text(
     `${address.slice(0, -1)}(,${address.slice(1, -1)})*$`,
-    'its front door for HTTPS',
+    'the addresses on which HAProxy listens for HTTPS, separated by commas',
     ':443',
   ),
   PUPPY_CERTIFICATES: text(
     '^/',
-    'folder of PEM files, certificate and key in one; turns HTTPS on',
+    'the absolute path of a folder of PEM files, each with certificate and key; turns on HTTPS',
     '/etc/puppy/certificates',
   ),
-  PUPPY_FIRST_UID: text('^[0-9]{4,9}$', 'uid of slot 0', '10000'),
-  PUPPY_FIRST_PORT: text('^[0-9]{4,5}$', 'first port of slot 0', '10240'),
-  PUPPY_NO_INSTALL: text('^[01]$', 'never install system packages, say which are missing', '1'),
-  PUPPY_LOG_LEVEL: text('^(error|warn|info|debug)$', 'how much the processes write', 'info'),
+  PUPPY_FIRST_UID: text('^[0-9]{4,9}$', 'the uid of slot 0', '10000'),
+  PUPPY_FIRST_PORT: text('^[0-9]{4,5}$', 'the first port of slot 0', '10240'),
+  PUPPY_NO_INSTALL: text('^[01]$', '1 to never install Debian packages, or 0', '1'),
+  PUPPY_LOG_LEVEL: text('^(error|warn|info|debug)$', 'the log level, one of error, warn, info and debug', 'info'),
 } as const satisfies Readonly<Record<string, Setting>>
 type Environment = { readonly [name in keyof typeof settings]?: string }
 
@@ -107,7 +131,9 @@ export function readConfig(env: NodeJS.ProcessEnv, surroundings: Surroundings = 
   const stateDir = resolve(given.PUPPY_STATE_DIR ?? defaultStateDir(root, privileged, surroundings.cwd))
   const dryRun = given.PUPPY_DRY_RUN === undefined ? !privileged : given.PUPPY_DRY_RUN === '1'
   if (!dryRun && !privileged)
-    throw new StartError('PUPPY_DRY_RUN=0 needs root: only root can make users and give them files')
+    throw new StartError(
+      'PUPPY_DRY_RUN=0 needs root, because only root can create users; start as root, or unset PUPPY_DRY_RUN to plan only',
+    )
   return Object.freeze({
     listen: parseAddress('PUPPY_LISTEN', given.PUPPY_LISTEN ?? '127.0.0.1:8420'),
     stateDir,
@@ -140,14 +166,16 @@ function readEnvironment(env: NodeJS.ProcessEnv): Environment {
   const known = Object.keys(settings)
   const stranger = Object.keys(env).find((name) => name.startsWith('PUPPY_') && !known.includes(name))
   if (stranger !== undefined)
-    throw new StartError(`${stranger} is no setting of Puppy; the settings are ${known.join(', ')}`)
+    throw new StartError(`${stranger} is not a setting of Puppy; the settings are ${known.join(', ')}`)
   const given = Object.entries(settings).flatMap(([name, { pattern, meaning, example }]): [string, string][] => {
     const value = env[name]
     if (value === undefined || value === '') return []
     if (pattern.test(value)) return [[name, value]]
     const shown =
-      name.endsWith('URL') || name.endsWith('KEY') ? '(not shown, it may hold a secret)' : JSON.stringify(value)
-    throw new StartError(`${name}=${shown} is invalid: it is ${meaning}, like ${example}`)
+      name.endsWith('URL') || name.endsWith('KEY')
+        ? '(not shown, because it may contain a secret)'
+        : JSON.stringify(value)
+    throw new StartError(`${name}=${shown} is invalid: expected ${meaning}, for example ${example}`)
   })
   return Object.fromEntries(given)
 }
@@ -180,7 +208,9 @@ function readLayout(given: Environment, pool: number): SlotLayout {
     )
   }
   if (pool > slotCount(layout))
-    throw new StartError(`PUPPY_POOL=${pool} is more than the ${slotCount(layout)} slots that this host has ports for`)
+    throw new StartError(
+      `PUPPY_POOL=${pool} is more than the ${slotCount(layout)} slots that this host has ports for; set a smaller number`,
+    )
   return layout
 }
 
@@ -194,7 +224,7 @@ function parseAddress(name: string, value: string): { host: string; port: number
   const cut = value.lastIndexOf(':')
   const port = Number(value.slice(cut + 1))
   if (port < 1 || port > 65535)
-    throw new StartError(`${name}=${JSON.stringify(value)} is invalid: a port is 1 to 65535`)
+    throw new StartError(`${name}=${JSON.stringify(value)} is invalid: a port is a number from 1 to 65535`)
   const host = value.slice(0, cut).replaceAll(/[[\]]/g, '')
   return { host: host === '' ? '::' : host, port }
 }

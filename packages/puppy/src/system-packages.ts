@@ -16,16 +16,16 @@ export const needs: readonly Need[] = [
     program: 'systemd-sysusers',
     or: ['systemd-sysusers.standalone'],
     package: 'systemd-standalone-sysusers',
-    why: 'makes users in batches',
+    why: 'creates users in batches',
   },
   {
     program: 'systemd-tmpfiles',
     or: ['systemd-tmpfiles.standalone'],
     package: 'systemd-standalone-tmpfiles',
-    why: 'makes their homes',
+    why: 'creates their homes',
   },
-  { program: 'nft', package: 'nftables', why: "keeps a tenant's ports its own" },
-  { program: 'setpriv', package: 'util-linux', why: 'ends processes as the tenant itself' },
+  { program: 'nft', package: 'nftables', why: 'lets only a tenant use its ports' },
+  { program: 'setpriv', package: 'util-linux', why: 'ends processes with the uid of their tenant' },
 ]
 
 /** What the machine lacks. */
@@ -54,9 +54,10 @@ export async function ensurePackages(machine: Host, { install, say }: InstallOpt
   for (const need of missing) say(`Missing: ${need.package}, which ${need.why}`)
   const apt = machine.program('apt-get')
   if (!install || apt === undefined) {
-    throw new StartError(
-      `${install ? 'This is no Debian-like system, so install' : 'PUPPY_NO_INSTALL=1 is set, so run'} this and start again: ${installLine(missing)}`,
-    )
+    const why = install
+      ? 'there is no apt-get to install them; install the programs of'
+      : 'PUPPY_NO_INSTALL=1 is set; run'
+    throw new StartError(`Packages are missing, and ${why} this command and start again: ${installLine(missing)}`)
   }
   const env = { DEBIAN_FRONTEND: 'noninteractive' }
   const slow = { touches: 'machine', timeout: 600_000, env } as const
@@ -68,11 +69,14 @@ export async function ensurePackages(machine: Host, { install, say }: InstallOpt
       slow,
     )
   } catch (error) {
+    const why = error instanceof Error ? error.message : 'apt-get failed'
     throw new StartError(
-      `Cannot install: ${error instanceof Error ? error.message : ''}; run this yourself and start again: ${installLine(missing)}`,
+      `Cannot install packages: ${why}; run this command yourself and start again: ${installLine(missing)}`,
     )
   }
   const still = missingNeeds((program) => machine.program(program) !== undefined)
-  if (still.length > 0)
-    throw new StartError(`Installed, and still missing: ${still.map(({ program }) => program).join(', ')}`)
+  if (still.length > 0) {
+    const programs = still.map(({ program }) => program).join(', ')
+    throw new StartError(`Packages were installed, but programs are missing: ${programs}; install them and start again`)
+  }
 }

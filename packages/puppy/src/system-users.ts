@@ -37,17 +37,24 @@ export async function ensureSystemUsers(
   if (!config.live) {
     const nobody = await findUser(machine, 'nobody')
     if (nobody === undefined)
-      throw new StartError('There is no user nobody, as which the database and the API would run')
+      throw new StartError(
+        'The user nobody does not exist, and the database and the API run as nobody with PUPPY_ROOT; create it',
+      )
     return { postgres: nobody, api: nobody, haproxy: await proxyUser(machine) }
   }
   const found = await findOwn(machine)
   if (found !== undefined) return found
   const sysusers = machine.program('systemd-sysusers') ?? machine.program('systemd-sysusers.standalone')
   if (sysusers === undefined)
-    throw new StartError('systemd-sysusers is missing: install systemd, or systemd-standalone-sysusers')
+    throw new StartError(
+      'Cannot create users: systemd-sysusers is not installed; run "apt-get install systemd-standalone-sysusers"',
+    )
   await machine.run([sysusers, '-'], { touches: 'machine', input: `${lines.join('\n')}\n` })
   const made = await findOwn(machine)
-  if (made === undefined) throw new StartError(`systemd-sysusers did not make ${own.postgres} and ${own.api}`)
+  if (made === undefined)
+    throw new StartError(
+      `systemd-sysusers reported no error, but did not create the users ${own.postgres} and ${own.api}`,
+    )
   return made
 }
 
@@ -63,7 +70,9 @@ async function proxyUser(machine: Host): Promise<ProxyUser> {
   const user = (await findUser(machine, 'haproxy')) ?? (await findUser(machine, 'nobody'))
   const group = parseGroup((await machine.read('/etc/group')) ?? '').find(({ gid }) => gid === user?.gid)
   if (user === undefined || group === undefined) {
-    throw new StartError('There is neither a user haproxy nor nobody with a group, as which HAProxy would serve')
+    throw new StartError(
+      'HAProxy runs as the user haproxy or nobody, and neither exists with a group; run "apt-get install haproxy"',
+    )
   }
   return { user: user.name, group: group.name, uid: user.uid }
 }
@@ -92,12 +101,12 @@ export function dropRoot(user: SystemUser): void {
   process.setgid?.(user.gid)
   process.setuid?.(user.uid)
   if (process.getuid?.() !== user.uid || process.geteuid?.() !== user.uid)
-    throw new StartError(`Cannot become ${user.name}`)
+    throw new StartError(`Cannot change from root to the user ${user.name}`)
   let back = true
   try {
     process.setuid?.(0)
   } catch {
     back = false
   }
-  if (back) throw new StartError('Root could be taken back after it was dropped; refusing to go on')
+  if (back) throw new StartError('Cannot drop root: the process could become root again, so it does not continue')
 }

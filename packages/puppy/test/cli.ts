@@ -5,7 +5,7 @@ const env = { PATH: process.env['PATH'] ?? '' }
 t.setTimeout(120_000)
 
 void t.test('the puppy command says what it can do, and refuses what it cannot', async (t) => {
-  t.match(await runCommand(env, ['help']), { code: 0, output: /^Usage: .*\n {2}up {7}bring everything up/ })
+  t.match(await runCommand(env, ['help']), { code: 0, output: /^Usage: .*\n {2}up {7}start Puppy on this machine/ })
   t.match(await runCommand(env, []), { code: 0, output: /^Usage: / })
   t.match(await runCommand(env, ['fetch']), { code: 64, output: /^Usage: / })
 })
@@ -14,6 +14,10 @@ void t.test('a setting that is invalid ends every command with one line', async 
   for (const command of ['up', 'down', 'api', 'agent', 'doctor', 'plan', 'pool', 'key']) {
     const { code, output } = await runCommand({ ...env, PUPPY_POOL: 'many' }, [command])
     t.equal(code, 78, command)
-    t.equal(output, 'PUPPY_POOL="many" is invalid: it is slots kept free ahead of demand, like 10\n', command)
+    t.equal(
+      output,
+      'PUPPY_POOL="many" is invalid: expected the number of slots to keep free, for example 10\n',
+      command,
+    )
   }
 })

@@ -104,7 +104,7 @@ const names = refusalOf({ PUPPY_NONSENSE: '1' })
 void t.test('readConfig() takes the example that it gives for every variable', async (t) => {
   t.ok(names.length >= 19, String(names))
   for (const name of names) {
-    const example = refusalOf({ [name]: '§' }).replace(/^.*, like /, '')
+    const example = refusalOf({ [name]: '§' }).replace(/^.*, for example /, '')
     t.ok(readConfig({ [name]: example }, root), `${name}=${example}`)
   }
 })
@@ -148,13 +148,17 @@ function refusalOf(env: Record<string, string>): string {
 }
 
 const refusals: [title: string, env: Record<string, string>, line: RegExp][] = [
-  ['an unknown setting', { PUPPY_POOOL: '1' }, /^PUPPY_POOOL is no setting of Puppy; the settings are PUPPY_LISTEN, /],
+  [
+    'an unknown setting',
+    { PUPPY_POOOL: '1' },
+    /^PUPPY_POOOL is not a setting of Puppy; the settings are PUPPY_LISTEN, /,
+  ],
   [
     'an address without a port',
     { PUPPY_LISTEN: 'localhost' },
     /^PUPPY_LISTEN="localhost" is invalid: .*127\.0\.0\.1:8420/,
   ],
-  ['port 0', { PUPPY_LISTEN: '127.0.0.1:0' }, /^PUPPY_LISTEN=.* a port is 1 to 65535/],
+  ['port 0', { PUPPY_LISTEN: '127.0.0.1:0' }, /^PUPPY_LISTEN=.* a port is a number from 1 to 65535/],
   ['port 70000 of the proxy', { PUPPY_PROXY_LISTEN: ':80,:70000' }, /^PUPPY_PROXY_LISTEN=":70000"/],
   ['a relative folder', { PUPPY_STATE_DIR: 'var' }, /^PUPPY_STATE_DIR="var" is invalid/],
   ['a host that is no slug', { PUPPY_HOST: 'Web 1' }, /^PUPPY_HOST="Web 1" is invalid/],

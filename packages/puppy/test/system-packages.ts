@@ -55,16 +55,26 @@ const refusals: [title: string, install: boolean, apt: FakeProgram | undefined, 
     'when it may not',
     false,
     nothing,
-    /^PUPPY_NO_INSTALL=1 is set, so run this and start again: apt-get install -y haproxy$/,
+    /^Packages are missing, and PUPPY_NO_INSTALL=1 is set; run this command and start again: apt-get install -y haproxy$/,
   ],
-  ['on another kind of system', true, undefined, /^This is no Debian-like system, so install this/],
+  [
+    'on another kind of system',
+    true,
+    undefined,
+    /^Packages are missing, and there is no apt-get to install them; install the programs of this command/,
+  ],
   [
     'when apt fails',
     true,
     () => ({ exitCode: 100, stderr: 'no network' }),
-    /^Cannot install: .*no network.*; run this yourself/,
+    /^Cannot install packages: .*no network.*; run this command yourself/,
   ],
-  ['when it is still missing', true, nothing, /^Installed, and still missing: haproxy$/],
+  [
+    'when it is still missing',
+    true,
+    nothing,
+    /^Packages were installed, but programs are missing: haproxy; install them and start again$/,
+  ],
 ]
 for (const [title, install, apt, line] of refusals) {
   void t.test(`ensurePackages() ${title} gives the line to run`, async (t) => {

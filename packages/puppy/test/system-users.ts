@@ -44,7 +44,7 @@ void t.test('ensureSystemUsers() reads back what sysusers did', async (t) => {
   await t.rejects(
     ensureSystemUsers(createFakeHost({ files: { '/etc/passwd': passwd, '/etc/group': group }, programs }), live),
     {
-      message: /did not make/,
+      message: /did not create the users/,
     },
   )
   await t.rejects(ensureSystemUsers(createFakeHost({ files: { '/etc/passwd': passwd, '/etc/group': group } }), live), {

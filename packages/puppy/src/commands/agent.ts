@@ -35,7 +35,7 @@ export async function agent(config: Config): Promise<void> {
     signal: ending.signal,
   })
   const database = openDatabase({ url: databaseUrls(config).agent, name: 'puppy agent', connections: 5 })
-  void untilToldToEnd().then((signal) => ending.abort(new Error(`told to end by ${signal}`)))
+  void untilToldToEnd().then((signal) => ending.abort(new Error(`The agent was stopped by ${signal}`)))
   const locks = await lockHosts(config, machine, host, ending.signal)
   try {
     await runAgent(

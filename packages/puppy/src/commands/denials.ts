@@ -15,14 +15,18 @@ import { layoutOf, openHosts } from '../wiring.ts'
 export async function denials(config: Config, args: readonly string[]): Promise<void> {
   const { follow, hidden } = optionsIn(args)
   const { machine, host } = openHosts(config)
-  if (!config.live) throw new StartError('denials are the kernel’s, and this host is only a folder')
+  if (!config.live)
+    throw new StartError(
+      'Cannot read denials: the kernel of a real machine reports them, and this host is only a folder (PUPPY_ROOT)',
+    )
   const layout = await layoutOf(config, machine)
   if (hidden !== undefined) {
     const policy = openTenantPolicy(host, layout)
     const { changed, results } = await policy.ensure({ dontaudit: hidden }, transactionTimes)
     for (const { error } of results) if (error !== undefined) throw error
-    const until = hidden === 'logged' ? ', until --hidden silent' : ''
-    console.log(`Hidden denials are ${hidden}${changed ? ' now' : ' already'}${until}`)
+    const undo = hidden === 'logged' ? '; to hide them again, run "npm run puppy -- denials --hidden silent"' : ''
+    const state = hidden === 'logged' ? 'logged' : 'not logged'
+    console.log(`Denials that the policy hides are ${changed ? 'now' : 'already'} ${state}${undo}`)
     return
   }
   const show = (found: readonly Denial[]) => {
@@ -42,9 +46,9 @@ export function lineOf(group: DenialGroup, layout: SlotLayout): string {
   const object = example.object === undefined ? {} : { object: printable(example.object) }
   const { message, cil } = suggest({ ...group, example: { ...example, ...object } })
   const times = count === 1 ? 'once' : `${count} times`
-  const by = example.command === undefined ? '' : ` by ${printable(example.command)}`
+  const by = example.command === undefined ? '' : ` (program: ${printable(example.command)})`
   const written = example.enforced ? '' : ' (not denied: SELinux was permissive)'
-  const would = cil === undefined ? '' : `; ${cil.trim()} would allow it, to all tenants`
+  const would = cil === undefined ? '' : `; the rule ${cil.trim()} would allow it to every tenant`
   const who = userAt(level, layout) ?? level
   return `${who}\t${times}\t${message}${by}${would}${written}\t${new Date(last).toISOString()}`
 }
@@ -64,7 +68,7 @@ function optionsIn(args: readonly string[]): { readonly follow: boolean; readonl
   const options = { follow: { type: 'boolean', default: false }, hidden: { type: 'string' } } as const
   const { follow, hidden } = parse(() => parseArgs({ args: [...args], options }).values)
   if (hidden === undefined || hidden === 'logged' || hidden === 'silent') return { follow, hidden }
-  throw new StartError(`--hidden ${hidden} is invalid: it is logged or silent`)
+  throw new StartError(`--hidden ${hidden} is invalid; expected logged or silent`)
 }
 
 function parse<Value>(read: () => Value): Value {

@@ -39,9 +39,13 @@ export async function doctor(config: Config): Promise<void> {
     )
   }
   const missing = missingNeeds((program) => machine.program(program) !== undefined)
-  if (missing.length > 0) say(false, 'packages', installLine(missing))
-  say(site.systemd, 'systemd', 'it does not run here: no linger, so user services end with the last login')
-  say(await haproxy.alive(), 'haproxy process', 'it does not run; "npm start" starts it')
+  if (missing.length > 0) say(false, 'packages', `run "${installLine(missing)}"`)
+  say(
+    site.systemd,
+    'systemd',
+    'it does not run this host, so a tenant’s user services end with its last login (no linger)',
+  )
+  say(await haproxy.alive(), 'haproxy process', 'not running; start it with "npm start"')
   const view = await checkDatabase(config)
   if (view !== undefined) {
     await inspect(
@@ -49,7 +53,7 @@ export async function doctor(config: Config): Promise<void> {
       view,
     )
   }
-  console.log(`Isolation layers that this host does not have: ${missingLayers(states).join(', ') || 'none'}`)
+  console.log(`Missing isolation layers: ${missingLayers(states).join(', ') || 'none'}`)
 }
 
 function say(works: boolean, what: string, otherwise?: string): void {
@@ -75,7 +79,8 @@ async function checkDatabase(config: Config): Promise<View | undefined> {
   try {
     const hosts = await listHosts(database)
     say(true, 'database')
-    for (const { name, alive } of hosts) say(alive, `agent of ${name}`, 'it was not heard of in the last 10 seconds')
+    for (const { name, alive } of hosts)
+      say(alive, `agent of ${name}`, 'no heartbeat in the last 10 seconds; start it with "npm start" on that host')
     const layout = hosts.find(({ name }) => name === config.host)?.layout
     if (layout === undefined) return undefined
     const builtSlots = await readBuiltSlots(database, config.host)

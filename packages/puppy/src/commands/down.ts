@@ -17,9 +17,9 @@ import { ensureSystemUsers, findOwn, removeSystemUsers } from '../system-users.t
 export async function down(config: Config, args: readonly string[]): Promise<void> {
   const purging = args.includes('--purge')
   const unknown = args.find((argument) => argument !== '--purge')
-  if (unknown !== undefined) throw new StartError(`down does not know ${unknown}; it takes --purge`)
+  if (unknown !== undefined) throw new StartError(`Unknown argument ${unknown} of down; the only option is --purge`)
   if (purging && config.live && !config.privileged)
-    throw new StartError('down --purge removes users and their homes, so it needs root')
+    throw new StartError('"down --purge" needs root, because it removes users and their homes; run it as root')
   const { machine, host } = openHosts(config)
   const users = config.live ? await findOwn(machine) : await ensureSystemUsers(machine, config)
   const site = { config, host, users, systemd: await runsSystemd(host) }
@@ -29,7 +29,7 @@ export async function down(config: Config, args: readonly string[]): Promise<voi
     const running = await places[name].read()
     if (running === undefined) continue
     await endFirmly(machine, running, 30_000)
-    console.log(`Ended ${name} (process ${running.pid})`)
+    console.log(`Stopped puppy ${name} (pid ${running.pid})`)
   }
   let left = 0
   if (purging) {
@@ -42,16 +42,18 @@ export async function down(config: Config, args: readonly string[]): Promise<voi
     await removeBase(layout, host)
     await proxy.remove()
   } else await proxy.stop()
-  console.log('Ended HAProxy')
-  if (await stopEmbedded(config.stateDir)) console.log('Ended the database')
+  console.log('Stopped HAProxy')
+  if (await stopEmbedded(config.stateDir)) console.log('Stopped the database')
   if (!purging) return
   if (left > 0) {
-    throw new StartError(`${left} slots could not be removed, so the state folder stays; mend them and purge again`)
+    throw new StartError(
+      `${left} slots could not be removed, so the state folder was kept; fix the problems above and purge again`,
+    )
   }
   await removeState(config, machine)
   if (config.live) for (const name of await removeSystemUsers(machine)) console.log(`Removed the user ${name}`)
   console.log(
-    'Removed everything of ours. Installed packages stay (haproxy and the like); remove them with apt if nothing else needs them.',
+    'Removed everything that Puppy created. Installed packages, such as haproxy, stay; remove them with apt if you do not need them.',
   )
 }
 
@@ -62,11 +64,11 @@ async function removeTenants(layout: SlotLayout, host: Host): Promise<number> {
   const present = slots.filter(({ user }) => homes.has(user))
   await evict(host, present)
   for (const { n, error } of await scrub(host, layout, present))
-    if (error !== undefined) console.warn(`Slot ${n} is not clean: ${error.message}`)
+    if (error !== undefined) console.warn(`Slot ${n} could not be cleaned: ${error.message}`)
   const results = await removeSlots(host, layout, slots)
   const failures = results.flatMap(({ n, error }) => (error === undefined ? [] : [{ n, error }]))
-  for (const { n, error } of failures) console.warn(`Slot ${n} was left alone: ${error.message}`)
-  console.log(`Removed ${results.filter(({ changed }) => changed).length} tenants' users and homes`)
+  for (const { n, error } of failures) console.warn(`Slot ${n} was not removed: ${error.message}`)
+  console.log(`Removed the users and homes of ${results.filter(({ changed }) => changed).length} slots`)
   return failures.filter(({ error }) => error.code !== 'ACCOUNT_SLOT_BLOCKED').length
 }
 
@@ -118,7 +120,10 @@ async function removeState(config: Config, machine: Host): Promise<void> {
     const unfinished = names.filter((entry) => isUnfinished(entry))
     for (const entry of unfinished) await machine.remove(`${folder}/${entry}`)
     const left = names.filter((entry) => !unfinished.includes(entry))
-    if (left.length > 0) console.warn(`${folder} stays: somebody keeps ${left.slice(0, 5).join(', ')} there`)
+    if (left.length > 0)
+      console.warn(
+        `Kept the folder ${folder}, because it contains files that Puppy did not create: ${left.slice(0, 5).join(', ')}`,
+      )
     else await machine.remove(folder)
   }
 }

@@ -11,7 +11,10 @@ export async function key(config: Config, args: readonly string[]): Promise<void
   const database = openDatabase({ url: databaseUrls(config).owner, name: 'puppy key', connections: 1 })
   try {
     const reseller = values.reseller ?? 'root'
-    if (!(await resellerExists(database, reseller))) throw new StartError(`There is no reseller ${reseller}`)
+    if (!(await resellerExists(database, reseller)))
+      throw new StartError(
+        `Cannot create a key: reseller ${reseller} does not exist; create it with PUT /v1/resellers/${reseller}`,
+      )
     const made = generateKey()
     const scopes = values.reseller === undefined ? (['admin'] as const) : (['reseller'] as const)
     await insertKey(database, made, { reseller, scopes, label: 'made by puppy key' })

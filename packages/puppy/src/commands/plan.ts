@@ -13,7 +13,10 @@ export async function plan(config: Config): Promise<void> {
       await notify(tx, wanted, config.host)
       return askForPlan(tx, config.host)
     })
-    if (number === undefined) throw new StartError(`The host ${config.host} is not registered; start its agent`)
+    if (number === undefined)
+      throw new StartError(
+        `Cannot plan: host ${config.host} is not registered; start its agent with "npm start" on that host`,
+      )
     for (const until = Date.now() + 30_000; ; await sleep(100)) {
       const row = await findHost(database, config.host)
       if (row !== undefined && row.planMade >= number) {
@@ -22,7 +25,10 @@ export async function plan(config: Config): Promise<void> {
         console.log(`${row.changes.length} changes`)
         return
       }
-      if (Date.now() > until) throw new StartError(`The agent of ${config.host} made no plan in 30 s; is it running?`)
+      if (Date.now() > until)
+        throw new StartError(
+          `The agent of host ${config.host} made no plan within 30 s; run "npm run puppy -- doctor" to see whether it runs`,
+        )
     }
   } finally {
     await database.end()

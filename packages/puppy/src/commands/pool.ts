@@ -13,10 +13,15 @@ export async function pool(config: Config, args: readonly string[]): Promise<voi
   const database = openDatabase({ url: databaseUrls(config).owner, name: 'puppy pool', connections: 1 })
   try {
     const row = await findHost(database, config.host)
-    if (row === undefined) throw new StartError(`The host ${config.host} is not registered; start its agent`)
+    if (row === undefined)
+      throw new StartError(
+        `Cannot read the pool: host ${config.host} is not registered; start its agent with "npm start" on that host`,
+      )
     const spec = { free: number('free', values.free, row.poolFree), max: number('max', values.max, row.poolMax) }
     if (spec.max > slotCount(row.layout))
-      throw new StartError(`--max ${spec.max}: ${config.host} has ports for ${slotCount(row.layout)} slots`)
+      throw new StartError(
+        `--max ${spec.max} is too large: host ${config.host} has ports for ${slotCount(row.layout)} slots`,
+      )
     if (await setPool(database, config.host, spec)) await notify(database, wanted, config.host)
     console.log(
       JSON.stringify({ host: config.host, ...spec, slots: await countSlots(database, config.host) }, undefined, 2),
@@ -28,6 +33,6 @@ export async function pool(config: Config, args: readonly string[]): Promise<voi
 
 function number(name: string, given: string | undefined, otherwise: number): number {
   if (given === undefined) return otherwise
-  if (!/^\d{1,5}$/.test(given)) throw new StartError(`--${name} ${given} is invalid: it is a number of slots`)
+  if (!/^\d{1,5}$/.test(given)) throw new StartError(`--${name} ${given} is invalid; expected a number of slots`)
   return Number(given)
 }

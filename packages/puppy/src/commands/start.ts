@@ -81,7 +81,8 @@ type Supervisor = ReturnType<typeof openSupervisor>
 
 /** The way to `puppy up`, which started this process. Without it nothing holds the lock, so this process ends at once. */
 function openSupervisor() {
-  if (process.send === undefined) throw new StartError('puppy start is a part of puppy up, which starts it')
+  if (process.send === undefined)
+    throw new StartError('"start" is a part of "up" and cannot run alone; run "npm start"')
   const ending = new AbortController()
   const lost = () => process.exit(1)
   let settle = () => {}
@@ -110,7 +111,9 @@ function usesEmbedded(config: Config): boolean {
   const { owner, api, agent } = config.urls
   const given = [owner, api, agent].filter((url) => url !== undefined).length
   if (given === 0 || given === 3) return given === 0
-  throw new StartError('An external PostgreSQL needs all of DATABASE_URL, API_DATABASE_URL and AGENT_DATABASE_URL')
+  throw new StartError(
+    'An external PostgreSQL needs all of DATABASE_URL, API_DATABASE_URL and AGENT_DATABASE_URL; set the three, or none of them',
+  )
 }
 
 /** The state folder is entered by the API's and the database's users, so every folder above must let them through. */
@@ -122,14 +125,19 @@ async function makeFolders(machine: Host, config: Config): Promise<void> {
       const status = await machine.status(folder)
       if (status?.kind !== 'folder') await machine.makeFolder(folder, { mode })
       else if (status.uid !== process.getuid?.() || (status.mode & 0o022) !== 0) {
-        throw new StartError(`The folder ${folder} cannot be used: others own it or can write there; choose another`)
+        const setting = folder === config.stateDir ? 'PUPPY_STATE_DIR' : 'PUPPY_RUN_DIR'
+        throw new StartError(
+          `Cannot use the folder ${folder}: another user owns it or can write to it; set ${setting} to another folder`,
+        )
       }
     }
     await machine.makeFolder(placesOf(config).logs, { mode: 0o700 })
   } catch (error) {
     if (error instanceof StartError) throw error
     const why = error instanceof HostError ? error.message : String(error)
-    throw new StartError(`The state folder cannot be used (${why}); make it writable or set PUPPY_STATE_DIR`)
+    throw new StartError(
+      `Cannot use the state folder ${config.stateDir}: ${why}; make it writable or set PUPPY_STATE_DIR`,
+    )
   }
   if (config.privileged) await assertTraversable(machine, config.stateDir)
 }
@@ -140,9 +148,9 @@ async function assertTraversable(machine: Host, folder: string): Promise<void> {
     const path = `/${parts.slice(0, index + 1).join('/')}`
     const status = await machine.status(path)
     if (status?.kind === 'folder' && (status.mode & 0o001) === 0) {
-      throw new StartError(
-        `The state folder ${folder} cannot be used: others cannot pass ${path}, and the database does not run as root; chmod o+x it or set PUPPY_STATE_DIR`,
-      )
+      const why = `the database does not run as root and cannot enter ${path}`
+      const remedy = `run "chmod o+x ${path}" or set PUPPY_STATE_DIR`
+      throw new StartError(`Cannot use the state folder ${folder}: ${why}; ${remedy}`)
     }
   }
 }
@@ -160,13 +168,13 @@ async function prepareDatabase(config: Config): Promise<void> {
   const owner = openDatabase({ url: urls.owner, name: 'puppy up', connections: 2 })
   try {
     const applied = await migrate(owner)
-    if (applied.length > 0) console.log(`Database migrated: ${applied.join(', ')}`)
+    if (applied.length > 0) console.log(`Applied database migrations: ${applied.join(', ')}`)
     const roles = usesEmbedded(config)
       ? { api: 'puppy_api', agent: 'puppy_agent' }
       : { api: await roleOf(urls.api), agent: await roleOf(urls.agent) }
     if (roles.api === roles.agent)
       console.warn(
-        'Warning: the API and the agent use one database role; give each its own, so that the API cannot make slots',
+        'Warning: the API and the agent use the same database role; use two roles, so that the API cannot create slots',
       )
     await grant(owner, roles)
   } finally {
@@ -188,7 +196,8 @@ async function ensureAdminKey(machine: Host, config: Config): Promise<string | u
   const { adminKey } = placesOf(config)
   const kept = (await machine.read(adminKey))?.trim()
   const key = config.adminKey ?? kept ?? generateKey()
-  if (!isKey(key)) throw new StartError(`${adminKey} holds no key; remove it, and the next start makes a new one`)
+  if (!isKey(key))
+    throw new StartError(`The file ${adminKey} contains no valid key; delete it, and the next start creates a new key`)
   if (config.adminKey === undefined) await machine.replace(adminKey, `${key}\n`, { mode: 0o600 })
   // One first key at a time: whoever replaces it wants the old one gone.
   const label = 'the first admin key'
@@ -221,22 +230,24 @@ async function untilReady(config: Config, signal: AbortSignal): Promise<void> {
     )
     if (isReady) return
     if (Date.now() > until)
-      throw new StartError(`Not ready after 3 minutes; the logs in ${placesOf(config).logs} tell why`)
+      throw new StartError(`Puppy is not ready after 3 minutes; see the logs in ${placesOf(config).logs}`)
     await sleep(25)
   }
 }
 
 function announce(config: Config, keyFile: string | undefined): void {
   const url = baseUrl(config)
+  const { listen, tlsListen, certificates } = config.proxy
+  const addresses = [...listen, ...(certificates === undefined ? [] : tlsListen)]
   const mode = config.dryRun
-    ? 'It only plans: nothing on this machine is changed (start it as root to change it).'
-    : `Tenants are served on ${[...config.proxy.listen, ...(config.proxy.certificates === undefined ? [] : config.proxy.tlsListen)].join(', ')}.`
+    ? 'Dry run: Puppy plans changes and applies none. To apply them, start it as root without PUPPY_DRY_RUN=1.'
+    : `Tenants are served on ${addresses.join(', ')}.`
   console.log(`Puppy is ready on ${url}
   docs       ${url}/docs
   admin key  ${keyFile ?? 'the one in PUPPY_ADMIN_KEY'}
   logs       ${placesOf(config).logs}
 ${mode}
-Ctrl-C ends the API, the agent and the database; HAProxy goes on serving until "npm run puppy -- down".`)
+Ctrl-C stops the API, the agent and the database. HAProxy keeps serving until "npm run puppy -- down".`)
 }
 
 async function databaseTime(config: Config): Promise<Date> {
@@ -254,7 +265,9 @@ async function untilLooked(config: Config, since: Date, signal: AbortSignal): Pr
       if (host?.lookedAt == null || host.lookedAt < since) continue
       return host.conditions.flatMap(({ type, message }) => (message === undefined ? [] : [`${type}: ${message}`]))
     }
-    return signal.aborted ? [] : [`The agent has not looked at everything yet; its log is in ${placesOf(config).logs}`]
+    return signal.aborted
+      ? []
+      : [`The agent has not checked everything within 20 s; see its log in ${placesOf(config).logs}`]
   })
 }
 

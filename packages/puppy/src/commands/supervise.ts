@@ -35,7 +35,7 @@ export async function supervise(program: Program, signal: AbortSignal): Promise<
   return {
     failed,
     stop: async () => {
-      if (!signal.aborted) throw new Error('the signal comes first, or it would be started again')
+      if (!signal.aborted) throw new Error('Cannot stop a process that is still supervised; abort the signal first')
       if (current !== undefined) await endFirmly(machine, current, 15_000)
       await file.remove()
     },
@@ -55,7 +55,7 @@ async function keep(
     if (signal.aborted) return new Promise(() => {})
     if (exitCode === cannotStart) throw new StartError(await lastLine(log))
     if (Date.now() - started > 10_000) pause = 100
-    console.warn(`The ${name} ended and is started again (see ${log})`)
+    console.warn(`The ${name} process ended and is started again; see ${log}`)
     await sleep(pause, undefined, { signal }).catch(() => {})
     if (signal.aborted) return new Promise(() => {})
     running = await startOnce()

@@ -65,7 +65,7 @@ async function lockUp({ lock: path, stateDir }: Prepared): Promise<Lock> {
   } catch (error) {
     if (!(error instanceof HostError) || error.code !== 'HOST_LOCK_TIMEOUT') throw error
     throw new StartError(
-      `Puppy is up already with the state folder ${stateDir} (${error.facts.detail}); end that one first`,
+      `Puppy already runs with the state folder ${stateDir} (${error.facts.detail}); stop it first with "npm run puppy -- down"`,
     )
   }
 }
@@ -86,7 +86,7 @@ async function keepDatabase({ isEmbedded, stateDir }: Prepared, signal: AbortSig
     if (!isEmbedded || signal.aborted) continue
     server ??= await readServer(stateDir)
     if (server !== undefined && (await isRunning(machine, server))) continue
-    console.warn('The database was dead and is started again')
+    console.warn('The database ended and is started again')
     await runPart('database').ended
     server = undefined
   }

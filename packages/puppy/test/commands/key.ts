@@ -21,7 +21,10 @@ void t.test(
       hosts.map(({ name }) => name),
       ['h1'],
     )
-    t.match(await puppy.command('key', '--reseller', 'nobody'), { code: 78, output: /^There is no reseller nobody/ })
+    t.match(await puppy.command('key', '--reseller', 'nobody'), {
+      code: 78,
+      output: /^Cannot create a key: reseller nobody does not exist/,
+    })
   },
 )
 

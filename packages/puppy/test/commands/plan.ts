@@ -48,7 +48,7 @@ void t.test(
       if (up.exitCode === null) await once(up, 'exit')
     })
     while (!output.includes('is ready') && up.exitCode === null) await sleep(20)
-    t.match(output, /It only plans: nothing on this machine is changed/)
+    t.match(output, /Dry run: Puppy plans changes and applies none/)
 
     const key = readFileSync(join(stateDir, 'admin-key'), 'utf8').trim()
     const call = async (method: string, path: string, body?: unknown) => {

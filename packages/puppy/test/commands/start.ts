@@ -4,5 +4,5 @@ import { runCommand } from '../support/puppy.ts'
 void t.test('start() is for puppy up alone, which holds the lock', async (t) => {
   const { code, output } = await runCommand({ PATH: process.env['PATH'] ?? '' }, ['start'])
   t.equal(code, 78)
-  t.equal(output, 'puppy start is a part of puppy up, which starts it\n')
+  t.equal(output, '"start" is a part of "up" and cannot run alone; run "npm start"\n')
 })

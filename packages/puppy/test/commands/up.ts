@@ -100,13 +100,13 @@ void t.test('up(): refuses in one clear line', skip, async (t) => {
   const puppy = await createPuppy(t, { firstPort: 11_600 })
   await puppy.up()
   const refusals: [title: string, env: Record<string, string>, line: RegExp][] = [
-    ['a second one on the same state folder', {}, /^Puppy is up already with the state folder /],
+    ['a second one on the same state folder', {}, /^Puppy already runs with the state folder /],
     [
       'a folder that others can write to',
       { PUPPY_STATE_DIR: '/tmp' },
-      /^The folder \/tmp cannot be used: others own it or can write there/,
+      /^Cannot use the folder \/tmp: another user owns it or can write to it/,
     ],
-    ['a setting that is none', { PUPPY_POOOL: '1' }, /^PUPPY_POOOL is no setting of Puppy/],
+    ['a setting that is none', { PUPPY_POOOL: '1' }, /^PUPPY_POOOL is not a setting of Puppy/],
     ['a port that is none', { PUPPY_LISTEN: '127.0.0.1:99999' }, /^PUPPY_LISTEN="127\.0\.0\.1:99999" is invalid/],
     [
       'one database URL of three',
@@ -140,10 +140,10 @@ void t.test(
     mkdirSync(`${folder}/closed/state`, { recursive: true })
     chmodSync(`${folder}/closed`, 0o700)
     const closed = await runCommand({ ...taken.env, PUPPY_STATE_DIR: `${folder}/closed/state` }, ['up'])
-    t.match(closed.output, /others cannot pass .*\/closed/)
+    t.match(closed.output, /cannot enter .*\/closed; run "chmod o\+x .*\/closed"/)
     writeFileSync(`${folder}/file`, '')
     const file = await runCommand({ ...taken.env, PUPPY_STATE_DIR: `${folder}/file/state` }, ['up'])
-    t.match(file.output, /^The state folder cannot be used/)
+    t.match(file.output, /^Cannot use the state folder /)
     t.notOk(existsSync(`${folder}/closed/state/postgres`), 'nothing was begun')
   },
 )
@@ -180,7 +180,7 @@ void t.test('up(): an admin key file that holds none is one clear line', skip, a
   writeFileSync(join(puppy.stateDir, 'admin-key'), 'half a k')
   t.match(await puppy.command('up'), {
     code: 78,
-    output: /admin-key holds no key; remove it, and the next start makes a new one\n$/,
+    output: /admin-key contains no valid key; delete it, and the next start creates a new key\n$/,
   })
 })
 

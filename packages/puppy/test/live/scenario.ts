@@ -397,9 +397,9 @@ if os.fork() == 0:
     const denials = await run(process.execPath, puppyWords('denials'))
     t.match(
       denials.output,
-      new RegExp(`^${curious.user}\\t.* is at s0:.*, another tenant’s: tenants are kept apart by`, 'm'),
+      new RegExp(`^${curious.user}\\t.* is at s0:.*, another tenant’s: tenants are kept apart \\(program: `, 'm'),
     )
-    t.match(denials.output, new RegExp(`^${curious.user}\\t.*port 32000 is at .* by python3`, 'm'))
+    t.match(denials.output, new RegExp(`^${curious.user}\\t.*port 32000 is at .* \\(program: python3`, 'm'))
     // A person of the machine is no tenant, and neither a slice nor SELinux confines it.
     const site = mkdtempSync('/var/tmp/squat-')
     t.teardown(() => rmSync(site, { recursive: true }))
