@@ -1,12 +1,12 @@
-/** What one facility says of one thing. */
+/** What one facility reports about one account, domain or host. */
 export interface Condition {
-  /** The facility, or what it looked at: `accounts`, `haproxy`, `slot`, `ports`. */
+  /** The facility, or what it observed: `accounts`, `haproxy`, `slot`, `ports`. */
   readonly type: string
-  /** `unknown`: nobody has done anything about it yet, as in a dry run. */
+  /** `unknown`: the facility has not tried to apply the spec, for instance in a dry run. */
   readonly status: 'true' | 'false' | 'unknown'
-  /** One word, lower_snake, for programs. */
+  /** One word in lower_snake, for programs. */
   readonly reason: string
-  /** A sentence for people; absent when the reason says it all. */
+  /** A sentence for people. Absent when the reason is enough. */
   readonly message?: string
   /** When status or reason last changed, RFC 3339. */
   readonly at: string
@@ -14,7 +14,7 @@ export interface Condition {
 
 export type Verdict = Omit<Condition, 'at'>
 
-/** New verdicts as conditions: the time moves only when status or reason did. */
+/** Returns new verdicts as conditions. The time of a condition changes only with its status or reason. Pure. */
 export function updateConditions(
   before: readonly Condition[],
   verdicts: readonly Verdict[],
@@ -33,12 +33,12 @@ export interface Observed {
   readonly conditions: readonly Condition[]
 }
 
-/** Whether the host has observed the newest spec, whatever it found. */
+/** Returns whether the host has observed the newest spec, with success or not. */
 export function looked(thing: Observed): boolean {
   return thing.observedGeneration >= thing.generation
 }
 
-/** Whether every facility that took part says yes, and none that is required is missing. */
+/** Returns whether the host has observed the newest spec, every condition is true, and no required facility is missing. */
 export function ready(thing: Observed, missing: readonly string[], required: readonly string[]): boolean {
   const willing = thing.conditions.length > 0 && thing.conditions.every(({ status }) => status === 'true')
   return looked(thing) && willing && !required.some((facility) => missing.includes(facility))

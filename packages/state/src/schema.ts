@@ -3,7 +3,7 @@ import type { Type as Typebox } from 'typebox'
 type Schema = Readonly<Record<string, unknown>>
 type Options = Readonly<Record<string, unknown>>
 
-/** Marks a property that may be absent; not in JSON, and lost with a copy, as typebox's own mark is. */
+/** The schemas of properties that may be absent. As with typebox, this mark is not in the JSON, and a copy does not have it. */
 const optional = new WeakSet<object>()
 
 const simple =
@@ -36,8 +36,9 @@ const builders = {
 }
 
 /**
- * Makes JSON schemas, and their types by `Static` of typebox: the part of its `Type` that we use, with its types and the same schemas.
+ * Makes JSON schemas, and their types by `Static` of typebox. It is the part of typebox's `Type` that Puppy uses, with the same types and
+ * the same schemas.
  *
- * typebox itself is seven hundred files, which take 6 MB of memory and half of the time that the API needs to load.
+ * typebox itself has seven hundred files, which take 6 MB of memory and half of the time that the API needs to load.
  */
 export const Type = builders as unknown as Pick<typeof Typebox, keyof typeof builders>

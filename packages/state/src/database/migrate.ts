@@ -5,7 +5,7 @@ import { StartError } from '../errors.ts'
 import type { Database } from './pool.ts'
 
 const folder = new URL('./migrations/', import.meta.url)
-/** Any number; all that migrate the same database must use the same. */
+/** Any number. All programs that migrate the same database must use the same one. */
 const migrationLock = 7_077_079
 
 export interface Migration {
@@ -14,7 +14,7 @@ export interface Migration {
   readonly sha256: string
 }
 
-/** The SQL files in the order of their numbers. */
+/** Reads the SQL files in the order of their numbers. */
 export function readMigrations(): readonly Migration[] {
   return readdirSync(folder)
     .filter((file) => /^\d{4}_.*\.sql$/.test(file))
@@ -26,8 +26,9 @@ export function readMigrations(): readonly Migration[] {
 }
 
 /**
- * Brings the schema up to date: all migrations that are missing in one transaction, one migrator at a time.
- * @throws StartError when a migration that was applied has changed since, or the database is newer than this program.
+ * Applies all missing migrations in one transaction, one migrator at a time. Returns their names.
+ *
+ * @throws StartError if an applied migration has changed since, or the database is newer than this program.
  */
 export async function migrate(
   owner: Database,
@@ -59,12 +60,14 @@ function assertHistory(applied: readonly { name: string; sha256: string }[], mig
         `The database has the migration ${name}, which this version does not know; use a newer version`,
       )
     if (ours.name !== name || ours.sha256 !== sha256) {
-      throw new StartError(`The database was migrated by another version: its ${name} is not our ${ours.name}`)
+      throw new StartError(
+        `The database was migrated by another version: its ${name} differs from ${ours.name} of this one; use that version`,
+      )
     }
   }
 }
 
-/** Gives the API's and the agent's role what they need and no more. They may be any roles, also one and the same. */
+/** Grants the roles of the API and of the agent exactly the rights that they need. Both may be the same role. */
 export async function grant(owner: Database, roles: { readonly api: string; readonly agent: string }): Promise<void> {
   const names: Record<string, string> = {
     ':api': pg.escapeIdentifier(roles.api),
@@ -78,7 +81,7 @@ export async function grant(owner: Database, roles: { readonly api: string; read
   await owner.transaction(async (tx) => {
     await tx.query('select pg_advisory_xact_lock($1)', [migrationLock])
     const [self] = await tx.query<{ name: string }>('select current_user as name')
-    // An owner that is also one of the roles would take its own rights away.
+    // An owner that is also one of the roles would revoke its own rights.
     const mixed = self !== undefined && [roles.api, roles.agent].includes(self.name)
     for (const statement of statements) {
       if (!(mixed && statement.trim().startsWith('revoke'))) await tx.query(statement)

@@ -2,23 +2,23 @@ import { errno } from '@puppy/host/errors'
 import pg from 'pg'
 import { DatabaseError } from '../errors.ts'
 
-/** A connection of its own, which listens and holds locks of the session. */
+/** A dedicated connection, for LISTEN and session locks. */
 export type Connection = pg.Client
 
-/** One statement: a pool does it, and so does a client inside a transaction. */
+/** What runs single statements: a pool, or a client inside a transaction. */
 export interface Queryable {
   query<Row extends pg.QueryResultRow>(text: string, values?: readonly unknown[]): Promise<readonly Row[]>
 }
 
 export interface Database extends Queryable {
   /**
-   * Runs `work` in one transaction; anything that it throws rolls everything back. After a deadlock it is run again, so
-   * it does nothing but statements.
+   * Runs `work` in one transaction. An error that it throws rolls back all of it. After a deadlock `work` runs again, so it must contain
+   * only statements.
    */
   transaction<Value>(work: (tx: Queryable) => Promise<Value>): Promise<Value>
-  /** Several statements that all see one and the same moment; nothing is written. */
+  /** Runs several statements in one read-only transaction. All of them see the same state of the database. */
   snapshot<Value>(work: (tx: Queryable) => Promise<Value>): Promise<Value>
-  /** A connection of its own, for LISTEN and session locks. The caller ends it. */
+  /** Opens a dedicated connection, for LISTEN and session locks. The caller ends it. */
   connect(): Promise<Connection>
   end(): Promise<void>
 }
@@ -27,17 +27,17 @@ export interface DatabaseOptions {
   readonly url: string
   /** Shown in pg_stat_activity. */
   readonly name: string
-  /** Connections at most. Default 10. */
+  /** The maximum number of connections. Default: 10. */
   readonly connections?: number
 }
 
-// Whole numbers of 64 bits: ours stay below 2^53, and a string would be compared as one.
+// 64-bit integers: ours stay below 2^53, and strings would compare by their characters.
 const types = {
   getTypeParser: (oid: number): ((value: string) => unknown) =>
     oid === pg.types.builtins.INT8 ? Number : pg.types.getTypeParser(oid, 'text'),
 }
 
-/** Opens a pool of connections; the first is made when the first statement comes. */
+/** Opens a pool of connections. It connects at the first statement. */
 export function openDatabase(options: DatabaseOptions): Database {
   const settings: pg.PoolConfig = {
     connectionString: options.url,
@@ -49,9 +49,9 @@ export function openDatabase(options: DatabaseOptions): Database {
     types,
   }
   const pool = new pg.Pool({ ...settings, max: options.connections ?? 10 })
-  // A connection that breaks while idle is replaced by the pool; without a listener Node would end the process.
+  // The pool replaces a connection that breaks while idle. Without a listener Node would end the process.
   pool.on('error', () => {})
-  // One that breaks inside a transaction tells by the statement that fails; the event alone would end the process too.
+  // If a connection breaks inside a transaction, its statement fails. Without a listener the event would end the process too.
   pool.on('connect', (client) => client.on('error', () => {}))
   return {
     query: (text, values) => retried(() => run(pool, text, values)),
@@ -75,17 +75,17 @@ async function run<Row extends pg.QueryResultRow>(
   }
 }
 
-/** A statement that the database refused stays what it is; a database that is not there is a code of ours. */
+/** Returns a DatabaseError for an error that means that the database is unavailable. Returns the error of a refused statement unchanged. */
 export function asUnavailable(error: unknown): unknown {
   if (!(error instanceof Error)) return error
   const code = 'code' in error ? String(error.code) : ''
-  // An SQLSTATE has five characters, and so has EPIPE; no class of theirs begins with E.
+  // An SQLSTATE has five characters, and so has EPIPE. No class of SQLSTATE begins with E.
   const refused = /^[0-9A-DF-Z][0-9A-Z]{4}$/.test(code) && !/^(08|57P|53)/.test(code)
   if (refused) return error
   return new DatabaseError('The database does not answer; try again in a few seconds', { cause: error })
 }
 
-/** Two that wait for each other: the database ends one of them, which has changed nothing and simply begins again. */
+/** Runs work again after a deadlock. PostgreSQL has then rolled back one of the two transactions, so it changed nothing. */
 async function retried<Value>(work: () => Promise<Value>): Promise<Value> {
   for (let attempt = 1; ; attempt += 1) {
     try {

@@ -34,9 +34,9 @@ export interface AccountName {
 }
 
 /**
- * Inside a transaction that will write, `lock` keeps others from changing the row meanwhile.
+ * Finds an account that is not deleted. With `lock`, locks its row until the end of the transaction.
  *
- * The lock is a statement of its own: one that joins would, after waiting, still see the plan as it was before.
+ * The lock is a separate statement: a statement with a join that waits for the lock would still see the plan as it was before the wait.
  */
 export async function findAccount(db: Queryable, who: AccountName, lock = false): Promise<AccountRow | undefined> {
   if (lock) {
@@ -108,7 +108,7 @@ export async function updateAccount(tx: Queryable, id: number, spec: AccountSpec
   return rows.length > 0
 }
 
-/** Everything that depends on the plan or the domains of these accounts has to be looked at again. */
+/** Increases the generation of accounts whose plan or domains changed, so that agents apply them again. Returns their hosts. */
 export async function touchAccounts(
   tx: Queryable,
   where: { readonly plan: string } | { readonly id: number },
@@ -141,7 +141,10 @@ export function accountsToVisit(db: Queryable, host: string, all: boolean): Prom
   )
 }
 
-/** Deleted accounts with nothing left on the host: no domain row, and their slot evicted or somebody else's by now. */
+/**
+ * Deletes the rows of deleted accounts of which nothing is left on the host: no domain row, and a slot that is evicted or belongs to
+ * another account. Returns how many.
+ */
 export async function purgeAccounts(db: Queryable, host: string): Promise<number> {
   const rows = await db.query(
     `delete from accounts a where a.host = $1 and a.deleted_at is not null
@@ -159,7 +162,7 @@ export interface Observation {
   readonly conditions: readonly Condition[]
 }
 
-/** Records what was seen of many accounts or domains in one statement; a newer observation is never overwritten. */
+/** Records observations of many accounts or domains in one statement. Never overwrites a newer observation. */
 export async function recordObservations(
   db: Queryable,
   table: 'accounts' | 'domains',

@@ -1,14 +1,14 @@
 import type { Queryable } from '../database/pool.ts'
 import type { Caller } from './keys.ts'
 
-/** Who does something, from where, in which request. */
+/** The caller of a request, its address and the id of the request. */
 export interface Actor {
   readonly caller: Caller
   readonly address: string
   readonly requestId: string
 }
 
-/** Writes down a write, in its own transaction, so there is never one without the other. */
+/** Records a write in the audit table. Runs in the transaction of that write, so neither exists without the other. */
 export async function writeAudit(
   tx: Queryable,
   actor: Actor,

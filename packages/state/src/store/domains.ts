@@ -27,7 +27,7 @@ const columns = `d.id, d.name, d.account, a.name as "accountName", a.reseller, a
   d.updated_at as "updatedAt", d.deleted_at as "deletedAt"`
 const tables = 'domains d join accounts a on a.id = d.account'
 
-/** Inside a transaction that will write, `lock` keeps others from changing the row meanwhile. */
+/** Finds a domain that is not deleted. With `lock`, locks its row until the end of the transaction. */
 export async function findDomain(db: Queryable, name: string, lock = false): Promise<DomainRow | undefined> {
   if (lock) await db.query('select 1 from domains where name = $1 and deleted_at is null for update', [name])
   return (
@@ -60,12 +60,12 @@ export function listDomains(db: Queryable, filter: DomainFilter): Promise<readon
   )
 }
 
-/** One at a time for all names below the same registrable domain, until the transaction ends. */
+/** Locks all names below one registrable domain until the end of the transaction. */
 export async function lockDomainFamily(tx: Queryable, registrable: string): Promise<void> {
   await tx.query(`select pg_advisory_xact_lock(7077080, hashtext($1))`, [registrable])
 }
 
-/** A domain of another reseller that is this one, above it or below it. */
+/** Finds a domain of another reseller that equals this name or is above or below it. */
 export async function findRival(tx: Queryable, name: string, reseller: string): Promise<string | undefined> {
   const parents = name.split('.').map((_, index, labels) => labels.slice(index).join('.'))
   const rows = await tx.query<{ name: string }>(
@@ -84,7 +84,7 @@ export async function countDomains(tx: Queryable, account: number): Promise<numb
   return rows[0]?.count ?? 0
 }
 
-/** A domain whose port is not among the first `ports` of its slot, among those of a plan or of an account. */
+/** Finds a domain of a plan or of an account whose port is not among the first `ports` of its slot. */
 export async function domainsBeyondPorts(
   tx: Queryable,
   among: { readonly ports: number } & ({ readonly plan: string } | { readonly account: number }),
@@ -124,12 +124,12 @@ export async function markDomainsDeleted(
   )
 }
 
-/** Every domain of a host, deleted ones included until they have been seen gone. */
+/** Returns every domain of a host, including deleted ones until the agent has removed their routes. */
 export function domainsOfHost(db: Queryable, host: string): Promise<readonly DomainRow[]> {
   return db.query<DomainRow>(`select ${columns} from ${tables} where a.host = $1 order by d.name, d.id`, [host])
 }
 
-/** Removes the rows of deleted domains that were seen gone. */
+/** Deletes the rows of deleted domains whose routes the agent has removed. */
 export async function purgeDomains(db: Queryable, ids: readonly number[]): Promise<void> {
   if (ids.length > 0) await db.query('delete from domains where id = any($1) and deleted_at is not null', [ids])
 }

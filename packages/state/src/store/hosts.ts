@@ -5,7 +5,7 @@ import type { Queryable } from '../database/pool.ts'
 /** `folder`: below a root folder, where only files change. */
 type HostMode = 'live' | 'folder' | 'dry_run'
 
-/** What a facility said of itself on a host. */
+/** What a facility reported about itself on a host. */
 export interface FacilityState {
   readonly works: boolean
   readonly version?: string
@@ -13,7 +13,7 @@ export interface FacilityState {
   readonly remedy?: string
 }
 
-/** One planned difference between wanted and observed. */
+/** One planned difference between spec and observation. */
 export interface PlannedChange {
   readonly facility: string
   readonly target: string
@@ -38,15 +38,15 @@ export interface HostRow {
   readonly planMade: number
   readonly changes: readonly PlannedChange[]
   readonly heartbeatAt: Date | null
-  /** When the agent last looked at everything. */
+  /** When the agent last observed the whole host. */
   readonly lookedAt: Date | null
   /** Changes that the last complete reconciliation made although every row had been observed. */
   readonly driftLast: number
-  /** The same of all complete reconciliations. */
+  /** The changes of all such reconciliations. */
   readonly driftTotal: number
-  /** Complete reconciliations in which every row had been observed. */
+  /** The number of complete reconciliations before which every row had been observed. */
   readonly completeTotal: number
-  /** Whether the agent was heard of in the last 10 s, by the database's clock. */
+  /** Whether the agent has reported in the last 10 seconds, by the clock of the database. */
   readonly alive: boolean
 }
 
@@ -72,7 +72,10 @@ export interface Registration {
   readonly poolMax: number
 }
 
-/** Enters a host the first time; afterwards only its mode follows, and its layout while it has no slots. */
+/**
+ * Inserts a host. If it exists, updates its mode and, while it has no slots, its layout. Changes nothing if another machine has the name.
+ * Returns the row that has the name.
+ */
 export async function registerHost(db: Queryable, host: Registration): Promise<HostRow | undefined> {
   await db.query(
     `insert into hosts (name, machine_id, layout, mode, pool_free, pool_max) values ($1, $2, $3, $4, $5, $6)
@@ -102,7 +105,7 @@ export async function recordHost(db: Queryable, name: string, seen: HostObservat
   )
 }
 
-/** Records what a complete reconciliation changed although every row had been observed. */
+/** Records how many changes a complete reconciliation made although every row had been observed. */
 export async function recordDrift(db: Queryable, name: string, changes: number): Promise<void> {
   await db.query(
     'update hosts set drift_last = $2::integer, drift_total = drift_total + $2::integer, complete_total = complete_total + 1 where name = $1',
@@ -110,7 +113,7 @@ export async function recordDrift(db: Queryable, name: string, changes: number):
   )
 }
 
-/** Asks the agent for a plan; gives the number that `planMade` will have reached when it is there. */
+/** Asks the agent to plan its changes. Returns the number that `planMade` has reached when they are planned. */
 export async function askForPlan(db: Queryable, name: string): Promise<number | undefined> {
   const rows = await db.query<{ wanted: number }>(
     'update hosts set plan_wanted = plan_wanted + 1 where name = $1 returning plan_wanted as wanted',
@@ -145,7 +148,7 @@ export async function setPool(
   return rows.length > 0
 }
 
-/** The host to put a new account on: an agent that lives, then most free slots, then most room for another account. */
+/** Returns the host for a new account. Prefers a host that is alive, then most free slots, then most room for another account. */
 export async function chooseHost(db: Queryable): Promise<HostRow | undefined> {
   const rows = await db.query<HostRow>(
     `select ${columns} from hosts order by alive desc,

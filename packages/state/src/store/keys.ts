@@ -3,7 +3,7 @@ import type { Queryable } from '../database/pool.ts'
 
 export type Scope = 'admin' | 'reseller'
 
-/** Who calls. */
+/** The caller of a request. */
 export interface Caller {
   readonly key: string
   readonly reseller: string
@@ -21,17 +21,17 @@ const shape = /^puppy_([a-z0-9]{4,32})_([a-z0-9]{32,128})$/
 // A secret of 192 random bits cannot be guessed from its digest, so a slow hash would only cost time.
 const digest = (secret: string) => createHash('sha256').update(secret).digest()
 
-/** Whether a text has the form of a key. */
+/** Returns whether a text has the form of a key. */
 export function isKey(text: string): boolean {
   return shape.test(text)
 }
 
-/** Makes a new key; the text is shown once and never stored. */
+/** Makes a new key. Its text is shown once and never stored. */
 export function generateKey(): string {
   return `puppy_${randomBytes(5).toString('hex')}_${randomBytes(24).toString('hex')}`
 }
 
-/** Enters a key; one that is there already with the same id gets this secret and these scopes. */
+/** Inserts a key. An existing key with the same id gets this secret and these scopes. */
 export async function insertKey(
   db: Queryable,
   key: string,
@@ -47,7 +47,7 @@ export async function insertKey(
   )
 }
 
-/** Makes every other key with this label unusable. */
+/** Revokes every other key with this label. */
 export async function revokeOthers(db: Queryable, key: string, label: string): Promise<void> {
   await db.query('update keys set revoked_at = now() where label = $1 and id <> $2 and revoked_at is null', [
     label,
@@ -55,7 +55,7 @@ export async function revokeOthers(db: Queryable, key: string, label: string): P
   ])
 }
 
-/** Who this key belongs to, or undefined when it is malformed, unknown, wrong, expired or revoked; not even we tell which. */
+/** Returns the caller of a key, or undefined for a malformed, unknown, wrong, expired or revoked key. It does not say which. */
 export async function findCaller(db: Queryable, key: string): Promise<Caller | undefined> {
   const [, id, secret] = shape.exec(key) ?? []
   if (id === undefined || secret === undefined) return undefined

@@ -9,11 +9,11 @@ export interface TrafficCounters {
   readonly receivedPackets: number
 }
 
-/** What the counters of a slot said when they were read last, and whose they were. */
+/** The counters of a slot at their last reading, and the account that had the slot then. */
 export interface MeterReading {
-  /** Who had the slot. */
+  /** The account that had the slot. */
   readonly account: number | null
-  /** Nobody had it, and nothing of whoever had it before was left. */
+  /** Whether no account had the slot, and nothing of the former tenant was left. */
   readonly clean: boolean
   /** The boot of the machine: each one resets its counters. */
   readonly boot: string
@@ -24,12 +24,12 @@ export interface MeterRow {
   readonly n: number
   readonly account: number | null
   readonly clean: boolean
-  /** Whether the firewall has rules for it, and so counters. */
+  /** Whether the firewall has rules, and so counters, for the slot. */
   readonly metered: boolean
   readonly last: MeterReading | null
 }
 
-/** Every slot of a host, who has it now, and what its counters said last. */
+/** Returns every slot of a host with its present account and the last reading of its counters. */
 export function listMeters(db: Queryable, host: string): Promise<readonly MeterRow[]> {
   return db.query<MeterRow>(
     `select s.n, a.id as account, s.state in ('free', 'building') as clean, s.state in ('free', 'taken', 'dirty') as metered, m.last
@@ -41,7 +41,7 @@ export function listMeters(db: Queryable, host: string): Promise<readonly MeterR
   )
 }
 
-/** A meter that has gone on: from what to what, and what of it is its account's. */
+/** A new reading of a meter: the previous reading, the new one, and the bytes to add to the account. */
 export interface MeterStep {
   readonly n: number
   readonly before: MeterReading | null
@@ -51,8 +51,9 @@ export interface MeterStep {
 }
 
 /**
- * Lets meters go on and adds what is new to their accounts' totals, in one statement. A meter that somebody else has let go
- * on since it was read stays as it is: what is new since then comes with the next reading, and nothing is added twice.
+ * Records new readings and adds their bytes to the totals of the accounts, in one statement.
+ *
+ * Skips a meter that another process has updated since it was read. The next reading includes its new bytes, so no byte is added twice.
  */
 export async function stepMeters(db: Queryable, host: string, steps: readonly MeterStep[]): Promise<void> {
   if (steps.length === 0) return

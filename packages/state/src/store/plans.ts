@@ -11,7 +11,7 @@ export interface PlanRow {
 
 const columns = `name, spec, generation, created_at as "createdAt", updated_at as "updatedAt"`
 
-/** Inside a transaction that will write, `lock` keeps others from changing or deleting the plan meanwhile. */
+/** Finds a plan. With `lock`, no other transaction can change or delete it until the end of this one. */
 export async function findPlan(db: Queryable, name: string, lock = false): Promise<PlanRow | undefined> {
   const sharing = lock ? 'for share' : ''
   return (await db.query<PlanRow>(`select ${columns} from plans where name = $1 ${sharing}`, [name]))[0]
@@ -27,7 +27,7 @@ export function listPlans(
   ])
 }
 
-/** Creates or replaces; `created` and `changed` tell which, and an equal plan is not written. */
+/** Creates or replaces a plan, unless it is equal. Returns whether the plan was created, and whether it was written. */
 export async function upsertPlan(
   tx: Queryable,
   name: string,
@@ -43,7 +43,7 @@ export async function upsertPlan(
   return { created: rows[0]?.created ?? false, changed: rows.length > 0 }
 }
 
-/** Gives false when there was none. A plan that accounts have, also ones being deleted, makes the database refuse (23503). */
+/** Deletes a plan. Returns false if it does not exist. PostgreSQL refuses (23503) while accounts have it, even deleted ones. */
 export async function deletePlan(tx: Queryable, name: string): Promise<boolean> {
   return (await tx.query('delete from plans where name = $1 returning name', [name])).length > 0
 }

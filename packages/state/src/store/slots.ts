@@ -17,13 +17,13 @@ export function listSlots(db: Queryable, host: string): Promise<readonly SlotRow
   return db.query<SlotRow>(`select ${columns} from slots where host = $1 order by n`, [host])
 }
 
-/** Slots on which somebody has to do something, or, when `all`, every one. */
+/** Returns the slots to build or to evict, or every slot with `all`. */
 export function slotsToVisit(db: Queryable, host: string, all: boolean): Promise<readonly SlotRow[]> {
   const filter = all ? 'true' : `state = 'building' or (state = 'dirty' and not evicted)`
   return db.query<SlotRow>(`select ${columns} from slots where host = $1 and (${filter}) order by n`, [host])
 }
 
-/** Evicted slots whose routes have been seen gone: until then nobody else may have their ports. */
+/** Returns evicted slots whose routes the agent has removed. Before that, another account must not get their ports. */
 export function slotsToScrub(db: Queryable, host: string): Promise<readonly SlotRow[]> {
   return db.query<SlotRow>(
     `select ${columns} from slots where host = $1 and state = 'dirty' and evicted
@@ -37,11 +37,11 @@ export function slotsToScrub(db: Queryable, host: string): Promise<readonly Slot
 export interface BuiltSlotRow {
   readonly n: number
   readonly egress: string
-  /** Nobody has it, and nothing of whoever had it before is left. */
+  /** Whether no account has the slot, and nothing of the former tenant is left. */
   readonly free: boolean
 }
 
-/** Every slot that is built and not somebody else's, with the egress policy of the plan of whoever has it. */
+/** Returns every slot that is built and not blocked, with the egress policy of its account's plan. */
 export function readBuiltSlots(db: Queryable, host: string): Promise<readonly BuiltSlotRow[]> {
   return db.query<BuiltSlotRow>(
     `select s.n, coalesce(p.spec->>'egress', 'default') as egress, s.state = 'free' as free from slots s
@@ -69,7 +69,7 @@ export async function countSlots(db: Queryable, host: string): Promise<PoolCount
   return rows.reduce((counts, { state, count }) => ({ ...counts, [state]: count }), none)
 }
 
-/** Enters new slots to be built: the lowest numbers that no row has, below `max`. Agents only. */
+/** Inserts slots to be built: the lowest numbers below `max` that have no row. Returns how many. Agents only. */
 export async function insertSlots(db: Queryable, host: string, count: number, max: number): Promise<number> {
   const rows = await db.query(
     `insert into slots (host, n, state)
@@ -82,22 +82,22 @@ export async function insertSlots(db: Queryable, host: string, count: number, ma
 }
 
 /**
- * Takes a free slot: one never used first, then the one that has been free longest. Two takers never get the same one:
- * a row that another transaction has locked is passed over.
+ * Takes a free slot: one that was never used, or else the one that has been free longest. Two callers never get the same slot: a row that
+ * another transaction has locked is skipped.
  */
 export async function takeSlot(tx: Queryable, host: string): Promise<number | undefined> {
   const rows = await tx.query<{ n: number | null }>('select take_slot($1) as n', [host])
   return rows[0]?.n ?? undefined
 }
 
-/** Gives a slot back: nobody gets it before it has been scrubbed. */
+/** Releases a slot. No account gets it before it has been scrubbed. */
 export async function releaseSlot(tx: Queryable, host: string, n: number): Promise<void> {
   await tx.query('select release_slot($1, $2)', [host, n])
 }
 
 export interface SlotUpdate {
   readonly n: number
-  /** Only a slot that is still in this state is changed; somebody may have taken or released it meanwhile. */
+  /** Only a slot that is still in this state is changed. The API may have taken or released it meanwhile. */
   readonly from: SlotState
   readonly to: SlotState
   readonly evicted: boolean
@@ -116,7 +116,7 @@ export async function recordSlots(db: Queryable, host: string, updates: readonly
   )
 }
 
-/** Gives free slots to accounts that wait for one, oldest first. */
+/** Assigns free slots to accounts that wait for one, oldest first. Returns how many. */
 export async function assignWaiting(tx: Queryable, host: string): Promise<number> {
   const waiting = await tx.query<{ id: number }>(
     `select id from accounts where host = $1 and slot is null and deleted_at is null order by created_at, id for update skip locked`,
@@ -140,7 +140,7 @@ export async function countWaiting(db: Queryable, host: string): Promise<number>
   return rows[0]?.count ?? 0
 }
 
-/** Which account sits on which slot. One whose slot is being given back is not among them. */
+/** Returns which account has which slot. Deleted accounts, whose slots are being released, are not included. */
 export function listOccupants(
   db: Queryable,
   host: string,
@@ -151,13 +151,13 @@ export function listOccupants(
   )
 }
 
-/** What a pass has to do beside serving, in one statement, so that an ordinary one need not ask for each. */
+/** The work of a pass besides serving. It is read in one statement, so that an ordinary pass does not need one for each kind. */
 export interface Demand {
   /** Accounts without a slot. */
   readonly waiting: number
   /** Slots to be evicted. */
   readonly released: number
-  /** Accounts whose row may go. */
+  /** Accounts whose row is to be deleted. */
   readonly deleted: number
 }
 

@@ -1,6 +1,6 @@
 import type { Queryable } from '../database/pool.ts'
 
-/** What the proxy has counted for an account since it last forgot. */
+/** What the proxy has counted for an account since its counters were reset. */
 export interface Reading {
   readonly account: number
   readonly requests: number
@@ -8,18 +8,18 @@ export interface Reading {
   readonly bytesOut: number
 }
 
-/** What an account's processes have used in all, what they hold now, and what the kernel's counters said last. */
+/** What the processes of an account have used in total, what they use now, and the last reading of the kernel's counters. */
 export interface ProcessesUsed {
   readonly total: ProcessCounters
   readonly now: { readonly memoryBytes: number; readonly processes: number }
   readonly last: ProcessCounters
-  /** Whether the kernel ever counted its disks: only where something limits them. */
+  /** Whether the kernel has counted disk use. It does so only where disk use is limited. */
   readonly disks: boolean
-  /** Which boot of the machine `last` is of. */
+  /** The boot of the machine in which `last` was read. */
   readonly boot: string
 }
 
-/** What the kernel counts of a slice. Microseconds stay exact for 285 years of one processor. */
+/** What the kernel counts for a slice. Microseconds stay exact for 285 years of one processor. */
 export interface ProcessCounters {
   readonly cpuUsec: number
   readonly throttledUsec: number
@@ -34,7 +34,7 @@ export interface ProcessCounters {
 /** Bytes or inodes. */
 export interface DiskMeter {
   readonly used: number
-  /** Absent where there is none. */
+  /** Absent: no limit. */
   readonly limit?: number
 }
 
@@ -50,7 +50,7 @@ export interface UsageRow {
   /** Null until the firewall has counted. */
   readonly sent: number | null
   readonly received: number | null
-  /** Null where nobody counts. */
+  /** Null if the host does not count it. */
   readonly disk: DiskUsage | null
   readonly processes: ProcessesUsed | null
   readonly since: Date
@@ -67,8 +67,8 @@ export async function findUsage(db: Queryable, account: number): Promise<UsageRo
 }
 
 /**
- * Adds what is new in these readings to the totals. A reading of which any number is below the last one means that the proxy
- * were reset, and all of it is new.
+ * Adds the new part of these readings to the totals. If any number of a reading is below the last one, the counters of the proxy were
+ * reset, and the whole reading is new.
  */
 export async function addReadings(db: Queryable, readings: readonly Reading[]): Promise<void> {
   if (readings.length === 0) return
@@ -88,7 +88,7 @@ export async function addReadings(db: Queryable, readings: readonly Reading[]): 
   )
 }
 
-/** Records disk use as it is now; what is the same is not written. */
+/** Records the present disk use. Writes only what differs. */
 export async function recordDisk(
   db: Queryable,
   readings: readonly { readonly account: number; readonly disk: DiskUsage }[],
@@ -103,7 +103,7 @@ export async function recordDisk(
   )
 }
 
-/** Forgets the disk use of a host's accounts: nobody counts there any more. */
+/** Removes the disk use of a host's accounts, because the host no longer counts it. */
 export async function forgetDisk(db: Queryable, host: string): Promise<void> {
   await db.query(
     `update usage u set disk = null from accounts a where a.id = u.account and a.host = $1 and u.disk is not null`,
@@ -111,7 +111,7 @@ export async function forgetDisk(db: Queryable, host: string): Promise<void> {
   )
 }
 
-/** Accounts that have a slot on a host, and what their processes had used. */
+/** Returns the accounts that have a slot on a host, with the recorded use of their processes. */
 export function listProcessesUsed(
   db: Queryable,
   host: string,
@@ -125,7 +125,7 @@ export function listProcessesUsed(
   )
 }
 
-/** Records what processes have used by now, of accounts that are still there. Only the agent of their host writes this. */
+/** Records the use of processes. Skips deleted accounts. Only the agent of their host calls this. */
 export async function recordProcessesUsed(
   db: Queryable,
   used: readonly { readonly account: number; readonly processes: ProcessesUsed }[],

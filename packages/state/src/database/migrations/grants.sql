@@ -1,6 +1,6 @@
--- What each role may do, applied after every migration; :api and :agent are replaced by the quoted role names.
--- The API writes wishes and takes free slots; it never makes slots and never says what was seen.
--- The agent records what it saw.
+-- The rights of each role, applied after every migration. :api and :agent are replaced by the quoted role names.
+-- The API writes specs and takes free slots. It never creates slots and never records observations.
+-- The agent records observations.
 
 grant usage on schema public to :api, :agent;
 revoke all on all tables in schema public from :api, :agent;
