@@ -12,20 +12,32 @@ const unions = [
   ['packages/api/src/errors.ts', 'ApiErrorCode', '## HTTP API'],
 ] as const
 
-/** Every code has a row in docs/errors.md, and every row a code. */
+/** What the section of a code explains. */
+const parts = ['Meaning', 'Cause', 'What to do', 'Example']
+
+/** Every code has one section in docs/errors.md with all parts, and every section a code. */
 export function checkErrors(tree: Tree): readonly string[] {
   const page = tree.get('docs/errors.md') ?? ''
   return unions.flatMap(([path, union, heading]) => {
     const codes = codesOf(tree.get(path) ?? '', union)
-    const rows = rowsOf(page, heading)
+    const sections = sectionsOf(page, heading)
+    const explained = sections.map(({ code }) => code)
     return [
       ...(codes.length === 0 ? [`${path} has no union ${union}`] : []),
       ...codes
-        .filter((code) => !rows.includes(code))
-        .map((code) => `docs/errors.md has no row for ${code} under "${heading}"`),
-      ...rows
-        .filter((row) => !codes.includes(row))
-        .map((row) => `docs/errors.md explains ${row}, which is no ${union}`),
+        .filter((code) => !explained.includes(code))
+        .map((code) => `docs/errors.md has no section for ${code} under "${heading}"`),
+      ...explained
+        .filter((code) => !codes.includes(code))
+        .map((code) => `docs/errors.md explains ${code}, which is no ${union}`),
+      ...explained
+        .filter((code, index) => explained.indexOf(code) !== index)
+        .map((code) => `docs/errors.md explains ${code} twice`),
+      ...sections.flatMap(({ code, text }) =>
+        parts
+          .filter((part) => !text.includes(`\n- **${part}:** `))
+          .map((part) => `docs/errors.md has no "${part}" for ${code}`),
+      ),
     ]
   })
 }
@@ -35,9 +47,13 @@ function codesOf(source: string, union: string): readonly string[] {
   return [...body.matchAll(/'([A-Za-z_]+)'/g)].map(([, code = '']) => code)
 }
 
-function rowsOf(page: string, heading: string): readonly string[] {
+/** The sections of the codes below a heading. A code is a heading of its own, so that a link leads to it. */
+function sectionsOf(page: string, heading: string): readonly { readonly code: string; readonly text: string }[] {
   const from = page.indexOf(`\n${heading}`)
   if (from < 0) return []
-  const section = page.slice(from + 1).split('\n## ')[0] ?? ''
-  return [...section.matchAll(/^\| `([A-Za-z_]+)`/gm)].map(([, code = '']) => code)
+  const chapter = page.slice(from + 1).split('\n## ')[0] ?? ''
+  return chapter.split('\n### ').flatMap((text) => {
+    const [, code] = /^([A-Za-z_]+)\n/.exec(text) ?? []
+    return code === undefined ? [] : [{ code, text }]
+  })
 }

@@ -99,10 +99,13 @@ void t.test(
   },
 )
 
-void t.test('checkErrors() finds a code without a row and a row without a code', async (t) => {
+void t.test('checkErrors() finds codes and sections that do not match, and sections with a missing part', async (t) => {
   const source = (union: string, codes: string) => `export type ${union} =\n${codes}\n\nexport const x = 1\n`
+  const section = (code: string) =>
+    `### ${code}\n\n- **Meaning:** m\n- **Cause:** c\n- **What to do:** w\n- **Example:** \`e\`\n\n`
+  const chapter = (heading: string, ...sections: string[]) => `## ${heading}\n\n${sections.join('')}`
   const files = {
-    'packages/host/src/errors.ts': source('HostErrorCode', "  | 'HOST_A'\n  | 'HOST_B'"),
+    'packages/host/src/errors.ts': source('HostErrorCode', "  | 'HOST_A'\n  | 'HOST_B'\n  | 'HOST_D'"),
     'packages/accounts/src/errors.ts': source('AccountErrorCode', "  | 'ACCOUNT_A'"),
     'packages/firewall/src/errors.ts': source('FirewallErrorCode', "  | 'FIREWALL_A'"),
     'packages/cgroups/src/errors.ts': source('CgroupErrorCode', "  | 'CGROUP_A'"),
@@ -110,12 +113,21 @@ void t.test('checkErrors() finds a code without a row and a row without a code',
     'packages/selinux/src/errors.ts': source('SelinuxErrorCode', "  | 'SELINUX_A'"),
     'packages/haproxy/src/errors.ts': source('HaproxyErrorCode', "  | 'HAPROXY_A'"),
     'packages/api/src/errors.ts': source('ApiErrorCode', "  | 'lower'"),
-    'docs/errors.md':
-      '# E\n\n## @puppy/host\n| `HOST_A` | x |\n| `HOST_C` | x |\n\n## @puppy/accounts\n| `ACCOUNT_A` |\n\n## @puppy/firewall\n| `FIREWALL_A` |\n\n## @puppy/cgroups\n| `CGROUP_A` |\n\n## @puppy/quota\n| `QUOTA_A` |\n\n## @puppy/selinux\n| `SELINUX_A` |\n\n## @puppy/haproxy\n| `HAPROXY_A` |\n\n## HTTP API\n| `lower` |\n',
+    'docs/errors.md': [
+      '# E\n\n',
+      chapter('@puppy/host', section('HOST_A'), section('HOST_C'), section('HOST_D').replace('Cause', 'Reason')),
+      chapter('@puppy/accounts', section('ACCOUNT_A'), section('ACCOUNT_A')),
+      ...['firewall', 'cgroups', 'quota', 'selinux', 'haproxy'].map((name) =>
+        chapter(`@puppy/${name}`, section(`${name.replace(/s$/, '').toUpperCase()}_A`)),
+      ),
+      chapter('HTTP API', section('lower')),
+    ].join(''),
   }
   t.strictSame(checkErrors(tree(files)), [
-    'docs/errors.md has no row for HOST_B under "## @puppy/host"',
+    'docs/errors.md has no section for HOST_B under "## @puppy/host"',
     'docs/errors.md explains HOST_C, which is no HostErrorCode',
+    'docs/errors.md has no "Cause" for HOST_D',
+    'docs/errors.md explains ACCOUNT_A twice',
   ])
 })
 
