@@ -1,16 +1,16 @@
-/** Everything that makes one kind of guest differ from another. */
+/** Everything that differs between two kinds of guest. */
 export interface GuestDefinition {
-  /** The word for `--release`, and what the builder calls it. */
+  /** The value for `--release`. The builder uses the same name. */
   readonly release: string
-  /** For people. */
+  /** The name in messages. */
   readonly version: string
   readonly builder: 'mmdebstrap'
   readonly packages: readonly string[]
-  /** Units that never start, those that start at boot, and those that wait for a test to start them. */
+  /** Units that never start, units that start at boot, and units that only a test starts. */
   readonly mask: readonly string[]
   readonly enable: readonly string[]
   readonly disable: readonly string[]
-  /** Booleans of the policy that are on. */
+  /** Booleans of the SELinux policy that are on. */
   readonly booleans: readonly string[]
   readonly kernelArguments: readonly string[]
   readonly cpus: number

@@ -7,8 +7,9 @@ import type { Accelerator } from './qemu.ts'
 
 const buildTimeout = 15 * 60_000
 
+/** What every step of a build needs. */
 export interface BuildContext {
-  /** Its lock is held while anything is built, and what builds inherits it. */
+  /** Holds the testbed's lock during a build. The programs of the build inherit the lock. */
   readonly host: Host
   readonly paths: TestbedPaths
   readonly accelerator: Accelerator
@@ -16,7 +17,7 @@ export interface BuildContext {
   readonly signal?: AbortSignal
 }
 
-/** Runs a program that builds a part. @throws TestbedError with the end of what it said. */
+/** Runs a program that builds one part. Writes its standard error to `log`. @throws TestbedError with the end of that text. */
 export async function build(
   { host, signal }: BuildContext,
   words: readonly string[],
@@ -32,18 +33,18 @@ export async function build(
     if (error.code === 'HOST_ABORTED') throw new TestbedError('Stopped building')
     const kept = join(dirname(dirname(log)), 'failed.log')
     await writeFile(kept, `${error.message}\n`)
-    throw new TestbedError(`Cannot build the image: ${tail(error.facts.stderr ?? error.message)} (all of it: ${kept})`)
+    throw new TestbedError(`Cannot build the image: ${tail(error.facts.stderr ?? error.message)} (full log: ${kept})`)
   }
 }
 
-/** Where a program is. @throws TestbedError; `ensureNeeds` came first, so it has just been removed. */
+/** Returns the path of a program. @throws TestbedError when it was removed after `ensureNeeds` ran. */
 export function programOf(host: Host, name: string): string {
   const found = host.program(name)
-  if (found === undefined) throw new TestbedError(`The program ${name} is missing`)
+  if (found === undefined) throw new TestbedError(`The program ${name} is not installed`)
   return found
 }
 
-/** The end of a long text, on one line. */
+/** Returns the end of a long text on one line. */
 export function tail(text: string, lines = 3): string {
   return text.replaceAll('\r', '').trim().split('\n').slice(-lines).join(' | ').slice(-600)
 }

@@ -14,18 +14,21 @@ import { down, reboot, reset, status, sync, takeGuests, up, type Testbed, type U
 
 const usage = `testbed: a disposable Debian host with SELinux enforcing, in QEMU
 
-  up [--hosts N] [--port P] [--cold]   build what is missing, start, wait for ssh
-  ssh [--host N] [command …]           a shell in it as root, or one command
-  sync                                 copy the checkout to /srv/puppy in it
-  test [--full] [part of a path …]     run the live tests in it
-  bench [name …] [--json]              up, sync, and run the benchmarks in it
-  reset                                a fresh one in its place
-  reboot                               restart it with what is on its disks
-  down [--all]                         end it and throw its disks away
-  status                               what runs
+  up [--hosts N] [--port P] [--cold]   build what is missing, start a guest, wait for ssh
+  ssh [--host N] [command …]           open a root shell in the guest, or run one command
+  sync                                 copy the checkout to /srv/puppy in the guest
+  test [--full] [part of a path …]     run the live tests in the guest
+  bench [name …] [--json]              up, sync, then run the benchmarks in the guest
+  reset                                replace the guest by a fresh one
+  reboot                               restart the guest and keep its disks
+  down [--all]                         end the guest and delete its disks
+  status                               show the running guests
   check [--full] [part of a path …]    up, sync, test, down
 
-  --release ${debianGuests.map((guest) => guest.release).join('|')}: which Debian (default the first)`
+  --release ${debianGuests.map((guest) => guest.release).join('|')}   the Debian release (default: the first)
+  --cold                      boot without a saved state and save none
+  --full                      include the long tests
+  --all                       end the guests of every release`
 
 interface Words {
   readonly command: string
@@ -37,7 +40,7 @@ interface Words {
   readonly json: boolean
 }
 
-/** What follows the command of `ssh` is the guest's, dashes and all. */
+/** Parses the arguments. Everything after the options of `ssh` belongs to the command in the guest, including options. */
 function parseWords(argv: readonly string[]): Words {
   const options = {
     release: { type: 'string' },
@@ -90,7 +93,7 @@ function wholeNumber(name: string, text: string | undefined, least: number, most
   if (text === undefined) return undefined
   const value = /^[0-9]{1,5}$/.test(text) ? Number(text) : Number.NaN
   if (value >= least && value <= most) return value
-  throw new TestbedError(`${name} is a whole number from ${least} to ${most}, not "${text}"`)
+  throw new TestbedError(`${name} must be a whole number from ${least} to ${most}, not "${text}"`)
 }
 
 async function run(testbed: Testbed, words: Words): Promise<number> {
@@ -135,7 +138,7 @@ async function run(testbed: Testbed, words: Words): Promise<number> {
       break
     case 'status': {
       const lines = await status(testbed, debianGuests)
-      for (const line of lines.length === 0 ? ['No guest runs'] : lines) say(line)
+      for (const line of lines.length === 0 ? ['No guest is running'] : lines) say(line)
       return 0
     }
     case 'check':
@@ -156,13 +159,13 @@ const live = (testbed: Testbed, words: Words) => ({
   reboot: (guest: Guest) => reboot(testbed, guest),
 })
 
-/** Everything in a row, on a guest of its own start. It ends as it began: with a guest only if there was one. */
+/** Runs `up`, `sync` and `test`, then `down`. Keeps the guest running when one ran before. */
 async function check(testbed: Testbed, words: Words): Promise<number> {
   const { phases, paths } = testbed
   const { release = '' } = words.up
   await using _guests = await takeGuests(testbed, release)
   const wasThere = (await findGuests(paths, release)).some((guest) => guest.ready)
-  // One start is all there will be here: a state to go on from would be saved for nobody.
+  // CI starts a guest only once, so a saved state would never be used.
   const cold = words.up.cold || process.env['CI'] !== undefined
   const once = async () => {
     await up(testbed, { ...words.up, cold })
@@ -174,17 +177,17 @@ async function check(testbed: Testbed, words: Words): Promise<number> {
   try {
     const { passed, guest } = await once()
     if (passed || wasThere || (await answers(guest))) return passed ? 0 : 1
-    testbed.say('UNSTABLE: the guest stands still; once more in a fresh one')
+    testbed.say('UNSTABLE: the guest does not answer any more; running the tests again in a fresh one')
     await down(testbed, release)
     return (await once()).passed ? 0 : 1
   } finally {
-    if (wasThere) testbed.say(`${release} ran before and runs on`)
+    if (wasThere) testbed.say(`${release} was running before, so it keeps running`)
     else await down(testbed, release)
     testbed.say(`Phases: ${phases.summary()}`)
   }
 }
 
-/** What a person can do something about: our own refusals, and those of the machine. */
+/** Returns whether an error is one that the user can act on: an error of the testbed, of the host or of a system call. */
 function isExpected(error: unknown): error is Error {
   return error instanceof TestbedError || error instanceof HostError || (error instanceof Error && 'syscall' in error)
 }

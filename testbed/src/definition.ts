@@ -5,16 +5,16 @@ import { debianGuests } from '../definition/debian.ts'
 import type { GuestDefinition } from '../definition/guest.ts'
 import { TestbedError } from './errors.ts'
 
-/** @throws TestbedError naming the releases that there are. */
+/** Returns the definition of a release. Default: the first. @throws TestbedError, which names the known releases. */
 export function findDefinition(release: string | undefined): GuestDefinition {
   const [first] = debianGuests
   const found = release === undefined ? first : debianGuests.find((guest) => guest.release === release)
   if (found !== undefined) return found
   const known = debianGuests.map((guest) => guest.release).join(', ')
-  throw new TestbedError(`There is no release "${release}"; there are ${known}`)
+  throw new TestbedError(`Unknown release "${release}"; known releases: ${known}`)
 }
 
-/** What an image is made from beside its definition: `customize` and every file that goes into the guest, by path. */
+/** Reads the inputs of an image beside its definition, by path: `customize` and every file that is copied into the guest. */
 export async function readInputs(folder: string): Promise<ReadonlyMap<string, string>> {
   const paths = (await Array.fromAsync(glob(['customize', 'files/**'], { cwd: folder }))).toSorted()
   const inputs = new Map<string, string>()
@@ -29,14 +29,14 @@ export async function readInputs(folder: string): Promise<ReadonlyMap<string, st
   return inputs
 }
 
-/** Names the content of an image: another id, another image. Pure. */
+/** Returns the id of an image. A different content has a different id. Pure. */
 export function imageId(definition: GuestDefinition, inputs: ReadonlyMap<string, string>, publicKey: string): string {
-  // Memory, processors and the kernel's words are chosen at every start and are no part of the image.
+  // Memory, processors and the kernel command line are chosen at every start and are not part of the image.
   const { cpus: _cpus, memoryMiB: _memory, kernelArguments: _words, ...built } = definition
   return shortHash([JSON.stringify(built), ...[...inputs].flat(), publicKey.trim()])
 }
 
-/** 16 hexadecimal digits that stand for these texts, in this order. */
+/** Returns a hash of these texts in this order: 16 hexadecimal digits. */
 export function shortHash(texts: readonly string[]): string {
   const hash = createHash('sha256')
   for (const text of texts) hash.update(`${Buffer.byteLength(text)}:${text}`)

@@ -1,5 +1,5 @@
 /**
- * The lines of an audit log that tell of something SELinux refused, from a moment on.
+ * Returns the lines of an audit log that report an SELinux denial or error, from a moment on. Pure.
  *
  * ```text
  * type=AVC msg=audit(1732190000.123:456): avc:  denied  { read } for  pid=1 comm="cat" …
@@ -18,8 +18,8 @@ export function denialsSince(log: string, since: number): readonly string[] {
 }
 
 /**
- * The same refusals in one line each, with how often: who (program and context), what, on what (context and class).
- * A line that is no AVC stays as it is.
+ * Counts equal denials. Returns one line for each: the count, the program, the permissions, its context, and the class and context of the
+ * object. A line that is no AVC is not changed. Pure.
  */
 export function summarizeDenials(lines: readonly string[]): readonly string[] {
   const counts = new Map<string, number>()

@@ -8,8 +8,9 @@ import { programOf, type BuildContext } from './build.ts'
 import { assertSpace } from './needs.ts'
 
 /**
- * The installed dependencies as a disk, with the pinned Node among them: 500 MB that no sync has to carry, and no network
- * in the guest to fetch them from. Made again when the lock file has changed.
+ * Returns the path of the disk with the installed dependencies and the pinned Node. Builds it when it does not exist for this lock file.
+ *
+ * The guest has no network to fetch dependencies from, and `sync` does not have to copy 500 MB.
  *
  * @throws TestbedError
  */
@@ -18,15 +19,15 @@ export async function ensureDependencies(context: BuildContext): Promise<string>
   const file = join(paths.dependencies, `${await dependenciesId(paths.checkout)}.img`)
   if (existsSync(file)) return file
   await mkdir(paths.dependencies, { recursive: true, mode: 0o700 })
-  // Older ones may be below a guest that runs, whose open descriptors keep them.
+  // A running guest may use an older disk. Its open file descriptors keep the deleted file.
   for (const old of await readdir(paths.dependencies)) await rm(join(paths.dependencies, old))
   await assertSpace(paths.base, 2 ** 30)
-  say('Making a disk of the dependencies')
+  say('Building the disk with the dependencies')
   const building = join(paths.dependencies, '.building')
   const words = ['-q', '-t', 'ext4', '-L', 'dependencies', '-d', join(paths.checkout, 'node_modules'), building, '3G']
   const options = { touches: 'files', timeout: 300_000, ...(signal === undefined ? {} : { signal }) } as const
   const make = () => host.run([programOf(host, 'mke2fs'), ...words], options)
-  // Once more: another Node may have written to its cache in there meanwhile.
+  // Try a second time: another Node may have written to its cache in that folder at the same moment.
   await make().catch(async () => {
     await rm(building, { force: true })
     await make()
@@ -36,9 +37,9 @@ export async function ensureDependencies(context: BuildContext): Promise<string>
 }
 
 /**
- * Names the dependencies that are installed, by what `tools/bootstrap.mjs` wrote when it had installed them.
+ * Returns the id of the installed dependencies, from the file that `tools/bootstrap.mjs` writes after it has installed them.
  *
- * @throws TestbedError when they are not there, or not the lock file's: the guest, without a network, could not mend that.
+ * @throws TestbedError when they are missing or do not match the lock file. The guest has no network and could not install them.
  */
 export async function dependenciesId(checkout: string): Promise<string> {
   const stamp = await readFile(join(checkout, 'node_modules/.puppy-installed'), 'utf8').catch(() => '')
@@ -47,6 +48,6 @@ export async function dependenciesId(checkout: string): Promise<string> {
     hash.update(await readFile(join(checkout, file)))
   if (stamp === `${hash.digest('hex')} ${process.arch}`) return shortHash([stamp])
   throw new TestbedError(
-    'The dependencies that are installed are not those of the lock file; run: npm run testbed -- status',
+    'The installed dependencies do not match the lock file; to install them, run: npm run testbed -- status',
   )
 }

@@ -1,4 +1,4 @@
-/** What stops a command of the testbed: one line for a person, who needs no stack. */
+/** An error that ends a command of the testbed. The command prints its message without a stack. */
 export class TestbedError extends Error {
   static {
     this.prototype.name = 'TestbedError'

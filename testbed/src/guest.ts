@@ -14,24 +14,24 @@ import { disks, qemuArguments, type Accelerator } from './qemu.ts'
 import { openMonitor } from './qmp.ts'
 import { closeConnection } from './ssh.ts'
 
-/** A guest that runs, or did when this was written: `guest.json` in its folder. */
+/** A running guest, as in `guest.json` in its folder. */
 export interface Guest {
-  /** `trixie/1`: the release and the number among its hosts. */
+  /** The release and the number of the guest: `trixie/1`. */
   readonly name: string
   readonly folder: string
   readonly pid: number
   /** The port of 127.0.0.1 that leads to its sshd. */
   readonly port: number
-  /** Ids of what it was made from. */
+  /** The ids of its image and of its disk with the dependencies. */
   readonly image: string
   readonly dependencies: string
   readonly accelerator: Accelerator
   readonly hosts: number
-  /** False until it can be used: whoever started it may have been killed meanwhile. */
+  /** False until the guest can be used. It stays false when the command that started the guest was killed. */
   readonly ready: boolean
 }
 
-/** Our guests among all processes, whatever became of their folders. */
+/** Returns the process ids of the guests of this checkout by name, from /proc. Finds a guest without its folder too. */
 export async function findGuestProcesses(tag: string): Promise<ReadonlyMap<string, number>> {
   const found = new Map<string, number>()
   for (const pid of (await readdir('/proc')).filter((name) => /^[0-9]+$/.test(name))) {
@@ -41,7 +41,7 @@ export async function findGuestProcesses(tag: string): Promise<ReadonlyMap<strin
   return found
 }
 
-/** The name in a QEMU's command line (words that end in NUL), if it is a guest of this checkout. */
+/** Returns the name of a guest from its command line (words that end in NUL), or undefined if it is no guest of this checkout. Pure. */
 export function guestName(commandLine: string, tag: string): string | undefined {
   const words = commandLine.split('\0')
   const name = words[words.indexOf('-name') + 1] ?? ''
@@ -49,7 +49,7 @@ export function guestName(commandLine: string, tag: string): string | undefined 
   return isQemu && name.startsWith(`${tag}/`) ? name.slice(tag.length + 1) : undefined
 }
 
-/** The running guests of a release, by number. */
+/** Returns the running guests of a release, ordered by number. */
 export async function findGuests(paths: TestbedPaths, release: string): Promise<readonly Guest[]> {
   const processes = await findGuestProcesses(paths.tag)
   const guests: Guest[] = []
@@ -61,28 +61,29 @@ export async function findGuests(paths: TestbedPaths, release: string): Promise<
   return guests
 }
 
-/** The one guest that a command is about. @throws TestbedError saying how to start it. */
+/** Returns one running guest. @throws TestbedError, which names the command that starts it. */
 export async function findGuest(paths: TestbedPaths, release: string, number = 1): Promise<Guest> {
   const found = (await findGuests(paths, release)).find((guest) => guest.name === `${release}/${number}`)
   if (found !== undefined) return found
   throw new TestbedError(`No guest ${release}/${number} is running; start it: testbed up --release ${release}`)
 }
 
+/** Options of `startGuest`. */
 export interface StartOptions {
   readonly definition: GuestDefinition
   readonly accelerator: Accelerator
-  /** Folders of what it is made from. */
+  /** The folder of the image, and the file of the disk with the dependencies. */
   readonly image: string
   readonly dependencies: string
-  /** The folder of a saved state to go on from. */
+  /** The folder of a saved state to continue from. */
   readonly saved?: string
   readonly number: number
   readonly hosts: number
-  /** Default: one that is free. */
+  /** The port of 127.0.0.1. Default: a free port. */
   readonly port?: number
 }
 
-/** Starts a guest in the background on disks of its own. It is not waited for. @throws TestbedError when QEMU does not start. */
+/** Starts a guest in the background on its own disks. Does not wait for its boot. @throws TestbedError when QEMU does not start. */
 export async function startGuest(host: Host, paths: TestbedPaths, options: StartOptions): Promise<Guest> {
   const { definition, accelerator, number, hosts, saved } = options
   const name = `${definition.release}/${number}`
@@ -119,7 +120,7 @@ export async function startGuest(host: Host, paths: TestbedPaths, options: Start
   return { ...guest, pid }
 }
 
-/** Notes that a guest can be used. */
+/** Records in `guest.json` that a guest can be used. */
 export async function markReady(guest: Guest): Promise<Guest> {
   const ready = { ...guest, ready: true }
   await writeFacts(ready)
@@ -130,7 +131,7 @@ async function writeFacts(guest: Guest): Promise<void> {
   await writeFile(join(guest.folder, 'guest.json'), `${JSON.stringify(guest, undefined, 2)}\n`)
 }
 
-/** Overlays: what a guest writes goes to these, and they go with it. */
+/** Creates the overlays that a guest writes to. They are deleted with the guest. */
 async function createDisks(host: Host, folder: string, { image, dependencies, saved }: StartOptions): Promise<void> {
   const bases = { root: `${image}/root.img`, home: `${image}/home.qcow2`, xfs: `${image}/xfs.qcow2`, dependencies }
   for (const disk of disks) {
@@ -151,7 +152,7 @@ async function createDisks(host: Host, folder: string, { image, dependencies, sa
   }
 }
 
-/** In a session of its own, so that Ctrl-C at its developer's terminal does not reach it. */
+/** Starts QEMU in its own session, so that Ctrl-C in the developer's terminal does not reach it. Returns the process id. */
 async function launch(program: string, words: readonly string[], folder: string): Promise<number> {
   const log = openSync(join(folder, 'qemu.log'), 'w')
   const child = spawn(program, words, { cwd: folder, detached: true, stdio: ['ignore', log, log] })
@@ -159,7 +160,7 @@ async function launch(program: string, words: readonly string[], folder: string)
   child.unref()
   let over = false
   child.once('error', () => (over = true)).once('exit', () => (over = true))
-  // It answers once it has taken its disks, its port and its sockets: then it runs, and not before.
+  // QEMU answers after it has opened its disks, its port and its sockets.
   for (const until = Date.now() + 60_000; Date.now() < until; await sleep(50)) {
     if (over) throw await startFailure(folder)
     const monitor = await openMonitor(folder).catch(() => undefined)
@@ -167,12 +168,12 @@ async function launch(program: string, words: readonly string[], folder: string)
     if (monitor !== undefined) return child.pid ?? 0
   }
   child.kill('SIGKILL')
-  throw new TestbedError('QEMU does not answer a minute after its start')
+  throw new TestbedError('QEMU did not answer within a minute after its start')
 }
 
 async function startFailure(folder: string): Promise<TestbedError> {
   const said = await readFile(join(folder, 'qemu.log'), 'utf8').catch(() => '')
-  return new TestbedError(`QEMU ended: ${tail(said) || 'it said nothing'}`)
+  return new TestbedError(`QEMU ended: ${tail(said) || 'it printed nothing'}`)
 }
 
 async function freePort(): Promise<number> {
@@ -185,9 +186,9 @@ async function freePort(): Promise<number> {
 }
 
 /**
- * Waits until the guest's sshd says who it is: QEMU takes the connection itself long before.
+ * Waits until the guest's sshd sends its banner. A connection alone proves nothing, because QEMU accepts it long before that.
  *
- * @throws TestbedError with the end of the guest's console when QEMU ends or the time is over.
+ * @throws TestbedError with the end of QEMU's log when QEMU ends, or with the end of the guest's console after the timeout.
  */
 export async function awaitSsh(
   guest: Guest,
@@ -199,23 +200,23 @@ export async function awaitSsh(
     if (!isAlive(guest.pid)) throw await startFailure(guest.folder)
   }
   const said = await readFile(join(guest.folder, 'console.log'), 'utf8').catch(() => '')
-  const last = tail(said) || 'nothing'
+  const last = tail(said) || 'it is empty'
   throw new TestbedError(
-    `${guest.name} does not answer by ssh after ${options.timeout / 1000} s; its console said: ${last}`,
+    `${guest.name} does not answer by ssh after ${options.timeout / 1000} s; the end of its console: ${last}`,
   )
 }
 
-/** Whether its sshd says who it is, in time. */
+/** Returns whether the guest's sshd sends its banner within the timeout, in milliseconds. */
 export async function answers(guest: Guest, timeout = 60_000): Promise<boolean> {
   return isAlive(guest.pid) && (await hasBanner(guest.port, timeout))
 }
 
 function hasBanner(port: number, patience: number): Promise<boolean> {
-  return new Promise((settle) => {
+  return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1')
     const end = (answer: boolean) => {
       socket.destroy()
-      settle(answer)
+      resolve(answer)
     }
     socket.setTimeout(patience, () => end(false))
     socket.once('data', (data) => end(data.toString().startsWith('SSH-2.0')))
@@ -231,7 +232,7 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** Ends guests of this checkout by process id, and removes what they wrote. Without a release: every one. */
+/** Ends the guests of a release, or of every release, and deletes their folders. Returns their names. */
 export async function stopGuests(paths: TestbedPaths, release?: string): Promise<readonly string[]> {
   const mine = ([name]: readonly [string, number]) => release === undefined || name.startsWith(`${release}/`)
   const processes = [...(await findGuestProcesses(paths.tag))].filter(mine)
@@ -245,7 +246,7 @@ function signalGuest(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal)
   } catch (error) {
-    // It has just ended.
+    // ESRCH: the guest has just ended.
     if (errno(error) !== 'ESRCH') throw error
   }
 }
@@ -257,5 +258,5 @@ async function endGuest(tag: string, name: string, pid: number): Promise<void> {
     signalGuest(pid, signal)
     for (let turn = 0; turn < 150 && (await isStill()); turn++) await sleep(100)
   }
-  if (await isStill()) throw new TestbedError(`Cannot end ${name}, process ${pid}`)
+  if (await isStill()) throw new TestbedError(`Cannot end the guest ${name}: process ${pid} still runs after SIGKILL`)
 }

@@ -12,9 +12,9 @@ import { seal } from './seal.ts'
 const definitionFolder = fileURLToPath(new URL('../definition', import.meta.url))
 
 /**
- * Builds the image of a definition, if there is none of just this content, and returns its folder.
+ * Returns the folder of the image of a definition. Builds the image when none with the same content exists.
  *
- * What is built becomes an image by one rename at the end: half of one is never used, and cleared away by the next build.
+ * The build works in a temporary folder and renames it at the end, so an unfinished image is never used. The next build deletes it.
  *
  * @throws TestbedError
  */
@@ -27,7 +27,7 @@ export async function ensureImage(context: BuildContext, definition: GuestDefini
   if (existsSync(folder)) return folder
   await removeUnfinished(context, definition.release)
   await assertSpace(paths.base, 4 * 2 ** 30)
-  say(`Building ${definition.version} (${definition.release}) with SELinux, once for this definition`)
+  say(`Building the image of ${definition.version} (${definition.release}) with SELinux, once for each definition`)
   const building = join(paths.images, definition.release, `.building-${id}`)
   await makeBuildFolders(building)
   await bootstrap(context, definition, building)
@@ -39,7 +39,7 @@ export async function ensureImage(context: BuildContext, definition: GuestDefini
   return folder
 }
 
-/** Without root mmdebstrap works as another user, who must come here and write. */
+/** Creates the folders of a build. Without root, mmdebstrap runs as another user, which must be able to enter and write them. */
 async function makeBuildFolders(building: string): Promise<void> {
   const folders = [building, join(building, 'tmp')]
   for (const folder of folders) {
@@ -50,18 +50,18 @@ async function makeBuildFolders(building: string): Promise<void> {
   for (let folder = dirname(building); folder !== '/'; folder = dirname(folder)) {
     if (((await stat(folder)).mode & 0o001) !== 0) continue
     throw new TestbedError(
-      `Without root an image is built as another user, who cannot pass ${folder}; run: chmod o+x ${folder}`,
+      `Cannot build an image without root: mmdebstrap runs as a user who cannot enter ${folder}; run: chmod o+x ${folder}`,
     )
   }
 }
 
-/** Images of older definitions, which no guest runs from: this release has none while an image of it is built. */
+/** Deletes the images of older definitions. No guest uses them, because no guest of this release runs during a build. */
 async function removeOthers({ paths }: BuildContext, release: string, id: string): Promise<void> {
   const folder = join(paths.images, release)
   for (const name of await readdir(folder)) if (name !== id) await rm(join(folder, name), { recursive: true })
 }
 
-/** An ssh key of this checkout's own, made once. */
+/** Creates the ssh key of this checkout if it does not exist. */
 async function ensureKey({ host, paths }: BuildContext): Promise<void> {
   if (existsSync(paths.key) && existsSync(`${paths.key}.pub`)) return
   await rm(paths.key, { force: true })
@@ -69,7 +69,10 @@ async function ensureKey({ host, paths }: BuildContext): Promise<void> {
   await host.run([programOf(host, 'ssh-keygen'), ...words], { touches: 'files' })
 }
 
-/** mmdebstrap, which without root is root of a user namespace. When we are killed it goes too, with all that it mounted. */
+/**
+ * Runs mmdebstrap, without root as root of a user namespace. When this process is killed, the kernel also ends mmdebstrap and removes its
+ * mounts.
+ */
 async function bootstrap(context: BuildContext, definition: GuestDefinition, building: string): Promise<void> {
   const { host, paths } = context
   const [setpriv, mmdebstrap] = [programOf(host, 'setpriv'), programOf(host, 'mmdebstrap')]
@@ -108,7 +111,7 @@ async function bootstrap(context: BuildContext, definition: GuestDefinition, bui
   await build(context, [setpriv, '--pdeathsig', 'KILL', ...start, ...words], { env, log: join(building, 'build.log') })
 }
 
-/** What a killed build left. As another user's it is removed by whoever it was made by: root of a user namespace. */
+/** Deletes the folders of killed builds. Without root they belong to a user namespace, and only its root can delete them. */
 async function removeUnfinished({ host, paths }: BuildContext, release: string): Promise<void> {
   const parent = join(paths.images, release)
   await mkdir(parent, { recursive: true })

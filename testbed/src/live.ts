@@ -7,7 +7,7 @@ import type { TestbedPaths } from './paths.ts'
 import { attachToGuest, runInGuest, sshWords } from './ssh.ts'
 import { guestCheckout } from './sync.ts'
 
-/** What runs in the guest: the checkout's code with the checkout's Node. */
+/** The start of every script in the guest: it uses the code and the Node of the checkout. */
 const prepare = [
   `cd ${guestCheckout}`,
   `export PATH=${guestCheckout}/node_modules/.bin:$PATH`,
@@ -15,16 +15,17 @@ const prepare = [
   ...(process.env['CI'] === undefined ? [] : ['export CI=true']),
 ].join('\n')
 
-/** What ssh ends with when it is not the command's own. @see ssh(1) */
+/** The exit code of ssh when the connection fails. Otherwise ssh returns the exit code of the command. @see ssh(1) */
 const connectionLost = 255
-/** What a shell makes of SIGSEGV, which an emulated Node meets now and then as it starts. */
+/** The exit code of a shell after SIGSEGV. An emulated Node sometimes crashes with it at its start. */
 const crashed = 139
 const tapFolder = '/var/tmp/testbed-tap'
 
+/** Options of `runLiveTests`. */
 export interface LiveOptions {
-  /** Parts of paths; none for all live tests. */
+  /** Parts of paths. Empty: all live tests. */
   readonly only: readonly string[]
-  /** The long runs too. */
+  /** Whether to include the long tests. */
   readonly full: boolean
   readonly say: (line: string) => void
   readonly signal: AbortSignal
@@ -32,8 +33,10 @@ export interface LiveOptions {
 }
 
 /**
- * Runs the live tests in a guest, their output going to ours, and brings back the TAP of each file, the journal of the
- * time and every denial of SELinux. Those in `test/live/reboot/` come last, with a reboot between `before` and `after`.
+ * Runs the live tests in a guest and prints their output. Returns whether all passed.
+ *
+ * Copies the TAP of each file, the journal of that time and every SELinux denial to the results folder. The tests in `test/live/reboot/`
+ * run last, with a reboot between `before` and `after`.
  */
 export async function runLiveTests(paths: TestbedPaths, guest: Guest, options: LiveOptions): Promise<boolean> {
   const { full, say, only } = options
@@ -47,7 +50,7 @@ export async function runLiveTests(paths: TestbedPaths, guest: Guest, options: L
     const line = [...words, ...more, ...only].map(quote).join(' ')
     let one = await attachToGuest(guest, `${prepare}\n${line}`, options.signal)
     if (one === crashed) {
-      say('UNSTABLE: Node itself crashed in the guest; once more')
+      say('UNSTABLE: Node itself crashed in the guest; running the tests again')
       one = await attachToGuest(guest, `${prepare}\n${line}`, options.signal)
     }
     code = code === 0 || one === connectionLost ? one : code
@@ -59,17 +62,17 @@ export async function runLiveTests(paths: TestbedPaths, guest: Guest, options: L
     await run('--reboot=after')
   }
   if (code === connectionLost) {
-    say('The connection to the guest is lost')
+    say('The connection to the guest was lost')
     return false
   }
   const results = join(paths.results, guest.name)
   const denials = await bringBack(guest, results, since)
-  say(`SELinux refused ${denials.length} times meanwhile; TAP, journal and denials are in ${results}`)
+  say(`SELinux denials during the tests: ${denials.length}; TAP, journal and denials are in ${results}`)
   if (code !== 0) for (const denial of summarizeDenials(denials)) say(`  ${denial}`)
   return code === 0
 }
 
-/** Runs the benchmarks in a guest. */
+/** Runs the benchmarks in a guest. Returns their exit code. */
 export function runBenches(guest: Guest, words: readonly string[], signal: AbortSignal): Promise<number> {
   return attachToGuest(guest, `${prepare}\nexec node bench/run.ts ${words.map(quote).join(' ')}`, signal)
 }
@@ -83,7 +86,7 @@ async function bringBack(guest: Guest, results: string, since: number): Promise<
   await execa('ssh', fetch, { cwd: guest.folder, stdin: 'ignore', reject: false, ...patience }).pipe('tar', unpack, {
     reject: false,
   })
-  // Oldest first: auditd begins a new file every few megabytes.
+  // Read the oldest file first: auditd begins a new file every few megabytes.
   const log = await runInGuest(guest, 'cat $(ls -tr /var/log/audit/audit.log*)', patience)
   const denials = denialsSince(log, since)
   await writeFile(join(results, 'denials.log'), denials.map((line) => `${line}\n`).join(''))
@@ -94,7 +97,7 @@ async function bringBack(guest: Guest, results: string, since: number): Promise<
   return denials
 }
 
-/** A word for the guest's shell, whatever is in it. */
+/** Quotes any word for the guest's shell. Pure. */
 export function quote(word: string): string {
   return /^[A-Za-z0-9_./:=@-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
 }

@@ -4,12 +4,12 @@ import { createHost, type Host } from '@puppy/host'
 import { TestbedError } from './errors.ts'
 
 interface Need {
-  /** Its name, or the path of a file that is no program. */
+  /** The name of a program, or the path of another file. */
   readonly program: string
   readonly package: string
 }
 
-/** The programs that build and run a guest, and Debian's packages that bring them. */
+/** The programs that build and run a guest, and the Debian packages that contain them. */
 const needs: readonly Need[] = [
   { program: 'qemu-system-x86_64', package: 'qemu-system-x86' },
   { program: 'qemu-img', package: 'qemu-utils' },
@@ -23,30 +23,31 @@ const needs: readonly Need[] = [
   { program: 'setpriv', package: 'util-linux' },
 ]
 
-/** mmdebstrap makes a user namespace without root, and asks these for the numbers in it. */
+/** Without root, mmdebstrap creates a user namespace. This program maps the user ids in it. */
 const needsWithoutRoot: readonly Need[] = [{ program: 'newuidmap', package: 'uidmap' }]
 
-/** Debian's packages that are missing, each once. Pure. */
+/** Returns the Debian packages that are missing, each once. Pure. */
 export function missingPackages(has: (program: string) => boolean, root: boolean): readonly string[] {
   const all = root ? needs : [...needs, ...needsWithoutRoot]
   return [...new Set(all.filter(({ program }) => !has(program)).map((need) => need.package))]
 }
 
+/** Options of `ensureNeeds`. */
 export interface NeedsOptions {
   readonly host?: Host
   readonly say: (line: string) => void
-  /** Whether packages may be installed: by root, unless `PUPPY_NO_INSTALL=1`. */
+  /** Whether packages may be installed. The command sets it for root, unless `PUPPY_NO_INSTALL=1`. */
   readonly install: boolean
 }
 
 /**
- * Makes sure that the programs are there; as root on a Debian-like system it installs what is missing, after saying so.
+ * Checks that the programs are installed. With `install`, on a system with apt-get, prints and installs the missing packages.
  *
- * @throws TestbedError with the line to run when it may not or cannot.
+ * @throws TestbedError with the command to run when packages are missing and cannot be installed.
  */
 export async function ensureNeeds({ host = createHost(), say, install }: NeedsOptions): Promise<void> {
   if (process.arch !== 'x64')
-    throw new TestbedError(`The testbed was made for x64 machines, and this is ${process.arch}`)
+    throw new TestbedError(`The testbed runs only on x64 machines, and this machine is ${process.arch}`)
   const has = (program: string) => (program.startsWith('/') ? existsSync(program) : host.program(program) !== undefined)
   const missing = missingPackages(has, process.getuid?.() === 0)
   if (missing.length === 0) return
@@ -54,30 +55,30 @@ export async function ensureNeeds({ host = createHost(), say, install }: NeedsOp
   const apt = host.program('apt-get')
   if (!install || apt === undefined)
     throw new TestbedError(`The testbed needs ${missing.join(', ')}; as root run: ${line}`)
-  say(`Installing ${missing.join(', ')}, which build and run the guest`)
+  say(`Installing ${missing.join(', ')} to build and run the guest`)
   const env = { DEBIAN_FRONTEND: 'noninteractive', ...proxyEnvironment() }
   const slow = { touches: 'machine', timeout: 900_000, env } as const
-  // Somebody else's apt may be at work.
+  // Another apt process may hold the lock.
   const patience = ['-o', 'DPkg::Lock::Timeout=300']
   try {
     await host.run([apt, 'update', '-q', ...patience], slow)
     await host.run([apt, 'install', ...patience, '-y', '-q', '--no-install-recommends', '--', ...missing], slow)
   } catch (error) {
-    throw new TestbedError(`Cannot install what the testbed needs: ${String(error)}; as root run: ${line}`)
+    throw new TestbedError(`Cannot install the packages that the testbed needs: ${String(error)}; as root run: ${line}`)
   }
 }
 
-/** The way to the packages, where there is no direct one. */
+/** Returns the environment variables of the HTTP proxy, for machines without direct access to the packages. */
 export function proxyEnvironment(env: NodeJS.ProcessEnv = process.env): Readonly<Record<string, string>> {
   const names = ['http_proxy', 'https_proxy', 'no_proxy']
   return Object.fromEntries(names.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]])))
 }
 
-/** @throws TestbedError when fewer bytes are free where this folder is. */
+/** Throws when the file system of a folder has too little free space. @throws TestbedError */
 export async function assertSpace(folder: string, bytes: number): Promise<void> {
   const { bavail, bsize } = await statfs(folder)
   const free = bavail * bsize
   if (free >= bytes) return
   const gib = (value: number) => (value / 2 ** 30).toFixed(1)
-  throw new TestbedError(`The testbed needs ${gib(bytes)} GiB in ${folder}, and ${gib(free)} GiB are free there`)
+  throw new TestbedError(`The testbed needs ${gib(bytes)} GiB in ${folder}, but only ${gib(free)} GiB are free there`)
 }

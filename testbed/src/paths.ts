@@ -2,29 +2,30 @@ import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-/** Where the testbed keeps what it makes: all of it below one ignored folder, and all of it can be deleted. */
+/** The paths of everything that the testbed creates. All are below one folder that git ignores, and all can be deleted. */
 export interface TestbedPaths {
   /** The project's root. */
   readonly checkout: string
-  /** `var/testbed`, which no path below is outside of. */
+  /** `var/testbed`. Every path below is inside it. */
   readonly base: string
   /** Built images, by id. */
   readonly images: string
-  /** Disks with the dependencies, by the lock file's hash. */
+  /** Disks with the dependencies, by the hash of the lock file. */
   readonly dependencies: string
-  /** Machine states that guests go on from, by id. */
+  /** Saved machine states, by id. */
   readonly saved: string
-  /** Running guests, by name; gone when they end. */
+  /** Folders of the running guests, by name. Deleted when a guest ends. */
   readonly guests: string
-  /** What the last test run brought back, by guest. */
+  /** Results of the last test run, by guest. */
   readonly results: string
-  /** The private key of this checkout; `.pub` beside it. */
+  /** The private ssh key of this checkout. The public key is beside it, with `.pub`. */
   readonly key: string
   readonly lock: string
-  /** In the process list of every guest of this checkout. */
+  /** A word in the command line of every guest of this checkout. */
   readonly tag: string
 }
 
+/** Returns the paths for a checkout. Pure. */
 export function createPaths(checkout: string = fileURLToPath(new URL('../..', import.meta.url))): TestbedPaths {
   const base = join(checkout, 'var/testbed')
   return {

@@ -1,48 +1,51 @@
 import type { GuestDefinition } from '../definition/guest.ts'
 
-/** How QEMU runs the guest's instructions: by the processor's own virtualization, or all of them in software. */
+/** How QEMU runs the guest's instructions: with the processor's virtualization (KVM), or in software (TCG). */
 export type Accelerator = 'kvm' | 'tcg'
 
 /**
- * Chooses KVM when the processor can virtualize and the device is ours to open.
+ * Returns `kvm` when the processor supports virtualization and /dev/kvm can be opened. Pure.
  *
- * The flags decide, not the device: a machine may have a /dev/kvm that is para-virtual and cannot run a stock kernel.
+ * The device alone is not enough: a para-virtual /dev/kvm cannot run a stock kernel.
  */
 export function chooseAccelerator(cpuinfo: string, mayOpenKvm: boolean): Accelerator {
   return mayOpenKvm && /^flags\s*:.*\b(vmx|svm)\b/m.test(cpuinfo) ? 'kvm' : 'tcg'
 }
 
-/** A card on the network between guests: the first guest has a socket for each of the others. */
+/** A network card on the network between guests. The first guest has a socket for each other guest. */
 interface PrivateNetwork {
   /** From 1. */
   readonly number: number
   readonly hosts: number
 }
 
+/** Options of `qemuArguments`. */
 export interface MachineOptions {
   readonly definition: GuestDefinition
   readonly accelerator: Accelerator
-  /** Found in the process list. */
+  /** A word that identifies the guests of this checkout in the process list. */
   readonly tag: string
   readonly name: string
   /** The loopback port that leads to the guest's sshd. */
   readonly port: number
-  /** The image's folder, relative to the guest's own. */
+  /** The folder of the image, relative to the guest's folder. */
   readonly image: string
-  /** Go on from the file `state` in this folder, relative to the guest's own, instead of booting. */
+  /** The folder of the file `state` to continue from, relative to the guest's folder. Absent: the guest boots. */
   readonly saved?: string
   readonly network?: PrivateNetwork
 }
 
-/** The disks of a guest in the order of /dev/vda, /dev/vdb …; files of these names with `.qcow2` are in its folder. */
+/** The disks of a guest, in the order of /dev/vda, /dev/vdb …. The files in its folder have these names and `.qcow2`. */
 export const disks = ['root', 'home', 'xfs', 'dependencies'] as const
 
 /**
- * The words for QEMU, whose working folder is the guest's: every path is relative, so that none needs escaping.
+ * Returns the arguments of QEMU. It runs in the guest's folder: every path is relative, so no path needs escaping. Pure.
  *
- * `restrict=on`: what runs in a guest reaches neither this machine's loopback nor the internet; the forwarded port still
- * leads in. `virtio-net-pci` because Debian's cloud kernel has no driver for QEMU's usual card. `vmgenid` tells a guest that goes
- * on from a saved state to draw fresh randomness. @see qemu(1)
+ * `restrict=on`: a guest reaches neither this machine's loopback nor the internet, but the forwarded port still works.
+ * `virtio-net-pci`: Debian's cloud kernel has no driver for QEMU's default card. `vmgenid`: makes a guest that continues from a saved state
+ * seed its random numbers again.
+ *
+ * @see qemu(1)
  */
 export function qemuArguments(options: MachineOptions): readonly string[] {
   const { definition, accelerator, tag, name, port, image, saved, network } = options
@@ -61,7 +64,7 @@ export function qemuArguments(options: MachineOptions): readonly string[] {
   return words
 }
 
-/** Guests are joined by unix sockets, so nothing of their network is to be seen on the machine. */
+/** Connects guests by unix sockets, so their network does not appear on the machine. */
 function addNetwork(words: string[], { number, hosts }: PrivateNetwork): void {
   const others = Array.from({ length: hosts - 1 }, (_, index) => index + 2)
   for (const other of number === 1 ? others : [number]) {
@@ -73,12 +76,12 @@ function addNetwork(words: string[], { number, hosts }: PrivateNetwork): void {
   words.push('-device', `virtio-net-pci,netdev=lan,mac=${privateAddress(number).mac}`)
 }
 
-/** Which card of a guest is on the private network, and its address there. */
+/** Returns the card of a guest on the private network and its address there. Pure. */
 export function privateAddress(number: number): { readonly mac: string; readonly ip: string } {
   return { mac: `52:54:00:01:00:0${number}`, ip: `192.168.90.${number}` }
 }
 
-/** The words for the machine that finishes an image: see `seal.ts`. It does one thing after the other, on one processor. */
+/** Returns the arguments of QEMU for the machine that finishes an image; see `seal.ts`. It has one processor. Pure. */
 export function sealArguments(accelerator: Accelerator, tag: string): readonly string[] {
   const words = machineWords(accelerator, 1, 2048, `${tag}/seal`)
   words.push('-no-reboot')
@@ -91,7 +94,7 @@ export function sealArguments(accelerator: Accelerator, tag: string): readonly s
   return words
 }
 
-/** Begins with what all our machines have in common. */
+/** Returns the arguments that all our machines have in common. */
 function machineWords(accelerator: Accelerator, cpus: number, memoryMiB: number, name: string): string[] {
   const accel = accelerator === 'kvm' ? 'kvm' : 'tcg,thread=multi,tb-size=1024'
   const words = ['-name', name, '-no-user-config', '-nodefaults', '-display', 'none', '-machine', 'pc', '-accel', accel]

@@ -10,13 +10,14 @@ import { sealArguments } from './qemu.ts'
 const attempts = 3
 
 /**
- * Makes the volumes and the labels in a machine of its own, where root may: `definition/files/usr/local/lib/testbed/seal`.
+ * Creates the volumes and sets the file contexts in a separate machine, because both need root:
+ * `definition/files/usr/local/lib/testbed/seal`.
  *
- * It writes to overlays, and what it made becomes the image's only when the machine has said that it is done: after one that
- * stood still the next attempt begins with what was there before.
+ * The machine writes to overlays. They are committed to the image only after the machine has reported success. When the machine hangs, the
+ * next attempt begins with the original disks.
  *
- * @param timeout of one attempt in milliseconds; it takes 20 seconds under emulation.
- * @throws TestbedError with what the machine said.
+ * @param timeout milliseconds for one attempt, which takes 20 seconds under emulation
+ * @throws TestbedError with the end of the machine's console
  */
 export async function seal(
   context: BuildContext,
@@ -30,8 +31,10 @@ export async function seal(
     if (said.includes('TESTBED SEALED')) break
     const why = tail(said) || 'nothing'
     if (said.includes('TESTBED FAILED') || attempt === attempts)
-      throw new TestbedError(`Cannot finish the image; the machine said: ${why}`)
-    context.say(`The machine that finishes the image did not end in ${timeout / 1000} s (it said: ${why}); once more`)
+      throw new TestbedError(`Cannot finish the image; the machine printed: ${why}`)
+    context.say(
+      `The machine that finishes the image did not end within ${timeout / 1000} s (it printed: ${why}); trying again`,
+    )
   }
   await build(context, [programOf(context.host, 'qemu-img'), 'commit', '-q', join(building, 'sealed.qcow2')], {
     log: join(building, 'commit.log'),
@@ -47,7 +50,7 @@ async function createDisks(context: BuildContext, definition: GuestDefinition, b
   await build(context, [...create, join(building, 'xfs.qcow2'), definition.xfsSize], { log })
 }
 
-/** What the machine said, once it has ended or its time is over. When we are killed it goes too. */
+/** Runs the machine until it ends or the timeout is over. Returns its console. When this process is killed, the kernel ends the machine. */
 async function runMachine(context: BuildContext, building: string, timeout: number): Promise<string> {
   const { host, accelerator, paths, signal } = context
   const log = join(building, 'seal.log')
@@ -65,10 +68,10 @@ async function runMachine(context: BuildContext, building: string, timeout: numb
   let grace = 100
   for (const until = Date.now() + timeout; !over && Date.now() < until && grace > 0; await sleep(100)) {
     if (signal?.aborted === true) break
-    // It has said its last word and turns itself off; if it does not, what it wrote is on its disks all the same.
+    // The machine prints this last and then turns itself off. If it does not, its data is on its disks nevertheless.
     if (/TESTBED (SEALED|FAILED)/.test(await read())) grace -= 1
   }
-  // Asked to end, QEMU writes what it still holds of its disks.
+  // On SIGTERM, QEMU writes its cached disk data.
   machine.kill('SIGTERM')
   const { exitCode, stderr } = await machine
   if (signal?.aborted === true) throw new TestbedError('Stopped building')

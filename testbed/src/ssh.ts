@@ -4,19 +4,19 @@ import { execa } from 'execa'
 import { TestbedError } from './errors.ts'
 import { tail } from './build.ts'
 
-/** What it takes to log in to a guest. */
+/** What is needed to log in to a guest. */
 export interface Reachable {
   readonly name: string
-  /** Holds `known_hosts` and the socket of the connection. */
+  /** The folder with `known_hosts` and the socket of the shared connection. */
   readonly folder: string
   /** The port of 127.0.0.1 that leads to its sshd. */
   readonly port: number
 }
 
 /**
- * The words that lead ssh into a guest. Run in the guest's folder: every path is relative, so none needs quoting.
+ * Returns the arguments of ssh for a guest. ssh runs in the guest's folder: every path is relative, so no path needs quoting. Pure.
  *
- * The host key is the image's and must match. Connections go through one that stays open, where there is one.
+ * The host key must be that of the image. If a shared connection is open, ssh uses it.
  */
 export function sshWords(port: number): readonly string[] {
   const options = {
@@ -27,7 +27,7 @@ export function sshWords(port: number): readonly string[] {
     IdentitiesOnly: 'yes',
     LogLevel: 'ERROR',
     Port: String(port),
-    // A guest that has died keeps its connections: QEMU answers for it. Five minutes, because an emulated one may be busy.
+    // The connections to a guest that hangs stay open, because QEMU answers. Five minutes, because an emulated guest may be busy.
     ServerAliveCountMax: '10',
     ServerAliveInterval: '30',
     StrictHostKeyChecking: 'yes',
@@ -38,26 +38,29 @@ export function sshWords(port: number): readonly string[] {
   return ['-F', 'none', '-i', '../../../key', ...words]
 }
 
-/** Opens the connection that the others go through. It ends with the guest, or by `closeConnection`. */
+/** Opens the shared connection. It ends with the guest or by `closeConnection`. @throws TestbedError */
 export async function openConnection(guest: Reachable): Promise<void> {
   const words = [...sshWords(guest.port), '-f', '-N', '-o', 'ControlMaster=yes', '127.0.0.1']
   const result = await execa('ssh', words, { cwd: guest.folder, stdio: ['ignore', 'ignore', 'ignore'], reject: false })
   if (result.failed) throw new TestbedError(`Cannot log in to ${guest.name} by ssh on 127.0.0.1:${guest.port}`)
 }
 
+/** Closes the shared connection, if it is open. */
 export async function closeConnection(guest: Omit<Reachable, 'name'>): Promise<void> {
   const words = [...sshWords(guest.port), '-O', 'exit', '127.0.0.1']
   await execa('ssh', words, { cwd: guest.folder, stdio: ['ignore', 'ignore', 'ignore'], reject: false })
 }
 
+/** Options of `runInGuest`. */
 export interface RunInGuest {
+  /** The text for standard input. */
   readonly input?: string
-  /** Milliseconds. Default one minute. */
+  /** Milliseconds. Default: one minute. */
   readonly timeout?: number
   readonly signal?: AbortSignal
 }
 
-/** Runs a line in the guest's shell as root, and returns what it printed. @throws TestbedError with what it said. */
+/** Runs a line in the guest's shell as root. Returns its standard output. @throws TestbedError with the end of its standard error. */
 export async function runInGuest(guest: Reachable, line: string, options: RunInGuest = {}): Promise<string> {
   const result = await execa('ssh', [...sshWords(guest.port), '127.0.0.1', line], {
     cwd: guest.folder,
@@ -69,11 +72,11 @@ export async function runInGuest(guest: Reachable, line: string, options: RunInG
   })
   if (!result.failed) return result.stdout
   throw new TestbedError(
-    `In ${guest.name}, "${line.slice(0, 80)}" failed: ${tail(`${result.stderr}\n${result.shortMessage}`)}`,
+    `Cannot run "${line.slice(0, 80)}" in ${guest.name}: ${tail(`${result.stderr}\n${result.shortMessage}`)}`,
   )
 }
 
-/** Runs a line in the guest with our own standard streams, and returns its exit code. Nothing: a login shell. */
+/** Runs a line in the guest, or a login shell, with the standard streams of this process. Returns the exit code. */
 export async function attachToGuest(guest: Reachable, line: string | undefined, signal: AbortSignal): Promise<number> {
   const terminal = line === undefined || process.stdin.isTTY ? ['-t'] : []
   const words = [...sshWords(guest.port), ...terminal, '127.0.0.1', ...(line === undefined ? [] : [line])]

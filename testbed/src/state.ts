@@ -13,7 +13,7 @@ import { disks, qemuArguments, type Accelerator } from './qemu.ts'
 import { openMonitor } from './qmp.ts'
 import { closeConnection, runInGuest } from './ssh.ts'
 
-/** What a saved state goes with: another of any of these, and it is of no use. */
+/** What a saved state depends on. When one of these differs, the state cannot be used. */
 export interface StateKey {
   readonly definition: GuestDefinition
   readonly accelerator: Accelerator
@@ -21,12 +21,12 @@ export interface StateKey {
   readonly dependencies: string
 }
 
-/** The folder in which the state of such a guest is or would be: memory in `state`, disks beside it. */
+/** Returns the folder for the saved state of such a guest, whether it exists or not. The memory is in `state`, the disks are beside it. */
 export async function stateFolder(paths: TestbedPaths, key: StateKey): Promise<string> {
   const { stdout: qemu } = await execa('qemu-system-x86_64', ['--version'], { reject: false })
   const processor = key.accelerator === 'kvm' ? await readFile('/proc/cpuinfo', 'utf8').then(modelOf) : 'any'
   const machine = qemuArguments({ ...key, tag: '', name: '', port: 0 })
-  // The files themselves, not their names: one that was built again has other blocks under the same name.
+  // Identify the files by inode and time, because a rebuilt file has the same name and different blocks.
   const bases = await Promise.all([`${key.image}/root.img`, key.dependencies].map(identityOf))
   const id = shortHash([...bases, qemu, processor, ...machine])
   return join(paths.saved, key.definition.release, id)
@@ -37,14 +37,14 @@ async function identityOf(file: string): Promise<string> {
   return `${file} ${ino} ${mtimeNs}`
 }
 
-/** With KVM a state holds what the processor is; another one cannot go on from it. */
+/** Returns the model and the flags of the processor. With KVM, a state can only continue on the same processor model. */
 function modelOf(cpuinfo: string): string {
   return [...new Set(cpuinfo.split('\n').filter((line) => /^(model name|flags)\s*:/.test(line)))].join('\n')
 }
 
 /**
- * Saves a booted guest, which ends with it: its memory as a stream of QEMU's, and its disks as they are at that moment.
- * Others go on from it on overlays of their own, in seconds instead of a boot.
+ * Saves a booted guest and ends it: the memory in QEMU's migration format, and the disks of that moment. Later guests continue from it on
+ * their own overlays, which takes seconds instead of a boot.
  */
 export async function saveState(guest: Guest, folder: string): Promise<void> {
   const parent = join(folder, '..')
@@ -62,13 +62,14 @@ export async function saveState(guest: Guest, folder: string): Promise<void> {
     await using monitor = await openMonitor(guest.folder)
     await monitor.execute('stop')
     await monitor.execute('migrate-set-parameters', { 'max-bandwidth': 2 ** 40 })
-    // The only shell line, of fixed words: QEMU opens no file by itself before version 8.2.
+    // Before version 8.2, QEMU opens no file by itself and needs this shell command.
     await monitor.execute('migrate', { uri: 'exec:cat >state' })
     await awaitMigration(monitor.execute)
     await monitor.execute('quit').catch(() => undefined)
   }
   for (let turn = 0; turn < 1200 && existsSync(`/proc/${guest.pid}`); turn++) await sleep(50)
-  if (existsSync(`/proc/${guest.pid}`)) throw new TestbedError(`QEMU does not end: process ${guest.pid}`)
+  if (existsSync(`/proc/${guest.pid}`))
+    throw new TestbedError(`QEMU did not end after it saved the machine state: process ${guest.pid}`)
   for (const name of ['state', ...disks.map((disk) => `${disk}.qcow2`)]) {
     await rename(join(guest.folder, name), join(building, name))
   }
@@ -84,18 +85,19 @@ async function awaitMigration(execute: (command: string) => Promise<unknown>): P
   throw new TestbedError('QEMU did not save the machine state within two minutes')
 }
 
-/** Has a guest go on once QEMU has read its state, which was saved while it stood still. */
+/** Continues a guest after QEMU has read its saved state. The state was saved while the guest was paused. @throws TestbedError */
 export async function goOn(guest: Guest): Promise<void> {
   await using monitor = await openMonitor(guest.folder)
   for (const until = Date.now() + 120_000; Date.now() < until; await sleep(50)) {
     const { status } = (await monitor.execute('query-status')) as { readonly status?: string }
     if (status === 'paused') return void (await monitor.execute('cont'))
-    if (status !== 'inmigrate') throw new TestbedError(`QEMU could not go on from the saved state; it is ${status}`)
+    if (status !== 'inmigrate')
+      throw new TestbedError(`QEMU could not continue from the saved state; its status is ${status}`)
   }
   throw new TestbedError('QEMU did not read the saved state within two minutes')
 }
 
-/** The clock of a guest that goes on stands where it was saved. */
+/** Sets the clock of a guest. After a saved state it has the time of the save. */
 export async function setClock(guest: Guest): Promise<void> {
   await runInGuest(guest, `date -s @${(Date.now() / 1000).toFixed(3)} >/dev/null`)
 }

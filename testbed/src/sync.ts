@@ -6,10 +6,10 @@ import type { Guest } from './guest.ts'
 import { tail } from './build.ts'
 import { sshWords } from './ssh.ts'
 
-/** Where the checkout is in a guest. */
+/** The folder of the checkout in a guest. */
 export const guestCheckout = '/srv/puppy'
 
-/** Unpacks beside the old tree and changes places with it, so that what is gone here is gone there. */
+/** Unpacks beside the old tree and then replaces it, so that files that were deleted here are also deleted in the guest. */
 const receive = [
   'set -e; umask 022',
   `rm -rf ${guestCheckout}.new ${guestCheckout}.old`,
@@ -22,7 +22,12 @@ const receive = [
   `rm -rf ${guestCheckout}.old`,
 ].join('\n')
 
-/** Copies the checkout into a guest: what git knows or would, as it is now. Returns how many files. @throws TestbedError */
+/**
+ * Copies the checkout into a guest: tracked files and new files that git does not ignore, with their present content. Returns the number of
+ * files.
+ *
+ * @throws TestbedError
+ */
 export async function syncCheckout(checkout: string, guest: Guest): Promise<number> {
   const files = await checkoutFiles(checkout)
   const archive = ['-c', '--owner=0', '--group=0', '--mode=u+rwX,go=rX', '--null', '--no-recursion', '-T', '-']
@@ -40,9 +45,9 @@ export async function syncCheckout(checkout: string, guest: Guest): Promise<numb
   return files.length
 }
 
-/** Tracked files and new ones that are not ignored, and the links between the packages that pnpm made. */
+/** Lists tracked files, new files that git does not ignore, and pnpm's links between the packages. */
 async function checkoutFiles(checkout: string): Promise<readonly string[]> {
-  // Whose checkout it is does not matter for a list of its files; git refuses another's to root otherwise.
+  // Without `safe.directory`, git refuses to list the files of a checkout that belongs to another user.
   const words = ['-c', `safe.directory=${checkout}`, 'ls-files', '-z', '--cached', '--others', '--exclude-standard']
   const { stdout, failed, stderr } = await execa('git', words, { cwd: checkout, reject: false })
   if (failed) throw new TestbedError(`Cannot list the checkout's files with git: ${tail(stderr)}`)
@@ -50,7 +55,7 @@ async function checkoutFiles(checkout: string): Promise<readonly string[]> {
   return [...known, ...linkedDependencies(checkout)]
 }
 
-/** `packages/<package>/node_modules/<dependency>`, each a relative link. */
+/** Returns the links `packages/<package>/node_modules/<dependency>`, and those of `testbed`. Each is a relative link. */
 export function linkedDependencies(checkout: string): readonly string[] {
   const rooms = [...readdirSync(join(checkout, 'packages')).map((name) => `packages/${name}`), 'testbed']
   return rooms.flatMap((room) => {

@@ -27,7 +27,7 @@ import { closeConnection, openConnection, runInGuest } from './ssh.ts'
 import { goOn, saveState, setClock, stateFolder, type StateKey } from './state.ts'
 import { syncCheckout } from './sync.ts'
 
-/** What every command of the testbed has at hand. */
+/** What every command of the testbed needs. */
 export interface Testbed {
   readonly paths: TestbedPaths
   readonly phases: Phases
@@ -37,27 +37,28 @@ export interface Testbed {
   readonly install: boolean
 }
 
+/** Options of `up`. */
 export interface UpOptions {
   readonly release?: string
-  /** How many guests, on a private network when there are several. */
+  /** The number of guests. Several guests have a private network. */
   readonly hosts: number
-  /** The loopback port of the (first) guest's sshd. */
+  /** The loopback port for the sshd of the first guest. */
   readonly port?: number
-  /** Boot, without a saved state, and save none. */
+  /** Whether to boot without a saved state and to save none. */
   readonly cold: boolean
 }
 
 const bootTimeout = 240_000
 const resumeTimeout = 120_000
 
-/** @throws TestbedError when other guests run than are asked for. */
+/** Throws when the running guests differ from the requested ones. @throws TestbedError */
 function assertSame(running: readonly Guest[], { hosts, port }: UpOptions): void {
   if (running.length === hosts && (port === undefined || running[0]?.port === port)) return
   const what = running.map((guest) => `${guest.name} on port ${guest.port}`).join(', ')
-  throw new TestbedError(`Others run already (${what}); end them first: testbed down`)
+  throw new TestbedError(`Other guests are already running (${what}); end them first: testbed down`)
 }
 
-/** Makes guests run: builds what is missing, then goes on from a saved state or boots. Returns the ones that run. */
+/** Builds what is missing and starts the guests from a saved state or by a boot. Returns the running guests. @throws TestbedError */
 export async function up(testbed: Testbed, options: UpOptions): Promise<readonly Guest[]> {
   const { paths, say, phases, signal } = testbed
   const definition = findDefinition(options.release)
@@ -67,7 +68,7 @@ export async function up(testbed: Testbed, options: UpOptions): Promise<readonly
   const running = await findGuests(paths, definition.release)
   if (running.length > 0 && running.every((guest) => guest.ready)) {
     assertSame(running, options)
-    say(`${definition.release} runs already (${running.length}); a fresh one: testbed reset`)
+    say(`${definition.release} is already running (${running.length}); for fresh disks, run: testbed reset`)
     return running
   }
   const { accelerator, reason } = await findAccelerator()
@@ -96,14 +97,14 @@ async function startAll(
   const { phases, say } = testbed
   const { hosts, port } = options
   const start: Omit<StartOptions, 'number'> = { ...key, hosts, ...(port === undefined ? {} : { port }) }
-  // Several need to differ (machine-id, address, name) from the start, and several cards do not fit a saved state.
+  // Several guests must differ from the start (machine-id, address, name), and a second card does not fit a saved state.
   const alone = hosts === 1 && !options.cold
   if (alone && existsSync(saved)) {
     try {
       return [await resume(testbed, host, { ...start, number: 1, saved })]
     } catch (error) {
       if (!(error instanceof TestbedError) || testbed.signal.aborted) throw error
-      say(`The saved state is of no use, so it boots: ${error.message}`)
+      say(`Cannot use the saved state, so the guest boots: ${error.message}`)
       await stopGuests(testbed.paths, key.definition.release)
       await rm(saved, { recursive: true })
     }
@@ -119,17 +120,17 @@ async function startAll(
 
 interface Booted {
   readonly guests: readonly Guest[]
-  /** Whether no unit of theirs has failed. */
+  /** Whether no unit has failed. */
   readonly settled: boolean
 }
 
-/** An emulated machine stands still once in a great while: the second boot is from fresh disks. */
+/** Boots, and once again from fresh disks when the first boot fails. Rarely, an emulated machine hangs. */
 async function bootTwice(testbed: Testbed, host: Host, start: Omit<StartOptions, 'number'>): Promise<Booted> {
   try {
     return await boot(testbed, host, start)
   } catch (error) {
     if (!(error instanceof TestbedError) || testbed.signal.aborted) throw error
-    testbed.say(`${error.message}; once more`)
+    testbed.say(`${error.message}; trying again`)
     await stopGuests(testbed.paths, start.definition.release)
     return boot(testbed, host, start)
   }
@@ -143,7 +144,7 @@ async function boot(testbed: Testbed, host: Host, start: Omit<StartOptions, 'num
   return { guests, settled: calm.every(Boolean) }
 }
 
-/** A port that was asked for is the first guest's. */
+/** Returns the options for one guest. Only the first guest gets the requested port. */
 function numbered({ port, ...start }: Omit<StartOptions, 'number'>, number: number): StartOptions {
   return { ...start, number, ...(port === undefined || number > 1 ? {} : { port }) }
 }
@@ -159,7 +160,7 @@ async function resume({ phases, paths, signal }: Testbed, host: Host, options: S
   })
 }
 
-/** sshd answers before the boot is over; a unit that failed is told. Says whether none did. */
+/** Waits until the boot has ended, because sshd answers before. Prints failed units. Returns whether no unit has failed. */
 async function awaitReady({ say, signal }: Testbed, guest: Guest, hosts: number): Promise<boolean> {
   await awaitSsh(guest, { timeout: bootTimeout * hosts, signal })
   await openConnection(guest)
@@ -173,7 +174,7 @@ async function awaitReady({ say, signal }: Testbed, guest: Guest, hosts: number)
   return false
 }
 
-/** An address on the card that QEMU's user network is not on, and a name. */
+/** Sets the name of each guest, and its address on the card of the private network. */
 async function joinNetwork(guests: readonly Guest[]): Promise<void> {
   await Promise.all(
     guests.map((guest, index) => {
@@ -189,7 +190,7 @@ ip address add ${ip}/24 dev "$card" && ip link set "$card" up`,
   )
 }
 
-/** Copies the checkout in. Other dependencies than the guest has need another disk, and so a fresh guest. */
+/** Copies the checkout into the guests. When the dependencies have changed, first starts fresh guests with a new disk. */
 export async function sync(testbed: Testbed, options: UpOptions): Promise<readonly Guest[]> {
   const { paths, phases, say } = testbed
   const release = findDefinition(options.release).release
@@ -205,19 +206,19 @@ export async function sync(testbed: Testbed, options: UpOptions): Promise<readon
   return guests
 }
 
-/** Ends guests, found by their processes; returns their names. */
+/** Ends guests, which it finds by their processes. Returns their names. */
 export async function down(testbed: Testbed, release?: string): Promise<readonly string[]> {
   const { paths, phases } = testbed
   await using _lock = await takeLock(testbed, createHost())
   return await phases.time('down', () => stopGuests(paths, release))
 }
 
-/** Restarts a guest; its disks stay. Comes back when it can be used again. */
+/** Restarts a guest and keeps its disks. Returns when the guest can be used again. @throws TestbedError */
 export async function reboot(testbed: Testbed, guest: Guest): Promise<void> {
   await testbed.phases.time('reboot', async () => {
     const bootId = () => runInGuest(guest, 'cat /proc/sys/kernel/random/boot_id')
     const before = await bootId()
-    // The connection is cut before or after it has answered.
+    // The connection may break before the command returns.
     await runInGuest(guest, 'systemctl reboot').catch(() => {})
     await closeConnection(guest)
     for (const until = Date.now() + bootTimeout; Date.now() < until; await sleep(500)) {
@@ -226,11 +227,11 @@ export async function reboot(testbed: Testbed, guest: Guest): Promise<void> {
       await awaitReady(testbed, guest, 1)
       return
     }
-    throw new TestbedError(`${guest.name} did not restart in ${bootTimeout / 1000} s`)
+    throw new TestbedError(`${guest.name} did not restart within ${bootTimeout / 1000} s`)
   })
 }
 
-/** A fresh guest in the place of the one that runs. */
+/** Replaces the running guests by fresh ones. */
 export async function reset(testbed: Testbed, options: UpOptions): Promise<readonly Guest[]> {
   const release = findDefinition(options.release).release
   const hosts = Math.max(1, (await findGuests(testbed.paths, release)).length)
@@ -238,10 +239,10 @@ export async function reset(testbed: Testbed, options: UpOptions): Promise<reado
   return up(testbed, { ...options, hosts })
 }
 
-/** One command at a time builds, starts or ends; the next waits for it. */
+/** Takes the lock of the testbed: one command at a time builds, starts or ends guests. Waits for the other command. */
 async function takeLock(testbed: Testbed, host: Host, path = testbed.paths.lock): Promise<Lock> {
   const { paths, say, signal } = testbed
-  // Others may pass, because images may be built as one; what is in here they may not list.
+  // Other users may enter the folder, because mmdebstrap may run as one, but they may not list it.
   await mkdir(paths.base, { recursive: true, mode: 0o711 })
   const purpose = `testbed ${process.argv.slice(2).join(' ')}`
   try {
@@ -253,7 +254,7 @@ async function takeLock(testbed: Testbed, host: Host, path = testbed.paths.lock)
   }
 }
 
-/** Keeps another command from using the guests of a release at the same time: tests change them. */
+/** Takes the lock of the guests of a release, because tests change them. Another command waits. */
 export function takeGuests(testbed: Testbed, release: string): Promise<Lock> {
   return takeLock(testbed, createHost(), `${testbed.paths.lock}-${release}`)
 }
@@ -267,16 +268,18 @@ async function findAccelerator(): Promise<{ readonly accelerator: Accelerator; r
   const accelerator = chooseAccelerator(cpuinfo, mayOpen)
   if (accelerator === 'kvm') return { accelerator, reason: 'Using KVM' }
   const able = chooseAccelerator(cpuinfo, true) === 'kvm'
-  const why = able ? '/dev/kvm is missing or not ours; join the group kvm' : 'this processor offers no vmx or svm'
+  const why = able
+    ? '/dev/kvm is missing or cannot be opened; add your user to the group kvm'
+    : 'this processor has neither vmx nor svm'
   return { accelerator, reason: `Using emulation: ${why}` }
 }
 
-/** One line for each guest that runs. */
+/** Returns one line for each running guest. */
 export async function status({ paths }: Testbed, definitions: readonly GuestDefinition[]): Promise<readonly string[]> {
   const lines: string[] = []
   for (const { release, version } of definitions) {
     for (const guest of await findGuests(paths, release)) {
-      const state = (await answers(guest, 5000)) ? 'answers' : 'is silent'
+      const state = (await answers(guest, 5000)) ? 'answers' : 'does not answer'
       lines.push(
         `${guest.name}: ${version}, process ${guest.pid}, ${guest.accelerator}, ssh on 127.0.0.1:${guest.port} ${state}; ${join(paths.guests, guest.name)}`,
       )

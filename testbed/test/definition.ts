@@ -6,13 +6,16 @@ import { findDefinition, imageId, readInputs, shortHash } from '../src/definitio
 const trixie = findDefinition(undefined)
 const inputs = new Map([['files/etc/fstab', '- x']])
 
-void t.test('findDefinition() takes the newest Debian, knows the oldest, and names what there is', async (t) => {
-  t.match(trixie, { release: 'trixie', version: 'Debian 13' })
-  t.equal(findDefinition('bookworm').version, 'Debian 12')
-  t.throws(() => findDefinition('sid'), { message: 'There is no release "sid"; there are trixie, bookworm' })
-})
+void t.test(
+  'findDefinition() returns the newest Debian by default, and names the known releases in its error',
+  async (t) => {
+    t.match(trixie, { release: 'trixie', version: 'Debian 13' })
+    t.equal(findDefinition('bookworm').version, 'Debian 12')
+    t.throws(() => findDefinition('sid'), { message: 'Unknown release "sid"; known releases: trixie, bookworm' })
+  },
+)
 
-void t.test('imageId() is another for other packages, other files and another key', async (t) => {
+void t.test('imageId() changes with the packages, the files and the key', async (t) => {
   const id = imageId(trixie, inputs, 'key')
   t.match(id, /^[0-9a-f]{16}$/)
   t.equal(imageId({ ...trixie }, new Map(inputs), 'key\n'), id)
@@ -21,18 +24,18 @@ void t.test('imageId() is another for other packages, other files and another ke
   t.not(imageId(trixie, inputs, 'other'), id)
 })
 
-void t.test('imageId() stays for what is chosen at every start', async (t) => {
+void t.test('imageId() does not depend on memory, processors and kernel arguments', async (t) => {
   t.equal(
     imageId({ ...trixie, memoryMiB: 4096, cpus: 1, kernelArguments: [] }, inputs, 'key'),
     imageId(trixie, inputs, 'key'),
   )
 })
 
-void t.test('shortHash() tells two texts from one', async (t) => {
+void t.test('shortHash() depends on where one text ends and the next begins', async (t) => {
   t.not(shortHash(['ab', 'c']), shortHash(['a', 'bc']))
 })
 
-void t.test('readInputs() reads every file with its mode, and nothing else', async (t) => {
+void t.test('readInputs() returns only customize and the files below files, with their modes', async (t) => {
   const folder = t.testdir({ customize: '#!/bin/sh', files: { etc: { hosts: 'x' } }, 'debian.ts': '' })
   mkdirSync(`${folder}/files/empty`)
   writeFileSync(`${folder}/files/run`, 'y', { mode: 0o755 })
@@ -46,7 +49,7 @@ void t.test('readInputs() reads every file with its mode, and nothing else', asy
   )
 })
 
-void t.test('the definition has no unit twice, and its files are there', async (t) => {
+void t.test('no unit of the definition occurs twice, and its scripts are executable', async (t) => {
   for (const release of ['trixie', 'bookworm']) {
     const { mask, enable, disable } = findDefinition(release)
     const units = [...mask, ...enable, ...disable]

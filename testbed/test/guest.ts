@@ -25,7 +25,7 @@ const skip =
     ? 'QEMU is not installed'
     : false
 
-void t.test('guestName() knows its own among all that runs', async (t) => {
+void t.test('guestName() returns a name only for a QEMU of this checkout', async (t) => {
   const line = (...words: string[]) => words.join('\0')
   t.equal(guestName(line('/usr/bin/qemu-system-x86_64', '-name', 'tag/trixie/1'), 'tag'), 'trixie/1')
   t.equal(guestName(line('/usr/bin/qemu-system-x86_64', '-name', 'other/trixie/1'), 'tag'), undefined)
@@ -33,7 +33,7 @@ void t.test('guestName() knows its own among all that runs', async (t) => {
   t.equal(guestName('', 'tag'), undefined)
 })
 
-/** The header that a boot loader looks for, and nothing to run. @see the kernel's arch/x86/boot.rst */
+/** Creates a kernel with a valid header and no code. @see the kernel's arch/x86/boot.rst */
 function emptyKernel(): Buffer {
   const image = Buffer.alloc(65_536)
   image.writeUInt8(1, 0x1f1)
@@ -45,7 +45,7 @@ function emptyKernel(): Buffer {
   return image
 }
 
-/** A machine that starts and never answers: there is nothing in its kernel. */
+/** Creates a machine that starts and never answers, because its kernel is empty. */
 function silentMachine(t: Test) {
   const paths = createPaths(t.testdir())
   const image = `${paths.images}/trixie/none`
@@ -72,7 +72,7 @@ function silentMachine(t: Test) {
 }
 
 void t.test(
-  'a guest that does not answer: one line, found by its process, and ended without a trace',
+  'a guest that does not answer is reported, found by its process, and ended with all of its files',
   { skip },
   async (t) => {
     const { paths, options } = silentMachine(t)
@@ -84,7 +84,7 @@ void t.test(
     )
     await t.rejects(awaitSsh(guest, { timeout: 1000 }), {
       name: 'TestbedError',
-      message: /^trixie\/1 does not answer by ssh after 1 s; its console said: /,
+      message: /^trixie\/1 does not answer by ssh after 1 s; the end of its console: /,
     })
     t.equal(await answers(guest, 200), false)
     t.strictSame(await stopGuests(paths, 'trixie'), ['trixie/1'])
@@ -94,7 +94,7 @@ void t.test(
   },
 )
 
-void t.test('a port in use: one line with what QEMU said', { skip }, async (t) => {
+void t.test('startGuest() throws the message of QEMU when the port is in use', { skip }, async (t) => {
   const { paths, options } = silentMachine(t)
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -108,7 +108,7 @@ void t.test('a port in use: one line with what QEMU said', { skip }, async (t) =
   t.strictSame([...(await findGuestProcesses(paths.tag))], [])
 })
 
-void t.test('stopGuests() finds a guest whose folder is lost', { skip }, async (t) => {
+void t.test('stopGuests() finds a guest whose folder was deleted', { skip }, async (t) => {
   const { paths, options } = silentMachine(t)
   await startGuest(host, paths, options)
   execFileSync('rm', ['-rf', paths.guests])

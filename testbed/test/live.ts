@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { quote } from '../src/live.ts'
 
-void t.test('quote() brings any word through a shell as it was', async (t) => {
+void t.test('quote() passes any word through a shell unchanged', async (t) => {
   t.equal(quote('packages/api'), 'packages/api')
   const word = fc
     .string({ unit: 'binary' })

@@ -2,7 +2,7 @@ import { createFakeHost } from '@puppy/host/fake'
 import t from 'tap'
 import { assertSpace, ensureNeeds, missingPackages } from '../src/needs.ts'
 
-void t.test('missingPackages() names each package once, and what only those without root need', async (t) => {
+void t.test('missingPackages() returns each package once, and uidmap only without root', async (t) => {
   t.strictSame(
     missingPackages(() => true, false),
     [],
@@ -15,7 +15,7 @@ void t.test('missingPackages() names each package once, and what only those with
   t.notOk(missingPackages(() => false, true).includes('uidmap'))
 })
 
-void t.test('ensureNeeds() without leave to install prints the line to run', async (t) => {
+void t.test('ensureNeeds() without permission to install throws the command to run', async (t) => {
   const said: string[] = []
   const ask = ensureNeeds({ host: createFakeHost(), say: (line) => said.push(line), install: false })
   await t.rejects(ask, {
@@ -25,10 +25,10 @@ void t.test('ensureNeeds() without leave to install prints the line to run', asy
   t.strictSame(said, [])
 })
 
-void t.test('assertSpace() says what is needed, where, and what is there', async (t) => {
+void t.test('assertSpace() names the needed space, the folder and the free space', async (t) => {
   const folder = t.testdir()
   await assertSpace(folder, 1)
   await t.rejects(assertSpace(folder, 2 ** 60), {
-    message: /^The testbed needs 1073741824\.0 GiB in .*, and [0-9.]+ GiB are free there$/,
+    message: /^The testbed needs 1073741824\.0 GiB in .*, but only [0-9.]+ GiB are free there$/,
   })
 })

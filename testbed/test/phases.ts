@@ -1,7 +1,7 @@
 import t from 'tap'
 import { createPhases } from '../src/phases.ts'
 
-void t.test('createPhases() adds up phases of one name, also one that fails', async (t) => {
+void t.test('createPhases() adds up phases of the same name, including failed ones', async (t) => {
   let now = 0
   const phases = createPhases(() => now)
   const spend = (name: string, time: number) => phases.time(name, async () => void (now += time))

@@ -8,7 +8,7 @@ import { openMonitor } from '../src/qmp.ts'
 
 const skip = createHost().program('qemu-system-x86_64') === undefined ? 'QEMU is not installed' : false
 
-void t.test('openMonitor() speaks with a QEMU, in however long a folder', { skip }, async (t) => {
+void t.test('openMonitor() connects to a QEMU, also in a folder with a long path', { skip }, async (t) => {
   const folder = t.testdir({ ['d'.repeat(120)]: {} })
   const deep = `${folder}/${'d'.repeat(120)}`
   const words = [
@@ -36,6 +36,6 @@ void t.test('openMonitor() speaks with a QEMU, in however long a folder', { skip
   await t.rejects(monitor.execute('query-status'), { name: 'TestbedError' })
 })
 
-void t.test('openMonitor() without a QEMU is one line', async (t) => {
+void t.test('openMonitor() throws a TestbedError without a QEMU', async (t) => {
   await t.rejects(openMonitor(t.testdir()), { name: 'TestbedError', message: /^Cannot reach QEMU: / })
 })

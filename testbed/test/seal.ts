@@ -10,7 +10,7 @@ import { seal } from '../src/seal.ts'
 const real = createHost()
 const skip = real.program('qemu-img') === undefined && 'qemu-img is not installed'
 
-/** A folder as a build has it, and a program in the place of QEMU that does what `script` says. */
+/** Creates the folder of a build, with a script in place of QEMU. */
 async function testBuild(t: Test, script: string) {
   const building = t.testdir({ machine: `#!/bin/sh\n${script}\n` })
   execFileSync('chmod', ['+x', `${building}/machine`])
@@ -22,24 +22,24 @@ async function testBuild(t: Test, script: string) {
   return { building, said, seal: (timeout: number) => seal(context, findDefinition(undefined), building, timeout) }
 }
 
-void t.test('seal() begins again, with the disks as they were, when a machine stands still', { skip }, async (t) => {
+void t.test('seal() tries again with the original disks when a machine hangs', { skip }, async (t) => {
   const { building, said, seal } = await testBuild(
     t,
     `if [ ! -e second ]; then touch second; qemu-io -c 'write -P 1 0 64k' sealed.qcow2; echo booting >seal.log; exec sleep 600; fi
 qemu-io -c 'write -P 2 64k 64k' sealed.qcow2; echo 'TESTBED SEALED' >seal.log; exec sleep 600`,
   )
   await seal(2000)
-  t.match(said.join(), /did not end in 2 s \(it said: booting\); once more/)
+  t.match(said.join(), /did not end within 2 s \(it printed: booting\); trying again/)
   const root = await readFile(`${building}/root.img`)
   t.equal(root[0], 0)
   t.equal(root[65_536], 2)
 })
 
-void t.test('seal() says what the machine said when it failed, and when it never ends', { skip }, async (t) => {
+void t.test('seal() throws the output of a machine that failed or never ended', { skip }, async (t) => {
   const failing = await testBuild(t, "echo 'mkfs: no; TESTBED FAILED mkfs' >seal.log")
-  await t.rejects(failing.seal(2000), { message: /machine said: mkfs: no; TESTBED FAILED mkfs/ })
+  await t.rejects(failing.seal(2000), { message: /machine printed: mkfs: no; TESTBED FAILED mkfs/ })
   const silent = await testBuild(t, 'exec sleep 600')
-  await t.rejects(silent.seal(200), { message: /machine said: nothing/ })
+  await t.rejects(silent.seal(200), { message: /machine printed: nothing/ })
   const broken = await testBuild(t, 'echo no such machine >&2; exit 1')
   await t.rejects(broken.seal(2000), { message: /no such machine/ })
 })

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { sshWords } from '../src/ssh.ts'
 
-void t.test('sshWords() trusts the key of the image only, and reads no settings of a person', async (t) => {
+void t.test('sshWords() accepts only the host key of the image and reads no ssh configuration', async (t) => {
   const words = sshWords(2222)
   t.strictSame(words.slice(0, 2), ['-F', 'none'])
   for (const word of [

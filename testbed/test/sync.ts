@@ -1,7 +1,7 @@
 import t from 'tap'
 import { linkedDependencies } from '../src/sync.ts'
 
-void t.test('linkedDependencies() names the links between packages, and nothing of pnpm itself', async (t) => {
+void t.test('linkedDependencies() returns the links between packages, without the files of pnpm', async (t) => {
   const checkout = t.testdir({
     packages: {
       a: { node_modules: { '@puppy': { host: t.fixture('symlink', '../../../host') }, execa: '', '.bin': { x: '' } } },
