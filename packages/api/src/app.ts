@@ -17,7 +17,7 @@ import { namedSchemas } from './schemas/resources.ts'
 
 const requestId = /^[A-Za-z0-9._:-]{1,128}$/
 
-/** Builds the service, ready for requests, without listening. */
+/** Creates the service, ready for requests. It does not listen yet. */
 export async function createApp(
   dependencies: Dependencies,
   options: Pick<FastifyServerOptions, 'logger'> = {},
@@ -37,7 +37,7 @@ export async function createApp(
   app.setValidatorCompiler<AnySchema>(createValidator(namedSchemas))
   app.setSerializerCompiler(createSerializer(namedSchemas))
   app.removeContentTypeParser('text/plain')
-  // The media type of RFC 7396; what PATCH takes is such a document in any case.
+  // The media type of RFC 7396. PATCH treats a body of type application/json in the same way.
   app.addContentTypeParser(
     'application/merge-patch+json',
     { parseAs: 'string' },

@@ -3,12 +3,12 @@ import { plainPattern } from './schemas/common.ts'
 
 const plain = new RegExp(plainPattern, 'u')
 
-/** An opaque place in a list: what the last row of a page is sorted by. */
+/** Encodes a position in a list: the value by which the last row of a page is sorted. */
 export function encodeCursor(value: string | number): string {
   return Buffer.from(JSON.stringify(['v1', value])).toString('base64url')
 }
 
-/** @throws ApiError `request_invalid` for anything that `encodeCursor` did not make. */
+/** Decodes a cursor. @throws ApiError `request_invalid` for a text that `encodeCursor` did not make. */
 export function decodeCursor<Kind extends 'string' | 'number'>(
   cursor: string | undefined,
   kind: Kind,
@@ -25,7 +25,7 @@ export function decodeCursor<Kind extends 'string' | 'number'>(
     )
       return value[1]
   } catch {
-    // Not JSON: refused below like everything else that is not a cursor.
+    // Not JSON: refused below, like every other text that is not a cursor.
   }
   throw new ApiError(
     'request_invalid',
@@ -34,12 +34,12 @@ export function decodeCursor<Kind extends 'string' | 'number'>(
   )
 }
 
-/** What a row can be sorted by, and the database can compare with: a name or an id. */
+/** Returns whether a value is a name or an id, by which the database can sort and compare rows. */
 function isPlace(value: unknown): boolean {
   return typeof value === 'string' ? plain.test(value) : Number.isSafeInteger(value)
 }
 
-/** Cuts one row too many off, and says where the next page begins. */
+/** Removes the one row that was read beyond `limit`. If it existed, returns the cursor of the next page. */
 export function page<Row>(
   rows: readonly Row[],
   limit: number,

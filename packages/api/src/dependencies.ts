@@ -1,10 +1,10 @@
 import type { Database } from '@puppy/state'
 import type { Observer } from './observer.ts'
 
-/** What routes work with. */
+/** What the routes need. */
 export interface Dependencies {
   readonly database: Database
   readonly observer: Observer
-  /** Facilities without which nothing is ready. */
+  /** The facilities that a host must have before a resource can be ready. */
   readonly required: readonly string[]
 }

@@ -1,4 +1,4 @@
-/** Errors of the use cases, without any HTTP in them; `problems.ts` gives each code its status. */
+/** The codes of the API's errors. They are independent of HTTP: `problems.ts` maps each code to a status. */
 export type ApiErrorCode =
   | 'account_not_found'
   | 'account_unknown'
@@ -32,7 +32,7 @@ export type ApiErrorCode =
   | 'unsupported_media_type'
 
 export interface Fault {
-  /** JSON pointer (RFC 6901) into the request body, or the parameter's name. */
+  /** A JSON pointer (RFC 6901) into the request body, or the name of a parameter. */
   readonly pointer: string
   readonly detail: string
 }

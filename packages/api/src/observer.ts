@@ -2,18 +2,22 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Connection, Database } from '@puppy/state'
 import { observed } from '@puppy/state/store/notify'
 
-/** What somebody waits for: the row has been looked at since this generation, or is gone. */
+/** A row to wait for, until the agent has observed this generation of it or has deleted it. */
 export interface Awaited {
   readonly table: 'accounts' | 'domains'
   readonly id: number
-  /** Absent: wait until the row is gone. */
+  /** Absent: wait until the row is deleted. */
   readonly generation?: number
 }
 
+/** Waits for what agents record in the database. */
 export interface Observer {
-  /** Resolves to true when it has happened, to false after `milliseconds`. Never rejects for a database that is away. */
+  /** Resolves to true when it has happened, and to false after `milliseconds`. Does not reject when the database is unavailable. */
   wait(what: Awaited, milliseconds: number): Promise<boolean>
-  /** Resolves with what `check` gives as soon as that is not undefined, asking on every notification; undefined after a time. */
+  /**
+   * Calls `check` at every notification, and resolves to its first value that is not undefined. Resolves to undefined after
+   * `milliseconds`.
+   */
   waitFor<Value>(check: () => Promise<Value | undefined>, milliseconds: number): Promise<Value | undefined>
   close(): Promise<void>
 }
@@ -22,7 +26,7 @@ interface Waiter extends Awaited {
   readonly settle: (happened: boolean) => void
 }
 
-/** All waiting requests share one connection that listens; without notifications it looks twice a second. */
+/** Creates an observer. All waiting requests share one listening connection. It also polls twice a second, without notifications. */
 export function createObserver(db: Database): Observer {
   const waiters = new Set<Waiter>()
   const bells = new Set<() => void>()
@@ -63,7 +67,7 @@ async function waitUntil<Value>(
   milliseconds: number,
 ): Promise<Value | undefined> {
   for (const until = Date.now() + milliseconds; ;) {
-    // Before the check: what rings while it looks must not be missed.
+    // Before the check, so that a notification during the check is not missed.
     const bell = nextBell(bells, Math.min(500, Math.max(0, until - Date.now())))
     const value = await check()
     if (value !== undefined || Date.now() >= until) return value
@@ -90,7 +94,7 @@ async function listen(db: Database, ring: () => void, closing: AbortSignal): Pro
       ring()
       await Promise.race([lost, aborted(closing)])
     } catch {
-      // The database is away: requests fail by themselves, and we come back when it does.
+      // The database is unavailable: each request reports that itself, and this loop connects again.
       await sleep(500, undefined, { signal: closing }).catch(() => {})
     }
     await client?.end().catch(() => {})

@@ -9,12 +9,12 @@ import type { ProcessesUsed, UsageRow } from '@puppy/state/store/usage'
 import type { AccountAnswer, Usage } from './schemas/account.ts'
 import type { DomainAnswer, HostAnswer, PlanAnswer, PoolAnswer } from './schemas/resources.ts'
 
-/** What an answer needs to know beside the row. */
+/** What a response depends on besides the row. */
 export interface Context {
   readonly hosts: ReadonlyMap<string, HostRow>
-  /** Facilities without which nothing is ready. */
+  /** The facilities that a host must have before a resource can be ready. */
   readonly required: readonly string[]
-  /** Whether messages may tell what only an admin should know. */
+  /** Whether the caller is an admin, who also receives messages. */
   readonly admin: boolean
 }
 
@@ -25,7 +25,7 @@ function observedPart(thing: Observed, host: HostRow | undefined, context: Conte
     observedGeneration: thing.observedGeneration,
     ready: ready(thing, missing, context.required),
     missing: [...missing],
-    // Messages can name paths and programs of the host: those are for admins.
+    // Messages can name paths and programs of the host, so only admins receive them.
     conditions: thing.conditions.map(({ message, ...rest }) =>
       context.admin && message !== undefined ? { ...rest, message } : rest,
     ),
@@ -77,7 +77,7 @@ export function presentUsage({ createdAt }: AccountRow, row: UsageRow | undefine
   }
 }
 
-/** What nobody counts is absent, and not zero. */
+/** Presents process counters. Disk counters that the kernel does not count are absent, not zero. */
 function presentProcesses({ total, now, disks }: ProcessesUsed) {
   const { readBytes, writtenBytes, readOperations, writtenOperations, ...others } = total
   return { ...others, ...now, ...(disks ? { readBytes, writtenBytes, readOperations, writtenOperations } : {}) }
@@ -136,7 +136,7 @@ export function presentHost(host: HostRow, pool: PoolAnswer): HostAnswer {
   }
 }
 
-/** 201 or 200 when the host has looked, 202 when it has not yet. */
+/** Returns 201 or 200 if the host has observed the newest spec, and 202 if it has not. */
 export function writeStatus(thing: Observed, created: boolean): 200 | 201 | 202 {
   if (!looked(thing)) return 202
   return created ? 201 : 200

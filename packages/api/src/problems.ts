@@ -1,7 +1,7 @@
 import type { ApiErrorCode, Fault } from './errors.ts'
 import type { Problem } from './schemas/problem.ts'
 
-/** The one table from what went wrong to HTTP. */
+/** The HTTP status of each error code. */
 export const statusOf: Readonly<Record<ApiErrorCode, number>> = {
   account_not_found: 404,
   account_unknown: 422,
@@ -36,8 +36,10 @@ export const statusOf: Readonly<Record<ApiErrorCode, number>> = {
 }
 
 /**
- * The titles of the statuses that we answer with, as `STATUS_CODES` of `node:http` has them. That module is not imported: an `import` of
- * it reads all its names, and one of them loads a whole HTTP client, 10 MB of memory.
+ * The titles of the HTTP statuses that the API sends. They are those of `STATUS_CODES` of `node:http`.
+ *
+ * That module is not imported: an `import` of it reads all its names, and one of them loads a whole HTTP client, which takes 10 MB of
+ * memory.
  */
 export const titles: Readonly<Record<number, string>> = {
   400: 'Bad Request',

@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import { StartError } from '@puppy/state'
 import { errno } from '@puppy/host/errors'
 
-/** Listens, and says in one line why it cannot. */
+/** Listens on an address and returns the URL. @throws StartError with the reason in one line. */
 export async function listen(
   app: FastifyInstance,
   at: { readonly host: string; readonly port: number },

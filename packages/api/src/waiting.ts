@@ -6,7 +6,7 @@ import type { PreferHeader } from './schemas/common.ts'
 const longest = 60
 const usual = 10
 
-/** How many seconds the caller would wait: `wait=N` or `respond-async` of RFC 7240; anything else is not understood. */
+/** Returns how many seconds the caller wants to wait: `wait=N` or `respond-async` of RFC 7240. Ignores every other preference. */
 export function parsePrefer(header: string | undefined): number {
   const preferences = (header ?? '')
     .toLowerCase()
@@ -19,7 +19,7 @@ export function parsePrefer(header: string | undefined): number {
   return wait === undefined ? usual : Math.min(Number(wait), longest)
 }
 
-/** Waits until the host has looked, unless nobody is there to look. */
+/** Waits until the agent of the host has observed a row. Does not wait if the agent has not reported in the last 10 seconds. */
 export async function waitForHost(
   request: FastifyRequest<{ Headers: PreferHeader }>,
   observer: Observer,

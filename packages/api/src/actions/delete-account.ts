@@ -5,7 +5,7 @@ import { markDomainsDeleted } from '@puppy/state/store/domains'
 import { notify, wanted } from '@puppy/state/store/notify'
 import { releaseSlot } from '@puppy/state/store/slots'
 
-/** Marks an account and its domains deleted and lets go of its slot. Gives its id, or undefined when there was none. */
+/** Marks an account and its domains deleted and releases its slot. Returns its id, or undefined if it does not exist. */
 export async function removeAccount(db: Database, actor: Actor, who: AccountName): Promise<number | undefined> {
   return db.transaction(async (tx) => {
     const account = await findAccount(tx, who, true)

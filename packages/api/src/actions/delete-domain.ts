@@ -3,7 +3,7 @@ import { writeAudit, type Actor } from '@puppy/state/store/audit'
 import { findDomain, markDomainsDeleted } from '@puppy/state/store/domains'
 import { notify, wanted } from '@puppy/state/store/notify'
 
-/** Marks a domain of this reseller deleted. Gives its id, or undefined when there was none. */
+/** Marks a domain of this reseller deleted. Returns its id, or undefined if the reseller does not have it. */
 export async function removeDomain(
   db: Database,
   actor: Actor,

@@ -6,7 +6,7 @@ import { deletePlan } from '@puppy/state/store/plans'
 
 const foreignKeyViolation = '23503'
 
-/** Removes a plan; nothing happens when there is none. @throws ApiError `plan_in_use`. */
+/** Deletes a plan, if it exists. @throws ApiError `plan_in_use`. */
 export async function removePlan(db: Database, actor: Actor, name: string): Promise<void> {
   await db
     .transaction(async (tx) => {

@@ -5,7 +5,7 @@ import type { Actor } from '@puppy/state/store/audit'
 import { changeAccount } from './put-account.ts'
 import { assertSshKeys } from './ssh-keys.ts'
 
-/** What a merge patch names of an account; null puts a field back to its default. */
+/** The fields of an account that a merge patch changes. Null sets a field to its default. */
 export interface AccountPatch {
   readonly plan?: string
   readonly sshKeys?: readonly string[] | null
@@ -13,15 +13,18 @@ export interface AccountPatch {
   readonly labels?: Readonly<Record<string, string | null>> | null
 }
 
-/** Changes what a merge patch names and leaves the rest. @throws ApiError as putAccount, and `account_not_found`. */
+/** Changes only the fields that a merge patch names. @throws ApiError as `putAccount`, and `account_not_found`. */
 export async function patchAccount(db: Database, actor: Actor, who: AccountName, patch: AccountPatch): Promise<void> {
   assertSshKeys(patch.sshKeys ?? [])
   await changeAccount(db, actor, who, (row) => mergePatch(row, patch))
 }
 
 /**
- * RFC 7396: null puts back to the default, absent leaves, a label that is null goes.
- * @throws ApiError `request_invalid` when there would be more than 32 labels.
+ * Applies a merge patch (RFC 7396) to a spec. Pure.
+ *
+ * Null sets a field to its default. An absent field does not change. A label that is null is removed.
+ *
+ * @throws ApiError `request_invalid` if the account would have more than 32 labels.
  */
 export function mergePatch(row: AccountSpec, patch: AccountPatch): AccountSpec {
   const merged = Object.entries({ ...row.labels, ...patch.labels }).filter(

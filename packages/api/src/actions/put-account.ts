@@ -21,9 +21,9 @@ import { assertSshKeys } from './ssh-keys.ts'
 const uniqueViolation = '23505'
 
 /**
- * Creates an account on a free slot or converges the one there is.
+ * Creates an account on a free slot, or changes the existing account to this spec.
  *
- * With no free slot the account waits for the agent to build one.
+ * Without a free slot the account waits until the agent has built one.
  *
  * @throws ApiError `ssh_key_invalid`, `plan_unknown`, `plan_ports`, `domain_limit`, `no_host`, `pool_exhausted`, `reseller_unknown`.
  */
@@ -35,7 +35,7 @@ export async function putAccount(
 ): Promise<{ created: boolean; id: number }> {
   assertSshKeys(spec.sshKeys)
   const attempt = () => db.transaction((tx) => putInside(tx, actor, who, spec))
-  // Two that create the same name at once: the second finds the first one's row and converges it.
+  // Two requests create the same name at once: the second attempt finds the row of the other request and changes it.
   return attempt().catch((error: unknown) => {
     if (errno(error) === uniqueViolation) return attempt()
     throw error
@@ -83,8 +83,9 @@ async function assertFits(tx: Queryable, account: AccountRow, plan: PlanRow): Pr
 }
 
 /**
- * Changes an account that there is, from what it is at that moment: two changes at once do not undo each other.
- * @throws ApiError as putAccount, and `account_not_found`.
+ * Changes an existing account. `change` gets the locked row, so two concurrent changes do not undo each other.
+ *
+ * @throws ApiError as `putAccount`, and `account_not_found`.
  */
 export async function changeAccount(
   db: Database,
@@ -101,7 +102,10 @@ export async function changeAccount(
   })
 }
 
-/** Locked, nobody changes or deletes the plan meanwhile; only ever before the account, as whoever changes a plan does. */
+/**
+ * Returns the plan of a spec. With `lock`, locks the plan row until commit. Lock order is always plan, then account, to avoid a deadlock
+ * with `putPlan`.
+ */
 async function planOf(tx: Queryable, { plan }: AccountSpec, lock = false): Promise<PlanRow> {
   const row = await findPlan(tx, plan, lock)
   if (row !== undefined) return row
@@ -128,7 +132,7 @@ async function create(tx: Queryable, actor: Actor, who: AccountName, spec: Accou
   return { created: true, id }
 }
 
-/** An account may wait for a slot that will be built or scrubbed, but not for one that there will never be. */
+/** Refuses an account that the pool has no room for. An account may wait only for a slot that will be built or scrubbed. */
 async function assertRoom(tx: Queryable, host: HostRow): Promise<void> {
   const [slots, waiting] = [await countSlots(tx, host.name), await countWaiting(tx, host.name)]
   const usable = host.poolMax - slots.taken - slots.blocked

@@ -22,7 +22,7 @@ export interface DomainTarget {
 }
 
 /**
- * Routes a domain to a port of an account of this reseller, or moves it there.
+ * Creates a domain that is routed to a port of an account of this reseller, or moves the existing domain there.
  *
  * @throws ApiError `domain_invalid`, `domain_taken`, `domain_limit`, `account_unknown`, `account_without_slot`,
  *   `port_not_of_account`.
@@ -94,7 +94,7 @@ async function move(tx: Queryable, actor: Actor, existing: DomainRow, account: A
   if (existing.account === account.id && existing.port === target.port) return { created: false, id: existing.id }
   if (existing.account !== account.id) await assertAllowance(tx, account)
   await updateDomain(tx, existing.id, account.id, target.port)
-  // The account that loses it must hear of it: its environment names its domains.
+  // The environment of an account names its domains, so the account that loses the domain must be applied again.
   if (existing.account !== account.id) await touchAccounts(tx, { id: existing.account })
   await writeAudit(tx, actor, { action: 'domain.move', target: existing.name, details: target })
   for (const host of new Set([existing.host, account.host])) await notify(tx, wanted, host)

@@ -10,15 +10,16 @@ import { upsertPlan } from '@puppy/state/store/plans'
 
 /**
  * Creates or replaces a plan. The agent then applies it to the accounts that have it.
- * @throws ApiError `plan_limits` if its limits contradict each other; `plan_ports` if a domain points to a port that the plan would no longer
- * include.
+ *
+ * @throws ApiError `plan_limits` if its limits contradict each other; `plan_ports` if a domain points to a port that the plan would
+ *   no longer include.
  */
 export async function putPlan(db: Database, actor: Actor, name: string, spec: PlanSpec): Promise<{ created: boolean }> {
   assertLimits(name, spec)
   return db.transaction(async (tx) => {
     const { created, changed } = await upsertPlan(tx, name, spec)
     if (!changed) return { created }
-    // Before the check: whoever gives an account of the plan a domain has its row locked, and is waited for here.
+    // Before the check: this waits for transactions that hold the lock of an account of the plan in order to add a domain.
     const hosts = await touchAccounts(tx, { plan: name })
     const stranded = await domainsBeyondPorts(tx, { plan: name, ports: spec.ports })
     if (stranded !== undefined) {
@@ -34,7 +35,7 @@ export async function putPlan(db: Database, actor: Actor, name: string, spec: Pl
   })
 }
 
-/** Throws `plan_limits` for limits that are valid each, as the schema has checked, and that no host would apply together. */
+/** Throws `plan_limits` for limits that no host would apply together. The schema has checked each limit on its own. */
 function assertLimits(plan: string, spec: PlanSpec): void {
   const faults = faultsOf(limitsOf(spec))
   if (faults.length === 0) return

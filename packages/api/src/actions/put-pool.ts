@@ -5,7 +5,7 @@ import { writeAudit, type Actor } from '@puppy/state/store/audit'
 import { findHost, setPool } from '@puppy/state/store/hosts'
 import { notify, wanted } from '@puppy/state/store/notify'
 
-/** Says how many slots a host keeps free, and has at most. @throws ApiError `host_not_found`, `pool_max_invalid`. */
+/** Sets how many slots a host keeps free, and how many it has at most. @throws ApiError `host_not_found`, `pool_max_invalid`. */
 export async function putPool(
   db: Database,
   actor: Actor,

@@ -1,7 +1,7 @@
 import { AccountError, parseKey } from '@puppy/accounts/keys'
 import { ApiError, type Fault } from '../errors.ts'
 
-/** Refuses ssh keys that sshd would not use. Pure. @throws ApiError `ssh_key_invalid` that points at every one of them. */
+/** Refuses SSH keys that sshd would not use. Pure. @throws ApiError `ssh_key_invalid`, which points at each of them. */
 export function assertSshKeys(keys: readonly string[]): void {
   const faults = keys.flatMap((key, index) => faultOf(key, `/sshKeys/${index}`))
   if (faults.length > 0) {

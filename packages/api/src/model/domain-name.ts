@@ -4,10 +4,10 @@ import { ApiError } from '../errors.ts'
 const label = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
 
 /**
- * Checks a host name that somebody wants to route, and gives the registrable domain that it belongs to.
+ * Checks a host name that is to be routed, and returns the registrable domain that it belongs to. Pure.
  *
- * Lower-case ASCII labels without a trailing dot; names in other scripts come as their `xn--` form. A public suffix
- * (`com`, `co.uk`) is refused: whoever had it could keep everybody else from the names below it.
+ * Accepts lower-case ASCII labels without a trailing dot. Names in other scripts must be in their `xn--` form. Refuses a public suffix
+ * (`com`, `co.uk`): its owner could keep other resellers from the names below it.
  *
  * @throws ApiError `domain_invalid`. @see RFC 1123 section 2.1, RFC 5891, publicsuffix.org
  */

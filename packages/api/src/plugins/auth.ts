@@ -10,12 +10,12 @@ declare module 'fastify' {
     caller: Caller | null
   }
   interface FastifyContextConfig {
-    /** Routes are for callers with a key; `public` ones for everybody, `admin` ones for admins. */
+    /** Who may call the route. Absent: a caller with a key. `public`: every caller. `admin`: a caller with an admin key. */
     access?: 'public' | 'admin'
   }
 }
 
-/** Finds out who calls, before anything of the body is read. */
+/** Identifies the caller of each request before the body is read. */
 export const authPlugin = fastifyPlugin(
   async (app: FastifyInstance, { database }: { readonly database: Database }) => {
     app.decorateRequest('caller', null)
@@ -43,7 +43,7 @@ async function identify(database: Database, request: FastifyRequest): Promise<Ca
   return caller
 }
 
-/** Who called a route that is not public. */
+/** Returns the caller of a route that is not public. */
 export function callerOf(request: FastifyRequest): Caller {
   if (request.caller === null) throw new ApiError('unauthorized', noKey)
   return request.caller
@@ -53,7 +53,7 @@ export function actorOf(request: FastifyRequest): Actor {
   return { caller: callerOf(request), address: request.ip, requestId: request.id }
 }
 
-/** Whose things a request is about: an admin may name a reseller, and otherwise has those of `root`. */
+/** Returns the reseller whose resources a request is about: the caller's own (`root` for an admin), or the one that an admin names. */
 export function resellerOf(request: FastifyRequest, named: string | undefined): string {
   const caller = callerOf(request)
   if (named === undefined || named === caller.reseller) return caller.reseller

@@ -18,7 +18,7 @@ function sendProblem(
   return reply.code(problem.status).type('application/problem+json').serializer(JSON.stringify).send(problem)
 }
 
-/** Every answer that is an error is a problem: unknown routes, wrong methods and broken JSON too. */
+/** Sends every error as a problem, including unknown routes, wrong methods and invalid JSON. */
 export const errorsPlugin = fastifyPlugin(
   async (app: FastifyInstance) => {
     const routes = collectRoutes(app)
@@ -58,12 +58,12 @@ function collectRoutes(app: FastifyInstance) {
 
 const partNames: Readonly<Record<string, string>> = { params: 'path', querystring: 'query' }
 
-/** A parameter is named, a place in the body pointed at. */
+/** Returns faults in which a parameter has its name and a place in the body its JSON pointer. */
 function faultsIn(part: string, faults: readonly Fault[]): readonly Fault[] {
   return part === 'body' ? faults : faults.map((fault) => ({ ...fault, pointer: fault.pointer.replace('/', '') }))
 }
 
-/** A path that Fastify cannot take apart never comes to a route, nor to the hooks and handlers above. */
+/** Answers a request whose path Fastify cannot parse. Such a request reaches no route, and none of the hooks and handlers above. */
 export function answerBadPath(error: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const detail =
     error.code === 'FST_ERR_BAD_URL'
@@ -72,7 +72,7 @@ export function answerBadPath(error: FastifyError, request: FastifyRequest, repl
   return sendProblem(reply.header('request-id', request.id), request, 'request_invalid', detail)
 }
 
-/** What Node could not read as HTTP has no request, and is answered on the bare connection. */
+/** Answers what Node cannot parse as HTTP. Fastify has no request for it, so this writes to the connection itself. */
 export function answerBadRequest(error: ConnectionError, socket: Socket): void {
   if (error.code === 'ECONNRESET' || socket.destroyed) return
   const [status, detail] = unreadable[error.code] ?? [400, 'The request is not valid HTTP.']
@@ -115,7 +115,7 @@ function answerError(
   return sendProblem(reply, request, code, detail)
 }
 
-/** Fastify's own refusals, by its codes. */
+/** Maps the errors of Fastify, by their codes, to a code of the API and a detail. */
 function knownFailure(error: FastifyError): readonly [ApiErrorCode, string] {
   if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE')
     return ['payload_too_large', 'The body is larger than 1 MiB (1,048,576 bytes).']

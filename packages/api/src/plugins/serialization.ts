@@ -2,12 +2,12 @@ import type { AnySchema } from 'ajv'
 import fastJson, { type ObjectSchema, type Schema } from 'fast-json-stringify'
 
 /**
- * Returns a compiler of serializers that compiles a schema when its first reply is written.
+ * Returns a serializer compiler that compiles a schema when the first response with it is sent.
  *
- * A route has a schema for each status, and most of them are errors that it never returns. Compiling all of them takes most of the time in which
- * the service starts, and their code stays in memory.
+ * A route has a schema for each status, and most of them are errors that it never returns. Compiling all of them would take most of the
+ * start of the service, and their code would stay in memory.
  *
- * @param shared the schemas that others refer to, by their `$id`
+ * @param shared the schemas that other schemas refer to by their `$id`
  */
 export function createSerializer(
   shared: readonly AnySchema[],

@@ -11,19 +11,21 @@ const settings = {
   formats,
 } as const
 
-/** The part of a request that a schema is for. */
+/** A schema and the part of a request that it is for. */
 interface Route {
   readonly schema: AnySchema
   readonly httpPart?: string
 }
 
 /**
- * Bodies are taken as they are or refused: nothing is coerced, dropped or defaulted, because `{"max": null}` must not
- * become 0. Query, path and headers are text by nature, so there numbers are read out of it.
+ * Returns a validator compiler.
+ *
+ * It accepts or refuses a body without changing it: it does not coerce, drop or default values, because `{"max": null}` must not become 0.
+ * Query, path and headers are text, so it parses numbers there and sets defaults.
  */
 export function createValidator(shared: readonly AnySchema[]): (route: Route) => ValidateFunction {
   const exact = new Ajv({ ...settings, coerceTypes: false, useDefaults: false })
-  // Ajv reads Infinity out of text, and its strict numbers would then pass over minimum and maximum.
+  // Ajv parses Infinity from text, and with strict numbers it would then skip minimum and maximum.
   const lenient = new Ajv({ ...settings, coerceTypes: true, useDefaults: true, strictNumbers: false })
   for (const schema of shared) {
     exact.addSchema(schema)
@@ -39,7 +41,7 @@ interface SchemaFault {
   readonly params: Readonly<Record<string, unknown>>
 }
 
-/** What Ajv found, as a pointer and a sentence each; twenty at most, so an answer stays short. */
+/** Returns the faults that Ajv found, each as a pointer and a detail. At most twenty, to keep a response short. */
 export function faultsOf(errors: readonly SchemaFault[]): readonly Fault[] {
   return errors.slice(0, 20).map(({ instancePath, keyword, message = 'is not valid', params }) => {
     const extra = params['additionalProperty'] ?? params['missingProperty']

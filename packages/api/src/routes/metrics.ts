@@ -77,7 +77,7 @@ export function renderMetrics(hosts: readonly HostRow[]): string {
   return `${lines.join('\n')}\n`
 }
 
-/** A label's value holds neither a bare quote, backslash nor line feed. */
+/** Escapes quotes, backslashes and line feeds in the value of a label. */
 function escaped(text: string): string {
   return text.replaceAll(/["\\\n]/g, (character) => (character === '\n' ? String.raw`\n` : `\\${character}`))
 }

@@ -1,18 +1,17 @@
 import type { Static } from 'typebox'
 import { Type } from '@puppy/state/schema'
-import { choice, Count, listener, nextCursor, observed, plainPattern, Slug, Time } from './common.ts'
+import { Count, explained, listener, nextCursor, observed, plainPattern, Slug, Time } from './common.ts'
 
 const keysDescription = 'Public SSH keys. Each is one line without options: type, base64 and an optional comment.'
 const sshKeys = Type.Array(Type.String({ minLength: 1, maxLength: 16_384 }), {
   maxItems: 100,
   description: keysDescription,
 })
-const state = choice(
-  ['active', 'throttled', 'suspended'],
-  '`throttled`: programs continue with a tenth of a processor, few processes and little disk throughput. ' +
-    '`suspended`: logins are refused, no process runs, the proxy reports the suspension, and all data stays. ' +
-    '`active` exactly undoes both.',
-)
+const state = explained('What the account may do.', {
+  active: 'the limits of the plan apply. It exactly undoes the other two states',
+  throttled: 'programs continue with a tenth of a processor, few processes and little disk throughput',
+  suspended: 'logins are refused, no process runs, the proxy reports the suspension, and all data stays',
+})
 const labelName = '^[A-Za-z0-9_.-]{1,63}$'
 const labelValue = { maxLength: 255, pattern: plainPattern }
 const labelsDescription = 'Names and values of your own. The API returns them unchanged.'

@@ -13,6 +13,12 @@ export const Count = (description: string) =>
 export const choice = <const Words extends readonly string[]>(words: Words, description: string) =>
   Type.Unsafe<Words[number]>({ type: 'string', enum: words, description })
 
+/** Returns a choice of words whose description explains each word. */
+export const explained = <Word extends string>(description: string, meanings: Readonly<Record<Word, string>>) => {
+  const sentences = Object.entries<string>(meanings).map(([word, meaning]) => `\`${word}\`: ${meaning}.`)
+  return choice(Object.keys(meanings) as Word[], [description, ...sentences].join(' '))
+}
+
 export const Condition = Type.Object(
   {
     type: Type.String({ description: 'The facility that reports the condition, such as `accounts` or `haproxy`.' }),
@@ -27,14 +33,12 @@ export const Condition = Type.Object(
   { $id: 'Condition', description: 'What one facility reports about one account, domain or host.' },
 )
 
-/** What was last observed on the port of a domain. */
 export const listener = Type.Optional(
-  choice(
-    ['listening', 'nobody', 'wrong_address'],
-    'What was last observed on the port. `listening`: a server listens on 127.0.0.1 or on all addresses. ' +
-      '`nobody`: no process listens. `wrong_address`: a server listens only on other addresses, which the proxy does not use. ' +
-      'Absent: not observed yet.',
-  ),
+  explained('What was last observed on the port. Absent: not observed yet.', {
+    listening: 'a server listens on 127.0.0.1 or on all addresses',
+    nobody: 'no process listens',
+    wrong_address: 'a server listens only on other addresses, which the proxy does not use',
+  }),
 )
 
 /** The fields of every resource with a spec: which generation the host has observed, and whether it is in effect. */

@@ -1,7 +1,7 @@
 import type { Static } from 'typebox'
 import { Type } from '@puppy/state/schema'
 import { PlanSpec } from '@puppy/state/plan-spec'
-import { choice, Condition, Count, listener, nextCursor, observed, Slug, Time } from './common.ts'
+import { choice, Condition, Count, explained, listener, nextCursor, observed, Slug, Time } from './common.ts'
 import { Account, AccountList, AccountPatch, AccountSpec, Usage } from './account.ts'
 import { Problem } from './problem.ts'
 
@@ -100,11 +100,11 @@ export type PoolSpec = Static<typeof PoolSpec>
 const Host = Type.Object(
   {
     name: Type.String({ description: 'The name of the host.' }),
-    mode: choice(
-      ['live', 'folder', 'dry_run'],
-      '`live`: the agent changes the machine. `folder`: it works below a root folder, where only files change. ' +
-        '`dry_run`: it plans changes and never applies them.',
-    ),
+    mode: explained('What the agent may change.', {
+      live: 'the machine itself',
+      folder: 'only files below a root folder',
+      dry_run: 'nothing. It plans changes and never applies them',
+    }),
     alive: Type.Boolean({ description: 'Whether the agent has reported in the last 10 seconds.' }),
     heartbeatAt: Type.Optional(Time('When the agent last reported. Absent: never.')),
     facilities: Type.Record(Type.String(), Facility, {
