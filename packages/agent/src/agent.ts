@@ -16,38 +16,40 @@ import { refill } from './slots.ts'
 import { sampleListeners, sampleUsage } from './samples.ts'
 import { sampleTraffic } from './traffic.ts'
 
+/** What `runAgent` needs. */
 export interface AgentOptions extends ReconcileContext {
   readonly registration: Registration
   readonly machine: Host
-  /** Absent in a dry run: nobody starts a HAProxy then. */
+  /** Absent in a dry run, which starts no HAProxy. */
   readonly proxy?: { readonly facility: HaproxyFacility; readonly haproxy: Haproxy }
-  /** Whose counters are traffic. Absent in a dry run: nothing is recorded then. */
+  /** The firewall whose counters are recorded as traffic. Absent in a dry run, which records nothing. */
   readonly firewall?: Pick<Firewall, 'traffic'>
-  /** Where disk use is counted. Absent in a dry run. */
+  /** The quota that counts disk use. Absent in a dry run. */
   readonly quota?: Pick<Quota, 'report'>
 }
 
 const pollEvery = 2000
 const completeEvery = 60_000
-/** What a facility could not prepare may work soon: a busy port becomes free, a disk is emptied. */
+/** Milliseconds until a complete pass after a facility failed. The cause may end soon, such as a busy port or a full disk. */
 const retryEvery = 5000
-/** As long as somebody comes more often than this, slots are built only for those who wait for one. */
+/** While requests come more often than this, slots are built only for accounts that wait for one. */
 const quiet = 250
 const sampleEvery = 2000
-/** What was counted since the last sample is lost with the table; each starts one nft, which lists all tenants. */
+/** If the table is deleted, the counts since the last sample are lost. Each sample runs nft once, which lists all tenants. */
 const meterEvery = 5000
-/** Each starts one repquota, which lists all tenants. */
+/** Each sample runs repquota once, which lists all tenants. */
 const diskEvery = 10_000
 const reviveEvery = 250
 const firstKeyOfHostLock = 7_077_081
 
 /**
- * Makes one host match the database until told to stop.
+ * Makes one host match the database until `signal` aborts.
  *
- * Holds an advisory lock in the database by a connection of its own, which also listens; when that connection is lost so
- * is the lock, and everything that runs is aborted.
+ * Uses a separate database connection that holds an advisory lock and listens for notifications. When this connection is lost, the lock
+ * is lost too, and all running work is aborted.
  *
- * @throws StartError when another agent has this host, or the host's name is another machine's.
+ * @throws StartError when another agent manages this host, when the host's name belongs to another machine, or when its slots were built
+ * with another layout.
  */
 export async function runAgent(options: AgentOptions, signal: AbortSignal): Promise<void> {
   const client = await options.database.connect()
@@ -72,7 +74,7 @@ async function takeHost(
   { database, registration, host }: AgentOptions,
   signal: AbortSignal,
 ): Promise<void> {
-  // A predecessor that was just killed may still be known to the server for a moment.
+  // The server may keep the session of an agent that was just killed, and its lock, for a moment.
   for (let attempt = 0; ; attempt += 1) {
     const { rows } = await client.query<{ held: boolean }>('select pg_try_advisory_lock($1, hashtext($2)) as held', [
       firstKeyOfHostLock,
@@ -106,7 +108,7 @@ function sorted(value: object): unknown {
   return Object.entries(value).toSorted(([one], [other]) => (one < other ? -1 : 1))
 }
 
-/** A bell that can be rung while nobody waits: the next one to wait goes on at once. */
+/** Creates a bell. A ring while no caller waits is remembered: the next `wait` returns at once. */
 function createBell() {
   let rung = false
   let wake = () => {}
@@ -115,7 +117,7 @@ function createBell() {
       rung = true
       wake()
     },
-    /** Resolves to whether it rang. */
+    /** Waits for a ring or until the time is over. Resolves to whether the bell rang. */
     wait: async (milliseconds: number, signal: AbortSignal): Promise<boolean> => {
       if (!rung) {
         await new Promise<void>((resolve) => {
@@ -192,8 +194,9 @@ async function sample({ database, host, machine, proxy }: AgentOptions, signal: 
 }
 
 /**
- * Not where the firewall does not work: nobody has counted there, and zero would be a lie. Gives whether the counters are there;
- * without them there are no firewall rules either, and a tenant must not wait a minute for those.
+ * Records traffic. Records nothing where the firewall does not work: no rule counted there, and zero would be wrong.
+ *
+ * Returns whether the counters exist. If not, the firewall rules do not exist either, and the caller starts a complete pass at once.
  */
 async function meter(
   { database, host, machine, registration: { layout }, firewall }: AgentOptions,
@@ -204,7 +207,7 @@ async function meter(
   return sampleTraffic(database, host, { machine, layout, firewall }, signal)
 }
 
-/** Nobody counts where the host has no cgroups, or in a dry run, which records nothing. */
+/** Records use by processes. Does nothing where cgroups do not work, and in a dry run. */
 async function count(
   { database, host, machine, dryRun, registration: { layout } }: AgentOptions,
   hostStatus: HostStatus | undefined,
@@ -213,7 +216,7 @@ async function count(
   await sampleProcesses(database, host, { machine, layout })
 }
 
-/** As with traffic: where quota does not work there are no figures. */
+/** Records disk use. Where quota does not work, the last figures are deleted. */
 async function measureDisk(
   { database, host, registration: { layout }, quota }: AgentOptions,
   hostStatus: HostStatus | undefined,
@@ -228,7 +231,7 @@ async function revive({ proxy, log }: AgentOptions, signal: AbortSignal): Promis
   if ((await proxy?.facility.revive(signal)) === true) log('HAProxy was not running and was started again')
 }
 
-/** Again and again until aborted; a failure is told and tried again. */
+/** Runs work repeatedly until aborted. Logs a failure, once as long as the message is the same, and runs the work again. */
 async function every(
   milliseconds: number,
   signal: AbortSignal,

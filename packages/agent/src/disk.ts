@@ -4,16 +4,16 @@ import type { Database } from '@puppy/state'
 import { listOccupants } from '@puppy/state/store/slots'
 import { forgetDisk, recordDisk, type DiskMeter } from '@puppy/state/store/usage'
 
-/** Where disk use is counted. */
+/** Where disk use is read. */
 export interface DiskSource {
   readonly layout: SlotLayout
   readonly quota: Pick<Quota, 'report'>
 }
 
 /**
- * Records what accounts keep on the file system of the homes, and their limits there. One report reads all.
+ * Records the disk use of accounts on the file system of the homes, and their limits. Reads one report for all accounts.
  *
- * Nobody counts where there is no source: then what was recorded is forgotten, because it may be true no longer.
+ * Without a source, deletes the recorded figures, because they may be out of date.
  *
  * @throws QuotaError
  */

@@ -1,4 +1,4 @@
-/** Lets one piece of work run at a time within this process; the others wait for their turn, in order. */
+/** Creates a queue that runs one piece of work at a time in this process, in the order of the calls. */
 export function exclusive(): <Value>(work: () => Promise<Value>) => Promise<Value> {
   let last: Promise<unknown> = Promise.resolve()
   return (work) => {

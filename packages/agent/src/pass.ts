@@ -3,50 +3,56 @@ import type { Verdict, Database } from '@puppy/state'
 import type { FacilityState, HostRow, PlannedChange } from '@puppy/state/store/hosts'
 import type { Facility, Step } from './facilities/facility.ts'
 
+/** What every pass of an agent uses. */
 export interface ReconcileContext {
   readonly database: Database
   readonly host: string
-  /** In the order in which they serve a slot; `evict` uses the reverse order. This list is the one place of the order. */
+  /** The facilities in the order in which they serve a slot. `evict` uses the reverse order. */
   readonly facilities: readonly Facility[]
   readonly dryRun: boolean
   readonly log: (line: string, facts?: object) => void
 }
 
+/** How one pass runs. */
 export interface PassOptions {
-  /** Look at everything, not only at what is behind. */
+  /** Whether the pass observes everything, and not only rows that changed since they were observed. */
   readonly complete: boolean
-  /** Only plan, whatever the host is: nothing is applied and nothing recorded but the plan. */
+  /** Whether the pass only plans: it applies nothing and records only the plan. */
   readonly planOnly?: boolean
   readonly signal: AbortSignal
 }
 
-/** What the facilities report of the host. It is kept between passes; a complete pass renews it. */
+/** What the facilities report about the host. It is kept between passes. A complete pass reads it again. */
 export interface HostStatus {
   readonly states: Readonly<Record<string, FacilityState>>
   readonly conditions: readonly Verdict[]
-  /** What was last put right, by facility. */
+  /** The last repair of each facility. */
   readonly repairs: Readonly<Record<string, Repair>>
 }
 
-/** A change by another program that was reverted. */
+/** A change from outside Puppy that was reverted. */
 export interface Repair {
   readonly at: Date
   readonly what: string
 }
 
-/** What one pass needs, whatever works on the host. */
+/** The input of one pass, before it is known which facilities work. */
 export interface PassInput extends ReconcileContext, PassOptions {
   readonly row: HostRow
-  /** Filled as the facilities plan. */
+  /** The planned changes. The facilities add to it while they plan. */
   readonly changes: PlannedChange[]
   readonly recording: boolean
 }
 
+/** One pass, with the facilities that work. */
 export interface Pass extends PassInput {
   readonly working: readonly Facility[]
 }
 
-/** Runs one facility's part. What it throws concerns only what it was given, and is told as `fallback` makes it. */
+/**
+ * Runs one step of one facility. An error affects only what this step was called for: it is logged, and `otherwise.failed` makes the
+ * result. In a dry run the result is what the step foresees, or `otherwise.planned`.
+ */
 export async function attempt<Result>(
   pass: Pick<Pass, 'dryRun' | 'log' | 'signal'> & { readonly changes: PlannedChange[] },
   facility: string,
@@ -56,7 +62,7 @@ export async function attempt<Result>(
   try {
     const planned = await step()
     for (const change of planned.changes.map(shown)) {
-      // Several steps may wait for the same thing, such as the policy: a person reads it once.
+      // Several steps may plan the same change, such as loading the policy. It is shown once.
       if (!pass.changes.some((other) => isDeepStrictEqual(other, change))) pass.changes.push(change)
     }
     return pass.dryRun ? (planned.foreseen ?? otherwise.planned) : await planned.apply()
@@ -68,7 +74,7 @@ export async function attempt<Result>(
   }
 }
 
-/** A change as the database and the API show it. What a facility adds to perform it, such as the text of a module, stays here. */
+/** Returns a change as the database and the API show it, without what a facility adds to perform it, such as the text of a module. */
 function shown({ facility, target, action, before, after, command }: PlannedChange): PlannedChange {
   return {
     facility,

@@ -1,4 +1,4 @@
-/** A name that a process chose itself, for a terminal and a message: what is not plain ASCII becomes `?`. */
+/** Returns a name that a process chose itself, safe for a terminal and a message: replaces what is not printable ASCII by `?`. */
 export function printable(text: string): string {
   return text.replaceAll(/[^\x20-\x7e]/g, '?')
 }

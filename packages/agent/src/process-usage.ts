@@ -21,19 +21,19 @@ import {
   type ProcessesUsed,
 } from '@puppy/state/store/usage'
 
-/** Where usage of slices is counted, and how a reset of their counters is recognised. */
+/** Where the use of slices is read, and how a reset of their counters is recognised. */
 export interface ProcessSource {
   readonly machine: Host
   readonly layout: SlotLayout
-  /** The tree itself, for tests. */
+  /** The cgroup tree. Default: that of the machine. */
   readonly cgroupfs?: Cgroupfs
 }
 
 /**
- * Adds what the processes of accounts have used since the last time to their totals.
+ * Adds what the processes of accounts have used since the last sample to the totals of the accounts.
  *
- * A slot has no process when it is given to an account, and its slice goes with the last one: whatever its slice has counted
- * is the account's.
+ * A slot has no process when an account gets it, and systemd removes the slice after its last process. So everything that the slice has
+ * counted belongs to the account.
  *
  * @throws CgroupError `CGROUP_UNREADABLE`
  */
@@ -58,7 +58,7 @@ export async function sampleProcesses(
   await recordProcessesUsed(database, used)
 }
 
-/** What an account has used by now; a slice that is not there uses nothing, and counts from zero when it comes. Pure. */
+/** Returns the use of an account so far. A slice that does not exist uses nothing, and counts from zero when it is created. Pure. */
 export function useOf(before: ProcessesUsed | null, usage: Usage | undefined, boot: string): ProcessesUsed {
   const reading = usage === undefined ? undefined : readingOf(usage)
   const { last, ...total } = addUsage(before === null ? undefined : meterOf(before, boot), reading)
@@ -74,7 +74,7 @@ export function useOf(before: ProcessesUsed | null, usage: Usage | undefined, bo
   }
 }
 
-/** A boot resets every counter, also one that is higher by now. */
+/** Returns the previous reading. After a boot it is zero: a boot resets every counter, even if the new count is already higher. */
 function meterOf({ total, last, boot: then }: ProcessesUsed, boot: string): Meter {
   return { ...bigints(total), last: then === boot ? bigints(last) : readingOf({}) }
 }

@@ -26,14 +26,14 @@ import {
 import { assign, growAndBuild } from './slots.ts'
 import { checkView } from './view.ts'
 
-/** How long the host's conditions tell of a repair. */
+/** How long the host's conditions show a repair, in milliseconds. */
 const repairToldFor = 24 * 3_600_000
 
 /**
- * Makes the host match the database once: what is behind, or everything.
+ * Makes the host match the database once: for rows that changed since they were observed, or in a complete pass for everything.
  *
- * Observes each facility once, plans, applies in one batch each, and records what was seen in a few statements. Being
- * killed anywhere costs nothing: what was not recorded is still behind, and every step finds its own work done.
+ * Each facility observes once, plans, and applies in one batch. The results are recorded in a few statements. The agent may be killed at
+ * any point: the next pass visits what was not recorded, and each step finds the work that was already done.
  */
 export async function reconcile(
   context: ReconcileContext,
@@ -59,7 +59,7 @@ export async function reconcile(
   if (options.complete || waiting > 0) await growAndBuild(pass)
   const grew = changes.length > beforeBuilding
   const { repairs, allObserved } = await serve(pass)
-  // What follows from a new slot or a changed row is work. Anything else is drift.
+  // Changes for a new slot or a changed row are ordinary work. All other changes are drift.
   const drift = options.complete && !input.dryRun && !grew && allObserved ? changes.length : undefined
   const none = Object.keys(repairs).length === 0
   const hostStatus = none ? prepared : { ...prepared, repairs: { ...prepared.repairs, ...repairs } }
@@ -124,17 +124,17 @@ function remarked(type: string, remarks: readonly string[]): Verdict {
 }
 
 interface ServedAll {
-  /** What was repaired, by facility. */
+  /** The repairs of this pass, by facility. */
   readonly repairs: HostStatus['repairs']
   /** Whether every row of the pass had been observed before it. */
   readonly allObserved: boolean
 }
 
-/** Makes what the rows ask for true, facility by facility. */
+/** Applies the spec of the rows, facility by facility. */
 async function serve(pass: Pass): Promise<ServedAll> {
   const { database, host, row } = pass
   const repairs: Record<string, Repair> = {}
-  // One moment for both: a domain seen without its account would count as done, and the account would not know of it.
+  // One snapshot for both: a domain read without its account would count as applied, and the account would not have it.
   const { accounts, domains, builtSlots } = await database.snapshot(async (tx) => ({
     accounts: await accountsToVisit(tx, host, pass.complete),
     domains: await domainsOfHost(tx, host),
@@ -185,7 +185,7 @@ async function serve(pass: Pass): Promise<ServedAll> {
   return { repairs, allObserved }
 }
 
-/** Whether the host has done what a row asks for, and the row is not on its way out. */
+/** Returns whether the host has applied the spec of a row and the row is not deleted. */
 function isObserved(row: AccountRow | DomainRow): boolean {
   return looked(row) && row.deletedAt === null
 }

@@ -6,12 +6,14 @@ import type { Facility } from './facilities/facility.ts'
 import { attempt, type HostStatus, type Pass, type ReconcileContext } from './pass.ts'
 
 /**
- * Teardown is the mirror image: the facility that was served last lets go first. A complete pass evicts again what was
- * evicted: a dry run, or an agent that lacked a facility, said so without doing it.
+ * Evicts released slots. The facilities run in reverse order: the one that serves last releases first.
+ *
+ * A complete pass evicts all dirty slots again, because a dry run, or an agent without one of the facilities, may have recorded a slot as
+ * evicted without evicting it.
  */
 export async function evict(pass: Pass): Promise<void> {
   const { database, host, row } = pass
-  // While the one that ends processes does not work, nobody may believe that they have ended.
+  // If the facility that ends processes does not work, no slot may be recorded as evicted.
   if (pass.facilities.some((one) => one.clears === true && !pass.working.includes(one))) return
   const rows = (await slotsToVisit(database, host, pass.complete)).filter(
     ({ state, n }) => state === 'dirty' && n < slotCount(row.layout),
@@ -30,13 +32,16 @@ export async function evict(pass: Pass): Promise<void> {
       const message = given.get(n)
       if (message !== undefined)
         return [{ n, from: 'dirty', to: 'dirty', evicted: false, reason: 'evict_failed', message }]
-      // One that was evicted before keeps what its scrub said.
+      // A slot that was evicted before keeps the message of its scrub.
       return evicted ? [] : [{ n, from: 'dirty', to: 'dirty', evicted: true, reason: null, message: null }]
     }),
   )
 }
 
-/** Evicts or scrubs slots, facility by facility. Returns error messages by slot; a slot that failed skips the facilities after it. */
+/**
+ * Evicts or scrubs slots, facility by facility. Returns error messages by slot. A slot whose scrub failed in one facility skips the
+ * facilities after it.
+ */
 async function releaseSlots(
   pass: Pick<Pass, 'working' | 'dryRun' | 'log' | 'signal'> & { readonly changes: PlannedChange[] },
   slots: readonly Slot[],
@@ -57,11 +62,11 @@ async function releaseSlots(
   return trouble
 }
 
-/** Scrubs slots that were evicted; the next pass builds them again. Returns how many it tried. */
+/** Scrubs evicted slots. The next pass builds them again. Returns the number of slots that it tried. */
 export async function scrub(context: ReconcileContext, hostStatus: HostStatus, signal: AbortSignal): Promise<number> {
   const { database, host } = context
   const works = ({ name }: Facility) => hostStatus.states[name]?.works === true
-  // Nothing is proven clean by a plan, nor while the one that cleans does not work.
+  // A plan does not prove that a slot is clean. Neither can any scrub while the facility that cleans does not work.
   if (context.dryRun || context.facilities.some((one) => one.clears === true && !works(one))) return 0
   const row = await findHost(database, host)
   if (row === undefined) return 0
@@ -79,7 +84,7 @@ export async function scrub(context: ReconcileContext, hostStatus: HostStatus, s
     rows.map(({ n }) => {
       const message = trouble.get(n)
       if (message === undefined) return { n, from: 'dirty', to: 'building', evicted: true, reason: null, message: null }
-      // The time in the message makes the row differ, so its next try is counted from now.
+      // The time in the message changes the row, so that the wait until the next attempt starts now.
       return {
         n,
         from: 'dirty',
@@ -93,6 +98,7 @@ export async function scrub(context: ReconcileContext, hostStatus: HostStatus, s
   return rows.length
 }
 
+/** Deletes the rows of deleted accounts whose domains are deleted and whose slots are evicted. */
 export async function purge({ database, host, log }: Pass): Promise<void> {
   const removed = await purgeAccounts(database, host)
   if (removed > 0) log('accounts removed', { removed })

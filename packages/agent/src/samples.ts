@@ -7,19 +7,19 @@ import { addReadings } from '@puppy/state/store/usage'
 import { listOccupants } from '@puppy/state/store/slots'
 
 /**
- * Where the proxy connects to, and the wildcards that include it. `::` takes IPv4 too unless told otherwise; the last two are
- * 127.0.0.1 and 0.0.0.0 as an IPv6 socket has them.
+ * The address that the proxy connects to, and the wildcards that include it. A socket on `::` also accepts IPv4 unless the program turns
+ * that off. The last two are 127.0.0.1 and 0.0.0.0 as an IPv6 socket has them.
  */
 const reachable = new Set(['127.0.0.1', '0.0.0.0', '::', '::ffff:7f00:1', '::ffff:0:0'])
 
-/** What the proxy would find on a port. */
+/** Returns what the proxy would find on a port. Pure. */
 export function listenerState(port: number, listeners: readonly Listener[]): ListenerState {
   const here = listeners.filter((listener) => listener.port === port)
   if (here.length === 0) return 'nobody'
   return here.some(({ address }) => reachable.has(address)) ? 'listening' : 'wrong_address'
 }
 
-/** Looks who listens on the ports of domains, and records what changed. */
+/** Reads which ports of domains have a listener, and records what changed. */
 export async function sampleListeners(database: Database, host: string, machine: Host): Promise<void> {
   const domains = (await domainsOfHost(database, host)).filter(({ deletedAt }) => deletedAt === null)
   if (domains.length === 0) return
@@ -35,7 +35,7 @@ export async function sampleListeners(database: Database, host: string, machine:
   )
 }
 
-/** Adds what the proxy counted since the last time to the accounts' totals. */
+/** Adds what the proxy counted since the last sample to the totals of the accounts. */
 export async function sampleUsage(
   database: Database,
   host: string,

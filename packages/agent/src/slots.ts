@@ -13,7 +13,7 @@ import {
 import type { SlotVerdict } from './facilities/facility.ts'
 import { attempt, type HostStatus, type Pass, type ReconcileContext } from './pass.ts'
 
-/** Builds slots ahead of demand and those that were scrubbed: for nobody in particular, so at a moment when nobody waits. */
+/** Adds slots ahead of demand, and builds new and scrubbed ones. Runs only while no account waits for a slot. */
 export async function refill(context: ReconcileContext, hostStatus: HostStatus, signal: AbortSignal): Promise<void> {
   const row = await findHost(context.database, context.host)
   if (row === undefined) return
@@ -21,23 +21,24 @@ export async function refill(context: ReconcileContext, hostStatus: HostStatus, 
   await growAndBuild({ ...context, row, working, signal, complete: false, changes: [], recording: true })
 }
 
-/** Gives free slots to accounts that wait for one. Gives how many still wait. */
+/** Assigns free slots to accounts that wait for one. Returns how many accounts still wait. */
 export async function assign({ database, host }: Pass): Promise<number> {
   await database.transaction((tx) => assignWaiting(tx, host))
   return countWaiting(database, host)
 }
 
+/** Adds the slots that are needed, builds what is not built, and assigns free slots. A planning pass only plans the building. */
 export async function growAndBuild(pass: Pass): Promise<void> {
   if (pass.recording) await grow(pass)
   await build(pass)
   if (pass.recording) await assign(pass)
 }
 
-/** Enters as many new slots as are wanted free and waited for; when some are lacking, a whole batch. */
+/** Inserts as many slots as waiting accounts and the free pool need. If any are missing, inserts a whole batch. */
 async function grow({ database, host, row, log }: Pass): Promise<void> {
   const { free, building, dirty } = await countSlots(database, host)
   const waiting = await countWaiting(database, host)
-  // A released slot comes back by itself and counts as free, but an account that waits need not wait for a scrub.
+  // A released slot becomes free again and counts for the pool, but a waiting account does not wait for a scrub.
   const lacking = waiting + row.poolFree - free - building - dirty
   const wanted = Math.max(lacking > 0 ? Math.max(lacking, row.poolFree) : 0, waiting - free - building)
   if (wanted <= 0) return
@@ -47,7 +48,7 @@ async function grow({ database, host, row, log }: Pass): Promise<void> {
 
 async function build(pass: Pass): Promise<void> {
   const { database, host, row } = pass
-  // Without anybody who builds, a slot would be free and nothing of it there.
+  // Without a facility that builds, a slot would become free although nothing of it exists.
   if (!pass.dryRun && !pass.working.some((facility) => facility.build !== undefined)) return
   const rows = await slotsToVisit(database, host, pass.complete)
   const slots = rows
@@ -56,7 +57,7 @@ async function build(pass: Pass): Promise<void> {
   if (slots.length > 0) {
     const verdicts = new Map<number, SlotVerdict>()
     for (const facility of pass.working) {
-      // A slot that one facility refused is not shown to the next.
+      // A slot that one facility refused skips the facilities after it.
       const left = slots.filter(({ slot }) => (verdicts.get(slot.n)?.status ?? 'ready') === 'ready')
       if (facility.build === undefined || left.length === 0) continue
       const build = facility.build
@@ -81,7 +82,7 @@ async function build(pass: Pass): Promise<void> {
   }
 }
 
-/** Taken slots stay taken whatever is found; their accounts' conditions tell. */
+/** Returns the new state of a slot. A taken slot stays taken: the conditions of its account show a problem. */
 function built(row: SlotRow, verdict: SlotVerdict | undefined): readonly SlotUpdate[] {
   if (row.state === 'dirty' || row.state === 'taken') return []
   const status = verdict?.status ?? 'ready'

@@ -13,11 +13,12 @@ export interface TrafficSource {
 }
 
 /**
- * Adds what slots have sent and received since the last time to their accounts' totals. One listing reads all.
+ * Adds what slots have sent and received since the last sample to the totals of their accounts. Reads one listing for all slots.
  *
- * Who has which slot is read before the counters: what is counted after a slot was seen clean is the next account's.
+ * Reads which account has which slot before the counters. So bytes that are counted after a slot was seen clean belong to the next
+ * account.
  *
- * Gives whether there were counters; when not, although there are slots, the table is gone.
+ * Returns false when there are built slots but no counters: then the table was deleted.
  *
  * @throws FirewallError
  */
@@ -40,16 +41,16 @@ export async function sampleTraffic(
   return readings.size > 0 || !meters.some(({ metered }) => metered)
 }
 
-/** What counters say that are not there, because somebody flushed the table: they will begin with it. */
+/** Returns the reading of counters that do not exist, for example after the table was flushed: they start at zero. */
 function nothing(uid: number): TrafficReading {
   return { uid, sentBytes: 0, sentPackets: 0, receivedBytes: 0, receivedPackets: 0 }
 }
 
 /**
- * What a reading means for a meter; undefined when it says nothing new. Pure.
+ * Returns what a reading adds to a meter, or undefined when nothing changed. Pure.
  *
- * Bytes are an account's when the slot was its own, or clean, the last time. Otherwise part of them may be somebody else's:
- * then nobody has them, and counting begins here.
+ * Bytes belong to an account when the slot was its own, or clean, at the last sample. Otherwise part of them may belong to another
+ * account. Then no account gets them, and counting starts at this reading.
  */
 export function stepOf(
   { n, account, clean, last: before }: Omit<MeterRow, 'metered'>,

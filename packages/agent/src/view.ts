@@ -7,7 +7,7 @@ import type { DomainRow } from '@puppy/state/store/domains'
 import type { BuiltSlotRow } from '@puppy/state/store/slots'
 import type { RouteSpec, Tenant, View } from './facilities/facility.ts'
 
-/** Invalid rows get a false condition and reach no facility. */
+/** A view with valid rows only. Invalid rows get a false condition, and no facility sees them. */
 export interface CheckedView {
   readonly view: View
   readonly refusedAccounts: ReadonlyMap<number, Verdict>
@@ -18,7 +18,7 @@ function refused(reason: string, message: string): Verdict {
   return { type: 'slot', status: 'false', reason, message }
 }
 
-/** What a pass knows beside accounts and domains. */
+/** What a pass knows in addition to accounts and domains. */
 export interface Surroundings {
   readonly complete: boolean
   readonly builtSlots: readonly BuiltSlotRow[]
@@ -29,15 +29,15 @@ const foreignPort = 'does not belong to the account of this domain; change the d
 
 const nowhere: Surroundings = { complete: false, builtSlots: [] }
 
-/** A plan of another version than ours may say what we do not know; then it is `default`. */
+/** A plan of another version may have an egress policy that this version does not know. Such a policy counts as `default`. */
 function isEgress(text: string): text is Egress {
   return ['default', 'open', 'client', 'local'].includes(text)
 }
 
 /**
- * Computes what the host is to be from rows that whoever broke into the API may have written.
+ * Computes the spec of the host from rows that an attacker who controls the API may have written. Pure.
  *
- * Pure. User, uid, home and ports come from the slot's number alone; a port must be one of the slot's.
+ * User, uid, home and ports depend only on the slot's number. A domain's port must be one of the slot's ports.
  */
 export function checkView(
   layout: SlotLayout,

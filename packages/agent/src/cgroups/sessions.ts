@@ -6,28 +6,29 @@ import type { PlannedChange } from '@puppy/state/store/hosts'
 import type { Step } from '../facilities/facility.ts'
 import { assertApplied, plannedChanges } from '../selinux/change-set.ts'
 
-/** What cron and at open for a session; pam-auth-update(8) writes it. */
+/** The PAM file that cron and at use for a session. pam-auth-update(8) writes it. */
 const common = '/etc/pam.d/common-session-noninteractive'
-/** The name of our module in the policy. */
+/** The name of the SELinux module with the rules that pam_systemd needs in sessions of cron. */
 export const sessionsModule = 'puppy_cgroups'
 const timeout = 300_000
 
-/** What failed is not tried again in every pass: a policy takes long to build. */
+/** Milliseconds until a failed attempt is repeated: building a policy takes long. */
 const patience = 600_000
-/** How long a pass waits for it. */
+/** How many milliseconds a pass waits for the work. */
 const soon = 2000
 
+/** Where sessions of cron and at are configured, and for which group. */
 export interface SessionsOptions {
   readonly host: Host
   /** The group that tenants are in. */
   readonly group: string
-  /** Whose transactions others share. */
+  /** The policy. Other facilities share its transactions. */
   readonly policy: Policy
 }
 
 /**
- * `planSessions` again and again, with patience after a failure. What it does goes on beside the pass, which nobody keeps waiting
- * for a policy to be built; the next one tells what came of it.
+ * Creates a function that runs `planSessions` in each pass, and waits after a failure. The work continues in the background, so that no
+ * pass waits until a policy is built. The next pass reports the result.
  */
 export function sessionsKeeper(options: SessionsOptions): (signal: AbortSignal) => Promise<Step<readonly string[]>> {
   let failed: { readonly at: number; readonly remarks: readonly string[] } | undefined
@@ -46,7 +47,7 @@ export function sessionsKeeper(options: SessionsOptions): (signal: AbortSignal) 
       ...step,
       apply: async () => {
         going = work()
-        // Without a policy to build it is done at once.
+        // If no policy must be built, the work ends at once.
         await Promise.race([going, sleep(soon)])
         return going === undefined
           ? (failed?.remarks ?? [])
@@ -61,11 +62,10 @@ function sentence(error: unknown): string {
 }
 
 /**
- * Brings tenants' cron and at jobs under their limits: a PAM profile for the members of their group, and before it, where SELinux
- * is, the rules without which it would harm logind.
+ * Plans what puts cron and at jobs of tenants into their slices: a PAM profile for the members of their group. Where SELinux is on, a
+ * policy module comes first: without its rules, the profile would harm logind.
  *
- * Nobody's configuration is edited: pam-auth-update(8) refuses where a person has written the common files by hand, and then a
- * remark says so.
+ * Configuration that was edited by hand is not changed: pam-auth-update(8) refuses to change such files, and a remark reports it.
  */
 export async function planSessions(
   { host, group, policy }: SessionsOptions,
@@ -105,7 +105,7 @@ export async function planSessions(
   }
 }
 
-/** The changes that give the policy the rules; undefined where it has them or SELinux is off; or why it cannot have them. */
+/** Plans the rules. Returns undefined when the policy has them or SELinux is off, and a text when it cannot have them. */
 async function planRules(host: Host, policy: Policy, spec: PolicySpec): Promise<PolicyChangeSet | undefined | string> {
   if ((await readState(host)).mode === 'disabled') return undefined
   if (host.program('semodule') === undefined)
@@ -119,7 +119,7 @@ async function planRules(host: Host, policy: Policy, spec: PolicySpec): Promise<
   }
 }
 
-/** Takes the profile away. The rules for it go after it, with the others of ours. */
+/** Removes the profile. `removePolicy` removes the rules for it later, with the other modules. */
 export async function removeSessions(host: Host): Promise<void> {
   const update = host.program('pam-auth-update')
   if (!host.live || (await host.read(pamProfilePath)) === undefined || update === undefined) return

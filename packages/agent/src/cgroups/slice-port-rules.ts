@@ -2,7 +2,7 @@ import type { Slot } from '@puppy/accounts'
 import { firstFreePort, userSlice, type Slices, type SliceSpec } from '@puppy/cgroups'
 import type { SlotToBuild, SlotVerdict, SlotVerdicts, Step } from '../facilities/facility.ts'
 
-/** Returns what the slice of a slot should have when no account has the slot: rules that allow its own ports. Pure. */
+/** Returns the spec of a slice whose slot no account has: only port rules, which allow the slot's own ports. Pure. */
 export function emptySlice({ uid, ports }: Slot): SliceSpec {
   const slice = userSlice(uid)
   const [first, last] = [ports[0] ?? 0, ports.at(-1) ?? 0]

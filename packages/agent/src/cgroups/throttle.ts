@@ -1,20 +1,20 @@
 import type { DeviceLimits, Limit, Limits } from '@puppy/cgroups'
 
-/** A tenth of a processor, and the least share when others want it too. */
+/** A tenth of a processor, and the smallest share when other groups need it too. */
 const cpu = { max: 0.1, weight: 1 }
-/** A login and a small server still fit; a second server does not. */
+/** Enough for a login and a small server, but not for a second server. */
 const processes = 32
-/** Per second, of the disk that homes are on. */
+/** Per second, on the disk of the homes. */
 const disk = { rbps: 2 ** 20, wbps: 2 ** 20, riops: 100, wiops: 100 }
-/** The least share of a disk, for a plan that has one. */
+/** The smallest share of a disk, for a plan that has a share. */
 const ioWeight = 1
 
 /**
- * Returns the limits of a throttled account: processor, processes and disk are limited so that its neighbours are not disturbed. Pure. No
- * limit is looser than that of the plan, and what is valid for a plan stays valid.
+ * Returns the limits of a throttled account: lower ones for processor, processes and disk, so that it does not disturb its neighbours.
+ * Pure. No limit is higher than that of the plan, and limits that are valid for a plan stay valid.
  *
- * Memory stays as it is: a lower limit than what is in use kills. `device` is the disk of the homes as numbers (`8:0`), when they are on one
- * that the kernel can limit.
+ * Does not change memory: the kernel kills processes when the limit is below what they use. `device` is the disk of the homes as numbers
+ * (`8:0`). It is undefined when the homes are on no disk that the kernel can limit.
  */
 export function throttledLimits(limits: Limits, device: string | undefined): Limits {
   const { weight, max: planned = [] } = limits.io ?? {}
@@ -28,7 +28,7 @@ export function throttledLimits(limits: Limits, device: string | undefined): Lim
     cpu: {
       ...limits.cpu,
       max: least(limits.cpu?.max, cpu.max),
-      // An idle group has less than the least weight, and can have none.
+      // An idle group has less than the smallest weight, and the kernel accepts no weight for it.
       ...(limits.cpu?.idle === true ? {} : { weight: cpu.weight }),
     },
     pids: { ...limits.pids, max: least(limits.pids?.max, processes) },

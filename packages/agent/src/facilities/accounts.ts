@@ -23,14 +23,15 @@ import type { Facility, Given, Served, SlotToBuild, SlotVerdict, SlotVerdicts, S
 
 const name = 'accounts'
 
+/** Where the users of tenants are created. */
 export interface AccountsOptions {
   readonly host: Host
-  /** The real machine, also when `host` is a folder: ports are the machine's in any case. */
+  /** The real machine, even when `host` is a folder: listening ports always belong to the machine. */
   readonly machine: Host
   readonly layout: SlotLayout
 }
 
-/** Users, homes, keys, logins and everything that a tenant leaves behind. */
+/** Creates the facility for users, homes, keys and logins. On release, it removes everything that a tenant left behind. */
 export function accountsFacility({ host, machine, layout }: AccountsOptions): Facility {
   const readReservations = createReservations(machine)
   const [base, pool, logins] = [openBase(host, layout), openPool(host, layout), openLogins(host)]
@@ -67,8 +68,8 @@ async function prepare(base: Base, signal: AbortSignal): Promise<Step<readonly s
 type ReadReservations = (signal: AbortSignal) => Promise<PortReservations>
 
 /**
- * What has a claim on ports. The policy is asked every ten minutes at most: `semanage` takes a second of a processor, a
- * complete pass comes every minute, and labels of ports change when a person changes the policy.
+ * Creates a function that reads which ports are reserved. Reads the SELinux policy at most every ten minutes: `semanage` uses a processor
+ * for a second, a complete pass runs every minute, and port labels change only when a person changes the policy.
  */
 function createReservations(machine: Host): ReadReservations {
   let known: { readonly at: number; readonly reserved: PortReservations } | undefined
@@ -106,7 +107,7 @@ function verdictOf(error: AccountError | undefined): SlotVerdict {
   return { status, message, ...(facts.reason === undefined ? {} : { reason: facts.reason }) }
 }
 
-/** What a tenant's shell and services are told. Values hold no character that a shell or systemd would read otherwise. */
+/** Returns the variables of a tenant's shell and services. No value has a character that is special to a shell or systemd. */
 function environmentOf(tenant: Tenant): Readonly<Record<string, string>> {
   const ports = tenant.slot.ports.slice(0, tenant.ports)
   return {
@@ -137,10 +138,10 @@ async function serve(
   const observed = await logins.read(tenants.map(loginOf), { signal })
   const ready = new Set(users.ready.map(({ n }) => n))
   const errors = new Map(users.refused.map(({ n, error }) => [n, error]))
-  // Only a user that is exactly ours is touched, whatever the row says: a person may have the uid of a slot.
+  // Changes only users that Puppy created, whatever the row says: a person may have the uid of a slot.
   const ours = tenants.filter(({ slot }) => ready.has(slot.n))
   const changeSet = logins.plan(ours.map(loginOf), observed)
-  // Where nothing is applied, the users of the others are not built yet: what their logins will need is shown all the same.
+  // In a dry run, users of new slots are never built. The changes of their logins are planned all the same.
   const unbuilt = tenants.filter(({ slot }) => !ready.has(slot.n) && !errors.has(slot.n))
   const suspended = ours.filter((tenant) => tenant.suspended).map(({ slot }) => slot)
   return {
@@ -167,7 +168,10 @@ function failed(reason: string, message: string): Verdict {
   return { type: name, status: 'false', reason, message }
 }
 
-/** The uids that still have processes. Below a root folder a uid may be a person's here, so nothing is ended there. */
+/**
+ * Ends the processes of suspended slots. Returns the uids that still have processes. Ends none for a host that is a folder: there, the
+ * uid may belong to a person of this machine.
+ */
 async function endSuspended(host: Host, slots: readonly Slot[], signal: AbortSignal): Promise<ReadonlySet<number>> {
   if (!host.live || slots.length === 0) return new Set()
   const { left } = await endProcesses(
@@ -199,7 +203,7 @@ async function scrubSlots(
   signal: AbortSignal,
 ): Promise<Step<ReadonlyMap<number, Given>>> {
   return {
-    changes: slots.map(({ user }) => ({ facility: name, target: user, action: 'remove what it left' })),
+    changes: slots.map(({ user }) => ({ facility: name, target: user, action: 'delete its data' })),
     apply: async () => {
       const results = await scrub(host, layout, slots, { signal })
       return new Map(results.map(({ n, error }) => [n, givenOf(error)]))

@@ -34,26 +34,28 @@ import { buildPortRules, emptySlice } from '../cgroups/slice-port-rules.ts'
 import { throttledLimits } from '../cgroups/throttle.ts'
 
 const condition = 'limits'
-/** Milliseconds in which the processes of a slice end after SIGKILL. Those that hang in the kernel do not end in a longer time either. */
+/** Milliseconds until the processes of a slice must have ended after SIGKILL. Processes that hang in the kernel do not end later either. */
 const killTimeout = 10_000
 
+/** Where slices are limited. */
 export interface CgroupsFacilityOptions {
-  /** The host itself, not the machine that a folder of it is on: the tree is the kernel's. */
+  /** The host that runs tenants. When it is only a folder, this facility does not work: the cgroup tree belongs to the kernel. */
   readonly host: Host
   readonly layout: Pick<SlotLayout, 'homes' | 'group'>
-  /** Where unfinished slices are noted. A reboot ends it. */
+  /** The folder that records slices with unfinished changes. It is deleted at reboot. */
   readonly runFolder: string
-  /** For what SELinux must allow before cron's sessions are moved. */
+  /** The SELinux policy. It needs a module before sessions of cron are moved into slices. */
   readonly policy: Policy
-  /** The tree itself, for tests. */
+  /** The cgroup tree. Default: that of the host. */
   readonly cgroupfs?: Cgroupfs
 }
 
 /**
- * Limits the slice of each account's user. The limits hold for logins and services of the user, before the first one and after a reboot.
+ * Creates the facility that limits the slice of each account's user. The limits apply to the user's logins and services, from the first
+ * process on and after a reboot.
  *
- * A released slot keeps the limits of the account before while its processes are ended. When it is built, and built again, its slice gets
- * rules for its ports where systemd has BPF: they must be there before the first process.
+ * A released slot keeps the limits of its account while its processes are ended. Building a slot sets the port rules of its slice, where
+ * systemd has BPF: the rules must exist before the first process.
  */
 export function cgroupsFacility(options: CgroupsFacilityOptions): Facility {
   const { host, layout } = options
@@ -139,10 +141,10 @@ export function cgroupsFacility(options: CgroupsFacilityOptions): Facility {
   })
 }
 
-/** More than these are not listed. */
+/** How many processes are listed. */
 const most = 20
 
-/** The options of `@puppy/cgroups`. */
+/** Returns the options of `@puppy/cgroups`. */
 function treeOf({ runFolder, cgroupfs }: Pick<CgroupsFacilityOptions, 'runFolder' | 'cgroupfs'>) {
   return cgroupfs === undefined ? { runFolder } : { runFolder, cgroupfs }
 }
@@ -162,9 +164,10 @@ function sliceOf({ slot, limits, throttled }: Tenant, disk: string | undefined):
 }
 
 /**
- * Ends every process in the slices of slots, also those that run as another user: by one write each, which no process that forks escapes.
+ * Ends every process in the slices of slots, also processes of another user. One write for each slice ends all its processes, so that a
+ * process that forks cannot escape.
  *
- * @returns what went wrong, by slot
+ * @returns error messages by slot
  */
 async function endAll(
   groups: Cgroups,
@@ -206,7 +209,7 @@ function verdictOf(
   }
 }
 
-/** Removes every limit, for a purge. */
+/** Removes the limits of all slots and the PAM profile, for a purge. */
 export async function removeLimits(
   options: Omit<CgroupsFacilityOptions, 'layout' | 'policy'>,
   layout: SlotLayout,

@@ -5,133 +5,139 @@ import type { Verdict, PlanSpec } from '@puppy/state'
 import type { FacilityState, PlannedChange } from '@puppy/state/store/hosts'
 import type { SlotState } from '@puppy/state/store/slots'
 
-/** What would be done, as a value to show, and the doing of it. A dry run never calls `apply`. */
+/** Planned changes, and the function that applies them. A dry run never calls `apply`. */
 export interface Step<Result> {
   readonly changes: readonly PlannedChange[]
-  /** What is known without doing it; for a dry run. */
+  /** The result as far as it is known without applying, for a dry run. */
   readonly foreseen?: Result
   apply(): Promise<Result>
 }
 
+/** Whether a facility can use a slot, and if not, why. */
 export interface SlotVerdict {
   readonly status: 'ready' | 'blocked' | 'failed'
   readonly reason?: string
   readonly message?: string
 }
-/** By slot number. A facility leaves out what it has nothing to say of. */
+/** Verdicts by slot number. A slot without an entry is ready. */
 export type SlotVerdicts = ReadonlyMap<number, SlotVerdict>
 
-/** A slot with its state: one that nobody has may be found to belong to somebody else, a taken one is only repaired. */
+/** A slot with its state. A slot without an account is blocked when another user has its uid or ports. A taken slot is only repaired. */
 export interface SlotToBuild {
   readonly slot: Slot
   readonly state: SlotState
 }
 
-/** An account on its slot. Everything about the machine in it was computed, nothing was read from a row. */
+/** An account on its slot. The slot is computed from its number, and no part of it is read from a row. */
 export interface Tenant {
   readonly id: number
   readonly reseller: string
   readonly name: string
   readonly slot: Slot
-  /** How many of the slot's ports its plan gives it. */
+  /** How many of the slot's ports the plan includes. */
   readonly ports: number
   readonly sshKeys: readonly string[]
   readonly domains: readonly string[]
   readonly suspended: boolean
-  /** Its limits are reduced: it runs on and does not disturb its neighbours. */
+  /** Whether its limits are reduced, so that it continues to run and does not disturb its neighbours. */
   readonly throttled: boolean
-  /** What its plan allows its processes. */
+  /** The plan's limits for processes. */
   readonly limits: Limits
-  /** What its plan allows it to keep: hard limits. */
+  /** The plan's disk limits, applied as hard limits. */
   readonly disk: NonNullable<PlanSpec['disk']>
 }
 
+/** A domain and the port that it is routed to. */
 export interface RouteSpec {
   readonly id: number
   readonly domain: string
   readonly port: number
 }
 
-/** A slot that is built, and what whoever has it may reach. */
+/** A built slot, and the egress policy of its account. */
 interface BuiltSlot {
   readonly slot: Slot
   readonly egress: Egress
-  /** Nobody has it, and nothing of whoever had it before is left. */
+  /** Whether no account has it and it was scrubbed. */
   readonly free: boolean
 }
 
-/** What the database wants of this host, checked. */
+/** The spec of this host from the database, with valid rows only. */
 export interface View {
-  /** Whether this pass looks at everything, and not only at what is behind. */
+  /** Whether this pass observes everything, and not only rows that changed since they were observed. */
   readonly complete: boolean
-  /** Every slot of the host that is built and not somebody else's, always. */
+  /** Every built slot of the host that is not blocked, in every pass. */
   readonly builtSlots: readonly BuiltSlot[]
-  /** The tenants that somebody has to look at; all of them in a full reconcile. */
+  /** The tenants to visit: those that changed since they were observed, and in a complete pass all. */
   readonly tenants: readonly Tenant[]
-  /** Every route of the host, always. */
+  /** Every route of the host, in every pass. */
   readonly routes: readonly RouteSpec[]
+  /** The slots whose domains answer that the account is suspended. */
   readonly suspended: readonly number[]
-  /** Domains that are to be gone, by id; their names may be wanted again by another row. */
+  /** Domains to remove, by id. Another row may have the same name again. */
   readonly goneRoutes: readonly { readonly id: number; readonly domain: string }[]
 }
 
+/** The results of `serve`. */
 export interface Served {
-  /** By account id. */
+  /** Verdicts by account id. */
   readonly accounts: ReadonlyMap<number, Verdict>
-  /** By domain id. */
+  /** Verdicts by domain id. */
   readonly domains: ReadonlyMap<number, Verdict>
-  /** Deleted domains that were seen gone. */
+  /** Ids of deleted domains whose routes were seen removed. */
   readonly gone: readonly number[]
-  /** What others had taken away or changed of what stood here, and was put right, in words. */
+  /** The repairs of changes from outside Puppy, in words. Absent: there were none. */
   readonly repaired?: string
 }
 
+/** The result of a `serve` that has nothing to report. */
 export const servedNothing: Served = { accounts: new Map(), domains: new Map(), gone: [] }
 
+/** Whether a slot was evicted or scrubbed, and if not, why. */
 export interface Given {
   readonly done: boolean
   readonly message?: string
 }
 
-/** One thing that `puppy doctor` says of a facility that works. */
+/** One line of `puppy doctor` about a facility that works. */
 export interface Finding {
   readonly works: boolean
   readonly what: string
-  /** Why it does not, and what helps. */
+  /** What is wrong and what to do. It is shown only when `works` is false. */
   readonly otherwise?: string
 }
 
 /**
- * One Linux mechanism as the agent uses it. Every part is optional but the first two: a facility that limits tenants
- * has only `serve`, one that labels ports has `build` too.
+ * One Linux mechanism as the agent uses it. Only `name` and `probe` are required: a facility that limits tenants has only `serve`, and one
+ * that labels ports also has `build`.
  *
- * The agent calls `prepare`, `build`, `serve` and `scrub` in the order of the facilities, and `evict` in the reverse order. A
- * method observes once for everything it is given, and plans; its step applies in one batch. A method may throw: then
- * all that it was given gets a false condition, and the other facilities go on.
+ * The agent calls `prepare`, `build`, `serve` and `scrub` in the order of the facilities, and `evict` in the reverse order. A method
+ * observes once for all its input, and plans. Its step applies in one batch. If a method throws, all its input gets a false condition, and
+ * the other facilities continue.
  */
 export interface Facility {
   readonly name: string
-  /** Nothing is given back while it does not work: it is the one that ends processes and removes files. */
+  /** Whether it ends processes and removes files. While such a facility does not work, no slot is released. */
   readonly clears?: boolean
-  /** The type of the conditions that it gives, if it is not its name. */
+  /** The type of its conditions. Default: its name. */
   readonly condition?: string
-  /** What its conditions are about. Default both. */
+  /** What has its conditions. Default: both. */
   readonly judges?: readonly ('accounts' | 'domains')[]
-  /** Whether it works on this host, and if not why and what would help. */
+  /** Reports whether it works on this host, and if not, why and what to do. */
   probe(signal: AbortSignal): Promise<FacilityState>
-  /** What the host needs once: base files, a running daemon. Gives remarks for the operator. */
+  /** Prepares the host: base files, a running daemon. Returns remarks for the operator. */
   prepare?(signal: AbortSignal): Promise<Step<readonly string[]>>
-  /** Makes slots ready for anybody; those that others have are blocked. */
+  /** Builds slots. Blocks those whose uid, group, home or ports belong to another user. */
   build?(slots: readonly SlotToBuild[], signal: AbortSignal): Promise<Step<SlotVerdicts>>
-  /** Makes what tenants are to have true. */
+  /** Applies the spec of tenants and routes. */
   serve?(view: View, signal: AbortSignal): Promise<Step<Served>>
-  /** Ends what a released slot still does: routes, logins, processes. Quick. */
+  /** Ends the activity of released slots: routes, logins, processes. Must be fast. */
   evict?(slots: readonly Slot[], signal: AbortSignal): Promise<Step<ReadonlyMap<number, Given>>>
   /**
-   * Removes what it left behind and proves it; gets the slots that nobody before it failed to clean. May take long; runs beside
-   * everything else.
+   * Removes what the accounts of released slots left behind, and verifies it. Slots that an earlier facility could not clean are not
+   * passed. May take long. Runs in the background.
    */
   scrub?(slots: readonly Slot[], signal: AbortSignal): Promise<Step<ReadonlyMap<number, Given>>>
-  /** Looks whether what it has made stands, for a person who asks. */
+  /** Checks whether everything that the facility applied is still there, for `puppy doctor`. */
   inspect?(view: View, signal: AbortSignal): Promise<readonly Finding[]>
 }

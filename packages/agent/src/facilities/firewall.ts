@@ -14,45 +14,47 @@ import { servedNothing, type Facility, type Finding, type Served, type Step, typ
 const name = 'firewall'
 const unit = 'puppy-firewall.service'
 const unitFile = `/etc/systemd/system/${unit}`
-/** What `systemctl enable` makes of the unit's `WantedBy=`. */
+/** The link that `systemctl enable` creates for the unit's `WantedBy=`. */
 const enabled = `/etc/systemd/system/sysinit.target.wants/${unit}`
 
 /**
- * A port of ours. Its guard stands from when our process was seen there: until then the port may be somebody's web server, which
- * nobody may cut off.
+ * A port of Puppy's own processes. Its guard is loaded once such a process was seen there. Until then another program, such as a web
+ * server, may listen on the port, and its connections must not be blocked.
  */
 interface OwnPort extends Guard {
   isOurs(): Promise<boolean>
 }
 
-/** The firewall as the agent uses it, and whether this process has loaded the table. */
+/** The firewall as the agent uses it. */
 export interface FirewallFacility extends Facility {
+  /** Returns whether this process has loaded the table. */
   stands(): boolean
 }
 
+/** Which rules the table has, and where they are kept for the next boot. */
 export interface FirewallFacilityOptions {
-  /** The host itself, not the machine that a folder of it is on: rules are the kernel's. */
+  /** The host that runs tenants. When it is only a folder, this facility does not work: rules belong to the kernel. */
   readonly host: Host
   readonly firewall: Firewall
-  /** Every uid that a slot may have, whether it is built yet or not. */
+  /** The uids of all possible slots, built or not. */
   readonly tenantUids: FirewallSpec['tenantUids']
-  /** Who may reach every slot's ports: root, and the proxy's user. */
+  /** The uids that may connect to the ports of every slot: root, and the proxy's user. */
   readonly callers: readonly number[]
   /** The ports of the API and of the proxy. */
   readonly guards: readonly OwnPort[]
   /**
-   * Where the rules are kept for the next boot; undefined where no systemd loads them. Below `/etc`: SELinux confines nft
-   * when a unit starts it, and it may read nothing of ours below `/var/lib` then.
+   * The file with the rules for the next boot. Undefined where no systemd loads them. It is below `/etc`, because SELinux confines nft
+   * when a unit starts it, and then nft may not read Puppy's files below `/var/lib`.
    */
   readonly rulesFile?: string
 }
 
 /**
- * A slot's ports are its tenant's. The table has every slot that is built, also a released one, so that its ports are not open while it
- * is scrubbed.
+ * Creates the facility that reserves the ports of a slot for its tenant. The table contains every built slot, also a released one, so that
+ * no other user can reach the ports while the slot is scrubbed.
  *
- * A pass over what is behind runs nothing when the spec is the one that was loaded last. A complete pass reads the table, because a
- * person may have flushed it. What is planned is what is applied.
+ * A pass that is not complete runs no program when the spec is the one that was loaded last. A complete pass reads the table, because a
+ * person may have flushed it. Applies exactly the change set that was planned.
  */
 export function firewallFacility(options: FirewallFacilityOptions): FirewallFacility {
   const { host, firewall } = options
@@ -123,17 +125,17 @@ async function applyOrEnsure(
   }
 }
 
-/** What this process knows of the table before it reads it. */
+/** What this process knows about the table before it reads it. */
 interface Knowledge {
-  /** It was there once. */
+  /** Whether the table existed before. */
   readonly known: boolean
-  /** This process loaded it. */
+  /** Whether this process loaded it. */
   readonly mine: boolean
-  /** And loaded just what is wanted now. */
+  /** Whether this process loaded exactly the spec of this pass. */
   readonly same: boolean
 }
 
-/** What somebody else must have done, and not a change of what is wanted, nor another version of ours. */
+/** Returns the changes from outside Puppy, in words. Leaves out changes that follow from a new spec or another version of Puppy. */
 function driftOf(changes: readonly FirewallChange[], { known, mine, same }: Knowledge): string | undefined {
   const ofTable = changes.find(({ target }) => target === 'table')
   if (known && ofTable?.action === 'add') return 'the whole table was missing'
@@ -142,12 +144,12 @@ function driftOf(changes: readonly FirewallChange[], { known, mine, same }: Know
   return foreign.map(({ action, target, before, after }) => `${action} ${target} (${before ?? after ?? ''})`).join(', ')
 }
 
-/** Whether an agent before this one left rules for the boot: then there was a table, also after one. */
+/** Returns whether an earlier agent stored rules for the boot. Then the table existed, also after a reboot. */
 async function isKept({ host, rulesFile }: FirewallFacilityOptions): Promise<boolean> {
   return rulesFile !== undefined && (await host.status(rulesFile)) !== undefined
 }
 
-/** Says whether the table, its guards and the unit that loads it at boot are what the agent makes them. */
+/** Checks whether the table, its guards and the unit that loads it at boot are as the agent creates them. */
 async function inspect(options: FirewallFacilityOptions, view: View, signal: AbortSignal): Promise<readonly Finding[]> {
   const { host, firewall, rulesFile } = options
   const observed = await firewall.read(undefined, { signal })
@@ -200,7 +202,7 @@ function specOf({ tenantUids, callers }: FirewallFacilityOptions, ours: readonly
   }
 }
 
-/** Keeps the rules for the next boot, which loads them before any session: an agent starts later than a tenant's cron job. */
+/** Stores the rules for the next boot, which loads them before any session: a tenant's cron job may start before the agent. */
 async function keepForBoot(
   { host, firewall, rulesFile }: FirewallFacilityOptions,
   spec: FirewallSpec,
@@ -210,7 +212,7 @@ async function keepForBoot(
   if (rulesFile === undefined || nft === undefined || systemctl === undefined) return
   await host.replace(rulesFile, renderRuleset(firewall.table, spec), { mode: 0o600 })
   const { changed } = await host.replace(unitFile, renderUnit([nft, '-j', '-f', rulesFile]), { mode: 0o644 })
-  // Whoever wrote it may have been killed before it was enabled.
+  // An agent may have written the unit and been killed before it enabled it.
   if (!changed && (await host.status(enabled)) !== undefined) return
   const run = { touches: 'machine', timeout: 60_000, signal } as const
   await host.run([systemctl, 'daemon-reload'], run)
@@ -231,6 +233,6 @@ export async function removeFirewall(
     await host.run([systemctl, 'daemon-reload'], run)
   }
   if (rulesFile !== undefined) await host.remove(rulesFile)
-  // Where it does not work, there is no table either, and asking for one would fail.
+  // Where the firewall does not work there is no table, and reading it would fail.
   if ((await firewall.probe(options)).works) await firewall.remove(options)
 }

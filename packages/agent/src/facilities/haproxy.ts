@@ -8,13 +8,13 @@ import { servedNothing, type Facility, type Given, type Served, type Step, type 
 
 const name = 'haproxy'
 
-/** The front door, with the means to look after it between reconciles. */
+/** The proxy as the agent uses it. */
 export interface HaproxyFacility extends Facility {
-  /** Starts HAProxy again if it is dead. Cheap while it lives. Gives whether it had to. */
+  /** Starts HAProxy again if it has ended. Cheap while it runs. Returns whether it started it. */
   revive(signal: AbortSignal): Promise<boolean>
 }
 
-/** Routes of domains, and counters. Certificates that are not served are reported as remarks. */
+/** Creates the facility that routes domains and clears counters. Reports certificates that are not served as remarks. */
 export function haproxyFacility(proxy: Haproxy, spec: ConfigSpec): HaproxyFacility {
   const alone = exclusive()
   let wanted = false
@@ -23,7 +23,7 @@ export function haproxyFacility(proxy: Haproxy, spec: ConfigSpec): HaproxyFacili
     judges: ['domains'],
     probe: async (signal: AbortSignal) => {
       const state = stateOf(await proxy.config.probe({ signal }))
-      // One that runs is ours to talk to, also while its package is being replaced.
+      // A HAProxy that runs can be used, also while its package is being upgraded.
       return state.works ? state : { ...state, works: await proxy.alive() }
     },
     prepare: async (signal: AbortSignal): Promise<Step<readonly string[]>> => {
@@ -65,7 +65,7 @@ interface Planner<Spec, Planned, Done> {
   ensure(spec: Spec, options: EffectOptions): Promise<Done>
 }
 
-/** Applies what was planned. If HAProxy was started or ended in between, this reads and plans again. */
+/** Applies the planned change set. If HAProxy was started or ended in between, reads and plans again. */
 async function applyPlanned<Spec, Planned, Done>(
   facility: Planner<Spec, Planned, Done>,
   spec: Spec,
@@ -121,7 +121,7 @@ function judge(view: View, results: ReadonlyMap<string, RouteResult>, running: b
   }
 }
 
-/** The counters' key is the slot: without this the next tenant would begin with the last one's figures. */
+/** Clears the counters of slots. Their key is the slot, so the next tenant would otherwise start with the counts of the last one. */
 async function clear(proxy: Haproxy, slots: readonly Slot[], signal: AbortSignal): Promise<ReadonlyMap<number, Given>> {
   const results = await proxy.clearUsage(
     slots.map(({ n }) => n),

@@ -14,25 +14,26 @@ import { portsFacility } from './ports.ts'
 import { quotaFacility } from './quota.ts'
 import { selinuxFacility } from './selinux.ts'
 
+/** What the facilities of a host need. */
 export interface FacilitiesOptions {
   readonly machine: Host
   readonly host: Host
   readonly layout: SlotLayout
   readonly haproxy: Haproxy
-  /** What HAProxy's configuration says. */
+  /** The spec of HAProxy's configuration. */
   readonly proxy: ConfigSpec
   /** Quotas of the file system of the homes. */
   readonly quota: Quota
-  /** Where facilities keep what is gone with a reboot. */
+  /** The folder for files that a reboot deletes. */
   readonly runDir: string
   readonly firewall: Pick<FirewallFacilityOptions, 'firewall' | 'callers' | 'guards' | 'rulesFile'>
-  /** Ends what goes on beside the passes. */
+  /** Aborts the work that runs in the background. */
   readonly signal?: AbortSignal
 }
 
 /**
- * Returns all facilities in the one order in which they serve a slot: first the user, then its limits and isolation layers, last the
- * route that lets visitors in.
+ * Creates all facilities, in the order in which they serve a slot: first the user, then its limits and isolation layers, last the route
+ * for visitors.
  */
 export function facilitiesOf(options: FacilitiesOptions): {
   readonly facilities: readonly Facility[]
@@ -53,19 +54,22 @@ export function facilitiesOf(options: FacilitiesOptions): {
   return { facilities: [accountsFacility(options), cgroups, quota, firewall, selinux, ports, proxy], proxy }
 }
 
-/** A facility that does not work here says nothing of the policy; who waits for it goes on then. */
+/** Milliseconds to wait for the levels of slots. Where SELinux does not work they never come. */
 const patience = 30_000
-/** From when a facility is asked for its levels until its transaction stands in the queue. */
+/** Milliseconds between the request for levels and the moment when its transaction is in the queue. */
 const grace = 1000
 
-/** What the first transaction waits for at the start: that everybody has said what they want of the policy. One then does it for all. */
+/**
+ * Creates the function that delays the first policy transaction until all facilities have requested their changes. One transaction then
+ * applies the changes of all.
+ */
 function everybody() {
   const { promise, resolve } = Promise.withResolvers<void>()
   let first = true
   const gather = async (signal?: AbortSignal) => {
     if (!first) return
     first = false
-    // Whoever is told to end while it waits is told so by the transaction.
+    // When the caller aborts this wait, the transaction reports it.
     await Promise.race([
       promise.then(() => sleep(grace, undefined, { signal })),
       sleep(patience, undefined, { signal, ref: false }),
@@ -74,7 +78,7 @@ function everybody() {
   return { gather, asked: () => resolve() }
 }
 
-/** The policy of a host whose tenants need no file contexts of their own. */
+/** Opens the SELinux policy of a host. The users of slots are hidden from the tools: tenants need no file contexts of their own. */
 export function openTenantPolicy(host: Host, layout: SlotLayout, options: Omit<PolicyOptions, 'hidden'> = {}): Policy {
   const hidden = () => Array.from({ length: slotCount(layout) }, (_, n) => slotAt(layout, n).user)
   return openPolicy(host, { hidden, ...options })

@@ -8,27 +8,28 @@ import { servedNothing, type Facility, type Finding, type Served, type Step, typ
 
 const name = 'ports'
 
-/** Somebody who listens on a port of a slot that is not his. */
+/** A listener of another user on a port of a slot. */
 interface Squatter {
   readonly slot: Slot
   readonly listener: Listener
-  /** As `/etc/passwd` has him; undefined when it does not. */
+  /** The name in `/etc/passwd`. Undefined for a uid without a name. */
   readonly user: string | undefined
-  /** Those that hold the socket; none when they could not be found. */
+  /** The processes that hold the socket. Empty when they could not be found. */
   readonly processes: readonly ProcessStatus[]
 }
 
+/** Where listeners are read. */
 export interface PortsFacilityOptions {
   readonly host: Host
-  /** Whether the firewall's rules are loaded, which refuse connections to a listener that is not the tenant. */
+  /** Returns whether the firewall's rules are loaded. They block connections to a listener of another user. */
   firewallStands(): boolean
 }
 
 /**
- * Says of each account whether somebody else listens on one of its slot's ports, and who. Root may: it listens for a tenant when
- * systemd activates its server. Nothing is changed: ending another's process is a person's decision.
+ * Creates the facility that reports listeners of other users on the ports of an account's slot. Root may listen there: systemd does so for
+ * a tenant's server with socket activation. Changes nothing: the operator decides whether to end the process.
  *
- * `/proc` is read once in a complete pass; the ones between go by what it said.
+ * Reads `/proc` once in a complete pass. Other passes use that result.
  */
 export function portsFacility({ host, firewallStands }: PortsFacilityOptions): Facility {
   let seen: readonly Squatter[] | undefined
@@ -87,7 +88,7 @@ async function readSquatters(host: Host, { builtSlots }: View): Promise<readonly
   }))
 }
 
-/** More than these are not listed: each of a tenant's workers may hold the socket. */
+/** How many listeners and processes are listed: each of a tenant's workers may hold the socket. */
 const most = 5
 
 function verdictOf(squatters: readonly Squatter[], firewallStands: boolean): Verdict {
@@ -114,7 +115,7 @@ function describe({ listener, user, processes }: Squatter): string {
   return `${programs.join(', ') || 'a process'} of ${whose} listens on ${at}`
 }
 
-/** What would end it, for a person who has decided so. */
+/** Returns the command that ends the listeners, or that finds them. */
 function remedy(squatters: readonly Squatter[]): string {
   const pids = [...new Set(squatters.flatMap(({ processes }) => processes.map(({ pid }) => pid)))].slice(0, 2 * most)
   if (pids.length > 0) return `end it with "kill ${pids.join(' ')}"`

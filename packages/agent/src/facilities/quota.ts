@@ -28,24 +28,25 @@ import { findLeft, liftLimits, readLeft } from '../quota/release.ts'
 
 const name = 'quota'
 
+/** Where disk limits are set. */
 export interface QuotaFacilityOptions {
-  /** The host itself, not the machine that a folder of it is on: quotas are the kernel's. */
+  /** The host that runs tenants. When it is only a folder, this facility does not work: quotas belong to the kernel. */
   readonly host: Host
-  /** Quotas of the file system of the homes, opened once. */
+  /** The quota of the file system of the homes. */
   readonly quota: Quota
-  /** Every uid that a slot may have, inclusive. */
+  /** The uids of all possible slots, inclusive. */
   readonly tenantUids: { readonly first: number; readonly last: number }
 }
 
 /**
- * What an account may keep on the file system of the homes: the user quota of its slot's uid. A suspended account keeps its
- * limits, and so does a released slot until it is proven empty.
+ * Creates the facility for disk limits: the user quota of each slot's uid on the file system of the homes. A suspended account keeps its
+ * limits. A released slot keeps them until it is verified to be empty.
  *
- * One report is read where there is somebody to serve, and `setquota` runs once when something differs.
+ * Reads one report when there are tenants to serve. Runs `setquota` once when limits differ.
  */
 export function quotaFacility(options: QuotaFacilityOptions): Facility {
   const { host, quota, tenantUids } = options
-  /** What a probe found. It does not change while the file system stays mounted. */
+  /** The result of a probe. It does not change while the file system stays mounted. */
   let place: QuotaPlace | undefined
   const find = async (signal: AbortSignal): Promise<QuotaPlace> => {
     place ??= (await probeQuota(options, signal)).place
@@ -56,7 +57,7 @@ export function quotaFacility(options: QuotaFacilityOptions): Facility {
     return place
   }
   const open = watchPlaces(host)
-  /** What was seen set by uid, and for which account: something else later is somebody else's work. */
+  /** The limits that were set, by uid, with their account. If they differ later, they were changed from outside Puppy. */
   const seen = new Map<number, string>()
   return Object.freeze<Facility>({
     name,
@@ -137,10 +138,13 @@ export function quotaFacility(options: QuotaFacilityOptions): Facility {
   })
 }
 
-/** Half the machine's folders are looked at for it. */
+/** Milliseconds between two searches: each walks half the folders of the machine. */
 const lookEvery = 3_600_000
 
-/** Looks for folders without limits beside the passes, but not beside the first, when slots are built; gives what was seen last. */
+/**
+ * Creates a function that searches for folders without limits in the background and returns the last result. It does not search in the
+ * first pass, when slots are built.
+ */
 function watchPlaces(host: Host): (signal: AbortSignal) => readonly OpenPlace[] {
   let known: readonly OpenPlace[] = []
   let again: number | undefined
@@ -150,7 +154,7 @@ function watchPlaces(host: Host): (signal: AbortSignal) => readonly OpenPlace[] 
       again = Date.now() + lookEvery
       findOpenPlaces(host, { signal }).then(
         (found) => (known = found),
-        // `puppy doctor` looks too, and says why it cannot.
+        // `puppy doctor` searches too, and reports the error.
         () => undefined,
       )
     }
@@ -167,7 +171,7 @@ function remarksOn(places: readonly OpenPlace[]): readonly string[] {
   ]
 }
 
-/** More than these are not listed. */
+/** How many folders are listed. */
 const most = 10
 
 /** `tmpfs of 1561411584 bytes` */
@@ -193,10 +197,11 @@ async function probeQuota(
 }
 
 /**
- * Returns the limits of an account. A plan's limits are hard ones. What it does not limit is lifted, whichever program set it.
+ * Returns the limits of an account. The limits of a plan are hard limits. A limit that the plan does not have is lifted, whichever program
+ * set it.
  *
- * A limit below what is used is refused, and the old limits stay. An id without any limit gets it nevertheless: a tenant without a limit
- * fills the disk of the others.
+ * A limit below the current use is refused, and the old limit stays. An id without a limit gets it nevertheless, because a tenant without
+ * a limit can fill the disk for all tenants.
  */
 function specOf({ slot, disk }: Tenant, found: QuotaReading | undefined): QuotaSpec {
   const { bytes = 'none', inodes = 'none' } = disk

@@ -22,29 +22,30 @@ import { slotLabels, tenantModules, tenantOf, transactionTimes, type Standing } 
 const name = 'selinux'
 /** The SELinux user of every tenant. */
 const user = 'puppy_u'
-/** A home of a hundred thousand files takes longer; the next pass goes on where this one stopped. */
+/** Milliseconds. A home with a hundred thousand files takes longer; the next pass continues where this one stopped. */
 const relabelFor = 10_000
-/** Each is a few processes that wait for a disk. */
+/** How many homes are labelled at once. Each runs a few processes that wait for a disk. */
 const atOnce = 4
 
+/** Where slots get their levels. */
 export interface SelinuxFacilityOptions {
-  /** The host itself, not the machine that a folder of it is on: the policy is the kernel's. */
+  /** The host that runs tenants. When it is only a folder, this facility does not work: the policy belongs to the kernel. */
   readonly host: Host
   readonly layout: SlotLayout
   readonly policy: Policy
-  /** Told when levels are asked of the policy for the first time, or need not be. */
+  /** Called when the levels of slots are requested from the policy, or are already there. */
   readonly asked?: () => void
 }
 
 /**
- * Each slot has a level of its own, for whoever has it: its login, its ports and its home. The levels of many slots are one transaction
- * of the policy, beside the passes; a slot is nobody's until the policy has it.
+ * Creates the facility that assigns each slot its own level: for its login, its ports and its home. One transaction of the policy, in the
+ * background, adds the levels of many slots. A slot is not ready until the policy has its level.
  *
- * Where SELinux is permissive everything is labelled and no slot waits for it; the host's condition says that nothing is denied.
+ * Where SELinux is permissive, everything is labelled and no slot waits for it. The host's condition reports that nothing is denied.
  */
 export function selinuxFacility({ host, layout, policy, asked }: SelinuxFacilityOptions): Facility {
   const labels = slotLabels(host, policy, { layout, verify: () => findFault(host) })
-  /** Accounts whose home was seen right: wrong later is somebody else's work. */
+  /** Accounts whose home had the right level. If it is wrong later, it was changed from outside Puppy. */
   const seen = new Set<number>()
   let enforcing = true
   return Object.freeze<Facility>({
@@ -135,7 +136,7 @@ export function selinuxFacility({ host, layout, policy, asked }: SelinuxFacility
   })
 }
 
-/** Asks the kernel whether what was just loaded keeps tenants apart. */
+/** Checks in the kernel whether the loaded policy isolates tenants. Returns what is wrong, or undefined. */
 async function findFault(host: Host): Promise<string | undefined> {
   const faults = (await inspect(host, [])).filter(({ check, holds }) => !holds && check !== 'mode')
   return faults.length === 0 ? undefined : faults.map(({ message }) => message).join('; ')
@@ -171,7 +172,7 @@ function labelling(slot: Slot) {
   return { facility: name, target: slot.home, action: 'label', after: renderLevel(tenantOf(slot).level) }
 }
 
-/** The homes that are there and are not at their slot's level. One process for all of them. */
+/** Finds the homes that exist and do not have their slot's level. Runs one process for all homes. */
 async function findWrong(host: Host, slots: readonly Slot[], signal: AbortSignal): Promise<readonly Slot[]> {
   const homes = slots.map(({ home }) => home)
   const contexts = new Map((await readContexts(host, homes, { signal })).map(({ path, context }) => [path, context]))
@@ -183,7 +184,7 @@ async function findWrong(host: Host, slots: readonly Slot[], signal: AbortSignal
   })
 }
 
-/** Gives a verdict of those that could not be labelled. */
+/** Labels homes. Returns a verdict for each home that could not be labelled. */
 async function labelHomes(host: Host, slots: readonly Slot[], signal: AbortSignal): Promise<SlotVerdicts> {
   const verdicts = new Map<number, SlotVerdict>()
   for (let from = 0; from < slots.length; from += atOnce) {
@@ -219,7 +220,7 @@ function verdictOf(standing: Standing, home: SlotVerdict | undefined, enforcing:
   }
 }
 
-/** Takes our modules out of the policy, and what was needed to put them there, for a purge: when no process of a tenant is left. */
+/** Removes Puppy's modules from the policy and the files that their transactions left, for a purge. No process of a tenant may run. */
 export async function removePolicy({ host, policy }: Pick<SelinuxFacilityOptions, 'host' | 'policy'>): Promise<void> {
   const { mode } = host.live ? await readState(host) : { mode: 'disabled' }
   if (mode !== 'disabled' && host.program('semodule') !== undefined)

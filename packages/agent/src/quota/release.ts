@@ -4,7 +4,7 @@ import type { Host } from '@puppy/host'
 import { findOrphans, planQuota, type Quota, type QuotaPlace, type QuotaReading } from '@puppy/quota'
 import type { Finding, View } from '../facilities/facility.ts'
 
-/** Where a slot's files are counted. */
+/** Where the files of a slot are counted. */
 export interface Counted {
   readonly host: Host
   readonly quota: Quota
@@ -12,14 +12,16 @@ export interface Counted {
   readonly mountPoint: string
 }
 
-/** XFS lets go of what was removed after the call that removed it; writing out hurries it. Less than there is it never says. */
+/** XFS frees deleted files after the call that deleted them; sync(1) makes it faster. It never counts less than there is. */
 const attempts = 5
 const pause = 500
 const slowly = { sync: true, timeout: 300_000 }
 
 /**
- * Says of released slots whose homes are as new what their uids still own elsewhere on the file system, by slot number; nothing
- * of those that own nothing. A file is one inode to the kernel however it is hidden, so that the count is a proof and a search is not.
+ * Returns what the uids of released slots with new homes still own elsewhere on the file system, by slot number. Slots that own nothing
+ * more are left out.
+ *
+ * The kernel counts every file as an inode, wherever it is hidden. So the count is a proof, and a search for files is not.
  */
 export async function readLeft(
   { host, quota, mountPoint }: Counted,
@@ -53,7 +55,7 @@ function filesOf(count: number): string {
   return count === 1 ? '1 file' : `${count} files`
 }
 
-/** How many files a slot's home has that are its uid's own, by uid. */
+/** Counts the files in the homes of slots, by the uid that owns them. */
 async function countInHomes(
   host: Host,
   slots: readonly Slot[],
@@ -65,7 +67,7 @@ async function countInHomes(
   const homes = there.flat()
   if (homes.length === 0) return new Map()
   const find = host.program('find') ?? '/usr/bin/find'
-  // A folder that goes meanwhile is 1.
+  // Exit code 1: a folder was deleted meanwhile.
   const options = { touches: 'nothing', accept: [0, 1], timeout: 60_000, signal } as const
   const { stdout } = await host.run([find, ...homes, '-xdev', '-printf', '%U\\n'], options)
   const counts = new Map<number, number>()
@@ -73,7 +75,7 @@ async function countInHomes(
   return counts
 }
 
-/** Lifts the limits of these uids. Returns what went wrong, by uid. Sets nothing for those that have none. */
+/** Lifts the limits of these uids. Returns error messages by uid. Writes nothing for uids without limits. */
 export async function liftLimits(
   quota: Quota,
   place: QuotaPlace,
@@ -88,10 +90,10 @@ export async function liftLimits(
   return new Map(results.flatMap(({ id, error }) => (error === undefined ? [] : [[id, error.message] as const])))
 }
 
-/** More than these are not listed. */
+/** How many findings are listed. */
 const most = 20
 
-/** Names uids in the range of slots that own files or have limits and are nobody's: of no slot, or of one that is free. */
+/** Finds uids in the range of slots that own files or have limits although no account has them: they have no slot, or a free one. */
 export async function findLeft(
   counted: Counted,
   { builtSlots }: View,

@@ -7,52 +7,54 @@ import { pairAt } from '@puppy/selinux/level'
 import type { PlannedChange } from '@puppy/state/store/hosts'
 import { assertApplied, plannedChanges } from './change-set.ts'
 
-/** Our modules in the policy: what keeps tenants apart, and who they are. */
+/** The names of Puppy's SELinux modules: the rules that isolate tenants, and the logins, levels and ports of slots. */
 export const tenantModules = { tenants: 'puppy_tenants', slots: 'puppy_slots' } as const
 
-/** A policy takes half a minute to build where the machine is emulated, and longer when others change it too. */
+/** Building a policy takes half a minute on an emulated machine, and longer when other programs change it too. Milliseconds. */
 export const transactionTimes = { timeout: 300_000, patience: 300_000 } as const
 
-/** What failed is not tried again in every pass. */
+/** Milliseconds until a failed transaction is repeated. */
 const patience = 120_000
 
-/** Whether the policy labels every slot that it was told of. */
+/** Whether the policy has the levels of all slots that `reach` was called for. */
 export type Standing = { readonly status: 'stands' } | NotStanding<'pending'> | NotStanding<'failed'>
 
 interface NotStanding<Status extends string> {
   readonly status: Status
   readonly message: string
-  /** What `start` applies: nothing while a transaction runs, or before a failed one is tried again. */
+  /** What `start` applies. Empty while a transaction runs, and until a failed one may be repeated. */
   readonly changes: readonly PlannedChange[]
 }
 
-/** A transaction costs the same for one slot and for many, so they get their levels before anybody needs them. */
+/** The number of slots for one transaction. A transaction takes as long for one slot as for many, so levels are added ahead of demand. */
 const ahead = 512
 
-/** The slots in the policy. They come and never go: a level that nobody has harms nobody. */
+/** The slots in the policy. Slots are added and never removed: a level that no account uses does no harm. */
 export interface SlotLabels {
   /**
-   * Adds every slot up to one, and a good many after it. Those whose user or uid a person has are left away: the level would be that
-   * person's.
+   * Adds every slot up to `n`, and more after it, to the spec. Leaves out slots whose user name or uid belongs to a person: otherwise the
+   * person would get the level.
    */
   reach(n: number): Promise<void>
-  /** Reads the store and plans. Starts no process. */
+  /** Reads the policy store and plans. Starts no process. */
   look(): Promise<Standing>
-  /** Applies the change set of the last `look` beside the pass, when there is one and no transaction runs. */
+  /** Applies the change set of the last `look` in the background. Does nothing without one, or while a transaction runs. */
   start(): void
-  /** Whether it stood once and somebody has taken it away since, until it stands again. */
+  /** Returns whether the policy had the levels and another program removed them. False again when the policy has them again. */
   lost(): boolean
 }
 
+/** For which slots, and how a loaded policy is verified. */
 export interface SlotLabelsOptions {
   readonly layout: SlotLayout
   /**
-   * Says what is wrong with the policy that is loaded. It is asked after loading, and what does not hold is taken back; and once of a policy that
-   * was there already, which nobody may have asked about.
+   * Returns what is wrong with the loaded policy, or undefined. It is called after each load, and a policy that is wrong is reverted. It is
+   * also called once for a policy that was loaded before, because that one may not have been verified.
    */
   readonly verify?: () => Promise<string | undefined>
 }
 
+/** Creates the object that keeps the levels of slots in the policy. */
 export function slotLabels(host: Host, policy: Policy, { layout, verify }: SlotLabelsOptions): SlotLabels {
   const about: TenantPolicy = { ports: { first: layout.firstPort, last: layout.portLimit - 1 } }
   const known = new Set<number>()
@@ -73,7 +75,7 @@ export function slotLabels(host: Host, policy: Policy, { layout, verify }: SlotL
     }
     return { modules: rendered.modules }
   }
-  /** Of a policy that is in the store: it stands when it was verified. */
+  /** Returns the standing of a policy that is in the store: `stands` when it was verified. */
   const judge = async (): Promise<Standing> => {
     const complaint = stood === known.size ? undefined : await verify?.()
     if (complaint !== undefined) return { status: 'failed', message: complaint, changes: [] }
@@ -99,7 +101,7 @@ export function slotLabels(host: Host, policy: Policy, { layout, verify }: SlotL
       planned = undefined
       try {
         const changeSet = policy.plan(spec(), await policy.read())
-        // While a transaction runs the store may have what is reverted in a moment.
+        // While a transaction runs, the store may contain what is reverted a moment later.
         if (changeSet.changes.length === 0 && going === undefined) return await judge()
         if (stood === known.size && going === undefined) gone = true
         planned = going === undefined && !patient() ? { size: known.size, changeSet } : undefined
@@ -128,7 +130,7 @@ export function slotLabels(host: Host, policy: Policy, { layout, verify }: SlotL
           stood = size
         })
         .catch((error: unknown) => {
-          // Another process changed the policy meanwhile: the next pass plans again.
+          // Another process changed the policy after it was read. The next pass plans again.
           if (error instanceof SelinuxError && error.code === 'SELINUX_CHANGED') return
           failed = { at: performance.now(), message: messageOf(error) }
         })
@@ -144,7 +146,7 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : 'loading the SELinux policy failed without an error message'
 }
 
-/** The tenant of a slot as SELinux knows it: everything is arithmetic on the slot's number. */
+/** Returns the tenant of a slot as SELinux knows it. Everything is computed from the slot's number. */
 export function tenantOf({ n, user, uid, home, ports }: Slot): TenantSlot & { readonly home: string } {
   return { login: user, uid, home, level: pairAt(n), ports: { first: ports[0] ?? 0, last: ports.at(-1) ?? 0 } }
 }

@@ -209,7 +209,7 @@ void t.test('accountsFacility puts a tenant out and removes what it left', { ski
   t.equal((await evicting.apply()).get(0)?.done, true)
   t.notOk(existsSync(at('etc/puppy/keys/p10000')))
   const scrubbing = await facility.scrub!(slots.slice(0, 1), signal)
-  t.strictSame(scrubbing.changes, [{ facility: 'accounts', target: 'p10000', action: 'remove what it left' }])
+  t.strictSame(scrubbing.changes, [{ facility: 'accounts', target: 'p10000', action: 'delete its data' }])
   t.ok(existsSync(at('home/p10000/secret')))
   t.same(await scrubbing.apply(), new Map([[0, { done: true }]]))
   t.same(
