@@ -1,13 +1,13 @@
 import type { Applied, Change, ChangeSet, EffectOptions, Facility, ItemResult } from '@puppy/host'
 import { AccountError } from './errors.ts'
 
-/** Times that `ensure` reads, plans and applies while the machine keeps changing in between. */
+/** How often `ensure` reads, plans and applies while the machine keeps changing. */
 const attempts = 3
 
 /**
- * Reads, plans and applies. Does so again when `apply` reports that the machine changed after it was read, three times at the most.
+ * Reads, plans and applies. Repeats this when `apply` reports that the machine changed after it was read, up to three times in all.
  *
- * `changes` of the result are those that were performed.
+ * The result lists the changes that were performed.
  */
 export async function ensureCurrent<
   Spec,

@@ -1,6 +1,6 @@
 import { FacilityError, renderFacts, type FacilityErrorFacts } from '@puppy/host/errors'
 
-/** What went wrong, as a word that never changes its meaning. `docs/errors.md` explains each of them. */
+/** A stable code for each kind of failure. `docs/errors.md` explains each code. */
 export type AccountErrorCode =
   | 'ACCOUNT_ENVIRONMENT_INVALID'
   | 'ACCOUNT_FOLDER_IN_USE'
@@ -14,7 +14,7 @@ export type AccountErrorCode =
   | 'ACCOUNT_SSHD_REFUSED'
   | 'ACCOUNT_STALE'
 
-/** Why a slot cannot be used: what it needs belongs to another user, group, folder, service or listener. */
+/** Why a slot cannot be used: something that it needs belongs to another user, group, folder, service or listener. */
 export type BlockReason =
   | 'user_taken'
   | 'uid_taken'
@@ -24,18 +24,18 @@ export type BlockReason =
   | 'port_in_use'
   | 'home_taken'
 
-/** What reading back a slot found wrong. */
+/** The part of a slot that is wrong after it was applied and read back. */
 export type SlotFault = 'account_wrong' | 'home_wrong'
 
 /** The facts of a failure. The message is a sentence made from them. */
 export interface AccountErrorFacts extends FacilityErrorFacts {
-  /** Of `ACCOUNT_SLOT_BLOCKED` why, and of `ACCOUNT_NOT_APPLIED` which part of a slot. */
+  /** For `ACCOUNT_SLOT_BLOCKED` the reason. For `ACCOUNT_NOT_APPLIED` the part of the slot that is wrong. */
   readonly reason?: BlockReason | SlotFault
-  /** Of `ACCOUNT_SLOT_DIRTY` and `ACCOUNT_PROCESSES_LEFT`: the paths, processes and objects that are left, the first of them. */
+  /** For `ACCOUNT_SLOT_DIRTY` and `ACCOUNT_PROCESSES_LEFT`: the first of the remaining paths, processes and IPC objects. */
   readonly left?: readonly string[]
 }
 
-/** A user, home, login or file is not as the spec says, or cannot be. Match on `code`. */
+/** A user, home, login or file differs from the spec, or the spec is invalid. Match on `code`. */
 export class AccountError extends FacilityError<AccountErrorCode, AccountErrorFacts> {
   static {
     this.prototype.name = 'AccountError'

@@ -1,4 +1,4 @@
-/** `@puppy/accounts/keys`: ssh public keys as values. It runs no program and touches nothing. */
+/** `@puppy/accounts/keys`: ssh public keys as values. Pure: runs no program and reads no file. */
 export { AccountError } from './errors.ts'
 export type { AccountErrorCode, AccountErrorFacts } from './errors.ts'
 export { parseKey, renderKey } from './login/key.ts'

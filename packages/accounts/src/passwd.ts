@@ -1,4 +1,4 @@
-/** A line of passwd(5), in its words. */
+/** A line of passwd(5), with its field names. */
 export interface PasswdEntry {
   readonly name: string
   readonly uid: number
@@ -15,17 +15,17 @@ export interface GroupEntry {
   readonly members: readonly string[]
 }
 
-/** What a line of shadow(5) says about logging in. The hash itself is never kept. */
+/** The fields of a shadow(5) line about login. The hash itself is never stored. */
 export interface ShadowEntry {
   readonly name: string
-  /** No password can match: the field begins with `!` or `*`. */
+  /** Whether no password can match: the field begins with `!` or `*`. */
   readonly locked: boolean
-  /** Days since 1970 from which the account is expired. Absent: never. */
+  /** The day on which the account expires, in days since 1970. Absent when it never expires. */
   readonly expire?: number
 }
 
 /**
- * Parses passwd(5) lines, as the file or `getent` has them. Lines that are not accounts (comments, NIS `+`) are left out. Pure.
+ * Parses passwd(5) lines from the file or from `getent`. Ignores lines that are not accounts (comments, NIS `+`). Pure.
  *
  * `p10000:x:10000:10000:Puppy tenant:/home/p10000:/bin/bash`
  */

@@ -1,13 +1,13 @@
 import { findTool, installStep, runsSystemd, type FeatureProbe, type Host, type Probe, type Tool } from '@puppy/host'
 import { AccountError } from './errors.ts'
 
-/** A part of this package that works or does not on its own. */
+/** A part of this package that can work or fail separately. */
 export type AccountFeature = 'pool' | 'keys' | 'logins' | 'linger' | 'eviction'
 
-/** What of this package works on a machine. */
+/** Which parts of this package work on a machine. */
 export type AccountProbe = Probe<AccountError, AccountFeature>
 
-/** The programs that each feature runs. `linger` needs systemd as the first process instead. */
+/** The programs that each feature runs. `linger` needs systemd as the init instead. */
 const programsOf = {
   pool: ['systemd-sysusers', 'systemd-tmpfiles', 'getent', 'userdel', 'groupdel'],
   keys: ['ssh-keygen'],
@@ -18,14 +18,14 @@ const programsOf = {
 const works: FeatureProbe = Object.freeze({ works: true, steps: [] })
 
 /**
- * Finds out what of this package works on this machine, by looking for the programs that it runs. It works if pools can be built. Changes
- * nothing and never throws.
+ * Checks which parts of this package work on this machine: it looks for the programs that each part runs. `works` is true when pools can be
+ * built. Changes nothing and never rejects.
  */
 export function probe(host: Host): Promise<AccountProbe> {
   return probeFor(host, ['pool'])
 }
 
-/** Probes for a facility that needs some of the features. */
+/** Probes for a facility that needs these features. */
 export async function probeFor(host: Host, needed: readonly (keyof typeof programsOf)[]): Promise<AccountProbe> {
   const missing = needed.flatMap((feature) => missingOf(host, feature))
   const features = {
@@ -64,7 +64,7 @@ function stepsFor(missing: readonly Tool[]): readonly string[] {
 async function probeLinger(host: Host): Promise<FeatureProbe> {
   try {
     if (await runsSystemd(host)) return works
-    return { works: false, reason: 'systemd is not the init of this host; it starts what lingers', steps: [] }
+    return { works: false, reason: 'systemd is not the init of this host, so linger has no effect', steps: [] }
   } catch (error) {
     return { works: false, reason: error instanceof Error ? error.message : String(error), steps: [] }
   }

@@ -1,41 +1,41 @@
-import { findTool, runInOurDomain, runOptions, type EffectOptions, type Host } from '@puppy/host'
+import { findTool, installStep, runInOurDomain, runOptions, type EffectOptions, type Host } from '@puppy/host'
 import { readListeners, type Listener } from '@puppy/host/proc'
 
-/** Ports that `/etc/services` or the SELinux policy reserves, first and last inclusive. */
+/** Ports that `/etc/services` or the SELinux policy reserves. First and last port are inclusive. */
 export interface ReservedPorts {
   readonly first: number
   readonly last: number
-  /** The service of `/etc/services`, or the SELinux type. */
+  /** The service name of `/etc/services`, or the SELinux type. */
   readonly owner: string
 }
 
-/** What the ports of a slot may conflict with. */
+/** The services, SELinux types and listeners that can conflict with the ports of a slot. */
 export interface PortReservations {
   readonly services: readonly ReservedPorts[]
   readonly labels: readonly ReservedPorts[]
   readonly listeners: readonly Listener[]
-  /** What could not be read, and why. */
+  /** One sentence for everything that could not be read, with the reason. */
   readonly notes: readonly string[]
 }
 
 export interface ReserveOptions extends EffectOptions {
-  /** The prefix of our own SELinux port types, which reserve nothing. Default `puppy`. */
+  /** The prefix of SELinux port types that belong to Puppy and reserve nothing. Default `puppy`. */
   readonly ownTypes?: string
-  /** The labels of an earlier reading, to spare the second that the policy takes. */
+  /** Port types of an earlier reading. They save the second that reading the policy takes. */
   readonly known?: Pick<PortReservations, 'labels' | 'notes'>
 }
 
-/** No port is reserved or in use: for planning without a machine, and for slots whose tenant may listen. */
+/** No reserved ports and no listeners: for planning without a machine, and for slots whose tenant may listen. */
 export const noReservations: PortReservations = Object.freeze({ services: [], labels: [], listeners: [], notes: [] })
 
-/** Types that mean "no particular service", which the policy gives to whole ranges. */
+/** Types without a particular service. The policy assigns them to whole ranges. */
 const generic = /^(unreserved|ephemeral|hi_reserved|reserved)_port_t$/
 
 /**
- * Reads what TCP ports are reserved or used for: `/etc/services`, SELinux port types (`semanage port -l`, which takes a second; only where
- * a policy is installed), and the listeners of now.
+ * Reads which TCP ports are reserved or in use: `/etc/services`, SELinux port types (`semanage port -l`, which takes a second; only if a
+ * policy is installed), and current listeners.
  *
- * @throws HostError `HOST_READ_FAILED`, `HOST_TIMEOUT`, `HOST_ABORTED`. When `semanage` fails, that is a note and not an error.
+ * @throws HostError `HOST_READ_FAILED`, `HOST_TIMEOUT`, `HOST_ABORTED`. A failure of `semanage` is a note and not an error.
  */
 export async function readReserved(machine: Host, options: ReserveOptions = {}): Promise<PortReservations> {
   const [services, labels, listeners] = await Promise.all([
@@ -58,10 +58,13 @@ async function labelsOf(machine: Host, options: ReserveOptions): Promise<Pick<Po
 async function readLabels(machine: Host, options: EffectOptions): Promise<{ text: string; note?: string }> {
   if ((await machine.status('/etc/selinux/config')) === undefined) return { text: '' }
   const semanage = findTool(machine, 'semanage')
-  if (semanage === undefined) return { text: '', note: 'SELinux port types are unknown: semanage is not installed' }
+  if (semanage === undefined) {
+    const note = `SELinux port types are unknown: semanage is not installed; run ${installStep('semanage')}`
+    return { text: '', note }
+  }
   const list = [semanage, 'port', '-l'] as const
   const run = await runInOurDomain(machine, list, runOptions('nothing', options, { accept: [0, 1] }))
-  // Every policy has ports: an empty answer means that semanage could not read it.
+  // Every policy has port types: empty output means that semanage could not read the policy.
   if (run.exitCode === 0 && run.stdout.trim() !== '') return { text: run.stdout }
   const said = run.stderr.trim().slice(-500)
   return { text: '', note: `SELinux port types are unknown: ${said === '' ? 'semanage printed nothing' : said}` }

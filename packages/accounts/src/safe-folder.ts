@@ -1,8 +1,8 @@
 import type { Host } from '@puppy/host'
 
 /**
- * Returns whether a path can be passed to a program that follows links: on the machine itself always; below a root folder only when every
- * part of it is a real folder, because a link could lead out of that root.
+ * Returns whether a path may be passed to a program that follows links. On a live host every folder or link may be passed. Below a root
+ * folder every part of the path must be a real folder, because a link could lead out of the root.
  */
 export async function isSafeFolder(host: Host, path: string): Promise<boolean> {
   const kind = (await host.status(path))?.kind

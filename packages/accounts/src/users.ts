@@ -3,14 +3,14 @@ import { parseGroup, parsePasswd, parseShadow, type GroupEntry, type PasswdEntry
 import { findProgram } from './program.ts'
 import type { Slot, SlotLayout } from './slots.ts'
 
-/** Keys for one `getent`. The kernel's limit on arguments is far higher. */
+/** Keys for one run of `getent`, far below the argument limit of the kernel. */
 const keysAtOnce = 8192
 
 /**
- * Reads the users that have a slot's name or uid.
+ * Reads the users with the name or uid of a slot.
  *
- * On the machine itself `getent` looks up single keys, many in one process, so that a directory service answers too and is never
- * enumerated. Below a root folder the file is read, with every user in it.
+ * On a live host `getent` looks up many single keys in one process, so users of a directory service are found and the directory is never
+ * enumerated. Below a root folder the passwd file is read, with all its users.
  *
  * @throws AccountError `ACCOUNT_PROGRAM_MISSING`; HostError `HOST_READ_FAILED`, `HOST_PROGRAM_FAILED`, `HOST_TIMEOUT`.
  */
@@ -24,7 +24,9 @@ export async function readUsers(
   return parsePasswd(await getent(host, 'passwd', keys, options))
 }
 
-/** Reads the groups that have a slot's name or gid, the shared group and the group with its gid, as `readUsers` does. */
+/**
+ * Reads the groups with the name or gid of a slot, the shared group, and the group with the gid of the shared group, as `readUsers` does.
+ */
 export async function readGroups(
   host: Host,
   layout: SlotLayout,
@@ -36,7 +38,7 @@ export async function readGroups(
   return parseGroup(await getent(host, 'group', [layout.group, `${layout.firstUid - 1}`, ...keys], options))
 }
 
-/** getent(1) prints what it finds and ends with 2 when a key is missing, which is the usual case. */
+/** getent(1) prints what it finds. Exit code 2: a key was not found, which is the usual case. */
 async function getent(host: Host, database: string, keys: readonly string[], options: EffectOptions): Promise<string> {
   const program = findProgram(host, 'getent')
   let found = ''
@@ -48,7 +50,7 @@ async function getent(host: Host, database: string, keys: readonly string[], opt
   return found
 }
 
-/** Reads shadow(5). Undefined when this process may not: planning goes on without it, and applying reads again as root. */
+/** Reads shadow(5). Returns undefined without permission: planning continues without it, and applying reads it again as root. */
 export async function readShadow(host: Host): Promise<readonly ShadowEntry[] | undefined> {
   try {
     return parseShadow((await host.read('/etc/shadow')) ?? '')

@@ -11,7 +11,7 @@ const stale = (target: string): ItemResult => ({
 })
 const done = (target: string, changed = true): ItemResult => ({ target, changed })
 
-/** A facility whose `apply` answers with one of these lists of results after the other. */
+/** Creates a facility whose `apply` returns these lists of results, one after the other. */
 function scripted(answers: readonly (readonly ItemResult[])[]) {
   const calls: string[] = []
   let attempt = 0
@@ -31,14 +31,14 @@ function scripted(answers: readonly (readonly ItemResult[])[]) {
   }
 }
 
-void t.test('ensureCurrent() reads, plans and applies once when nothing moved', async (t) => {
+void t.test('ensureCurrent() reads, plans and applies once when nothing is stale', async (t) => {
   const facility = scripted([[done('a'), done('b', false)]])
   const applied = await ensureCurrent(facility, ['a'], {})
   t.strictSame(facility.calls, ['read', 'plan', 'apply'])
   t.strictSame(applied, { changed: true, changes: [change('a')], results: [done('a'), done('b', false)] })
 })
 
-void t.test('ensureCurrent() plans again for what is stale, and reports what both attempts performed', async (t) => {
+void t.test('ensureCurrent() plans again after a stale result, and reports the changes of both attempts', async (t) => {
   const facility = scripted([
     [done('a'), stale('b')],
     [done('a', false), done('b')],
@@ -48,7 +48,7 @@ void t.test('ensureCurrent() plans again for what is stale, and reports what bot
   t.strictSame(applied, { changed: true, changes: [change('a'), change('b')], results: [done('a'), done('b')] })
 })
 
-void t.test('ensureCurrent() gives up after three attempts and says what is stale', async (t) => {
+void t.test('ensureCurrent() stops after three attempts and reports what is stale', async (t) => {
   const facility = scripted(Array.from({ length: 5 }, () => [stale('a')]))
   const applied = await ensureCurrent(facility, ['a', 'a', 'a', 'a', 'a'], {})
   t.equal(facility.calls.length, 9)

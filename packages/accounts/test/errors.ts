@@ -1,7 +1,7 @@
 import t from 'tap'
 import { AccountError } from '../src/errors.ts'
 
-void t.test('AccountError makes its sentence from its facts', (t) => {
+void t.test('AccountError has a message made from its facts', (t) => {
   const cause = new Error('why')
   const error = new AccountError('ACCOUNT_KEY_INVALID', {
     operation: 'read',

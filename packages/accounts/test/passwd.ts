@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { parseGroup, parsePasswd, parseShadow } from '../src/passwd.ts'
 
-void t.test('parsePasswd() reads accounts and leaves out what is none', (t) => {
+void t.test('parsePasswd() reads accounts and ignores other lines', (t) => {
   const text = `root:x:0:0:root:/root:/bin/bash
 # a comment
 +nis:x:5:5:::
@@ -27,7 +27,7 @@ void t.test('parseGroup() reads members', (t) => {
   t.end()
 })
 
-void t.test('parseShadow() tells what is locked and what is expired, and keeps no hash', (t) => {
+void t.test('parseShadow() returns locked and expire, and no hash', (t) => {
   const text = 'a:!*:20412::::::\nb:$y$secret:20412:0:99999:7:::\nc:*:1:::::1:\nd::1::::::\n'
   t.strictSame(parseShadow(text), [
     { name: 'a', locked: true },
@@ -38,7 +38,7 @@ void t.test('parseShadow() tells what is locked and what is expired, and keeps n
   t.end()
 })
 
-void t.test('the parsers take any text', (t) => {
+void t.test('the parsers accept any text', (t) => {
   const lines = fc.oneof(
     fc.string({ unit: 'binary' }),
     fc.array(fc.constantFrom(':', 'x', '0', '\n', '9999999999', ',', '!')).map((a) => a.join('')),

@@ -4,7 +4,7 @@ import { probe, probeFor } from '../src/probe.ts'
 
 const works = { works: true, steps: [] }
 
-void t.test('probe() says what is missing and which package brings it', async (t) => {
+void t.test('probe() reports missing programs and their packages', async (t) => {
   const found = await probe(createFakeHost({ programs: { '/usr/bin/ssh-keygen': () => ({}) } }))
   t.equal(found.works, false)
   const steps = [
@@ -32,12 +32,12 @@ void t.test('probe() says what is missing and which package brings it', async (t
   t.match(found.features.linger.reason, /systemd/)
 })
 
-void t.test('probe() finds linger where systemd runs', async (t) => {
+void t.test('probe() reports that linger works with systemd', async (t) => {
   const found = await probe(createFakeHost({ files: { '/run/systemd/system/x': '' } }))
   t.strictSame(found.features.linger, works)
 })
 
-void t.test('probe() needs the programs of pool, and nothing else', async (t) => {
+void t.test('probe() needs only the programs of `pool`', async (t) => {
   const names = ['systemd-sysusers', 'systemd-tmpfiles', 'getent', 'userdel', 'groupdel']
   const hostWith = (some: readonly string[]) =>
     createFakeHost({ programs: Object.fromEntries(some.map((name) => [`/usr/bin/${name}`, () => ({})])) })
@@ -50,7 +50,7 @@ void t.test('probe() needs the programs of pool, and nothing else', async (t) =>
   t.strictSame([without.works, without.steps], [false, ['apt-get install passwd']])
 })
 
-void t.test('probeFor() never throws', async (t) => {
+void t.test('probeFor() never rejects', async (t) => {
   const host = { ...createFakeHost(), status: () => Promise.reject(new Error('no such luck')) }
   const found = await probeFor(host, ['logins'])
   t.strictSame(found.features.linger, { works: false, reason: 'no such luck', steps: [] })

@@ -3,7 +3,7 @@ import { createFakeHost } from '@puppy/host/fake'
 import t from 'tap'
 import { findProgram, prefixArguments, rootArguments } from '../src/program.ts'
 
-void t.test('findProgram() names the Debian package of what is missing', (t) => {
+void t.test('findProgram() reports the Debian package of a missing program', (t) => {
   const host = createFakeHost()
   t.throws(() => findProgram(host, 'systemd-sysusers'), {
     code: 'ACCOUNT_PROGRAM_MISSING',
@@ -13,13 +13,13 @@ void t.test('findProgram() names the Debian package of what is missing', (t) => 
   t.end()
 })
 
-void t.test('findProgram() takes the standalone name too', (t) => {
+void t.test('findProgram() also finds the standalone name', (t) => {
   const host = createFakeHost({ programs: { '/usr/bin/systemd-sysusers.standalone': () => ({}) } })
   t.equal(findProgram(host, 'systemd-sysusers'), '/usr/bin/systemd-sysusers.standalone')
   t.end()
 })
 
-void t.test('rootArguments() and prefixArguments() know a folder from a machine', async (t) => {
+void t.test('rootArguments() and prefixArguments() are empty on a live host', async (t) => {
   const root = t.testdir({})
   t.strictSame(rootArguments(createHost({ root })), [`--root=${root}`])
   t.strictSame(prefixArguments(createHost({ root })), ['--prefix', root])

@@ -29,7 +29,7 @@ dns_port_t                     udp      53
   t.end()
 })
 
-void t.test('the parsers give ports only, whatever they read', (t) => {
+void t.test('the parsers return only valid ports for any text', (t) => {
   const words = fc
     .array(fc.constantFrom('a_t ', 'tcp ', '-', ',', '99999', '7', ' ', '\n', '/tcp'))
     .map((a) => a.join(''))
@@ -43,7 +43,7 @@ void t.test('the parsers give ports only, whatever they read', (t) => {
   t.end()
 })
 
-void t.test('readReserved() asks no semanage where there is no policy', async (t) => {
+void t.test('readReserved() runs no semanage without a policy', async (t) => {
   const root = t.testdir({ etc: { services: 'nbd 10809/tcp\n' } })
   t.strictSame(await readReserved(createHost({ root })), {
     services: [{ first: 10_809, last: 10_809, owner: 'nbd' }],
@@ -53,7 +53,7 @@ void t.test('readReserved() asks no semanage where there is no policy', async (t
   })
 })
 
-void t.test('readReserved() leaves out our own types and those that mean nobody', async (t) => {
+void t.test('readReserved() leaves out types of Puppy and generic types', async (t) => {
   const stdout = 'puppy_x_port_t tcp 10240\nunreserved_port_t tcp 1024-32767\nsaphostctrl_port_t tcp 1128\n'
   const host = createFakeHost({
     files: { '/etc/selinux/config': '' },
@@ -62,14 +62,14 @@ void t.test('readReserved() leaves out our own types and those that mean nobody'
   t.strictSame((await readReserved(host)).labels, [{ first: 1128, last: 1128, owner: 'saphostctrl_port_t' }])
 })
 
-void t.test('readReserved() does not ask for labels that the caller has', async (t) => {
+void t.test('readReserved() does not read labels that the caller passes', async (t) => {
   const host = createFakeHost({ files: { '/etc/selinux/config': '' } })
   const known = { labels: [{ first: 1, last: 2, owner: 'x_port_t' }], notes: ['as before'] }
   t.strictSame(await readReserved(host, { known }), { ...known, services: [], listeners: [] })
   t.strictSame(host.commands, [])
 })
 
-void t.test('readReserved() says when it could not learn the labels', async (t) => {
+void t.test('readReserved() reports why it cannot read the labels', async (t) => {
   const files = { '/etc/selinux/config': '' }
   t.matchOnlyStrict((await readReserved(createFakeHost({ files }))).notes, [/not installed/])
   const programs = { '/usr/sbin/semanage': () => ({ exitCode: 1, stderr: 'no store' }) }
@@ -78,6 +78,6 @@ void t.test('readReserved() says when it could not learn the labels', async (t) 
   t.matchOnlyStrict(
     (await readReserved(createFakeHost({ files, programs: silent }))).notes,
     [/unknown/],
-    'it was not heard',
+    'semanage printed nothing',
   )
 })

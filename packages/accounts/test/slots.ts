@@ -10,7 +10,7 @@ import {
   slotCount,
 } from '../src/slots.ts'
 
-void t.test('slotAt() is arithmetic on n', (t) => {
+void t.test('slotAt() computes every field from n', (t) => {
   t.equal(slotCount(defaultLayout), 2816)
   t.strictSame(slotAt(defaultLayout, 7), {
     n: 7,
@@ -24,12 +24,12 @@ void t.test('slotAt() is arithmetic on n', (t) => {
   t.end()
 })
 
-void t.test('slotAt() refuses numbers that are no slot', (t) => {
+void t.test('slotAt() refuses a number outside of the layout', (t) => {
   for (const n of [-1, 2816, 0.5, Number.NaN, Infinity]) t.throws(() => slotAt(defaultLayout, n), RangeError)
   t.end()
 })
 
-void t.test('slotAt() gives no two slots the same thing', (t) => {
+void t.test('slotAt() returns no user, uid or port twice', (t) => {
   const numbers = fc.uniqueArray(fc.integer({ min: 0, max: 2815 }), { minLength: 2, maxLength: 2 })
   fc.assert(
     fc.property(numbers, ([one, other]) => {
@@ -48,20 +48,20 @@ const bad: readonly (readonly [string, Partial<typeof defaultLayout>, typeof Ran
   ['DynamicUser=', { firstUid: 61_184 }, RangeError],
   ['nobody', { firstUid: 65_530 }, RangeError],
   ['subordinate uids', { firstUid: 100_000 }, RangeError],
-  ['a uid that is no whole number', { firstUid: 10_000.5 }, RangeError],
+  ['a uid that is not an integer', { firstUid: 10_000.5 }, RangeError],
   ['privileged ports', { firstPort: 1000 }, RangeError],
   ['no ports', { portsPerSlot: 0 }, RangeError],
   ['a port limit beyond the ports', { portLimit: 70_000 }, RangeError],
-  ['no slot at all', { portLimit: 10_241 }, RangeError],
+  ['no slot', { portLimit: 10_241 }, RangeError],
   ['a prefix with a capital', { prefix: 'P' }, TypeError],
   ['an empty prefix', { prefix: '' }, TypeError],
   ['a prefix that is too long', { prefix: 'p'.repeat(30) }, TypeError],
   ['a prefix with a line break', { prefix: 'p\n' }, TypeError],
   ['a group with a space', { group: 'a b' }, TypeError],
-  ["a group like a slot's own", { group: 'p1' }, TypeError],
+  ['a group that could be that of a slot', { group: 'p1' }, TypeError],
   ['homes that are relative', { homes: 'home' }, TypeError],
   ['homes that are the root', { homes: '/' }, TypeError],
-  ['homes with a way up', { homes: '/home/../etc' }, TypeError],
+  ['homes with ..', { homes: '/home/../etc' }, TypeError],
   ['homes with a specifier', { homes: '/home/%u' }, TypeError],
   ['a shell with a colon', { shell: '/bin/ba:sh' }, TypeError],
 ]
@@ -72,10 +72,10 @@ for (const [what, part, kind] of bad) {
   })
 }
 
-void t.test('assertLayout() takes the default, and sharedGid() is the number before', (t) => {
+void t.test('assertLayout() accepts the default, and sharedGid() returns the number before its first uid', (t) => {
   assertLayout(defaultLayout)
   t.equal(sharedGid(defaultLayout), 9999)
-  t.equal(sharedGid({ ...defaultLayout, firstUid: 1000 }), undefined, 'but not a system one')
+  t.equal(sharedGid({ ...defaultLayout, firstUid: 1000 }), undefined, 'a gid of the system is not used')
   t.end()
 })
 

@@ -6,7 +6,7 @@ import { readGroups, readShadow, readUsers } from '../src/users.ts'
 
 const slots = [slotAt(defaultLayout, 0), slotAt(defaultLayout, 1)]
 
-void t.test('readUsers() needs no root and finds root', async (t) => {
+void t.test('readUsers() finds the user root without root permission', async (t) => {
   const slot = { ...slots[0]!, user: 'root', uid: 0 }
   const users = await readUsers(createHost(), [slot])
   t.strictSame(
@@ -19,7 +19,7 @@ void t.test('readUsers() needs no root and finds root', async (t) => {
   )
 })
 
-void t.test('readUsers() passes many keys in few runs', async (t) => {
+void t.test('readUsers() passes many keys per run of getent', async (t) => {
   const host = createFakeHost({ programs: { '/usr/bin/getent': () => ({ exitCode: 2 }) } })
   await readUsers(
     host,
@@ -31,7 +31,7 @@ void t.test('readUsers() passes many keys in few runs', async (t) => {
   )
 })
 
-void t.test('readGroups() of a folder reads the file, and of a machine the shared group too', async (t) => {
+void t.test('readGroups() reads the file below a root, and also the shared group on a machine', async (t) => {
   const root = t.testdir({ etc: { group: 'g:x:7:a\n' } })
   t.strictSame(await readGroups(createHost({ root }), defaultLayout, slots), [{ name: 'g', gid: 7, members: ['a'] }])
   const host = createFakeHost({ programs: { '/usr/bin/getent': () => ({ stdout: 'puppy-tenants:x:9999:p10000\n' }) } })
@@ -39,17 +39,14 @@ void t.test('readGroups() of a folder reads the file, and of a machine the share
   t.strictSame(host.commands, [['/usr/bin/getent', 'group', 'puppy-tenants', '9999']])
 })
 
-void t.test(
-  'readShadow() is undefined for a process that may not read it, and throws for another failure',
-  async (t) => {
-    const failing = (errno: string) => ({
-      ...createFakeHost(),
-      read: () => Promise.reject(new HostError('HOST_READ_FAILED', { operation: 'read', errno })),
-    })
-    t.equal(await readShadow(failing('EACCES')), undefined)
-    await t.rejects(readShadow(failing('EIO')), { code: 'HOST_READ_FAILED' })
-    t.strictSame(await readShadow(createFakeHost({ files: { '/etc/shadow': 'a:!*:1::::::\n' } })), [
-      { name: 'a', locked: true },
-    ])
-  },
-)
+void t.test('readShadow() returns undefined without permission, and throws for another failure', async (t) => {
+  const failing = (errno: string) => ({
+    ...createFakeHost(),
+    read: () => Promise.reject(new HostError('HOST_READ_FAILED', { operation: 'read', errno })),
+  })
+  t.equal(await readShadow(failing('EACCES')), undefined)
+  await t.rejects(readShadow(failing('EIO')), { code: 'HOST_READ_FAILED' })
+  t.strictSame(await readShadow(createFakeHost({ files: { '/etc/shadow': 'a:!*:1::::::\n' } })), [
+    { name: 'a', locked: true },
+  ])
+})

@@ -6,18 +6,18 @@ import type { BaseChange, BaseChangeSet, BaseFile } from './plan.ts'
 import { baseFolders, readPaths, reloadMark, sshdDropIn, type BaseObservation } from './read.ts'
 import { checkSshd, reloadSshd } from './sshd.ts'
 
-/** What became of one folder or file. Its target is the path. */
+/** The result for one folder or file. Its target is the path. */
 export type BaseResult = ItemResult<AccountError>
 
-/** What became of the base. */
+/** The result for the base files. */
 export interface BaseApplied extends Applied<BaseResult, BaseChange> {
-  /** What this machine lacks, and what does not work because of it. */
+  /** What is missing on this machine, and what does not work because of it. */
   readonly warnings: readonly string[]
-  /** What is left for a person to do. */
+  /** What the operator still has to do. */
   readonly steps: readonly string[]
 }
 
-/** Folders of the system that our files are in. They are made where they are missing, and stay. */
+/** Folders of the system that contain our files. Missing ones are created, and they are never removed. */
 const systemFolders: readonly string[] = [
   '/etc/ssh/sshd_config.d',
   '/etc/profile.d',
@@ -34,10 +34,10 @@ interface Progress {
 /**
  * Applies a change set, once per host. Needs root.
  *
- * On a live machine sshd's own check (`sshd -t`) decides whether the drop-in stays: when it refuses the configuration with the new file and
- * accepted the one before, the file is put back as it was, and its result has `ACCOUNT_SSHD_REFUSED`. Then an active ssh unit is reloaded.
- * A process that is killed before the reload leaves it to the next `ensure`. Without systemd the reload is a step for a person. Below a
- * root folder nothing is checked or reloaded.
+ * On a live host, `sshd -t` checks the configuration after the drop-in is written. If sshd accepted the configuration before and refuses it
+ * now, the old drop-in is restored, and its result has `ACCOUNT_SSHD_REFUSED`. Then an active ssh unit is reloaded. If the process is
+ * killed before the reload, the next `ensure` reloads. Without systemd the reload is a step for the operator. Below a root folder nothing
+ * is checked or reloaded.
  *
  * @throws HostError `HOST_ABORTED`. Every other failure is an error in the result of its file.
  * @see sshd_config(5), sshd(8)
@@ -53,7 +53,9 @@ export async function applyBase(
   if (changes.length > 0) await applyChanges(host, changeSet, progress, options)
   const written = changes.some(({ action, target }) => action === 'write file' && target === sshdDropIn)
   if (written && !observed.live)
-    progress.steps.push('on the machine itself: check the configuration of sshd (sshd -t) and make sshd read it')
+    progress.steps.push(
+      'on the machine itself: check the sshd configuration (sshd -t), then reload sshd (systemctl reload ssh.service)',
+    )
   return {
     changed: progress.changed.size > 0,
     changes,
@@ -76,7 +78,7 @@ async function applyChanges(
   const now = await readPaths(host)
   for (const change of changes) {
     const { target } = change
-    // After a failure nothing more is done with that file: sshd is not reloaded for a drop-in that was put back.
+    // After a failure all further changes of that file are skipped: sshd is not reloaded for a restored drop-in.
     if (progress.errors.has(target)) continue
     assertNotAborted(options, 'apply the base files')
     try {
@@ -90,7 +92,7 @@ async function applyChanges(
   }
 }
 
-/** What is in a folder is checked by the kernel when the folder is removed. */
+/** Compares only `right` of a folder. Its content is checked by the kernel when the folder is removed. */
 function isStale({ target }: BaseChange, observed: BaseObservation, now: Pick<BaseObservation, 'folders' | 'files'>) {
   if (baseFolders.includes(target)) return observed.folders.get(target)?.right !== now.folders.get(target)?.right
   return !isDeepStrictEqual(observed.files.get(target), now.files.get(target))
@@ -128,7 +130,7 @@ async function perform(
   else await writeFile(host, target, file!)
 }
 
-/** What a killed write left, and the mark of a reload, are this package's own. */
+/** Removes first the files of this package: temporary files of a killed process, and the mark of a pending reload. */
 async function removeFolder(host: Host, folder: string): Promise<void> {
   for (const name of await host.list(folder)) {
     const path = `${folder}/${name}`
@@ -160,6 +162,6 @@ async function writeDropIn(
   throw new AccountError('ACCOUNT_SSHD_REFUSED', {
     operation: 'write the file',
     target: path,
-    detail: `sshd -t refuses the configuration with it; the file is as it was before. It said: ${refusal}`,
+    detail: `sshd -t refuses the configuration with this file, so the old file was restored; sshd reported: ${refusal}`,
   })
 }

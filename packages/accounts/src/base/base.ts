@@ -7,20 +7,21 @@ import { planBase, type BaseChangeSet, type BaseSpec } from './plan.ts'
 import { readBase, type BaseObservation } from './read.ts'
 
 /**
- * The files that logins need once per host: sshd's `Match Group`, checked with `sshd -t`, and what gives login shells and user services
- * their variables. The spec is whether they exist.
+ * The files that logins need once per host: the `Match Group` block of sshd, checked with `sshd -t`, and the files that set variables in
+ * login shells and user services. The spec is `present` or `absent`.
  *
- * Writing needs root. It takes no lock: the caller holds one.
+ * Writing needs root. It takes no lock: the caller must hold one.
  */
 export interface Base extends Facility<BaseSpec, BaseObservation, BaseChangeSet, BaseResult, AccountProbe> {
   apply(changeSet: BaseChangeSet, options?: EffectOptions): Promise<BaseApplied>
-  /** Reads, plans and applies. */
+  /** Reads, plans and applies. Idempotent. */
   ensure(spec: BaseSpec, options?: EffectOptions): Promise<BaseApplied>
 }
 
 /**
  * Opens the base files of a host. Reads nothing yet.
- * @throws RangeError, TypeError for a layout that cannot be used.
+ *
+ * @throws RangeError, TypeError for an invalid layout.
  */
 export function openBase(host: Host, layout: SlotLayout): Base {
   assertLayout(layout)

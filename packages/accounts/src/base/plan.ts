@@ -12,15 +12,15 @@ import {
 } from './read.ts'
 import { includesDropIns, renderGenerator, renderProfile, renderSshd } from './texts.ts'
 
-/** Whether the base files are to exist. */
+/** Whether the base files should exist. */
 export type BaseSpec = 'present' | 'absent'
 
-/** One folder or file of the base that changes. Its target is the path. */
+/** A change of one folder or file of the base. Its target is the path. */
 export interface BaseChange extends Change {
   readonly action: 'make folder' | 'write file' | 'reload sshd' | 'remove file' | 'remove folder'
 }
 
-/** What a file is to hold. */
+/** The text and mode that a file should have. */
 export interface BaseFile {
   readonly text: string
   readonly mode: number
@@ -29,21 +29,21 @@ export interface BaseFile {
 /** The differences between the base files and what is on disk, in the order in which they are applied. */
 export interface BaseChangeSet extends ChangeSet<BaseChange, AccountError> {
   readonly refused: readonly Refused<AccountError>[]
-  /** The path of every folder and file that the spec is about. */
+  /** The path of every folder and file of the spec. */
   readonly targets: readonly string[]
-  /** What the files that are written are to hold, by path. */
+  /** The files to write, by path. */
   readonly files: ReadonlyMap<string, BaseFile>
-  /** What this machine lacks, and what does not work because of it. */
+  /** What is missing on this machine, and what does not work because of it. */
   readonly warnings: readonly string[]
   readonly observed: BaseObservation
 }
 
 /**
- * Plans the base: this package's folders, sshd's drop-in where sshd is installed, and the files that give logins and user services their
- * variables. Pure.
+ * Plans the base files: the folders of this package, the drop-in of sshd if sshd is installed, and the files that set variables in logins
+ * and user services. Pure.
  *
- * `absent` removes them, and the folders once nothing else is in them: other files there are the logins of users, so such a folder is
- * refused.
+ * `absent` removes the files, and then the folders if they are empty. A folder with other files is refused, because those files are logins
+ * of users.
  */
 export function planBase(spec: BaseSpec, observed: BaseObservation): BaseChangeSet {
   return spec === 'present' ? planPresent(observed) : planAbsent(observed)
@@ -104,11 +104,11 @@ function planAbsent(observed: BaseObservation): BaseChangeSet {
 
 function folderInUse(folder: string, left: readonly string[]): AccountError {
   const names = `${left.slice(0, 5).join(', ')}${left.length > 5 ? ', …' : ''}`
-  const detail = `it is not empty: ${names}`
+  const detail = `it is not empty: ${names}; remove the slots of these tenants first`
   return new AccountError('ACCOUNT_FOLDER_IN_USE', { operation: 'remove the folder', target: folder, detail })
 }
 
-/** sshd reads its configuration after the drop-in has changed. While it refuses its configuration, a reload would end it. */
+/** Plans a reload after the drop-in has changed. If sshd refuses its configuration, a reload would terminate it. */
 function reloads({ live, sshd, reloadPending }: BaseObservation, written: boolean): readonly BaseChange[] {
   if (!live || sshd === undefined || sshd.refusal !== undefined || !(written || reloadPending)) return []
   return [change(sshdDropIn, 'reload sshd', { command: 'systemctl reload ssh.service' })]
@@ -124,20 +124,24 @@ function change(
 
 function warningsOf({ live, sshd, systemd }: BaseObservation): readonly string[] {
   return [
-    ...(sshd === undefined ? ['sshd is not installed, so tenants cannot log in; install openssh-server'] : []),
+    ...(sshd === undefined
+      ? ['sshd is not installed, so tenants cannot log in; run apt-get install openssh-server']
+      : []),
     ...(sshd === undefined || includesDropIns(sshd.config)
       ? []
       : [
-          `${sshdConfig} does not include /etc/ssh/sshd_config.d/*.conf, so tenants' keys are not read; add that line at its top`,
+          `${sshdConfig} does not include its drop-ins, so tenants cannot log in; add at its top: Include /etc/ssh/sshd_config.d/*.conf`,
         ]),
     ...(systemd
       ? []
-      : ['systemd is not the init of this host, so linger starts nothing and user services do not exist']),
+      : ['systemd is not the init of this host, so linger has no effect and tenants have no user services']),
     ...(live && sshd?.refusal !== undefined
-      ? [`sshd refuses its configuration as it was before: ${sshd.refusal}`]
+      ? [`sshd refuses its existing configuration, so it is not reloaded; correct the configuration: ${sshd.refusal}`]
       : []),
     ...(sshd?.usePam === false
-      ? ['sshd runs with UsePAM no and takes locked passwords for locked accounts: tenants cannot log in']
+      ? [
+          'sshd runs with UsePAM no and treats a locked password as a locked account, so tenants cannot log in; set UsePAM yes',
+        ]
       : []),
   ]
 }

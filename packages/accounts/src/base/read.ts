@@ -3,58 +3,59 @@ import { environmentFolder, keysFolder, ownFolder } from '../login/read.ts'
 import type { SlotLayout } from '../slots.ts'
 import { checkSshd, readUsePam } from './sshd.ts'
 
-/** The main configuration of sshd. */
+/** The main configuration file of sshd. */
 export const sshdConfig = '/etc/ssh/sshd_config'
-/** An early name: of several `Match` blocks that fit, sshd takes each setting from the first. */
+/** The name sorts early: when several `Match` blocks apply, sshd takes each setting from the first one. */
 export const sshdDropIn = '/etc/ssh/sshd_config.d/10-puppy.conf'
 export const profile = '/etc/profile.d/puppy.sh'
 export const generator = '/etc/systemd/user-environment-generators/50-puppy'
-/** Exists while sshd has still to read its configuration: a process that is killed before the reload leaves the reload to the next one. */
+/** Exists while sshd must still reload its configuration. So after a kill, the next process reloads sshd. */
 export const reloadMark = `${ownFolder}/sshd-reload`
 
-/** This package's folders, each before those in it. */
+/** The folders of this package, parents first. */
 export const baseFolders: readonly string[] = [ownFolder, keysFolder, environmentFolder]
-/** This package's files. */
+/** The files of this package. */
 export const baseFiles: readonly string[] = [profile, generator, sshdDropIn]
 
 interface FileState {
-  /** Absent: it is not a plain file of root. */
+  /** Absent when it is not a plain file of root. */
   readonly text?: string
   readonly mode: number
 }
 
 interface FolderState {
-  /** It is a folder of root with mode 0755. */
+  /** Whether it is a folder of root with mode 0755. */
   readonly right: boolean
-  /** What is in it. */
+  /** The names in the folder. */
   readonly names: readonly string[]
 }
 
 interface SshdState {
-  /** The text of its main configuration. */
+  /** The text of the main configuration file. */
   readonly config: string
-  /** Why `sshd -t` refuses the configuration as it is now. Absent: it does not, or was not asked because the host is only a folder. */
+  /** Why `sshd -t` refuses the current configuration. Absent when sshd accepts it, and on a host that is only a folder. */
   readonly refusal?: string
-  /** False: it takes a locked password for a locked account, and no key opens it. */
+  /** When false, sshd treats a locked password as a locked account, and no key is accepted for it. */
   readonly usePam: boolean
 }
 
-/** What the base files are compared with. */
+/** The state that `planBase` compares with the spec. */
 export interface BaseObservation {
   readonly layout: SlotLayout
   readonly live: boolean
   readonly systemd: boolean
   /** Absent on a host without sshd. */
   readonly sshd?: SshdState
-  /** Whether sshd has still to read a configuration that was written before. */
+  /** Whether sshd must still reload a drop-in that was written before. */
   readonly reloadPending: boolean
-  /** By path. A folder or file that does not exist is not in the map. */
+  /** By path. Missing folders and files are not in the maps. */
   readonly folders: ReadonlyMap<string, FolderState>
   readonly files: ReadonlyMap<string, FileState>
 }
 
 /**
- * Reads the base files of a host, and on a live one asks sshd about its configuration (`sshd -t`, `sshd -T`).
+ * Reads the base files of a host. On a live host also checks the configuration of sshd (`sshd -t`, `sshd -T`).
+ *
  * @throws HostError `HOST_READ_FAILED`, `HOST_TIMEOUT`, `HOST_ABORTED`.
  */
 export async function readBase(host: Host, layout: SlotLayout, options: EffectOptions = {}): Promise<BaseObservation> {
@@ -62,7 +63,7 @@ export async function readBase(host: Host, layout: SlotLayout, options: EffectOp
   return { layout, live: host.live, systemd, ...(sshd === undefined ? {} : { sshd }), ...paths }
 }
 
-/** Reads the folders and files alone. @throws HostError `HOST_READ_FAILED`. */
+/** Reads only the folders and files. @throws HostError `HOST_READ_FAILED`. */
 export async function readPaths(host: Host): Promise<Pick<BaseObservation, 'reloadPending' | 'folders' | 'files'>> {
   const folders = await Promise.all(baseFolders.map((path) => readFolder(host, path)))
   const files = await Promise.all(baseFiles.map((path) => readFile(host, path)))

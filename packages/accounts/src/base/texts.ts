@@ -4,8 +4,8 @@ import type { SlotLayout } from '../slots.ts'
 /**
  * Renders the sshd_config(5) drop-in for the members of the shared group. Pure.
  *
- * Keys are read from this package's folder only, so that a tenant's own `authorized_keys` grants no access after a suspension. Passwords
- * are not accepted. Other users are not affected: the block ends with `Match all`.
+ * sshd reads keys only from the folder of this package, so `authorized_keys` of a tenant grants no access after a suspension. It accepts no
+ * passwords. Other users are not affected: the block ends with `Match all`.
  */
 export function renderSshd({ group }: Pick<SlotLayout, 'group'>): string {
   return `# Puppy: how tenants log in. Removed with Puppy; changes here are overwritten.
@@ -20,9 +20,10 @@ Match all
 }
 
 /**
- * Renders the part of `/etc/profile` that gives login shells their variables. Pure.
+ * Renders the part of `/etc/profile` that sets the variables of login shells. Pure.
  *
- * The script evaluates nothing: it exports each line as it stands. It is silent when the file does not exist, and safe under `set -eu`.
+ * The script evaluates nothing: it exports each line unchanged. It prints nothing when the file does not exist, and is safe under `set
+ * -eu`.
  */
 export function renderProfile(): string {
   return `# Puppy: the variables of a tenant, for login shells.
@@ -43,10 +44,10 @@ unset PUPPY_ENV_FILE PUPPY_ENV_LINE
 }
 
 /**
- * Renders the program that gives user services the same variables. Pure.
+ * Renders the program that sets the same variables for user services. Pure.
  *
- * The shell prints the lines itself: where SELinux confines users, a program that it starts is in another domain, and may not write to
- * what the manager has opened.
+ * The shell prints the lines itself. Where SELinux confines users, a program that the shell starts is in another domain and may not write
+ * to the pipe of the user manager.
  *
  * @see systemd.environment-generator(7)
  */
@@ -63,9 +64,7 @@ exit 0
 `
 }
 
-/**
- * Returns whether a main sshd_config(5) reads the drop-ins: it has an `Include` of their folder before the first `Match`. Pure.
- */
+/** Returns whether a main sshd_config(5) includes the drop-in folder before the first `Match`. Pure. */
 export function includesDropIns(config: string): boolean {
   const words = config.split('\n').map((line) => line.trim().split(/[\s=]+/))
   const match = words.findIndex(([word = '']) => word.toLowerCase() === 'match')

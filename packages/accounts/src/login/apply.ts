@@ -16,12 +16,12 @@ import type { Slot } from '../slots.ts'
 import { emptyState, loginParts, sameState, type LoginChangeSet, type LoginWork } from './plan.ts'
 import { environmentFolder, keysFolder, lingerFolder, ownFolder, readLogins, type LoginState } from './read.ts'
 
-/** What became of one slot's login. Its target is the user name. */
+/** The result for the login of one slot. Its target is the user name. */
 export interface LoginResult extends ItemResult<AccountError> {
   readonly n: number
 }
 
-/** What failed, by slot number. */
+/** Errors by slot number. */
 type Failures = Map<number, HostError>
 
 const operation = 'apply the login of'
@@ -29,12 +29,12 @@ const operation = 'apply the login of'
 /**
  * Applies a change set: `/etc/puppy/keys/<user>` and `/etc/puppy/env/<user>` (root, 0644), linger and expiry.
  *
- * Needs root. The files of all users are written in one batch. Linger is `loginctl` on a host with systemd, all users that change in one
- * run, and a file otherwise. Expiry is `usermod`, one run for each user whose login opens or closes. A login that changed after it was
- * read is not touched. Everything is read back.
+ * Needs root. The files of all users are written in one batch. With systemd, linger takes one run of `loginctl` for all users; without
+ * systemd it is a file. Expiry takes one run of `usermod` for each user whose login opens or closes. A login that changed after it was read
+ * is not changed. Everything is read back.
  *
- * @throws AccountError `ACCOUNT_PROGRAM_MISSING`; HostError when nothing can be done for any user. The failure of one user is an error in
- *   its result.
+ * @throws AccountError `ACCOUNT_PROGRAM_MISSING`; HostError when nothing can be done for any user. A failure of one user is an error in its
+ *   result.
  */
 export async function applyLogins(
   host: Host,
@@ -84,14 +84,14 @@ function resultOf({ slot, before, after }: LoginWork, seen: LoginState, failure:
   const result = { n: slot.n, target: slot.user, changed: !sameState(seen, before) }
   if (failure === undefined && sameState(seen, after)) return result
   const wrong = loginParts.filter((part) => seen[part] !== after[part])
-  const detail = failure?.message ?? `reading back shows other ${wrong.join(', ')} than were written`
+  const detail = failure?.message ?? `the values read back differ from those written: ${wrong.join(', ')}; apply again`
   return {
     ...result,
     error: new AccountError('ACCOUNT_NOT_APPLIED', { operation, target: slot.user, detail, cause: failure }),
   }
 }
 
-/** A login that closes is expired before its files go: whatever happens in between, no new session starts. */
+/** When a login closes, the account expires before its files are removed. So no new session starts, even after a failure in between. */
 async function perform(host: Host, work: readonly LoginWork[], failures: Failures, options: EffectOptions) {
   for (const folder of [ownFolder, keysFolder, environmentFolder])
     await host.makeFolder(folder, { mode: 0o755, uid: 0, gid: 0 })
@@ -119,7 +119,7 @@ async function attempt(
   }
 }
 
-/** Removes the files that are to go, and writes the others in one batch. Users that failed before are left out. */
+/** Removes the files of closed logins, and writes all other files in one batch. Users with an earlier failure are left out. */
 async function writeFiles(host: Host, work: readonly LoginWork[], failures: Failures, options: EffectOptions) {
   const files = work.flatMap((item) =>
     (
@@ -158,7 +158,7 @@ async function replaceAll(
   })
 }
 
-/** 1 is the second of January 1970. An empty date means never. */
+/** 1 means the second of January 1970. An empty date means never. */
 async function setExpiry(host: Host, { slot, after }: LoginWork, options: EffectOptions): Promise<void> {
   const date = after.expired ? '1' : ''
   const command = [findProgram(host, 'usermod'), ...prefixArguments(host), '--expiredate', date, slot.user] as const
@@ -175,7 +175,7 @@ async function setLinger(host: Host, work: readonly LoginWork[], failures: Failu
   }
 }
 
-/** Without systemd the file is all there is. */
+/** Without systemd, linger is only a file. */
 async function writeLinger(host: Host, work: readonly LoginWork[], failures: Failures, options: EffectOptions) {
   const path = ({ user }: Slot) => `${lingerFolder}/${user}`
   const [on, off] = [work.filter(({ after }) => after.linger), work.filter(({ after }) => !after.linger)]
@@ -185,7 +185,7 @@ async function writeLinger(host: Host, work: readonly LoginWork[], failures: Fai
   await replaceAll(host, files, failures, options)
 }
 
-/** loginctl stops at the first user that logind refuses. Then it runs for each user alone; all are read back later. */
+/** loginctl stops at the first user that logind refuses. Then it runs again for each user alone. All users are read back later. */
 async function runLoginctl(
   host: Host,
   command: Command,

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { AccountError } from '../errors.ts'
 import { damaged, ecdsa, rsa } from './numbers.ts'
 
-/** The types of ssh keys that are accepted. */
+/** The accepted types of ssh keys. */
 export type KeyType =
   | 'ssh-ed25519'
   | 'ecdsa-sha2-nistp256'
@@ -12,21 +12,21 @@ export type KeyType =
   | 'sk-ssh-ed25519@openssh.com'
   | 'sk-ecdsa-sha2-nistp256@openssh.com'
 
-/** One public key. */
+/** A public ssh key. */
 export interface AuthorizedKey {
   readonly type: KeyType
-  /** The key itself, base64 as it stands in the line. */
+  /** The key itself, in base64 as in the line. */
   readonly blob: string
   /** Empty when the line has none. */
   readonly comment: string
   readonly bits: number
-  /** `SHA256:…` as ssh-keygen prints it. */
+  /** `SHA256:…`, as ssh-keygen prints it. */
   readonly fingerprint: string
 }
 
 const maxBytes = 16 * 1024
 
-/** What follows the type inside a blob: gives the bits of such a key, or why it can be none. */
+/** Checks the fields after the type inside a blob. Each function returns the number of bits of the key, or why the key is invalid. */
 const shapes: Readonly<Record<KeyType, (fields: readonly Buffer[]) => number | string>> = {
   'ssh-ed25519': (fields) => (fields.length === 1 ? ed25519(fields[0]) : damaged),
   'ecdsa-sha2-nistp256': (fields) => (fields.length === 2 ? ecdsa('nistp256', fields) : damaged),
@@ -42,22 +42,24 @@ const shapes: Readonly<Record<KeyType, (fields: readonly Buffer[]) => number | s
 /**
  * Parses one public key line: `ssh-ed25519 AAAAC3Nza… anna@laptop`. Pure.
  *
- * Accepts only keys that `ssh-keygen -l` reads back byte for byte: an ECDSA point is on its curve, and RSA numbers are written as RFC 4251
+ * Accepts only keys that `ssh-keygen -l` reads back byte for byte: an ECDSA point is on its curve, and RSA numbers are encoded as RFC 4251
  * requires. Refuses more than ssh-keygen does: options before the type, certificates, DSA, RSA below 2,048 bits or with an exponent below 3
- * or above 64 bits, even RSA numbers, control characters, and anything over 16 KiB.
+ * or above 64 bits, even RSA numbers, control characters, and lines over 16 KiB.
  *
  * @throws AccountError `ACCOUNT_KEY_INVALID`.
  * @see "AUTHORIZED_KEYS FILE FORMAT" in sshd(8), RFC 4253 section 6.6, RFC 5656 section 3.1
  */
 export function parseKey(text: string): AuthorizedKey {
-  if (Buffer.byteLength(text) > maxBytes) throw keyInvalid('it has more than 16 KiB')
-  if (/[\p{Cc}\u2028\u2029]/u.test(text)) throw keyInvalid('it has a line break, a tab or another control character')
+  if (Buffer.byteLength(text) > maxBytes) throw keyInvalid('it is longer than 16 KiB; paste a single key')
+  if (/[\p{Cc}\u2028\u2029]/u.test(text))
+    throw keyInvalid('it contains a line break or another control character; enter each key separately')
   const [, type = '', blob = '', comment = ''] = /^ *([^ ]+) +([^ ]+)(?: +(.*?))? *$/.exec(text) ?? []
-  if (type === '') throw keyInvalid('it is not of the form "type base64 comment"')
+  if (type === '') throw keyInvalid('it must have the form "type base64 comment"; paste the line of the .pub file')
   if (!isKeyType(type)) throw keyInvalid(wrongType(type))
   const bytes = decode(blob)
   const [inner, ...fields] = splitFields(bytes)
-  if (inner?.toString('latin1') !== type) throw keyInvalid(`the key inside is not of the type ${type}`)
+  if (inner?.toString('latin1') !== type)
+    throw keyInvalid(`the base64 part is not a key of type ${type}; paste the .pub file again`)
   const bits = shapes[type](fields)
   if (typeof bits === 'string') throw keyInvalid(bits)
   return { type, blob, comment, bits, fingerprint: fingerprintOf(bytes) }
@@ -73,29 +75,30 @@ function isKeyType(type: string): type is KeyType {
 }
 
 function wrongType(type: string): string {
-  if (type.startsWith('ssh-dss')) return 'DSA keys are no longer safe; use ed25519'
-  if (type.includes('-cert-')) return 'certificates are not accepted, only plain keys'
-  if (type.startsWith('-----BEGIN')) return 'this is not a public key line; paste the .pub file'
-  return 'it must begin with a known key type; options are not accepted'
+  if (type.startsWith('ssh-dss')) return 'DSA keys are no longer safe; use an ed25519 key'
+  if (type.includes('-cert-')) return 'certificates are not accepted; use a plain public key'
+  if (type.startsWith('-----BEGIN')) return 'it is a private key or another PEM file; paste the .pub file instead'
+  return 'it must begin with an accepted key type such as ssh-ed25519, without options before it'
 }
 
-/** Makes the error of a key that cannot be used. */
+/** Creates the error for a key that cannot be used. Pure. */
 export function keyInvalid(detail: string): AccountError {
   return new AccountError('ACCOUNT_KEY_INVALID', { operation: 'accept the ssh key', detail })
 }
 
 function decode(blob: string): Buffer {
   const bytes = Buffer.from(blob, 'base64')
-  if (bytes.toString('base64') !== blob) throw keyInvalid('its second word is not base64')
+  if (bytes.toString('base64') !== blob)
+    throw keyInvalid('its second word is not valid base64; paste the .pub file again')
   return bytes
 }
 
-/** A blob is a sequence of fields, each a length of four bytes in big-endian order, and that many bytes. */
+/** A blob is a sequence of fields: a length of four bytes in big-endian order, then that number of bytes. */
 function splitFields(bytes: Buffer): readonly Buffer[] {
   const fields: Buffer[] = []
   for (let at = 0; at < bytes.length;) {
     const length = at + 4 <= bytes.length ? bytes.readUInt32BE(at) : Infinity
-    if (at + 4 + length > bytes.length) throw keyInvalid('the key inside is cut off')
+    if (at + 4 + length > bytes.length) throw keyInvalid('the base64 part is cut off; paste the .pub file again')
     fields.push(bytes.subarray(at + 4, at + 4 + length))
     at += 4 + length
   }
@@ -106,7 +109,7 @@ function ed25519(key: Buffer | undefined): number | string {
   return key?.length === 32 ? 256 : damaged
 }
 
-/** What a security key signs for, `ssh:` as a rule. OpenSSH reads it as a C string. */
+/** The application string of a security key, usually `ssh:`. OpenSSH reads it as a C string. */
 function isApplication(application: Buffer | undefined): boolean {
   return application !== undefined && !application.includes(0)
 }

@@ -6,9 +6,9 @@ import { planLogins, type Login, type LoginChangeSet } from './plan.ts'
 import { readLogins, type LoginObservation } from './read.ts'
 
 /**
- * How the tenants of slots log in: ssh keys, variables, linger and expiry. The spec is the logins; slots that are not in it keep theirs.
+ * How tenants log in: ssh keys, variables, linger and expiry. The spec is a list of logins. Slots that are not in the list are not changed.
  *
- * Their users must exist. Writing needs root. It takes no lock: the caller holds one.
+ * The users must exist. Writing needs root. It takes no lock: the caller must hold one.
  */
 export interface Logins extends Facility<
   readonly Login[],

@@ -1,13 +1,13 @@
 import { createPublicKey } from 'node:crypto'
 
-export const damaged = 'the key inside is damaged'
+export const damaged = 'the base64 part is damaged; paste the .pub file again'
 
-/** What OpenSSH asks of a point on one of its curves. @see SEC 2, and sshkey_ec_validate_public() of OpenSSH */
+/** What OpenSSH requires of a point on one of its curves. @see SEC 2, and sshkey_ec_validate_public() of OpenSSH */
 interface Curve {
   /** Its name in a JSON web key. */
   readonly crv: string
   readonly bits: number
-  /** How many points the curve has. */
+  /** The number of points on the curve. */
   readonly order: bigint
 }
 
@@ -26,20 +26,20 @@ const curves = {
   },
 } as const satisfies Readonly<Record<string, Curve>>
 
-/** Judges the name of a curve and a point, not compressed: gives the bits of the key, or why it can be none. Pure. */
+/** Checks the name of a curve and an uncompressed point. Returns the bits of the key, or why the key is invalid. Pure. */
 export function ecdsa(name: keyof typeof curves, [given, point]: readonly Buffer[]): number | string {
   const curve = curves[name]
   const size = Math.ceil(curve.bits / 8)
   const fits = given?.toString('latin1') === name && point?.length === 1 + 2 * size && point[0] === 4
   if (!fits) return damaged
   const [x, y] = [point.subarray(1, 1 + size), point.subarray(1 + size)]
-  if (!isOnCurve(curve, x, y)) return `its point is not on the curve ${name}`
+  if (!isOnCurve(curve, x, y)) return `its point is not on the curve ${name}; paste the .pub file again`
   return [x, y].every((coordinate) => isUsual(curve, coordinate))
     ? curve.bits
-    : `its point is not a usual one of ${name}`
+    : `its point is outside of the range that OpenSSH accepts for ${name}; create a new key`
 }
 
-/** OpenSSL refuses what is not a point of the curve, and coordinates that are not below its prime. */
+/** OpenSSL refuses points that are not on the curve, and coordinates that are not below its prime. */
 function isOnCurve({ crv }: Curve, x: Buffer, y: Buffer): boolean {
   const key = { kty: 'EC', crv, x: x.toString('base64url'), y: y.toString('base64url') }
   try {
@@ -50,34 +50,36 @@ function isOnCurve({ crv }: Curve, x: Buffer, y: Buffer): boolean {
   }
 }
 
-/** No key that was made at random has a coordinate this small or large; OpenSSH refuses it. */
+/** No random key has a coordinate this small or large, and OpenSSH refuses it. */
 function isUsual({ bits, order }: Curve, coordinate: Buffer): boolean {
   const value = BigInt(`0x${coordinate.toString('hex')}`)
   return value.toString(2).length > Math.floor(bits / 2) && value < order - 1n
 }
 
 const leastRsaBits = 2048
-/** The most that OpenSSH reads of a number. */
+/** The largest number that OpenSSH reads. */
 const mostRsaBits = 16_384
-/** OpenSSL verifies by no longer exponent with a modulus above 3,072 bits. */
+/** With a modulus above 3,072 bits, OpenSSL refuses a longer exponent. */
 const mostExponentBytes = 8
 
-/** Judges the exponent and the modulus of an RSA key: gives its bits, or why it can be none. Pure. */
+/** Checks the exponent and the modulus of an RSA key. Returns its bits, or why the key is invalid. Pure. */
 export function rsa([exponent, modulus]: readonly Buffer[]): number | string {
   const [exponentBits, bits] = [bitsOf(exponent), bitsOf(modulus)]
   if (exponent === undefined || modulus === undefined || exponentBits === undefined || bits === undefined)
     return damaged
-  if (bits < leastRsaBits) return `RSA with ${bits} bits is too weak; use ed25519`
-  if (bits > mostRsaBits) return `RSA with ${bits} bits is more than ssh takes; use ed25519`
+  if (bits < leastRsaBits) return `RSA with ${bits} bits is too weak; use an ed25519 key`
+  if (bits > mostRsaBits) return `RSA with ${bits} bits is more than ssh accepts; use an ed25519 key`
   const usable = exponentBits > 1 && exponent.length <= mostExponentBytes && isOdd(exponent) && isOdd(modulus)
-  return usable ? bits : 'its RSA numbers are not those of a key'
+  return usable ? bits : 'its RSA numbers are not those of a valid key; create a new key'
 }
 
 function isOdd(number: Buffer): boolean {
   return ((number.at(-1) ?? 0) & 1) === 1
 }
 
-/** The bits of a positive number; undefined for a negative one, or one with more bytes than it needs. @see "mpint" in RFC 4251 */
+/**
+ * Returns the bits of a positive number. Undefined for a negative number, or one with more bytes than necessary. @see "mpint" in RFC 4251
+ */
 function bitsOf(number: Buffer | undefined): number | undefined {
   if (number === undefined) return undefined
   const [first, second = 0] = number

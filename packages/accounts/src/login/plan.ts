@@ -5,7 +5,7 @@ import { renderEnvironment, type Environment } from './environment.ts'
 import { parseKey, renderKey } from './key.ts'
 import { environmentFolder, keysFolder, type LoginObservation, type LoginState } from './read.ts'
 
-/** How the tenant of a slot logs in. */
+/** The login of the tenant of a slot. */
 export interface Login {
   readonly slot: Slot
   /** Public key lines. See `parseKey`. */
@@ -13,48 +13,48 @@ export interface Login {
   readonly environment: Environment
   /** Whether its user services run without a login. */
   readonly linger: boolean
-  /** False: no login is possible and its cron jobs do not start. It has no keys and no linger, and the account is expired. */
+  /** When false, no login is possible and cron jobs do not start: the user has no keys and no linger, and the account is expired. */
   readonly open: boolean
 }
 
-/** A login whose keys or variables cannot be used. Nothing of it is changed. */
+/** A login with an invalid key or variable. Nothing of it is changed. */
 export interface RefusedLogin extends Refused<AccountError> {
   readonly n: number
 }
 
-/** The state that one user is to get. */
+/** The change of one user. */
 export interface LoginWork {
   readonly slot: Slot
-  /** What was observed. */
+  /** The observed state. */
   readonly before: LoginState
   readonly after: LoginState
 }
 
-/** The differences between logins and what is on disk. Their targets are the user names. */
+/** The differences between logins and the observed state. The targets are user names. */
 export interface LoginChangeSet extends ChangeSet<Change, AccountError> {
   readonly refused: readonly RefusedLogin[]
-  /** Slots whose login is right. */
+  /** Slots whose login is already right. */
   readonly ready: readonly Slot[]
-  /** What `apply` does, user by user. */
+  /** The changes that `apply` performs, one entry for each user. */
   readonly work: readonly LoginWork[]
 }
 
-/** The parts of a login, in the order in which they are shown. */
+/** The parts of a login, in display order. */
 export const loginParts = ['keys', 'environment', 'linger', 'expired'] as const
 
-/** What a user without keys, variables and linger has. */
+/** The state of a user without keys, variables and linger. */
 export const emptyState: LoginState = Object.freeze({ linger: false, expired: false })
 
-/** Returns the spec of a slot that has no login: no keys, no variables and no linger, and the account is expired. Pure. */
+/** Returns the spec of a slot without a login: no keys, no variables, no linger, and an expired account. Pure. */
 export function noLogin(slot: Slot): Login {
   return { slot, keys: [], environment: {}, linger: false, open: false }
 }
 
 /**
- * Plans what makes these logins right. Pure.
+ * Plans the changes for these logins. Pure.
  *
- * A login with a key or variable that cannot be used is refused as a whole, and its neighbours go on. Keys are written as
- * `type base64 comment`, each once. `open: false` removes keys and linger and expires the account, which sshd, cron and at respect; the
+ * A login with an invalid key or variable is refused completely, and the other logins are not affected. Keys are written as `type base64
+ * comment`, without duplicates. `open: false` removes keys and linger and expires the account, which sshd, cron and at respect. The
  * variables stay. An expiry that an administrator set on an open login is removed.
  */
 export function planLogins(logins: readonly Login[], observed: LoginObservation): LoginChangeSet {
@@ -69,7 +69,7 @@ export function planLogins(logins: readonly Login[], observed: LoginObservation)
   }
 }
 
-/** Returns whether two states are the same in every part. Pure. */
+/** Returns whether two states are equal in every part. Pure. */
 export function sameState(one: LoginState, other: LoginState): boolean {
   return loginParts.every((part) => one[part] === other[part])
 }

@@ -2,35 +2,36 @@ import type { Host } from '@puppy/host'
 import type { Slot } from '../slots.ts'
 import { readShadow } from '../users.ts'
 
-/** The folder of this package's own files below `/etc`. */
+/** The folder of this package in `/etc`. */
 export const ownFolder = '/etc/puppy'
 
-/** One file of public keys for each user. sshd reads it as that user. */
+/** Contains one file with public keys for each user. sshd reads it as that user. */
 export const keysFolder = '/etc/puppy/keys'
 
-/** One file of variables for each user. */
+/** Contains one file with variables for each user. */
 export const environmentFolder = '/etc/puppy/env'
 
-/** logind(8) starts a manager at boot for every user with a file here. */
+/** logind(8) starts a user manager at boot for every user with a file in this folder. */
 export const lingerFolder = '/var/lib/systemd/linger'
 
-/** What one user's login is on disk. */
+/** The observed login of one user. */
 export interface LoginState {
-  /** The text of the file of keys. Absent when there is no such file, as with the variables. */
+  /** The text of the keys file. Absent when the file does not exist. The same applies to `environment`. */
   readonly keys?: string
   readonly environment?: string
   readonly linger: boolean
   readonly expired: boolean
 }
 
-/** By user name. */
+/** Login states by user name. */
 export type LoginObservation = ReadonlyMap<string, LoginState>
 
 const maxBytes = 1024 * 1024
 
 /**
- * Reads keys, variables, linger and expiry of these slots. Expiry is in `/etc/shadow`: a process that may not read it sees no user as
+ * Reads keys, variables, linger and expiry of these slots. Expiry is in `/etc/shadow`: without permission to read it, no user appears as
  * expired.
+ *
  * @throws HostError `HOST_READ_FAILED`.
  */
 export async function readLogins(host: Host, slots: readonly Slot[]): Promise<LoginObservation> {

@@ -9,10 +9,10 @@ export type KeyVerdict =
   | { readonly valid: false; readonly error: AccountError }
 
 /**
- * Checks keys by `parseKey`, and those that pass by the real `ssh-keygen -l`, all in one run. Returns one verdict for each key, in order.
+ * Checks keys with `parseKey`, and then with the real `ssh-keygen -l` in one run. Returns one verdict for each key, in order.
  *
- * ssh-keygen prints nothing about a line that it cannot use, so its lines are matched by fingerprint, which `parseKey` computes too.
- * Comments are not passed on. Needs no root; changes nothing.
+ * ssh-keygen prints nothing for a line that it cannot use. So its output is matched by fingerprint, which `parseKey` also computes.
+ * Comments are not passed on. Needs no root, and changes nothing.
  *
  * @throws AccountError `ACCOUNT_PROGRAM_MISSING`; HostError `HOST_TIMEOUT`, `HOST_ABORTED`.
  */
@@ -36,7 +36,7 @@ function parse(text: string): AuthorizedKey | (KeyVerdict & { readonly valid: fa
   }
 }
 
-/** Exit code 255: it accepts none of the lines. */
+/** Exit code 255: ssh-keygen accepts none of the lines. */
 async function fingerprints(host: Host, keys: readonly AuthorizedKey[], options: EffectOptions) {
   const program = findProgram(host, 'ssh-keygen')
   const input = keys.map(({ type, blob }) => `${type} ${blob}\n`).join('')
@@ -44,7 +44,7 @@ async function fingerprints(host: Host, keys: readonly AuthorizedKey[], options:
   return parseFingerprints(run.stdout)
 }
 
-/** Reads `256 SHA256:wK1…EXs no comment (ED25519)` lines into bits by fingerprint. */
+/** Parses `256 SHA256:wK1…EXs no comment (ED25519)` lines. Returns the bits by fingerprint. Pure. */
 export function parseFingerprints(text: string): Map<string, number> {
   const lines = text.split('\n').map((line) => /^(\d{1,6}) (SHA256:[A-Za-z0-9+/]{43}) /.exec(line))
   return new Map(lines.filter((line) => line !== null).map(([, bits, fingerprint]) => [fingerprint!, Number(bits)]))
@@ -52,6 +52,6 @@ export function parseFingerprints(text: string): Map<string, number> {
 
 function verdictOf({ type, fingerprint }: AuthorizedKey, known: ReadonlyMap<string, number>): KeyVerdict {
   const bits = known.get(fingerprint)
-  if (bits === undefined) return { valid: false, error: keyInvalid('ssh-keygen does not accept it') }
+  if (bits === undefined) return { valid: false, error: keyInvalid('ssh-keygen does not accept it; create a new key') }
   return { valid: true, type, bits, fingerprint }
 }

@@ -10,7 +10,7 @@ import { readSlots } from './read.ts'
 import { renderSysusers } from './sysusers.ts'
 import { renderTmpfiles, runTmpfiles } from './tmpfiles.ts'
 
-/** What became of one slot. Its target is the user name. */
+/** The result for one slot. Its target is the user name. */
 export interface SlotResult extends ItemResult<AccountError> {
   readonly n: number
 }
@@ -18,13 +18,13 @@ export interface SlotResult extends ItemResult<AccountError> {
 const operation = 'build the slot'
 
 /**
- * Applies a change set: one run of `systemd-sysusers` and one of `systemd-tmpfiles`, whatever the number of slots. Setting mode and group
- * of a home that exists takes no process.
+ * Applies a change set with one run of `systemd-sysusers` and one of `systemd-tmpfiles`, for any number of slots. Setting mode and group of
+ * an existing home runs no program.
  *
- * Needs root. Writes `/etc/{passwd,group,shadow,gshadow}` and the homes below the host's root. Slots that changed after they were read are
- * not touched. Everything that was built is read back exactly, because `systemd-sysusers` ends with 0 after giving a user another uid.
- * Homes are made only for accounts that are right. The caller holds a lock that keeps a second process from doing the same. A change set
- * without changes runs nothing.
+ * Needs root. Writes `/etc/{passwd,group,shadow,gshadow}` and the homes below the root of the host. Slots that changed after they were read
+ * are not changed. Everything that was built is read back, because `systemd-sysusers` ends with exit code 0 even when it assigned another
+ * uid. Homes are created only for accounts that are right. The caller must hold a lock that prevents a second process from doing the same.
+ * A change set without changes runs nothing.
  *
  * @throws AccountError `ACCOUNT_PROGRAM_MISSING`; HostError as `Host.run`.
  * @see sysusers.d(5), tmpfiles.d(5)
@@ -54,7 +54,7 @@ async function build(host: Host, layout: SlotLayout, changeSet: PoolChangeSet, o
   const [stale, current] = [changeSet.work.filter(isStale), changeSet.work.filter((item) => !isStale(item))]
   const results = current.length === 0 ? [] : await buildCurrent(host, layout, changeSet, current, now.states, options)
   return {
-    // The shared group comes with the first account, also when that account itself fails.
+    // The shared group is created with the first account, even when that account itself fails.
     changed: results.some(({ changed }) => changed) || (current.some(({ account }) => account) && !now.group.exists),
     results: [...results, ...stale.map(({ slot }) => staleResult(slot))],
   }
@@ -106,7 +106,7 @@ async function buildCurrent(
   })
 }
 
-/** Exit code 1: some line failed. Reading back shows which one. */
+/** Exit code 1: at least one line failed. Reading back shows which one. */
 async function runSysusers(host: Host, input: string, options: EffectOptions): Promise<string> {
   const program = findProgram(host, 'systemd-sysusers')
   const command = [program, ...rootArguments(host), '-'] as const
@@ -115,8 +115,8 @@ async function runSysusers(host: Host, input: string, options: EffectOptions): P
 }
 
 /**
- * Sets mode and group of homes that exist, and keeps their labels: `systemd-tmpfiles` would label them as any user's, and a tenant whom
- * SELinux holds to a level could not read its own home for a moment. Returns what failed, by slot number.
+ * Sets mode and group of existing homes, and keeps their SELinux contexts: `systemd-tmpfiles` would set the default context, and a tenant
+ * that SELinux confines to a level could not read its own home for a moment. Returns the failures by slot number.
  */
 async function repairHomes(
   host: Host,
@@ -143,7 +143,7 @@ function accountFault(state: SlotState | undefined): string | undefined {
   return state.isMember ? undefined : 'the user is not a member of the shared group'
 }
 
-/** @param fresh whether the account is one that `systemd-sysusers` has just made: then its shell must be right too */
+/** @param fresh whether `systemd-sysusers` has just created the account: then its shell must also be right */
 function errorOf(
   slot: Slot,
   state: SlotState | undefined,

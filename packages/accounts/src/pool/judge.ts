@@ -10,19 +10,19 @@ export interface Block {
   readonly detail: string
 }
 
-/** Whether a slot's place is free or its own, and which parts of it exist. */
+/** Whether the place of a slot is free or its own, and which parts of it exist. */
 export interface SlotState {
-  /** What the slot needs belongs to another user, group or folder. Nothing of it may be touched. */
+  /** Present when something that the slot needs belongs to another user, group or folder. Then nothing of the slot is changed. */
   readonly block?: Block
   readonly hasUser: boolean
   readonly hasGroup: boolean
   readonly isMember: boolean
   readonly home: 'absent' | 'wrong' | 'right'
-  /** What an administrator changed and the pool keeps: a shell that is not the layout's. */
+  /** What an administrator changed and the pool does not revert: a shell other than that of the layout. */
   readonly kept?: string
 }
 
-/** An observation arranged for lookups. */
+/** An observation, indexed for lookups. */
 export interface SlotIndex {
   readonly layout: SlotLayout
   readonly usersByName: ReadonlyMap<string, PasswdEntry>
@@ -30,13 +30,13 @@ export interface SlotIndex {
   readonly groupsByName: ReadonlyMap<string, GroupEntry>
   readonly groupsByGid: ReadonlyMap<number, readonly GroupEntry[]>
   readonly shadow?: ReadonlyMap<string, ShadowEntry>
-  /** The groups other than the shared one that a name is a member of. */
+  /** The groups of each member name, without the shared group. */
   readonly memberships: ReadonlyMap<string, readonly string[]>
   readonly shared: ReadonlySet<string>
   readonly homes: ReadonlyMap<number, FileStatus>
 }
 
-/** Indexes an observation by name and number. Names are in lower case, because a directory service may ignore case. */
+/** Indexes an observation by name and number. Names are in lower case, because a directory service may ignore case. Pure. */
 export function indexSlots(seen: SlotsObservation): SlotIndex {
   const shared = seen.groups.find(({ name }) => name === seen.layout.group)
   const others = seen.localGroups.filter(({ name }) => name !== seen.layout.group)
@@ -57,10 +57,10 @@ export function indexSlots(seen: SlotsObservation): SlotIndex {
 }
 
 /**
- * Judges one slot's user, groups and home. Ports are not checked.
+ * Checks the user, the groups and the home of one slot. Does not check its ports. Pure.
  *
- * A user is the slot's own when it has exactly the slot's name, uid, gid and home, and a locked password. Another shell is an
- * administrator's decision: it is kept and reported. Another home, another gid or an open password makes it a foreign user.
+ * A user belongs to the slot when it has the name, uid, gid and home of the slot, and a locked password. Another shell is a decision of an
+ * administrator: it is kept and reported. A user with another home, another gid or an unlocked password is a foreign user.
  */
 export function judgeSlot(slot: Slot, index: SlotIndex): SlotState {
   const user = index.usersByName.get(slot.user)
@@ -77,7 +77,7 @@ export function judgeSlot(slot: Slot, index: SlotIndex): SlotState {
   }
 }
 
-/** Reads slots and judges each of them, by slot number. @throws as `readSlots`. */
+/** Reads slots and checks each of them. Returns their states by slot number. @throws as `readSlots`. */
 export async function readStates(
   host: Host,
   layout: SlotLayout,
@@ -88,7 +88,7 @@ export async function readStates(
   return new Map(slots.map((slot) => [slot.n, judgeSlot(slot, index)]))
 }
 
-/** Makes the error of a slot that is not touched. @param operation what was attempted: `scrub the slot` */
+/** Creates the error for a slot that is not changed. Pure. @param operation the attempted operation: `scrub the slot` */
 export function slotBlocked(operation: string, { user }: Slot, { reason, detail }: Block): AccountError {
   return new AccountError('ACCOUNT_SLOT_BLOCKED', { operation, target: user, reason, detail })
 }
@@ -107,7 +107,7 @@ function blockOfUser(slot: Slot, index: SlotIndex): Block | undefined {
   const other = index.usersByUid.get(slot.uid)?.find(({ name }) => name !== slot.user)
   const difference = user === undefined ? undefined : differenceOf(slot, user, index)
   if (difference !== undefined)
-    return { reason: 'user_taken', detail: `the user ${slot.user} is a foreign one: ${difference}` }
+    return { reason: 'user_taken', detail: `the user ${slot.user} was not created for this slot: ${difference}` }
   if (other !== undefined)
     return { reason: 'uid_taken', detail: `the uid ${slot.uid} belongs to the user ${other.name}` }
   const [group] = index.memberships.get(slot.user) ?? []
@@ -116,7 +116,7 @@ function blockOfUser(slot: Slot, index: SlotIndex): Block | undefined {
 }
 
 function differenceOf(slot: Slot, user: PasswdEntry, index: SlotIndex): string | undefined {
-  if (user.name !== slot.user) return `its name is written ${user.name}`
+  if (user.name !== slot.user) return `its name is spelled ${user.name}`
   if (user.uid !== slot.uid) return `its uid is ${user.uid}, not ${slot.uid}`
   if (user.gid !== slot.gid) return `its gid is ${user.gid}, not ${slot.gid}`
   if (user.dir !== slot.home) return `its home is ${user.dir}, not ${slot.home}`
@@ -139,6 +139,6 @@ function blockOfGroup(slot: Slot, index: SlotIndex): Block | undefined {
 
 function blockOfHome(slot: Slot, home: FileStatus | undefined): Block | undefined {
   if (home === undefined || (home.kind === 'folder' && home.uid === slot.uid)) return undefined
-  const what = home.kind === 'folder' ? `belongs to uid ${home.uid}` : `is not a folder but a ${home.kind}`
+  const what = home.kind === 'folder' ? `belongs to uid ${home.uid}` : `is not a folder (kind: ${home.kind})`
   return { reason: 'home_taken', detail: `the home ${slot.home} ${what}` }
 }

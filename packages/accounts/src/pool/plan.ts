@@ -5,47 +5,47 @@ import { sharedGid, type Slot, type SlotLayout } from '../slots.ts'
 import { indexSlots, judgeSlot, slotBlocked, type Block, type SlotIndex, type SlotState } from './judge.ts'
 import type { PoolObservation, PoolSlot } from './read.ts'
 
-/** A slot that cannot be built, and why. */
+/** A slot that cannot be built, with the reason. */
 export interface RefusedSlot extends Refused<AccountError> {
   readonly n: number
 }
 
-/** What one slot lacks. */
+/** The missing parts of one slot. */
 export interface SlotWork {
   readonly slot: Slot
-  /** Its user, its private group, or its membership in the shared group is missing. */
+  /** Whether its user, its private group, or its membership in the shared group is missing. */
   readonly account: boolean
-  /** `create` also copies the skeleton. `repair` sets mode and group of a home that exists. */
+  /** `create` also copies the skeleton. `repair` sets mode and group of an existing home. */
   readonly home: 'create' | 'repair' | 'none'
-  /** What was observed of it. */
+  /** The observed state of the slot. */
   readonly before: SlotState
 }
 
-/** The shared group as it was observed. */
+/** The observed shared group. */
 export interface SharedGroup {
   readonly exists: boolean
-  /** The gid that it is to get. Absent when it exists or `systemd-sysusers` is to choose one. */
+  /** The gid that the group should get. Absent when the group exists, or when `systemd-sysusers` chooses the gid. */
   readonly gid?: number
 }
 
-/** The differences between a pool and its slots. Their targets are the user names, and the shared group. */
+/** The differences between a pool and its slots. The targets are user names and the shared group. */
 export interface PoolChangeSet extends ChangeSet<Change, AccountError> {
   readonly refused: readonly RefusedSlot[]
-  /** Slots that are exactly as they should be. */
+  /** Slots that are already right. */
   readonly ready: readonly Slot[]
-  /** What an administrator changed and `apply` leaves as it is. */
+  /** What an administrator changed and `apply` does not revert. */
   readonly kept: readonly { readonly n: number; readonly message: string }[]
-  /** What `apply` does, slot by slot. */
+  /** The changes that `apply` performs, one entry for each slot. */
   readonly work: readonly SlotWork[]
   readonly group: SharedGroup
   readonly skeleton: readonly string[]
 }
 
 /**
- * Plans what makes these slots ready. Pure.
+ * Plans the changes that make these slots ready. Pure.
  *
- * A slot whose name, uid, gid or home belongs to another user or group, or one of whose ports is reserved or in use, is refused and never
- * touched. A listener of the slot's own user is allowed, and the ports of a slot that is taken are not checked.
+ * A slot is refused and never changed if its name, uid, gid or home belongs to another user or group, or if one of its ports is reserved or
+ * in use. A listener of its own user is allowed. The ports of a taken slot are not checked.
  */
 export function planPool(slots: readonly PoolSlot[], observed: PoolObservation): PoolChangeSet {
   const index = indexSlots(observed)
@@ -74,7 +74,7 @@ export function planPool(slots: readonly PoolSlot[], observed: PoolObservation):
   }
 }
 
-/** Returns whether the shared group exists, and otherwise the gid that it is to get. Pure. */
+/** Returns whether the shared group exists, and otherwise the gid that it should get. Pure. */
 export function sharedGroup({ layout, groupsByName, groupsByGid }: SlotIndex): SharedGroup {
   if (groupsByName.has(layout.group)) return { exists: true }
   const gid = sharedGid(layout)

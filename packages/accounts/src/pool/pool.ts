@@ -7,20 +7,21 @@ import { planPool, type PoolChangeSet } from './plan.ts'
 import { readPool, type PoolObservation, type PoolReadOptions, type PoolSlot } from './read.ts'
 
 /**
- * The slots of a host: users, private groups, the shared group and homes. The spec is the slots that are to exist.
+ * The slots of a host: users, private groups, the shared group and homes. The spec is a list of slots that should exist.
  *
- * Writing needs root. It takes no lock: the caller holds one.
+ * Writing needs root. It takes no lock: the caller must hold one.
  */
 export interface Pool extends Facility<readonly PoolSlot[], PoolObservation, PoolChangeSet, SlotResult, AccountProbe> {
-  /** Reads the users, groups, homes and port reservations that these slots are compared with. @throws as `readReserved`. */
+  /** Reads the users, groups, homes and port reservations that `plan` compares with these slots. @throws as `readReserved`. */
   read(slots: readonly PoolSlot[], options?: PoolReadOptions): Promise<PoolObservation>
-  /** Reads, plans and applies: afterwards the slots are ready, or their results say why not. */
+  /** Reads, plans and applies. Afterwards each slot is ready, or its result has an error. Idempotent. */
   ensure(slots: readonly PoolSlot[], options?: PoolReadOptions): Promise<Applied<SlotResult>>
 }
 
 /**
  * Opens the pool of a host. Reads nothing yet.
- * @throws RangeError, TypeError for a layout that cannot be used.
+ *
+ * @throws RangeError, TypeError for an invalid layout.
  */
 export function openPool(host: Host, layout: SlotLayout): Pool {
   assertLayout(layout)

@@ -4,45 +4,45 @@ import { noReservations, readReserved, type PortReservations } from '../reserved
 import { assertSlots, type Slot, type SlotLayout } from '../slots.ts'
 import { readGroups, readShadow, readUsers } from '../users.ts'
 
-/** The users, groups and homes where slots are, or should be. */
+/** The users, groups and homes that exist in the place of the slots. */
 export interface SlotsObservation {
   readonly layout: SlotLayout
-  /** Every user that has a slot's name or uid, wherever the machine's users come from. */
+  /** Every user with the name or uid of a slot, from all sources of users on the machine. */
   readonly users: readonly PasswdEntry[]
-  /** Every group that has a slot's name or gid, the shared group, and the group that has its gid. */
+  /** Every group with the name or gid of a slot, the shared group, and the group with its gid. */
   readonly groups: readonly GroupEntry[]
-  /** The groups of the local file, where a user that does not exist yet may already be a member. */
+  /** The groups of the local file. A user that does not exist yet may already be a member there. */
   readonly localGroups: readonly GroupEntry[]
   /** Absent when this process may not read `/etc/shadow`. */
   readonly shadow?: readonly ShadowEntry[]
-  /** By slot number. Links are not followed. A home that does not exist is not in the map. */
+  /** By slot number, without following links. Missing homes are not in the map. */
   readonly homes: ReadonlyMap<number, FileStatus>
-  /** The plain files of `/etc/skel`, which a new home gets copies of. */
+  /** The plain files of `/etc/skel` that are copied to a new home. */
   readonly skeleton: readonly string[]
 }
 
-/** A slot that is to exist. */
+/** A slot that should exist. */
 export interface PoolSlot extends Slot {
-  /** A tenant has it and may use its ports, so reservations and listeners do not block it. Default false. */
+  /** A tenant has the slot and may use its ports, so reservations and listeners do not block it. Default false. */
   readonly taken?: boolean
 }
 
-/** What a pool is compared with. */
+/** The state that `planPool` compares with the slots. */
 export interface PoolObservation extends SlotsObservation {
-  /** What the ports of a slot that is not taken may conflict with. */
+  /** What can conflict with the ports of a slot that is not taken. */
   readonly reserved: PortReservations
 }
 
 export interface PoolReadOptions extends EffectOptions {
-  /** What the ports may conflict with. Default: read from the machine, or nothing when the host is only a folder. */
+  /** What can conflict with the ports. Default: read from the machine, or nothing when the host is only a folder. */
   readonly reserved?: PortReservations
 }
 
 /**
- * Reads what `planPool` compares these slots with. Reading `/etc/shadow` needs root.
+ * Reads the state that `planPool` compares with these slots. Reading `/etc/shadow` needs root.
  *
  * @throws AccountError `ACCOUNT_PROGRAM_MISSING`; HostError `HOST_READ_FAILED`, `HOST_PROGRAM_FAILED`, `HOST_TIMEOUT`.
- * @throws RangeError, TypeError for a layout that cannot be used and for slots of another layout.
+ * @throws RangeError, TypeError for an invalid layout and for slots of another layout.
  */
 export async function readPool(
   host: Host,
@@ -56,7 +56,7 @@ export async function readPool(
   return { ...observed, reserved }
 }
 
-/** Reads the users, groups and homes of slots, and no ports. @throws as `readPool`. */
+/** Reads the users, groups and homes of slots, without ports. @throws as `readPool`. */
 export async function readSlots(
   host: Host,
   layout: SlotLayout,
@@ -84,7 +84,7 @@ async function readHomes(host: Host, slots: readonly Slot[]): Promise<ReadonlyMa
   return new Map(seen.filter((entry): entry is readonly [number, FileStatus] => entry[1] !== undefined))
 }
 
-/** Reads the names of the plain files in `/etc/skel`. Names that a tmpfiles.d line would have to quote are left out. */
+/** Reads the names of the plain files in `/etc/skel`. Leaves out names that need quotes in a tmpfiles.d line. */
 export async function readSkeleton(host: Host): Promise<readonly string[]> {
   const names = (await host.list('/etc/skel')).filter((name) => /^[A-Za-z0-9._@+-]+$/.test(name))
   const kinds = await Promise.all(names.map(async (name) => (await host.status(`/etc/skel/${name}`))?.kind))

@@ -1,10 +1,10 @@
 import type { Slot, SlotLayout } from '../slots.ts'
 
 /**
- * Renders sysusers.d(5) lines for the shared group and any number of slots.
+ * Renders sysusers.d(5) lines for the shared group and any number of slots. Pure.
  *
- * Every group has its own `g` line: without it `u name uid:gid` creates nothing, or uses another group, and the tool ends with 0 all the
- * same. Without `groupGid` sysusers chooses a gid for a shared group that does not exist. Pure.
+ * Every group has its own `g` line. Without that line `u name uid:gid` creates nothing, or uses another group, and the tool still ends with
+ * exit code 0. Without `groupGid`, sysusers chooses a gid for a missing shared group.
  */
 export function renderSysusers(layout: SlotLayout, slots: readonly Slot[], groupGid?: number): string {
   const shared = `g ${layout.group} ${groupGid ?? '-'}\n`

@@ -3,9 +3,9 @@ import { findProgram, rootArguments } from '../program.ts'
 import type { Slot } from '../slots.ts'
 
 /**
- * Renders tmpfiles.d(5) lines for a home with mode 0700, and copies of the skeleton's files in it.
+ * Renders tmpfiles.d(5) lines for a home with mode 0700, and copies of the skeleton files in it. Pure.
  *
- * Owners are numbers, so that no name is looked up. A copy that exists stays as it is. Pure.
+ * Owners are numbers, so that no name is looked up. An existing copy is not changed.
  */
 export function renderTmpfiles({ home, uid, gid }: Slot, skeleton: readonly string[]): string {
   const copies = skeleton.map((name) => `C ${home}/${name} - ${uid} ${gid} - /etc/skel/${name}\n`)
@@ -13,11 +13,11 @@ export function renderTmpfiles({ home, uid, gid }: Slot, skeleton: readonly stri
 }
 
 /**
- * Runs `systemd-tmpfiles --create` once on these lines. It labels what it makes where SELinux is on, and refuses to follow another user's
- * link. Returns what it complained about. The caller reads back what it did.
+ * Runs `systemd-tmpfiles --create` once with these lines. It sets the SELinux context of what it creates, and refuses to follow links of
+ * another user. Returns its error messages. The caller must read back the result.
  *
- * Exit codes: 65 for lines that it does not accept, 73 for things that it cannot make, 0 also when a file is where a folder should be. The
- * other lines are done in each case.
+ * Exit codes: 65 for lines that it does not accept, 73 for things that it cannot create. 0 also when a file exists in place of a folder. In
+ * each case the other lines are done.
  *
  * @throws AccountError `ACCOUNT_PROGRAM_MISSING`; HostError `HOST_PROGRAM_FAILED`, `HOST_TIMEOUT`, `HOST_ABORTED`.
  */

@@ -3,9 +3,9 @@ import { processesOf, readProcesses, type ProcessStatus } from '@puppy/host/proc
 import { findProgram } from '../program.ts'
 import { assertTenantUid } from '../slots.ts'
 
-/** What became of the processes of some uids. */
+/** The result of ending the processes of some uids. */
 export interface Ended {
-  /** How many processes ended, by real uid. */
+  /** The number of processes that ended, by real uid. */
   readonly ended: ReadonlyMap<number, number>
   /** The processes that still run. */
   readonly left: readonly ProcessStatus[]
@@ -17,13 +17,13 @@ export interface EndOptions extends EffectOptions {
 }
 
 /**
- * Ends every process of these uids with SIGKILL, until `/proc` shows none or the time is over. Live only.
+ * Ends every process of these uids with SIGKILL, until `/proc` shows none or the timeout is over. Live hosts only.
  *
- * Each uid kills itself: `setpriv` changes to the uid and `kill -KILL -1` reaches every process that it may signal, in one system call.
- * So a process that forks as fast as it can does not escape, and no process of another user can be hit. Under systemd the user's slice is
- * stopped too, and with it the user's manager and sessions.
+ * For each uid, `setpriv` changes to that uid and `kill -KILL -1` reaches every process that it may signal, in one system call. So a
+ * process that forks as fast as it can does not escape, and no process of another user can be killed. With systemd the slice of the user is
+ * also stopped, with its user manager and sessions.
  *
- * @throws RangeError for a uid that cannot be a tenant's; HostError.
+ * @throws RangeError for a uid that cannot belong to a tenant; HostError.
  * @see kill(2), setpriv(1)
  */
 export async function endProcesses(machine: Host, uids: readonly number[], options: EndOptions = {}): Promise<Ended> {
@@ -31,7 +31,7 @@ export async function endProcesses(machine: Host, uids: readonly number[], optio
   const all = new Set(uids)
   const seen = new Map<number, ProcessStatus>()
   let left = processesOf(await readProcesses(machine), all)
-  // Every uid once, whether a process of it was seen or not: what hides from /proc does not hide from kill(2).
+  // Each uid is killed at least once, even without a visible process: a process that is hidden in /proc still receives signals of kill(2).
   await Promise.all(uids.map((uid) => killUid(machine, uid, options)))
   await stopSlices(machine, uids, options)
   const endAgain = async () => {
@@ -65,8 +65,9 @@ async function killAll(
 }
 
 /**
- * The `--` is for procps 4.0.4, which fails on `-KILL -1`. Exit code 1: no process to signal. The tenant may kill this program before it
- * acts; the caller runs it again. `daemon` keeps our locks from it: a process with the tenant's uid must not inherit a descriptor of ours.
+ * `--` is needed by procps 4.0.4, which fails on `-KILL -1`. Exit code 1: there is no process to signal. The tenant can kill this program
+ * before it acts, and then the caller runs it again. `daemon` prevents that it inherits our locks: a process with the uid of a tenant must
+ * not have our descriptors.
  */
 async function killUid(machine: Host, uid: number, options: EffectOptions): Promise<void> {
   const command = [...becoming(machine, uid), findProgram(machine, 'kill'), '-KILL', '--', '-1'] as const
@@ -78,13 +79,13 @@ async function killUid(machine: Host, uid: number, options: EffectOptions): Prom
   }
 }
 
-/** Returns the words before a command that make it run as a tenant, without root's groups. */
+/** Returns the arguments before a command that make it run as a tenant, without the groups of root. */
 export function becoming(machine: Host, uid: number): readonly [string, ...string[]] {
   assertTenantUid(uid)
   return [findProgram(machine, 'setpriv'), '--reuid', `${uid}`, '--regid', `${uid}`, '--clear-groups', '--']
 }
 
-/** Exit code 5: some of them are not loaded, which is the usual case. */
+/** Exit code 5: some slices are not loaded, which is the usual case. */
 async function stopSlices(machine: Host, uids: readonly number[], options: EffectOptions): Promise<void> {
   const systemctl = (await runsSystemd(machine)) ? machine.program('systemctl') : undefined
   if (systemctl === undefined || uids.length === 0) return
@@ -92,7 +93,7 @@ async function stopSlices(machine: Host, uids: readonly number[], options: Effec
   await machine.run([systemctl, 'stop', ...slices], runOptions('machine', options, { accept: [0, 1, 5] }))
 }
 
-/** A user manager that was killed stays in `systemctl --failed`. Exit code 1: none of them is there. */
+/** A killed user manager stays in `systemctl --failed` until it is reset. Exit code 1: none of the units exists. */
 async function forgetFailures(machine: Host, uids: readonly number[], options: EffectOptions): Promise<void> {
   const systemctl = (await runsSystemd(machine)) ? machine.program('systemctl') : undefined
   if (systemctl === undefined || uids.length === 0) return

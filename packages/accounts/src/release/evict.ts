@@ -9,14 +9,14 @@ import type { Slot } from '../slots.ts'
 import { readUsers } from '../users.ts'
 import { becoming, endProcesses, type Ended, type EndOptions } from './end.ts'
 
-/** What became of one slot's login and processes. */
+/** The result for the login and the processes of one slot. */
 export interface EvictResult {
   readonly n: number
   /** The user name. */
   readonly target: string
-  /** Processes that were ended. */
+  /** The number of processes that ended. */
   readonly ended: number
-  /** Why the login is not closed or not every process has ended. */
+  /** Why the login is not closed, or why some processes have not ended. */
   readonly error?: AccountError
   /** Present when the host is only a folder: the login is closed, and these commands would end the processes on the machine itself. */
   readonly steps?: readonly string[]
@@ -25,12 +25,12 @@ export interface EvictResult {
 const operation = 'evict'
 
 /**
- * Closes the logins of slots and ends their processes. First keys, variables and linger are removed and the account expires, so that cron
- * and sshd start nothing, then every process of the uid is ended.
+ * Closes the logins of slots and ends their processes. It first removes keys, variables and linger and expires the account, so that cron
+ * and sshd start nothing. Then it ends every process of the uid.
  *
- * Needs root. Idempotent. A slot whose uid belongs to another user is not touched: its result has `ACCOUNT_SLOT_BLOCKED`.
+ * Needs root. Idempotent. A slot whose uid belongs to another user is not changed: its result has `ACCOUNT_SLOT_BLOCKED`.
  *
- * @throws RangeError for a uid that cannot be a tenant's; AccountError `ACCOUNT_PROGRAM_MISSING`; HostError.
+ * @throws RangeError for a uid that cannot belong to a tenant; AccountError `ACCOUNT_PROGRAM_MISSING`; HostError.
  */
 export async function evict(
   host: Host,
@@ -77,7 +77,8 @@ function resultOf(
 
 function processesLeft(target: string, processes: Ended['left']): AccountError {
   const left = processes.slice(0, 20).map(({ pid, name }) => `${pid} ${quoted(name)}`)
-  const count = processes.length === 1 ? '1 process does' : `${processes.length} processes do`
-  const detail = `${count} not end: ${left.slice(0, 5).join(', ')}`
+  const count = processes.length === 1 ? '1 process did' : `${processes.length} processes did`
+  const first = left.slice(0, 5).join(', ')
+  const detail = `${count} not end after SIGKILL: ${first}; find out why (ps -o stat,wchan -p PID), then evict again`
   return new AccountError('ACCOUNT_PROCESSES_LEFT', { operation, target, detail, left })
 }

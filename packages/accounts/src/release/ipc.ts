@@ -5,7 +5,7 @@ import { findProgram } from '../program.ts'
 export interface IpcObject {
   readonly kind: 'shm' | 'sem' | 'msg'
   readonly id: number
-  /** The owner, and the user that made it. Either may use it. */
+  /** The owner, and the user who created it. Both may use it. */
   readonly uid: number
   readonly cuid: number
 }
@@ -14,7 +14,7 @@ const kinds = ['shm', 'sem', 'msg'] as const
 const idColumns = { shm: 'shmid', sem: 'semid', msg: 'msqid' } as const
 const removeOptions = { shm: '--shmem-id', sem: '--semaphore-id', msg: '--queue-id' } as const
 
-/** Reads all System V objects of this process's IPC namespace. @see sysvipc(7) */
+/** Reads all System V objects of the IPC namespace of this process. @see sysvipc(7) */
 export async function readIpc(machine: Host): Promise<readonly IpcObject[]> {
   const texts = await Promise.all(kinds.map((kind) => machine.read(`/proc/sysvipc/${kind}`)))
   return kinds.flatMap((kind, index) => parseIpc(kind, texts[index] ?? ''))
@@ -37,12 +37,12 @@ export function parseIpc(kind: IpcObject['kind'], text: string): readonly IpcObj
   })
 }
 
-/** Returns the objects that one of these uids owns or made. Pure. */
+/** Returns the objects that one of these uids owns or created. Pure. */
 export function ipcOf(objects: readonly IpcObject[], uids: ReadonlySet<number>): readonly IpcObject[] {
   return objects.filter(({ uid, cuid }) => uids.has(uid) || uids.has(cuid))
 }
 
-/** Removes objects, all in one run of ipcrm(1). An object that was removed meanwhile is not a failure; the caller reads again. */
+/** Removes objects, all in one run of ipcrm(1). An object that was removed meanwhile is not a failure. The caller must read again. */
 export async function removeIpc(
   machine: Host,
   objects: readonly IpcObject[],

@@ -2,7 +2,7 @@ import { runOptions, type EffectOptions, type Host } from '@puppy/host'
 import { readMounts, type Mount } from '@puppy/host/proc'
 import { findProgram } from '../program.ts'
 
-/** A mount that belongs to a user: one made with FUSE, or the user's own `/run/user/UID`. */
+/** A mount that belongs to a user: a FUSE mount, or `/run/user/UID`. */
 export interface UserMount {
   readonly path: string
   readonly uid: number
@@ -16,7 +16,7 @@ export interface UserMount {
  * 98 24 0:44 / /run/user/10000 rw,nosuid,nodev - tmpfs tmpfs rw,size=1617240k,mode=700,uid=10000
  * ```
  *
- * A dead FUSE mount answers no request, not even of root, and keeps a home from being emptied.
+ * A dead FUSE mount does not answer requests, not even those of root, so a home that contains one cannot be emptied.
  *
  * @see proc_pid_mountinfo(5), mount.fuse3(8)
  */
@@ -28,7 +28,10 @@ export function userMounts(mounts: readonly Mount[]): readonly UserMount[] {
   })
 }
 
-/** Unmounts what these uids have mounted, the innermost first. Lazily: a mount in use disappears at once and ends with its last user. */
+/**
+ * Unmounts the mounts of these uids, innermost first. The unmount is lazy: a busy mount disappears from the tree at once, and ends when no
+ * process uses it.
+ */
 export async function unmountAll(host: Host, uids: ReadonlySet<number>, options: EffectOptions = {}): Promise<void> {
   const mounts = userMounts(await readMounts(host)).filter(({ uid }) => uids.has(uid))
   if (mounts.length === 0) return

@@ -9,7 +9,7 @@ import { findProgram, prefixArguments } from '../program.ts'
 import { isSafeFolder } from '../safe-folder.ts'
 import { assertSlots, type Slot, type SlotLayout } from '../slots.ts'
 
-/** What became of one slot that was to be removed. Its target is the user name. */
+/** The result for one slot. Its target is the user name. */
 export interface RemoveResult extends ItemResult<AccountError> {
   readonly n: number
 }
@@ -17,14 +17,14 @@ export interface RemoveResult extends ItemResult<AccountError> {
 const operation = 'remove the slot'
 
 /**
- * Removes slots: login files, home, user and private group, and with the last member the shared group.
+ * Removes slots: login files, home, user and private group, and the shared group when it has no members.
  *
- * Needs root. Call `evict` and `scrub` first: userdel refuses a user that still has processes. A slot that is not exactly as the pool
- * makes it is left alone, and its result has `ACCOUNT_SLOT_BLOCKED`. Everything is read back. Idempotent: another call finishes what was
- * begun. About 30 ms for each slot, because userdel takes one name.
+ * Needs root. Call `evict` and `scrub` first: userdel refuses a user with running processes. A slot that is not exactly as the pool creates
+ * it is not changed, and its result has `ACCOUNT_SLOT_BLOCKED`. Everything is read back. Idempotent: a second call completes an interrupted
+ * one. Takes about 30 ms for each slot, because userdel takes one name.
  *
- * @throws TypeError, RangeError for slots of another layout; AccountError `ACCOUNT_PROGRAM_MISSING`; HostError when nothing can be done
- *   for any slot.
+ * @throws TypeError, RangeError for slots of another layout; AccountError `ACCOUNT_PROGRAM_MISSING`; HostError when nothing can be done for
+ *   any slot.
  * @see userdel(8), groupdel(8)
  */
 export async function removeSlots(
@@ -61,7 +61,10 @@ interface Outcome {
 
 function errorOf(slot: Slot, { safe, was, is, failure }: Outcome): AccountError | undefined {
   const facts = { operation, target: slot.user }
-  if (!safe) return new AccountError('ACCOUNT_PATH_UNSAFE', { ...facts, detail: 'a link leads out of the root folder' })
+  if (!safe) {
+    const detail = 'a symbolic link leads out of the root folder; remove the link'
+    return new AccountError('ACCOUNT_PATH_UNSAFE', { ...facts, detail })
+  }
   if (was.block !== undefined) return slotBlocked(operation, slot, was.block)
   if (failure === undefined && !isThere(is)) return undefined
   const detail = failure?.message ?? 'its user, group or home still exists'
@@ -100,7 +103,7 @@ async function removeAccount(
   }
 }
 
-/** Exit code 6: the user or group does not exist. userdel removes the private group too. */
+/** Exit code 6: the user or group does not exist. userdel also removes the private group. */
 async function runShadowTool(
   host: Host,
   name: Tool & ('userdel' | 'groupdel'),

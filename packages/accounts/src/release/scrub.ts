@@ -13,25 +13,28 @@ import { ipcOf, readIpc, removeIpc } from './ipc.ts'
 import { unmountAll } from './mounts.ts'
 import { removeEntries, removeStrays, removing, search, type SearchFolders } from './search.ts'
 
-/** Whether a slot is clean: the search found nothing of its former tenant, and the home is as a new one. */
+/** Whether a slot is clean: the search found nothing of its former tenant, and its home is as new. */
 export interface ScrubResult {
   readonly n: number
   /** The user name. */
   readonly target: string
-  /** Why it is not clean. `facts.left` of `ACCOUNT_SLOT_DIRTY` has the paths, processes and objects that are left. Absent: it is clean. */
+  /**
+   * Why the slot is not clean. `facts.left` of `ACCOUNT_SLOT_DIRTY` lists the remaining paths, processes and IPC objects. Absent when it is
+   * clean.
+   */
   readonly error?: AccountError
-  /** What only the machine itself can have, and was not searched because the host is only a folder. */
+  /** What was not searched because the host is only a folder and only the machine itself can have it. */
   readonly unsearched?: readonly string[]
 }
 
 export interface ScrubOptions extends EndOptions {
-  /** Folders to search beside `scrubbedFolders` and the homes. Tenants must not be able to move root's entries there. */
+  /** Folders to search in addition to `scrubbedFolders` and the homes. Tenants must not be able to move entries of root in them. */
   readonly folders?: readonly string[]
 }
 
 const operation = 'scrub the slot'
 
-/** Where users leave files, beside their homes. All of them are root's own folders, or sticky. */
+/** The folders, besides homes, in which users leave files. Each belongs to root or is sticky. */
 export const scrubbedFolders: readonly string[] = Object.freeze([
   '/tmp',
   '/var/tmp',
@@ -46,7 +49,7 @@ export const scrubbedFolders: readonly string[] = Object.freeze([
   '/var/spool/at',
 ])
 
-/** Folders of files that have a user's name and not always its uid. */
+/** Folders with files that have the name of a user, but not always its uid. */
 const namedFiles = [
   '/var/spool/cron/crontabs/',
   '/var/spool/cron/',
@@ -57,14 +60,14 @@ const namedFiles = [
 ]
 
 /**
- * Removes what former tenants left, proves that nothing is left, and makes their homes as new.
+ * Removes what former tenants left, checks that nothing remains, and creates their homes again.
  *
- * Call `evict` first. Needs root. Removes crontabs, at jobs, mail, System V and POSIX IPC, FUSE mounts, user journals, files in
- * `scrubbedFolders` and in other homes, and everything in the home. The tenant's own uid empties the home first, and root removes the
- * rest; both with coreutils `rm --one-file-system` and find(1), neither of which follows links. Then find(1), `/proc` and the IPC tables
- * are searched for the uid, in one run for all slots.
+ * Call `evict` first. Needs root. Removes crontabs, at jobs, mail, System V and POSIX IPC objects, FUSE mounts, user journals, files in
+ * `scrubbedFolders` and in other homes, and everything in the home. First the uid of the tenant empties the home, then root removes the
+ * rest. Both use find(1) and coreutils `rm --one-file-system`, which do not follow links. Then one run for all slots searches for their
+ * uids with find(1), in `/proc` and in the IPC tables.
  *
- * A slot that is not exactly as the pool makes it is not touched. Below a root folder only files there are removed. The default timeout
+ * A slot that is not exactly as the pool creates it is not changed. Below a root folder only files in it are removed. The default timeout
  * of each program is 600,000 ms.
  *
  * @throws TypeError, RangeError for slots of another layout; AccountError `ACCOUNT_PROGRAM_MISSING`; HostError.
@@ -94,11 +97,11 @@ export async function scrub(
 function dirtyError({ user }: Slot, left: readonly string[]): AccountError | undefined {
   if (left.length === 0) return undefined
   const more = left.length > 10 ? ', …' : ''
-  const detail = `the search found ${left.slice(0, 10).join(', ')}${more}`
+  const detail = `the search found ${left.slice(0, 10).join(', ')}${more}; remove it, then scrub again`
   return new AccountError('ACCOUNT_SLOT_DIRTY', { operation, target: user, detail, left })
 }
 
-/** Slots that are not touched, and why. */
+/** Returns errors for the slots that must not be changed. */
 async function readRefusals(host: Host, layout: SlotLayout, slots: readonly Slot[], options: ScrubOptions) {
   const states = await readStates(host, layout, slots, options)
   const homesSafe = await isSafeFolder(host, layout.homes)
@@ -106,7 +109,7 @@ async function readRefusals(host: Host, layout: SlotLayout, slots: readonly Slot
     const { block, home } = states.get(slot.n)!
     if (block !== undefined) return slotBlocked(operation, slot, block)
     if (homesSafe || home === 'absent') return undefined
-    const detail = `the path ${layout.homes} leads through a link`
+    const detail = `the path ${layout.homes} leads through a symbolic link; remove the link`
     return new AccountError('ACCOUNT_PATH_UNSAFE', { operation, target: slot.user, detail })
   }
   const refusals = slots.map((slot) => [slot.n, refusalOf(slot)] as const)
@@ -133,7 +136,7 @@ async function removeAll(
   await removeStrays(host, folders, uids, options)
 }
 
-/** Runs after the crontabs are removed: what they started meanwhile ends here. */
+/** Runs after the crontabs are removed, so it also ends what they started meanwhile. */
 async function cleanMachine(machine: Host, uids: readonly number[], options: ScrubOptions): Promise<void> {
   const all = new Set(uids)
   await endProcesses(machine, uids, options)
@@ -142,7 +145,7 @@ async function cleanMachine(machine: Host, uids: readonly number[], options: Scr
   await removeJournals(machine, all, options)
 }
 
-/** journald keeps a file for each user, which the next user with that uid could read. It must close that file first. */
+/** journald has one file for each user, which the next user with that uid could read. journald must close the file before it is removed. */
 async function removeJournals(machine: Host, uids: ReadonlySet<number>, options: ScrubOptions): Promise<void> {
   const journalctl = (await runsSystemd(machine)) ? machine.program('journalctl') : undefined
   if (journalctl === undefined || (await readJournals(machine, uids)).length === 0) return
@@ -205,7 +208,10 @@ function insides(host: Host): readonly string[] {
   return ['-xdev', '-mindepth', '1', '-maxdepth', '1', ...removing(host)]
 }
 
-/** Root removes what this cannot remove or does not finish. `daemon`: a process with the tenant's uid inherits none of our locks. */
+/**
+ * Root removes what this step cannot remove or does not finish. With `daemon`, a process with the uid of the tenant inherits none of our
+ * locks.
+ */
 async function emptyAsTenant(machine: Host, { home, uid }: Slot, options: ScrubOptions): Promise<void> {
   const command = [...becoming(machine, uid), findProgram(machine, 'find'), home, ...insides(machine)] as const
   try {
@@ -254,7 +260,7 @@ function homeError({ user, home }: Slot, said: string): AccountError {
     operation,
     target: user,
     reason: 'home_wrong',
-    detail: `the home ${home} was not made again`,
+    detail: `the home ${home} could not be created again; scrub again`,
   } as const
   return new AccountError('ACCOUNT_NOT_APPLIED', { ...facts, said: said.includes(user) ? said : '' })
 }

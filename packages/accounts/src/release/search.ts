@@ -3,17 +3,17 @@ import { isAbort } from '../abort.ts'
 import { findProgram } from '../program.ts'
 import type { Slot } from '../slots.ts'
 
-/** Folders that are searched, as the machine names them. */
+/** The folders to search, as paths of the machine. */
 export interface SearchFolders {
-  /** The folder of the homes. The search reports what is in the homes, and not the homes themselves. */
+  /** The folder that contains the homes. The search covers the contents of homes, but not the homes themselves. */
   readonly homes: readonly string[]
   readonly others: readonly string[]
 }
 
 /**
- * Renders find(1) tests that are true for files of these uids: `( -uid +9999 -uid -10003 -o -uid 10007 )`. Pure.
+ * Renders find(1) tests that match files of these uids: `( -uid +9999 -uid -10003 -o -uid 10007 )`. Pure.
  *
- * Neighbours become one range, so that find compares each file once or twice for a pool of thousands.
+ * Adjacent uids become one range, so for a pool of thousands find compares each file only once or twice.
  */
 export function renderOwners(uids: readonly number[]): readonly string[] {
   const ranges: { first: number; last: number }[] = []
@@ -30,8 +30,8 @@ export function renderOwners(uids: readonly number[]): readonly string[] {
 }
 
 /**
- * Removes what is directly in these folders and belongs to these uids, with everything in it. Only root and the owner may be able to move
- * an entry of these folders: they are root's own, or sticky.
+ * Removes the direct entries of these folders that belong to these uids, with their contents. Only root and the owner may be able to move
+ * entries of these folders: the folders belong to root or are sticky.
  */
 export async function removeEntries(
   host: Host,
@@ -43,14 +43,14 @@ export async function removeEntries(
   await sweep(host, folders, ['-mindepth', '1', '-maxdepth', '1', ...owners, ...removing(host)], options)
 }
 
-/** Returns the words that make find(1) remove what it found, recursively, on its own file system. */
+/** Returns the arguments with which find(1) removes each match recursively, on its own file system. */
 export function removing(host: Host): readonly string[] {
   return ['-exec', findProgram(host, 'rm'), '-rf', '--one-file-system', '--', '{}', '+']
 }
 
 /**
- * Removes single files of these uids at any depth in other users' folders. find's own `-delete` works on the folder that it has open, so
- * a folder that is replaced by a link meanwhile is not followed.
+ * Removes single files of these uids at any depth in folders of other users. `-delete` of find works on an open folder, so it does not
+ * follow a folder that is replaced by a link meanwhile.
  */
 export async function removeStrays(
   host: Host,
@@ -63,14 +63,14 @@ export async function removeStrays(
   await sweep(host, folders.others, ['-mindepth', '1', ...owners, '-delete'], options)
 }
 
-/** What a search found, by slot number: the first twenty files of each, or why it could not search. */
+/** The result of a search, by slot number: the first twenty files of each slot, or why the search failed. */
 export type Found = ReadonlyMap<number, readonly string[]>
 
 /**
- * Searches for everything that these slots own: one find(1) for the homes and one for the rest, whatever the number.
+ * Searches for all files that these slots own, with one run of find(1) for the homes and one for the other folders.
  *
- * What root itself may not read (another user's FUSE mount) looks empty and is skipped. A search that does not end proves nothing: then
- * every slot has its error as its finding.
+ * A folder that root may not read (a FUSE mount of another user) looks empty and is skipped. A search that does not finish proves nothing:
+ * then the result of every slot is the error.
  *
  * @throws HostError `HOST_ABORTED`.
  */
@@ -94,7 +94,7 @@ export async function search(
   }
 }
 
-/** One of them has so many files that the list does not fit: then each slot is searched for alone. */
+/** Searches for each slot alone, when one of them has so many files that the whole list does not fit. */
 async function searchEach(
   host: Host,
   folders: SearchFolders,
@@ -108,7 +108,7 @@ async function searchEach(
   return found
 }
 
-/** Parses what find printed: owner and path by turns, each ended by a NUL, the one byte that no name has. Pure. */
+/** Parses the output of find: alternating owner and path, each terminated by a NUL, which no file name contains. Pure. */
 export function parseFound(text: string): readonly { readonly uid: number; readonly path: string }[] {
   const words = text.split('\0')
   return words.flatMap((path, index) => {
@@ -126,8 +126,8 @@ function arrange(host: Host, slots: readonly Slot[], found: ReturnType<typeof pa
 }
 
 /**
- * Runs one find. `-H` follows a link only where the search starts: an administrator may have made `/home` one. Below a root folder no link
- * is followed. Exit code 1: something disappeared or could not be read.
+ * Runs find once. `-H` follows a link only at the start of the search, because an administrator may have replaced `/home` by a link. Below
+ * a root folder no link is followed. Exit code 1: a file disappeared or could not be read.
  */
 async function sweep(
   host: Host,

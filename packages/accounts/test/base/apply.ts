@@ -12,7 +12,7 @@ const reloadMark = '/etc/puppy/sshd-reload'
 const include = 'Include /etc/ssh/sshd_config.d/*.conf\n'
 const skip = whyNot()
 
-void t.test('applyBase() writes once, and removes everything', { skip }, async (t) => {
+void t.test('applyBase() writes the files once, and removes them', { skip }, async (t) => {
   const { host, layout } = scratch(t, 0)
   await host.makeFolder('/etc/ssh')
   await host.replace('/etc/ssh/sshd_config', include)
@@ -33,7 +33,7 @@ void t.test('applyBase() writes once, and removes everything', { skip }, async (
   t.strictSame((await base.ensure('absent')).changes, [])
 })
 
-void t.test('applyBase() leaves logins alone and names them', { skip }, async (t) => {
+void t.test('applyBase() does not remove logins and reports them', { skip }, async (t) => {
   const { host, layout } = scratch(t, 0)
   const base = openBase(host, layout)
   await base.ensure('present')
@@ -69,7 +69,7 @@ void t.test('applyBase() does not overwrite a file that changed after it was rea
   t.equal(await host.read('/etc/profile.d/puppy.sh'), 'of an administrator')
 })
 
-void t.test('applyBase() gives up when the caller does', async (t) => {
+void t.test('applyBase() throws when the signal is aborted', async (t) => {
   const host = createFakeHost()
   await t.rejects(openBase(host, defaultLayout).ensure('present', { signal: AbortSignal.abort() }), {
     code: 'HOST_ABORTED',
@@ -80,7 +80,7 @@ void t.test('applyBase() gives up when the caller does', async (t) => {
 const machine = (sshd: FakeProgram, files: Record<string, string> = {}) =>
   createFakeHost({ files: { '/etc/ssh/sshd_config': include, ...files }, programs: { '/usr/sbin/sshd': sshd } })
 
-void t.test('applyBase() restores the drop-in when sshd refuses it', async (t) => {
+void t.test('applyBase() restores the old drop-in when sshd refuses the new one', async (t) => {
   const refusing: FakeProgram = async ({ host }) =>
     /Match Group/.test((await host.read(dropIn)) ?? '') ? { exitCode: 255, stderr: 'bad line' } : {}
   const failed = { changed: false, code: 'ACCOUNT_SSHD_REFUSED', message: /bad line/ }
@@ -98,27 +98,30 @@ void t.test('applyBase() restores the drop-in when sshd refuses it', async (t) =
   t.equal(await before.read(dropIn), '# from an older version\n')
 })
 
-void t.test('applyBase() keeps the drop-in when sshd was unhappy before, and reloads once it is not', async (t) => {
-  let happy = false
-  const host = machine(() => (happy ? {} : { exitCode: 255, stderr: 'no folder' }))
-  const base = openBase(host, defaultLayout)
-  const refused = /refuses its configuration as it was before: no folder/
-  t.matchOnlyStrict((await base.ensure('present')).warnings, [/systemd/, refused])
-  t.ok(await host.status(dropIn))
-  const again = await base.ensure('present')
-  t.matchOnlyStrict(again.warnings, [/systemd/, refused], 'and says so again')
-  t.strictSame([again.changed, again.changes], [false, []])
-  happy = true
-  const { changes, steps } = await base.ensure('present')
-  t.strictSame(
-    changes.map(({ action }) => action),
-    ['reload sshd'],
-  )
-  t.matchOnlyStrict(steps, [/kill -HUP/])
-  t.strictSame((await base.ensure('present')).changes, [])
-})
+void t.test(
+  'applyBase() keeps the drop-in when sshd refused the old configuration, and reloads after it is corrected',
+  async (t) => {
+    let correct = false
+    const host = machine(() => (correct ? {} : { exitCode: 255, stderr: 'no folder' }))
+    const base = openBase(host, defaultLayout)
+    const refused = /refuses its existing configuration.*: no folder/
+    t.matchOnlyStrict((await base.ensure('present')).warnings, [/systemd/, refused])
+    t.ok(await host.status(dropIn))
+    const again = await base.ensure('present')
+    t.matchOnlyStrict(again.warnings, [/systemd/, refused], 'the warning is repeated')
+    t.strictSame([again.changed, again.changes], [false, []])
+    correct = true
+    const { changes, steps } = await base.ensure('present')
+    t.strictSame(
+      changes.map(({ action }) => action),
+      ['reload sshd'],
+    )
+    t.matchOnlyStrict(steps, [/kill -HUP/])
+    t.strictSame((await base.ensure('present')).changes, [])
+  },
+)
 
-void t.test('applyBase() leaves the reload to a person without systemd, and warns of UsePAM no', async (t) => {
+void t.test('applyBase() returns the reload as a step without systemd, and warns about UsePAM no', async (t) => {
   const host = machine(({ args }) => ({ stdout: args[0] === '-T' ? 'port 22\nusepam no\n' : '' }))
   const { warnings, steps } = await openBase(host, defaultLayout).ensure('present')
   t.matchOnlyStrict(warnings, [/systemd/, /UsePAM no/])
@@ -143,7 +146,7 @@ void t.test('applyBase() reloads the unit that is active', async (t) => {
   t.equal(await host.status(reloadMark), undefined)
 })
 
-void t.test('applyBase() reloads sshd the next time when the reload failed', async (t) => {
+void t.test('applyBase() reloads sshd in the next call after a failed reload', async (t) => {
   let failing = true
   const host = withSystemd(({ args }) => {
     if (args[0] === 'list-units') return { stdout: 'ssh.service loaded active running OpenBSD\n' }

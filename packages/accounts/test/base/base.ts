@@ -6,7 +6,7 @@ import { defaultLayout } from '../../src/slots.ts'
 import { whyNot } from '../support/scratch.ts'
 import { createScratchWorld } from '../support/world.ts'
 
-// Each fault of each effect has a world of its own.
+// Each fault of each effect has its own world.
 t.setTimeout(300_000)
 
 const skip = whyNot('sshd', 'usermod')
@@ -36,7 +36,7 @@ for (const { name, run } of facilityChecks({
 }))
   void t.test(`base files of a folder: ${name}`, { skip }, run)
 
-/** A machine whose sshd reads its drop-in when its unit is reloaded. */
+/** Creates a machine whose sshd reads its drop-in when its unit is reloaded. */
 function createMachine() {
   let loaded: string | undefined
   const host: FakeHost = createFakeHost({
@@ -81,7 +81,7 @@ for (const { name, run } of facilityChecks({
 }))
   void t.test(`base files of a machine: ${name}`, run)
 
-void t.test('a process that is killed before the reload leaves it to the next one', async (t) => {
+void t.test('ensure() reloads sshd when the previous process was killed before the reload', async (t) => {
   const { host, loaded } = createMachine()
   const run: typeof host.run = (command, options) =>
     command[1] === 'reload' ? Promise.reject(new Error('killed')) : host.run(command, options)
@@ -95,7 +95,7 @@ void t.test('a process that is killed before the reload leaves it to the next on
   t.equal(loaded(), await host.read(dropIn))
 })
 
-void t.test('openBase() refuses a layout that cannot be', (t) => {
+void t.test('openBase() refuses an invalid layout', (t) => {
   t.throws(() => openBase(createFakeHost(), { ...defaultLayout, group: 'a b' }), TypeError)
   t.end()
 })

@@ -7,7 +7,7 @@ import { scratch, whyNot } from '../support/scratch.ts'
 
 const include = 'Include /etc/ssh/sshd_config.d/*.conf\n'
 
-void t.test('readBase() of a folder reads its files and asks no sshd', { skip: whyNot() }, async (t) => {
+void t.test('readBase() below a root reads its files and runs no sshd', { skip: whyNot() }, async (t) => {
   const { host, layout } = scratch(t, 0, { ssh: { sshd_config: include } } as never)
   await host.makeFolder('/etc/puppy/keys', { mode: 0o755 })
   await host.replace('/etc/puppy/keys/p10000', 'k')
@@ -35,7 +35,7 @@ void t.test('readBase() of a folder reads its files and asks no sshd', { skip: w
   })
   chownSync(host.path('/etc/profile.d/puppy.sh'), 10_000, 0)
   const { files } = await readBase(host, layout)
-  t.strictSame(files.get('/etc/profile.d/puppy.sh'), { mode: 0o640 }, 'the file of another user is not ours')
+  t.strictSame(files.get('/etc/profile.d/puppy.sh'), { mode: 0o640 }, 'the text of a file of another user is not read')
 })
 
 const machine = (sshd: (args: readonly string[]) => { exitCode?: number; stdout?: string; stderr?: string }) =>
@@ -44,7 +44,7 @@ const machine = (sshd: (args: readonly string[]) => { exitCode?: number; stdout?
     programs: { '/usr/sbin/sshd': ({ args }) => sshd(args) },
   })
 
-void t.test('readBase() asks sshd of a machine about its configuration and about PAM', async (t) => {
+void t.test('readBase() checks the configuration of sshd and reads UsePAM', async (t) => {
   const host = machine((args) => ({ stdout: args[0] === '-T' ? 'port 22\nusepam no\n' : '' }))
   const { sshd, systemd, live, reloadPending } = await readBase(host, defaultLayout)
   t.strictSame([sshd, systemd, live, reloadPending], [{ config: include, usePam: false }, true, true, true])

@@ -5,7 +5,7 @@ import { checkSshd, readUsePam, reloadSshd } from '../../src/base/sshd.ts'
 const machine = (programs: Readonly<Record<string, FakeProgram>>, files: Readonly<Record<string, string>> = {}) =>
   createFakeHost({ programs, files })
 
-void t.test('checkSshd() returns what sshd -t says when it refuses', async (t) => {
+void t.test('checkSshd() returns the output of sshd -t when it refuses the configuration', async (t) => {
   const host = machine({ '/usr/sbin/sshd': () => ({ exitCode: 255, stderr: 'bad line' }) })
   t.equal(await checkSshd(host, {}), 'bad line')
   t.equal(await checkSshd(machine({ '/usr/sbin/sshd': () => ({}) }), {}), undefined)
@@ -13,7 +13,7 @@ void t.test('checkSshd() returns what sshd -t says when it refuses', async (t) =
   await t.rejects(checkSshd(machine({}), {}), { code: 'ACCOUNT_PROGRAM_MISSING' })
 })
 
-void t.test('readUsePam() is true unless sshd says no', async (t) => {
+void t.test('readUsePam() returns false only if sshd prints `usepam no`', async (t) => {
   const saying = (stdout: string, exitCode = 0) => machine({ '/usr/sbin/sshd': () => ({ stdout, exitCode }) })
   t.equal(await readUsePam(saying('port 22\nusepam no\n'), {}), false)
   t.equal(await readUsePam(saying('usepam yes\n'), {}), true)
@@ -28,12 +28,12 @@ void t.test('reloadSshd() reloads each active unit once', async (t) => {
   t.strictSame(host.commands.at(-1), ['/usr/bin/systemctl', 'reload', 'ssh.service', 'sshd.service'])
 })
 
-void t.test('reloadSshd() reloads nothing when sshd is started for each connection', async (t) => {
+void t.test('reloadSshd() reloads nothing when sshd is socket-activated', async (t) => {
   const host = machine({ '/usr/bin/systemctl': () => ({}) }, { '/run/systemd/system/x': '' })
   t.strictSame(await reloadSshd(host, {}), [])
   t.equal(host.commands.length, 1)
 })
 
-void t.test('reloadSshd() leaves a step for a person where systemd does not run', async (t) => {
+void t.test('reloadSshd() returns a step for the operator without systemd', async (t) => {
   t.matchOnlyStrict(await reloadSshd(machine({ '/usr/bin/systemctl': () => ({}) }), {}), [/kill -HUP/])
 })

@@ -8,13 +8,13 @@ import { whyNot } from '../support/scratch.ts'
 
 const skip = whyNot('sshd', 'ssh-keygen', 'unshare', 'mount')
 
-/** sshd wants its folder in /run also for a check: it gets one in a mount namespace of its own. */
+/** sshd needs its folder in /run even for a check. It gets one in its own mount namespace. */
 const check = `mount -t tmpfs none /run && mkdir -m 0755 /run/sshd && exec "$0" "$@"`
 
-void t.test('renderSshd() is taken by sshd, holds for the group and leaks to nobody', { skip }, (t) => {
+void t.test('renderSshd() is accepted by sshd and applies only to the group', { skip }, (t) => {
   const folder = t.testdir()
   execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', `${folder}/key`])
-  // The running user's own group stands in for the tenants': sshd looks the user up on the machine.
+  // Uses the group of the current user instead of that of the tenants, because sshd looks up the user on the machine.
   const group = execFileSync('id', ['-gn', 'nobody'], { encoding: 'utf8' }).trim()
   writeFileSync(`${folder}/drop-in.conf`, renderSshd({ group }))
   writeFileSync(
@@ -42,7 +42,7 @@ void t.test('renderSshd() is taken by sshd, holds for the group and leaks to nob
   t.end()
 })
 
-/** The texts with another folder in the place of ours. */
+/** The texts with another folder instead of that of this package. */
 const inFolder = (text: string, folder: string) => text.replaceAll('/etc/puppy/env', folder)
 
 void t.test('renderProfile() exports the variables and evaluates nothing', (t) => {
@@ -61,7 +61,7 @@ for (const [what, env] of [
   ['no user at all', {}],
   ['a user that is a path', { USER: '../secret' }],
 ] as const) {
-  void t.test(`renderProfile() is silent for ${what}`, (t) => {
+  void t.test(`renderProfile() prints nothing for ${what}`, (t) => {
     const folder = t.testdir({ env: {}, secret: 'STOLEN=1\n' })
     const script = `set -eu\n${inFolder(renderProfile(), `${folder}/env`)}\necho "end \${STOLEN:-}"`
     const { stdout, stderr } = spawnSync('/bin/sh', ['-c', script], { encoding: 'utf8', env: { ...env } })
@@ -87,13 +87,13 @@ for (const [config, expected] of [
   ['Match User x\nInclude /etc/ssh/sshd_config.d/*.conf', false],
   ['', false],
 ] as const) {
-  void t.test(`includesDropIns() is ${expected} for ${JSON.stringify(config)}`, (t) => {
+  void t.test(`includesDropIns() returns ${expected} for ${JSON.stringify(config)}`, (t) => {
     t.equal(includesDropIns(config), expected)
     t.end()
   })
 }
 
-void t.test('includesDropIns() takes any text', (t) => {
+void t.test('includesDropIns() accepts any text', (t) => {
   fc.assert(fc.property(fc.string({ unit: 'binary' }), (text) => typeof includesDropIns(text) === 'boolean'))
   t.end()
 })

@@ -18,7 +18,7 @@ import {
 import { someKey, whyNot } from '../support/scratch.ts'
 import { shown } from '../support/shown.ts'
 
-/** Far from the default pool, and with a group of its own. */
+/** Far from the default pool, and with its own group. */
 const layout = { ...defaultLayout, firstUid: 24_000, firstPort: 28_000, group: 'puppy-live-test' }
 const slots = [0, 1].map((n) => slotAt(layout, n))
 const [first, second] = slots as [(typeof slots)[0], (typeof slots)[0]]
@@ -33,12 +33,12 @@ const as = (uid: number, script: string) =>
     stdio: 'ignore',
     cwd: '/tmp',
   })
-/** The group of this test's own layout. */
+/** Removes the group of this layout. */
 const removeGroup = () => host.run(['/usr/sbin/groupdel', layout.group], { touches: 'machine', accept: [0, 6] })
 const alive = async (uid: number) =>
   (await readProcesses(host)).filter((process) => process.uid === uid && process.alive).length
 
-void t.test('a slot lives and is released while its neighbour stays', { skip }, async (t) => {
+void t.test('a slot is built, used and released, and another slot is not affected', { skip }, async (t) => {
   t.teardown(async () => {
     await evict(host, slots)
     await scrub(host, layout, slots)
@@ -53,7 +53,7 @@ void t.test('a slot lives and is released while its neighbour stays', { skip }, 
   const login = { slot: first, keys: [someKey], environment: { PORT: '28000' }, linger: false, open: true }
   t.strictSame((await logins.ensure([login])).results, [{ n: 0, target: first.user, changed: true }])
 
-  // Each goes on making new ones while the others are ended; few enough for a machine that is only emulated.
+  // Each shell starts new processes while the others are killed. There are few enough for an emulated machine.
   const storm = as(first.uid, 'for turn in {1..30}; do (while :; do sleep 2; done) & done; wait')
   const neighbour = as(second.uid, 'exec sleep 600')
   t.teardown(() => [storm, neighbour].map((child) => child.kill('SIGKILL')))
@@ -62,7 +62,7 @@ void t.test('a slot lives and is released while its neighbour stays', { skip }, 
     'exit',
   )
   for (let turn = 0; turn < 200 && (await alive(first.uid)) < 30; turn++) await sleep(100)
-  t.ok((await alive(first.uid)) >= 30, 'the storm is up')
+  t.ok((await alive(first.uid)) >= 30, 'the processes run')
 
   const evicted = await evict(host, [first])
   t.strictSame(
@@ -70,7 +70,7 @@ void t.test('a slot lives and is released while its neighbour stays', { skip }, 
     [{ n: 0, target: first.user, error: undefined }],
   )
   t.equal(await alive(first.uid), 0)
-  t.ok((await alive(second.uid)) > 0, 'the neighbour still runs')
+  t.ok((await alive(second.uid)) > 0, 'the process of the other slot still runs')
   t.strictSame(await scrub(host, layout, [first]), [{ n: 0, target: first.user }])
   t.equal(await host.status('/tmp/live-litter'), undefined)
   t.equal(await host.status('/dev/shm/live-link'), undefined)
@@ -83,15 +83,15 @@ void t.test('a slot lives and is released while its neighbour stays', { skip }, 
   ])
 })
 
-void t.test('a slot whose port the policy reserves is blocked', { skip }, async (t) => {
+void t.test('planPool() blocks a slot whose port the policy reserves', { skip }, async (t) => {
   if ((await host.status('/etc/selinux/config')) === undefined) {
     t.pass('no policy', { skip: 'no SELinux policy is installed here' })
     return
   }
-  // Port 24007 is glusterd's, in Debian's policy and in Fedora's.
+  // Port 24007 belongs to glusterd in the policies of Debian and Fedora.
   const taken = { ...layout, firstPort: 24_000 }
   const { labels } = await readReserved(host)
-  t.match(labels[0]?.owner, /_port_t$/, 'semanage was heard')
+  t.match(labels[0]?.owner, /_port_t$/, 'semanage printed port types')
   const slot = slotAt(taken, 0)
   const takenPool = openPool(host, taken)
   const { refused } = takenPool.plan([slot], await takenPool.read([slot]))
@@ -106,7 +106,7 @@ void t.test('a slot whose port the policy reserves is blocked', { skip }, async 
   ])
 })
 
-void t.test('linger is what logind says', { skip }, async (t) => {
+void t.test('applyLogins() enables and disables linger with logind', { skip }, async (t) => {
   if ((await host.status('/run/systemd/system')) === undefined) {
     t.pass('no systemd', { skip: 'systemd does not run here' })
     return

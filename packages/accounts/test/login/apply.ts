@@ -29,7 +29,7 @@ const planNow = async (host: Host, logins: readonly Login[]) =>
     ),
   )
 
-void t.test('applyLogins() writes, closes, opens again, and then writes nothing', { skip }, async (t) => {
+void t.test('applyLogins() writes, closes and opens a login, and then writes nothing', { skip }, async (t) => {
   const { host, layout, slots } = scratch(t, 2)
   await openPool(host, layout).ensure(slots)
   const logins = openLogins(host)
@@ -40,9 +40,9 @@ void t.test('applyLogins() writes, closes, opens again, and then writes nothing'
   ])
   t.equal(await host.read('/etc/puppy/keys/p10000'), `${someKey} anna\n`)
   t.match(await host.status('/etc/puppy/keys/p10000'), { mode: 0o644, uid: 0, gid: 0 })
-  t.match(await host.status('/etc/puppy/keys'), { mode: 0o755, uid: 0 }, 'sshd passes through it as the user')
+  t.match(await host.status('/etc/puppy/keys'), { mode: 0o755, uid: 0 }, 'sshd can traverse it as the user')
   t.equal(await host.read('/var/lib/systemd/linger/p10000'), '')
-  t.equal(await host.read('/etc/puppy/keys/p10001'), undefined, 'no keys, no file')
+  t.equal(await host.read('/etc/puppy/keys/p10001'), undefined, 'without keys there is no file')
 
   const closed = await logins.ensure([login(0, { open: false })])
   t.strictSame(closed.results, [{ n: 0, target: 'p10000', changed: true }])
@@ -64,7 +64,7 @@ void t.test('applyLogins() writes, closes, opens again, and then writes nothing'
   t.strictSame(times(), before)
 })
 
-void t.test('applyLogins() does not touch a login that changed after it was read', { skip }, async (t) => {
+void t.test('applyLogins() does not change a login that changed after it was read', { skip }, async (t) => {
   const { host, layout, slots } = scratch(t, 2)
   await openPool(host, layout).ensure(slots)
   await openLogins(host).ensure([login(0), login(1)])
@@ -80,7 +80,7 @@ void t.test('applyLogins() does not touch a login that changed after it was read
   t.match(await host.read('/etc/shadow'), /^p10000:!\*:\d*:*:$/m, 'it is not expired')
 })
 
-void t.test('applyLogins() fails for a user that is not there, and only for that one', { skip }, async (t) => {
+void t.test('applyLogins() fails only for a user that does not exist', { skip }, async (t) => {
   const { host, layout, slots } = scratch(t, 1)
   await openPool(host, layout).ensure(slots)
   const { results } = await openLogins(host).ensure([login(0), login(1, { open: false })])
@@ -89,10 +89,10 @@ void t.test('applyLogins() fails for a user that is not there, and only for that
     { n: 1, target: 'p10001', changed: false, code: 'ACCOUNT_NOT_APPLIED', message: /usermod/ },
   ])
   t.match(results[1]?.error?.cause, { code: 'HOST_PROGRAM_FAILED' })
-  t.equal(await host.read('/etc/puppy/env/p10001'), undefined, 'nothing more is done for it')
+  t.equal(await host.read('/etc/puppy/env/p10001'), undefined, 'its later steps are skipped')
 })
 
-void t.test('applyLogins() reports a file that cannot be written, and writes the others', async (t) => {
+void t.test('applyLogins() reports a file that cannot be written, and writes the other files', async (t) => {
   const host = createFakeHost()
   const error = new HostError('HOST_WRITE_FAILED', { operation: 'replace', detail: 'ENOSPC' })
   const replaceMany: typeof host.replaceMany = async (files) => {
@@ -111,25 +111,25 @@ void t.test('applyLogins() reports a file that cannot be written, and writes the
   t.equal(results[0]?.error?.cause, error)
 })
 
-void t.test('applyLogins() asks loginctl once for all, and reads back', async (t) => {
+void t.test('applyLogins() runs loginctl once for all users, and reads back', async (t) => {
   const host = createFakeHost({
     files: { '/run/systemd/system/x': '', '/var/lib/systemd/linger/other': '' },
     programs: { '/usr/bin/loginctl': () => ({}) },
   })
   const { results } = await applyLogins(host, await planNow(host, [login(0), login(1)]))
   t.strictSame(host.commands, [['/usr/bin/loginctl', 'enable-linger', 'p10000', 'p10001']])
-  const failed = { changed: true, code: 'ACCOUNT_NOT_APPLIED', message: /other linger than/ }
+  const failed = { changed: true, code: 'ACCOUNT_NOT_APPLIED', message: /those written: linger/ }
   t.matchOnlyStrict(
     results.map(shown),
     [
       { n: 0, target: 'p10000', ...failed },
       { n: 1, target: 'p10001', ...failed },
     ],
-    'it said yes and did nothing',
+    'loginctl succeeded and did nothing',
   )
 })
 
-void t.test('applyLogins() asks for each alone when loginctl stops at one', async (t) => {
+void t.test('applyLogins() runs loginctl for each user when it fails for one', async (t) => {
   const host = createFakeHost({
     files: { '/run/systemd/system/x': '' },
     programs: {
@@ -148,14 +148,14 @@ void t.test('applyLogins() asks for each alone when loginctl stops at one', asyn
   ])
 })
 
-void t.test('applyLogins() gives up when the caller does', { skip }, async (t) => {
+void t.test('applyLogins() throws when the signal is aborted', { skip }, async (t) => {
   const { host, layout, slots } = scratch(t, 1)
   await openPool(host, layout).ensure(slots)
   const options = { signal: AbortSignal.abort() }
   await t.rejects(openLogins(host).ensure([login(0, { open: false })], options), { code: 'HOST_ABORTED' })
 })
 
-void t.test('applyLogins() stops between two users when the caller gives up', async (t) => {
+void t.test('applyLogins() stops between two users when the signal is aborted', async (t) => {
   const controller = new AbortController()
   const programs = { '/usr/sbin/usermod': () => (controller.abort(), {}) }
   const host = createFakeHost({ programs })

@@ -18,7 +18,7 @@ void t.test('renderEnvironment() sorts by name and parseEnvironment() reads it b
   t.end()
 })
 
-void t.test('renderEnvironment() means the same to a POSIX shell', (t) => {
+void t.test('renderEnvironment() renders what a POSIX shell reads back', (t) => {
   const file = `${t.testdir()}/env`
   const one = { T_A: 'a=b:c,d', T_B: '@%+./-_', T_C: '', T_D: '/x/~'.replace('~', '') }
   writeFileSync(file, renderEnvironment(one))
@@ -55,13 +55,13 @@ for (const [what, environment] of [
   })
 }
 
-void t.test('renderEnvironment() refuses too much, and repeats no value', (t) => {
+void t.test('renderEnvironment() refuses more than 16 KiB, and its messages contain no value', (t) => {
   t.throws(() => renderEnvironment({ A: 'x'.repeat(16_384) }), { message: /16 KiB/ })
   t.throws(() => renderEnvironment({ A: 'hunter 2' }), { message: /^(?!.*hunter)/ })
   t.end()
 })
 
-void t.test('parseEnvironment() takes any text', (t) => {
+void t.test('parseEnvironment() accepts any text', (t) => {
   fc.assert(fc.property(fc.string({ unit: 'binary' }), (text) => typeof parseEnvironment(text) === 'object'))
   t.end()
 })

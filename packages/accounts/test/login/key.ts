@@ -31,7 +31,7 @@ for (const [kind, bits] of [
   })
 }
 
-void t.test('parseKey() takes security keys and a key without comment', (t) => {
+void t.test('parseKey() accepts security keys and a key without comment', (t) => {
   t.match(parseKey(line('sk-ssh-ed25519@openssh.com', Buffer.alloc(32), 'ssh:')), { bits: 256, comment: '' })
   t.strictSame(
     realKeys.filter((text) => text.startsWith('sk-')).map((text) => parseKey(text).comment),
@@ -45,7 +45,7 @@ const bad: readonly (readonly [string, string, RegExp])[] = [
   ['nothing', '', /form/],
   ['one word', 'ssh-ed25519', /form/],
   ['options', `command="id" ${someKey}`, /options/],
-  ['an option that looks harmless', `restrict ${someKey}`, /options/],
+  ['a harmless option', `restrict ${someKey}`, /options/],
   ['a second line', `${someKey}\n${someKey}`, /line break/],
   ['a carriage return', `${someKey}\r`, /line break/],
   ['a tab', someKey.replace(' ', '\t'), /control/],
@@ -54,15 +54,19 @@ const bad: readonly (readonly [string, string, RegExp])[] = [
   ['DSA', `ssh-dss ${blob}`, /DSA/],
   ['a certificate', `ssh-ed25519-cert-v01@openssh.com ${blob}`, /certificate/],
   ['a private key', '-----BEGIN OPENSSH PRIVATE KEY-----', /\.pub|form/],
-  ['an unknown type', `toString ${blob}`, /known key type/],
-  ['another type inside', `ssh-rsa ${blob}`, /not of the type/],
-  ['what is not base64', `${someKey}!`, /base64/],
+  ['an unknown type', `toString ${blob}`, /accepted key type/],
+  ['another type inside', `ssh-rsa ${blob}`, /not a key of type/],
+  ['text that is not base64', `${someKey}!`, /base64/],
   ['base64 without its padding', line('ssh-rsa', 'a').replace(/=+$/, ''), /base64|damaged/],
   ['a key that is cut off', someKey.slice(0, -4), /cut off/],
-  ['a field that claims too much', 'ssh-ed25519 /////w==', /cut off/],
+  ['a field that is longer than the blob', 'ssh-ed25519 /////w==', /cut off/],
   ['an ed25519 key that is too short', line('ssh-ed25519', Buffer.alloc(31)), /damaged/],
-  ['an ed25519 key with something behind', line('ssh-ed25519', Buffer.alloc(32), 'x'), /damaged/],
-  ['a point that is on no curve', line('ecdsa-sha2-nistp256', 'nistp256', Buffer.alloc(65, 4)), /not on the curve/],
+  ['an ed25519 key with an extra field', line('ssh-ed25519', Buffer.alloc(32), 'x'), /damaged/],
+  [
+    'a point that is not on the curve',
+    line('ecdsa-sha2-nistp256', 'nistp256', Buffer.alloc(65, 4)),
+    /not on the curve/,
+  ],
   ['a point on another curve', line('ecdsa-sha2-nistp256', 'nistp384', Buffer.alloc(97, 4)), /damaged/],
   ['a point that is compressed', line('ecdsa-sha2-nistp256', 'nistp256', Buffer.alloc(65, 2)), /damaged/],
   [
@@ -84,7 +88,7 @@ for (const [what, text, why] of bad) {
   })
 }
 
-void t.test('parseKey() throws nothing but its own error', (t) => {
+void t.test('parseKey() throws only ACCOUNT_KEY_INVALID', (t) => {
   const blobs = fc.uint8Array({ maxLength: 200 }).map((bytes) => Buffer.from(bytes).toString('base64'))
   const lines = fc
     .tuple(fc.constantFrom('ssh-rsa', 'ssh-ed25519', 'ecdsa-sha2-nistp256'), blobs)
@@ -113,7 +117,7 @@ const fieldsOf = (bytes: Buffer): readonly Buffer[] => {
 const flip = (bytes: Buffer, at: number) =>
   Buffer.from(bytes.map((byte, index) => byte ^ (index === at >> 3 ? 1 << (at & 7) : 0)))
 
-/** What damages bytes, by a number that says where. */
+/** Functions that damage bytes at a position. */
 const damages: readonly ((bytes: Buffer, at: number) => Buffer)[] = [
   (bytes, at) => flip(bytes, at % (bytes.length * 8)),
   (bytes, at) => flip(flip(bytes, at % (bytes.length * 8)), (at * 7) % (bytes.length * 8)),
@@ -131,7 +135,7 @@ const damages: readonly ((bytes: Buffer, at: number) => Buffer)[] = [
   () => Buffer.alloc(0),
 ]
 
-/** A real key with one thing wrong: inside a field, whose length goes along, in the whole, or in the order of the fields. */
+/** Real keys with one fault: in a field (its length is adjusted), in the whole blob, in the order of the fields, or in the type. */
 const mutations = fc
   .record({
     key: fc.constantFrom(...realKeys),
@@ -153,8 +157,8 @@ const mutations = fc
     return `${key.split(' ')[0]} ${blob.toString('base64')}`
   })
 
-/** What parseKey refuses although ssh-keygen knows it. */
-const stricter = /is too weak|are not those of a key/
+/** The reasons for which parseKey refuses a key that ssh-keygen accepts. */
+const stricter = /is too weak|are not those of a valid key/
 
 const withoutComment = (text: string) => text.split(' ').slice(0, 2).join(' ')
 

@@ -7,7 +7,7 @@ import { defaultLayout, slotAt } from '../../src/slots.ts'
 import { someKey, whyNot } from '../support/scratch.ts'
 import { createScratchWorld, type ScratchWorld } from '../support/world.ts'
 
-// Each fault of each effect has a world of its own.
+// Each fault of each effect has its own world.
 t.setTimeout(300_000)
 
 const skip = whyNot('usermod', 'sshd')
@@ -22,7 +22,7 @@ const login = (n: number, more: Partial<Login> = {}): Login => ({
 const bad = login(2, { keys: ['nonsense'] })
 const targets = ['p10000', 'p10001']
 
-/** Three users, the second expired, and these files. */
+/** Creates three users, of which the second is expired, and these files. */
 const createUsers = (files: Readonly<Record<string, string>> = {}) =>
   createScratchWorld({
     '/etc/passwd': [0, 1, 2].map((n) => `p1000${n}:x:1000${n}:1000${n}::/home/p1000${n}:/bin/bash\n`).join(''),

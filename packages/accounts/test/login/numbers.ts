@@ -6,35 +6,34 @@ import { askKeygen, line, skip } from '../support/keys.ts'
 const order = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n
 const bytesOf = (value: bigint, size = 32) => Buffer.from(value.toString(16).padStart(size * 2, '0'), 'hex')
 
-/** The first point of P-256 whose x is this number or above it. */
+/** Returns the first point of P-256 whose x is at least this number. */
 function pointFrom(from: bigint): Buffer {
   for (let x = from; ; x += 1n) {
     try {
       const packed = Buffer.concat([Buffer.of(2), bytesOf(x)])
       return Buffer.from(ECDH.convertKey(packed, 'prime256v1', undefined, 'hex', 'uncompressed'), 'hex')
     } catch {
-      // Every other number is no x of the curve.
+      // About half of all numbers are not the x of a point.
     }
   }
 }
 
+const unusual = 'its point is outside of the range that OpenSSH accepts for nistp256; create a new key'
+const offCurve = 'its point is not on the curve nistp256; paste the .pub file again'
+
 const points: readonly (readonly [what: string, point: Buffer, verdict: number | string])[] = [
-  ['x of 128 bits', pointFrom(2n ** 127n), 'its point is not a usual one of nistp256'],
+  ['x of 128 bits', pointFrom(2n ** 127n), unusual],
   ['x of 129 bits', pointFrom(2n ** 128n), 256],
-  ['x of 1', pointFrom(5n), 'its point is not a usual one of nistp256'],
-  ['x of the order and above', pointFrom(order), 'its point is not a usual one of nistp256'],
+  ['x of 1', pointFrom(5n), unusual],
+  ['x of the order and above', pointFrom(order), unusual],
   ['x below the order', pointFrom(order - 1000n), 256],
-  ['no point', Buffer.concat([Buffer.of(4), bytesOf(1n), bytesOf(1n)]), 'its point is not on the curve nistp256'],
+  ['no point', Buffer.concat([Buffer.of(4), bytesOf(1n), bytesOf(1n)]), offCurve],
   ['the point at infinity', Buffer.of(0), damaged],
-  [
-    'coordinates beyond the prime',
-    Buffer.concat([Buffer.of(4), Buffer.alloc(64, 0xff)]),
-    'its point is not on the curve nistp256',
-  ],
-  ['a point without its curve', Buffer.alloc(65, 4), 'its point is not on the curve nistp256'],
+  ['coordinates beyond the prime', Buffer.concat([Buffer.of(4), Buffer.alloc(64, 0xff)]), offCurve],
+  ['a point without its curve', Buffer.alloc(65, 4), offCurve],
 ]
 for (const [what, point, verdict] of points) {
-  void t.test(`ecdsa() judges ${what}`, (t) => {
+  void t.test(`ecdsa() checks ${what}`, (t) => {
     t.equal(ecdsa('nistp256', [Buffer.from('nistp256'), point]), verdict)
     t.end()
   })
@@ -50,7 +49,7 @@ void t.test('ecdsa() and ssh-keygen agree about all of these points', { skip }, 
 })
 
 const three = Buffer.of(3)
-/** An odd number of so many bits, as RFC 4251 writes it. */
+/** Returns an odd number with this number of bits, encoded as in RFC 4251. */
 const number = (bits: number, last = 1) => {
   const hex = (2n ** BigInt(bits - 1) + BigInt(last)).toString(16)
   const bytes = Buffer.from(hex.padStart(hex.length + (hex.length % 2), '0'), 'hex')
@@ -63,21 +62,21 @@ const pairs: readonly (readonly [what: string, exponent: Buffer, modulus: Buffer
   ['16,384 bits', three, number(16_384), 16_384],
   ['16,385 bits', three, number(16_385), /16385 bits is more/],
   ['65537', Buffer.of(1, 0, 1), number(2048), 2048],
-  ['an even modulus', three, number(2048, 2), /not those of a key/],
-  ['an even exponent', Buffer.of(4), number(2048), /not those of a key/],
-  ['the exponent 1, by which anybody can sign', Buffer.of(1), number(2048), /not those of a key/],
-  ['no exponent', Buffer.alloc(0), number(2048), /not those of a key/],
+  ['an even modulus', three, number(2048, 2), /not those of a valid key/],
+  ['an even exponent', Buffer.of(4), number(2048), /not those of a valid key/],
+  ['the exponent 1, with which every user can sign', Buffer.of(1), number(2048), /not those of a valid key/],
+  ['no exponent', Buffer.alloc(0), number(2048), /not those of a valid key/],
   ['an exponent of 63 bits', number(63), number(2048), 2048],
-  ['an exponent of 65 bits', number(65), number(2048), /not those of a key/],
+  ['an exponent of 65 bits', number(65), number(2048), /not those of a valid key/],
   ['a negative exponent', Buffer.of(0x83), number(2048), /damaged/],
   ['an exponent with a zero too many', Buffer.of(0, 3), number(2048), /damaged/],
   ['a modulus with a zero too many', three, Buffer.concat([Buffer.of(0), number(2049)]), /damaged/],
 ]
 for (const [what, exponent, modulus, verdict] of pairs) {
-  void t.test(`rsa() judges ${what}`, (t) => {
-    const said = rsa([exponent, modulus])
-    if (typeof verdict === 'number') t.equal(said, verdict)
-    else t.match(said, verdict)
+  void t.test(`rsa() checks ${what}`, (t) => {
+    const result = rsa([exponent, modulus])
+    if (typeof verdict === 'number') t.equal(result, verdict)
+    else t.match(result, verdict)
     t.end()
   })
 }

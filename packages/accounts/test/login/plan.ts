@@ -13,7 +13,7 @@ const login = (n: number, more: Partial<Login> = {}): Login => ({
   ...more,
 })
 
-void t.test('planLogins() refuses a bad login and goes on with its neighbours', (t) => {
+void t.test('planLogins() refuses an invalid login and plans the other logins', (t) => {
   const bad = login(1, { keys: ['nonsense'] })
   const worse = login(2, { environment: { PATH: '/tmp' } })
   const { refused, work, changes } = planLogins([login(0), bad, worse, login(3)], new Map())
@@ -32,7 +32,7 @@ void t.test('planLogins() refuses a bad login and goes on with its neighbours', 
   t.end()
 })
 
-void t.test('planLogins() writes each key once and shows what changes', (t) => {
+void t.test('planLogins() removes duplicate keys and shows the changes', (t) => {
   const keys = [`${someKey} anna`, `  ${someKey}  anna `]
   const { work, changes } = planLogins([login(0, { keys, linger: false })], new Map())
   t.equal(work[0]?.after.keys, `${someKey} anna\n`)
@@ -78,7 +78,7 @@ void t.test('planLogins() shows the commands for linger and expiry', (t) => {
   t.end()
 })
 
-void t.test('planLogins() leaves a login that is right alone', (t) => {
+void t.test('planLogins() plans nothing for a login that is right', (t) => {
   const observed = new Map([
     ['p10000', { keys: `${someKey} anna\n`, environment: 'PORT=10240\n', linger: true, expired: false }],
   ])
@@ -89,7 +89,7 @@ void t.test('planLogins() leaves a login that is right alone', (t) => {
   t.end()
 })
 
-void t.test('noLogin() is a login without anything, of an expired account', (t) => {
+void t.test('noLogin() has no keys, variables and linger, and an expired account', (t) => {
   const observed = new Map([['p10000', { keys: 'k', environment: 'e', linger: true, expired: false }]])
   const { work } = planLogins([noLogin(slotAt(defaultLayout, 0))], observed)
   t.strictSame(work[0]?.after, { linger: false, expired: true })

@@ -3,7 +3,7 @@ import t from 'tap'
 import { readLogins } from '../../src/login/read.ts'
 import { defaultLayout, slotAt } from '../../src/slots.ts'
 
-void t.test('readLogins() reads keys, variables, linger and expiry, and nothing where no file is', async (t) => {
+void t.test('readLogins() reads keys, variables, linger and expiry, and leaves out missing files', async (t) => {
   const root = t.testdir({
     etc: {
       shadow: 'p10000:!*:1:::::1:\np10001:!*:1::::::\n',

@@ -16,7 +16,7 @@ const planNow = async (host: Host, layout: SlotLayout, slots: readonly Slot[]) =
   planPool(slots, await readPool(host, layout, slots))
 const anna = 'anna:x:10000:100::/home/anna:/bin/sh\n'
 
-void t.test('applyPool() does not touch a slot that changed after it was read', { skip }, async (t) => {
+void t.test('applyPool() does not change a slot that changed after it was read', { skip }, async (t) => {
   const { host, layout, slots } = scratch(t, 2)
   const changeSet = await planNow(host, layout, slots)
   writeFileSync(host.path('/etc/passwd'), anna)
@@ -26,11 +26,11 @@ void t.test('applyPool() does not touch a slot that changed after it was read', 
     { n: 0, target: 'p10000', changed: false, code: 'ACCOUNT_STALE', message: /read and plan again/ },
     { n: 1, target: 'p10001', changed: true },
   ])
-  t.notMatch(await host.read('/etc/passwd'), 'p10000', 'an account with another uid would stay for ever')
+  t.notMatch(await host.read('/etc/passwd'), 'p10000', 'an account with another uid would never be corrected')
   t.equal(await host.status('/home/p10000'), undefined)
 })
 
-void t.test('applyPool() makes no account when the shared group is another than was planned', { skip }, async (t) => {
+void t.test('applyPool() creates no account when the shared group changed after the plan', { skip }, async (t) => {
   const { host, layout, slots } = scratch(t, 2)
   const changeSet = await planNow(host, layout, slots)
   writeFileSync(host.path('/etc/group'), 'staff2:x:9999:\n')
@@ -39,29 +39,33 @@ void t.test('applyPool() makes no account when the shared group is another than 
   t.equal(await host.read('/etc/passwd'), undefined)
 })
 
-void t.test('applyPool() reads back: a user that comes in between fails that slot alone', { skip }, async (t) => {
-  const { host, layout, slots } = scratch(t, 2)
-  const changeSet = await planNow(host, layout, slots)
-  const run: typeof host.run = (command, options) => {
-    if (command[0].includes('sysusers')) appendFileSync(host.path('/etc/passwd'), anna)
-    return host.run(command, options)
-  }
-  const { results } = await applyPool({ ...host, run }, layout, changeSet)
-  t.matchOnlyStrict(results.map(shown), [
-    {
-      n: 0,
-      target: 'p10000',
-      changed: true,
-      code: 'ACCOUNT_NOT_APPLIED',
-      reason: 'account_wrong',
-      message: /its uid is 999/,
-    },
-    { n: 1, target: 'p10001', changed: true },
-  ])
-  t.equal(await host.status('/home/p10000'), undefined, 'no home for an account that is wrong')
-})
+void t.test(
+  'applyPool() reads back, and fails only the slot of a user that appeared meanwhile',
+  { skip },
+  async (t) => {
+    const { host, layout, slots } = scratch(t, 2)
+    const changeSet = await planNow(host, layout, slots)
+    const run: typeof host.run = (command, options) => {
+      if (command[0].includes('sysusers')) appendFileSync(host.path('/etc/passwd'), anna)
+      return host.run(command, options)
+    }
+    const { results } = await applyPool({ ...host, run }, layout, changeSet)
+    t.matchOnlyStrict(results.map(shown), [
+      {
+        n: 0,
+        target: 'p10000',
+        changed: true,
+        code: 'ACCOUNT_NOT_APPLIED',
+        reason: 'account_wrong',
+        message: /its uid is 999/,
+      },
+      { n: 1, target: 'p10001', changed: true },
+    ])
+    t.equal(await host.status('/home/p10000'), undefined, 'no home is created for a wrong account')
+  },
+)
 
-void t.test('applyPool() reports which home it could not repair, and repairs the others', { skip }, async (t) => {
+void t.test('applyPool() reports a home that it cannot repair, and repairs the other homes', { skip }, async (t) => {
   const { host, layout, slots } = scratch(t, 2)
   await openPool(host, layout).ensure(slots)
   for (const { home } of slots) await host.makeFolder(home, { mode: 0o755 })
@@ -83,7 +87,7 @@ void t.test('applyPool() reports which home it could not repair, and repairs the
   t.equal(results[0]?.error?.cause, cause)
 })
 
-void t.test('applyPool() does not repair homes for a caller who gave up', { skip }, async (t) => {
+void t.test('applyPool() does not repair homes after an abort', { skip }, async (t) => {
   const { host, layout, slots } = scratch(t, 1)
   await openPool(host, layout).ensure(slots)
   await host.makeFolder('/home/p10000', { mode: 0o755 })
@@ -92,7 +96,7 @@ void t.test('applyPool() does not repair homes for a caller who gave up', { skip
   t.match(await host.status('/home/p10000'), { mode: 0o755 })
 })
 
-void t.test('applyPool() does not believe a tool that does nothing', async (t) => {
+void t.test('applyPool() reports a tool that succeeds and does nothing', async (t) => {
   const programs = { '/usr/bin/getent': () => ({ exitCode: 2 }), '/usr/bin/systemd-sysusers': () => ({}) }
   const host = createFakeHost({ programs })
   const { results } = await openPool(host, defaultLayout).ensure([slotAt(defaultLayout, 0)])
@@ -108,7 +112,7 @@ void t.test('applyPool() does not believe a tool that does nothing', async (t) =
   ])
 })
 
-void t.test('applyPool() adds what the tool said about the slot', async (t) => {
+void t.test('applyPool() adds the output of the tool about the slot to the error', async (t) => {
   const programs = {
     '/usr/bin/getent': () => ({ exitCode: 2 }),
     '/usr/bin/systemd-sysusers': () => ({ exitCode: 1, stderr: 'Failed to add p10000: no space left' }),

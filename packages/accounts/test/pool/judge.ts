@@ -20,12 +20,12 @@ const right: SlotsObservation = {
 }
 const judge = (part: Partial<SlotsObservation>) => judgeSlot(slot, indexSlots({ ...right, ...part }))
 
-void t.test('judgeSlot() knows its own', (t) => {
+void t.test('judgeSlot() accepts the user, group and home of its slot', (t) => {
   t.strictSame(judge({}), { hasUser: true, hasGroup: true, isMember: true, home: 'right' })
   t.end()
 })
 
-void t.test('judgeSlot() finds an empty place free', (t) => {
+void t.test('judgeSlot() finds an unused slot free', (t) => {
   const nothing = { users: [], groups: [], localGroups: [], shadow: [], homes: new Map() }
   t.strictSame(judge(nothing), { hasUser: false, hasGroup: false, isMember: false, home: 'absent' })
   t.end()
@@ -61,14 +61,14 @@ for (const [what, part, reason] of blocks) {
   })
 }
 
-void t.test('judgeSlot() keeps a shell that a person chose', (t) => {
+void t.test('judgeSlot() keeps and reports another shell', (t) => {
   const verdict = judge(withUser({ shell: '/usr/sbin/nologin' }))
   t.equal(verdict.block, undefined)
   t.match(verdict.kept, /nologin/)
   t.end()
 })
 
-void t.test('judgeSlot() sees a home to repair, and does not take silence about shadow for an open password', (t) => {
+void t.test('judgeSlot() finds a home to repair, and does not block without the shadow file', (t) => {
   t.equal(judge(withHome({ mode: 0o755 })).home, 'wrong')
   t.equal(judge(withHome({ gid: 9999 })).home, 'wrong')
   const { shadow: _, ...unread } = right
@@ -76,7 +76,7 @@ void t.test('judgeSlot() sees a home to repair, and does not take silence about 
   t.end()
 })
 
-void t.test('readStates() judges what it reads, by slot number', async (t) => {
+void t.test('readStates() returns states by slot number', async (t) => {
   const root = t.testdir({ etc: { passwd: 'anna:x:10003:100::/home/anna:/bin/sh\n' } })
   const states = await readStates(createHost({ root }), defaultLayout, [slot, slotAt(defaultLayout, 4)], {})
   t.strictSame([...states.keys()], [3, 4])
@@ -84,7 +84,7 @@ void t.test('readStates() judges what it reads, by slot number', async (t) => {
   t.equal(states.get(4)?.block, undefined)
 })
 
-void t.test('slotBlocked() has the reason as a fact', (t) => {
+void t.test('slotBlocked() returns an error with the reason', (t) => {
   const error = slotBlocked('scrub the slot', slot, { reason: 'uid_taken', detail: 'the uid 10003 belongs to anna' })
   t.equal(error.code, 'ACCOUNT_SLOT_BLOCKED')
   t.equal(error.facts.reason, 'uid_taken')

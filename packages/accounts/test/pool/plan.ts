@@ -17,7 +17,7 @@ const nothing: PoolObservation = {
   reserved: noReservations,
 }
 
-void t.test('planPool() plans account and home for each, and the shared group once', (t) => {
+void t.test('planPool() plans account and home of each slot, and the shared group once', (t) => {
   const plan = planPool(slots, nothing)
   t.strictSame(
     plan.changes.map(({ target, action }) => `${action} ${target}`),
@@ -31,14 +31,14 @@ void t.test('planPool() plans account and home for each, and the shared group on
   t.end()
 })
 
-void t.test('planPool() lets sysusers choose when the gid before the first is taken', (t) => {
+void t.test('planPool() lets sysusers choose the shared gid when the preferred one is taken', (t) => {
   const plan = planPool(slots, { ...nothing, groups: [{ name: 'staff2', gid: 9999, members: [] }] })
   t.strictSame(plan.group, { exists: false })
   t.match(plan.changes[0], { after: 'a free gid' })
   t.end()
 })
 
-void t.test('planPool() blocks reserved ports and other listeners, and goes on', (t) => {
+void t.test('planPool() blocks slots with reserved ports or foreign listeners, and plans the other slots', (t) => {
   const listener = (port: number, uid: number) => ({ address: '0.0.0.0', family: 'ipv4', port, uid, inode: 1 }) as const
   const plan = planPool(slots, {
     ...nothing,
@@ -62,7 +62,7 @@ void t.test('planPool() blocks reserved ports and other listeners, and goes on',
   t.end()
 })
 
-void t.test('planPool() does not check the ports of a slot that is taken, and everything else of it', (t) => {
+void t.test('planPool() checks everything except the ports of a taken slot', (t) => {
   const anna = { name: 'anna', uid: 10_001, gid: 100, gecos: '', dir: '/home/anna', shell: '/bin/sh' }
   const { refused, work } = planPool(
     slots.map((slot) => ({ ...slot, taken: slot.n < 2 })),

@@ -7,7 +7,7 @@ import { defaultLayout, slotAt } from '../../src/slots.ts'
 import { scratch, whyNot } from '../support/scratch.ts'
 import { createScratchWorld, type ScratchWorld } from '../support/world.ts'
 
-// Each fault of each effect has a world of its own.
+// Each fault of each effect has its own world.
 t.setTimeout(300_000)
 
 const skip = whyNot('systemd-sysusers', 'systemd-tmpfiles', 'getent', 'userdel', 'groupdel')
@@ -30,7 +30,7 @@ const anna = { passwd: 'anna:x:10002:10002::/home/anna:/bin/sh\n', shadow: 'anna
 const createEmpty = () => createScratchWorld({ '/etc/passwd': anna.passwd, '/etc/shadow': anna.shadow })
 for (const { name, run } of checks(createEmpty)) void t.test(`new slots: ${name}`, { skip }, run)
 
-/** Slots that exist, and whose homes have another mode. */
+/** Slots that exist, but whose homes have another mode. */
 function createOpenHomes(): ScratchWorld {
   const users = ['p10000', 'p10001']
   const line = (user: string) => `${user}:x:${user.slice(1)}:${user.slice(1)}:Puppy tenant:/home/${user}:/bin/bash\n`
@@ -47,12 +47,12 @@ function createOpenHomes(): ScratchWorld {
 }
 for (const { name, run } of checks(createOpenHomes)) void t.test(`open homes: ${name}`, { skip }, run)
 
-void t.test('openPool() refuses a layout that cannot be', (t) => {
+void t.test('openPool() refuses an invalid layout', (t) => {
   t.throws(() => openPool(createFakeHost(), { ...defaultLayout, firstUid: 0 }), RangeError)
   t.end()
 })
 
-void t.test('ensure() builds slots, and a second time writes nothing', { skip }, async (t) => {
+void t.test('ensure() builds slots, and a second call writes nothing', { skip }, async (t) => {
   const { host, layout, slots } = scratch(t, 20)
   const { changed, results } = await openPool(host, layout).ensure(slots)
   t.equal(changed, true)
@@ -72,7 +72,7 @@ void t.test('ensure() builds slots, and a second time writes nothing', { skip },
   t.strictSame(times(), before)
 })
 
-void t.test('ensure() touches nothing of others and builds the rest', { skip }, async (t) => {
+void t.test('ensure() does not change foreign users and builds the other slots', { skip }, async (t) => {
   const passwd =
     'root:x:0:0:root:/root:/bin/bash\np10001:x:555:555::/home/x:/bin/sh\nanna:x:10002:10002::/home/anna:/bin/sh\n'
   const group = 'root:x:0:\np10003:x:4:\nstaff2:x:10004:\nadmin:x:8:p10006\n'
@@ -86,12 +86,12 @@ void t.test('ensure() touches nothing of others and builds the rest', { skip }, 
   )
   t.ok(results.every(({ error }) => error === undefined || error.code === 'ACCOUNT_SLOT_BLOCKED'))
   const after = await host.read('/etc/passwd')
-  t.ok(after?.startsWith(passwd), 'the lines that were there are as they were')
+  t.ok(after?.startsWith(passwd), 'existing lines are not changed')
   t.notMatch(after, /p1000[3-6]/)
   t.equal(readlinkSync(host.path('/home/p10005')), '/etc')
 })
 
-void t.test('ensure() repairs the mode of a home and keeps what is in it', { skip }, async (t) => {
+void t.test('ensure() repairs the mode of a home and keeps its files', { skip }, async (t) => {
   const { host, layout, slots } = scratch(t, 1)
   await openPool(host, layout).ensure(slots)
   await host.makeFolder('/home/p10000', { mode: 0o777 })
@@ -106,13 +106,13 @@ void t.test('ensure() repairs the mode of a home and keeps what is in it', { ski
     changes.map(({ action, target }) => `${action} ${target}`),
     ['repair home p10000'],
   )
-  t.notMatch(programs.join(), 'tmpfiles', 'which would give it another label')
+  t.notMatch(programs.join(), 'tmpfiles', 'systemd-tmpfiles would set another context')
   t.match(await host.status('/home/p10000'), { mode: 0o700, uid: 10_000, gid: 10_000 })
   t.strictSame(results, [{ n: 0, target: 'p10000', changed: true }])
   t.equal(await host.read('/home/p10000/.profile'), 'mine')
 })
 
-void t.test('ensure() names the package of a missing tool and gives up when the caller does', async (t) => {
+void t.test('ensure() reports the package of a missing tool, and throws after an abort', async (t) => {
   const slots = [slotAt(defaultLayout, 0)]
   const pool = openPool(createFakeHost({ programs: { '/usr/bin/getent': () => ({ exitCode: 2 }) } }), defaultLayout)
   await t.rejects(pool.ensure(slots), { code: 'ACCOUNT_PROGRAM_MISSING' })
@@ -123,7 +123,7 @@ void t.test('ensure() plans again when a slot changed after it was read', { skip
   const { host, layout, slots } = scratch(t, 2)
   let reads = 0
   const read: typeof host.read = async (path, options) => {
-    // The passwd file is read once to plan. Then another user comes.
+    // The passwd file is read once to plan. Then another user appears.
     if (path === '/etc/passwd' && ++reads === 2)
       await host.replace('/etc/passwd', 'anna:x:10000:100::/home/anna:/bin/sh\n')
     return host.read(path, options)

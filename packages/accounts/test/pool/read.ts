@@ -7,7 +7,7 @@ import { defaultLayout, slotAt } from '../../src/slots.ts'
 
 const slots = [slotAt(defaultLayout, 0), slotAt(defaultLayout, 1)]
 
-void t.test('readPool() asks one getent for all keys of a database', async (t) => {
+void t.test('readPool() runs getent once per database', async (t) => {
   const user = 'p10000:x:10000:10000::/home/p10000:/bin/bash\n'
   const getent = ({ args }: { args: readonly string[] }) => ({ exitCode: 2, stdout: args[0] === 'passwd' ? user : '' })
   const host = createFakeHost({
@@ -31,7 +31,7 @@ void t.test('readPool() asks one getent for all keys of a database', async (t) =
   })
 })
 
-void t.test('readPool() of a folder reads its files and nothing of this machine', async (t) => {
+void t.test('readPool() below a root reads only its files', async (t) => {
   const root = t.testdir({
     etc: { passwd: 'a:x:1:1::/:/bin/sh\n', group: 'g:x:7:a\n', skel: { '.x': '', dir: {} } },
     home: { p10001: 'no folder' },
@@ -51,18 +51,18 @@ void t.test('readPool() of a folder reads its files and nothing of this machine'
   t.equal(homes.get(1)?.kind, 'file')
 })
 
-void t.test('readSkeleton() leaves out names that would have to be quoted', async (t) => {
+void t.test('readSkeleton() leaves out names that need quotes', async (t) => {
   const root = t.testdir({ etc: { skel: { '.ok': '', 'a b': '', 'c%n': '', 'd"': '' } } })
   t.strictSame(await readSkeleton(createHost({ root })), ['.ok'])
 })
 
-void t.test('readPool() refuses a layout that cannot be, and slots of another layout', async (t) => {
+void t.test('readPool() refuses an invalid layout, and slots of another layout', async (t) => {
   await t.rejects(readPool(createFakeHost(), { ...defaultLayout, firstUid: 0 }, []), RangeError)
   const other = slotAt({ ...defaultLayout, firstUid: 20_000 }, 0)
   await t.rejects(readPool(createFakeHost(), defaultLayout, [other]), TypeError)
 })
 
-void t.test('readPool() reads the reservations of a machine, unless it is given them', async (t) => {
+void t.test('readPool() reads the reservations of a machine, unless the options contain them', async (t) => {
   const host = createFakeHost({
     programs: { '/usr/bin/getent': () => ({ exitCode: 2 }) },
     files: { '/etc/services': 'nbd 10809/tcp\n' },

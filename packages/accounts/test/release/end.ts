@@ -19,7 +19,7 @@ const machine = (setpriv: FakeProgram, more: Record<string, FakeProgram> = {}, o
     programs: { '/usr/bin/setpriv': setpriv, '/usr/bin/kill': () => ({}), ...more },
   })
 
-void t.test('endProcesses() lets a uid end itself, and no other', async (t) => {
+void t.test('endProcesses() runs kill as each uid', async (t) => {
   const host = machine(killing)
   t.strictSame(await endProcesses(host, [10_000]), { ended: new Map([[10_000, 1]]), left: [] })
   t.strictSame(host.commands, [
@@ -39,7 +39,7 @@ void t.test('endProcesses() lets a uid end itself, and no other', async (t) => {
   ])
 })
 
-void t.test('endProcesses() gives up in the end and says who is left', async (t) => {
+void t.test('endProcesses() stops after the timeout and returns the remaining processes', async (t) => {
   const { ended, left } = await endProcesses(
     machine(() => ({ exitCode: 1 })),
     [10_000],
@@ -52,7 +52,7 @@ void t.test('endProcesses() gives up in the end and says who is left', async (t)
   )
 })
 
-void t.test('endProcesses() stops the slices under systemd, which then knows of no failure', async (t) => {
+void t.test('endProcesses() stops the slices under systemd and resets failed units', async (t) => {
   const host = machine(killing, { '/usr/bin/systemctl': () => ({ exitCode: 5 }) }, { '/run/systemd/system/x': '' })
   await endProcesses(host, [10_000, 10_005])
   t.strictSame(host.commands.slice(-2), [
@@ -61,7 +61,7 @@ void t.test('endProcesses() stops the slices under systemd, which then knows of 
   ])
 })
 
-void t.test("endProcesses() refuses root's uid before anything happens", async (t) => {
+void t.test('endProcesses() refuses the uid of root and runs nothing', async (t) => {
   const host = machine(killing)
   for (const uid of [0, 500, 65_534]) await t.rejects(endProcesses(host, [10_000, uid]), RangeError)
   t.strictSame(host.commands, [])

@@ -7,7 +7,7 @@ import { shown } from '../support/shown.ts'
 
 const skip = whyNot('systemd-sysusers', 'systemd-tmpfiles', 'usermod', 'setpriv')
 
-void t.test('evict() closes logins below a root, and only plans to end processes', { skip }, async (t) => {
+void t.test('evict() closes logins below a root, and returns the steps to end processes', { skip }, async (t) => {
   const { host, layout, slots } = scratch(t, 2)
   await openPool(host, layout).ensure(slots)
   await openLogins(host).ensure(
@@ -22,7 +22,7 @@ void t.test('evict() closes logins below a root, and only plans to end processes
   t.match(await host.read('/etc/shadow'), /^p10000:!\*:\d*:*1:$/m)
 })
 
-void t.test('evict() does not touch a uid of another user', { skip }, async (t) => {
+void t.test('evict() does not change a slot whose uid belongs to another user', { skip }, async (t) => {
   const { host, slots } = scratch(t, 2, { passwd: 'anna:x:10000:100::/home/anna:/bin/sh\n' })
   t.matchOnlyStrict((await evict(host, slots)).map(shown), [
     {
@@ -37,7 +37,7 @@ void t.test('evict() does not touch a uid of another user', { skip }, async (t) 
   ])
 })
 
-void t.test('evict() names the processes that do not end', async (t) => {
+void t.test('evict() reports the processes that do not end', async (t) => {
   const stuck = (pid: number) => renderFakeProcess({ pid, uid: 10_000, name: 'sleep', state: 'D' })
   const host = createFakeHost({
     files: { ...stuck(7), ...stuck(8) },
@@ -54,7 +54,13 @@ void t.test('evict() names the processes that do not end', async (t) => {
   )
   const code = 'ACCOUNT_PROCESSES_LEFT'
   t.matchOnlyStrict(results.map(shown), [
-    { n: 0, target: 'p10000', ended: 0, code, message: /2 processes do not end: 7 "sleep", 8 "sleep"$/ },
+    {
+      n: 0,
+      target: 'p10000',
+      ended: 0,
+      code,
+      message: /2 processes did not end after SIGKILL: 7 "sleep", 8 "sleep"; /,
+    },
     { n: 1, target: 'p10001', ended: 0 },
   ])
   t.strictSame(results[0]?.error?.facts.left, ['7 "sleep"', '8 "sleep"'])
@@ -84,7 +90,7 @@ void t.test('evict() closes the login before it ends a process', async (t) => {
   )
 })
 
-void t.test('evict() does not count a login as closed that is not', { skip }, async (t) => {
+void t.test('evict() reports a login that is not closed', { skip }, async (t) => {
   const { host, layout, slots } = scratch(t, 1)
   await openPool(host, layout).ensure(slots)
   const run: typeof host.run = (command, options) =>
@@ -92,6 +98,6 @@ void t.test('evict() does not count a login as closed that is not', { skip }, as
       ? Promise.resolve({ exitCode: 0, stdout: '', stderr: '' })
       : host.run(command, options)
   t.matchOnlyStrict((await evict({ ...host, run }, slots)).map(shown), [
-    { n: 0, target: 'p10000', ended: 0, code: 'ACCOUNT_NOT_APPLIED', message: /other expired than/ },
+    { n: 0, target: 'p10000', ended: 0, code: 'ACCOUNT_NOT_APPLIED', message: /those written: expired/ },
   ])
 })

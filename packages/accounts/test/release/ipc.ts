@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { ipcOf, parseIpc, readIpc, removeIpc } from '../../src/release/ipc.ts'
 
-void t.test('parseIpc() goes by the names of the columns', (t) => {
+void t.test('parseIpc() finds columns by name', (t) => {
   const text = `       key      semid perms      nsems   uid   gid  cuid  cgid      otime      ctime
          0          3   600          1 10000 10000     0     0          0 1766000000
 noise
@@ -15,7 +15,7 @@ noise
   t.end()
 })
 
-void t.test('ipcOf() goes by owner and by maker', (t) => {
+void t.test('ipcOf() selects by owner and creator', (t) => {
   const objects = [
     { kind: 'shm', id: 1, uid: 5, cuid: 0 },
     { kind: 'msg', id: 2, uid: 0, cuid: 5 },
@@ -28,7 +28,7 @@ void t.test('ipcOf() goes by owner and by maker', (t) => {
   t.end()
 })
 
-void t.test('removeIpc() removes all in one run, and runs nothing for nothing', async (t) => {
+void t.test('removeIpc() removes all objects in one run, and runs nothing without objects', async (t) => {
   const host = createFakeHost({ programs: { '/usr/bin/ipcrm': () => ({}) } })
   await removeIpc(host, [])
   await removeIpc(host, [

@@ -18,7 +18,7 @@ void t.test('userMounts() finds FUSE mounts and runtime folders', (t) => {
   t.end()
 })
 
-void t.test('userMounts() takes no other mount for one of a user', (t) => {
+void t.test('userMounts() ignores all other mounts', (t) => {
   const others = `100 24 0:60 / /srv rw - tmpfs tmpfs rw,user_id=10000
 101 24 0:61 / /home/p10000/run/user/10000 rw - ext4 /dev/vdb rw
 102 24 0:62 / /run/user/10000/doc rw - ext4 user_id=10000 rw
@@ -28,7 +28,7 @@ void t.test('userMounts() takes no other mount for one of a user', (t) => {
   t.end()
 })
 
-void t.test('unmountAll() takes the innermost first, and leaves others alone', async (t) => {
+void t.test('unmountAll() unmounts the innermost first, and no mount of another user', async (t) => {
   const host = createFakeHost({ files: { '/proc/self/mountinfo': text }, programs: { '/usr/bin/umount': () => ({}) } })
   await unmountAll(host, new Set([5]))
   t.strictSame(host.commands, [])

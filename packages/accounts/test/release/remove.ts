@@ -7,7 +7,7 @@ import { shown } from '../support/shown.ts'
 
 const skip = whyNot('systemd-sysusers', 'systemd-tmpfiles', 'userdel', 'groupdel', 'rm')
 
-void t.test('removeSlots() removes what was built, the shared group last', { skip }, async (t) => {
+void t.test('removeSlots() removes slots, and finally the shared group', { skip }, async (t) => {
   const { host, layout, slots } = scratch(t, 3)
   await openPool(host, layout).ensure(slots)
   const environment = { PORT: '10240' }
@@ -28,7 +28,7 @@ void t.test('removeSlots() removes what was built, the shared group last', { ski
   )
 })
 
-void t.test('removeSlots() leaves what is not exactly ours', { skip }, async (t) => {
+void t.test('removeSlots() does not remove a foreign user or home', { skip }, async (t) => {
   const passwd = 'p10000:x:10000:10000::/srv/x:/bin/sh\n'
   const { host, layout, slots, outside } = scratch(t, 2, {
     passwd,
@@ -62,7 +62,7 @@ void t.test('removeSlots() reports a user that userdel did not remove, and remov
   t.match(await host.read('/etc/passwd'), /^p10000:/)
 })
 
-void t.test('removeSlots() reports a home that is still there', { skip }, async (t) => {
+void t.test('removeSlots() reports a home that still exists', { skip }, async (t) => {
   const { host, layout, slots } = scratch(t, 1)
   await openPool(host, layout).ensure(slots)
   const run: typeof host.run = (command, options) =>
@@ -73,7 +73,7 @@ void t.test('removeSlots() reports a home that is still there', { skip }, async 
   t.equal(await host.read('/etc/passwd'), '')
 })
 
-void t.test('removeSlots() does not follow homes that lead out of the root', { skip }, async (t) => {
+void t.test('removeSlots() does not follow a link out of the root', { skip }, async (t) => {
   const { host, layout, slots, outside } = scratch(t, 1)
   await openPool(host, layout).ensure(slots)
   renameSync(host.path('/home'), `${outside}/home`)

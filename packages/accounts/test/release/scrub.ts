@@ -6,10 +6,10 @@ import { scratch, whyNot } from '../support/scratch.ts'
 import { shown } from '../support/shown.ts'
 
 const skip = whyNot('systemd-sysusers', 'systemd-tmpfiles', 'find', 'rm')
-/** What a folder has none of. */
+/** What a host that is only a folder does not search. */
 const unsearched = ['processes, IPC objects, mounts and journals']
 
-void t.test('scrub() leaves a home as new and nothing anywhere else', { skip }, async (t) => {
+void t.test('scrub() leaves a new home and removes all other files', { skip }, async (t) => {
   const { host, layout, slots, outside } = scratch(t, 3)
   await openPool(host, layout).ensure(slots)
   const plant = (path: string, uid: number) => {
@@ -44,7 +44,7 @@ void t.test('scrub() leaves a home as new and nothing anywhere else', { skip }, 
   t.strictSame((await openPool(host, layout).ensure(slots)).changes, [], 'the slot is ready for the next')
 })
 
-void t.test('scrub() does not touch a home that is a link, nor a user that is not ours', { skip }, async (t) => {
+void t.test('scrub() does not change a home that is a link, or a foreign user', { skip }, async (t) => {
   const { host, layout, slots, outside } = scratch(t, 2, { passwd: 'anna:x:10001:100::/home/anna:/bin/sh\n' })
   mkdirSync(host.path('/home'))
   symlinkSync(outside, host.path('/home/p10000'))
@@ -59,7 +59,7 @@ void t.test('scrub() does not touch a home that is a link, nor a user that is no
   t.strictSame(await host.list('/tmp'), ['hers'])
 })
 
-void t.test('scrub() does not follow a folder that leads out of the root', { skip }, async (t) => {
+void t.test('scrub() does not follow a link out of the root', { skip }, async (t) => {
   const { host, layout, slots, outside } = scratch(t, 1)
   await openPool(host, layout).ensure(slots)
   mkdirSync(`${outside}/tmp`)
@@ -72,18 +72,18 @@ void t.test('scrub() does not follow a folder that leads out of the root', { ski
   renameSync(host.path('/home'), `${outside}/home`)
   symlinkSync(`${outside}/home`, host.path('/home'))
   t.matchOnlyStrict((await scrub(host, layout, slots)).map(shown), [
-    { n: 0, target: 'p10000', unsearched, code: 'ACCOUNT_PATH_UNSAFE', message: /through a link/ },
+    { n: 0, target: 'p10000', unsearched, code: 'ACCOUNT_PATH_UNSAFE', message: /through a symbolic link/ },
   ])
   t.ok(existsSync(`${outside}/home/p10000/.profile`))
 })
 
-void t.test('scrub() refuses slots of another layout before it does anything', { skip }, async (t) => {
+void t.test('scrub() refuses slots of another layout and changes nothing', { skip }, async (t) => {
   const { host } = scratch(t, 0)
   const other = slotAt({ ...defaultLayout, firstUid: 20_000 }, 0)
   await t.rejects(scrub(host, defaultLayout, [other]), TypeError)
 })
 
-void t.test('scrub() reports what it could not remove, and cleans the others', { skip }, async (t) => {
+void t.test('scrub() reports what it cannot remove, and cleans the other slots', { skip }, async (t) => {
   const { host, layout, slots } = scratch(t, 2)
   await openPool(host, layout).ensure(slots)
   for (const [path, uid] of [
@@ -93,7 +93,7 @@ void t.test('scrub() reports what it could not remove, and cleans the others', {
     writeFileSync(host.path(path), '')
     chownSync(host.path(path), uid, uid)
   }
-  // What is removed in /tmp comes back, as from a process that does not end.
+  // Files that are removed in /tmp appear again, as if a process had not ended.
   const run: typeof host.run = async (command, options) => {
     const result = await host.run(command, options)
     if (command.includes('-delete')) {
@@ -104,13 +104,13 @@ void t.test('scrub() reports what it could not remove, and cleans the others', {
   }
   const results = await scrub({ ...host, run }, layout, slots)
   t.matchOnlyStrict(results.map(shown), [
-    { n: 0, target: 'p10000', unsearched, code: 'ACCOUNT_SLOT_DIRTY', message: /the search found \/tmp\/one$/ },
+    { n: 0, target: 'p10000', unsearched, code: 'ACCOUNT_SLOT_DIRTY', message: /the search found \/tmp\/one; / },
     { n: 1, target: 'p10001', unsearched },
   ])
   t.strictSame(results[0]?.error?.facts.left, ['/tmp/one'])
 })
 
-void t.test('scrub() reports a home that it could not make again', { skip }, async (t) => {
+void t.test('scrub() reports a home that it cannot create again', { skip }, async (t) => {
   const { host, layout, slots } = scratch(t, 1)
   await openPool(host, layout).ensure(slots)
   rmSync(host.path('/home/p10000'), { recursive: true })
@@ -126,7 +126,7 @@ void t.test('scrub() reports a home that it could not make again', { skip }, asy
       unsearched,
       code: 'ACCOUNT_NOT_APPLIED',
       reason: 'home_wrong',
-      message: /\/home\/p10000 was not made again; the tool reported: .*read-only/,
+      message: /\/home\/p10000 could not be created again; scrub again; the tool reported: .*read-only/,
     },
   ])
 })

@@ -7,14 +7,14 @@ import { scratch, whyNot } from '../support/scratch.ts'
 
 const skip = whyNot('find', 'rm')
 
-void t.test('renderOwners() makes neighbours one range', (t) => {
+void t.test('renderOwners() combines adjacent uids to one range', (t) => {
   const text = (uids: readonly number[]) => renderOwners(uids).join(' ')
   t.equal(text([10_002, 10_000, 10_001, 10_007, 10_000]), '( -uid +9999 -uid -10003 -o -uid 10007 )')
   t.equal(text([5]), '( -uid 5 )')
   t.end()
 })
 
-void t.test('parseFound() takes names with anything in them', (t) => {
+void t.test('parseFound() accepts any file name', (t) => {
   t.strictSame(parseFound('10000\0/tmp/a\nb\x0010001\0/tmp/c\0'), [
     { uid: 10_000, path: '/tmp/a\nb' },
     { uid: 10_001, path: '/tmp/c' },
@@ -27,7 +27,7 @@ void t.test('parseFound() takes names with anything in them', (t) => {
 
 const give = (path: string, uid: number) => chownSync(path, uid, uid)
 
-void t.test('search() finds by owner, removeStrays() removes, and links lead nowhere', { skip }, async (t) => {
+void t.test('search() and removeStrays() select files by owner and do not follow links', { skip }, async (t) => {
   const { host, slots, outside } = scratch(t, 2)
   const tmp = host.path('/tmp')
   writeFileSync(`${outside}/theirs`, '')
@@ -57,7 +57,7 @@ void t.test('search() finds by owner, removeStrays() removes, and links lead now
   t.ok(existsSync(`${outside}/theirs`))
 })
 
-void t.test('removeEntries() removes a folder with what others put into it', { skip }, async (t) => {
+void t.test('removeEntries() removes a folder with files of other users', { skip }, async (t) => {
   const { host } = scratch(t, 1)
   const folder = host.path('/tmp/theirs')
   mkdirSync(folder)
@@ -68,7 +68,7 @@ void t.test('removeEntries() removes a folder with what others put into it', { s
   t.strictSame(await host.list('/tmp'), ['of-root'])
 })
 
-void t.test('search() that does not end proves nothing', async (t) => {
+void t.test('search() returns its error for every slot when find fails', async (t) => {
   const { slots } = scratch(t, 2)
   const host = createFakeHost({ programs: { '/usr/bin/find': () => ({ exitCode: 127 }) } })
   const found = await search(host, { homes: [], others: ['/tmp'] }, slots, {})

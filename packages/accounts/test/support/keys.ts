@@ -3,30 +3,30 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createHost } from '@puppy/host'
 
-/** The real program, when it is installed. */
+/** The path of the real ssh-keygen, if it is installed. */
 export const keygen = createHost().program('ssh-keygen')
 export const skip = keygen === undefined && 'ssh-keygen is not installed'
 
-/** One key of each kind, made by ssh-keygen, the security keys by their format; the private halves were thrown away. */
+/** One key of each type. ssh-keygen created them, except the security keys, which were encoded by hand. The private keys were deleted. */
 export const realKeys: readonly string[] = readFileSync(new URL('../fixtures/keys.pub', import.meta.url), 'utf8')
   .trim()
   .split('\n')
 
-/** One field of a blob: its length in four bytes, then itself. */
+/** Returns one field of a blob: its length in four bytes, then the bytes. */
 export function field(bytes: Buffer | string): Buffer {
   const length = Buffer.alloc(4)
   length.writeUInt32BE(bytes.length)
   return Buffer.concat([length, Buffer.from(bytes)])
 }
 
-/** A line of a type and the fields after it. */
+/** Returns a key line of a type and the fields after it. */
 export function line(type: string, ...fields: readonly (Buffer | string)[]): string {
   return `${type} ${Buffer.concat([field(type), ...fields.map(field)]).toString('base64')}`
 }
 
 /**
- * What ssh-keygen says of each line, all in one run: the bits of the key when it takes it and has read the very bytes that
- * the line holds, otherwise undefined.
+ * Runs ssh-keygen once for all lines. Returns the bits of each key that it accepts and reads back byte for byte, and undefined for all
+ * other lines.
  */
 export function askKeygen(lines: readonly string[]): readonly (number | undefined)[] {
   const input = lines.map((text, index) => `${text} line${index}\n`).join('')
@@ -42,7 +42,7 @@ export function askKeygen(lines: readonly string[]): readonly (number | undefine
   })
 }
 
-/** The blob of a line. */
+/** Returns the blob of a line. */
 export function bytesOf(text: string): Buffer {
   return Buffer.from(text.split(' ')[1] ?? '', 'base64')
 }

@@ -2,9 +2,9 @@ import { createHost, type Host } from '@puppy/host'
 import type { Test } from 'tap'
 import { defaultLayout, slotAt, type Slot, type SlotLayout } from '../../src/index.ts'
 
-/** Why a test that makes users below a scratch root cannot run here, or false. */
+/** Returns why a test that creates users below a scratch root cannot run here, or false. */
 export function whyNot(...programs: readonly string[]): string | false {
-  if (process.getuid?.() !== 0) return 'needs root to give files to other users'
+  if (process.getuid?.() !== 0) return 'needs root to set the owner of files'
   const missing = programs.filter((name) => createHost().program(name) === undefined)
   return missing.length === 0 ? false : `${missing.join(', ')} is not installed`
 }
@@ -13,11 +13,11 @@ export interface Scratch {
   readonly host: Host
   readonly layout: SlotLayout
   readonly slots: readonly Slot[]
-  /** A folder beside the root, with a file `precious` that must survive. */
+  /** A folder beside the root, with a file `precious` that must not be removed. */
   readonly outside: string
 }
 
-/** A machine that is only a folder, with a skeleton. */
+/** Creates a host that is only a folder, with a skeleton. */
 export function scratch(t: Test, count: number, files: Readonly<Record<string, string>> = {}): Scratch {
   const root = { etc: { skel: { '.profile': '# profile\n' }, ...files }, tmp: {}, var: { tmp: {}, mail: {} } }
   const folder = t.testdir({ root, outside: { precious: 'kept' } })

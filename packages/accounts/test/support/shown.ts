@@ -1,6 +1,6 @@
 import type { AccountError } from '../../src/errors.ts'
 
-/** Shows a result for a comparison: its error as its code, its reason and its message. */
+/** Replaces the error of a result by its code, reason and message, for comparisons. */
 export function shown<Result extends { readonly error?: AccountError }>(result: Result): object {
   const { error, ...rest } = result
   if (error === undefined) return rest

@@ -12,10 +12,10 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { createHost, type Host } from '@puppy/host'
 
-/** A machine that is only a folder, for the conformance suite. */
+/** A host that is only a folder, for the conformance suite. */
 export interface ScratchWorld {
   readonly host: Host
-  /** Every entry below the folder with its metadata, content and time of change. */
+  /** Returns every entry below the folder with its metadata, content and time of change. */
   snapshot(): Promise<unknown>
   close(): Promise<void>
 }

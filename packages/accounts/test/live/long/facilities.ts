@@ -19,7 +19,7 @@ import {
 } from '../../../src/index.ts'
 import { someKey, whyNot } from '../../support/scratch.ts'
 
-/** Far from the default pool and from the other live tests, and with a group of its own. */
+/** Far from the default pool and from the other live tests, and with its own group. */
 const layout = { ...defaultLayout, firstUid: 25_000, firstPort: 28_100, group: 'puppy-live-suite' }
 const slots = [0, 1].map((n) => slotAt(layout, n))
 const host = createHost()
@@ -34,13 +34,13 @@ const removeAll = async () => {
 const getent = async (database: string, keys: readonly string[]) =>
   (await host.run(['/usr/bin/getent', database, ...keys], { touches: 'nothing', accept: [0, 2] })).stdout
 const users = slots.map(({ user }) => user)
-/** An expensive machine: some faults of each kind are enough here, below a folder each effect fails once. */
+/** Faults are slow on a machine, so only some effects fail here. The tests below a folder cover every effect. */
 const faults = 3
 
-/** Read once: semanage takes half a minute where the machine is emulated, and every check plans several times. */
+/** Read once: semanage takes half a minute on an emulated machine, and every check plans several times. */
 let reserved: PortReservations | undefined
 
-/** A pool on a host, with the reservations of ports that were read before. */
+/** Opens a pool on a host, with port reservations that are read once. */
 function poolWith(effectHost: Host): Pool {
   const pool = openPool(effectHost, layout)
   const known = async (options: PoolReadOptions = {}) => ({
