@@ -4,7 +4,7 @@ import { restartIfStripped } from './restart.ts'
 
 type CommandOf = (config: Config, args: readonly string[]) => Promise<void>
 
-/** Each command loads only what it needs: half of a quick start is not reading the other half of the program. */
+/** The commands and their help. Each command loads only the modules that it needs, so that the start is fast. */
 const commands: Readonly<Record<string, readonly [() => Promise<CommandOf>, string]>> = {
   down: [
     async () => (await import('./commands/down.ts')).down,
@@ -31,7 +31,7 @@ const commands: Readonly<Record<string, readonly [() => Promise<CommandOf>, stri
   ],
 }
 
-/** Parts of `up`, for itself alone. */
+/** Parts of `up`, which only `up` runs. */
 const parts: Readonly<Record<string, () => Promise<CommandOf>>> = {
   start: async () => (await import('./commands/start.ts')).start,
   database: async () => (await import('./commands/start.ts')).startDatabase,
@@ -45,7 +45,7 @@ function usage(): string {
   return `Usage: npm run puppy -- COMMAND\n${lines.join('\n')}\nSettings are environment variables; docs/configuration.md lists them.`
 }
 
-/** Undefined for a name that is no command. `up` reads no settings itself: `start` does. */
+/** Returns the function of a command, or undefined for an unknown name. `up` reads no settings itself: `start` does. */
 async function load(name: string): Promise<((args: readonly string[]) => Promise<void>) | undefined> {
   if (name === 'up') return (await import('./commands/up.ts')).up
   const command = commands[name]?.[0] ?? parts[name]

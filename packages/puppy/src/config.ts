@@ -17,7 +17,7 @@ function text(pattern: string, meaning: string, example: string): Setting {
   return { pattern: new RegExp(pattern), meaning, example }
 }
 
-/** Every environment variable of ours, what it means, and what it may look like. */
+/** Every environment variable of Puppy: its pattern, its meaning and an example. The texts complete "expected …, for example …". */
 const settings = {
   PUPPY_LISTEN: text(address, 'the address and port on which the API listens', '127.0.0.1:8420'),
   PUPPY_STATE_DIR: text(
@@ -81,14 +81,14 @@ const settings = {
 } as const satisfies Readonly<Record<string, Setting>>
 type Environment = { readonly [name in keyof typeof settings]?: string }
 
-/** Where each role connects; all absent with the embedded PostgreSQL. A process is given only what it needs. */
+/** The database URL of each role. All are undefined with the embedded PostgreSQL. Each process gets only its own URL. */
 interface DatabaseUrls {
   readonly owner: string | undefined
   readonly api: string | undefined
   readonly agent: string | undefined
 }
 
-/** Everything that is configured, read once. No other file reads the environment. */
+/** All settings, read once. No other file reads the environment. */
 export interface Config {
   readonly listen: { readonly host: string; readonly port: number }
   readonly stateDir: string
@@ -109,10 +109,11 @@ export interface Config {
   }
   readonly install: boolean
   readonly logLevel: string
-  /** Whether we run as root; without root nothing is applied. */
+  /** Whether the process runs as root. Without root nothing is applied. */
   readonly privileged: boolean
 }
 
+/** What the defaults depend on. */
 export interface Surroundings {
   readonly uid: number
   readonly hostname: string
@@ -120,8 +121,9 @@ export interface Surroundings {
 }
 
 /**
- * Reads the settings out of an environment.
- * @throws StartError with one line that names the first invalid variable, its value and an example.
+ * Reads the settings from the environment.
+ *
+ * @throws StartError with one line that contains the first invalid variable, its value and an example.
  */
 export function readConfig(env: NodeJS.ProcessEnv, surroundings: Surroundings = currentSurroundings()): Config {
   const given = readEnvironment(env)
@@ -184,12 +186,12 @@ function defaultStateDir(root: string, privileged: boolean, cwd: string): string
   return privileged || root !== '/' ? join(root, 'var/lib/puppy') : join(cwd, 'var')
 }
 
-/** Sockets have short paths: HAProxy 2.6 takes 97 characters and appends to them, the kernel 107. */
+/** Returns a short folder, because paths of sockets are limited: HAProxy 2.6 accepts 97 characters and appends to them, the kernel 107. */
 function defaultRunDir(stateDir: string, privileged: boolean, live: boolean): string {
   if (privileged && live && stateDir === '/var/lib/puppy') return '/run/puppy'
   const beside = join(stateDir, 'run')
   if (beside.length <= 70) return beside
-  // Not in /tmp for root: whoever makes the folder first there would own our pid files and sockets.
+  // Not /tmp for root: another user could create the folder there first and own Puppy's pid files and sockets.
   const parent = privileged ? '/run' : '/tmp'
   return `${parent}/puppy-${createHash('sha256').update(stateDir).digest('hex').slice(0, 12)}`
 }
@@ -229,7 +231,7 @@ function parseAddress(name: string, value: string): { host: string; port: number
   return { host: host === '' ? '::' : host, port }
 }
 
-/** A host name as a slug: `Web-1.example.com` is `web-1`. */
+/** Returns the first label of a host name as a slug: `Web-1.example.com` becomes `web-1`. */
 export function slugOf(name: string): string {
   const slug = name
     .toLowerCase()

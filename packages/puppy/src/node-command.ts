@@ -1,22 +1,22 @@
 import { fileURLToPath } from 'node:url'
 
-/** Where the compiled code of our files is kept, unless NODE_COMPILE_CACHE says otherwise. */
+/** The folder of the compiled code, unless NODE_COMPILE_CACHE sets another one. */
 export const compileCache = fileURLToPath(new URL('../../../node_modules/.cache/node', import.meta.url))
 
 const program = fileURLToPath(new URL('./cli.ts', import.meta.url))
 
 /**
- * What V8 is told in processes that live long. Young objects get one MiB instead of sixteen, and machine code is kept small. The
- * limit of the heap is ten times what the largest host needs: it makes V8 collect earlier, and nothing comes near it.
+ * The V8 flags of long-lived processes. Young objects get one MiB instead of sixteen, and V8 optimizes for small machine code. The limit
+ * of the heap is ten times what the largest host needs. It only makes V8 collect garbage earlier.
  */
 export const flags = ['--max-semi-space-size=1', '--optimize-for-size', '--max-old-space-size=512']
 
-/** The command line of a part of `puppy up` that ends soon. */
+/** Returns the command line of a part of `puppy up` that ends soon. */
 export function partCommand(name: string): [string, ...string[]] {
   return [process.execPath, program, name]
 }
 
-/** The command line of one of our processes that live long. */
+/** Returns the command line of a long-lived process. */
 export function nodeCommand(name: string): [string, ...string[]] {
   return [process.execPath, ...flags, program, name]
 }

@@ -6,7 +6,7 @@ import type { Config } from './config.ts'
 
 const machine = createHost()
 
-/** Where our files are, below the state folder and the run folder. */
+/** Returns the paths of Puppy's files below the state folder and the run folder. */
 export function placesOf(config: Pick<Config, 'stateDir' | 'runDir'>) {
   const { stateDir, runDir } = config
   return {
@@ -14,7 +14,7 @@ export function placesOf(config: Pick<Config, 'stateDir' | 'runDir'>) {
     logs: join(stateDir, 'log'),
     proxy: join(stateDir, 'haproxy'),
     machineId: join(stateDir, 'machine-id'),
-    /** How the slots here were numbered, for a purge that is told nothing or something else. */
+    /** The layout of the slots on this host. A purge uses it, whatever the settings are then. */
     slots: join(stateDir, 'slots.json'),
     upLock: join(stateDir, 'up.lock'),
     up: openPidFile(machine, join(runDir, 'up.pid')),
@@ -23,7 +23,7 @@ export function placesOf(config: Pick<Config, 'stateDir' | 'runDir'>) {
   }
 }
 
-/** Where each role connects. */
+/** Returns the database URL of each role. */
 export function databaseUrls(config: Config) {
   const embedded = embeddedUrls(config)
   return {

@@ -1,7 +1,7 @@
 import type { Host } from '@puppy/host'
 import { endProcess, type ProcessIdentity } from '@puppy/host/process'
 
-/** Ends a process: asks it to end, and kills it when it still runs after so many milliseconds. */
+/** Ends a process: sends SIGTERM, and sends SIGKILL if it still runs after `patience` milliseconds. */
 export async function endFirmly(
   machine: Pick<Host, 'read' | 'signal'>,
   process: ProcessIdentity,

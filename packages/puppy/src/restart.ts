@@ -5,11 +5,11 @@ const attempts = Number(process.env[attempt] ?? 0)
 delete process.env[attempt]
 
 /**
- * Begins this process again, as the same process, if its code did not come out of the compile cache or V8 was not told what it should be.
+ * Executes this program again in the same process, if its code did not come from the compile cache or V8 does not have the flags.
  *
- * To read TypeScript, Node loads a stripper of types that stays in memory, 30 MB and growing, to the end of the process. The cache keeps
- * the code without types, so a process that lives long starts once to fill it and once more to use it. To be called when all is loaded and
- * nothing has begun: open files and children are lost. Does nothing where the cache cannot be written.
+ * To read TypeScript, Node loads a type stripper that stays in memory until the process ends: 30 MB, and growing. The cache contains the
+ * code without types. So a long-lived process starts once to fill the cache and once more to use it. Call it when all modules are loaded
+ * and no work has started: open files and child processes are lost. Does nothing where the cache cannot be written.
  *
  * @see execve(2), "Module compile cache" in Node's documentation
  */
@@ -26,7 +26,7 @@ export async function restartIfStripped(): Promise<void> {
 
 const noWarning = '--disable-warning=ExperimentalWarning'
 
-/** Whether Node has loaded what takes types out of TypeScript. */
+/** Returns whether Node has loaded the type stripper. */
 export function hasStripper(): boolean {
   const { moduleLoadList = [] } = process as { readonly moduleLoadList?: readonly string[] }
   return moduleLoadList.some((name) => name.includes('internal/deps/amaro/'))

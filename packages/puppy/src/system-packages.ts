@@ -1,15 +1,17 @@
 import type { Host } from '@puppy/host'
 import { StartError } from '@puppy/state'
 
-/** A program that the machine must have, and the Debian package that brings it. */
+/** A program that the machine must have, and the Debian package that contains it. */
 export interface Need {
   readonly program: string
-  /** Other names under which another package brings the same. */
+  /** Names of the same program in other packages. */
   readonly or?: readonly string[]
   readonly package: string
+  /** What it does for Puppy, as the end of "which …". */
   readonly why: string
 }
 
+/** The programs that Puppy needs. */
 export const needs: readonly Need[] = [
   { program: 'haproxy', package: 'haproxy', why: 'routes web traffic to tenants' },
   {
@@ -28,25 +30,27 @@ export const needs: readonly Need[] = [
   { program: 'setpriv', package: 'util-linux', why: 'ends processes with the uid of their tenant' },
 ]
 
-/** What the machine lacks. */
+/** Returns the needs that the machine lacks. Pure. */
 export function missingNeeds(has: (program: string) => boolean): readonly Need[] {
   return needs.filter(({ program, or = [] }) => ![program, ...or].some(has))
 }
 
-/** The line that a person would run. */
+/** Returns the command that installs the packages of these needs. Pure. */
 export function installLine(missing: readonly Need[]): string {
   return `apt-get install -y ${missing.map((need) => need.package).join(' ')}`
 }
 
+/** How packages are installed. */
 export interface InstallOptions {
-  /** Whether we may. */
+  /** Whether packages may be installed. */
   readonly install: boolean
   readonly say: (line: string) => void
 }
 
 /**
- * Installs the Debian packages that are missing, after saying which and why. Needs root and the network.
- * @throws StartError with the line to run when it may not or cannot.
+ * Installs the missing Debian packages, and first prints which ones and why. Needs root and the network.
+ *
+ * @throws StartError with the command to run when it may not or cannot install them.
  */
 export async function ensurePackages(machine: Host, { install, say }: InstallOptions): Promise<void> {
   const missing = missingNeeds((program) => machine.program(program) !== undefined)

@@ -4,14 +4,14 @@ import type { Config } from './config.ts'
 import type { SystemUser } from '@puppy/state/embedded'
 import { StartError } from '@puppy/state'
 
-/** Who our unprivileged processes run as. Undefined when we are not root: then it is ourselves. */
+/** The users of Puppy's unprivileged processes. Without root there are none: then all processes run as the same user. */
 export interface SystemUsers {
   readonly postgres: SystemUser
   readonly api: SystemUser
   readonly haproxy: ProxyUser
 }
 
-/** Whom HAProxy becomes, by the names that its configuration takes, and by number. */
+/** The user that HAProxy changes to: the names for its configuration, and the uid. */
 export interface ProxyUser {
   readonly user: string
   readonly group: string
@@ -25,9 +25,11 @@ const lines = [
 ]
 
 /**
- * Finds the users of our processes, and on the machine itself makes those that are missing.
+ * Finds the users of Puppy's processes, and creates those that are missing. Returns undefined without root.
  *
- * Below a root folder no user of the machine is made; `nobody` does the work of both there.
+ * For a host that is a folder, creates no user on the machine: there the database and the API run as `nobody`.
+ *
+ * @throws StartError when the users cannot be created.
  */
 export async function ensureSystemUsers(
   machine: Host,
@@ -58,14 +60,14 @@ export async function ensureSystemUsers(
   return made
 }
 
-/** The users as they are; undefined when one of ours is missing. */
+/** Finds the users of Puppy's processes. Returns undefined when one is missing. */
 export async function findOwn(machine: Host): Promise<SystemUsers | undefined> {
   const [postgres, api] = await Promise.all([findUser(machine, own.postgres), findUser(machine, own.api)])
   if (postgres === undefined || api === undefined) return undefined
   return { postgres, api, haproxy: await proxyUser(machine) }
 }
 
-/** HAProxy's workers never stay root: its package's user, or else nobody. */
+/** Finds the user for HAProxy's workers, which never run as root: that of its package, or else nobody. */
 async function proxyUser(machine: Host): Promise<ProxyUser> {
   const user = (await findUser(machine, 'haproxy')) ?? (await findUser(machine, 'nobody'))
   const group = parseGroup((await machine.read('/etc/group')) ?? '').find(({ gid }) => gid === user?.gid)
@@ -82,7 +84,7 @@ async function findUser(machine: Host, name: string): Promise<SystemUser | undef
   return entry === undefined ? undefined : { name, uid: entry.uid, gid: entry.gid }
 }
 
-/** Removes our users, for a purge; gives the names of those that were there. */
+/** Removes the users `puppy-postgres` and `puppy-api`, for a purge. Returns the names of those that it removed. */
 export async function removeSystemUsers(machine: Host): Promise<readonly string[]> {
   const removed: string[] = []
   const userdel = machine.program('userdel')
@@ -94,7 +96,11 @@ export async function removeSystemUsers(machine: Host): Promise<readonly string[
   return removed
 }
 
-/** Gives up root for good: groups first, then gid, then uid; then nothing can be taken back. */
+/**
+ * Drops root permanently: first the groups, then the gid, then the uid. Verifies that the process cannot become root again.
+ *
+ * @throws StartError when it cannot drop root.
+ */
 export function dropRoot(user: SystemUser): void {
   process.chdir('/')
   process.setgroups?.([user.gid])

@@ -9,13 +9,13 @@ import type { Config } from './config.ts'
 import { placesOf } from './places.ts'
 import type { SystemUsers } from './system-users.ts'
 
-/** The machine itself, and the host that carries tenants: the same unless a root folder stands in its place. */
+/** Opens the machine and the host that runs tenants. Both are the same unless PUPPY_ROOT sets a folder as the host. */
 export function openHosts(config: Pick<Config, 'live' | 'root'>): { readonly machine: Host; readonly host: Host } {
   const machine = createHost()
   return { machine, host: config.live ? machine : createHost({ root: config.root }) }
 }
 
-/** What the slots here were made with, whatever the environment says today. */
+/** Returns the layout that the slots here were built with, or that of the settings when there are none. */
 export async function layoutOf(config: Config, machine: Host): Promise<SlotLayout> {
   const kept = await machine.read(placesOf(config).slots)
   if (kept === undefined) return config.layout
@@ -24,24 +24,24 @@ export async function layoutOf(config: Config, machine: Host): Promise<SlotLayou
   return layout
 }
 
-/** What the parts are wired by: the settings, and what was found on the host. */
+/** The settings, and what was found on the host. */
 export interface Site {
   readonly config: Config
-  /** The host that carries tenants. */
+  /** The host that runs tenants. */
   readonly host: Host
-  /** Absent when we are not root: then everything is ourselves. */
+  /** Undefined without root: then all processes run as the same user. */
   readonly users: SystemUsers | undefined
   /** Whether systemd is the init of this host, as `runsSystemd` of `@puppy/host` finds it. */
   readonly systemd: boolean
 }
 
-/** Returns the firewall of this host, the users that it lets through, and the ports of ours that no other user may answer from. */
+/** Returns the firewall of this host, the users that may connect to tenants, and Puppy's own ports, on which no other user may listen. */
 export function firewallSettings(
   { config, host, users, systemd }: Site,
   haproxy: Pick<Haproxy, 'alive'>,
 ): FacilitiesOptions['firewall'] {
   const proxy = [0, ...(users === undefined ? [] : [users.haproxy.uid])]
-  // It gives up root before it listens.
+  // The API drops root before it listens.
   const api = [users?.api.uid ?? process.getuid?.() ?? 0]
   const apiListens = async () =>
     (await readListeners(host)).some(({ port, uid }) => port === config.listen.port && api.includes(uid))
@@ -63,12 +63,12 @@ export function firewallSettings(
   }
 }
 
-/** The port at the end of `:80`, `127.0.0.1:80` or `[::1]:80`. */
+/** Returns the port of `:80`, `127.0.0.1:80` or `[::1]:80`. */
 function portOf(address: string): number {
   return Number(address.slice(address.lastIndexOf(':') + 1))
 }
 
-/** What HAProxy is configured with on this host. */
+/** Returns the settings of HAProxy on this host. */
 export function proxySettings({ config, users, systemd }: Omit<Site, 'host'>): ProxySettings {
   const { certificates, listen, tlsListen } = config.proxy
   return {

@@ -11,10 +11,10 @@ import { ensureSystemUsers, findOwn } from '../system-users.ts'
 import { untilToldToEnd } from './signals.ts'
 import { slotCount } from '@puppy/accounts/slots'
 
-/** `puppy agent`: makes this host match the database until told to end. */
+/** Runs `puppy agent`: makes this host match the database until SIGINT or SIGTERM. */
 export async function agent(config: Config): Promise<void> {
   const { machine, host } = openHosts(config)
-  // By ourselves too: whoever started us may be killed before it has written down who we are.
+  // `up` writes this file too, but may be killed before it does.
   await placesOf(config).agent.write(process.pid)
   const users = config.live ? await findOwn(machine) : await ensureSystemUsers(machine, config)
   const site = { config, host, users, systemd: await runsSystemd(host) }
@@ -65,8 +65,8 @@ export async function agent(config: Config): Promise<void> {
 }
 
 /**
- * One agent acts on a host at a time, and not before the programs of one that was killed have ended: they hold on to the
- * lock. Programs get the locks of the host that runs them, so each of the two has its own.
+ * Locks the machine and the host, so that one agent at a time changes a host. Programs of a killed agent inherit its lock, so this waits
+ * until they end. A program inherits the locks of the host that runs it, so both hosts have a lock.
  */
 async function lockHosts(config: Config, machine: Host, host: Host, signal: AbortSignal) {
   const options = { timeout: 120_000, signal, purpose: 'puppy agent' }
@@ -78,7 +78,7 @@ async function lockHosts(config: Config, machine: Host, host: Host, signal: Abor
   return locks
 }
 
-/** The machine's own id; below a root folder, which has none, one that we keep. @see machine-id(5) */
+/** Returns the id of the machine. For a host that is a folder, creates one and stores it in the state folder. @see machine-id(5) */
 async function machineIdOf(config: Config, machine: Host): Promise<string> {
   const own = config.live ? (await machine.read('/etc/machine-id'))?.trim() : undefined
   if (own !== undefined && /^[0-9a-f]{32}$/.test(own)) return own
@@ -92,7 +92,7 @@ async function machineIdOf(config: Config, machine: Host): Promise<string> {
 
 const told = new Map<string, number>()
 
-/** Writes a line; the same again only after ten minutes, because a pass that fails may come every few seconds. */
+/** Writes a line. Repeats the same line only after ten minutes, because a pass that fails may run every few seconds. */
 function log(line: string, facts: object = {}): void {
   const text = JSON.stringify({ message: line, ...facts })
   const now = Date.now()

@@ -6,10 +6,10 @@ import { databaseUrls, placesOf } from '../places.ts'
 import { dropRoot, ensureSystemUsers } from '../system-users.ts'
 import { untilToldToEnd } from './signals.ts'
 
-/** `puppy api`: serves HTTP until told to end. Everything is loaded first, then root is dropped, then it listens. */
+/** Runs `puppy api`: serves HTTP until SIGINT or SIGTERM. Loads everything first, then drops root, then listens. */
 export async function api(config: Config): Promise<void> {
   const machine = createHost()
-  // By ourselves too: whoever started us may be killed before it has written down who we are.
+  // `up` writes this file too, but may be killed before it does.
   await placesOf(config).api.write(process.pid)
   const users = await ensureSystemUsers(machine, config)
   const database = openDatabase({ url: databaseUrls(config).api, name: 'puppy api', connections: 20 })

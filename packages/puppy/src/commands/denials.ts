@@ -9,8 +9,9 @@ import { StartError } from '@puppy/state'
 import { layoutOf, openHosts } from '../wiring.ts'
 
 /**
- * `puppy denials`: what SELinux denied tenants, who, how often, and what it means. `--follow` tells each as it happens. `--hidden logged` has
- * the policy write down also what it keeps to itself, and `--hidden silent` ends that; each is a transaction of the policy.
+ * Runs `puppy denials`: prints what SELinux denied to which tenant, how often, and what it means. `--follow` continues with new denials.
+ * `--hidden logged` makes the policy log denials that it normally hides, and `--hidden silent` hides them again. Each of the two is a
+ * transaction of the policy.
  */
 export async function denials(config: Config, args: readonly string[]): Promise<void> {
   const { follow, hidden } = optionsIn(args)
@@ -34,13 +35,16 @@ export async function denials(config: Config, args: readonly string[]): Promise<
   }
   const end = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => end.abort())
-  // Before what there is: nothing is lost between the two, and what comes just then may be told twice.
+  // Follow before reading: no denial is lost between the two, and a denial at that moment may be printed twice.
   const stream = follow ? await followDenials(host, { signal: end.signal }) : undefined
   show(await readDenials(host))
   if (stream !== undefined) for await (const denial of stream) show([denial])
 }
 
-/** Who, how often, what it means and by which program, and when last; programs and files are named by tenants. */
+/**
+ * Renders one line: tenant, count, meaning and program, time of the last denial. Makes the names of programs and files printable, because
+ * tenants choose them. Pure.
+ */
 export function lineOf(group: DenialGroup, layout: SlotLayout): string {
   const { count, last, example, level } = group
   const object = example.object === undefined ? {} : { object: printable(example.object) }
@@ -53,7 +57,7 @@ export function lineOf(group: DenialGroup, layout: SlotLayout): string {
   return `${who}\t${times}\t${message}${by}${would}${written}\t${new Date(last).toISOString()}`
 }
 
-/** The tenant that has a level. */
+/** Returns the user of the slot that has a level. Undefined for a level of no slot. */
 function userAt(level: string, layout: SlotLayout): string | undefined {
   try {
     const n = pairNumber(parseLevel(level))

@@ -11,7 +11,7 @@ import { readBuiltSlots } from '@puppy/state/store/slots'
 import { installLine, missingNeeds } from '../system-packages.ts'
 import { findOwn } from '../system-users.ts'
 
-/** `puppy doctor`: says what works here and what would help. The exit status is 1 when something that we have is broken. */
+/** Runs `puppy doctor`: reports what works on this host, what does not, and what to do. The exit status is 1 if anything does not work. */
 export async function doctor(config: Config): Promise<void> {
   const { machine, host } = openHosts(config)
   const users = config.live ? await findOwn(machine) : undefined
@@ -61,7 +61,7 @@ function say(works: boolean, what: string, otherwise?: string): void {
   if (!works) process.exitCode = 1
 }
 
-/** What facilities have made can be judged only by what the database wants. */
+/** Prints what the facilities find when they compare the host with the spec in the database. */
 async function inspect(facilities: readonly Facility[], view: View): Promise<void> {
   for (const facility of facilities) {
     try {
@@ -73,7 +73,7 @@ async function inspect(facilities: readonly Facility[], view: View): Promise<voi
   }
 }
 
-/** Gives what the database wants of this host, if it answers and knows the host. */
+/** Returns the spec of this host from the database. Undefined when the database does not answer or the host is not registered. */
 async function checkDatabase(config: Config): Promise<View | undefined> {
   const database = openDatabase({ url: databaseUrls(config).owner, name: 'puppy doctor', connections: 1 })
   try {

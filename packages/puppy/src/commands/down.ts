@@ -13,7 +13,7 @@ import { layoutOf, openHosts, proxySettings, firewallSettings } from '../wiring.
 import { endFirmly } from '../processes.ts'
 import { ensureSystemUsers, findOwn, removeSystemUsers } from '../system-users.ts'
 
-/** `puppy down`: ends everything of ours. With `--purge` it also removes everything of ours, tenants and their data included. */
+/** Runs `puppy down`: stops all processes of Puppy. With `--purge`, also removes all that Puppy created, tenants and their data included. */
 export async function down(config: Config, args: readonly string[]): Promise<void> {
   const purging = args.includes('--purge')
   const unknown = args.find((argument) => argument !== '--purge')
@@ -57,7 +57,7 @@ export async function down(config: Config, args: readonly string[]): Promise<voi
   )
 }
 
-/** Gives how many slots of ours could not be removed. What a person has where a slot would be is left alone. */
+/** Removes all slots. Returns how many could not be removed. Keeps, and does not count, a slot whose name or uid a person has. */
 async function removeTenants(layout: SlotLayout, host: Host): Promise<number> {
   const slots = Array.from({ length: slotCount(layout) }, (_, n) => slotAt(layout, n))
   const homes = new Set(await host.list(layout.homes))
@@ -72,7 +72,7 @@ async function removeTenants(layout: SlotLayout, host: Host): Promise<number> {
   return failures.filter(({ error }) => error.code !== 'ACCOUNT_SLOT_BLOCKED').length
 }
 
-/** Folders with the logins of users whose slots are still there stay. */
+/** Removes the base files. Keeps folders with the logins of users whose slots still exist. */
 async function removeBase(layout: SlotLayout, host: Host): Promise<void> {
   const { results } = await openBase(host, layout).ensure('absent')
   for (const { error } of results) {
@@ -82,7 +82,7 @@ async function removeBase(layout: SlotLayout, host: Host): Promise<void> {
   }
 }
 
-/** Not those of a person who has the uid of a slot. */
+/** Lifts the disk limits of slots. Keeps the limits of a person who has the uid of a slot. */
 async function removeDiskLimits(layout: SlotLayout, host: Host): Promise<void> {
   const people = new Set(parsePasswd((await host.read('/etc/passwd')) ?? '').map(({ uid }) => uid))
   const uids = Array.from({ length: slotCount(layout) }, (_, n) => slotAt(layout, n).uid)
@@ -92,7 +92,7 @@ async function removeDiskLimits(layout: SlotLayout, host: Host): Promise<void> {
   )
 }
 
-/** Only what we made: a state folder that somebody else keeps things in stays, with them. */
+/** Deletes Puppy's files in the state and run folders. Keeps a folder that contains other files. */
 async function removeState(config: Config, machine: Host): Promise<void> {
   const rm = machine.program('rm') ?? '/usr/bin/rm'
   const state = [
@@ -116,7 +116,7 @@ async function removeState(config: Config, machine: Host): Promise<void> {
   })
   for (const folder of [config.runDir, config.stateDir]) {
     const names = await machine.list(folder)
-    // What a write that was killed half way left beside its file.
+    // Temporary files of writes that were killed before they finished.
     const unfinished = names.filter((entry) => isUnfinished(entry))
     for (const entry of unfinished) await machine.remove(`${folder}/${entry}`)
     const left = names.filter((entry) => !unfinished.includes(entry))

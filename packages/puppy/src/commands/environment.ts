@@ -22,7 +22,7 @@ const own = {
   ],
 } as const
 
-/** The variables that one of our processes needs, and no others: the API never sees another role's database. */
+/** Returns the variables that the API or the agent needs, and no others. The API never gets the database URL of another role. */
 export function childEnvironment(
   config: Config,
   name: 'api' | 'agent',
@@ -39,7 +39,7 @@ export function childEnvironment(
     PUPPY_RUN_DIR: config.runDir,
     ...(name === 'api' ? { API_DATABASE_URL: url } : { AGENT_DATABASE_URL: url }),
     NODE_NO_WARNINGS: '1',
-    // One arena for all threads: the ones that are not JavaScript's allocate little. @see mallopt(3)
+    // One arena for all threads: threads that do not run JavaScript allocate little. @see mallopt(3)
     MALLOC_ARENA_MAX: '1',
   }
 }

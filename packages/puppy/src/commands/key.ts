@@ -5,7 +5,7 @@ import { databaseUrls } from '../places.ts'
 import { generateKey, insertKey } from '@puppy/state/store/keys'
 import { resellerExists } from '@puppy/state/store/resellers'
 
-/** `puppy key [--reseller NAME]`: makes a key and prints it once. */
+/** Runs `puppy key [--reseller NAME]`: creates a key and prints it once. */
 export async function key(config: Config, args: readonly string[]): Promise<void> {
   const { values } = parseArgs({ args: [...args], options: { reseller: { type: 'string' } } })
   const database = openDatabase({ url: databaseUrls(config).owner, name: 'puppy key', connections: 1 })

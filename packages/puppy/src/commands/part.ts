@@ -3,17 +3,17 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { partCommand } from '../node-command.ts'
 import type { Answer, Report } from './stages.ts'
 
-/** A part of `puppy up` that runs as a process of its own and ends soon. */
+/** A part of `puppy up` that runs as a separate process and ends soon. */
 export interface Part {
-  /** Settles when it has ended; rejects with a `PartFailed` when it failed, and with what `act` threw. */
+  /** Resolves when it has ended. Rejects with a `PartFailed` when it failed, and with the error that `act` threw. */
   readonly ended: Promise<void>
   /** Asks it to end at its next stage. */
   tell(): void
-  /** Asks it to end, and ends it when it does not within 30 s. */
+  /** Asks it to end, and kills it if it does not end within 30 s. */
   end(): Promise<void>
 }
 
-/** A part failed, and has said why. */
+/** A part failed. It has printed the reason. */
 export class PartFailed extends Error {
   static {
     this.prototype.name = 'PartFailed'
@@ -27,13 +27,13 @@ export class PartFailed extends Error {
   }
 }
 
-/** Runs `puppy NAME`. It writes where this process writes; `act` answers what it reports. */
+/** Runs `puppy NAME` with the output of this process. Calls `act` for each report, and sends back its answer. */
 export function runPart(name: string, act: (report: Report) => Promise<Answer> = async () => 'go on'): Part {
   const [program, ...args] = partCommand(name)
   const child = spawn(program, args, { stdio: ['inherit', 'inherit', 'inherit', 'ipc'] })
   const { promise: ended, resolve, reject } = Promise.withResolvers<void>()
   const answer = (text: Answer) => {
-    // One that has ended, or is about to, cannot be told.
+    // A process that has ended, or is about to end, receives no message.
     if (child.connected) child.send(text, () => {})
   }
   child.on('message', (report: Report) => void act(report).then(answer, reject))

@@ -5,7 +5,7 @@ import { databaseUrls } from '../places.ts'
 import { askForPlan, findHost } from '@puppy/state/store/hosts'
 import { notify, wanted } from '@puppy/state/store/notify'
 
-/** `puppy plan`: what the agent of this host would change now, a line each. */
+/** Runs `puppy plan`: prints what the agent of this host would change now, one line for each change. */
 export async function plan(config: Config): Promise<void> {
   const database = openDatabase({ url: databaseUrls(config).owner, name: 'puppy plan', connections: 1 })
   try {

@@ -7,7 +7,7 @@ import { findHost, setPool } from '@puppy/state/store/hosts'
 import { notify, wanted } from '@puppy/state/store/notify'
 import { countSlots } from '@puppy/state/store/slots'
 
-/** `puppy pool [--free N] [--max N]`: shows or sets how many slots this host keeps. */
+/** Runs `puppy pool [--free N] [--max N]`: prints the slots of this host, and sets how many stay free and how many there may be. */
 export async function pool(config: Config, args: readonly string[]): Promise<void> {
   const { values } = parseArgs({ args: [...args], options: { free: { type: 'string' }, max: { type: 'string' } } })
   const database = openDatabase({ url: databaseUrls(config).owner, name: 'puppy pool', connections: 1 })

@@ -1,4 +1,4 @@
-/** Resolves with the first signal that asks us to end; a second one ends the process at once. */
+/** Waits for SIGINT or SIGTERM. Resolves with the first one; a second one ends the process at once. */
 export function untilToldToEnd(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     const told = (signal: NodeJS.Signals) => {

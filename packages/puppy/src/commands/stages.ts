@@ -1,27 +1,27 @@
-/** How far the start is, as `start` reports it to `up`, which then does its part. */
+/** The stage of the start. `start` reports it to `up`, which then does its part. */
 export type Report = Prepared | Processes
 
-/** The settings are read, packages and folders are there: `up` takes the lock. */
+/** The settings are read, and packages and folders exist. `up` takes the lock. */
 export interface Prepared {
   readonly stage: 'prepared'
   readonly stateDir: string
   readonly lock: string
   readonly pidFile: string
-  /** Logs that are kept short. */
+  /** Log files that `up` shortens. */
   readonly logs: readonly string[]
   readonly isEmbedded: boolean
 }
 
-/** The database is ready: `up` starts the processes. */
+/** The database is ready. `up` starts the processes. */
 interface Processes {
   readonly stage: 'processes'
   readonly processes: readonly Program[]
 }
 
-/** What `up` answers. */
+/** The answer of `up`. */
 export type Answer = 'go on' | 'end'
 
-/** A process of ours, and how it is started. */
+/** The API or the agent, and how it is started. */
 export interface Program {
   readonly name: 'api' | 'agent'
   readonly env: Readonly<Record<string, string>>

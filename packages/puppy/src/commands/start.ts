@@ -16,8 +16,8 @@ import { untilToldToEnd } from './signals.ts'
 import type { Answer, Report } from './stages.ts'
 
 /**
- * What `puppy up` does once: everything but to look after the processes. A process of its own, so that `up` does not keep what only
- * the start needs; `up` holds the lock and starts the processes when this one says so.
+ * Runs `puppy start`: everything that `puppy up` does once. This is a separate process, so that `up` does not keep modules in memory that
+ * only the start needs. `up` holds the lock, starts the processes when this process reports that stage, and supervises them.
  */
 export async function start(config: Config): Promise<void> {
   const supervisor = openSupervisor()
@@ -68,18 +68,18 @@ async function startAll(config: Config, supervisor: Supervisor): Promise<void> {
   if (supervisor.ending.aborted) return
   announce(config, keyFile)
   for (const remark of remarks) console.warn(remark)
-  // The agent has compared it with the database's, so it is what the slots here were made with.
+  // The agent has compared the layout with the one in the database, so the slots here have this layout.
   await machine.replace(places.slots, `${JSON.stringify(config.layout)}\n`, { mode: 0o644 })
 }
 
-/** Starts the embedded database again, for `puppy up`, when it has died. */
+/** Starts the embedded database again when it has ended. `puppy up` runs it. */
 export async function startDatabase(config: Config): Promise<void> {
   await startEmbedded(embeddedOptions(config, await ensureSystemUsers(createHost(), config)))
 }
 
 type Supervisor = ReturnType<typeof openSupervisor>
 
-/** The way to `puppy up`, which started this process. Without it nothing holds the lock, so this process ends at once. */
+/** Opens the channel to `puppy up`, which started this process. When it closes, no process holds the lock, so this process ends at once. */
 function openSupervisor() {
   if (process.send === undefined)
     throw new StartError('"start" is a part of "up" and cannot run alone; run "npm start"')
@@ -94,7 +94,7 @@ function openSupervisor() {
   void untilToldToEnd().then(() => ending.abort())
   return {
     ending: ending.signal,
-    /** Reports how far this process is, and waits until `up` has done its part. */
+    /** Reports the stage of this process, and waits until `up` has done its part. */
     ask: async (report: Report): Promise<void> => {
       const answered = new Promise<void>((resolve) => (settle = resolve))
       process.send?.(report)
@@ -116,12 +116,12 @@ function usesEmbedded(config: Config): boolean {
   )
 }
 
-/** The state folder is entered by the API's and the database's users, so every folder above must let them through. */
+/** Creates the state and run folders. The users of the API and the database must be able to enter every folder above the state folder. */
 async function makeFolders(machine: Host, config: Config): Promise<void> {
   try {
     const mode = config.privileged ? 0o711 : 0o700
     for (const folder of [config.stateDir, config.runDir]) {
-      // A folder that somebody chose keeps the mode that they gave it, if nobody else can write there.
+      // An existing folder keeps its mode, if this user owns it and no other user can write to it.
       const status = await machine.status(folder)
       if (status?.kind !== 'folder') await machine.makeFolder(folder, { mode })
       else if (status.uid !== process.getuid?.() || (status.mode & 0o022) !== 0) {
@@ -157,7 +157,7 @@ async function assertTraversable(machine: Host, folder: string): Promise<void> {
 
 function embeddedOptions(config: Config, users: SystemUsers | undefined): EmbeddedOptions {
   const { stateDir, runDir } = config
-  // Peer authentication goes by the name that the kernel's uid has in the user database, whatever the environment says.
+  // Peer authentication uses the name of the uid in the user database, not the name in the environment.
   const self = users === undefined ? userInfo().username : 'root'
   const server = users === undefined ? {} : { server: users.postgres }
   return { stateDir, runDir, ...server, peers: { owner: self, agent: self, api: users?.api.name ?? self } }
@@ -191,7 +191,7 @@ async function roleOf(url: string): Promise<string> {
   }
 }
 
-/** Gives the file with the admin key, or undefined when the operator keeps it. */
+/** Inserts the first admin key into the database. Returns the file with the key, or undefined when the key comes from PUPPY_ADMIN_KEY. */
 async function ensureAdminKey(machine: Host, config: Config): Promise<string | undefined> {
   const { adminKey } = placesOf(config)
   const kept = (await machine.read(adminKey))?.trim()
@@ -199,7 +199,7 @@ async function ensureAdminKey(machine: Host, config: Config): Promise<string | u
   if (!isKey(key))
     throw new StartError(`The file ${adminKey} contains no valid key; delete it, and the next start creates a new key`)
   if (config.adminKey === undefined) await machine.replace(adminKey, `${key}\n`, { mode: 0o600 })
-  // One first key at a time: whoever replaces it wants the old one gone.
+  // There is one first key at a time: a new one revokes the old one.
   const label = 'the first admin key'
   await withOwner(config, (owner) =>
     owner.transaction(async (tx) => {
@@ -210,7 +210,7 @@ async function ensureAdminKey(machine: Host, config: Config): Promise<string | u
   return config.adminKey === undefined ? adminKey : undefined
 }
 
-/** What a kill left behind may be of another version and is replaced; it holds no state. */
+/** Ends an API or agent that a killed `up` left behind. It may be of another version. It holds no state. */
 async function endOld(machine: Host, config: Config, name: 'api' | 'agent'): Promise<void> {
   const old = await placesOf(config)[name].read()
   if (old !== undefined) await endFirmly(machine, old, 10_000)
@@ -221,7 +221,7 @@ function baseUrl({ listen }: Config): string {
   return `http://${host.includes(':') ? `[${host}]` : host}:${listen.port}`
 }
 
-/** A process that cannot work at all ends `up`, and that ends this one. */
+/** Waits until the API is ready, at most 3 minutes. If a process cannot start at all, `up` ends, and ends this process. */
 async function untilReady(config: Config, signal: AbortSignal): Promise<void> {
   for (const until = Date.now() + 180_000; !signal.aborted;) {
     const isReady = await fetch(`${baseUrl(config)}/readyz`, { signal: AbortSignal.timeout(5000) }).then(
@@ -255,8 +255,8 @@ async function databaseTime(config: Config): Promise<Date> {
 }
 
 /**
- * Waits until the agent has looked at everything once, at most 20 s: HAProxy runs then, if it can. Gives what it found
- * wrong or degraded on this host, a line each.
+ * Waits until the agent has completed its first pass, at most 20 s. Then HAProxy runs, if it can. Returns what is wrong or degraded on this
+ * host, one line for each condition.
  */
 async function untilLooked(config: Config, since: Date, signal: AbortSignal): Promise<readonly string[]> {
   return withOwner(config, async (owner) => {

@@ -9,16 +9,16 @@ import { nodeCommand } from '../node-command.ts'
 import { endFirmly } from '../processes.ts'
 import type { Program } from './stages.ts'
 
-/** A process of ours that is started again when it dies. */
+/** A process that is started again when it ends. */
 export interface Supervised {
-  /** Rejects with a StartError when it said that it cannot work at all. */
+  /** Rejects with a StartError when the process reports that it cannot start at all. */
   readonly failed: Promise<never>
   stop(): Promise<void>
 }
 
 const largestLog = 10 * 1024 * 1024
 
-/** Starts `puppy NAME` in a session of its own, so that it outlives us, and again when it dies. */
+/** Starts `puppy NAME` in its own session, so that it outlives this process. Starts it again when it ends. */
 export async function supervise(program: Program, signal: AbortSignal): Promise<Supervised> {
   const { name, env, log } = program
   const file = openPidFile(machine, program.pidFile)
@@ -66,7 +66,7 @@ async function lastLine(log: string): Promise<string> {
   return ((await machine.read(log)) ?? '').trim().split('\n').at(-1) ?? ''
 }
 
-/** Keeps one copy of a log that has become too long and empties it; whoever appends to it goes on doing so. */
+/** Copies a log of more than `largest` bytes to `LOG.1` and empties it. Programs that append to it continue. Returns whether it did. */
 export async function shorten(log: string, largest = largestLog): Promise<boolean> {
   const status = await lstat(log).catch((error: unknown) => {
     if (errno(error) !== 'ENOENT') throw error

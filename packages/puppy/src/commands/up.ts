@@ -11,10 +11,10 @@ import type { Prepared } from './stages.ts'
 import { shorten, supervise, type Supervised } from './supervise.ts'
 
 /**
- * `puppy up`: brings everything up on this machine and keeps it up until told to end. HAProxy goes on after that.
+ * Runs `puppy up`: starts everything on this machine and keeps it running until SIGINT or SIGTERM. HAProxy continues after that.
  *
- * This process stays, so it loads next to nothing: `puppy start`, a process of its own, does what is done once. This one holds the
- * lock and starts what stays.
+ * This process is long-lived, so it loads few modules. `puppy start`, a separate process, does the work of the start. This process holds
+ * the lock, and starts and supervises the API and the agent.
  */
 export async function up(): Promise<void> {
   const ending = new AbortController()
@@ -70,7 +70,7 @@ async function lockUp({ lock: path, stateDir }: Prepared): Promise<Lock> {
   }
 }
 
-/** Moves what a log has too much of aside, every minute. Never settles before the end. */
+/** Shortens the logs every minute. Does not resolve before the signal aborts. */
 async function keepLogsShort({ logs }: Prepared, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     for (const log of logs) await shorten(log)
@@ -78,7 +78,7 @@ async function keepLogsShort({ logs }: Prepared, signal: AbortSignal): Promise<v
   }
 }
 
-/** Starts the embedded database again when it dies. Never settles before the end. */
+/** Starts the embedded database again when it ends. Does not resolve before the signal aborts. */
 async function keepDatabase({ isEmbedded, stateDir }: Prepared, signal: AbortSignal): Promise<void> {
   let server: ProcessIdentity | undefined
   while (!signal.aborted) {
