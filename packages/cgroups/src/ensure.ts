@@ -1,13 +1,13 @@
 import type { Applied, Change, ItemResult } from '@puppy/host'
 import type { CgroupError } from './errors.ts'
 
-/** How often a spec is observed, planned and applied: once, and again when another process was faster. */
+/** The largest number of attempts. There is more than one only when another process changed an item meanwhile. */
 const attempts = 3
 
 /**
- * Applies a spec, and again while an item has changed since it was observed (`CGROUP_CONFLICT`), three times at the most.
+ * Applies a spec. Applies it again while an item changed after it was observed (`CGROUP_CONFLICT`), at most three times in all.
  *
- * @param apply observes, plans and applies
+ * @param apply reads, plans and applies
  * @returns the changes of all attempts, and the results of the last one
  */
 export async function ensureSpec<Result extends ItemResult<CgroupError>, Planned extends Change>(

@@ -1,6 +1,6 @@
 import { FacilityError, renderFacts, type FacilityErrorFacts } from '@puppy/host'
 
-/** What went wrong, as a word that never changes its meaning. `docs/errors.md` has a row for each. */
+/** The kind of a failure. A code never changes its meaning. `docs/errors.md` describes each code. */
 export type CgroupErrorCode =
   | 'CGROUP_BUSY'
   | 'CGROUP_CONFLICT'
@@ -14,7 +14,7 @@ export type CgroupErrorCode =
 /** The facts of a failure. The message is a sentence made from them. */
 export type CgroupErrorFacts = FacilityErrorFacts
 
-/** The kernel or systemd refused something, or an argument is invalid. Match on `code`. */
+/** An operation that the kernel or systemd refused, or an argument that is invalid. Match on `code`. */
 export class CgroupError extends FacilityError<CgroupErrorCode> {
   static {
     this.prototype.name = 'CgroupError'

@@ -8,21 +8,22 @@ import { ancestorsOf } from './path.ts'
 import { parseDropIn } from './systemd/drop-in.ts'
 import { slicePath } from './unit.ts'
 
-/** A systemd and a cgroup tree in memory, for a fake host's `programs` and `files`. */
+/** A systemd and a cgroup tree in memory, for the `programs` and `files` of a fake host. */
 export interface FakeCgroups extends FakeCgroupfs {
-  /** `createFakeHost({ programs: fake.programs, files: fake.files })`, and `{ kernel: fake.kernel }` in our options. */
+  /** For `createFakeHost({ programs: fake.programs, files: fake.files })`. Also set `{ cgroupfs: fake.cgroupfs }` in the options here. */
   readonly programs: Readonly<Record<string, FakeProgram>>
   readonly files: Readonly<Record<string, string>>
-  /** A session of a slice begins: systemd makes its groups, with the limits that it has read. */
+  /** Starts a session in a slice. systemd creates the groups, with the limits that it has read. */
   login(slice: string, pid: number): Promise<void>
 }
 
+/** Options of `createFakeCgroups`. */
 export interface FakeOptions {
-  /** Default 257, which brings nothing to the kernel at a reload; 252 does. */
+  /** The version of systemd. 252 applies limits to the kernel at a reload, and 257 does not. Default: 257. */
   readonly version?: number
-  /** Whether it was built with BPF. Default true. */
+  /** Whether systemd was built with BPF. Default: true. */
   readonly bpf?: boolean
-  /** Whether port rules never reach the kernel, whatever systemd reports. Default false. */
+  /** Whether port rules never reach the kernel, although systemd reports them. Default: false. */
   readonly losesPortRules?: boolean
 }
 
@@ -35,8 +36,8 @@ const files = [
 const mountinfo =
   '32 23 0:27 / /sys/fs/cgroup rw,nosuid,nodev,noexec,relatime shared:9 - cgroup2 cgroup2 rw,nsdelegate\n'
 /**
- * Creates a systemd in memory, as far as slices go. It proves nothing about a machine: nothing runs in its groups. It passes the
- * same conformance suite as the real one.
+ * Creates the part of systemd that manages slices, in memory. It passes the same conformance suite as the real systemd. No process runs in
+ * its groups, so do not use it to test whether a limit holds.
  */
 export function createFakeCgroups({
   version = 257,
@@ -96,7 +97,7 @@ export function createFakeCgroups({
   })
 }
 
-/** Reads the drop-ins of all slices as systemd does: sorted by their names, whatever folder they are in. */
+/** Reads the drop-ins of all slices as systemd does: sorted by file name across all folders. */
 async function load(host: FakeHost): Promise<Map<string, ReadonlyMap<string, string>>> {
   const dropIns: { readonly slice: string; readonly file: string; readonly path: string }[] = []
   for (const folder of files) {
@@ -127,10 +128,10 @@ function withProperty(
   return next
 }
 
-/** What systemd has for a slice without `TasksMax`: a share of the machine's processes. */
+/** The default of systemd for a slice without `TasksMax`. On a real machine it is a share of the largest number of processes. */
 const defaultTasks = 7796
 
-/** Everything that systemd writes for a slice: its properties, and defaults for the rest. */
+/** Returns everything that systemd writes for a slice: its properties, and defaults for the other files. */
 function writesOf(properties: ReadonlyMap<string, string>): readonly CgroupWrite[] {
   return plainRows
     .flatMap((row): readonly Setting[] => {
@@ -145,12 +146,12 @@ function writesOf(properties: ReadonlyMap<string, string>): readonly CgroupWrite
     .map(renderSetting)
 }
 
-/** systemd leaves controllers off that no property needs. */
+/** Returns whether systemd always writes a file. It does not enable controllers that no property needs. */
 function isAlwaysWritten(file: string): boolean {
   return ['cpu.idle', 'cpu.weight', 'cpu.max', 'pids.max'].includes(file) || /^memory\.(?!zswap|oom)/.test(file)
 }
 
-/** `IOReadBandwidthMax=/dev/block/8:0 5` is one property for each device. */
+/** Returns the settings of the devices. `IOReadBandwidthMax=/dev/block/8:0 5` is one property for each device. */
 function deviceSettings(row: (typeof deviceRows)[number], properties: ReadonlyMap<string, string>): readonly Setting[] {
   return [...properties].flatMap(([key, text]): readonly Setting[] => {
     const [property, path = ''] = key.split(' ')

@@ -1,5 +1,5 @@
 /**
- * Reads a file of the kernel's kind "flat keyed"; a line of another form is left out.
+ * Parses a kernel file of the kind "flat keyed". Omits lines of another form.
  *
  * ```text
  *   usage_usec 1913062
@@ -20,7 +20,7 @@ export function parseFlatKeyed(text: string): ReadonlyMap<string, bigint> {
 }
 
 /**
- * Reads a file of the kernel's kind "nested keyed"; pairs of another form are left out.
+ * Parses a kernel file of the kind "nested keyed". Omits pairs of another form.
  *
  * ```text
  *   254:0 rbytes=1953792 wbytes=0 rios=53
@@ -39,7 +39,7 @@ export function parseNestedKeyed(text: string): ReadonlyMap<string, ReadonlyMap<
   return new Map(rows)
 }
 
-/** A counter of 64 bits. One below zero, which kernels have shown for a moment, is 0; anything else is undefined. */
+/** Parses a 64-bit counter. Returns 0 for a negative number, which kernels have shown for a moment, and undefined for other texts. */
 export function parseCount(text: string): bigint | undefined {
   const trimmed = text.trim()
   const small = smallCount(trimmed)
@@ -48,7 +48,7 @@ export function parseCount(text: string): bigint | undefined {
   return /^-\d{1,20}$/.test(trimmed) ? 0n : undefined
 }
 
-/** Nearly all counters are, and many are read at a time: up to 15 digits are exact as a number. */
+/** Parses a counter of up to 15 digits, which is exact as a number. Most counters are, and many are read at a time. */
 function smallCount(text: string): number | undefined {
   if (text === '' || text.length > 15) return undefined
   let value = 0
@@ -60,7 +60,7 @@ function smallCount(text: string): number | undefined {
   return value
 }
 
-/** A limit: a whole number, or `max`. A number that is too large to be exact is as good as `max`. */
+/** Parses a limit: a whole number or `max`. Returns `max` for a number that is too large to be exact. */
 export function parseLimit(text: string): number | 'max' | undefined {
   if (text.trim() === 'max') return 'max'
   const count = parseCount(text)
@@ -69,7 +69,7 @@ export function parseLimit(text: string): number | 'max' | undefined {
 }
 
 /**
- * Reads a list of cpus or memory nodes, `0-2,5`; undefined for what is none. Empty is the empty list.
+ * Parses a list of cpus or memory nodes, such as `0-2,5`. Returns undefined when the text is not a list. An empty text is an empty list.
  *
  * @see cpuset(7), "List format"
  */
@@ -84,7 +84,7 @@ export function parseNumbers(text: string): readonly number[] | undefined {
   return [...numbers].toSorted((one, other) => one - other)
 }
 
-/** Writes numbers as the kernel does: sorted, once each, neighbours joined to ranges. */
+/** Renders numbers as the kernel does: sorted, each once, consecutive numbers joined to ranges. */
 export function renderNumbers(numbers: readonly number[]): string {
   const sorted = [...new Set(numbers)].toSorted((one, other) => one - other)
   const ranges: [number, number][] = []

@@ -2,22 +2,22 @@ import { pamProfilePath as pathOf, renderPamProfile as renderProfile } from '@pu
 
 /** Options of `renderPamProfile`. */
 export interface PamProfileOptions {
-  /** Whose sessions are moved. Default `puppy-tenants`. */
+  /** The group whose members' sessions are moved. Default: `puppy-tenants`. */
   readonly group?: string
-  /** What the profile is called in the menu of pam-auth-update(8). */
+  /** The title of the profile in the menu of pam-auth-update(8). */
   readonly title?: string
 }
 
-/** Where Debian's pam-auth-update(8) finds the profile. */
+/** The path where pam-auth-update(8) of Debian finds the profile. */
 export const pamProfilePath: string = pathOf('puppy-cgroups')
 
 /**
- * Renders a profile for pam-auth-update(8): every session of the group's members enters their own slice. Pure.
+ * Renders a profile for pam-auth-update(8) that moves every session of a member of the group into the slice of that member. Pure.
  *
- * Debian's `common-session-noninteractive`, which cron and at use, has no pam_systemd, so their processes stay in `cron.service`,
- * outside of every limit of the user. Where a group cannot be looked up no session is moved, as without the profile.
+ * cron and at use `common-session-noninteractive`, which has no pam_systemd on Debian. So their processes stay in `cron.service`, outside
+ * every limit of the user. If the group cannot be resolved, no session is moved, as without the profile.
  *
- * @throws RangeError for a group or title that a line of PAM cannot hold.
+ * @throws RangeError for a group or title that a line of PAM cannot contain.
  * @see pam_systemd(8), pam_succeed_if(8)
  */
 export function renderPamProfile({
@@ -28,9 +28,9 @@ export function renderPamProfile({
 }
 
 /**
- * What SELinux must allow before the profile is installed, for `semodule -i FILE.cil`: pam_systemd passes logind a descriptor of cron's
- * process. Debian 13's policy denies it and logs nothing. logind is then disconnected from the bus, and **no user can log in as usual
- * until logind is restarted**. Machines without SELinux need nothing.
+ * The SELinux policy module for `semodule -i FILE.cil`. On machines with SELinux, install it before the profile. pam_systemd passes a
+ * descriptor of the cron process to logind. The policy of Debian 13 denies this and logs nothing. logind is then disconnected from the bus,
+ * and **no user can log in as usual until logind is restarted**.
  */
 export const pamPolicy = `(allow systemd_logind_t crond_t (fd (use)))
 (allow systemd_logind_t crond_t (dir (getattr open read search)))

@@ -2,38 +2,40 @@ import { CgroupError } from './errors.ts'
 
 declare const checked: unique symbol
 
-/** A path below the root of the cgroup tree, without a slash in front; the root itself is empty. Made by `parseCgroupPath` only. */
+/** A path below the root of the cgroup tree, without a leading slash. The root itself is empty. Only `parseCgroupPath` creates it. */
 export type CgroupPath = string & { readonly [checked]: true }
 
 /** The root of the tree. */
 export const rootPath = '' as CgroupPath
 
-/** What a name may not begin with: the kernel's own files stand beside the groups. */
+/** Beginnings of names that are not allowed, because the kernel's own files are in the same folder. */
 const kernelFile = /^(cgroup|cpu|cpuset|memory|io|pids|hugetlb|misc|rdma|irq|dmem)\./
 
 /**
- * Checks a path below the root of the tree: names joined by `/`, none empty, `.` or `..`, none with a control character.
+ * Parses a path below the root of the tree: names joined by `/`. A name must not be empty, `.` or `..`, and must not contain a control
+ * character.
  *
  * @throws CgroupError `CGROUP_INVALID`
  */
 export function parseCgroupPath(text: string): CgroupPath {
   if (text === '') return rootPath
-  const fault = text.length > 3000 ? 'it is too long' : text.split('/').map(faultOfName).find(Boolean)
+  const fault =
+    text.length > 3000 ? 'the path is longer than 3000 characters' : text.split('/').map(faultOfName).find(Boolean)
   if (fault === undefined) return text as CgroupPath
   throw new CgroupError('CGROUP_INVALID', { operation: 'use the path', value: text, detail: fault })
 }
 
-/** A group inside a group. @throws CgroupError `CGROUP_INVALID` */
+/** Returns the path of a child group. @throws CgroupError `CGROUP_INVALID` */
 export function joinPath(path: CgroupPath, name: string): CgroupPath {
   return parseCgroupPath(path === '' ? name : `${path}/${name}`)
 }
 
-/** The group around a group; the root is its own. */
+/** Returns the path of the parent group. The root is its own parent. */
 export function parentOf(path: CgroupPath): CgroupPath {
   return path.slice(0, Math.max(0, path.lastIndexOf('/'))) as CgroupPath
 }
 
-/** The groups around a group, the root first, itself left out. */
+/** Returns the paths of all ancestors of a group, the root first. */
 export function ancestorsOf(path: CgroupPath): readonly CgroupPath[] {
   if (path === '') return []
   const names = path.split('/')
@@ -41,11 +43,11 @@ export function ancestorsOf(path: CgroupPath): readonly CgroupPath[] {
 }
 
 function faultOfName(name: string): string | undefined {
-  if (name === '') return 'a path has no / in front, at its end or twice'
-  if (name === '.' || name === '..') return `${name} is no name of a group`
-  // oxlint-disable-next-line no-control-regex -- they are what is looked for
-  if (/[\u0000-\u001f\u007f]/.test(name)) return 'a name has no control characters'
-  if (Buffer.byteLength(name) > 255) return 'a name has at most 255 bytes'
-  if (kernelFile.test(name)) return 'names like those of the kernel’s own files cannot be made'
+  if (name === '') return 'a path must not begin or end with /, and must not contain //'
+  if (name === '.' || name === '..') return `${name} is not a valid name of a group`
+  // oxlint-disable-next-line no-control-regex -- the test is for control characters
+  if (/[\u0000-\u001f\u007f]/.test(name)) return 'a name must not contain control characters'
+  if (Buffer.byteLength(name) > 255) return 'a name must not be longer than 255 bytes'
+  if (kernelFile.test(name)) return 'a name must not begin like a file of the kernel, such as cpu. or memory.'
   return undefined
 }

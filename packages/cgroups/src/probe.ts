@@ -13,17 +13,17 @@ import { openCgroupfs, type Cgroupfs } from './cgroupfs/cgroupfs.ts'
 import { CgroupError } from './errors.ts'
 import { parseCgroupPath, rootPath, type CgroupPath } from './path.ts'
 
-/** How the machine mounts cgroups. Only v2 is `unified`. */
+/** How the machine mounts cgroups. `unified`: only v2. `hybrid`: v1 and v2. `legacy`: only v1. */
 export type CgroupMode = 'unified' | 'hybrid' | 'legacy' | 'none'
 
-/** The systemd that runs a machine. */
+/** The systemd of a machine. */
 export interface SystemdVersion {
   readonly version: number
-  /** Whether it was built with BPF (`+BPF_FRAMEWORK`), without which slices have no port rules. */
+  /** Whether it was built with BPF (`+BPF_FRAMEWORK`). Port rules of slices need BPF. */
   readonly bpf: boolean
 }
 
-/** Files that only later kernels have, and the first Linux that does. */
+/** Files that only later kernels have, and the first version of Linux that has them. */
 const laterFiles = {
   'cgroup.kill': '5.14',
   'cpu.idle': '5.15',
@@ -33,32 +33,37 @@ const laterFiles = {
   'memory.zswap.max': '5.19',
 } as const
 
-/** `slices`: systemd can limit slices. `portRules`: and which ports they may bind. `pressure`: PSI is compiled in and on. */
+/**
+ * - `slices`: systemd can limit slices.
+ * - `portRules`: systemd can limit which ports the processes of a slice bind.
+ * - `pressure`: the kernel was built with PSI, and PSI is on.
+ * - The name of a file: the kernel has this file.
+ */
 export type CgroupFeature = 'slices' | 'portRules' | 'pressure' | keyof typeof laterFiles
 
-/** What this machine can do with cgroups. */
+/** The result of probing the cgroups of a machine. */
 export interface CgroupProbe extends Probe<CgroupError, CgroupFeature> {
   readonly mode: CgroupMode
-  /** Where cgroup v2 is mounted. */
+  /** The mount point of cgroup v2. */
   readonly mount?: string
-  /** What the root of the tree offers: `cpu`, `memory`, … */
+  /** The controllers of the root group: `cpu`, `memory`, … */
   readonly controllers: readonly string[]
-  /** Absent: systemd does not run this machine. */
+  /** Absent when systemd is not the init system of this machine. */
   readonly systemd?: SystemdVersion
 }
 
 /** Options of `probe`. */
 export interface ProbeOptions extends EffectOptions {
-  /** The tree itself, for tests. */
+  /** The tree to use, for tests. */
   readonly cgroupfs?: Cgroupfs
 }
 
-/** The first that knows every property that is written here. */
+/** The first version with all properties that this package writes. */
 const leastSystemd = 252
 
 /**
- * Finds out what works on this machine: `works` says whether it has cgroup v2 alone. Looks only (`/proc/self/mountinfo`,
- * `systemctl --version`, the tree), and never throws.
+ * Checks what works on this machine. `works` is true when only cgroup v2 is mounted. Reads `/proc/self/mountinfo` and the tree, and runs
+ * `systemctl --version`. Changes nothing and never throws.
  */
 export async function probe(host: Host, options: ProbeOptions = {}): Promise<CgroupProbe> {
   try {
@@ -67,12 +72,16 @@ export async function probe(host: Host, options: ProbeOptions = {}): Promise<Cgr
     const error =
       cause instanceof CgroupError
         ? cause
-        : new CgroupError('CGROUP_UNREADABLE', { operation: 'look for cgroups', detail: messageOf(cause), cause })
+        : new CgroupError('CGROUP_UNREADABLE', {
+            operation: 'probe the cgroups of this machine',
+            detail: messageOf(cause),
+            cause,
+          })
     return { ...nothing(error), mode: 'none' }
   }
 }
 
-/** Finds out whether slices can be limited: `probe`, where `works` also needs systemd. Never throws. */
+/** Checks whether slices can be limited, as `probe` does. `works` also requires systemd. Never throws. */
 export async function probeSlices(host: Host, options: ProbeOptions = {}): Promise<CgroupProbe> {
   const found = await probe(host, options)
   const version = found.systemd === undefined ? {} : { version: String(found.systemd.version) }
@@ -80,7 +89,7 @@ export async function probeSlices(host: Host, options: ProbeOptions = {}): Promi
   return { ...found, ...version, works: false, error: withoutSystemd(found.systemd), steps: [] }
 }
 
-/** Returns the systemd of a machine where slices can be limited. @throws CgroupError `CGROUP_UNSUPPORTED`, `CGROUP_UNREADABLE` */
+/** Returns the systemd version of a machine where slices can be limited. @throws CgroupError `CGROUP_UNSUPPORTED`, `CGROUP_UNREADABLE` */
 export async function requireSystemd(host: Host, options: ProbeOptions = {}): Promise<SystemdVersion> {
   const { systemd, works, error } = await probeSlices(host, options)
   if (works && systemd !== undefined) return systemd
@@ -89,7 +98,7 @@ export async function requireSystemd(host: Host, options: ProbeOptions = {}): Pr
 
 async function look(host: Host, options: ProbeOptions): Promise<CgroupProbe> {
   if (!host.live) {
-    const detail = 'this host is only a folder, and cgroups are the kernel’s'
+    const detail = 'this host is only a folder, and cgroups belong to a running kernel'
     return {
       ...nothing(new CgroupError('CGROUP_UNSUPPORTED', { operation: 'use cgroup v2', detail })),
       mode: 'none',
@@ -104,9 +113,11 @@ async function look(host: Host, options: ProbeOptions): Promise<CgroupProbe> {
   const features: Record<CgroupFeature, FeatureProbe> = {
     slices: featureOf(isRecent(systemd), withoutSystemd(systemd).message),
     portRules: featureOf(isRecent(systemd) && systemd?.bpf === true, 'systemd was built without BPF'),
-    pressure: featureOf(await isReadable(host, '/proc/pressure/cpu'), 'PSI is compiled out or off', [
-      'boot with psi=1',
-    ]),
+    pressure: featureOf(
+      await isReadable(host, '/proc/pressure/cpu'),
+      'the kernel was built without PSI, or PSI is off',
+      ['add psi=1 to the kernel command line', 'reboot'],
+    ),
     ...laterFeatures(cgroupfs),
   }
   return { works: true, ...known, mount, controllers, features, steps: [], warnings: [] }
@@ -116,12 +127,15 @@ function laterFeatures(cgroupfs: Cgroupfs): Record<keyof typeof laterFiles, Feat
   const groups = cgroupfs.children(rootPath).flatMap(pathsOf)
   const rows = Object.entries(laterFiles).map(([file, linux]) => {
     const works = groups.some((group) => isThere(cgroupfs, group, file))
-    return [file, featureOf(works, `no group of this machine has ${file}; Linux ${linux} and later can have it`)]
+    return [
+      file,
+      featureOf(works, `no group on this machine has the file ${file}, which needs Linux ${linux} or later`),
+    ]
   })
   return Object.fromEntries(rows) as Record<keyof typeof laterFiles, FeatureProbe>
 }
 
-/** A group that another program made may have a name that we refuse. */
+/** A group of another program may have a name that this package refuses. */
 function pathsOf(name: string): readonly CgroupPath[] {
   try {
     return [parseCgroupPath(name)]
@@ -155,11 +169,11 @@ function withoutSystemd(systemd: SystemdVersion | undefined): CgroupError {
   return new CgroupError('CGROUP_UNSUPPORTED', {
     operation: 'limit slices',
     ...(systemd === undefined ? {} : { value: `systemd ${systemd.version}` }),
-    detail: `systemd ${leastSystemd} or later must run this machine`,
+    detail: `systemd ${leastSystemd} or later must be the init system of this machine`,
   })
 }
 
-/** Files that can only be written answer a read with an error, which says that they are there. */
+/** A file that can only be written fails on a read. The failure shows that the file exists. */
 function isThere(cgroupfs: Cgroupfs, group: CgroupPath, file: string): boolean {
   try {
     return cgroupfs.read(group, file) !== undefined
@@ -168,7 +182,7 @@ function isThere(cgroupfs: Cgroupfs, group: CgroupPath, file: string): boolean {
   }
 }
 
-/** Returns how cgroups are mounted, and where v2 is. Pure. */
+/** Returns how cgroups are mounted, and the mount point of v2. Pure. */
 export function modeOf(mounts: readonly Pick<Mount, 'fileSystem' | 'mountPoint'>[]): {
   readonly mode: CgroupMode
   readonly mount?: string
@@ -179,19 +193,22 @@ export function modeOf(mounts: readonly Pick<Mount, 'fileSystem' | 'mountPoint'>
   return { mode: first ? 'hybrid' : 'unified', mount: second.mountPoint }
 }
 
-/** Returns the error that says why a mode does not work. */
+/** Returns the error for a mode that does not work. */
 export function unsupported(mode: CgroupMode): CgroupError {
   const detail = {
-    unified: 'the tree cannot be read',
-    hybrid: 'controllers belong to cgroup v1 (hybrid mode)',
-    legacy: 'this machine has cgroup v1',
+    unified: 'the cgroup tree cannot be read',
+    hybrid: 'this machine uses cgroup v1 for its controllers (hybrid mode)',
+    legacy: 'this machine uses cgroup v1',
     none: 'no cgroup file system is mounted',
   }[mode]
-  const steps = mode === 'hybrid' || mode === 'legacy' ? ['boot with systemd.unified_cgroup_hierarchy=1'] : []
+  const steps =
+    mode === 'hybrid' || mode === 'legacy'
+      ? ['add systemd.unified_cgroup_hierarchy=1 to the kernel command line', 'reboot']
+      : []
   return new CgroupError('CGROUP_UNSUPPORTED', { operation: 'use cgroup v2', detail, steps })
 }
 
-/** Reads `systemd 257 (257.13-1~deb13u1)`, then a line of `+FEATURE` and `-FEATURE`. Undefined: it is something else. */
+/** Parses `systemd 257 (257.13-1~deb13u1)` and a line of `+FEATURE` and `-FEATURE`. Returns undefined for other texts. */
 export function parseSystemdVersion(text: string): SystemdVersion | undefined {
   const version = /^systemd (\d{1,5})\b/.exec(text)?.[1]
   return version === undefined ? undefined : { version: Number(version), bpf: /(^|\s)\+BPF_FRAMEWORK\b/.test(text) }
@@ -208,7 +225,7 @@ async function readSystemd(host: Host, options: ProbeOptions): Promise<SystemdVe
   }
 }
 
-/** A kernel with PSI switched off has the files and answers reads with EOPNOTSUPP. */
+/** On a kernel with PSI switched off, the files exist and reads fail with EOPNOTSUPP. */
 async function isReadable(host: Host, path: string): Promise<boolean> {
   try {
     return (await host.read(path)) !== undefined

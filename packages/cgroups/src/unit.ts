@@ -2,8 +2,8 @@ import { CgroupError } from './errors.ts'
 import { parseCgroupPath, type CgroupPath } from './path.ts'
 
 /**
- * Escapes any text so that it can be a part of a unit's name, as `systemd-escape` does: `/` becomes `-`, other bytes than
- * letters, digits, `:`, `_` and `.` become `\xNN`, and so does a `.` in front.
+ * Escapes any text so that it can be a part of the name of a unit, as `systemd-escape` does. `/` becomes `-`. Letters, digits, `:`, `_` and
+ * `.` stay as they are. Every other byte becomes `\xNN`, and so does a leading `.`.
  *
  * @see systemd.unit(5), "String Escaping for Inclusion in Unit Names"
  */
@@ -18,7 +18,7 @@ export function escapeUnit(text: string): string {
     .join('')
 }
 
-/** Returns the text that `escapeUnit` was given. @throws CgroupError `CGROUP_INVALID` for a `\` that begins no `\xNN`. */
+/** Reverts `escapeUnit`. @throws CgroupError `CGROUP_INVALID` for a `\` that does not begin `\xNN`. */
 export function unescapeUnit(name: string): string {
   const bytes: Buffer[] = []
   for (const [part] of name.matchAll(/\\x[0-9a-f]{2}|[\s\S]/gu)) {
@@ -26,7 +26,7 @@ export function unescapeUnit(name: string): string {
       throw new CgroupError('CGROUP_INVALID', {
         operation: 'unescape the name',
         value: name,
-        detail: 'a \\ begins \\xNN',
+        detail: 'each \\ must begin an escape of the form \\xNN',
       })
     }
     bytes.push(part.length === 4 ? Buffer.from(part.slice(2), 'hex') : Buffer.from(part === '-' ? '/' : part))
@@ -35,9 +35,9 @@ export function unescapeUnit(name: string): string {
 }
 
 /**
- * Returns where a slice is in the tree: each dash nests, so `user-10001.slice` is inside `user.slice`. Pure.
+ * Returns the path of a slice in the cgroup tree. Each dash is a level, so `user-10001.slice` is inside `user.slice`. Pure.
  *
- * @throws CgroupError `CGROUP_INVALID` for what is no name of a slice.
+ * @throws CgroupError `CGROUP_INVALID` when the text is not the name of a slice.
  * @see systemd.slice(5)
  */
 export function slicePath(slice: string): CgroupPath {
@@ -45,7 +45,7 @@ export function slicePath(slice: string): CgroupPath {
     throw new CgroupError('CGROUP_INVALID', {
       operation: 'use the slice',
       value: slice,
-      detail: 'must be names joined by single dashes, then .slice',
+      detail: 'the name of a slice must be words joined by single dashes, followed by .slice',
     })
   }
   const names = slice.slice(0, -'.slice'.length).split('-')
@@ -61,8 +61,9 @@ export function isSlice(slice: string): boolean {
   }
 }
 
-/** Returns the slice of a user's sessions and services. @throws CgroupError `CGROUP_INVALID` */
+/** Returns the slice of the sessions and services of a user. @throws CgroupError `CGROUP_INVALID` */
 export function userSlice(uid: number): string {
   if (Number.isInteger(uid) && uid >= 0 && uid < 2 ** 32 - 1) return `user-${uid}.slice`
-  throw new CgroupError('CGROUP_INVALID', { operation: 'name the slice of uid', value: String(uid) })
+  const detail = 'a uid must be a whole number from 0 to 4294967294'
+  throw new CgroupError('CGROUP_INVALID', { operation: 'name the slice of a user', value: String(uid), detail })
 }

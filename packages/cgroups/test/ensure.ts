@@ -14,7 +14,7 @@ const applied = (...results: readonly ReturnType<typeof result>[]) => {
   return { changed: changes.length > 0, changes, results }
 }
 
-void t.test('ensureSpec() applies again after a conflict, and has the changes of all attempts', async (t) => {
+void t.test('ensureSpec() applies again after a conflict, and returns the changes of all attempts', async (t) => {
   const turns = [
     applied(result('a', true), result('b', false, 'CGROUP_CONFLICT'), result('c', false)),
     applied(result('a', false), result('b', true), result('c', false)),
@@ -27,7 +27,7 @@ void t.test('ensureSpec() applies again after a conflict, and has the changes of
   t.equal(turns.length, 0)
 })
 
-void t.test('ensureSpec() applies once without a conflict, and three times at the most', async (t) => {
+void t.test('ensureSpec() applies once without a conflict, and at most three times', async (t) => {
   let count = 0
   const refuse = (code: CgroupErrorCode) => async () => {
     count += 1

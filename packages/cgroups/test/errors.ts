@@ -1,7 +1,7 @@
 import t from 'tap'
 import { CgroupError } from '../src/errors.ts'
 
-void t.test('CgroupError says what was attempted, on what, with what and why', async (t) => {
+void t.test('CgroupError names the operation, target, value and reason', async (t) => {
   const error = new CgroupError('CGROUP_REFUSED', {
     operation: 'write memory.max of',
     target: '/a/b',

@@ -9,7 +9,7 @@ import { conforms, fakeSlices } from './support/world.ts'
 
 const used = 'user-10001.slice'
 for (const version of [257, 252]) {
-  void t.test(`the fake behaves as systemd ${version}`, async (t) => {
+  void t.test(`createFakeCgroups() behaves as systemd ${version}`, async (t) => {
     const fake = createFakeCgroups({ version })
     const host = createFakeHost({ programs: fake.programs, files: fake.files })
     await slicesConform(t, {
@@ -43,7 +43,7 @@ conforms(
   fakeSlices(spec, { version: 252, bpf: false }, (fake) => fake.login(used, 7)),
 )
 conforms(
-  'drift: limits, files of set-property, lost port rules, and memory that must be reclaimed',
+  'a slice with drift: limits, files of set-property, detached port rules, and memory that must be reclaimed',
   fakeSlices(
     [
       { slice: used, limits: { memory: { max: 8192 }, pids: { max: 60 } }, portRules: { allow: [80] } },
@@ -64,7 +64,7 @@ conforms(
   ),
 )
 
-void t.test('the fake refuses what it does not know', async (t) => {
+void t.test('createFakeCgroups() refuses unknown commands of systemctl', async (t) => {
   const fake = createFakeCgroups()
   const host = createFakeHost({ programs: fake.programs })
   await t.rejects(host.run(['/usr/bin/systemctl', 'isolate', 'x'], { touches: 'machine' }), {

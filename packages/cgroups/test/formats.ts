@@ -10,7 +10,7 @@ import {
 } from '../src/formats.ts'
 import { fixture } from './support/fixtures.ts'
 
-void t.test('parseFlatKeyed() reads what the kernel wrote', async (t) => {
+void t.test('parseFlatKeyed() parses files of the kernel', async (t) => {
   t.equal(parseFlatKeyed(fixture('cpu.stat') ?? '').get('usage_usec'), 1_913_062n)
   t.equal(parseFlatKeyed(fixture('memory.stat') ?? '').size, 60)
   t.strictSame(
@@ -22,7 +22,7 @@ void t.test('parseFlatKeyed() reads what the kernel wrote', async (t) => {
   )
 })
 
-void t.test('parseNestedKeyed() reads pairs by line', async (t) => {
+void t.test('parseNestedKeyed() parses the pairs of each line', async (t) => {
   t.strictSame(
     parseNestedKeyed('254:0 \n8:0 a=1 b= =c d e=2=3\n'),
     new Map([
@@ -38,7 +38,7 @@ void t.test('parseNestedKeyed() reads pairs by line', async (t) => {
   )
 })
 
-void t.test('parseCount() and parseLimit() keep every digit or say that there is none', async (t) => {
+void t.test('parseCount() and parseLimit() keep every digit, or return undefined', async (t) => {
   const rows = [
     ['0', 0n],
     ['18446744073709551615\n', 2n ** 64n - 1n],
@@ -55,7 +55,7 @@ void t.test('parseCount() and parseLimit() keep every digit or say that there is
   t.equal(parseLimit('maximum'), undefined)
 })
 
-void t.test('parseNumbers() reads lists as cpuset(7) has them', async (t) => {
+void t.test('parseNumbers() parses the lists of cpuset(7)', async (t) => {
   const rows = [
     ['0-2,5', [0, 1, 2, 5]],
     ['5,0', [0, 5]],
@@ -77,7 +77,7 @@ void t.test('parseNumbers() reads lists as cpuset(7) has them', async (t) => {
   )
 })
 
-void t.test('parsers throw at no text', async () => {
+void t.test('the parsers accept any text', async () => {
   fc.assert(
     fc.property(
       fc.oneof(fc.string(), fc.string({ unit: fc.constantFrom('0', '-', '=', ' ', '\n', 'max', ',', ':') })),

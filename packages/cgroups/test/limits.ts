@@ -4,7 +4,7 @@ import { promisify } from 'node:util'
 import t from 'tap'
 import { faultsOf, limitsWith, limitTable } from '../src/limits.ts'
 
-void t.test('@puppy/cgroups/limits touches nothing: a process that loads it has loaded no other package', async (t) => {
+void t.test('@puppy/cgroups/limits is pure: a process that loads it loads no other package', async (t) => {
   const entry = fileURLToPath(new URL('../src/limits.ts', import.meta.url))
   const program = `
     import { registerHooks } from 'node:module'
@@ -21,7 +21,7 @@ void t.test('@puppy/cgroups/limits touches nothing: a process that loads it has 
   )
 })
 
-void t.test('@puppy/cgroups/limits says what a limit can be', async (t) => {
+void t.test('@puppy/cgroups/limits describes the valid values of limits', async (t) => {
   t.strictSame(limitTable['pids.max'].schema, { type: 'integer', minimum: 1, maximum: 4_194_304 })
   t.strictSame(limitsWith('memory.swapMax', 5), { memory: { swapMax: 5 } })
   t.strictSame(limitsWith('io.max.rbps', 'max', '8:16'), { io: { max: [{ device: '8:16', rbps: 'max' }] } })

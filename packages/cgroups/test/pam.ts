@@ -1,7 +1,7 @@
 import t from 'tap'
 import { pamPolicy, pamProfilePath, renderPamProfile } from '../src/pam.ts'
 
-void t.test('renderPamProfile() moves members of one group', async (t) => {
+void t.test('renderPamProfile() renders a profile for the members of one group', async (t) => {
   t.equal(
     renderPamProfile({ group: 'staff', title: 'Staff' }),
     'Name: Staff\nDefault: yes\nPriority: 0\nSession-Type: Additional\nSession:\n' +

@@ -3,13 +3,13 @@ import t from 'tap'
 import { CgroupError } from '../src/errors.ts'
 import { ancestorsOf, joinPath, parentOf, parseCgroupPath } from '../src/path.ts'
 
-void t.test('parseCgroupPath() takes names below the root', async (t) => {
+void t.test('parseCgroupPath() accepts paths below the root', async (t) => {
   for (const good of ['', 'a', 'a/b', 'user.slice/user-1.slice', 'a b', 'ä', 'cpu', 'x'.repeat(255)]) {
     t.equal(parseCgroupPath(good), good)
   }
 })
 
-void t.test('parseCgroupPath() refuses what leads elsewhere', async (t) => {
+void t.test('parseCgroupPath() refuses invalid paths', async (t) => {
   const bad = [
     '/',
     '/a',
@@ -28,7 +28,7 @@ void t.test('parseCgroupPath() refuses what leads elsewhere', async (t) => {
     t.throws(() => parseCgroupPath(text), { code: 'CGROUP_INVALID' }, text.slice(0, 9))
 })
 
-void t.test('parseCgroupPath() never lets a path out, and throws nothing else', async () => {
+void t.test('parseCgroupPath() never accepts a path outside the tree, and throws only CgroupError', async () => {
   fc.assert(
     fc.property(fc.string({ unit: fc.constantFrom('.', '/', 'a', '\0', '\n', '-') }), (text) => {
       try {
@@ -41,7 +41,7 @@ void t.test('parseCgroupPath() never lets a path out, and throws nothing else', 
   )
 })
 
-void t.test('joinPath(), parentOf() and ancestorsOf()', async (t) => {
+void t.test('joinPath(), parentOf() and ancestorsOf() return paths of related groups', async (t) => {
   const path = parseCgroupPath('a/b/c')
   t.equal(joinPath(parseCgroupPath(''), 'a'), 'a')
   t.equal(joinPath(parseCgroupPath('a'), 'b'), 'a/b')

@@ -9,7 +9,7 @@ import { rootPath } from '../src/path.ts'
 import { modeOf, parseSystemdVersion, probe, probeSlices, unsupported } from '../src/probe.ts'
 import { fixture } from './support/fixtures.ts'
 
-void t.test('modeOf() tells v2 from hybrid and v1', async (t) => {
+void t.test('modeOf() distinguishes v2, hybrid mode and v1', async (t) => {
   t.strictSame(modeOf(parseMountinfo(fixture('mountinfo') ?? '')), { mode: 'unified', mount: '/sys/fs/cgroup' })
   const first = { fileSystem: 'cgroup', mountPoint: '/sys/fs/cgroup/memory' }
   const second = { fileSystem: 'cgroup2', mountPoint: '/sys/fs/cgroup/unified' }
@@ -18,7 +18,7 @@ void t.test('modeOf() tells v2 from hybrid and v1', async (t) => {
   t.strictSame(modeOf([]), { mode: 'none' })
 })
 
-void t.test('parseSystemdVersion() reads version and BPF', async (t) => {
+void t.test('parseSystemdVersion() parses the version and BPF', async (t) => {
   t.strictSame(parseSystemdVersion(fixture('systemctl-version') ?? ''), { version: 257, bpf: true })
   t.strictSame(parseSystemdVersion('systemd 252 (252.39)\n+PAM -BPF_FRAMEWORK\n'), { version: 252, bpf: false })
   t.equal(parseSystemdVersion('busybox'), undefined)
@@ -47,7 +47,7 @@ void t.test('probe() reports what works', async (t) => {
 
 void t.test('probe() reports why it does not work', async (t) => {
   const legacy = createFakeHost({ files: { '/proc/self/mountinfo': '36 31 0:33 / /c rw - cgroup cgroup rw\n' } })
-  const steps = ['boot with systemd.unified_cgroup_hierarchy=1']
+  const steps = ['add systemd.unified_cgroup_hierarchy=1 to the kernel command line', 'reboot']
   const found = await probe(legacy)
   t.match(found, { works: false, mode: 'legacy', error: { code: 'CGROUP_UNSUPPORTED' } })
   t.strictSame([found.steps, found.controllers, found.features.slices.steps], [steps, [], steps])
@@ -73,7 +73,7 @@ void t.test('probe() never throws', async (t) => {
   t.match(await probe(host, { cgroupfs, signal: AbortSignal.abort() }), { works: false, error })
 })
 
-void t.test('probeSlices() needs a systemd that knows every property', async (t) => {
+void t.test('probeSlices() requires systemd 252, and BPF for port rules', async (t) => {
   const found = async (version: number, bpf = true) => {
     const { programs, files, cgroupfs } = createFakeCgroups({ version, bpf })
     return probeSlices(createFakeHost({ programs, files }), { cgroupfs })
@@ -89,7 +89,7 @@ void t.test('probeSlices() needs a systemd that knows every property', async (t)
   t.match(await probeSlices(createFakeHost({ files: bare }), { cgroupfs }), { works: false, systemd: undefined })
 })
 
-void t.test('probe() on this machine agrees with itself', async (t) => {
+void t.test('probe() is consistent on this machine', async (t) => {
   const here = await probe(createHost())
   t.equal(here.works, here.mode === 'unified')
   t.equal(here.error === undefined, here.works)

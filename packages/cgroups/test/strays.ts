@@ -5,7 +5,7 @@ import { adviceFor, readStrays } from '../src/strays.ts'
 const uid = 10_001
 const slice = 'user.slice/user-10001.slice'
 
-void t.test('readStrays() finds processes outside of their slices', async (t) => {
+void t.test('readStrays() finds processes outside their slices', async (t) => {
   const processes = [
     { pid: 11, uid, group: `${slice}/session-1.scope` },
     { pid: 12, uid, group: 'system.slice/cron.service', name: 'sleep' },
@@ -28,7 +28,7 @@ void t.test('readStrays() finds processes outside of their slices', async (t) =>
   t.match(strays[1]?.advice, /user-100011\.slice/)
 })
 
-void t.test('readStrays() finds a process whatever its name or its group is called', async (t) => {
+void t.test('readStrays() finds a process with any name and any group', async (t) => {
   const names = [
     '\rUid:\t0\t0',
     '\nUid:\t0\t0\t0\t0\n',
@@ -54,13 +54,13 @@ void t.test('readStrays() finds a process whatever its name or its group is call
     t.strictSame(
       strays.map((stray) => [stray.pid, stray.name, stray.group]),
       [[12, name, group.replace(' (deleted)', '')]],
-      // TAP ends a line at some of these characters.
+      // The name of the assertion has no such characters, because TAP ends a line at some of them.
       `row ${index}`,
     )
   }
 })
 
-void t.test('readStrays() does not pass over what it cannot read', async (t) => {
+void t.test('readStrays() throws when it cannot read a process', async (t) => {
   const files = { '/proc/12/status': 'Name:\tsh\nUid:\tnone\n' }
   await t.rejects(readStrays(createFakeHost({ files }), [uid]), { code: 'HOST_READ_FAILED' })
   const { '/proc/12/cgroup': _, ...others } = renderFakeProcess({ pid: 12, uid, group: 'system.slice/cron.service' })
@@ -71,14 +71,14 @@ void t.test('readStrays() does not pass over what it cannot read', async (t) => 
   })
 })
 
-void t.test('adviceFor() knows the usual places', async (t) => {
+void t.test('adviceFor() returns advice for common groups', async (t) => {
   const rows = [
     ['system.slice/cron.service', /profile/],
     ['system.slice/atd.service', /profile/],
     ['system.slice/ssh.service', /UsePAM/],
-    ['user.slice/user-0.slice/session-3.scope', /user-0\.slice \(su, sudo.*--uid=7/],
+    ['user.slice/user-0.slice/session-3.scope', /user-0\.slice started it \(su, sudo.*--uid=7/],
     ['machine.slice/x.scope', /container/],
-    ['system.slice/php8.4-fpm.service', /php8\.4-fpm\.service acts for it/],
+    ['system.slice/php8.4-fpm.service', /php8\.4-fpm\.service started it/],
     ['init.scope', /end it/],
     ['', /end it/],
   ] as const

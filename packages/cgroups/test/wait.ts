@@ -1,7 +1,7 @@
 import t from 'tap'
 import { until } from '../src/wait.ts'
 
-void t.test('until() waits for true, for so long, and for the signal', async (t) => {
+void t.test('until() waits until the function returns true, the time is over, or the signal is aborted', async (t) => {
   let asked = 0
   await until(() => ++asked === 3, { operation: 'wait' })
   t.equal(asked, 3)
@@ -9,7 +9,7 @@ void t.test('until() waits for true, for so long, and for the signal', async (t)
     until(() => false, { operation: 'freeze', target: '/a' }, { timeout: 5 }),
     {
       code: 'CGROUP_TIMEOUT',
-      message: 'Cannot freeze "/a": it is not so after 5 ms',
+      message: 'Cannot freeze "/a": timed out after 5 ms',
     },
   )
   await t.rejects(

@@ -15,22 +15,22 @@ import type { Cgroupfs } from './cgroupfs.ts'
 import { readLimits } from './read-limits.ts'
 import { shrinkMemory, type ShrinkOptions } from './shrink-memory.ts'
 
-/** One limit that is set, and what was there. */
+/** One limit to set, and its previous value. */
 export interface LimitWrite extends CgroupWrite {
   /** `io.max 254:0 rbps` */
   readonly name: string
-  /** What was observed, as in `Limits`. Undefined: there was no such file. */
+  /** The observed value, as in `Limits`. Undefined when the file did not exist. */
   readonly observed: LimitValue | undefined
   /** The value of the limit, as in `Limits`. */
   readonly spec: LimitValue
-  /** What puts back what was observed. */
+  /** The text that restores the observed value. */
   readonly undo: string
 }
 
 /**
- * Returns what to write so that a group has these limits, in order. Pure. Devices must be numbers.
+ * Plans the writes that set these limits of a group, in order. Devices must be numbers. Pure.
  *
- * @param memory whether the group has the files of the memory controller already
+ * @param memory whether the group already has the files of the memory controller
  * @throws CgroupError `CGROUP_INVALID`
  */
 export function planLimits(limits: Limits, observed: Limits, memory = true): readonly LimitWrite[] {
@@ -44,9 +44,9 @@ export function planLimits(limits: Limits, observed: Limits, memory = true): rea
 }
 
 /**
- * Writes limits, all of them or none, and reads them back.
+ * Writes all limits or none, and reads them back.
  *
- * @throws CgroupError `CGROUP_REFUSED`, `CGROUP_GONE`; what had been written is as it was before.
+ * @throws CgroupError `CGROUP_REFUSED`, `CGROUP_GONE`. Limits that were already written are restored.
  */
 export async function applyLimits(
   cgroupfs: Cgroupfs,
@@ -66,7 +66,7 @@ export async function applyLimits(
       await cgroupfs.write(path, file, value)
       done.push({ file, value: undo })
     }
-    // Reclaiming has lowered memory.high, which no limit here sets.
+    // shrinkMemory() lowered memory.high. Restores it when no limit of the spec sets it.
     const kept = high !== undefined && !writes.some(({ file }) => file === 'memory.high')
     if (kept && typeof max === 'number') await cgroupfs.write(path, 'memory.high', high)
     const left = differencesOf(limits, readLimits(cgroupfs, path, limits), memory)
@@ -74,7 +74,7 @@ export async function applyLimits(
       throw new CgroupError('CGROUP_REFUSED', {
         operation: 'limit the group',
         target: `/${path}`,
-        detail: `${left.map(renderDifference).join(', ')}; all limits are as before`,
+        detail: `${left.map(renderDifference).join(', ')}; all limits were restored`,
       })
     }
   } catch (error) {
@@ -88,7 +88,7 @@ export function hasMemory(cgroupfs: Cgroupfs, path: CgroupPath): boolean {
   return cgroupfs.read(path, 'memory.current') !== undefined
 }
 
-/** Growing goes from the outside in, `memory.max` before `memory.high`, so that what was allowed before stays so in between. */
+/** Orders the settings. When `memory.max` grows, it is written before `memory.high`, so that the limits are never tighter than before. */
 function ordered(differing: readonly DifferingSetting[]): readonly DifferingSetting[] {
   const grows = differing.some(
     ({ setting: { row, value }, observed }) =>

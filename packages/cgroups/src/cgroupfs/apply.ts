@@ -9,11 +9,11 @@ import { readLimits } from './read-limits.ts'
 import type { ShrinkOptions } from './shrink-memory.ts'
 
 /**
- * Performs one step: makes the group and those around it, enables controllers, and sets limits. When a limit is refused, groups that
- * were made are removed again.
+ * Performs one step: creates the group and its ancestors, enables controllers, and sets limits. On failure, removes the groups that it
+ * created.
  *
- * @throws CgroupError `CGROUP_CONFLICT` when the group is not as it was observed, `CGROUP_REFUSED`, `CGROUP_BUSY` when a group above has
- *   processes of its own.
+ * @throws CgroupError `CGROUP_CONFLICT` when the group changed after it was observed, `CGROUP_REFUSED`, `CGROUP_BUSY` when an ancestor
+ *   itself has processes.
  */
 export async function applyStep(cgroupfs: Cgroupfs, step: GroupStep, options: ShrinkOptions): Promise<void> {
   const { path, controllers } = step
@@ -30,7 +30,7 @@ export async function applyStep(cgroupfs: Cgroupfs, step: GroupStep, options: Sh
       try {
         cgroupfs.remove(group)
       } catch {
-        // Another program uses it by now. The first failure is the one to report.
+        // Another program already uses this group. The first failure is the one to report.
       }
     }
     throw error
@@ -50,11 +50,11 @@ function checkUnchanged(cgroupfs: Cgroupfs, { path, existed, limits, writes }: G
   throw new CgroupError('CGROUP_CONFLICT', {
     operation: 'limit the group',
     target: `/${path}`,
-    detail: 'it has changed since it was observed; observe and plan again',
+    detail: 'the group changed after it was observed; read and plan again',
   })
 }
 
-/** Enables controllers for the groups inside a group, in one write: the kernel enables all of them or none. */
+/** Enables controllers for the child groups of a group, in one write. The kernel enables all of them or none. */
 async function enable(cgroupfs: Cgroupfs, path: CgroupPath, controllers: readonly string[]): Promise<void> {
   const words = (file: string) => (cgroupfs.read(path, file) ?? '').trim().split(/\s+/)
   const enabled = words('cgroup.subtree_control')
@@ -67,7 +67,7 @@ async function enable(cgroupfs: Cgroupfs, path: CgroupPath, controllers: readonl
       operation: 'enable the controller',
       target: absent,
       value: `/${path}`,
-      detail: 'this group does not have it itself',
+      detail: 'the group itself does not have this controller; check that the kernel and the parent groups provide it',
     })
   }
   try {
@@ -80,7 +80,7 @@ async function enable(cgroupfs: Cgroupfs, path: CgroupPath, controllers: readonl
       target: missing.join(' '),
       value: `/${path}`,
       cause: error,
-      detail: `the group has processes of its own (${pids}); move them into a group inside it first`,
+      detail: `the group itself has processes (${pids}); move them into a child group first`,
     })
   }
 }

@@ -4,41 +4,48 @@ import { errno, type Host } from '@puppy/host'
 import { CgroupError } from '../errors.ts'
 import type { CgroupPath } from '../path.ts'
 
-/** The files of cgroupfs, the kernel's file system of groups. None waits for a disk, so reading is synchronous. */
+/** The files of cgroupfs, the kernel's file system of groups. Reading is synchronous, because no file waits for a disk. */
 export interface Cgroupfs {
-  /** Where the tree is mounted. */
+  /** The mount point of the tree. */
   readonly mount: string
   exists(path: CgroupPath): boolean
-  /** Returns the inode of a group, by which the kernel and BPF name it; undefined when it is not there. */
+  /** Returns the inode of a group, which is its id in the kernel and BPF. Returns undefined when the group does not exist. */
   id(path: CgroupPath): bigint | undefined
-  /** Reads a file; undefined when the file or its group is not there, or its controller is switched off. @throws CgroupError `CGROUP_UNREADABLE` */
+  /**
+   * Reads a file. Returns undefined when the file or its group does not exist, or when its controller is disabled.
+   *
+   * @throws CgroupError `CGROUP_UNREADABLE`
+   */
   read(path: CgroupPath, file: string): string | undefined
   /**
-   * Writes a value in one system call, in a thread: reclaiming memory may take a while.
+   * Writes a value with one system call, in a thread, because reclaiming memory can take long.
    *
-   * @throws CgroupError `CGROUP_GONE`, `CGROUP_BUSY`, `CGROUP_REFUSED` naming operation, group, value and errno.
+   * @throws CgroupError `CGROUP_GONE`, `CGROUP_BUSY`, `CGROUP_REFUSED` with operation, group, value and errno.
    */
   write(path: CgroupPath, file: string, value: string): Promise<void>
-  /** Lists the names of the groups inside a group; none when it is not there. */
+  /** Lists the names of the child groups of a group. Empty when the group does not exist. */
   children(path: CgroupPath): readonly string[]
-  /** Makes one group. Returns false when it is there already. @throws CgroupError as `write` */
+  /** Creates one group. Returns false when it exists already. @throws CgroupError as `write` */
   make(path: CgroupPath): boolean
-  /** Removes one group. Returns false when it is not there. @throws CgroupError `CGROUP_BUSY`, `CGROUP_REFUSED` */
+  /** Removes one group. Returns false when it does not exist. @throws CgroupError `CGROUP_BUSY`, `CGROUP_REFUSED` */
   remove(path: CgroupPath): boolean
-  /** Calls back when the kernel reports a change of a file. Returns what stops it, or undefined when the file cannot be watched. */
+  /**
+   * Calls `wake` when the kernel reports a change of a file. Returns a function that stops this, or undefined when the file cannot be
+   * watched.
+   */
   watch(path: CgroupPath, file: string, wake: () => void): (() => void) | undefined
 }
 
-/** Not there, removed while it was read, or of a controller that is switched off (`cgroup.pressure` 0). */
+/** The file does not exist, was removed while it was read, or belongs to a part that is off (`cgroup.pressure` 0). */
 const absences: readonly string[] = ['ENOENT', 'ENODEV', 'ENOTDIR', 'EOPNOTSUPP', 'ENOTSUP']
 
-/** Opens the tree of a machine. Nothing is read yet. */
+/** Opens the tree of a machine. Reads nothing yet. */
 export function openCgroupfs(host: Host, mount = '/sys/fs/cgroup'): Cgroupfs {
   const root = host.path(mount)
   const at = (path: CgroupPath, file = '') => `${root}${path === '' ? '' : `/${path}`}${file === '' ? '' : `/${file}`}`
   const refuseFolder = (operation: string) => {
     if (host.live) return
-    const detail = 'this host is only a folder, which no kernel reads'
+    const detail = 'this host is only a folder, and cgroups belong to a running kernel'
     throw new CgroupError('CGROUP_UNSUPPORTED', { operation, target: mount, detail })
   }
   const exists = (path: CgroupPath) => statSync(at(path), { throwIfNoEntry: false })?.isDirectory() === true
@@ -79,15 +86,15 @@ export function openCgroupfs(host: Host, mount = '/sys/fs/cgroup'): Cgroupfs {
       }
     },
     make: (path) => {
-      refuseFolder('make the group')
+      refuseFolder('create the group')
       try {
         mkdirSync(at(path))
         return true
       } catch (error) {
         if (errno(error) === 'EEXIST') return false
         throw new CgroupError('CGROUP_REFUSED', {
-          ...facts('make the group', path, error),
-          detail: 'is the group around it there?',
+          ...facts('create the group', path, error),
+          detail: 'check that its parent group exists',
         })
       }
     },
@@ -108,7 +115,7 @@ export function openCgroupfs(host: Host, mount = '/sys/fs/cgroup'): Cgroupfs {
         watcher.on('error', () => watcher.close())
         return () => watcher.close()
       } catch {
-        // Removed by now, or no inotify watch is left: the caller reads the file from time to time as well.
+        // The file was removed, or the limit of inotify watches is reached. The caller also reads the file from time to time.
         return undefined
       }
     },
@@ -119,17 +126,17 @@ function facts(operation: string, path: CgroupPath, error: unknown) {
   return { operation, target: `/${path}`, errno: errno(error) ?? String(error), cause: error }
 }
 
-/** What the errno of a write means here. */
+/** The meaning of the errno of a write to cgroupfs. */
 const meanings: Readonly<Record<string, string>> = {
-  EACCES: 'it needs root, or a delegated tree',
-  EBUSY: 'a group with processes cannot enable memory or io for groups inside it, and one that does takes no processes',
-  EINVAL: 'the kernel refuses this value here',
-  ENODEV: 'there is no such device, or it is a partition: limits are for whole disks',
-  EOPNOTSUPP: 'the group is threaded or its domain is invalid, see cgroup.type',
-  EPERM: 'it needs root, or a delegated tree',
+  EACCES: 'this needs root or a delegated tree',
+  EBUSY: 'a group that enables memory or io for its child groups cannot have processes itself',
+  EINVAL: 'the kernel refuses this value for this file',
+  ENODEV: 'the device does not exist, or it is a partition; set limits on whole disks',
+  EOPNOTSUPP: 'the group is threaded or its domain is invalid; see its file cgroup.type',
+  EPERM: 'this needs root or a delegated tree',
   ERANGE: 'the value is out of range',
-  EROFS: 'the tree is mounted read-only',
-  ESRCH: 'there is no such process',
+  EROFS: 'the cgroup tree is mounted read-only',
+  ESRCH: 'the process does not exist',
 }
 
 function explained(
@@ -140,7 +147,7 @@ function explained(
   if (!there) return new CgroupError('CGROUP_GONE', { ...base, detail: 'the group does not exist' })
   const number = errno(error) ?? ''
   if (number === 'ENOENT') {
-    const detail = `the controller ${file.split('.')[0]} is not enabled for this group, or this kernel has no such file`
+    const detail = `the controller ${file.split('.')[0]} is not enabled for this group, or this kernel does not have the file`
     return new CgroupError('CGROUP_REFUSED', { ...base, detail })
   }
   const detail = meanings[number]

@@ -32,29 +32,29 @@ import {
 import { readLimits } from './read-limits.ts'
 import type { ShrinkOptions } from './shrink-memory.ts'
 
-/** What became of one group. Its limits are all set, or all as before. */
+/** The result for one group. Either all its limits are set, or none has changed. */
 export type GroupResult = ItemResult<CgroupError>
 
-/** What applying a change set, or `ensure`, did. */
+/** The result of `apply` or `ensure`. */
 export type AppliedGroups = Applied<GroupResult, GroupChange>
 
 /** Options of `openCgroups`. */
 export interface CgroupsOptions {
-  /** Where the tree is mounted. Default `/sys/fs/cgroup`. */
+  /** The mount point of the tree. Default: `/sys/fs/cgroup`. */
   readonly mount?: string
-  /** The tree itself, for tests. */
+  /** The tree to use, for tests. */
   readonly cgroupfs?: Cgroupfs
 }
 
 /** Options of `Cgroups.remove`. */
 export interface RemoveOptions extends EffectOptions {
-  /** Whether to kill the processes inside. Otherwise a group with processes is `CGROUP_BUSY`. */
+  /** Whether to kill the processes in it. Otherwise the error for a group with processes is `CGROUP_BUSY`. */
   readonly kill?: boolean
 }
 
 /**
- * Groups of processes in a tree that is ours: delegated to us, or on a machine where no other program manages it. Paths are below the
- * root.
+ * Groups of processes in a tree that the caller owns: a delegated tree, or the tree of a machine where no other program manages it. Paths
+ * are below the root of the tree.
  */
 export interface Cgroups extends Facility<
   readonly GroupSpec[],
@@ -63,62 +63,65 @@ export interface Cgroups extends Facility<
   GroupResult,
   CgroupProbe
 > {
-  /** Finds out whether this machine has cgroup v2 alone. Never throws. */
+  /** Checks whether this machine has only cgroup v2. Never throws. */
   probe(options?: EffectOptions): Promise<CgroupProbe>
-  /** Reads the groups of a spec, their limits, and which controllers the groups around them enable. Changes nothing. */
+  /** Reads the groups of a spec, their limits, and the controllers that their ancestors enable. Changes nothing. */
   read(spec: readonly GroupSpec[], options?: EffectOptions): Promise<ObservedGroups>
-  /** Returns the changes that make groups as the spec says. Pure: `planGroups`. */
+  /** Plans the changes that the spec requires. Pure. The same function as `planGroups`. */
   plan(spec: readonly GroupSpec[], observed: ObservedGroups): GroupChangeSet
   /**
-   * Makes groups and those around them, enables the controllers that the limits need, and sets the limits: all of a group or none.
-   * A group that is refused does not disturb the others. Groups that were made for it are removed again.
+   * Creates groups and their ancestors, enables the controllers that the limits need, and sets all limits of a group or none. A refused
+   * group does not affect the other groups. Groups that were created for it are removed again.
    */
   apply(changeSet: GroupChangeSet, options?: ShrinkOptions): Promise<AppliedGroups>
-  /** Reads, plans and applies; again, three times at the most, when another program changed a group meanwhile (`CGROUP_CONFLICT`). */
+  /**
+   * Reads, plans and applies. Tries again when another program changed a group meanwhile (`CGROUP_CONFLICT`), at most three times in all.
+   */
   ensure(spec: readonly GroupSpec[], options?: ShrinkOptions): Promise<AppliedGroups>
   /**
-   * Ensures one group: `ensure([{ path, limits }])`.
+   * Creates one group, or changes its limits, by `ensure([{ path, limits }])`.
    *
-   * @throws CgroupError `CGROUP_INVALID`, `CGROUP_REFUSED`, `CGROUP_BUSY` when a group above has processes of its own.
+   * @throws CgroupError `CGROUP_INVALID`, `CGROUP_REFUSED`, `CGROUP_BUSY` when an ancestor itself has processes.
    */
   create(path: string, limits?: Limits, options?: ShrinkOptions): Promise<{ readonly changed: boolean }>
   /**
-   * Sets limits of a group that is there: all or none, only what differs. It enables no controllers. Returns the names of the limits that
-   * were changed.
+   * Sets limits of an existing group, all or none. Writes only limits that differ. Enables no controllers. Returns the names of the changed
+   * limits.
    *
    * @throws CgroupError as `create`, `CGROUP_GONE`
    */
   limit(path: string, limits: Limits, options?: ShrinkOptions): Promise<readonly string[]>
-  /** Reads the limits that the kernel has. */
+  /** Reads the limits of a group from the kernel. */
   limits(path: string): Limits
-  /** Moves a process with its threads here. @throws CgroupError `CGROUP_GONE`, `CGROUP_BUSY` (frozen, or an inner group) */
+  /** Moves a process with its threads into a group. @throws CgroupError `CGROUP_GONE`, `CGROUP_BUSY` (frozen, or it enables controllers) */
   add(path: string, pid: number): Promise<void>
-  /** Moves all processes of one group, not of those inside it, to another. Returns how many. */
+  /** Moves all processes of one group, without those of its descendants, to another group. Returns the number of processes. */
   moveAll(from: string, to: string, options?: EffectOptions): Promise<number>
   /** Lists the processes of a group, or of its whole subtree. */
   processes(path: string, options?: { readonly recursive?: boolean }): readonly number[]
-  /** Lists the group and all groups inside it. */
+  /** Lists the group and all its descendants. */
   groups(path: string): readonly string[]
-  /** Returns the group of a process; undefined when there is no such process. */
+  /** Reads the group of a process. Returns undefined when the process does not exist. */
   groupOf(pid: number): Promise<string | undefined>
-  /** Returns whether a group is there. */
+  /** Returns whether a group exists. */
   exists(path: string): boolean
-  /** Returns whether a group has processes, itself or inside, and whether it is frozen. */
+  /** Reads whether a group or a descendant has processes, and whether the group is frozen. */
   state(path: string): GroupState
-  /** Freezes all processes of the subtree, and waits for it. @throws CgroupError `CGROUP_TIMEOUT`, `CGROUP_GONE` */
+  /** Freezes all processes of the subtree and waits until they are frozen. @throws CgroupError `CGROUP_TIMEOUT`, `CGROUP_GONE` */
   freeze(path: string, options?: EffectOptions): Promise<void>
-  /** Thaws the subtree, and waits for it. @throws as `freeze` */
+  /** Thaws the subtree and waits until it runs again. @throws CgroupError as `freeze` */
   thaw(path: string, options?: EffectOptions): Promise<void>
-  /** Ends every process of the subtree by SIGKILL and waits until it is empty. @throws CgroupError `CGROUP_TIMEOUT` */
+  /** Ends every process of the subtree with SIGKILL and waits until it is empty. @throws CgroupError `CGROUP_TIMEOUT` */
   kill(path: string, options?: EffectOptions): Promise<void>
-  /** Removes the group and all inside it. @throws CgroupError `CGROUP_BUSY` while processes are in it and `kill` is not given */
+  /** Removes the group and all its descendants. @throws CgroupError `CGROUP_BUSY` when they have processes and `kill` is not set */
   remove(path: string, options?: RemoveOptions): Promise<{ readonly changed: boolean }>
 }
 
 /**
- * Opens the tree. Nothing is read yet.
+ * Opens the tree of groups. Reads nothing yet.
  *
- * Where systemd runs it owns every group that it did not delegate: make groups below a unit with `Delegate=yes`, or use `openSlices`.
+ * systemd owns every group that it did not delegate. On a machine with systemd, create groups below a unit with `Delegate=yes`, or use
+ * `openSlices`.
  */
 export function openCgroups(host: Host, options: CgroupsOptions = {}): Cgroups {
   const cgroupfs = options.cgroupfs ?? openCgroupfs(host, options.mount)
@@ -163,7 +166,7 @@ async function limit(
     throw new CgroupError('CGROUP_GONE', {
       operation: 'limit the group',
       target: `/${path}`,
-      detail: 'it does not exist',
+      detail: 'the group does not exist; create it first',
     })
   }
   const resolved = namesDevices(limits) ? resolveDevices(limits, await readDevices(host)) : limits
@@ -208,10 +211,10 @@ async function remove(
     throw new CgroupError('CGROUP_BUSY', {
       operation: 'remove the group',
       target: `/${path}`,
-      detail: `it has processes (${pids}); end them or give kill`,
+      detail: `it has processes (${pids}); end them, or set the option kill`,
     })
   }
-  // A process that has just ended keeps its group busy for a moment, and another program may make groups inside meanwhile.
+  // A process that has just ended keeps its group busy for a moment, and another program may create child groups meanwhile.
   await until(() => removeTree(cgroupfs, path), { operation: 'remove the group', target: `/${path}` }, options)
   return { changed: true }
 }

@@ -7,7 +7,7 @@ import type { Cgroupfs } from './cgroupfs.ts'
 import type { GroupSpec, ObservedGroup, ObservedGroups } from './plan.ts'
 import { readLimits } from './read-limits.ts'
 
-/** Reads the groups of a spec and those around them. Changes nothing. An item that is invalid is left out. */
+/** Reads the groups of a spec and their ancestors. Changes nothing. Omits invalid items. */
 export async function readGroups(host: Host, cgroupfs: Cgroupfs, spec: readonly GroupSpec[]): Promise<ObservedGroups> {
   const devices = spec.some(({ limits }) => namesDevices(limits)) ? { devices: await readDevices(host) } : {}
   const groups = new Map<CgroupPath, ObservedGroup>()
@@ -24,7 +24,7 @@ export async function readGroups(host: Host, cgroupfs: Cgroupfs, spec: readonly 
       observe(path, readLimits(cgroupfs, path, like))
       for (const group of ancestorsOf(path)) observe(group, {})
     } catch (error) {
-      // `plan` refuses it.
+      // `plan` refuses this item.
       if (!(error instanceof CgroupError && error.code === 'CGROUP_INVALID')) throw error
     }
   }

@@ -8,27 +8,27 @@ import { controllersOf } from '../limits/writes.ts'
 import { ancestorsOf, parseCgroupPath, type CgroupPath } from '../path.ts'
 import { planLimits, type LimitWrite } from './apply-limits.ts'
 
-/** A group that should be there, and its limits. */
+/** A group that should exist, and its limits. */
 export interface GroupSpec {
-  /** Below the root of the tree, without a slash in front: `demo/worker`. */
+  /** The path below the root of the tree, without a leading slash: `demo/worker`. */
   readonly path: string
   readonly limits?: Limits
 }
 
-/** A group as it was observed, its ancestors among them. */
+/** An observed group. It may be an ancestor of a group of the spec. */
 export interface ObservedGroup {
   readonly path: CgroupPath
-  /** The limits of the spec's keys that the kernel has. */
+  /** The values in the kernel, for the keys of the spec. */
   readonly limits: Limits
-  /** The controllers that it enables for the groups inside it. */
+  /** The controllers that it enables for its child groups. */
   readonly enabled: readonly string[]
 }
 
 /** What `plan` compares a spec with. */
 export interface ObservedGroups {
-  /** Those that are there. */
+  /** The groups that exist. */
   readonly groups: readonly ObservedGroup[]
-  /** Disks and mounts. Absent: the spec names no devices. */
+  /** Disks and mounts. Absent when the spec names no devices. */
   readonly devices?: Devices
 }
 
@@ -37,34 +37,35 @@ export interface GroupChange extends Change {
   readonly facility: 'cgroups'
   /** The path of the group. */
   readonly target: string
-  /** `add` the group, `enable` controllers for the groups inside it, `set` a limit: `pids.max=6`. */
+  /** `add`: create the group. `enable`: enable controllers for its child groups. `set`: set a limit, such as `pids.max=6`. */
   readonly action: 'add' | 'enable' | 'set'
 }
 
-/** What `apply` does for one group. */
+/** The work of `apply` for one group. */
 export interface GroupStep {
   readonly path: CgroupPath
   readonly existed: boolean
   readonly limits: Limits
-  /** The controllers that the groups around it must enable. */
+  /** The controllers that its ancestors must enable. */
   readonly controllers: readonly string[]
   readonly writes: readonly LimitWrite[]
 }
 
-/** What `apply` performs, and what it needs to report what became of it. */
+/** The changes for `apply`, with everything that it needs to perform them and to report results. */
 export interface GroupChangeSet extends ChangeSet<GroupChange, CgroupError> {
   readonly spec: readonly GroupSpec[]
   readonly steps: readonly GroupStep[]
 }
 
-/** Returns the changes that make groups as the spec says. Pure. */
+/** Plans the changes that the spec requires. Pure. */
 export function planGroups(spec: readonly GroupSpec[], { groups, devices }: ObservedGroups): GroupChangeSet {
   const seen = new Map<string, Pick<ObservedGroup, 'enabled' | 'limits'>>(groups.map((one) => [one.path, one]))
   const refused = new Map<string, CgroupError>()
   const planned = new Map<string, { readonly step: GroupStep; readonly changes: readonly GroupChange[] }>()
   for (const item of spec) {
     try {
-      if (planned.has(item.path)) throw invalidGroup(item.path, 'it is given twice')
+      if (planned.has(item.path))
+        throw invalidGroup(item.path, 'the spec has this group more than once; keep one item for it')
       const path = pathBelowRoot(item.path)
       const limits = limitsOf(item, devices)
       const step: GroupStep = {
@@ -75,7 +76,7 @@ export function planGroups(spec: readonly GroupSpec[], { groups, devices }: Obse
         writes: planLimits(limits, seen.get(path)?.limits ?? {}, hasMemory(path, seen)),
       }
       planned.set(item.path, { step, changes: changesOf(step, seen) })
-      // What this item makes is there for the next one.
+      // The next items see the groups and controllers of this item.
       for (const group of [...ancestorsOf(path), path]) {
         const { enabled = [], limits: has = {} } = seen.get(group) ?? {}
         const controllers = group === path ? [] : step.controllers
@@ -95,17 +96,17 @@ export function planGroups(spec: readonly GroupSpec[], { groups, devices }: Obse
   }
 }
 
-/** Returns whether a group is there and its parent enables the memory controller for it. */
+/** Returns whether a group exists and its parent enables the memory controller for it. */
 function hasMemory(path: CgroupPath, seen: ReadonlyMap<string, Pick<ObservedGroup, 'enabled'>>): boolean {
   const parent = ancestorsOf(path).at(-1)
   return seen.has(path) && parent !== undefined && seen.get(parent)?.enabled.includes('memory') === true
 }
 
-/** Returns a checked path. Limits, freezing and killing are for groups below the root, which is the whole machine. @throws CgroupError */
+/** Parses a path and refuses the root, which is the whole machine: it must not be limited, frozen or killed. @throws CgroupError */
 export function pathBelowRoot(text: string): CgroupPath {
   const path = parseCgroupPath(text)
   if (path !== '') return path
-  throw invalidGroup('/', 'it is the whole machine')
+  throw invalidGroup('/', 'the root group is the whole machine; use a group below it')
 }
 
 function invalidGroup(value: string, detail: string): CgroupError {

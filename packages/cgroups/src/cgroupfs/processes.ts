@@ -8,13 +8,13 @@ import type { Cgroupfs } from './cgroupfs.ts'
 import { joinPath, parseCgroupPath, type CgroupPath } from '../path.ts'
 import { until } from '../wait.ts'
 
-/** Lists the processes of a group, or of its whole subtree. A group that is removed meanwhile has none. */
+/** Lists the processes of a group, or of its whole subtree. A group that is removed meanwhile has no processes. */
 export function listProcesses(cgroupfs: Cgroupfs, path: CgroupPath, recursive = false): readonly number[] {
   const groups = recursive ? listGroups(cgroupfs, path) : [path]
   return groups.flatMap((group) => parseProcesses(cgroupfs.read(group, 'cgroup.procs') ?? ''))
 }
 
-/** Lists a group and all groups inside it, outermost first. */
+/** Lists a group and all its descendants. Parents come before their children. */
 export function listGroups(cgroupfs: Cgroupfs, path: CgroupPath): readonly CgroupPath[] {
   return [
     path,
@@ -22,7 +22,7 @@ export function listGroups(cgroupfs: Cgroupfs, path: CgroupPath): readonly Cgrou
   ]
 }
 
-/** Reads process ids, one in a line. A process outside of our pid namespace is 0 and left out. */
+/** Parses process ids, one in each line. Omits 0, which is a process outside our pid namespace. */
 export function parseProcesses(text: string): readonly number[] {
   return text.split('\n').flatMap((line) => (/^[1-9]\d{0,9}$/.test(line) ? [Number(line)] : []))
 }
@@ -30,19 +30,19 @@ export function parseProcesses(text: string): readonly number[] {
 /**
  * Moves a process with all its threads into a group.
  *
- * @throws CgroupError `CGROUP_GONE` when there is no such process or group, `CGROUP_BUSY` for a frozen group, where the process would
- *   freeze, and for one that enables controllers, `CGROUP_REFUSED`.
+ * @throws CgroupError `CGROUP_GONE` when the process or group does not exist, `CGROUP_BUSY` for a frozen group (the process would freeze
+ *   too) and for a group that enables controllers, `CGROUP_REFUSED`.
  */
 export async function addProcess(cgroupfs: Cgroupfs, path: CgroupPath, pid: number): Promise<void> {
   if (!Number.isInteger(pid) || pid < 1) {
     throw new CgroupError('CGROUP_INVALID', {
       operation: 'add the process',
       value: String(pid),
-      detail: 'a process id is from 1',
+      detail: 'a process id must be a whole number from 1',
     })
   }
   if (stateOf(cgroupfs, path).frozen) {
-    const detail = 'the group is frozen, and the process would freeze; thaw it first'
+    const detail = 'the group is frozen, so the process would freeze too; thaw the group first'
     throw new CgroupError('CGROUP_BUSY', {
       operation: 'add a process to',
       target: `/${path}`,
@@ -50,7 +50,7 @@ export async function addProcess(cgroupfs: Cgroupfs, path: CgroupPath, pid: numb
       detail,
     })
   }
-  // EINVAL: it is being made right now and joins a moment later. EBUSY: a process that ends is not gone yet.
+  // EINVAL: the process is being created and can be moved a moment later. EBUSY: a process that is ending still exists.
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await cgroupfs.write(path, 'cgroup.procs', String(pid))
@@ -62,7 +62,7 @@ export async function addProcess(cgroupfs: Cgroupfs, path: CgroupPath, pid: numb
   }
 }
 
-/** Moves every process of a group into another, until none is left. Those that end meanwhile are no error. */
+/** Moves every process of a group into another group, until none is left. A process that ends meanwhile is not an error. */
 export async function moveAll(
   cgroupfs: Cgroupfs,
   from: CgroupPath,
@@ -90,13 +90,13 @@ export async function moveAll(
   return moved.size
 }
 
-/** The state of a subtree. */
+/** The state of a group with its descendants. */
 export interface GroupState {
   readonly populated: boolean
   readonly frozen: boolean
 }
 
-/** Returns whether a process is in the subtree, and whether all of them are frozen. */
+/** Reads whether the subtree has processes, and whether it is frozen. */
 export function stateOf(cgroupfs: Cgroupfs, path: CgroupPath): GroupState {
   const events = parseFlatKeyed(cgroupfs.read(path, 'cgroup.events') ?? '')
   return { populated: events.get('populated') === 1n, frozen: events.get('frozen') === 1n }
@@ -115,10 +115,11 @@ export async function setFrozen(
 }
 
 /**
- * Ends every process of a subtree by SIGKILL, also frozen ones and those that are being made, and waits until none is left. Before Linux
- * 5.14 (no `cgroup.kill`) it freezes the subtree, signals each process and thaws. A group that does not exist is empty.
+ * Ends every process of a subtree with SIGKILL, and waits until none is left. This includes frozen processes and processes that are being
+ * created. Before Linux 5.14 (no `cgroup.kill`), it freezes the subtree, signals each process, and thaws it. Does nothing for a group that
+ * does not exist.
  *
- * @throws CgroupError `CGROUP_TIMEOUT` when some hang in the kernel.
+ * @throws CgroupError `CGROUP_TIMEOUT` when a process hangs in the kernel.
  */
 export async function killAll(
   { host, cgroupfs }: { readonly host: Host; readonly cgroupfs: Cgroupfs },
@@ -134,9 +135,10 @@ export async function killAll(
     if (error.facts.errno !== 'ENOENT') throw error
     await signalAll(host, cgroupfs, path, options)
   }
+  const detail = 'a process may hang in the kernel; try again later'
   await until(
     () => !stateOf(cgroupfs, path).populated,
-    { operation: 'kill all processes of', target: `/${path}` },
+    { operation: 'kill all processes of', target: `/${path}`, detail },
     options,
   )
 }
@@ -153,12 +155,12 @@ async function signalAll(host: Host, cgroupfs: Cgroupfs, path: CgroupPath, optio
   }
 }
 
-/** Reads the group of a process; undefined when there is no such process. */
+/** Reads the group of a process. Returns undefined when the process does not exist. */
 export async function groupOf(host: Host, pid: number): Promise<string | undefined> {
   return (await readCgroup(host, pid))?.path
 }
 
-/** A group that another program made may have a name that we refuse. It is left out. */
+/** A group of another program may have a name that this package refuses. Such groups are omitted. */
 function isOurs(name: string): boolean {
   try {
     return parseCgroupPath(name) !== ''

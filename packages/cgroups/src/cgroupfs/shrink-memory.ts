@@ -6,27 +6,28 @@ import type { Cgroupfs } from './cgroupfs.ts'
 import { largestPage } from '../limits/compare.ts'
 import type { CgroupPath } from '../path.ts'
 
-/** What to do when more memory is in use than a new `memory.max` allows. */
+/** Options for a new `memory.max` that is below the memory in use. */
 export interface ShrinkOptions extends EffectOptions {
   /**
-   * `reclaim` (default) reclaims memory, which without swap takes only caches, and refuses when that is not enough in time. `refuse`
-   * refuses at once. `kill` lets the kernel kill.
+   * - `reclaim` (default): reclaims memory, and fails when that is not enough in time. Without swap, only caches are reclaimed.
+   * - `refuse`: fails at once.
+   * - `kill`: sets the limit, so that the kernel may kill processes.
    */
   readonly shrink?: 'reclaim' | 'refuse' | 'kill'
   /**
-   * Milliseconds for reclaiming. Default 10,000: what the kernel has not reclaimed by then is in use, and a longer wait only slows the
-   * group down.
+   * Milliseconds for reclaiming. Default: 10,000. Memory that the kernel did not reclaim by then is in use, and waiting longer only slows
+   * down the group.
    */
   readonly reclaimTimeout?: number
 }
 
 /**
- * Makes room for a `memory.max` below what is in use, so that setting it kills no process: `memory.high` first, which slows the group
- * down, then `memory.reclaim`, until it fits. When it does not fit in time `memory.high` is what it was before.
+ * Reclaims memory until a new `memory.max` fits, so that setting it kills no process. Sets `memory.high` first, which slows down the group.
+ * Then it writes `memory.reclaim` until the usage fits. Does nothing when the usage fits already.
  *
- * Leaves `memory.high` at the new maximum; the caller writes both limits. Nothing happens when it fits already.
+ * Leaves `memory.high` at the new maximum. The caller writes both limits. Restores `memory.high` on failure.
  *
- * @throws CgroupError `CGROUP_REFUSED` with the bytes in use; nothing has changed then.
+ * @throws CgroupError `CGROUP_REFUSED` with the bytes in use. Then nothing was changed.
  */
 export async function shrinkMemory(
   cgroupfs: Cgroupfs,
@@ -38,7 +39,12 @@ export async function shrinkMemory(
   const used = () => Number(parseLimit(cgroupfs.read(path, 'memory.current') ?? '') ?? 0)
   if (used() <= target || options.shrink === 'kill') return
   if (options.shrink === 'refuse')
-    throw tooMuch(path, max, used(), 'it would kill; let it reclaim, or end processes first')
+    throw tooMuch(
+      path,
+      max,
+      used(),
+      'the kernel would kill processes; allow it to reclaim memory, or end processes first',
+    )
   const before = cgroupfs.read(path, 'memory.high')?.trim() ?? 'max'
   const end = performance.now() + (options.reclaimTimeout ?? 10_000)
   try {
@@ -46,7 +52,7 @@ export async function shrinkMemory(
     while (used() > target) {
       options.signal?.throwIfAborted()
       if (performance.now() >= end)
-        throw tooMuch(path, max, used(), 'the rest cannot be reclaimed; end processes first, or give it swap')
+        throw tooMuch(path, max, used(), 'the kernel cannot reclaim enough; end processes first, or allow swap')
       await reclaim(cgroupfs, path, used() - target)
       if (used() > target) await sleep(50)
     }
@@ -56,15 +62,15 @@ export async function shrinkMemory(
   }
 }
 
-/** What the kernel makes of a maximum, whatever its pages: it must fit into that. */
+/** Rounds a maximum down to pages of the largest size, because the page size is not known. The usage must fit into the result. */
 function wholePages(max: number): number {
   return max > largestPage ? max - (max % largestPage) : max
 }
 
-/** EAGAIN: the kernel found less than that. EINTR: a signal ended it early. ENOENT: Linux before 5.19 has no such file. */
+/** EAGAIN: the kernel reclaimed less than asked for. EINTR: a signal ended it early. ENOENT: Linux before 5.19 does not have the file. */
 const incomplete: readonly (string | undefined)[] = ['EAGAIN', 'EINTR', 'ENOENT']
 
-/** Asks the kernel to reclaim memory. */
+/** Makes the kernel reclaim memory. */
 async function reclaim(cgroupfs: Cgroupfs, path: CgroupPath, bytes: number): Promise<void> {
   try {
     await cgroupfs.write(path, 'memory.reclaim', String(bytes))

@@ -4,16 +4,16 @@ import { deviceRows, plainRows } from '../limits/table.ts'
 import type { Cgroupfs } from '../cgroupfs/cgroupfs.ts'
 import { ancestorsOf, parentOf, parseCgroupPath, rootPath, type CgroupPath } from '../path.ts'
 
-/** A cgroup tree in memory. It rounds and refuses as the kernel does. Nothing in it runs, waits or is reclaimed by itself. */
+/** A cgroup tree in memory. It rounds and refuses values as the kernel does. No process runs in it, and it reclaims nothing by itself. */
 export interface FakeCgroupfs {
   readonly cgroupfs: Cgroupfs
-  /** Puts a process into a group, and makes the groups that are missing, as a fork or another program would. */
+  /** Puts a process into a group and creates missing groups, as a fork or another program would. */
   place(path: string, pid: number): void
   /** Ends a process. */
   end(pid: number): void
-  /** Sets how much memory a group has in use, and how much of it cannot be reclaimed. */
+  /** Sets the memory usage of a group, and how much of it cannot be reclaimed, in bytes. */
   use(path: string, bytes: number, pinned?: number): void
-  /** Writes a file as another program would, or adds one that the fake does not have: `memory.events`. */
+  /** Writes a file as another program would, or sets a file that the fake does not update: `memory.events`. */
   put(path: string, file: string, text: string): void
 }
 
@@ -21,7 +21,7 @@ interface Group {
   readonly id: bigint
   readonly files: Map<string, string>
   readonly processes: Set<number>
-  /** Controllers that it enables for the groups inside it. */
+  /** Controllers that it enables for its child groups. */
   readonly enabled: Set<string>
   frozen: boolean
   pinned: number
@@ -29,7 +29,7 @@ interface Group {
 
 const page = 4096
 
-/** What a group has when its parent enables the controller. */
+/** The initial files of a group. A file exists when the parent enables its controller. */
 const defaults: ReadonlyMap<string, string> = new Map([
   ...plainRows.map(({ file, initial, render }): readonly [string, string] => [file, render(initial)]),
   ['io.max', ''],
@@ -136,7 +136,7 @@ export function createFakeCgroupfs({ controllers = ['cpu', 'cpuset', 'io', 'memo
   const make = (path: CgroupPath): boolean => {
     if (groups.has(path)) return false
     if (!groups.has(parentOf(path))) {
-      throw new CgroupError('CGROUP_REFUSED', { operation: 'make the group', target: `/${path}`, errno: 'ENOENT' })
+      throw new CgroupError('CGROUP_REFUSED', { operation: 'create the group', target: `/${path}`, errno: 'ENOENT' })
     }
     groups.set(path, emptyGroup())
     return true
@@ -197,7 +197,7 @@ function controllerOf(file: string): string {
   return file.slice(0, file.indexOf('.'))
 }
 
-/** Controllers that know threads can be enabled in a group with processes. */
+/** Returns whether a group with processes cannot enable this controller. It can enable controllers that support threads. */
 function isDomain(controller: string): boolean {
   return controller === 'memory' || controller === 'io'
 }
@@ -206,7 +206,7 @@ function inside(path: CgroupPath, outer: CgroupPath): boolean {
   return outer === '' || path === outer || path.startsWith(`${outer}/`)
 }
 
-/** Returns what a file reads as after this was written to it; undefined when the kernel would refuse it. */
+/** Returns the text of a file after this value was written to it. Returns undefined when the kernel would refuse the value. */
 function taken(file: string, value: string, before: string): string | undefined {
   if (file === 'io.max') return withDevice(before, value)
   if (value.startsWith('-')) return undefined
@@ -215,7 +215,7 @@ function taken(file: string, value: string, before: string): string | undefined 
   if (row === undefined || parsed === undefined) return undefined
   if (parsed === '' && row.kind === 'numbers') return ''
   if (faultOfValue(row, parsed) !== undefined) return undefined
-  // The kernel takes no quota below a millisecond.
+  // The kernel refuses a quota below one millisecond.
   if (row.kind === 'cores' && !/^(max|\d{4,15}) \d{4,7}$/.test(value)) return undefined
   if (file === 'io.weight' && !value.startsWith('default ')) return undefined
   if (row.kind === 'cores') return value

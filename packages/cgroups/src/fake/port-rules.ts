@@ -4,17 +4,17 @@ import { slicePath } from '../unit.ts'
 
 /** The port rules of a systemd in memory, as descriptors of process 1. */
 export interface FakePortRules {
-  /** systemd writes all that it has for a slice, and comes to its neighbours whose port rules are not in the kernel. */
+  /** Attaches the port rules of a slice, and of all sibling slices whose rules are not attached, as systemd does when it writes a slice. */
   install(host: Host, slice: string, ruled: readonly string[]): Promise<void>
-  /** systemd 257 detaches those that it knows of. */
+  /** Detaches the port rules that systemd tracks, as systemd 257 does at a reload. */
   reload(host: Host): Promise<void>
 }
 
 const folder = '/proc/1/fdinfo'
 
 /**
- * Creates the port rules of a systemd in memory. It loses them as the real one does: rules that are attached a second time without a
- * reload in between leave the first ones attached for good, and a reload detaches the others until something happens.
+ * Creates the port rules of a systemd in memory, with the faults of the real systemd. If rules are attached a second time without a reload
+ * in between, the first copy is never detached. A reload detaches the rules until another event happens.
  */
 export function createFakePortRules(cgroupfs: Cgroupfs): FakePortRules {
   const known = new Map<string, readonly number[]>()

@@ -4,25 +4,26 @@ import type { Limits } from './limits.ts'
 import { settingsOf } from './settings.ts'
 import type { DeviceKey } from './table.ts'
 
-/** A limit that is not as the spec says. */
+/** A limit that differs from the spec. */
 export interface Difference {
   /** The kernel's file, and the line in it if it has several: `io.max 254:0 rbps`. */
   readonly name: string
   readonly spec: string
-  /** What the kernel has. Undefined: this group has no such file. */
+  /** The value in the kernel. Absent when the group does not have the file. */
   readonly observed?: string
 }
 
-/** The largest page that a kernel rounds limits down to. */
+/** The largest page size of a kernel. Limits are rounded down to pages. */
 export const largestPage = 64 * 1024
 
 /**
- * Returns the limits of a spec that differ from what was observed. Pure. A limit that the spec says nothing about is no difference.
+ * Returns the limits of a spec that differ from the observed limits. Ignores limits that are not in the spec. Pure.
  *
- * Bytes that are less than a page below the spec are what the kernel makes of them. A device that the kernel does not list is
- * without limits.
+ * Bytes that are less than a page below the spec are equal to it, because the kernel rounds them down. A device that the kernel does not
+ * list has no limits.
  *
- * @param memory whether the group has the files of the memory controller. Without them a limit of swap is not known to be unnecessary.
+ * @param memory whether the group has the files of the memory controller. Only then a missing file for swap means that the kernel has no
+ *   swap, so that its limit is not needed.
  * @throws CgroupError `CGROUP_INVALID`
  */
 export function differencesOf(spec: Limits, observed: Limits, memory = true): readonly Difference[] {
@@ -36,11 +37,11 @@ export function differencesOf(spec: Limits, observed: Limits, memory = true): re
 /** Renders a difference for a message: `pids.max is 6 and should be 5`. */
 export function renderDifference({ name, spec, observed }: Difference): string {
   return observed === undefined
-    ? `there is no ${name}, which should be ${spec}`
+    ? `${name} does not exist and should be ${spec}`
     : `${name} is ${observed} and should be ${spec}`
 }
 
-/** A setting of the spec and what was observed in its place. */
+/** A setting of the spec and the observed value. */
 export interface DifferingSetting {
   readonly setting: Setting
   readonly observed: LimitValue | undefined
@@ -54,14 +55,14 @@ export function differingSettings(spec: Limits, observed: Limits, memory = true)
   })
 }
 
-/** Returns whether a group with the memory controller may lack a file: a kernel without swap has none for it. */
+/** Returns whether a group with the memory controller may lack a file, because a kernel without swap does not have it. */
 export function mayBeAbsent(file: string): boolean {
   return file === 'memory.swap.max' || file === 'memory.zswap.max'
 }
 
 function isSame({ row: { file, kind }, value }: Setting, observed: LimitValue | undefined, memory: boolean): boolean {
   if (observed === value) return true
-  // A kernel without swap has no such file, and swaps nothing out.
+  // A kernel without swap does not have the file, and does not need the limit.
   if (observed === undefined) return memory && mayBeAbsent(file) && (value === 0 || value === 'max')
   if (typeof value !== 'number' || typeof observed !== 'number') return false
   if (kind === 'cores') return Math.abs(value - observed) < 1e-6

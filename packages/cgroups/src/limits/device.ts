@@ -3,21 +3,21 @@ import { findMountOf, readMounts, type Mount } from '@puppy/host/proc'
 import { CgroupError } from '../errors.ts'
 import type { Limits } from './limits.ts'
 
-/** A disk and its partitions, by the numbers that `io.max` takes. */
+/** A disk and its partitions, with the device numbers that `io.max` accepts. */
 interface Disk {
   readonly number: string
-  /** Its name below /dev, and those of its partitions. */
+  /** The name of the disk below /dev. The keys of `partitions` are names below /dev too. */
   readonly name: string
   readonly partitions: ReadonlyMap<string, string>
 }
 
-/** The disks of a machine and where file systems are mounted. */
+/** The disks and mounts of a machine. */
 export interface Devices {
   readonly disks: readonly Disk[]
   readonly mounts: readonly Mount[]
 }
 
-/** Reads the disks and mounts of a machine: `/sys/block`, `/proc/self/mountinfo`. */
+/** Reads the disks and mounts of a machine from `/sys/block` and `/proc/self/mountinfo`. */
 export async function readDevices(host: Host): Promise<Devices> {
   return {
     disks: await readDisks(host),
@@ -25,27 +25,28 @@ export async function readDevices(host: Host): Promise<Devices> {
   }
 }
 
-/** Returns whether limits are about devices, which `resolveDevices` needs `readDevices` for. Takes any value. Pure. */
+/** Returns whether limits name devices, so that `resolveDevices` needs the result of `readDevices`. Accepts any value. Pure. */
 export function namesDevices(limits: unknown): boolean {
   const devices: unknown = (limits as Limits | undefined)?.io?.max
   return Array.isArray(devices) && devices.length > 0
 }
 
 /**
- * Resolves the devices of `io.max`, which may be paths, to the numbers of whole disks. Pure.
+ * Resolves the devices of `io.max` to the numbers of whole disks. A device may be a path. Pure.
  *
- * @throws CgroupError `CGROUP_INVALID` for what is on no disk: tmpfs, overlay, and btrfs and zfs, which have devices of their own.
+ * @throws CgroupError `CGROUP_INVALID` for a path that is not on a disk: on tmpfs or overlay, or on btrfs or ZFS, which use device numbers
+ *   that belong to no disk.
  */
 export function resolveDevices(limits: Limits, { disks, mounts }: Devices): Limits {
   const max = limits.io?.max
   if (max === undefined || max.length === 0) return limits
   const resolved = max.map((one) => ({ ...one, device: diskOf(one.device, disks, mounts) }))
   const twice = resolved.find(({ device }, index) => resolved.findIndex((other) => other.device === device) !== index)
-  if (twice !== undefined) refuse(twice.device, 'two entries are of this disk')
+  if (twice !== undefined) refuse(twice.device, 'two entries are for this disk; merge them')
   return { ...limits, io: { ...limits.io, max: resolved } }
 }
 
-/** Returns the disk that a path is on, as `8:0`; undefined when it is on none that `io.max` could be about. */
+/** Returns the disk of a path, as `8:0`. Returns undefined when the path is not on a disk that `io.max` can limit. */
 export async function findDisk(host: Host, path: string): Promise<string | undefined> {
   try {
     return resolveDevices({ io: { max: [{ device: path }] } }, await readDevices(host)).io?.max?.[0]?.device
@@ -77,25 +78,20 @@ async function numberIn(host: Host, path: string): Promise<string> {
 
 function diskOf(device: string, disks: readonly Disk[], mounts: readonly Mount[]): string {
   if (/^\d+:\d+$/.test(device)) return wholeDisk(device, device, disks)
-  if (!device.startsWith('/')) refuse(device, 'a device is a path, or two numbers like 8:0')
+  if (!device.startsWith('/')) refuse(device, 'a device must be a path, or two numbers such as 8:0')
   const name = /^\/dev\/([^/]+)$/.exec(device)?.[1]
   const disk = disks.find((one) => one.name === name || one.partitions.has(name ?? ''))
   if (disk !== undefined) return disk.number
   if (device.startsWith('/dev/'))
-    refuse(device, 'there is no such disk; give its name below /dev, a path on it, or its numbers')
+    refuse(device, 'no disk has this name; use a name in /dev, a path on the disk, or its numbers such as 8:0')
   const mount = findMountOf(mounts, device)
   return wholeDisk(mount?.device ?? '', device, disks)
 }
 
 function wholeDisk(number: string, device: string, disks: readonly Disk[]): string {
   const disk = disks.find((one) => one.number === number || [...one.partitions.values()].includes(number))
-  return (
-    disk?.number ??
-    refuse(
-      device,
-      `no disk has the number ${number === '' ? 'of it' : number} (a file system in memory, btrfs or zfs?)`,
-    )
-  )
+  const fault = number === '' ? 'the path is not on a mounted file system' : `no disk has the number ${number}`
+  return disk?.number ?? refuse(device, `${fault}; tmpfs, overlay, btrfs and ZFS cannot be limited`)
 }
 
 function refuse(value: string, detail: string): never {

@@ -1,32 +1,33 @@
 import { parseLimit, parseNumbers, renderNumbers } from '../formats.ts'
 
-/** The value of one limit: a number, a text (`max` among them), or true and false. */
+/** The value of one limit: a number, a boolean, or a text such as `max`. */
 export type LimitValue = number | boolean | string
 
-/** Which numbers or texts a limit can be, in the words of JSON Schema. `'max'` is not in it, see `orMax`. */
+/** The valid values of a limit, in the terms of JSON Schema. Does not include `'max'`. See `orMax`. */
 export type LimitSchema =
   | { readonly type: 'integer'; readonly minimum: number; readonly maximum: number }
   | { readonly type: 'number'; readonly exclusiveMinimum: number; readonly maximum: number }
   | { readonly type: 'boolean' }
   | { readonly type: 'string' }
 
-/** What all limits of one kind have in common. */
+/** The properties that all limits of one kind share. */
 export interface LimitKind {
   readonly schema: LimitSchema
-  /** Whether `'max'` lifts a limit of this kind. */
+  /** Whether `'max'` removes a limit of this kind. */
   readonly orMax: boolean
   /** Rounds a valid value as systemd and the kernel do. */
   readonly round: (value: LimitValue) => LimitValue
-  /** Reads the text of the kernel's file. Undefined: it has another form. */
+  /** Parses the text of the kernel's file. Returns undefined for a text of another form. */
   readonly parse: (text: string) => LimitValue | undefined
-  /** Renders what is written to the kernel's file. */
+  /** Renders the text to write to the kernel's file. */
   readonly render: (value: LimitValue) => string
-  /** Reads the value of systemd's property. Undefined: it has another form. */
+  /** Parses the value of the systemd property. Returns undefined for a text of another form. */
   readonly parseProperty: (text: string) => LimitValue | undefined
-  /** Renders the value of systemd's property. */
+  /** Renders the value of the systemd property. */
   readonly renderProperty: (value: LimitValue) => string
 }
 
+/** The name of a kind of limits. */
 export type LimitKindName =
   | 'bytes'
   | 'cores'
@@ -45,7 +46,7 @@ const integer = (minimum: number, maximum = Number.MAX_SAFE_INTEGER): LimitSchem
   maximum,
 })
 
-/** A number, or `max` in the kernel's file and `infinity` in systemd's property. */
+/** A number. No limit is `max` in the kernel's file and `infinity` in the systemd property. */
 const numeric = (schema: LimitSchema, orMax = true): LimitKind => ({
   schema,
   orMax,
@@ -66,23 +67,23 @@ const textual = (parse: (text: string) => string | undefined): LimitKind => ({
   renderProperty: String,
 })
 
-/** The period of `cpu.max`, in microseconds: the kernel's and systemd's default. */
+/** The period of `cpu.max`, in microseconds. It is the default of the kernel and of systemd. */
 const period = 100_000
 
-/** `50000 100000`: microseconds in each period; `max 100000` */
+/** Parses `50000 100000` (microseconds of processor time, microseconds of the period) or `max 100000`. */
 function parseCores(text: string): LimitValue | undefined {
   const [, quota = '', each = ''] = /^(max|\d{1,15}) (\d{1,9})$/.exec(text.trim()) ?? []
   if (quota === 'max') return 'max'
   return quota === '' || Number(each) === 0 ? undefined : Number(quota) / Number(each)
 }
 
-/** `50%`: percent of one processor. `CPUQuota` alone has no `infinity`: empty lifts it. */
+/** Parses `50%`, percent of one processor. `CPUQuota` is the only property without `infinity`. Its empty value removes the limit. */
 function parseQuota(text: string): LimitValue | undefined {
   if (text === '') return 'max'
   return /^\d{1,7}%$/.test(text) ? Number(text.slice(0, -1)) / 100 : undefined
 }
 
-/** `100` in `cpu.weight`, `default 100` in `io.weight`. The weight of an idle group reads as 0, which is no weight. */
+/** Parses `100` of `cpu.weight` or `default 100` of `io.weight`. An idle group has 0 in the file, which is not a weight. */
 function parseWeight(text: string): LimitValue | undefined {
   const weight = /^(?:default )?(\d{1,5})$/m.exec(text.trim())?.[1]
   return weight === undefined || weight === '0' ? undefined : Number(weight)
@@ -102,7 +103,7 @@ function parseList(text: string): string | undefined {
 export const kinds: Readonly<Record<LimitKindName, LimitKind>> = {
   /** The kernel rounds down to whole pages. */
   bytes: numeric(integer(0)),
-  /** systemd has percent of a processor and rounds up. The kernel takes no less than 1 ms of 100. */
+  /** systemd counts in percent of a processor and rounds up. The kernel refuses less than 1 ms in a period of 100 ms. */
   cores: {
     schema: { type: 'number', exclusiveMinimum: 0, maximum: 10_000 },
     orMax: true,
@@ -112,7 +113,7 @@ export const kinds: Readonly<Record<LimitKindName, LimitKind>> = {
     parseProperty: parseQuota,
     renderProperty: (value) => (value === 'max' ? '' : `${Math.round(Number(value) * 100)}%`),
   },
-  /** The kernel takes 0 as an error: the group could do nothing at all. */
+  /** The kernel refuses 0, because the group could then do nothing. */
   count: numeric(integer(1)),
   flag: {
     schema: { type: 'boolean' },
@@ -130,7 +131,7 @@ export const kinds: Readonly<Record<LimitKindName, LimitKind>> = {
   weight: { ...numeric(integer(1, 10_000), false), parse: parseWeight, parseProperty: parseWeight },
 }
 
-/** Returns why a value is no limit of this kind, or undefined when it is one. Pure. */
+/** Returns why a value is not a valid limit of this kind, or undefined when it is valid. Pure. */
 export function faultOfValue(
   { schema, orMax, parse }: Pick<LimitKind, 'schema' | 'orMax' | 'parse'>,
   value: unknown,

@@ -1,17 +1,19 @@
-/** A number is the limit, and `'max'` lifts it. */
+/** A limit. `'max'` means no limit. */
 export type Limit = number | 'max'
 
+/** Limits of the controller `cpu`. */
 export interface CpuLimits {
-  /** Processors: 1.5 is one and a half. In steps of 0.01, rounded up as systemd does. `cpu.max` */
+  /** Number of processors, such as 1.5. Rounded up to steps of 0.01, as systemd does. `cpu.max` */
   readonly max?: Limit
-  /** The share of processor time relative to other groups, 1 to 10000. The kernel's default is 100. `cpu.weight` */
+  /** The share of processor time relative to other groups, from 1 to 10000. The default of the kernel is 100. `cpu.weight` */
   readonly weight?: number
-  /** Whether the group runs only when no other group wants to. `cpu.idle` */
+  /** Whether the group runs only when no other group is ready to run. `cpu.idle` */
   readonly idle?: boolean
-  /** Microseconds that may be saved up and spent above `max`. Not in a slice. `cpu.max.burst` */
+  /** Microseconds that the group can save while it is below `max` and use above it later. Not in a slice. `cpu.max.burst` */
   readonly burst?: number
 }
 
+/** Limits of the controller `cpuset`. */
 export interface CpusetLimits {
   /** Processors, such as `0-2,5`. `cpuset.cpus` */
   readonly cpus?: string
@@ -19,13 +21,13 @@ export interface CpusetLimits {
   readonly mems?: string
 }
 
-/** Bytes. The kernel rounds down to whole pages. */
+/** Limits of the controller `memory`, in bytes. The kernel rounds them down to whole pages. */
 export interface MemoryLimits {
   readonly min?: Limit
   readonly low?: Limit
-  /** Above it the kernel slows the group down and reclaims from it. No process is killed. `memory.high` */
+  /** Above this limit, the kernel slows down the group and reclaims its memory. It kills no process. `memory.high` */
   readonly high?: Limit
-  /** Above it the kernel kills processes of the group. `memory.max` */
+  /** At this limit, the kernel reclaims memory and kills processes of the group if that is not enough. `memory.max` */
   readonly max?: Limit
   readonly swapMax?: Limit
   readonly zswapMax?: Limit
@@ -33,13 +35,15 @@ export interface MemoryLimits {
   readonly oomGroup?: boolean
 }
 
+/** Limits of the controller `pids`. */
 export interface PidsLimits {
   /** Processes and threads, at least 1. `pids.max` */
   readonly max?: Limit
 }
 
+/** The limits of one disk. `io.max` */
 export interface DeviceLimits {
-  /** A mount point or any path on it, a device (`/dev/sda`), or `8:0`. A partition stands for its disk. */
+  /** A mount point or any path on it, a device (`/dev/sda`), or `8:0`. A partition means its whole disk. */
   readonly device: string
   /** Bytes per second. */
   readonly rbps?: Limit
@@ -49,16 +53,17 @@ export interface DeviceLimits {
   readonly wiops?: Limit
 }
 
+/** Limits of the controller `io`. */
 export interface IoLimits {
-  /** The share of the disks relative to other groups, 1 to 10000. The kernel's default is 100. `io.weight` */
+  /** The share of disk time relative to other groups, from 1 to 10000. The default of the kernel is 100. `io.weight` */
   readonly weight?: number
   readonly max?: readonly DeviceLimits[]
 }
 
 /**
- * What a group of processes may use, in the words of the kernel's files.
+ * The limits of a group of processes. The names are those of the kernel's files.
  *
- * An absent key says nothing about that limit: its file is left alone.
+ * An absent key does not change that limit.
  */
 export interface Limits {
   readonly cpu?: CpuLimits
@@ -70,6 +75,6 @@ export interface Limits {
   readonly hugetlb?: Readonly<Record<string, Limit>>
   /** By resource. Not in a slice. */
   readonly misc?: Readonly<Record<string, Limit>>
-  /** Any other file of a controller, verbatim: `{ 'cpuset.cpus.partition': 'root' }`. Not in a slice. It is read back as text. */
+  /** Any other file of a controller, verbatim: `{ 'cpuset.cpus.partition': 'root' }`. Compared as text. Not in a slice. */
   readonly raw?: Readonly<Record<string, string>>
 }

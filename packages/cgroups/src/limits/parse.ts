@@ -3,16 +3,16 @@ import { valueAt } from './check.ts'
 import type { DeviceLimits, Limits } from './limits.ts'
 import { deviceRows, hugetlbRow, miscRow, plainRows, rawRow, type LimitRow } from './table.ts'
 
-/** Reads one file of a group; undefined when it is not there. */
+/** Reads one file of a group. Returns undefined when it does not exist. */
 export type ReadFile = (file: string) => string | undefined
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] }
 
 /**
- * Reads a group's limits out of the kernel's files, in the shape of a spec. A key is absent when the file is not there or has
- * another form: nothing is known about that limit.
+ * Parses the limits of a group from the kernel's files, in the shape of a spec. A key is absent when its file does not exist or has
+ * another form, so the limit is unknown.
  *
- * @param like reads only the files that these limits are about, and its hugetlb, misc and raw ones.
+ * @param like reads only the files of these limits, and also its `hugetlb`, `misc` and `raw` files, which are not read otherwise.
  */
 export function parseLimits(read: ReadFile, like?: Limits): Limits {
   const limits: Record<string, Record<string, unknown>> = {}
@@ -37,7 +37,7 @@ export function parseLimits(read: ReadFile, like?: Limits): Limits {
   return limits
 }
 
-/** `254:0 rbps=10000000 wbps=max riops=max wiops=max` */
+/** Parses lines such as `254:0 rbps=10000000 wbps=max riops=max wiops=max`. */
 function parseDevices(text: string): readonly DeviceLimits[] {
   return [...parseNestedKeyed(text)].flatMap(([device, values]) => {
     if (!/^\d+:\d+$/.test(device)) return []

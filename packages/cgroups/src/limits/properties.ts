@@ -3,10 +3,10 @@ import type { Limits } from './limits.ts'
 import { invalidLimit, settingsOf } from './settings.ts'
 
 /**
- * Renders limits as lines of a unit: `MemoryMax=200000000`. Pure.
+ * Renders limits as lines of a unit file, such as `MemoryMax=200000000`. Pure.
  *
- * @throws CgroupError `CGROUP_INVALID` also for a limit that systemd has no property for in a slice: `cpu.burst`,
- *   `memory.oomGroup`, `hugetlb`, `misc`, `raw`.
+ * @throws CgroupError `CGROUP_INVALID`, also for a limit without a systemd property in a slice: `cpu.burst`, `memory.oomGroup`,
+ *   `hugetlb`, `misc`, `raw`.
  * @see systemd.resource-control(5)
  */
 export function renderProperties(limits: Limits): readonly string[] {
@@ -16,10 +16,10 @@ export function renderProperties(limits: Limits): readonly string[] {
 function renderProperty(setting: Setting, limits: Limits): readonly string[] {
   const { row, item, value } = setting
   if (row.property === undefined) {
-    const detail = 'systemd has no property for it in a slice; openCgroups() writes it'
+    const detail = 'systemd has no property for this limit in a slice; set it with openCgroups()'
     throw invalidLimit({ name: nameOf(setting), value: String(value), detail })
   }
-  // systemd has no property of its own for `cpu.idle`: a weight says that a group is not idle.
+  // systemd has no separate property for `cpu.idle`. Setting a weight makes a group not idle.
   if (row.file === 'cpu.idle' && value === false) return limits.cpu?.weight === undefined ? ['CPUWeight=100'] : []
   const device = item === undefined ? '' : `/dev/block/${item.split(' ')[0]} `
   return [`${row.property}=${device}${row.renderProperty(value)}`]

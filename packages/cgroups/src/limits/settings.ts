@@ -2,9 +2,9 @@ import { CgroupError } from '../errors.ts'
 import { checkLimits, type LimitFault, type Setting } from './check.ts'
 
 /**
- * Takes limits apart, each rounded as the kernel and systemd round. Pure. Devices must be numbers (`8:0`).
+ * Splits limits into settings, rounded as the kernel and systemd round. Devices must be numbers (`8:0`). Pure.
  *
- * @throws CgroupError `CGROUP_INVALID` naming the first limit that is invalid.
+ * @throws CgroupError `CGROUP_INVALID` with the first invalid limit.
  */
 export function settingsOf(limits: unknown): readonly Setting[] {
   const { settings, faults } = checkLimits(limits)
@@ -12,7 +12,7 @@ export function settingsOf(limits: unknown): readonly Setting[] {
   return settings
 }
 
-/** Returns the error that a fault is. */
+/** Returns the error for a fault. */
 export function invalidLimit({ name, value, detail }: LimitFault): CgroupError {
   const facts = { operation: 'use the limit', target: name, detail }
   return new CgroupError('CGROUP_INVALID', value === undefined ? facts : { ...facts, value })

@@ -6,21 +6,21 @@ type Names<Controller extends PlainController> = Controller extends unknown
   ? `${Controller}.${keyof NonNullable<Limits[Controller]> & string}`
   : never
 
-/** The name of a limit: its keys in `Limits`, joined by dots. `io.max.rbps` is a key of each entry of `io.max`. */
+/** The name of a limit: its keys in `Limits`, joined by dots. `io.max.rbps` is the key `rbps` of each entry of `io.max`. */
 export type LimitName = Names<PlainController> | 'io.weight' | `io.max.${Exclude<keyof DeviceLimits, 'device'>}`
 
-/** One limit: its name here, in the kernel and in systemd, what it can be, and how it is read and written. */
+/** One limit: its names in this package, in the kernel and in systemd, its valid values, and how it is parsed and rendered. */
 export interface LimitRow extends LimitKind {
   /** Its keys in `Limits`: `['memory', 'max']`. */
   readonly path: readonly string[]
   /** The kernel's file: `memory.max`. */
   readonly file: string
   readonly kind: LimitKindName
-  /** What a number of it counts: `bytes`. */
+  /** The unit of a number: `bytes`. */
   readonly unit?: string
-  /** systemd's property. Absent: systemd has none for a slice, and only `openCgroups` writes the limit. */
+  /** The systemd property. Absent when systemd has none for a slice. Then only `openCgroups` can set the limit. */
   readonly property?: string
-  /** What a new group has. */
+  /** The value in a new group. */
   readonly initial: LimitValue
 }
 
@@ -51,7 +51,7 @@ const columns: Readonly<Record<LimitName, Columns>> = {
   'cpu.burst': { file: 'cpu.max.burst', kind: 'microseconds', unit: 'microseconds', initial: 0 },
   'memory.min': { file: 'memory.min', ...floor, property: 'MemoryMin' },
   'memory.low': { file: 'memory.low', ...floor, property: 'MemoryLow' },
-  // high before max: a group that shrinks is slowed down before a process is killed.
+  // high before max, so that a shrinking group is slowed down before a process is killed.
   'memory.high': { file: 'memory.high', ...ceiling, property: 'MemoryHigh' },
   'memory.max': { file: 'memory.max', ...ceiling, property: 'MemoryMax' },
   'memory.swapMax': { file: 'memory.swap.max', ...ceiling, property: 'MemorySwapMax' },
@@ -75,7 +75,7 @@ const columns: Readonly<Record<LimitName, Columns>> = {
 /**
  * Every limit, in the order in which limits are written. The compiler requires a row for each key of `Limits`.
  *
- * `hugetlb`, `misc` and `raw` have no rows: their keys are names of the machine.
+ * `hugetlb`, `misc` and `raw` have no rows, because their keys depend on the machine.
  *
  * @see cgroups(7), systemd.resource-control(5)
  */
@@ -86,7 +86,7 @@ export const limitTable: Readonly<Record<LimitName, LimitRow>> = Object.freeze(
   >,
 )
 
-/** The rows of limits that have a file of their own. */
+/** The rows of limits with a separate file. */
 export const plainRows: readonly LimitRow[] = Object.values(limitTable).filter(({ file }) => file !== 'io.max')
 
 /** The rows of `io.max`, a file with a line for each device. */
@@ -96,12 +96,12 @@ export const deviceRows: readonly (LimitRow & { readonly path: readonly ['io', '
 
 export type DeviceKey = Exclude<keyof DeviceLimits, 'device'>
 
-/** Returns the row of `hugetlb.SIZE.max`: `2MB`. */
+/** Returns the row of `hugetlb.SIZE.max` for a size such as `2MB`. */
 export function hugetlbRow(size: string): LimitRow {
   return row(['hugetlb', size], { file: `hugetlb.${size}.max`, ...ceiling })
 }
 
-/** Returns the row of a resource's line in `misc.max`. */
+/** Returns the row of the line of a resource in `misc.max`. */
 export function miscRow(resource: string): LimitRow {
   return row(['misc', resource], { file: 'misc.max', kind: 'quantity', initial: 'max' })
 }
@@ -111,7 +111,7 @@ export function rawRow(file: string): LimitRow {
   return row(['raw', file], { file, kind: 'text', initial: '' })
 }
 
-/** Returns limits with this one limit: `limitsWith('memory.max', 4096)` is `{ memory: { max: 4096 } }`. Pure. */
+/** Returns limits with only this limit: `limitsWith('memory.max', 4096)` is `{ memory: { max: 4096 } }`. Pure. */
 export function limitsWith(name: LimitName, value: LimitValue, device = '8:0'): Limits {
   const [controller = '', key = '', item] = limitTable[name].path
   return { [controller]: { [key]: item === undefined ? value : [{ device, [item]: value }] } }

@@ -2,14 +2,14 @@ import type { Setting } from './check.ts'
 import type { Limits } from './limits.ts'
 import { settingsOf } from './settings.ts'
 
-/** One line to write to a file of the kernel. */
+/** One line to write to a kernel file. */
 export interface CgroupWrite {
   readonly file: string
   readonly value: string
 }
 
 /**
- * Returns what to write so that a group has these limits, in this order. Pure.
+ * Plans the writes that set these limits of a group, in order. Pure.
  *
  * @throws CgroupError `CGROUP_INVALID`
  */

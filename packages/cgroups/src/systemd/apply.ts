@@ -10,7 +10,7 @@ import type { SliceChangeSet } from './plan.ts'
 import { renderOldLinks } from './port-rules.ts'
 import { restorePortRules } from './restore-port-rules.ts'
 
-/** Where a change set is applied. */
+/** The machine and the options with which a change set is applied. */
 export interface Site extends Machine {
   readonly options: SlicesOptions
   readonly effect: ShrinkOptions
@@ -18,20 +18,20 @@ export interface Site extends Machine {
   readonly bpf: boolean
 }
 
-/** What there is after a change set was applied. */
+/** The state after a change set was applied. */
 export interface AppliedSteps {
-  /** The slices as the kernel has them now. */
+  /** The slices, read back from the kernel. */
   readonly slices: ReadonlyMap<string, ObservedSlice>
-  /** The steps that were begun. */
+  /** The steps that were started. */
   readonly steps: ReadonlyMap<string, EnforcedStep>
   readonly failed: ReadonlyMap<string, CgroupError>
   readonly oldLinks: ObservedSlices['oldLinks']
 }
 
 /**
- * Performs the steps of a change set, with one reload at the most, and reads back what the kernel has.
+ * Performs the steps of a change set with at most one reload, and reads the limits back from the kernel.
  *
- * Notes first what will have to be finished, so that the next `ensure` finishes it after a kill.
+ * First records the work in a file, so that the next `ensure` finishes it if this process is killed.
  */
 export async function applySteps(
   site: Site,
@@ -65,7 +65,7 @@ export async function applySteps(
   }
   const steps = all.filter(({ slice }) => !failed.has(slice))
   if (reloads) {
-    // A slice in use gets its new limits now, not when systemd has read a thousand units. systemd will write the same ones.
+    // A slice in use gets its new limits now, not after systemd has read a thousand units. systemd will write the same values.
     for (const [slice, error] of await enforceAll(site, steps.filter(isWritten))) failed.set(slice, error)
     await systemctl.reload()
   }
@@ -91,7 +91,7 @@ function enforcedStep(step: SliceChangeSet['steps'][number], valid: SliceChangeS
   return { ...step, limits, dropIn: renderDropIn(limits, portRules) }
 }
 
-/** Does the same for each step. What fails is an error of that slice alone. */
+/** Does the same work for each step. A failure is recorded for its slice and does not affect the other slices. */
 async function collect(
   steps: readonly EnforcedStep[],
   failed: Map<string, CgroupError>,
@@ -111,7 +111,7 @@ async function collect(
   )
 }
 
-/** Finds slices whose files are not those that were planned with. Overwriting them would undo what another process decided since. */
+/** Finds slices whose files changed after they were observed. To overwrite them would undo the change of another process. */
 async function checkUnchanged(
   { host, options }: Site,
   steps: readonly EnforcedStep[],
@@ -136,11 +136,11 @@ function changedSince(slice: string, path: string): CgroupError {
   return new CgroupError('CGROUP_CONFLICT', {
     operation: 'limit the slice',
     target: slice,
-    detail: `${path} has changed since it was observed; observe and plan again`,
+    detail: `${path} changed after it was observed; read and plan again`,
   })
 }
 
-/** systemd writes a new `memory.max` as it is, whatever is in use: memory is reclaimed before systemd hears of it. */
+/** Reclaims memory before systemd reads a new `memory.max`, because systemd writes it without regard to the memory in use. */
 async function makeRoom({ cgroupfs, effect }: Site, { slice, shrink }: EnforcedStep, highs: Map<string, string>) {
   const path = slicePath(slice)
   const high = cgroupfs.read(path, 'memory.high')?.trim()
@@ -149,7 +149,7 @@ async function makeRoom({ cgroupfs, effect }: Site, { slice, shrink }: EnforcedS
   if (cgroupfs.read(path, 'memory.high')?.trim() !== high) highs.set(slice, high)
 }
 
-/** Reclaiming has lowered `memory.high`. Where the spec does not set it, or the slice was not limited after all, it is what it was. */
+/** Restores `memory.high`, which reclaiming lowered, when the spec does not set it or when the slice failed. */
 async function restoreHighs(
   { cgroupfs }: Site,
   steps: readonly EnforcedStep[],
@@ -169,7 +169,7 @@ async function restoreHighs(
   })
 }
 
-/** Notes slices that systemd must write again, also when there are none: the note itself says that systemd must reload. */
+/** Records the slices that systemd must write again. Writes the file also without slices, because it means that systemd must reload. */
 export async function writeNote(host: Host, slices: readonly string[], options: SlicesOptions): Promise<void> {
   await makeRunFolder(host, options)
   await host.replace(notePath(options), slices.map((slice) => `${slice}\n`).join(''), { mode: 0o600 })
@@ -180,7 +180,7 @@ async function makeRunFolder(host: Host, options: SlicesOptions): Promise<void> 
   await host.makeFolder(path.slice(0, path.lastIndexOf('/')), { mode: 0o700 })
 }
 
-/** Notes the links of port rules that change. One that is still attached afterwards is one that systemd has lost. */
+/** Records the links of port rules that change. systemd no longer tracks a link that is still attached afterwards. */
 async function noteOldLinks(
   host: Host,
   steps: readonly EnforcedStep[],
@@ -201,7 +201,7 @@ async function noteOldLinks(
   return noted
 }
 
-/** Keeps noted those old links that are still attached. */
+/** Removes detached links from the record of old links. */
 async function forgetOldLinks(
   host: Host,
   noted: ObservedSlices['oldLinks'],
@@ -248,7 +248,7 @@ async function writeDropIns(
   }
 }
 
-/** Removes temporary files that a run which was killed has left beside drop-ins. */
+/** Removes temporary files that a killed run left beside drop-ins. */
 async function removeLeftovers(host: Host, { slices }: ObservedSlices, options: SlicesOptions): Promise<void> {
   await mapLimit(slices, 32, async ({ slice }) => {
     const path = dropInPath(slice, options)
@@ -256,14 +256,14 @@ async function removeLeftovers(host: Host, { slices }: ObservedSlices, options: 
   })
 }
 
-/** Removes temporary files from a folder. @returns the names that stay. */
+/** Removes temporary files from a folder. @returns the names of the other files. */
 export async function removeUnfinished(host: Host, folder: string): Promise<readonly string[]> {
   const names = await host.list(folder)
   for (const name of names.filter(isUnfinished)) await host.remove(`${folder}/${name}`)
   return names.filter((name) => !isUnfinished(name))
 }
 
-/** Reads the kernel again. Of the files it is known what was changed. */
+/** Reads the slices from the kernel again. The drop-ins are not read, because their changes are known. */
 async function readAfter(
   { host, cgroupfs }: Site,
   observed: ObservedSlices,

@@ -2,18 +2,18 @@ import { CgroupError } from '../errors.ts'
 import type { Limits } from '../limits/limits.ts'
 import { renderProperties } from '../limits/properties.ts'
 
-/** Ports in a row. */
+/** An inclusive range of ports. */
 export interface PortRange {
   readonly first: number
   readonly last: number
 }
 
-/** Which ports below `firstFreePort` processes of a slice may bind. Port 0 and those from it on are free for all. */
+/** The ports below `firstFreePort` that processes of a slice may bind. They may always bind port 0 and the ports from `firstFreePort`. */
 export interface PortRules {
   readonly allow: readonly (number | PortRange)[]
 }
 
-/** The first port that no rule is about: the kernel hands out the ports from here by chance. */
+/** The first port without a rule. The kernel assigns ports from here on at random. */
 export const firstFreePort = 32_768
 
 const note = '# Written by @puppy/cgroups, and again whenever it differs.\n'
@@ -29,7 +29,7 @@ export function renderDropIn(limits: Limits, portRules?: PortRules): string {
 }
 
 /**
- * Reads the properties of a drop-in, ours or one that `systemctl set-property` wrote. Blank lines, comments and sections are left out. Pure.
+ * Parses the properties of a drop-in, ours or one of `systemctl set-property`. Ignores blank lines, comments and sections. Pure.
  */
 export function parseDropIn(text: string): readonly { readonly property: string; readonly value: string }[] {
   return text.split('\n').flatMap((line) => {
@@ -38,14 +38,14 @@ export function parseDropIn(text: string): readonly { readonly property: string;
   })
 }
 
-/** Returns whether a drop-in of ours has port rules. */
+/** Returns whether our drop-in has port rules. */
 export function hasPortRules(text: string | undefined): boolean {
   return text?.includes('\nSocketBindDeny=1-') === true
 }
 
 /**
- * All ports but 0 are denied as a range: `any` would match 0 too, which every UDP client binds. The lists begin empty, so that
- * nothing is left of what another drop-in has set.
+ * Denies all ports except 0 as a range. `any` would also match port 0, which every UDP client binds. The first two lines clear the lists,
+ * so that no rule of another drop-in applies.
  */
 function portRuleLines({ allow }: PortRules): readonly string[] {
   const ports = allow.map((range) => {
@@ -53,9 +53,9 @@ function portRuleLines({ allow }: PortRules): readonly string[] {
     const whole = Number.isInteger(first) && Number.isInteger(last)
     if (!whole || first < 1 || last >= firstFreePort || first > last) {
       throw new CgroupError('CGROUP_INVALID', {
-        operation: 'allow to bind',
+        operation: 'allow ports',
         value: `${first}-${last}`,
-        detail: `ports are 1 to ${firstFreePort - 1}`,
+        detail: `ports are 1 to ${firstFreePort - 1}, and the first must not be above the last`,
       })
     }
     return first === last ? `${first}` : `${first}-${last}`

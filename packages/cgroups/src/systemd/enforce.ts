@@ -9,21 +9,21 @@ import { parseDropIn } from './drop-in.ts'
 import { emptyLine, type SliceStep } from './plan.ts'
 import type { Systemctl } from './systemctl.ts'
 
-/** What slices are enforced through. */
+/** The interfaces of the machine through which slices are enforced. */
 export interface Machine {
   readonly host: Host
   readonly cgroupfs: Cgroupfs
   readonly systemctl: Systemctl
 }
 
-/** A step, with the drop-in and limits that it is about. */
+/** A step with its drop-in and limits. */
 export interface EnforcedStep extends SliceStep {
   readonly limits: Limits
-  /** The drop-in that systemd has read. */
+  /** The text of the drop-in that systemd has read. */
   readonly dropIn: string
 }
 
-/** Enforces steps, a few at a time. @returns the errors of those that failed, by slice. */
+/** Enforces steps, a few at a time. @returns the errors of the failed steps, by slice. */
 export async function enforceAll(
   machine: Machine,
   steps: readonly EnforcedStep[],
@@ -39,7 +39,7 @@ export async function enforceAll(
   return failed
 }
 
-/** Returns the error of one slice. @throws what is no failure of the kernel, systemd or the host. */
+/** Returns the error of one slice. @throws the error itself when it is not a failure of the kernel, systemd or the host. */
 export function failureOf(slice: string, error: unknown): CgroupError {
   if (error instanceof CgroupError) return error
   if (!(error instanceof HostError) || error.code === 'HOST_ABORTED') throw error
@@ -52,8 +52,8 @@ export function failureOf(slice: string, error: unknown): CgroupError {
 }
 
 /**
- * Brings what systemd has read to the kernel. systemd 252 does it by itself at the reload. 257 waits until something else happens to
- * the slice: where that is enough, this writes the very values that systemd would write.
+ * Applies the limits that systemd has read to the kernel. systemd 252 does this itself at the reload. systemd 257 waits until another event
+ * happens to the slice. Where possible, this function writes the same values that systemd would write.
  */
 async function enforce(machine: Machine, { slice, limits, dropIn, enforce: how, writes }: EnforcedStep): Promise<void> {
   if (how === 'nothing') return
@@ -64,7 +64,7 @@ async function enforce(machine: Machine, { slice, limits, dropIn, enforce: how, 
   try {
     for (const { name, file, value } of writes) if (differing.has(name)) await cgroupfs.write(path, file, value)
   } catch (error) {
-    // The last session has ended since, and with it the group: the drop-in holds from the next one on.
+    // The last session ended meanwhile and the group was removed. The drop-in applies from the next session on.
     if (error instanceof CgroupError && error.code === 'CGROUP_GONE') return
     throw isSwitchedOff(error) ? conflictOf(slice, error) : error
   }
@@ -74,20 +74,20 @@ function isSwitchedOff(error: unknown): boolean {
   return error instanceof CgroupError && error.facts.errno === 'ENOENT'
 }
 
-/** A file that was there when it was planned and is not there now: another program has switched its controller off. */
+/** Returns the error for a file that existed at the observation and does not exist now: another program disabled its controller. */
 function conflictOf(slice: string, cause: unknown): CgroupError {
   return new CgroupError('CGROUP_CONFLICT', {
     operation: 'limit the slice',
     target: slice,
-    detail: 'a controller was switched off since the slice was observed; observe and plan again',
+    detail: 'a controller was disabled after the slice was observed; read and plan again',
     cause,
   })
 }
 
 /**
- * Makes systemd write everything that it has for a slice, and removes the file by which it was asked.
+ * Makes systemd write all values that it has for a slice. Sets one property for this, and removes the file that `set-property` creates.
  *
- * @param dropIn a drop-in that it has read: any line of it will do, as the value is the one that systemd has.
+ * @param dropIn the drop-in that systemd has read. Any of its lines can be set, because systemd already has that value.
  */
 export async function reapply(
   { host, systemctl }: Pick<Machine, 'host' | 'systemctl'>,

@@ -14,21 +14,27 @@ export interface ForeignSetting {
   readonly path: string
   readonly property: string
   readonly value: string
-  /** `set-property`: systemctl wrote it, and `apply` removes it when it contradicts ours. `file`: an operator did, and it stays. */
+  /**
+   * - `set-property`: `systemctl set-property` wrote the file. `apply` removes it when it contradicts our drop-in.
+   * - `file`: an operator wrote the file. It stays.
+   */
   readonly by: 'set-property' | 'file'
 }
 
-/** A slice as it was observed. */
+/** An observed slice. */
 export interface ObservedSlice {
   readonly slice: string
   /** The text of our drop-in. */
   readonly text?: string
-  /** Whether it is in use: only then the kernel has a group with limits. */
+  /** Whether the slice is in use. Only then does the kernel have a group with limits. */
   readonly busy: boolean
-  /** What the kernel has. */
+  /** The limits in the kernel. */
   readonly limits: Limits
   readonly foreign: readonly ForeignSetting[]
-  /** The kernel's links of its port rules. Absent: the slice is not in use, its drop-in has no port rules, or we may not look. */
+  /**
+   * The links of its port rules in the kernel. Absent when the slice is not in use, when its drop-in has no port rules, or when the links
+   * cannot be read without root.
+   */
   readonly links?: readonly PortRuleLink[]
 }
 
@@ -36,15 +42,15 @@ export interface ObservedSlice {
 export interface ObservedSlices {
   readonly systemd: SystemdVersion
   readonly slices: readonly ObservedSlice[]
-  /** Links of port rules that were replaced, by slice, as they were noted. Some may be detached since. */
+  /** The recorded links of replaced port rules, by slice. systemd may have detached some of them since. */
   readonly oldLinks: ReadonlyMap<string, readonly number[]>
-  /** Slices that an earlier run has changed and not finished. When it is there systemd must read its units again. */
+  /** Slices that an earlier run changed but did not finish. When present (it may be empty), systemd must reload its units. */
   readonly unfinished?: readonly string[]
-  /** Disks and mounts. Absent: the spec names no devices. */
+  /** Disks and mounts. Absent when the spec names no devices. */
   readonly devices?: Devices
 }
 
-/** Reads slices: our drop-ins, those of others, and the kernel's files. Runs and changes nothing. A name that is invalid is left out. */
+/** Reads our drop-ins, foreign drop-ins and the kernel's files of slices. Runs no program and changes nothing. Omits invalid names. */
 export async function readSlices(
   host: Host,
   names: readonly string[],
@@ -68,7 +74,7 @@ export async function readSlices(
   }
 }
 
-/** Reads what the kernel has of slices whose files are known. */
+/** Reads the limits and port rules of slices from the kernel. The drop-ins are known already. */
 export async function readTree(
   host: Host,
   cgroupfs: Cgroupfs,
@@ -91,7 +97,7 @@ export async function readTree(
   })
 }
 
-/** Where `set-property` writes, and where operators do. A file that sorts after ours wins. */
+/** The folders where `set-property` writes and those where operators do. The file that sorts last by name wins. */
 const controlFolders = ['/etc/systemd/system.control', '/run/systemd/system.control']
 const unitFolders = ['/etc/systemd/system', '/run/systemd/system']
 
@@ -114,7 +120,7 @@ async function readForeign(
       const names = (await host.list(folder)).filter((name) => concerned.has(name))
       await mapLimit(names, 32, async (name) => {
         for (const file of await host.list(`${folder}/${name}`)) {
-          // An operator's file that sorts before ours loses wherever both set a property.
+          // A file of an operator that sorts before our drop-in is overridden by it.
           if (!file.endsWith('.conf') || file === ours || (by === 'file' && file < ours)) continue
           const path = `${folder}/${name}/${file}`
           const settings = parseDropIn((await host.read(path)) ?? '').map((setting) => ({ path, by, ...setting }))
@@ -126,7 +132,7 @@ async function readForeign(
   return found
 }
 
-/** Returns the names whose drop-ins a slice has: its own, and those of its prefixes, `user-.slice`. */
+/** Returns the names whose drop-ins apply to a slice: its own name and its prefixes, such as `user-.slice`. */
 function sharedBy(slice: string): readonly string[] {
   const names = slice.slice(0, -'.slice'.length).split('-')
   return [slice, ...names.slice(1).map((_, index) => `${names.slice(0, index + 1).join('-')}-.slice`)]

@@ -14,38 +14,40 @@ export interface SliceChange extends Change {
   /** The slice, or `systemd`. */
   readonly target: string
   /**
-   * `add` and `change` are about our drop-in, with its text. `repair` is what the kernel has: `pids.max=6`. `remove` is a file of
-   * `set-property` that contradicts our drop-in. `reload` and `reapply` finish what an earlier run began.
+   * - `add`, `change`: write our drop-in. The texts are those of the drop-in.
+   * - `repair`: set a value in the kernel again: `pids.max=6`.
+   * - `remove`: remove a file of `set-property` that contradicts our drop-in.
+   * - `reload`, `reapply`: finish the work of an earlier run.
    */
   readonly action: 'add' | 'change' | 'repair' | 'remove' | 'reload' | 'reapply'
 }
 
-/** What `apply` does for one slice. */
+/** The work of `apply` for one slice. */
 export interface SliceStep {
   readonly slice: string
   /** Whether the slice was in use when it was observed. */
   readonly busy: boolean
-  /** The new text of the drop-in. Absent: it stays as it is. */
+  /** The new text of the drop-in. Absent when the drop-in does not change. */
   readonly text?: string
   /** Files of `set-property` to remove. */
   readonly remove: readonly string[]
   /**
-   * How limits that systemd has read reach the kernel. `write`: by writing `writes`, the values that systemd would write. `reapply`: by
-   * making systemd write everything that it has for the slice.
+   * How the limits that systemd has read are applied to the kernel. `write`: by writing `writes`, the same values that systemd would write.
+   * `reapply`: by making systemd write all its values for the slice.
    */
   readonly enforce: 'nothing' | 'write' | 'reapply'
-  /** The kernel's files that differ, and what is written to them. */
+  /** The kernel's files that differ, and the values to write to them. */
   readonly writes: readonly (CgroupWrite & { readonly name: string })[]
-  /** A new `memory.max` below the one before: memory is reclaimed before systemd hears of it. */
+  /** A new `memory.max` below the previous one. Memory is reclaimed before systemd reads the new limit. */
   readonly shrink?: number
-  /** Whether port rules that the kernel has must go, or some that it should have are missing. */
+  /** `change`: the port rules in the kernel must be replaced. `restore`: port rules are missing in the kernel. */
   readonly portRules?: 'change' | 'restore'
 }
 
-/** What `apply` performs, and what it needs to report what became of it. */
+/** The changes for `apply`, with everything that it needs to perform them and to report results. */
 export interface SliceChangeSet extends ChangeSet<SliceChange, CgroupError> {
   readonly spec: readonly SliceSpec[]
-  /** The items of the spec that can be, with the numbers of devices. */
+  /** The valid items of the spec, with device numbers. */
   readonly valid: readonly SliceSpec[]
   readonly steps: readonly SliceStep[]
   readonly observed: ObservedSlices
@@ -53,7 +55,7 @@ export interface SliceChangeSet extends ChangeSet<SliceChange, CgroupError> {
 
 const unfinishedText = 'an earlier run did not finish'
 
-/** Returns the changes that make slices as the spec says. Pure. A slice that is as it should be has no step. */
+/** Plans the changes that the spec requires. A slice that matches the spec has no step. Pure. */
 export function planSlices(spec: readonly SliceSpec[], observed: ObservedSlices): SliceChangeSet {
   const { valid, refused } = partitionSpec(spec, observed)
   const bySlice = new Map(observed.slices.map((slice) => [slice.slice, slice]))
@@ -135,12 +137,12 @@ function planSlice(
 }
 
 /**
- * The line that is set to make systemd write what it has, where a drop-in has no line that would do. An empty weight is the default. A
- * run that was killed may leave it behind.
+ * The property to set to make systemd write its values, for a drop-in without a suitable line. An empty weight is the default. A killed run
+ * may leave a file with this line.
  */
 export const emptyLine = { property: 'CPUWeight', value: '' } as const
 
-/** Returns the files of `set-property` that set what our drop-in sets, or that an earlier run left behind. */
+/** Returns the files of `set-property` that set a property of our drop-in, or that an earlier run left. */
 function contradicting(text: string, foreign: readonly ForeignSetting[]): readonly string[] {
   if (foreign.length === 0) return []
   const own = new Set(parseDropIn(text).map(({ property }) => property))
@@ -152,19 +154,19 @@ function contradicting(text: string, foreign: readonly ForeignSetting[]): readon
   return [...new Set(paths)]
 }
 
-/** What the kernel has decides: systemd 257 detaches port rules when it reads its units again, and reports them all the same. */
+/** Decides by the links in the kernel, because systemd 257 detaches port rules when it reloads its units, but still reports them. */
 function portRuleStep(seen: ObservedSlice, text: string): SliceStep['portRules'] {
   if (!seen.busy || seen.links === undefined) return undefined
   if (portRuleLines(seen.text) !== portRuleLines(text)) return 'change'
   return areComplete(seen.links) ? undefined : 'restore'
 }
 
-/** A file that is not there means a controller that is switched off, which only systemd switches on. */
+/** A missing file means that its controller is disabled, and only systemd enables it. */
 function isSwitchedOff({ observed }: DifferingSetting): boolean {
   return observed === undefined
 }
 
-/** Returns whether a new drop-in drops a limit, whose default only systemd knows, or changes port rules, which are no files. */
+/** Returns whether only systemd can apply a new drop-in: it removes a limit (only systemd knows the default) or changes port rules. */
 function needsSystemd(before: string | undefined, after: string): boolean {
   const lines = (text: string) =>
     parseDropIn(text).map(({ property, value }) => ({ property, value, key: keyOf(property, value) }))
@@ -178,7 +180,7 @@ function portRuleLines(text = ''): string {
     .join(' ')
 }
 
-/** A limit of a device is about that device. */
+/** The key of a device limit includes the device. */
 function keyOf(property: string, value: string): string {
   return /^IO(Read|Write)/.test(property) ? `${property} ${value.split(' ')[0]}` : property
 }

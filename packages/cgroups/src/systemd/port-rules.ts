@@ -3,11 +3,11 @@ import type { Cgroupfs } from '../cgroupfs/cgroupfs.ts'
 import { parentOf } from '../path.ts'
 import { slicePath } from '../unit.ts'
 
-/** A BPF program that systemd keeps attached to a group. The kernel asks it at each bind(2). */
+/** A BPF program that systemd keeps attached to a group. The kernel runs it at each bind(2). */
 export interface PortRuleLink {
-  /** Grows with every link that is made, and is not used again before a reboot. */
+  /** The id of the link. It grows with every new link and is not reused before a reboot. */
   readonly id: number
-  /** The group's number, which is the inode of its folder. */
+  /** The id of the group, which is the inode of its folder. */
   readonly group: bigint
   readonly family: 'inet' | 'inet6'
 }
@@ -16,7 +16,7 @@ export interface PortRuleLink {
 const families: Readonly<Record<string, PortRuleLink['family']>> = { '8': 'inet', '9': 'inet6' }
 
 /**
- * Reads `/proc/PID/fdinfo/N`. Undefined: it is no link of a program for bind(2).
+ * Parses `/proc/PID/fdinfo/N`. Returns undefined when it is not the link of a program for bind(2).
  *
  * ```text
  * pos:	0
@@ -36,9 +36,10 @@ export function parsePortRuleLink(text: string): PortRuleLink | undefined {
 }
 
 /**
- * Reads the links of port rules that the kernel has, by group. Undefined: we may not look, which takes root.
+ * Reads the links of port rules in the kernel, by group. Returns undefined without root.
  *
- * systemd reports what it was asked for. What it did is seen by its own descriptors: a program is attached as long as process 1 has one.
+ * systemd reports only what it was asked for. The descriptors of process 1 show what it did: a program is attached as long as process 1 has
+ * a descriptor for it.
  */
 export async function readPortRuleLinks(host: Host): Promise<ReadonlyMap<bigint, readonly PortRuleLink[]> | undefined> {
   const folder = '/proc/1/fdinfo'
@@ -54,19 +55,19 @@ export async function readPortRuleLinks(host: Host): Promise<ReadonlyMap<bigint,
   }
 }
 
-/** Returns whether the kernel asks a program about both address families. Of several it asks each, and all must allow. */
+/** Returns whether both address families have a program. With several programs, a bind succeeds only when all allow it. */
 export function areComplete(links: readonly PortRuleLink[]): boolean {
   return ['inet', 'inet6'].every((family) => links.some((link) => link.family === family))
 }
 
-/** Returns the slices in use that have the same parents as these. */
+/** Returns the slices in use that have the same parents as these slices. */
 export function busyNeighbours(cgroupfs: Cgroupfs, slices: readonly string[]): readonly string[] {
   const parents = new Set(slices.map((slice) => parentOf(slicePath(slice))))
   return [...parents].flatMap((parent) => cgroupfs.children(parent).filter((name) => name.endsWith('.slice')))
 }
 
 /**
- * Reads the note of port rules that were replaced: a slice and the ids of its links in a line each. Pure.
+ * Parses the record of replaced port rules. Each line has a slice and the ids of its links. Pure.
  *
  * ```text
  * user-10001.slice 3 4
@@ -81,7 +82,7 @@ export function parseOldLinks(text: string): ReadonlyMap<string, readonly number
   )
 }
 
-/** Renders the note that `parseOldLinks` reads. Pure. */
+/** Renders the record that `parseOldLinks` parses. Pure. */
 export function renderOldLinks(old: ReadonlyMap<string, readonly number[]>): string {
   return [...old].map(([slice, ids]) => `${[slice, ...ids].join(' ')}\n`).join('')
 }

@@ -7,12 +7,13 @@ import { reapply, type Machine } from './enforce.ts'
 import { dropInPath, type SlicesOptions } from './paths.ts'
 import { areComplete, busyNeighbours, readPortRuleLinks } from './port-rules.ts'
 
-/** Milliseconds in which systemd comes to the neighbours of a slice that it was asked about. */
+/** Milliseconds to wait until systemd has attached the port rules of the sibling slices. */
 const patience = 2000
 
 /**
- * Attaches port rules again that systemd 257 detaches whenever it reads its units: of all slices in use beside these that have a
- * drop-in of ours. systemd attaches them when something else happens to one of these slices, and setting a property is such a thing.
+ * Attaches port rules that systemd detached. systemd 257 detaches the port rules of all slices whenever it reloads its units. It attaches
+ * them again when another event happens to one of the sibling slices, and setting a property is such an event. Covers all slices in use
+ * that have the same parent as these slices and a drop-in of ours.
  */
 export async function restorePortRules(
   machine: Machine,
@@ -37,11 +38,11 @@ export async function restorePortRules(
   if (first === undefined) return
   await reapply(machine, first.slice, first.text)
   try {
-    const facts = { operation: 'see port rules attached' }
+    const facts = { operation: 'wait for port rules' }
     await until(async () => (await missing()).length === 0, facts, { timeout: patience })
   } catch (error) {
     if (!(error instanceof CgroupError)) throw error
-    // Those that systemd did not come to by itself. What is missing afterwards is reported in the results.
+    // The slices whose rules systemd did not attach by itself. Rules that are still missing afterwards are reported in the results.
     await mapLimit(await missing(), 4, ({ slice, text }) => reapply(machine, slice, text))
   }
 }

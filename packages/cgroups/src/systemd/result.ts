@@ -8,31 +8,34 @@ import { areComplete } from './port-rules.ts'
 import type { SliceSpec } from './spec.ts'
 
 /**
- * `set`: the kernel has them, or gets them with the first process. `stale`: those of before are attached beside them, and a port is
- * bound only when all allow it; `systemctl daemon-reexec` and `ensure` once more, or the end of the slice's sessions, detach them.
- * `missing`: systemd reports them, and the kernel has none. `unsupported`: systemd has no BPF.
+ * - `set`: the kernel has the port rules, or gets them with the first process.
+ * - `stale`: the previous rules are still attached beside the new ones, and a process can bind a port only when all rules allow it.
+ *   `systemctl daemon-reexec` followed by `ensure`, or the end of the sessions of the slice, detaches the previous rules.
+ * - `missing`: systemd reports port rules, but the kernel has none.
+ * - `unsupported`: systemd has no BPF.
  */
 export type PortRuleStatus = 'set' | 'stale' | 'missing' | 'unsupported'
 
-/** What became of one slice. */
+/** The result for one slice. */
 export interface SliceResult extends ItemResult<CgroupError> {
   /**
-   * `applied`: the kernel's own files were read and say so. `armed`: the slice is not in use; systemd has the limits and sets them with
-   * the first process. `refused`: something is not as the spec says, see `error`.
+   * - `applied`: the kernel's files were read and have the limits.
+   * - `armed`: the slice is not in use. systemd has the limits and sets them with the first process.
+   * - `refused`: something differs from the spec. See `error`.
    */
   readonly status: 'applied' | 'armed' | 'refused'
   /** The limits that the kernel does not have. */
   readonly differences: readonly Difference[]
-  /** The state of its port rules. Absent: the spec has none for this slice. */
+  /** The state of its port rules. Absent when the spec has no port rules for this slice. */
   readonly portRules?: PortRuleStatus
-  /** What others have set for it and we do not. */
+  /** Foreign settings of properties that the spec does not set. */
   readonly foreign: readonly ForeignSetting[]
 }
 
-/** What is known of a slice when its result is reported. */
+/** The facts from which the result of a slice is made. */
 export interface Outcome {
   readonly seen: ObservedSlice | undefined
-  /** What was done for it. Absent: nothing. */
+  /** The step that was performed. Absent when nothing was done for the slice. */
   readonly step?: SliceStep
   readonly error?: CgroupError
   /** Links of port rules that were replaced. */
@@ -41,7 +44,7 @@ export interface Outcome {
   readonly bpf: boolean
 }
 
-/** Returns what became of a slice by what the kernel has. Pure. @throws CgroupError `CGROUP_INVALID` */
+/** Returns the result for a slice, based on the values in the kernel. Pure. @throws CgroupError `CGROUP_INVALID` */
 export function resultOf(spec: SliceSpec, outcome: Outcome): SliceResult {
   const result = limitsResult(spec, outcome)
   if (spec.portRules === undefined) return result
@@ -67,7 +70,7 @@ function limitsResult({ slice, limits }: SliceSpec, { seen, step, error }: Outco
     const facts = {
       operation: 'limit the slice',
       target: slice,
-      detail: `${detail}; it sorts after our drop-in and wins, so remove it`,
+      detail: `${detail}, which overrides the drop-in of Puppy because the file name sorts later; remove this setting`,
     }
     return { ...base, status: 'refused', error: new CgroupError('CGROUP_REFUSED', facts) }
   }
@@ -77,14 +80,15 @@ function limitsResult({ slice, limits }: SliceSpec, { seen, step, error }: Outco
   return { ...base, status: 'refused', differences, error: differenceError(slice, differences, step) }
 }
 
-/** What was written and does not read back was refused. Any other difference came after the observation. */
+/** A written limit that differs was refused by the kernel or systemd. Any other difference was made after the observation. */
 function differenceError(slice: string, differences: readonly Difference[], step: SliceStep | undefined): CgroupError {
   const written = ({ name }: Difference) =>
     step?.busy === true && (step.enforce === 'reapply' || step.writes.some((write) => write.name === name))
   const texts = differences.map(renderDifference).join(', ')
   const facts = { operation: 'limit the slice', target: slice }
-  if (differences.every(written)) return new CgroupError('CGROUP_REFUSED', { ...facts, detail: texts })
-  const detail = `${texts}; the slice has changed since it was observed, observe and plan again`
+  if (differences.every(written))
+    return new CgroupError('CGROUP_REFUSED', { ...facts, detail: `after the write, ${texts}` })
+  const detail = `${texts}; the slice changed after it was observed; read and plan again`
   return new CgroupError('CGROUP_CONFLICT', { ...facts, detail })
 }
 
@@ -99,8 +103,8 @@ function portRulesError(slice: string, status: PortRuleStatus): CgroupError | un
   if (status === 'set') return undefined
   const detail =
     status === 'stale'
-      ? 'systemd has lost the port rules of before, which are attached beside the new ones: what only one of them allows is denied ' +
-        'until the sessions end, or after systemctl daemon-reexec and another try'
-      : 'systemd reports port rules, and the kernel has none'
+      ? 'systemd no longer tracks the previous port rules, and they are still attached; a port can be bound only if both the previous ' +
+        'and the new rules allow it; run "systemctl daemon-reexec" and try again, or end all sessions of the slice'
+      : 'systemd reports port rules, but the kernel has none; try again'
   return new CgroupError('CGROUP_REFUSED', { operation: 'set the port rules of', target: slice, detail })
 }

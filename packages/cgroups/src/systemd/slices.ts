@@ -15,13 +15,13 @@ import { resultOf, type SliceResult } from './result.ts'
 import type { SliceSpec } from './spec.ts'
 import { openSystemctl } from './systemctl.ts'
 
-/** What applying a change set, or `ensure`, did. `results` has one result for each item of the spec, in its order. */
+/** The result of `apply` or `ensure`. `results` has one result for each item of the spec, in the same order. */
 export type AppliedSlices = Applied<SliceResult, SliceChange>
 
 /**
- * Limits of systemd's slices. They hold before the first login, on a slice in use, and after a reboot.
+ * The limits of systemd slices. They apply from the first login on, to a slice in use, and after a reboot.
  *
- * It takes no lock: a caller with several processes holds one of `Host`.
+ * Takes no lock. A caller with several processes must hold a lock of `Host`.
  */
 export interface Slices extends Facility<
   readonly SliceSpec[],
@@ -30,41 +30,40 @@ export interface Slices extends Facility<
   SliceResult,
   CgroupProbe
 > {
-  /** Finds out whether slices can be limited, and may have port rules. Never throws. */
+  /** Checks whether slices can be limited and can have port rules. Never throws. */
   probe(options?: EffectOptions): Promise<CgroupProbe>
 
   /**
-   * Reads drop-ins, what others have set, and the kernel's files of these slices. Changes nothing. Which systemd runs the machine is
-   * read once, and again by `probe`.
+   * Reads our drop-ins, foreign settings and the kernel's files of these slices. Changes nothing. Reads the version of systemd only once.
+   * `probe` reads it again.
    *
-   * @throws CgroupError `CGROUP_UNSUPPORTED` without systemd 252 or cgroup v2.
+   * @throws CgroupError `CGROUP_UNSUPPORTED` without systemd 252 or later, or without cgroup v2.
    */
   read(spec: readonly SliceSpec[], options?: EffectOptions): Promise<ObservedSlices>
 
-  /** Returns the changes that make slices as the spec says. Pure: `planSlices`. */
+  /** Plans the changes that the spec requires. Pure. The same function as `planSlices`. */
   plan(spec: readonly SliceSpec[], observed: ObservedSlices): SliceChangeSet
 
   /**
-   * Performs the changes, however many, with one `daemon-reload`, and reads back what the kernel has.
+   * Performs any number of changes with one `daemon-reload`, and reads the limits back from the kernel. Needs root.
    *
-   * Writes `/etc/systemd/system/SLICE.d/50-puppy.conf`, only where it differs; a slice in use gets its limits at once. It removes what
-   * `systemctl set-property` has set against the drop-in, repairs what was written to the kernel's files, and attaches port rules
-   * again that systemd has detached. A slice that fails is `refused` and does not disturb the others. Needs root.
+   * Writes `/etc/systemd/system/SLICE.d/50-puppy.conf` where it differs. A slice in use gets its limits at once. Removes files of
+   * `systemctl set-property` that contradict the drop-in. Repairs limits that another program wrote to the kernel's files. Attaches port
+   * rules that systemd detached. A slice that fails has the status `refused` and does not affect the other slices.
    *
    * @throws CgroupError `CGROUP_UNSUPPORTED`; `CGROUP_REFUSED`, `CGROUP_TIMEOUT` when systemd does not reload. HostError.
    */
   apply(changeSet: SliceChangeSet, options?: ShrinkOptions): Promise<AppliedSlices>
 
   /**
-   * Reads, plans and applies. When a slice was changed by another process meanwhile (`CGROUP_CONFLICT`) it does so again, three times
-   * at the most.
+   * Reads, plans and applies. Tries again when another process changed a slice meanwhile (`CGROUP_CONFLICT`), at most three times in all.
    */
   ensure(spec: readonly SliceSpec[], options?: ShrinkOptions): Promise<AppliedSlices>
 
   /**
-   * Removes our drop-ins, with one `daemon-reload`. Slices in use get systemd's defaults. It is no error when there are none.
+   * Removes our drop-ins with one `daemon-reload`. Slices in use get the defaults of systemd. Does nothing when no drop-in exists.
    *
-   * @throws CgroupError `CGROUP_INVALID` for a name that is no slice, and as `apply`.
+   * @throws CgroupError `CGROUP_INVALID` for an invalid name of a slice, otherwise as `apply`.
    */
   remove(slices: readonly string[], options?: EffectOptions): Promise<{ readonly changed: boolean }>
 }
@@ -72,11 +71,11 @@ export interface Slices extends Facility<
 /** Options with their defaults. */
 type Fixed = SlicesOptions & Pick<Site, 'cgroupfs'>
 
-/** Opens the slices of a machine that systemd runs. Nothing is read yet. */
+/** Opens the slices of a machine with systemd. Reads nothing yet. */
 export function openSlices(host: Host, options: SlicesOptions = {}): Slices {
   const cgroupfs = options.cgroupfs ?? openCgroupfs(host, options.mount)
   const fixed = { ...options, cgroupfs }
-  // Kept from one call to the next: reading runs nothing but for the first time.
+  // Cached, so that only the first read runs a program.
   let systemd: SystemdVersion | undefined
   const read = async (spec: readonly SliceSpec[], effect: EffectOptions = {}) => {
     systemd ??= await requireSystemd(host, { ...effect, cgroupfs })
@@ -111,7 +110,7 @@ export function openSlices(host: Host, options: SlicesOptions = {}): Slices {
   })
 }
 
-/** Results of a change set: by what was read back, or without steps by what was observed. */
+/** Returns the results of a change set. They come from the values that were read back or, without steps, from the observation. */
 function resultsOf(changeSet: SliceChangeSet, applied?: AppliedSteps): readonly SliceResult[] {
   const { spec, valid, refused, observed } = changeSet
   const seen = applied?.slices ?? new Map<string, ObservedSlice>(observed.slices.map((one) => [one.slice, one]))
@@ -157,7 +156,7 @@ async function removeSlices(
     if ((await removeUnfinished(host, folder)).length === 0) await host.remove(folder)
   })
   await site.systemctl.reload()
-  // systemd writes everything that it has when one property is set: here its defaults.
+  // Setting one property makes systemd write all values that it has for the slice, which are now its defaults.
   await mapLimit(busy, 4, ({ slice }) => reapply(site, slice, ''))
   if (site.bpf) await restorePortRules(site, names, options)
   await host.remove(notePath(options))

@@ -7,23 +7,23 @@ import { slicePath } from '../unit.ts'
 import { renderDropIn, type PortRules } from './drop-in.ts'
 import type { ObservedSlices } from './observe.ts'
 
-/** What a slice should have. An absent key has no line in our drop-in: systemd's defaults and other drop-ins hold. */
+/** The limits of one slice. An absent key has no line in our drop-in, so the default of systemd or another drop-in applies. */
 export interface SliceSpec {
   /** `user-10001.slice` */
   readonly slice: string
   readonly limits: Limits
-  /** Which ports it may bind. Where systemd has no BPF the slice is limited without them, see `SliceResult.portRules`. */
+  /** The ports that its processes may bind. Ignored when systemd has no BPF. See `SliceResult.portRules`. */
   readonly portRules?: PortRules
 }
 
-/** The items of a spec: those that can be, and for the others why not. */
+/** The valid items of a spec, and the errors of the invalid ones. */
 export interface PartitionedSpec {
-  /** With the numbers of devices, and without port rules where systemd has no BPF. */
+  /** Valid items, with device numbers, and without port rules when systemd has no BPF. */
   readonly valid: readonly SliceSpec[]
   readonly refused: ReadonlyMap<string, CgroupError>
 }
 
-/** Checks every slice on its own, resolves its devices, and leaves out port rules where systemd has no BPF. Pure. */
+/** Checks each slice, resolves its devices, and omits port rules when systemd has no BPF. An invalid item does not affect others. Pure. */
 export function partitionSpec(
   spec: readonly SliceSpec[],
   { systemd, devices }: Pick<ObservedSlices, 'systemd' | 'devices'>,
@@ -51,5 +51,6 @@ export function partitionSpec(
 }
 
 function givenTwice(slice: string): CgroupError {
-  return new CgroupError('CGROUP_INVALID', { operation: 'limit the slice', value: slice, detail: 'it is given twice' })
+  const detail = 'the spec has this slice more than once; keep one item for it'
+  return new CgroupError('CGROUP_INVALID', { operation: 'limit the slice', value: slice, detail })
 }

@@ -4,22 +4,22 @@ import { parseFlatKeyed } from '../formats.ts'
 import { openCgroupfs, type Cgroupfs } from '../cgroupfs/cgroupfs.ts'
 import { parseCgroupPath, type CgroupPath } from '../path.ts'
 
-/** What happened in a group since the last event of that kind. */
+/** An event in a group. `count` is the number since the last event of that kind. */
 export type CgroupEvent =
-  /** The kernel killed processes for lack of memory, in the group or inside it. */
+  /** The kernel killed processes because of lack of memory, in the group or a descendant. */
   | { readonly group: string; readonly kind: 'oomKilled'; readonly count: bigint }
-  /** `memory.max` was reached; the kernel reclaimed or killed. */
+  /** `memory.max` was reached. The kernel reclaimed memory or killed processes. */
   | { readonly group: string; readonly kind: 'memoryMax'; readonly count: bigint }
   /** A fork was refused. */
   | { readonly group: string; readonly kind: 'pidsRefused'; readonly count: bigint }
-  /** Periods in which `cpu.max` throttled the group. */
+  /** `cpu.max` throttled the group. `count` is the number of periods. */
   | { readonly group: string; readonly kind: 'throttled'; readonly count: bigint }
-  /** The first process joined, the last one ended, or the group was removed. */
+  /** `populated`: the first process joined. `emptied`: the last process ended, or the group was removed. */
   | { readonly group: string; readonly kind: 'populated' | 'emptied' }
 
 /** Options of `watchGroups`. */
 export interface WatchOptions {
-  /** Milliseconds between readings of what the kernel does not report by itself: throttling, and new groups. Default 2,000. */
+  /** Milliseconds between readings of what the kernel does not report: throttling and new groups. Default: 2,000. */
   readonly interval?: number
   readonly signal?: AbortSignal
   readonly mount?: string
@@ -42,10 +42,10 @@ interface Counters {
 }
 
 /**
- * Yields what happens in groups until the loop is left or the signal aborted, also in groups that are made later or made again. Needs no
- * root.
+ * Yields the events of groups until the caller leaves the loop or the signal is aborted. Includes groups that are created later or created
+ * again. Needs no root.
  *
- * Nothing queues up: a slow caller gets the sum. inotify wakes it, with one instance for all groups. Throttling is found by reading.
+ * Does not queue events: a slow caller gets the sum. Wakes up by inotify, with one instance for all groups. Throttling is found by reading.
  *
  * @throws CgroupError `CGROUP_INVALID` for an invalid path.
  */
@@ -74,7 +74,7 @@ export async function* watchGroups(
 function* news(cgroupfs: Cgroupfs, one: Watched, ring: () => void): Generator<CgroupEvent> {
   const now = countersOf(cgroupfs, one.path)
   const { last, group } = one
-  // Counters that fell are those of a new group of the same name.
+  // A lower counter means a new group of the same name.
   const isNewGroup = (Object.keys(now.counts) as (keyof Counters['counts'])[]).some(
     (key) => now.counts[key] < last.counts[key],
   )
@@ -88,7 +88,7 @@ function* news(cgroupfs: Cgroupfs, one: Watched, ring: () => void): Generator<Cg
   if (!now.populated && last.populated) yield { group, kind: 'emptied' }
 }
 
-/** Begins to watch, or begins again when the group was made again: a watch is of the file that was there. */
+/** Starts to watch a group. Starts again when the group was created again, because a watch belongs to the file of the old group. */
 function listen(cgroupfs: Cgroupfs, one: Watched, ring: () => void): void {
   for (const stop of one.stops.splice(0)) stop()
   if (!cgroupfs.exists(one.path)) return
@@ -111,7 +111,7 @@ function countersOf(cgroupfs: Cgroupfs, path: CgroupPath): Counters {
   }
 }
 
-/** Wakes the loop. A ring while it does not wait is not lost. Rings that come together are one. */
+/** Creates an object that wakes the loop. A ring while the loop does not wait is not lost. Several rings at once count as one. */
 function createBell() {
   let rung = false
   let wake: (() => void) | undefined
@@ -128,7 +128,7 @@ function createBell() {
         await sleep(interval, undefined, { signal: either }).catch(() => undefined)
         wake = undefined
       } else {
-        // A storm of notices must not become a storm of looks.
+        // Limits the number of readings when many notices arrive.
         await sleep(10)
       }
       rung = false

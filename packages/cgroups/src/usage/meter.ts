@@ -14,15 +14,15 @@ const counters = [
 
 type Counter = (typeof counters)[number]
 
-/** What a group has used since it was made: the counters of the kernel, which only grow. */
+/** The counters of the kernel for a group since it was created. They only grow. */
 export type UsageReading = Readonly<Record<Counter, bigint>>
 
-/** A total that never falls, and the last reading that was added. */
+/** A total that never decreases, and the last reading that was added. */
 export interface Meter extends UsageReading {
   readonly last: UsageReading
 }
 
-/** Returns the counters of a usage. Pure. An absent one counts as 0: nothing was used that could be seen. */
+/** Returns the counters of a usage. An absent counter is 0. Pure. */
 export function readingOf(usage: Usage): UsageReading {
   const devices = [...(usage.io?.values() ?? [])]
   const sum = (key: 'rbytes' | 'wbytes' | 'rios' | 'wios') => devices.reduce((total, device) => total + device[key], 0n)
@@ -39,12 +39,12 @@ export function readingOf(usage: Usage): UsageReading {
 }
 
 /**
- * Adds what is new in a reading to a total. Pure.
+ * Adds the increase since the last reading to a total. Pure.
  *
- * `cpuUsec` below the last one means that the group is another one of the same name: a user's slice is removed with the last session.
- * Then all of the reading is new. Another counter that fell (a controller switched off and on, a disk removed) started again by itself. An
- * undefined reading, of a group that does not exist, leaves the total as it is and makes the next one new. What was used between the last
- * reading and the end of a group is lost.
+ * A `cpuUsec` below the last one means a new group of the same name, because the slice of a user is removed with the last session. Then the
+ * whole reading is added. If another counter is lower (a controller was disabled and enabled, or a disk was removed), only that counter
+ * started again. An undefined reading means that the group does not exist. It does not change the total, and the whole next reading is
+ * added. The usage between the last reading and the end of a group is lost.
  */
 export function addUsage(previous: Meter | undefined, reading: UsageReading | undefined): Meter {
   const now = reading ?? zero

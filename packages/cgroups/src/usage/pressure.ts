@@ -1,4 +1,4 @@
-/** A share of time in percent over the last 10, 60 and 300 seconds, and microseconds in all. */
+/** A share of time, in percent, over the last 10, 60 and 300 seconds. `total` is in microseconds. */
 export interface PressureShare {
   readonly avg10: number
   readonly avg60: number
@@ -6,14 +6,14 @@ export interface PressureShare {
   readonly total: bigint
 }
 
-/** How long some, or all, of a group's tasks had to wait. */
+/** The time in which some, or all, tasks of a group had to wait. */
 export interface Pressure {
   readonly some?: PressureShare
   readonly full?: PressureShare
 }
 
 /**
- * Reads a pressure file; a line of another form is an absent key.
+ * Parses a pressure file. A line of another form is an absent key.
  *
  * ```text
  * some avg10=0.16 avg60=0.07 avg300=0.01 total=62374

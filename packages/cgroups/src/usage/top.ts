@@ -1,6 +1,6 @@
 import type { Usage } from './usage.ts'
 
-/** Two readings of a group and the microseconds between them. */
+/** Two readings of a group, and the microseconds between them. */
 export interface TopReading {
   readonly group: string
   readonly before?: Usage
@@ -8,26 +8,26 @@ export interface TopReading {
   readonly elapsedUsec: number
 }
 
-/** How much a group wants and is refused, and how much it makes all wait. */
+/** The load of a group: how much it uses, how often it is throttled, and how long its tasks wait. */
 export interface TopRow {
   readonly group: string
-  /** The largest of the shares below, 0 to 1: by it rows are ranked. */
+  /** The largest of the shares below, from 0 to 1. Rows are sorted by it. */
   readonly score: number
-  /** What the score comes from. */
+  /** The share that is the score. */
   readonly because: 'cpu' | 'cpu pressure' | 'io pressure' | 'memory pressure' | 'throttled' | 'quiet'
-  /** Cores' worth of time used between the readings. */
+  /** The average number of cores that it used between the readings. */
   readonly cores: number
-  /** The share of its periods in which it was held back by `cpu.max`. */
+  /** The share of its periods in which `cpu.max` throttled it. */
   readonly throttled: number
-  /** Shares of the last ten seconds in which some of its tasks waited. */
+  /** The shares of the last ten seconds in which some of its tasks waited. */
   readonly pressure: { readonly cpu: number; readonly memory: number; readonly io: number }
 }
 
 /**
- * Ranks groups by what hurts now, the worst first: waiting for memory, disks and processors, being throttled, using processors.
- * Pure. A group without a reading before is ranked by its pressure alone.
+ * Ranks groups by their score, the highest first. The score is the largest share of waiting for memory, disks or processors, of being
+ * throttled, and of using processors. A group without a previous reading is ranked only by its pressure. Pure.
  *
- * @param cores how many the machine has.
+ * @param cores the number of cores of the machine.
  */
 export function rankGroups(readings: readonly TopReading[], cores: number): readonly TopRow[] {
   return readings
@@ -53,7 +53,7 @@ function rowOf({ group, before, now, elapsedUsec }: TopReading, machineCores: nu
   return { group, score: Math.min(1, score), because: score === 0 ? 'quiet' : because, cores, throttled, pressure }
 }
 
-/** What was added; nothing when there is no reading before, or the counter began again. */
+/** Returns the increase. It is 0 without a previous reading, or when the counter started again. */
 function since(before: bigint | undefined, now: bigint | undefined): number {
   return before === undefined || now === undefined || now < before ? 0 : Number(now - before)
 }

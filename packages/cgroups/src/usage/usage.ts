@@ -4,42 +4,42 @@ import { openCgroupfs, type Cgroupfs } from '../cgroupfs/cgroupfs.ts'
 import { parentOf, parseCgroupPath, type CgroupPath } from '../path.ts'
 import { parsePressure, type Pressure } from './pressure.ts'
 
-/** What `readUsage` reads. */
+/** A part of the usage that `readUsage` can read. */
 export type UsagePart = 'cpu' | 'memory' | 'memoryStat' | 'pids' | 'io' | 'pressure'
 
-/** Microseconds and counts since the group was made. */
+/** Microseconds and counts since the group was created. */
 export interface CpuUsage {
   readonly usageUsec: bigint
   readonly userUsec?: bigint
   readonly systemUsec?: bigint
-  /** Periods of `cpu.max` that passed, those in which the group was held back, and for how long. */
+  /** The number of periods of `cpu.max`, the number of periods in which the group was throttled, and the throttled time. */
   readonly nrPeriods?: bigint
   readonly nrThrottled?: bigint
   readonly throttledUsec?: bigint
 }
 
-/** How often a group met its memory limits, itself and all inside it. */
+/** How often a group reached its memory limits, including its descendants. */
 export interface MemoryEvents {
   readonly low?: bigint
   readonly high?: bigint
   readonly max?: bigint
   readonly oom?: bigint
-  /** Processes that were killed. */
+  /** The number of killed processes. */
   readonly oomKill?: bigint
   readonly oomGroupKill?: bigint
 }
 
-/** Bytes. */
+/** Memory usage, in bytes. */
 export interface MemoryUsage {
   readonly current?: bigint
   readonly peak?: bigint
   readonly swapCurrent?: bigint
   readonly events?: MemoryEvents
-  /** `memory.stat` by key: `anon`, `file`, … Part `memoryStat`, many times more expensive than the rest. */
+  /** `memory.stat` by key: `anon`, `file`, … Only with the part `memoryStat`, which is many times slower to read than the rest. */
   readonly stat?: ReadonlyMap<string, bigint>
 }
 
-/** Processes and threads. */
+/** The number of processes and threads. */
 export interface PidsUsage {
   readonly current?: bigint
   readonly peak?: bigint
@@ -55,7 +55,7 @@ export interface DeviceUsage {
   readonly wios: bigint
 }
 
-/** What a group uses and has used. A value that the kernel does not report is undefined, never 0. */
+/** The usage of a group, now and since it was created. A value that the kernel does not report is absent, never 0. */
 export interface Usage {
   readonly cpu?: CpuUsage
   readonly memory?: MemoryUsage
@@ -67,7 +67,7 @@ export interface Usage {
 
 /** Options of `readUsage`. */
 export interface UsageOptions {
-  /** Which parts to read. Default: all but `memoryStat`. */
+  /** The parts to read. Default: all except `memoryStat`. */
   readonly parts?: readonly UsagePart[]
   readonly mount?: string
   readonly cgroupfs?: Cgroupfs
@@ -75,13 +75,13 @@ export interface UsageOptions {
 
 export const allParts: readonly UsagePart[] = ['cpu', 'memory', 'pids', 'io', 'pressure']
 
-/** Milliseconds of reading before other work gets a turn: the files are read synchronously, as each is only a few system calls. */
+/** Milliseconds of reading before other work can run. Files are read synchronously, because each takes only a few system calls. */
 const turn = 10
 
 /**
- * Reads what groups use, by path; undefined for a group that does not exist. Needs no root.
+ * Reads the usage of groups, by path. The value is undefined for a group that does not exist. Needs no root.
  *
- * @throws CgroupError `CGROUP_INVALID` for a path that is none, `CGROUP_UNREADABLE`
+ * @throws CgroupError `CGROUP_INVALID` for an invalid path, `CGROUP_UNREADABLE`
  */
 export async function readUsage(
   host: Host,
@@ -119,7 +119,7 @@ function usageOf(
   return cgroupfs.exists(path) ? usage : undefined
 }
 
-/** Files that are not there without their controller. The others are every group's own, `cpu.stat` and pressure among them. */
+/** Files that exist only with their controller. Every group has the other files, such as `cpu.stat` and those of pressure. */
 const ofControllers: Readonly<Record<string, string>> = Object.fromEntries(
   ['memory.current', 'memory.peak', 'memory.swap.current', 'memory.events', 'memory.stat']
     .concat(['pids.current', 'pids.peak', 'pids.events', 'io.stat'])
@@ -127,8 +127,8 @@ const ofControllers: Readonly<Record<string, string>> = Object.fromEntries(
 )
 
 /**
- * Returns the controllers that a group's parent enables, read once for all its children: to find out that a file is not there costs several times as much
- * as to read one. Undefined where it cannot be read.
+ * Returns the controllers that the parent of a group enables. Returns undefined when they cannot be read. They are read once for all
+ * children, because trying to open a missing file costs several times as much as reading a file.
  */
 function controllersOf(
   cgroupfs: Cgroupfs,
@@ -146,7 +146,7 @@ function controllersOf(
   return controllers
 }
 
-/** Parses a usage out of the texts of the kernel's files. Pure but for what `read` does. */
+/** Parses the usage of a group from the texts of the kernel's files. Pure except for the calls of `read`. */
 export function parseUsage(read: (file: string) => string | undefined, parts: ReadonlySet<UsagePart>): Usage {
   return present({
     cpu: parts.has('cpu') ? cpuOf(read) : undefined,
@@ -185,7 +185,7 @@ function memoryOf(read: ReadFile, parts: ReadonlySet<UsagePart>): MemoryUsage | 
   })
 }
 
-/** `low 0`, `high 0`, `max 3`, `oom 1`, `oom_kill 1`, `oom_group_kill 0` */
+/** Parses the lines `low 0`, `high 0`, `max 3`, `oom 1`, `oom_kill 1`, `oom_group_kill 0`. */
 export function parseMemoryEvents(text: string | undefined): MemoryEvents | undefined {
   const events = parseFlatKeyed(text ?? '')
   return orAbsent({
@@ -206,7 +206,7 @@ function pidsOf(read: ReadFile): PidsUsage | undefined {
   })
 }
 
-/** `254:0 rbytes=1953792 wbytes=0 rios=53 wios=0 dbytes=0 dios=0`; a device that was not used yet has a number and nothing else. */
+/** Parses `254:0 rbytes=1953792 wbytes=0 rios=53 wios=0 dbytes=0 dios=0`. A device without any use yet has only its number in the line. */
 function ioOf(text: string | undefined): Usage['io'] {
   if (text === undefined) return undefined
   const rows = [...parseNestedKeyed(text)].flatMap(([device, values]): [string, DeviceUsage][] => {
@@ -233,7 +233,7 @@ function countIn(text: string | undefined): bigint | undefined {
 
 type Present<T> = { readonly [Key in keyof T]?: Exclude<T[Key], undefined> }
 
-/** Leaves out keys that are undefined. */
+/** Omits keys that are undefined. */
 function present<T extends object>(values: T): Present<T> {
   const some: Partial<T> = {}
   for (const key in values) if (values[key] !== undefined) some[key] = values[key]

@@ -10,7 +10,7 @@ import { parseCgroupPath, rootPath } from '../../src/path.ts'
 
 const path = parseCgroupPath('a')
 
-/** Reads, plans and applies. @returns the names of what was set */
+/** Reads, plans and applies. @returns the names of the limits that were set */
 async function applyLimits(cgroupfs: Cgroupfs, group: typeof path, limits: Limits, options?: ShrinkOptions) {
   const writes = planLimits(limits, readLimits(cgroupfs, group, limits))
   await applyPlanned(cgroupfs, group, { limits, writes }, options)
@@ -24,7 +24,7 @@ async function group() {
   return fake
 }
 
-void t.test('applyLimits() writes what differs and nothing else', async (t) => {
+void t.test('applyLimits() writes only limits that differ', async (t) => {
   const { cgroupfs } = await group()
   const limits = {
     cpu: { max: 0.5 },
@@ -48,11 +48,11 @@ void t.test('applyLimits() writes what differs and nothing else', async (t) => {
   t.strictSame(
     await applyLimits(cgroupfs, path, { memory: { high: 150_000, max: 200_000 } }),
     ['memory.max', 'memory.high'],
-    'growing, max comes first',
+    'memory.max is first when it grows',
   )
 })
 
-void t.test('applyLimits() applies all or none', async (t) => {
+void t.test('applyLimits() applies all limits or none', async (t) => {
   const { cgroupfs } = await group()
   await applyLimits(cgroupfs, path, { pids: { max: 9 }, io: { max: [{ device: '8:0', rbps: 7 }] } })
   const before = readLimits(cgroupfs, path)
@@ -70,7 +70,7 @@ void t.test('applyLimits() applies all or none', async (t) => {
   await t.rejects(applyLimits(cgroupfs, parseCgroupPath('gone'), { pids: { max: 7 } }), { code: 'CGROUP_GONE' })
 })
 
-void t.test('applyLimits() reads back what the kernel has, and undoes all when it kept another value', async (t) => {
+void t.test('applyLimits() reads back the limits, and restores all when the kernel kept another value', async (t) => {
   const { cgroupfs } = await group()
   await applyLimits(cgroupfs, path, { cpu: { weight: 5 }, pids: { max: 9 } })
   const before = readLimits(cgroupfs, path)
@@ -82,16 +82,16 @@ void t.test('applyLimits() reads back what the kernel has, and undoes all when i
   }
   await t.rejects(applyLimits(keepsPids, path, { cpu: { weight: 7 }, pids: { max: 6 } }), {
     code: 'CGROUP_REFUSED',
-    facts: { target: '/a', detail: 'pids.max is 9 and should be 6; all limits are as before' },
+    facts: { target: '/a', detail: 'pids.max is 9 and should be 6; all limits were restored' },
   })
   t.strictSame(readLimits(cgroupfs, path), before)
 })
 
-void t.test('applyLimits() shrinks without a kill, or not at all', async (t) => {
+void t.test('applyLimits() lowers memory.max without killing a process, or fails', async (t) => {
   const { cgroupfs, use } = await group()
   use('a', 400_000, 100_000)
   await applyLimits(cgroupfs, path, { memory: { max: 200_000 }, pids: { max: 5 } }, { reclaimTimeout: 20 })
-  t.match(readLimits(cgroupfs, path).memory, { max: 196_608, high: 'max' }, 'memory.high is as before')
+  t.match(readLimits(cgroupfs, path).memory, { max: 196_608, high: 'max' }, 'memory.high is restored')
   await t.rejects(applyLimits(cgroupfs, path, { memory: { max: 50_000 }, pids: { max: 6 } }, { reclaimTimeout: 20 }), {
     code: 'CGROUP_REFUSED',
   })

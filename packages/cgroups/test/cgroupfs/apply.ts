@@ -9,7 +9,7 @@ function tree() {
   return { ...fake, cgroups: openCgroups(createFakeHost(), { cgroupfs: fake.cgroupfs }) }
 }
 
-void t.test('apply() refuses a group that has changed since, and ensure() plans again', async (t) => {
+void t.test('apply() refuses a group that changed after it was observed, and ensure() plans again', async (t) => {
   const { cgroups, cgroupfs } = tree()
   const spec = [{ path: 'a', limits: { pids: { max: 5 } } }]
   await cgroups.create('a', { pids: { max: 9 } })

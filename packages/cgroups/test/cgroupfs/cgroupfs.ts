@@ -12,7 +12,7 @@ const folder = () => {
 }
 const path = parseCgroupPath
 
-void t.test('openCgroupfs() reads below a folder, and takes what is not there for absent', async (t) => {
+void t.test('openCgroupfs() reads below a folder, and returns undefined for missing files', async (t) => {
   const { root, cgroupfs } = folder()
   t.equal(cgroupfs.read(path('a'), 'cpu.stat'), 'usage_usec 1\n')
   t.equal(cgroupfs.read(path('a'), 'memory.stat'), undefined)
@@ -31,7 +31,7 @@ void t.test('openCgroupfs() reads below a folder, and takes what is not there fo
   })
 })
 
-void t.test('openCgroupfs() writes nothing where no kernel looks', async (t) => {
+void t.test('openCgroupfs() writes nothing on a host that is only a folder', async (t) => {
   const { cgroupfs } = folder()
   const unsupported = { code: 'CGROUP_UNSUPPORTED' }
   await t.rejects(cgroupfs.write(path('a'), 'cpu.max', '1'), unsupported)
@@ -39,7 +39,7 @@ void t.test('openCgroupfs() writes nothing where no kernel looks', async (t) => 
   t.throws(() => cgroupfs.remove(path('a')), unsupported)
 })
 
-void t.test('openCgroupfs() names the errno of a write', async (t) => {
+void t.test('openCgroupfs() reports the errno of a write', async (t) => {
   const mount = t.testdir({ g: { there: '' } })
   const cgroupfs = openCgroupfs(createHost(), mount)
   const refused = {

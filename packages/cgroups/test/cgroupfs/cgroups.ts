@@ -9,7 +9,7 @@ function tree() {
   return { ...fake, cgroups: openCgroups(createFakeHost(), { cgroupfs: fake.cgroupfs }) }
 }
 
-void t.test('create() makes parents, enables controllers, and is idempotent', async (t) => {
+void t.test('create() creates parents, enables controllers, and is idempotent', async (t) => {
   const { cgroups } = tree()
   t.strictSame(await cgroups.create('a/b', { pids: { max: 5 }, memory: { max: 8192 } }), { changed: true })
   t.strictSame(await cgroups.create('a/b', { pids: { max: 5 } }), { changed: false })
@@ -22,31 +22,31 @@ void t.test('create() makes parents, enables controllers, and is idempotent', as
   t.equal(cgroups.exists('a/b'), true)
 })
 
-void t.test('create() leaves nothing behind when it fails', async (t) => {
+void t.test('create() removes the groups that it created when it fails', async (t) => {
   const { cgroups, place } = tree()
   await t.rejects(cgroups.create('x/y', { hugetlb: { '2MB': 1 } }), {
     code: 'CGROUP_REFUSED',
-    facts: { operation: 'enable the controller', target: 'hugetlb', detail: /does not have it/ },
+    facts: { operation: 'enable the controller', target: 'hugetlb', detail: /does not have this controller/ },
   })
   t.equal(cgroups.exists('x'), false)
   place('p', 4)
   await cgroups.create('r/s', { memory: { max: 8192 } })
   place('r', 5)
-  await t.rejects(cgroups.add('r', 4), { code: 'CGROUP_BUSY' }, 'a group that enables memory takes no processes')
+  await t.rejects(cgroups.add('r', 4), { code: 'CGROUP_BUSY' }, 'a group that enables memory cannot have processes')
 })
 
-void t.test('create() names the processes that are in the way', async (t) => {
+void t.test('create() names the processes of a parent group that blocks it', async (t) => {
   const { cgroups, place } = tree()
   await cgroups.create('p', { memory: { max: 8192 } })
   place('p', 42)
   await t.rejects(cgroups.create('p/q', { memory: { max: 4096 } }), {
     code: 'CGROUP_BUSY',
-    message: /processes of its own \(42\)/,
+    message: /itself has processes \(42\)/,
   })
   t.strictSame(cgroups.groups('p'), ['p'])
 })
 
-void t.test('remove() kills only when asked to', async (t) => {
+void t.test('remove() kills processes only with kill', async (t) => {
   const { cgroups, place } = tree()
   t.strictSame(await cgroups.remove('gone'), { changed: false })
   place('a/b', 7)
@@ -55,7 +55,7 @@ void t.test('remove() kills only when asked to', async (t) => {
   t.equal(cgroups.exists('a'), false)
 })
 
-void t.test('the rest of a group’s life', async (t) => {
+void t.test('the other functions of openCgroups() freeze, thaw, move and kill', async (t) => {
   const { cgroups, place } = tree()
   place('a', 7)
   place('b', 8)

@@ -4,25 +4,28 @@ import { readGroups } from '../../src/cgroupfs/observe.ts'
 import { createFakeCgroupfs } from '../../src/fake/cgroupfs.ts'
 import { parseCgroupPath, rootPath } from '../../src/path.ts'
 
-void t.test('readGroups() reads groups, the limits of the spec, and what the groups around them enable', async (t) => {
-  const { cgroupfs, place } = createFakeCgroupfs()
-  place('a/b', 1)
-  await cgroupfs.write(rootPath, 'cgroup.subtree_control', '+pids +memory')
-  await cgroupfs.write(parseCgroupPath('a'), 'cgroup.subtree_control', '+pids')
-  const spec = [{ path: 'a/b', limits: { pids: { max: 5 } } }, { path: 'a' }, { path: 'c/d' }, { path: '/x' }]
-  const { groups, devices } = await readGroups(createFakeHost(), cgroupfs, spec)
-  t.equal(devices, undefined)
-  t.strictSame(
-    new Set(groups),
-    new Set([
-      { path: 'a/b', limits: { pids: { max: 'max' } }, enabled: [] },
-      { path: rootPath, limits: {}, enabled: ['memory', 'pids'] },
-      { path: 'a', limits: {}, enabled: ['pids'] },
-    ]),
-  )
-})
+void t.test(
+  'readGroups() reads groups, the limits of the spec, and the controllers that ancestors enable',
+  async (t) => {
+    const { cgroupfs, place } = createFakeCgroupfs()
+    place('a/b', 1)
+    await cgroupfs.write(rootPath, 'cgroup.subtree_control', '+pids +memory')
+    await cgroupfs.write(parseCgroupPath('a'), 'cgroup.subtree_control', '+pids')
+    const spec = [{ path: 'a/b', limits: { pids: { max: 5 } } }, { path: 'a' }, { path: 'c/d' }, { path: '/x' }]
+    const { groups, devices } = await readGroups(createFakeHost(), cgroupfs, spec)
+    t.equal(devices, undefined)
+    t.strictSame(
+      new Set(groups),
+      new Set([
+        { path: 'a/b', limits: { pids: { max: 'max' } }, enabled: [] },
+        { path: rootPath, limits: {}, enabled: ['memory', 'pids'] },
+        { path: 'a', limits: {}, enabled: ['pids'] },
+      ]),
+    )
+  },
+)
 
-void t.test('readGroups() reads disks where the spec names devices', async (t) => {
+void t.test('readGroups() reads the disks when the spec names devices', async (t) => {
   const { cgroupfs, place } = createFakeCgroupfs()
   place('a', 1)
   await cgroupfs.write(rootPath, 'cgroup.subtree_control', '+io')

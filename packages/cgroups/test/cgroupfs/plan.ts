@@ -10,7 +10,7 @@ function tree() {
   return { ...fake, cgroups: openCgroups(createFakeHost(), { cgroupfs: fake.cgroupfs }) }
 }
 
-void t.test('planGroups() shows what apply() does, each group and controller once', async (t) => {
+void t.test('planGroups() returns the changes of apply(), each group and controller once', async (t) => {
   const { cgroups } = tree()
   await cgroups.create('a', { pids: { max: 9 } })
   const spec = [
@@ -34,7 +34,7 @@ void t.test('planGroups() shows what apply() does, each group and controller onc
       'add b/d',
       'set b/d  memory.max=max',
     ],
-    'a is given twice and refused',
+    'a is in the spec twice and is refused',
   )
   t.strictSame(
     refused.map(({ target, error }) => [target, error.code]),
@@ -42,7 +42,7 @@ void t.test('planGroups() shows what apply() does, each group and controller onc
   )
 })
 
-void t.test('planGroups() limits the swap of a new group, whose files are not there yet', async (t) => {
+void t.test('planGroups() limits the swap of a new group, whose files do not exist yet', async (t) => {
   const { cgroups, cgroupfs } = tree()
   const spec = [{ path: 'a', limits: { memory: { swapMax: 0 } } }]
   const { changes } = await cgroups.ensure(spec)
@@ -51,13 +51,13 @@ void t.test('planGroups() limits the swap of a new group, whose files are not th
   t.strictSame((await cgroups.ensure(spec)).changes, [])
 })
 
-void t.test('planGroups() changes nothing in a group of a kernel without swap', async (t) => {
+void t.test('planGroups() does not limit swap on a kernel without swap', async (t) => {
   const { cgroupfs } = tree()
   const withoutSwap = {
     ...cgroupfs,
     read: (path: CgroupPath, file: string) => (file === 'memory.swap.max' ? undefined : cgroupfs.read(path, file)),
     write: async (path: CgroupPath, file: string, value: string) => {
-      t.not(file, 'memory.swap.max', 'the kernel has no such file')
+      t.not(file, 'memory.swap.max', 'the kernel does not have this file')
       return cgroupfs.write(path, file, value)
     },
   }
@@ -67,7 +67,7 @@ void t.test('planGroups() changes nothing in a group of a kernel without swap', 
   t.strictSame((await other.ensure(spec)).changes, [])
 })
 
-void t.test('limit() refuses a limit of swap in a group without the memory controller', async (t) => {
+void t.test('limit() refuses a swap limit in a group without the memory controller', async (t) => {
   const { cgroups } = tree()
   await cgroups.create('a', { pids: { max: 5 } })
   await t.rejects(cgroups.limit('a', { memory: { swapMax: 0 } }), CgroupError)

@@ -19,7 +19,7 @@ import { parseCgroupPath } from '../../src/path.ts'
 
 const [a, b] = [parseCgroupPath('a'), parseCgroupPath('a/b')]
 
-void t.test('processes are listed, moved and killed', async (t) => {
+void t.test('listProcesses(), addProcess(), moveAll() and killAll() list, move and kill processes', async (t) => {
   const { cgroupfs, place } = createFakeCgroupfs()
   place('a/b', 7)
   place('c', 8)
@@ -36,7 +36,7 @@ void t.test('processes are listed, moved and killed', async (t) => {
   await killAll({ host: createFakeHost(), cgroupfs }, parseCgroupPath('gone'))
 })
 
-void t.test('addProcess() refuses what would hang or cannot be', async (t) => {
+void t.test('addProcess() refuses a frozen group, and reports a missing process or group', async (t) => {
   const { cgroupfs, place } = createFakeCgroupfs()
   place('a', 7)
   place('c', 8)
@@ -49,13 +49,13 @@ void t.test('addProcess() refuses what would hang or cannot be', async (t) => {
   for (const pid of [0, -1, 1.5]) await t.rejects(addProcess(cgroupfs, a, pid), { code: 'CGROUP_INVALID' })
 })
 
-void t.test('parseProcesses() takes any text', async (t) => {
+void t.test('parseProcesses() accepts any text', async (t) => {
   t.strictSame(parseProcesses('1\n0\n\n22\nx\n-3\n'), [1, 22])
   fc.assert(fc.property(fc.string(), (text) => Array.isArray(parseProcesses(text))))
   t.equal(await groupOf(createFakeHost({ files: { '/proc/5/cgroup': '0::/a\n' } }), 5), 'a')
 })
 
-void t.test('killAll() signals each process where the kernel has no cgroup.kill', async (t) => {
+void t.test('killAll() signals each process when the kernel has no cgroup.kill', async (t) => {
   const { cgroupfs, place, end } = createFakeCgroupfs()
   for (const [pid, group] of [
     [17, 'a'],
@@ -88,6 +88,6 @@ void t.test('killAll() signals each process where the kernel has no cgroup.kill'
     { pid: 17, signal: 'SIGKILL' },
     { pid: 18, signal: 'SIGKILL' },
   ])
-  t.strictSame(frozen, [true, true], 'none forks meanwhile')
+  t.strictSame(frozen, [true, true], 'frozen, so that no process forks meanwhile')
   t.strictSame(stateOf(cgroupfs, a), { populated: false, frozen: false })
 })

@@ -3,7 +3,7 @@ import { readLimits } from '../../src/cgroupfs/read-limits.ts'
 import { createFakeCgroupfs } from '../../src/fake/cgroupfs.ts'
 import { parseCgroupPath, rootPath } from '../../src/path.ts'
 
-void t.test('readLimits() reads what the kernel has, or only some of it', async (t) => {
+void t.test('readLimits() reads all limits of a group, or only those of like', async (t) => {
   const { cgroupfs, place } = createFakeCgroupfs()
   const path = parseCgroupPath('a')
   place('a', 1)

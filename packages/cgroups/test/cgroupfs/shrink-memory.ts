@@ -12,20 +12,20 @@ async function group(used: number, pinned: number) {
   return fake.cgroupfs
 }
 
-void t.test('shrinkMemory() does nothing when it fits', async (t) => {
+void t.test('shrinkMemory() does nothing when the usage fits', async (t) => {
   const cgroupfs = await group(8192, 0)
   await shrinkMemory(cgroupfs, path, 8192)
   t.equal(cgroupfs.read(path, 'memory.high'), 'max\n')
 })
 
-void t.test('shrinkMemory() slows down and reclaims', async (t) => {
+void t.test('shrinkMemory() lowers memory.high and reclaims', async (t) => {
   const cgroupfs = await group(81_920, 4096)
   await shrinkMemory(cgroupfs, path, 8192)
   t.equal(cgroupfs.read(path, 'memory.high'), '8192\n')
   t.ok(Number(cgroupfs.read(path, 'memory.current')) <= 8192)
 })
 
-void t.test('shrinkMemory() refuses what cannot be reclaimed, and is as before', async (t) => {
+void t.test('shrinkMemory() fails when too much cannot be reclaimed, and restores memory.high', async (t) => {
   const cgroupfs = await group(81_920, 40_960)
   const refused = { code: 'CGROUP_REFUSED', facts: { target: '/a', value: '8192' }, message: /40960 bytes are in use/ }
   await t.rejects(shrinkMemory(cgroupfs, path, 8192, { reclaimTimeout: 200 }), refused)
@@ -34,5 +34,5 @@ void t.test('shrinkMemory() refuses what cannot be reclaimed, and is as before',
   await t.rejects(shrinkMemory(cgroupfs, path, 8192, { signal: AbortSignal.abort() }), { name: 'AbortError' })
   t.equal(cgroupfs.read(path, 'memory.high'), 'max\n')
   await shrinkMemory(cgroupfs, path, 8192, { shrink: 'kill' })
-  t.equal(cgroupfs.read(path, 'memory.high'), 'max\n', 'the kernel sees to it')
+  t.equal(cgroupfs.read(path, 'memory.high'), 'max\n', 'kill does not reclaim')
 })

@@ -4,7 +4,7 @@ import { parseCgroupPath, rootPath } from '../../src/path.ts'
 
 const a = parseCgroupPath('a')
 
-void t.test('createFakeCgroupfs() rounds and refuses as the kernel does', async (t) => {
+void t.test('createFakeCgroupfs() rounds and refuses values as the kernel does', async (t) => {
   const { cgroupfs, place, put, end } = createFakeCgroupfs({ controllers: ['memory', 'cpu', 'io'] })
   place('a', 5)
   t.equal(cgroupfs.read(a, 'memory.max'), undefined)

@@ -5,19 +5,19 @@ import { createFakePortRules } from '../../src/fake/port-rules.ts'
 
 const folder = '/proc/1/fdinfo'
 
-void t.test('createFakePortRules() forgets as systemd 257 does', async (t) => {
+void t.test('createFakePortRules() loses port rules as systemd 257 does', async (t) => {
   const { cgroupfs, place } = createFakeCgroupfs()
   const host = createFakeHost()
   const rules = createFakePortRules(cgroupfs)
   place('user.slice/user-5.slice', 1)
   await rules.install(host, 'user-9.slice', ['user-9.slice'])
-  t.strictSame(await host.list(folder), [], 'it is not in use')
+  t.strictSame(await host.list(folder), [], 'the slice is not in use')
   await rules.install(host, 'user-9.slice', ['user-5.slice'])
-  t.equal((await host.list(folder)).length, 2, 'a neighbour gets its own')
+  t.equal((await host.list(folder)).length, 2, 'the rules of a sibling are attached')
   await rules.install(host, 'user-9.slice', ['user-5.slice'])
-  t.equal((await host.list(folder)).length, 2, 'once')
+  t.equal((await host.list(folder)).length, 2, 'only once')
   await rules.install(host, 'user-5.slice', ['user-5.slice'])
-  t.equal((await host.list(folder)).length, 4, 'attached again the old ones stay')
+  t.equal((await host.list(folder)).length, 4, 'the old rules stay when rules are attached again')
   await rules.reload(host)
-  t.equal((await host.list(folder)).length, 2, 'for good')
+  t.equal((await host.list(folder)).length, 2, 'the untracked rules are never detached')
 })

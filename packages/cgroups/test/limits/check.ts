@@ -3,7 +3,7 @@ import t from 'tap'
 import { checkLimits, faultsOf, faultsOfShape, nameOf } from '../../src/limits/check.ts'
 import { settingsOf } from '../../src/limits/settings.ts'
 
-void t.test('checkLimits() keeps what is valid and reports the rest', async (t) => {
+void t.test('checkLimits() returns the valid settings and the faults', async (t) => {
   const { settings, faults } = checkLimits({ pids: { max: 5 }, cpu: { max: 1.2345, weight: 0 } })
   t.strictSame(
     settings.map((setting) => [nameOf(setting), setting.value]),
@@ -15,7 +15,7 @@ void t.test('checkLimits() keeps what is valid and reports the rest', async (t) 
   t.strictSame(faults, [{ name: 'cpu.weight', value: '0', detail: 'must be a whole number from 1 to 10000' }])
 })
 
-void t.test('faultsOfShape() refuses what is no object of limits, instead of limiting nothing', async (t) => {
+void t.test('faultsOfShape() refuses a value that does not have the shape of limits', async (t) => {
   const shapes: readonly unknown[] = [
     { memory: null },
     { cpu: [] },
@@ -34,7 +34,7 @@ void t.test('faultsOfShape() refuses what is no object of limits, instead of lim
   t.strictSame(faultsOfShape({ cpu: {}, io: { max: [{ device: '/home' }] } }), [])
 })
 
-void t.test('faultsOf() returns every fault, and takes any value', async (t) => {
+void t.test('faultsOf() returns every fault, and accepts any value', async (t) => {
   t.strictSame(faultsOf({ memory: { high: 2, max: 1 }, pids: { max: 0 }, cpu: { weight: 7 } }), [
     { name: 'pids.max', value: '0', detail: 'must be a whole number from 1 to 4194304, or max' },
     { name: 'memory.high', value: '2', detail: 'it is above memory.max (1) and would never be reached' },

@@ -3,7 +3,7 @@ import { differencesOf, differingSettings } from '../../src/limits/compare.ts'
 import { parseLimits } from '../../src/limits/parse.ts'
 import { fixture } from '../support/fixtures.ts'
 
-void t.test('differencesOf() finds none where the kernel rounded', async (t) => {
+void t.test('differencesOf() returns no difference for values that the kernel rounded', async (t) => {
   const spec = {
     cpu: { max: 0.5 },
     memory: { high: 100_000_000, max: 200_000_000, swapMax: 0 },
@@ -19,7 +19,7 @@ void t.test('differencesOf() finds none where the kernel rounded', async (t) => 
   t.strictSame(differencesOf(spec, parseLimits(fixture)), [])
 })
 
-void t.test('differencesOf() returns the spec and what is there', async (t) => {
+void t.test('differencesOf() returns the values of the spec and of the kernel', async (t) => {
   const observed = parseLimits(fixture)
   t.strictSame(
     differencesOf(
@@ -36,7 +36,11 @@ void t.test('differencesOf() returns the spec and what is there', async (t) => {
   t.strictSame(differencesOf({ io: { max: [{ device: '8:0', rbps: 1 }] } }, {}), [
     { name: 'io.max 8:0 rbps', spec: '1' },
   ])
-  t.equal(differencesOf({ memory: { max: 100_000 } }, { memory: { max: 104_000 } }).length, 1, 'never rounded up')
+  t.equal(
+    differencesOf({ memory: { max: 100_000 } }, { memory: { max: 104_000 } }).length,
+    1,
+    'the kernel never rounds up',
+  )
   t.equal(differencesOf({ memory: { swapMax: 4096 } }, {}).length, 1, 'swap that cannot be limited')
   const differing = differingSettings(
     { misc: { a: 1 }, raw: { 'cpu.x': 'y' }, hugetlb: { '2MB': 5 } },

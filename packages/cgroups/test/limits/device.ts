@@ -14,7 +14,7 @@ const files = {
 const resolve = async (device: string) =>
   resolveDevices({ io: { max: [{ device }] } }, await readDevices(createFakeHost({ files }))).io?.max?.[0]?.device
 
-void t.test('resolveDevices() finds the whole disk', async (t) => {
+void t.test('resolveDevices() returns the number of the whole disk', async (t) => {
   const rows = [
     ['/home', '254:16'],
     ['/home/x/y', '254:16'],
@@ -28,7 +28,7 @@ void t.test('resolveDevices() finds the whole disk', async (t) => {
   for (const [device, expected] of rows) t.equal(await resolve(device), expected, device)
 })
 
-void t.test('resolveDevices() refuses what is on no disk', async (t) => {
+void t.test('resolveDevices() refuses devices and paths that are not on a disk', async (t) => {
   for (const device of ['/tmp/x', '/dev/sdz', '9:9', 'home', '', '/proc']) {
     await t.rejects(resolve(device), { code: 'CGROUP_INVALID', facts: { value: device } }, device)
   }
@@ -39,7 +39,7 @@ void t.test('resolveDevices() refuses what is on no disk', async (t) => {
   t.equal(await findDisk(createFakeHost({ files }), '/home/x'), '254:16')
 })
 
-void t.test('namesDevices() is false where there is nothing to resolve', async (t) => {
+void t.test('namesDevices() returns false for limits without devices', async (t) => {
   const limits = { io: { weight: 5 } }
   t.equal(resolveDevices(limits, { disks: [], mounts: [] }), limits)
   for (const none of [limits, { io: { max: [] } }, {}, undefined, { io: { max: 'all' } }]) t.notOk(namesDevices(none))

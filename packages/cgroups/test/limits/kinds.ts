@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { faultOfValue, kinds, type LimitKindName } from '../../src/limits/kinds.ts'
 
-void t.test('kinds read what the kernel and systemd write', async (t) => {
+void t.test('kinds parse the texts of the kernel and of systemd', async (t) => {
   const rows: readonly (readonly [LimitKindName, string, unknown])[] = [
     ['bytes', '4096\n', 4096],
     ['bytes', 'max\n', 'max'],
@@ -37,7 +37,7 @@ void t.test('kinds read what the kernel and systemd write', async (t) => {
   for (const [kind, text, value] of properties) t.equal(kinds[kind].parseProperty(text), value, `${kind} ${text}`)
 })
 
-void t.test('faultOfValue() says what a value must be', async (t) => {
+void t.test('faultOfValue() describes the valid values', async (t) => {
   const fault = (kind: LimitKindName, value: unknown) => faultOfValue(kinds[kind], value)
   t.equal(fault('weight', 1), undefined)
   t.equal(fault('weight', 'max'), 'must be a whole number from 1 to 10000')
@@ -48,7 +48,7 @@ void t.test('faultOfValue() says what a value must be', async (t) => {
   t.equal(fault('cores', 'max'), undefined)
 })
 
-void t.test('kinds read any text', async () => {
+void t.test('kinds parse any text without throwing', async () => {
   for (const { parse, parseProperty } of Object.values(kinds)) {
     fc.assert(
       fc.property(fc.string(), (text) =>

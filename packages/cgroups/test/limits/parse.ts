@@ -3,7 +3,7 @@ import t from 'tap'
 import { parseLimits } from '../../src/limits/parse.ts'
 import { fixture } from '../support/fixtures.ts'
 
-void t.test('parseLimits() reads what the kernel has, in the shape it is given in', async (t) => {
+void t.test('parseLimits() parses the kernel’s files to the shape of a spec', async (t) => {
   t.strictSame(parseLimits(fixture), {
     cpu: { max: 0.5 },
     memory: { high: 99_999_744, max: 199_999_488 },
@@ -13,11 +13,11 @@ void t.test('parseLimits() reads what the kernel has, in the shape it is given i
   t.strictSame(
     parseLimits(() => undefined),
     {},
-    'absent is absent',
+    'a missing file is an absent key',
   )
 })
 
-void t.test('parseLimits() reads only what it is asked for', async (t) => {
+void t.test('parseLimits() with like reads only the files of those limits', async (t) => {
   const files: string[] = []
   const read = (file: string) => {
     files.push(file)
@@ -41,7 +41,7 @@ void t.test('parseLimits() reads only what it is asked for', async (t) => {
   t.strictSame(files, ['pids.max', 'hugetlb.2MB.max', 'misc.max', 'cpuset.cpus.partition'])
 })
 
-void t.test('parseLimits() survives any text', async () => {
+void t.test('parseLimits() accepts any text', async () => {
   const text = fc.oneof(
     fc.string(),
     fc.string({ unit: fc.constantFrom('max', ' ', '1', ':', '=', '\n', 'default', 'rbps', '-', ',') }),

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { renderProperties } from '../../src/limits/properties.ts'
 
-void t.test('renderProperties() uses the words of systemd.resource-control(5)', async (t) => {
+void t.test('renderProperties() renders the properties of systemd.resource-control(5)', async (t) => {
   t.strictSame(
     renderProperties({
       cpu: { max: 1.5, weight: 50 },
@@ -34,7 +34,7 @@ void t.test('renderProperties() uses the words of systemd.resource-control(5)', 
   t.strictSame(renderProperties({ cpu: { idle: false, weight: 7 } }), ['CPUWeight=7'])
 })
 
-void t.test('renderProperties() refuses what systemd has no property for', async (t) => {
+void t.test('renderProperties() refuses limits without a systemd property', async (t) => {
   for (const limits of [
     { cpu: { burst: 1 } },
     { memory: { oomGroup: true } },

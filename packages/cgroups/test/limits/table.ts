@@ -14,7 +14,7 @@ import { openSlices } from '../../src/systemd/slices.ts'
 
 const names = Object.keys(limitTable) as readonly LimitName[]
 
-/** The least, the largest, and values between that a row takes, from its schema. */
+/** Returns valid values of a row, from its schema: the smallest, the largest, and others. */
 function valuesOf({ schema, orMax }: LimitRow): readonly LimitValue[] {
   const lifted = orMax ? ['max'] : []
   if (schema.type === 'boolean') return [true, false]
@@ -23,7 +23,7 @@ function valuesOf({ schema, orMax }: LimitRow): readonly LimitValue[] {
   return [schema.minimum, schema.minimum + 1, schema.maximum - 1, schema.maximum, ...lifted]
 }
 
-/** Values that a row does not take, from its schema. */
+/** Returns invalid values of a row, from its schema. */
 function wrongOf({ schema, orMax }: LimitRow): readonly unknown[] {
   const never = [null, [], {}, Number.NaN, Infinity, -1, '', ...(orMax ? [] : ['max'])]
   if (schema.type === 'integer')
@@ -34,14 +34,14 @@ function wrongOf({ schema, orMax }: LimitRow): readonly unknown[] {
 
 for (const name of names) {
   const row = limitTable[name]
-  void t.test(`limitTable: ${name} is checked, written and read back alike`, async (t) => {
+  void t.test(`limitTable: ${name} is checked, rendered and parsed back to the same value`, async (t) => {
     t.strictSame(row.path, name.split('.'))
     for (const value of valuesOf(row)) {
       const limits = limitsWith(name, value)
       t.strictSame(faultsOf(limits), [], `${value}`)
       const [write] = planWrites(limits)
       t.equal(write?.file, row.file)
-      t.strictSame(row.parse(row.render(row.round(value))), row.round(value), `${value} is read as it is rendered`)
+      t.strictSame(row.parse(row.render(row.round(value))), row.round(value), `${value} is parsed as it was rendered`)
       if (row.property === undefined) {
         t.throws(() => renderProperties(limits), { code: 'CGROUP_INVALID', message: /no property/ })
         continue
@@ -61,16 +61,16 @@ for (const name of names) {
     }
   })
 
-  void t.test(`limitTable: ${name} is set in a group of a tree`, async (t) => {
+  void t.test(`limitTable: ${name} can be set in a group`, async (t) => {
     const { cgroupfs, place } = createFakeCgroupfs()
     const path = parseCgroupPath('a')
     await cgroupfs.write(rootPath, 'cgroup.subtree_control', '+cpu +cpuset +io +memory +pids')
     place('a', 1)
     const read = () => parseLimits((file) => cgroupfs.read(path, file), limitsWith(name, row.initial))
     const initial = row.initial === '' ? {} : limitsWith(name, row.initial)
-    t.strictSame(differencesOf(initial, read()), [], 'a new group has what the table says')
+    t.strictSame(differencesOf(initial, read()), [], 'a new group has the initial value of the table')
     for (const value of valuesOf(row)) {
-      // Above this JavaScript’s numbers do not count pages.
+      // Larger numbers of JavaScript are not exact to a page.
       const limits = limitsWith(name, value === Number.MAX_SAFE_INTEGER ? 2 ** 52 : value)
       for (const write of planWrites(limits)) await cgroupfs.write(path, write.file, write.value)
       t.strictSame(differencesOf(limits, read()), [], `${value}`)
@@ -78,7 +78,7 @@ for (const name of names) {
   })
 
   if (row.property === undefined) continue
-  void t.test(`limitTable: ${name} is set in a slice`, async (t) => {
+  void t.test(`limitTable: ${name} can be set in a slice`, async (t) => {
     const { cgroupfs, programs, files, login } = createFakeCgroups()
     const host = createFakeHost({
       programs,

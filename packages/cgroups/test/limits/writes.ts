@@ -1,7 +1,7 @@
 import t from 'tap'
 import { controllersOf, planWrites } from '../../src/limits/writes.ts'
 
-void t.test('planWrites() gives the kernel its own words, memory.high before memory.max', async (t) => {
+void t.test('planWrites() renders the texts of the kernel’s files, memory.high before memory.max', async (t) => {
   const writes = planWrites({
     memory: { max: 200, high: 100, swapMax: 0, oomGroup: true },
     cpu: { max: 0.5, idle: false, burst: 1000 },
@@ -27,10 +27,10 @@ void t.test('planWrites() gives the kernel its own words, memory.high before mem
     ],
   )
   t.strictSame(planWrites({ cpu: { max: 'max' } }), [{ file: 'cpu.max', value: 'max 100000' }])
-  t.strictSame(planWrites({}), [], 'absent limits are left alone')
+  t.strictSame(planWrites({}), [], 'absent limits are not written')
 })
 
-void t.test('controllersOf() names each once', async (t) => {
+void t.test('controllersOf() returns each controller once', async (t) => {
   t.strictSame(controllersOf({ memory: { max: 1, low: 1 }, pids: { max: 1 }, hugetlb: { '1GB': 0 } }), [
     'memory',
     'pids',

@@ -21,7 +21,7 @@ function start(...command: readonly [string, ...string[]]): number {
   return child.pid ?? 0
 }
 
-void t.test('a group lives: limits, freezing, killing, removing', { skip }, async (t) => {
+void t.test('openCgroups() limits, freezes, kills and removes a real group', { skip }, async (t) => {
   const path = `${base}/life`
   const limits = {
     cpu: { max: 0.333, weight: 77, burst: 1000 },
@@ -31,7 +31,7 @@ void t.test('a group lives: limits, freezing, killing, removing', { skip }, asyn
     io: { weight: 300, max: [{ device: '/', rbps: 10 * MiB, wiops: 100 }] },
   }
   t.equal((await cgroups.create(path, limits)).changed, true)
-  t.equal((await cgroups.create(path, limits)).changed, false, 'what the kernel rounded is as the spec says')
+  t.equal((await cgroups.create(path, limits)).changed, false, 'rounded values are equal to the spec')
   const { cpu, memory, io } = cgroups.limits(path)
   t.match({ cpu, memory }, { cpu: { max: 0.34, weight: 77, burst: 1000 }, memory: { swapMax: 0, oomGroup: true } })
   t.matchOnlyStrict(io?.max, [{ device: /^\d+:\d+$/, rbps: 10 * MiB, wbps: 'max', riops: 'max', wiops: 100 }])
@@ -48,13 +48,13 @@ void t.test('a group lives: limits, freezing, killing, removing', { skip }, asyn
   await t.rejects(cgroups.add(path, start('/usr/bin/sleep', '600')), { code: 'CGROUP_BUSY', message: /frozen/ })
   await t.rejects(cgroups.remove(path), { code: 'CGROUP_BUSY' })
   await cgroups.kill(path)
-  t.strictSame(cgroups.processes(path), [], 'a frozen process is killed')
+  t.strictSame(cgroups.processes(path), [], 'frozen processes are killed')
   await cgroups.thaw(path)
   t.strictSame(await cgroups.remove(path), { changed: true })
   t.equal((await readUsage(host, [path])).get(path), undefined)
 })
 
-void t.test('bad input and a kernel that says no', { skip }, async (t) => {
+void t.test('limit() and add() refuse invalid input, and report refusals of the kernel', { skip }, async (t) => {
   const path = `${base}/bad`
   await cgroups.create(path, { pids: { max: 10 }, memory: { max: 100 * MiB } })
   const before = cgroups.limits(path)
@@ -78,71 +78,79 @@ void t.test('bad input and a kernel that says no', { skip }, async (t) => {
   await cgroups.create(`${base}/outer/inner`, { memory: { max: 50 * MiB } })
   await t.rejects(cgroups.add(`${base}/outer`, pid), {
     code: 'CGROUP_BUSY',
-    message: /one that does takes no processes/,
+    message: /cannot have processes itself/,
   })
   t.equal(await cgroups.moveAll(path, `${base}/outer/inner`), 1)
 })
 
-void t.test('memory shrinks without a kill: caches go, and what cannot go is refused', { skip }, async (t) => {
-  const path = `${base}/shrink`
-  await cgroups.create(path, { memory: { max: 300 * MiB, swapMax: 0 } })
-  const program = `import time,os
+void t.test(
+  'limit() lowers memory.max without killing a process: it reclaims caches, or refuses',
+  { skip },
+  async (t) => {
+    const path = `${base}/shrink`
+    await cgroups.create(path, { memory: { max: 300 * MiB, swapMax: 0 } })
+    const program = `import time,os
 x=bytearray(40<<20)
 f=open('/var/tmp/${base}','wb'); f.write(b'x'*(80<<20)); f.flush(); os.fsync(f.fileno())
 open('/var/tmp/${base}','rb').read()
 open('/var/tmp/${base}.ready','w')
 time.sleep(600)`
-  t.teardown(async () => {
-    await host.remove(`/var/tmp/${base}`)
-    await host.remove(`/var/tmp/${base}.ready`)
-  })
-  await cgroups.add(path, start('/bin/sh', '-c', `sleep 1; exec python3 -c "${program}"`))
-  await eventually(async () => (await host.status(`/var/tmp/${base}.ready`)) !== undefined)
-  const used = () => textOf(host, `/sys/fs/cgroup/${path}/memory.current`).then(Number)
-  const before = await used()
-  t.ok(before > 100 * MiB)
-  await cgroups.limit(path, { memory: { max: 100 * MiB } })
-  t.ok((await used()) <= 100 * MiB)
-  await t.rejects(cgroups.limit(path, { memory: { max: 20 * MiB } }, { reclaimTimeout: 1500 }), {
-    code: 'CGROUP_REFUSED',
-    message: /in use/,
-  })
-  t.match(cgroups.limits(path).memory, { max: 100 * MiB, high: 'max' }, 'as before')
-  const usage = (await readUsage(host, [path])).get(path)
-  t.equal(usage?.memory?.events?.oomKill, 0n, 'no process was killed')
-  t.comment(`shrunk from ${Math.round(before / MiB)} MiB to ${Math.round((await used()) / MiB)} MiB`)
-})
+    t.teardown(async () => {
+      await host.remove(`/var/tmp/${base}`)
+      await host.remove(`/var/tmp/${base}.ready`)
+    })
+    await cgroups.add(path, start('/bin/sh', '-c', `sleep 1; exec python3 -c "${program}"`))
+    await eventually(async () => (await host.status(`/var/tmp/${base}.ready`)) !== undefined)
+    const used = () => textOf(host, `/sys/fs/cgroup/${path}/memory.current`).then(Number)
+    const before = await used()
+    t.ok(before > 100 * MiB)
+    await cgroups.limit(path, { memory: { max: 100 * MiB } })
+    t.ok((await used()) <= 100 * MiB)
+    await t.rejects(cgroups.limit(path, { memory: { max: 20 * MiB } }, { reclaimTimeout: 1500 }), {
+      code: 'CGROUP_REFUSED',
+      message: /in use/,
+    })
+    t.match(cgroups.limits(path).memory, { max: 100 * MiB, high: 'max' }, 'as before')
+    const usage = (await readUsage(host, [path])).get(path)
+    t.equal(usage?.memory?.events?.oomKill, 0n, 'no process was killed')
+    t.comment(`shrunk from ${Math.round(before / MiB)} MiB to ${Math.round((await used()) / MiB)} MiB`)
+  },
+)
 
-void t.test('events come from the kernel, also for groups that come later', { skip }, async (t) => {
-  const path = `${base}/events`
-  const stop = new AbortController()
-  const seen: CgroupEvent[] = []
-  const watching = (async () => {
-    for await (const event of watchGroups(host, [path], { signal: stop.signal, interval: 1000 })) seen.push(event)
-  })()
-  await cgroups.create(path, { pids: { max: 4 }, memory: { max: 30 * MiB, swapMax: 0 }, cpu: { max: 0.5 } })
-  const fork = `import os,time
+void t.test(
+  'watchGroups() yields the events of the kernel, also for groups that are created later',
+  { skip },
+  async (t) => {
+    const path = `${base}/events`
+    const stop = new AbortController()
+    const seen: CgroupEvent[] = []
+    const watching = (async () => {
+      for await (const event of watchGroups(host, [path], { signal: stop.signal, interval: 1000 })) seen.push(event)
+    })()
+    await cgroups.create(path, { pids: { max: 4 }, memory: { max: 30 * MiB, swapMax: 0 }, cpu: { max: 0.5 } })
+    const fork = `import os,time
 for i in range(20):
   try:
     if os.fork()==0: time.sleep(60); os._exit(0)
   except OSError: pass
 x=bytearray(90<<20)`
-  await cgroups.add(path, start('/bin/sh', '-c', `sleep 1; exec python3 -c "${fork}"`))
-  const kinds = () => [...new Set(seen.map(({ kind }) => kind))].toSorted()
-  await eventually(() =>
-    ['memoryMax', 'oomKilled', 'pidsRefused', 'populated', 'throttled'].every((kind) =>
-      kinds().includes(kind as 'populated'),
-    ),
-  )
-  await cgroups.remove(path, { kill: true })
-  await eventually(() => kinds().includes('emptied'))
-  stop.abort()
-  await watching
-  t.strictSame(kinds(), ['emptied', 'memoryMax', 'oomKilled', 'pidsRefused', 'populated', 'throttled'])
-  t.ok(seen.length < 100, `${seen.length} events, and no flood`)
-})
+    await cgroups.add(path, start('/bin/sh', '-c', `sleep 1; exec python3 -c "${fork}"`))
+    const kinds = () => [...new Set(seen.map(({ kind }) => kind))].toSorted()
+    await eventually(() =>
+      ['memoryMax', 'oomKilled', 'pidsRefused', 'populated', 'throttled'].every((kind) =>
+        kinds().includes(kind as 'populated'),
+      ),
+    )
+    await cgroups.remove(path, { kill: true })
+    await eventually(() => kinds().includes('emptied'))
+    stop.abort()
+    await watching
+    t.strictSame(kinds(), ['emptied', 'memoryMax', 'oomKilled', 'pidsRefused', 'populated', 'throttled'])
+    t.ok(seen.length < 100, `${seen.length} events, which is not a flood`)
+  },
+)
 
-void t.test('random operations leak nothing', { skip }, async (t) => {
+void t.test('random operations leave no group and no process behind', { skip }, async (t) => {
   const names = Array.from({ length: 8 }, (_, n) => `${base}/random/g${n}`)
   await cgroups.create(`${base}/random`)
   const one = (): string => names[Math.floor(Math.random() * names.length)] ?? ''

@@ -12,9 +12,10 @@ const cgroupfs = openCgroupfs(host)
 const skip = await whyNot(host)
 t.setTimeout(600_000)
 
-if (skip !== false) void t.test('groups of the kernel conform', { skip }, async () => undefined)
+if (skip !== false)
+  void t.test('openCgroups() conforms on the cgroup tree of the kernel', { skip }, async () => undefined)
 
-/** Groups of the kernel's own tree. */
+/** The group in the real tree that has all groups of this test. */
 const base = 'puppy-suite'
 const groups = [
   {
@@ -38,7 +39,7 @@ if (skip === false) {
       return {
         open: (effects) => openCgroups(withEffects(host, effects), { cgroupfs: countedCgroupfs(cgroupfs, effects) }),
         snapshot: async () => {
-          // What is in use is counted by the kernel and is no effect of ours.
+          // The kernel counts the memory in use. It is not an effect of the facility.
           const tree = Object.entries(treeBelow(cgroupfs, parseCgroupPath(base)))
           return Object.fromEntries(tree.filter(([file]) => !file.endsWith('memory.current')))
         },

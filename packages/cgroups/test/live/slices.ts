@@ -15,7 +15,7 @@ t.setTimeout(1_200_000)
 
 const { systemctl, startIn } = systemdOf(service, host)
 
-void t.test('the real systemd conforms', { skip }, async (t) => {
+void t.test('openSlices() conforms with the real systemd', { skip }, async (t) => {
   const [used, unused] = ['puppycglive-a.slice', 'puppycglive-b.slice']
   t.teardown(async () => {
     await systemctl('stop', service, used, unused)

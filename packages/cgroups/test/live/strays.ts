@@ -14,10 +14,10 @@ const base = `/var/tmp/puppy-strays-${process.pid}`
 const group = `puppy-live-strays-${process.pid}`
 t.setTimeout(120_000)
 
-/** A program is called after its file, up to 15 bytes. A file may have every character but a slash. */
+/** The name of a process is the name of its file, up to 15 bytes. A file name may have any character except a slash. */
 const names = ['\rUid:\t0\t0', '\nUid:\t0\t0\t0\t0', 'a\\nUid:\t0', ') R 1 (']
 
-void t.test('a process outside of its slice is found whatever its name is', { skip }, async (t) => {
+void t.test('readStrays() finds a process with any name', { skip }, async (t) => {
   const cgroups = openCgroups(host)
   const children = [] as ReturnType<typeof spawn>[]
   t.teardown(async () => {
@@ -40,7 +40,7 @@ void t.test('a process outside of its slice is found whatever its name is', { sk
     pids.push(child.pid ?? 0)
   }
   const found = async () => (await readStrays(host, [uid])).toSorted((one, other) => one.pid - other.pid)
-  // Until the child has executed its program it is called as we are.
+  // Until the child has executed its program, it has the name of this process.
   await eventually(async () => (await found()).every(({ name }) => names.includes(name)))
   t.strictSame(
     (await found()).map((stray) => [stray.pid, stray.uid, stray.name, stray.group]),

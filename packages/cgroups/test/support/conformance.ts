@@ -5,18 +5,18 @@ import type { Limits } from '../../src/limits/limits.ts'
 import { dropInPath, type SlicesOptions } from '../../src/systemd/paths.ts'
 import { openSlices } from '../../src/systemd/slices.ts'
 
-/** A systemd, real or fake, and what an operator does to it. */
+/** A systemd, real or fake, and the actions of an operator. */
 export interface Subject {
   readonly host: Host
   readonly options: SlicesOptions
-  /** Slices without limits: one in which a process can be started, and one that stays unused. */
+  /** Slices without limits. In `used` a process can be started. `unused` stays unused. */
   readonly names: { readonly used: string; readonly unused: string }
-  /** Starts a process in the slice that is used. */
+  /** Starts a process in the slice `used`. */
   login(): Promise<void>
-  /** Reads and writes the kernel's files of the slice that is used. */
+  /** Reads and writes the kernel's files of the slice `used`. */
   read(file: string): string
   meddle(file: string, value: string): Promise<void>
-  /** As an operator would. */
+  /** Runs `systemctl set-property`, as an operator would. */
   setProperty(slice: string, line: string): Promise<void>
 }
 
@@ -33,7 +33,7 @@ export async function slicesConform(
     return {
       status: results[0]?.status,
       actions: changes.map(({ action, target, before = '', after = '' }) =>
-        // The text of a drop-in is not of interest here.
+        // Omits the text of a drop-in.
         `${action} ${target} ${action === 'remove' ? before : after.includes('\n') ? '' : after}`
           .replaceAll(slice, 'it')
           .trim(),
@@ -49,7 +49,7 @@ export async function slicesConform(
   }
 
   await becomes(limits, 'armed', ['add it'], 'before the first login')
-  await becomes(limits, 'armed', [], 'a second time changes nothing')
+  await becomes(limits, 'armed', [], 'a second ensure() changes nothing')
   await login()
   t.equal(read('pids.max'), '60', 'the first login has the limits')
   await becomes(limits, 'applied', [], 'after the first login')
@@ -71,14 +71,14 @@ export async function slicesConform(
   t.equal(await host.read(control), undefined)
   await setProperty(used, 'MemoryLow=8192')
   const foreign = [{ property: 'MemoryLow', value: '8192', by: 'set-property' }]
-  const kept = await becomes(changed, 'applied', [], 'what is not ours stays')
+  const kept = await becomes(changed, 'applied', [], 'a foreign setting stays')
   t.strictSame(
     kept?.foreign.map(({ path: _path, ...setting }) => setting),
     foreign,
   )
   t.equal(read('memory.low'), '8192')
 
-  await becomes({ ...changed, io: { weight: 300 } }, 'applied', ['change it'], 'a controller more')
+  await becomes({ ...changed, io: { weight: 300 } }, 'applied', ['change it'], 'one more controller')
   t.equal(read('io.weight'), 'default 300')
   const { memory: _memory, ...less } = changed
   await becomes(less, 'applied', ['change it'], 'a limit that is no longer in the spec')
@@ -98,9 +98,13 @@ export async function slicesConform(
     { status: 'refused', error: { code: 'CGROUP_INVALID', message: /pids\.max/ } },
     { status: 'refused', error: { code: 'CGROUP_INVALID', message: /cpu\.max\.burst/ } },
   ])
-  t.equal(await host.read(dropInPath('user-10999.slice', options)), undefined, 'what is refused is not written')
+  t.equal(
+    await host.read(dropInPath('user-10999.slice', options)),
+    undefined,
+    'the drop-in of a refused slice is not written',
+  )
   t.equal(read('pids.max'), '80')
-  t.strictSame(await host.list(`/run/systemd/system.control/${used}.d`), [], 'nothing is left of how systemd was asked')
+  t.strictSame(await host.list(`/run/systemd/system.control/${used}.d`), [], 'the files of set-property are removed')
 
   const over = `/etc/systemd/system/${used}.d/99-operator.conf`
   await host.replace(over, '[Slice]\nTasksMax=1000\n', { mode: 0o644 })
@@ -111,6 +115,6 @@ export async function slicesConform(
 
   t.strictSame(await slices.remove([used, unused]), { changed: true })
   t.strictSame(await slices.remove([used, unused]), { changed: false })
-  t.not(read('pids.max'), '80', 'systemd’s default is back')
+  t.not(read('pids.max'), '80', 'the default of systemd applies again')
   t.equal(await host.status(`/etc/systemd/system/${unused}.d`), undefined)
 }

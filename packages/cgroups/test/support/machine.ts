@@ -7,13 +7,13 @@ export interface FakeMachine extends FakeCgroups {
   readonly host: FakeHost
   readonly slices: Slices
   readonly options: { readonly cgroupfs: FakeCgroups['cgroupfs'] }
-  /** How often systemd has read its units. */
+  /** Returns how often systemd has reloaded its units. */
   reloads(): number
-  /** As an operator would. */
+  /** Runs `systemctl set-property`, as an operator would. */
   setProperty(unit: string, line: string): Promise<void>
 }
 
-/** A host with a systemd, both in memory. */
+/** Creates a host with a systemd, both in memory. */
 export function machine(options?: FakeOptions): FakeMachine {
   const fake = createFakeCgroups(options)
   const host = createFakeHost({ programs: fake.programs, files: fake.files })

@@ -8,7 +8,7 @@ import { group } from './tenants.ts'
 
 const name = 'puppy-cgroups-live'
 
-/** Has cron jobs of the tenants' group run in their slices, as an operator would; all is gone afterwards. */
+/** Installs the PAM profile and the SELinux policy for the group of the tenants. Removes both at the end of the test. */
 export async function installPamProfile(t: Test, host: Host): Promise<void> {
   const run = (program: string, ...args: readonly string[]) =>
     host.run([host.program(program) ?? program, ...args], {
@@ -25,14 +25,14 @@ export async function installPamProfile(t: Test, host: Host): Promise<void> {
     if (selinux) await run('semodule', '-r', name)
     await rm(folder, { recursive: true })
   })
-  // Before the profile: without these rules the first cron job takes logind off the bus.
+  // Before the profile, because without these rules the first cron job disconnects logind from the bus.
   await writeFile(join(folder, `${name}.cil`), pamPolicy)
   if (selinux) await run('semodule', '-i', join(folder, `${name}.cil`))
   await host.replace(profile, renderPamProfile({ group, title: 'Slices of the live test' }), { mode: 0o644 })
   await run('pam-auth-update', '--package')
 }
 
-/** Gives a user one crontab, of one job each minute. */
+/** Installs a crontab for a user, with one job that runs each minute. */
 export async function installCrontab(host: Host, user: string, job: string): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), `${name}-`))
   await writeFile(join(folder, 'crontab'), `* * * * * ${job}\n`)
@@ -41,7 +41,7 @@ export async function installCrontab(host: Host, user: string, job: string): Pro
   await rm(folder, { recursive: true })
 }
 
-/** Takes a user's crontab away, if there is one. */
+/** Removes the crontab of a user, if it exists. */
 export async function removeCrontab(host: Host, user: string): Promise<void> {
   const crontab = host.program('crontab') ?? '/usr/bin/crontab'
   await host.run([crontab, '-u', user, '-r'], { touches: 'machine', accept: [0, 1] })

@@ -1,6 +1,6 @@
 import type { Limits, SliceSpec } from '../../src/index.ts'
 
-/** The tenants of a reboot: the first has no session before it, the second has. */
+/** The tenants of the reboot test. Only the second one has a session before the reboot. */
 export const uids = [10_951, 10_952] as const
 export const options = { runFolder: '/run/puppy-cgroups-live' }
 
@@ -9,7 +9,7 @@ export const limits: Limits = {
   memory: { high: 100 * 1024 ** 2, max: 120 * 1024 ** 2, swapMax: 0 },
   pids: { max: 45 },
 }
-/** What the kernel's files say then. */
+/** The texts of the kernel's files with these limits. */
 export const inForce = {
   'cpu.max': '30000 100000',
   'cpu.weight': '50',

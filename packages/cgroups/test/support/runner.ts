@@ -2,8 +2,8 @@ import type { Host } from '@puppy/host'
 import { eventually, textOf, type Tenant } from './tenants.ts'
 
 /**
- * A program of a tenant that runs what it is told, one after the other, so that what is told runs wherever this was started: in a
- * session of ssh or cron, or a user service, and no session begins or ends while something is measured.
+ * A program of a tenant that runs the commands of a file, one after the other. The commands run where the program was started: in a session
+ * of ssh or cron, or in a user service. So no session starts or ends during a measurement.
  */
 const program = `import os,subprocess,sys,time
 way=sys.argv[1]
@@ -18,15 +18,15 @@ for turn in range(12000):
   tell(way+'.done',str(done.returncode)+'\\n'+done.stdout)
 `
 
-/** The program, in a file of the tenant's home. */
+/** The name of the program in the home of the tenant. */
 export const runnerFile = 'runner.py'
 
 export interface Runner {
-  /** Where it runs: the line of `/proc/self/cgroup`. */
+  /** The group in which it runs: the line of `/proc/self/cgroup`. */
   readonly where: string
-  /** Begins something. */
+  /** Starts a command. */
   start(line: string): Promise<void>
-  /** What the last thing printed, after its exit code and a newline. */
+  /** Waits for the command. Returns its exit code, a newline, and its output. */
   finished(timeout?: number): Promise<string>
   end(): Promise<void>
 }
@@ -35,7 +35,7 @@ export async function installRunner(host: Host, { name, uid }: Tenant): Promise<
   await host.replace(`/home/${name}/${runnerFile}`, program, { mode: 0o644, uid, gid: uid })
 }
 
-/** Waits for a runner that was started in some way, `python3 runner.py WAY`. */
+/** Waits for a runner that was started by `python3 runner.py WAY`. */
 export async function openRunner(host: Host, { name, uid }: Tenant, way: string, timeout: number): Promise<Runner> {
   const file = (kind: string) => `/home/${name}/${way}.${kind}`
   const there = async (kind: string) => (await host.status(file(kind))) !== undefined

@@ -1,12 +1,12 @@
 import { createHost, type Host } from '@puppy/host'
 
-/** What live tests ask of systemd: commands, and a service that sleeps in a slice. */
+/** The systemd functions of live tests: run systemctl, and start a service that sleeps in a slice. */
 export interface Systemd {
   readonly systemctl: (...args: readonly string[]) => ReturnType<Host['run']>
   readonly startIn: (slice: string) => ReturnType<Host['run']>
 }
 
-/** Commands to the systemd of this machine. `service` is the unit that `startIn` starts. */
+/** Returns these functions for the systemd of this machine. `service` is the unit that `startIn` starts. */
 export function systemdOf(service: string, host: Host = createHost()): Systemd {
   return {
     systemctl: (...args) =>

@@ -6,14 +6,14 @@ import type { Test } from 'tap'
 import { probe } from '../../src/probe.ts'
 import { until } from '../../src/wait.ts'
 
-/** Why nothing can be tried here; false when it can. */
+/** Returns why a test cannot run on this machine, or false when it can. */
 export async function whyNot(host: Host, ...programs: readonly string[]): Promise<string | false> {
   if (process.getuid?.() !== 0) return 'it needs root'
   const { works, systemd, error } = await probe(host)
   if (!works) return error?.message ?? 'no cgroup v2'
-  if (systemd === undefined) return 'systemd does not run this machine'
+  if (systemd === undefined) return 'systemd is not the init system of this machine'
   const missing = programs.find((program) => host.program(program) === undefined)
-  return missing === undefined ? false : `there is no program ${missing}`
+  return missing === undefined ? false : `the program ${missing} is not installed`
 }
 
 export interface Tenant {
@@ -22,14 +22,14 @@ export interface Tenant {
   readonly slice: string
   /** The path of the slice in the tree. */
   readonly path: string
-  /** Runs a script in a session of its own, by ssh, and returns what it printed. */
+  /** Runs a script in a separate ssh session and returns its output. */
   ssh(script: string, timeout?: number): Promise<string>
 }
 
-/** Not the one of a real Puppy, which may be there. */
+/** The group of the tenants. Not the group of a real Puppy, which may exist on the machine. */
 export const group = 'cgl-tenants'
 
-/** Makes users with a locked password, a key, and one group in common. They are removed afterwards. */
+/** Creates users with a locked password, a key, and one common group. Removes them at the end of the test. */
 export async function createTenants(
   t: Test,
   host: Host,
@@ -94,16 +94,16 @@ export async function createTenants(
   }))
 }
 
-/** Waits for what should come true. */
+/** Waits until the function returns true. */
 export const eventually = (answer: () => boolean | Promise<boolean>, timeout = 60_000): Promise<void> =>
-  until(answer, { operation: 'see it come true' }, { timeout })
+  until(answer, { operation: 'wait for the expected state' }, { timeout })
 
-/** A file of a group, or of anything else that the kernel tells, as text. */
+/** Reads a file of the kernel, without the newline at its end. Returns an empty text when it does not exist. */
 export async function textOf(host: Host, path: string): Promise<string> {
   return ((await host.read(path)) ?? '').trim()
 }
 
-/** Python programs of a tenant that does not behave. Neither goes on by itself for long. */
+/** Python programs of an abusive tenant. Both end by themselves after a short time. */
 export const storm = `import os,time
 made=refused=0
 for turn in range(120):

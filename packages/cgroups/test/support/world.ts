@@ -15,7 +15,7 @@ import type { SliceResult } from '../../src/systemd/result.ts'
 import { openSlices } from '../../src/systemd/slices.ts'
 import type { SliceSpec } from '../../src/systemd/spec.ts'
 
-/** Runs the checks that every facility passes, each as a test of its own. */
+/** Runs the checks that every facility passes, each as a separate test. */
 export function conforms<Spec, Observed, Planned extends ChangeSet, Result extends ItemResult>(
   title: string,
   subject: Subject<Spec, Observed, Planned, Result>,
@@ -23,7 +23,7 @@ export function conforms<Spec, Observed, Planned extends ChangeSet, Result exten
   for (const { name, run } of facilityChecks(subject)) void t.test(`${title}: ${name}`, run)
 }
 
-/** Wraps the tree so that everything which changes it passes `effects`. */
+/** Wraps the tree so that every change of it goes through `effects`. */
 export function countedCgroupfs(cgroupfs: Cgroupfs, effects: Effects): Cgroupfs {
   const failed = (operation: string, error: unknown) =>
     error === effects.error ? new CgroupError('CGROUP_REFUSED', { operation, cause: error }) : error
@@ -44,13 +44,13 @@ export function countedCgroupfs(cgroupfs: Cgroupfs, effects: Effects): Cgroupfs 
         throw failed(what, error)
       }
     },
-    // Only what is there or not changes anything.
+    // Creating an existing group, or removing a missing one, is not an effect.
     make: (path) => !cgroupfs.exists(path) && performSync(`make ${path}`, () => cgroupfs.make(path)),
     remove: (path) => cgroupfs.exists(path) && performSync(`remove ${path}`, () => cgroupfs.remove(path)),
   })
 }
 
-/** Every text below folders of a host. */
+/** Reads every file below folders of a host. */
 export async function textsBelow(host: Host, ...folders: readonly string[]): Promise<Readonly<Record<string, string>>> {
   const texts: Record<string, string> = {}
   for (const folder of folders) {
@@ -71,7 +71,7 @@ const treeFiles = [
   ...new Set(Object.values(limitTable).map(({ file }) => file)),
 ]
 
-/** The groups of a tree and what their files say. */
+/** Reads the groups of a tree and their files. */
 export function treeBelow(cgroupfs: Cgroupfs, path: CgroupPath = rootPath): Readonly<Record<string, string>> {
   const texts: Record<string, string> = {}
   for (const file of treeFiles) texts[`${path}/${file}`] = cgroupfs.read(path, file) ?? ''
@@ -79,7 +79,7 @@ export function treeBelow(cgroupfs: Cgroupfs, path: CgroupPath = rootPath): Read
   return texts
 }
 
-/** A systemd in memory, as the subject of the checks. `prepare` makes a world that is not empty. */
+/** Returns a systemd in memory as the subject of the checks. `prepare` changes the world before the checks start. */
 export function fakeSlices(
   spec: readonly SliceSpec[],
   options: FakeOptions,
@@ -108,7 +108,7 @@ export function fakeSlices(
   }
 }
 
-/** A tree in memory, as the subject of the checks. */
+/** Returns a tree in memory as the subject of the checks. */
 export function fakeGroups(): Subject<readonly GroupSpec[], ObservedGroups, GroupChangeSet, GroupResult> {
   const spec = [
     { path: 'a/b', limits: { pids: { max: 5 }, memory: { high: 4096, max: 8192 } } },
@@ -121,7 +121,7 @@ export function fakeGroups(): Subject<readonly GroupSpec[], ObservedGroups, Grou
     createWorld: async () => {
       const { cgroupfs, programs, files, place, use } = createFakeCgroups()
       const host = createFakeHost({ programs, files })
-      // A group in use, whose limits grow and shrink.
+      // A group in use. The spec raises one of its limits and lowers another.
       const before = openCgroups(host, { cgroupfs })
       await before.create('c', { cpu: { max: 2 }, pids: { max: 5 } })
       place('c', 7)

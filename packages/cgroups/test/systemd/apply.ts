@@ -6,7 +6,7 @@ import { machine } from '../support/machine.ts'
 const slice = 'user-5.slice'
 const limits = { pids: { max: 5 } }
 
-void t.test('apply() refuses the slice alone whose drop-in cannot be written', async (t) => {
+void t.test('apply() refuses only the slice whose drop-in cannot be written', async (t) => {
   const { host, slices } = machine()
   await host.makeFolder('/etc/systemd/system')
   await host.replace(`/etc/systemd/system/${slice}.d`, 'a file stands where its folder should')
@@ -17,7 +17,7 @@ void t.test('apply() refuses the slice alone whose drop-in cannot be written', a
   ])
 })
 
-void t.test('ensure() removes what was left half written', async (t) => {
+void t.test('ensure() removes temporary files of a killed run', async (t) => {
   const { host, slices } = machine()
   await host.makeFolder('/run/puppy-cgroups')
   await host.replace(notePath(), '')

@@ -14,7 +14,7 @@ void t.test('renderDropIn() renders limits and port rules', async (t) => {
   }
 })
 
-void t.test('parseDropIn() reads ours and systemctl’s', async (t) => {
+void t.test('parseDropIn() parses drop-ins of systemctl set-property, and accepts any text', async (t) => {
   const theirs =
     '# This is a drop-in unit file extension, created via "systemctl set-property"\n# or an equivalent operation. Do not edit.\n[Slice]\nTasksMax=90\n'
   t.strictSame(parseDropIn(theirs), [{ property: 'TasksMax', value: '90' }])

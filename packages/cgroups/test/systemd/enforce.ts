@@ -8,7 +8,7 @@ import { machine } from '../support/machine.ts'
 
 const slice = 'user-5.slice'
 
-void t.test('reapply() leaves no file behind, and those that were there', async (t) => {
+void t.test('reapply() removes only the file that it created', async (t) => {
   const { host, cgroupfs, login, setProperty } = machine()
   await setProperty(slice, 'MemoryLow=8192')
   await login(slice, 9)
@@ -17,13 +17,13 @@ void t.test('reapply() leaves no file behind, and those that were there', async 
   t.strictSame(await host.list(folder), ['50-MemoryLow.conf'])
   t.equal(cgroupfs.read(slicePath(slice), 'pids.max'), '7\n')
   const asked = host.commands.at(-1)
-  t.strictSame(asked?.slice(-2), [slice, 'TasksMax=7'], 'a line that has one meaning')
+  t.strictSame(asked?.slice(-2), [slice, 'TasksMax=7'], 'not CPUQuota, but another line')
   await reapply({ host, systemctl: await openSystemctl(host) }, 'user-6.slice', '')
   t.strictSame(host.commands.at(-1)?.slice(-2), ['user-6.slice', 'CPUWeight='])
   t.equal(await host.status('/run/systemd/system.control/user-6.slice.d'), undefined)
 })
 
-void t.test('enforceAll() writes what was planned, and a slice that fails does not disturb the others', async (t) => {
+void t.test('enforceAll() writes the planned values, and a failed slice does not affect the others', async (t) => {
   const { host, cgroupfs, login } = machine()
   for (const [n, name] of ['user-5.slice', 'user-6.slice', 'user-8.slice'].entries()) await login(name, n + 1)
   const step = (name: string, limits: Limits) => ({
@@ -49,9 +49,9 @@ void t.test('enforceAll() writes what was planned, and a slice that fails does n
       ['user-6.slice', 'CGROUP_CONFLICT'],
       ['user-8.slice', 'CGROUP_REFUSED'],
     ],
-    'a file that is gone is a conflict; a slice that is gone is armed',
+    'a missing file is a conflict; a missing slice is not an error',
   )
   const read = (file: string) => cgroupfs.read(slicePath(slice), file)
   t.equal(read('pids.max'), '5\n')
-  t.equal(read('memory.max'), 'max\n', 'it is not in the change set')
+  t.equal(read('memory.max'), 'max\n', 'not in the change set')
 })

@@ -7,7 +7,7 @@ import { dropInPath, notePath, oldLinksPath } from '../../src/systemd/paths.ts'
 
 const systemd = { version: 257, bpf: true }
 
-void t.test('readSlices() reads ours, others’ and the kernel’s', async (t) => {
+void t.test('readSlices() reads our drop-ins, foreign settings and the limits in the kernel', async (t) => {
   const { cgroupfs, place, programs, files: machine } = createFakeCgroups()
   place('user.slice/user-5.slice/x', 1)
   const files = {
@@ -34,7 +34,7 @@ void t.test('readSlices() reads ours, others’ and the kernel’s', async (t) =
   t.equal(unfinished, undefined)
 })
 
-void t.test('readSlices() knows what was not finished', async (t) => {
+void t.test('readSlices() reads the records of unfinished work', async (t) => {
   const { cgroupfs, programs, files } = createFakeCgroups()
   const notes = { [notePath()]: 'user-5.slice\n', [oldLinksPath()]: 'user-5.slice 3 4\n' }
   const host = createFakeHost({ files: { ...files, ...notes }, programs })

@@ -19,13 +19,13 @@ const text = renderDropIn(limits)
 const empty = { changes: [], steps: [], refused: [] }
 const pick = ({ changes, steps, refused }: ReturnType<typeof planSlices>) => ({ changes, steps, refused })
 
-void t.test('planSlices() plans nothing where nothing differs', async (t) => {
+void t.test('planSlices() plans nothing when nothing differs', async (t) => {
   t.strictSame(pick(plan({ text })), empty)
   t.strictSame(pick(plan({ text, busy: true, limits })), empty)
   t.strictSame(pick(planSlices([], observed({}))), empty)
 })
 
-void t.test('planSlices() tells adding from changing', async (t) => {
+void t.test('planSlices() distinguishes adding from changing', async (t) => {
   const added = plan({})
   t.strictSame(added.changes, [{ facility: 'cgroups', target: slice, action: 'add', after: text }])
   t.strictSame(added.steps, [{ slice, busy: false, text, remove: [], enforce: 'nothing', writes: [] }])
@@ -36,7 +36,7 @@ void t.test('planSlices() tells adding from changing', async (t) => {
   t.strictSame(changed.steps, [{ slice, busy: true, text, remove: [], enforce: 'write', writes }])
 })
 
-void t.test('planSlices() finds drift', async (t) => {
+void t.test('planSlices() repairs drift', async (t) => {
   const drifted = plan({ text, busy: true, limits: { pids: { max: 6 }, cpu: { weight: 7 } } })
   const repair = { facility: 'cgroups', target: slice, action: 'repair', before: 'pids.max=6', after: 'pids.max=5' }
   t.strictSame(drifted.changes, [repair])
@@ -52,25 +52,25 @@ void t.test('planSlices() finds drift', async (t) => {
   ] as const
   const { changes, steps } = plan({ text, foreign })
   const removed = (before: string) => ({ facility: 'cgroups', target: slice, action: 'remove', before })
-  t.strictSame(changes, [removed(path), removed(left)], 'what does not contradict us stays')
+  t.strictSame(changes, [removed(path), removed(left)], 'files that do not contradict our drop-in stay')
   t.strictSame(steps, [{ slice, busy: false, remove: [path, left], enforce: 'nothing', writes: [] }])
   const only = { ...item, limits: { pids: { max: 5 } } }
   const seen = { text: renderDropIn(only.limits), foreign }
-  t.strictSame(plan(seen, only).changes, [removed(path), removed(left)], 'what a run that was killed left behind goes')
+  t.strictSame(plan(seen, only).changes, [removed(path), removed(left)], 'files of a killed run are removed')
 })
 
-void t.test('planSlices() leaves to systemd what only systemd can', async (t) => {
+void t.test('planSlices() plans reapply for changes that only systemd can apply', async (t) => {
   const how = (more: Partial<ObservedSlice>, spec = item, all?: Partial<ObservedSlices>) =>
     plan(more, spec, all).steps[0]?.enforce
-  t.equal(how({ text, busy: true, limits: { pids: { max: 5 } } }), 'reapply', 'a controller that is switched off')
+  t.equal(how({ text, busy: true, limits: { pids: { max: 5 } } }), 'reapply', 'a controller that is disabled')
   const more = renderDropIn({ ...limits, memory: { max: 1 } })
   t.equal(how({ text: more, busy: true, limits }), 'reapply', 'a default that only systemd knows')
   t.equal(how({ text: renderDropIn(limits, { allow: [80] }), busy: true, limits }), 'reapply', 'port rules')
-  t.equal(how({ text, busy: true, limits }, item, { unfinished: [slice] }), 'reapply', 'what was not finished')
-  t.equal(how({ text: more }), 'nothing', 'no process uses it')
+  t.equal(how({ text, busy: true, limits }, item, { unfinished: [slice] }), 'reapply', 'unfinished work')
+  t.equal(how({ text: more }), 'nothing', 'the slice is not in use')
 })
 
-void t.test('planSlices() shows what finishes an earlier run', async (t) => {
+void t.test('planSlices() plans the changes that finish an earlier run', async (t) => {
   const reload = {
     facility: 'cgroups',
     target: 'systemd',
@@ -84,7 +84,7 @@ void t.test('planSlices() shows what finishes an earlier run', async (t) => {
   t.strictSame(plan({ text, busy: true, limits }, item, { unfinished: [slice] }).changes, [reload, reapply])
 })
 
-void t.test('planSlices() reclaims memory before a maximum below the one before', async (t) => {
+void t.test('planSlices() plans to reclaim memory for a lower memory.max', async (t) => {
   const memory = (max: number) => ({ slice, limits: { memory: { max } } })
   const seen = { text: renderDropIn(memory(8192).limits), busy: true, limits: { memory: { max: 8192 } } }
   t.equal(plan(seen, memory(4096)).steps[0]?.shrink, 4096)
@@ -93,7 +93,7 @@ void t.test('planSlices() reclaims memory before a maximum below the one before'
   t.equal(plan({ ...seen, limits: { memory: { max: 'max' } } }, memory(4096)).steps[0]?.shrink, 4096)
 })
 
-void t.test('planSlices() attaches port rules again that the kernel lost', async (t) => {
+void t.test('planSlices() restores port rules that are missing in the kernel', async (t) => {
   const ruled = { ...item, portRules: { allow: [80] } }
   const seen = { text: renderDropIn(limits, ruled.portRules), busy: true, limits }
   const links = [

@@ -11,11 +11,11 @@ import {
   areComplete,
 } from '../../src/systemd/port-rules.ts'
 
-/** As Linux 6.12 writes it, of process 1 of Debian 13. */
+/** Renders the file as Linux 6.12 does for process 1 of Debian 13. */
 const text = (type: number) =>
   `pos:\t0\nflags:\t02000000\nmnt_id:\t17\nino:\t1034\nlink_type:\tcgroup\nlink_id:\t5\nprog_tag:\t378f991df5870a2f\nprog_id:\t154\ncgroup_id:\t2960\nattach_type:\t${type}\n`
 
-void t.test('parsePortRuleLink() knows programs for bind(2) and no others', async (t) => {
+void t.test('parsePortRuleLink() accepts only programs for bind(2)', async (t) => {
   t.strictSame(parsePortRuleLink(text(8)), { id: 5, group: 2960n, family: 'inet' })
   t.strictSame(parsePortRuleLink(text(9)), { id: 5, group: 2960n, family: 'inet6' })
   t.equal(parsePortRuleLink(text(10)), undefined, 'connect(2)')
@@ -30,19 +30,19 @@ void t.test('parsePortRuleLink() knows programs for bind(2) and no others', asyn
   )
 })
 
-void t.test('readPortRuleLinks() reads them of process 1, and says nothing where it may not look', async (t) => {
+void t.test('readPortRuleLinks() reads the links of process 1, and returns undefined when it cannot', async (t) => {
   const host = createFakeHost({
     files: { '/proc/1/fdinfo/7': text(8), '/proc/1/fdinfo/8': text(9), '/proc/1/fdinfo/0': '' },
   })
   const links = await readPortRuleLinks(host)
   t.strictSame([...(links?.keys() ?? [])], [2960n])
   t.ok(areComplete(links?.get(2960n) ?? []))
-  t.notOk(areComplete((links?.get(2960n) ?? []).slice(1)), 'one family is none')
+  t.notOk(areComplete((links?.get(2960n) ?? []).slice(1)), 'one family is not complete')
   const closed = createFakeHost({ files: { '/proc/1/fdinfo/7/x': '' } })
   t.equal(await readPortRuleLinks(closed), undefined)
 })
 
-void t.test('busyNeighbours() returns the slices beside these', async (t) => {
+void t.test('busyNeighbours() returns the sibling slices', async (t) => {
   const { cgroupfs, place } = createFakeCgroupfs()
   place('user.slice/user-1.slice/session-1.scope', 1)
   place('user.slice/user-2.slice', 2)
@@ -51,7 +51,7 @@ void t.test('busyNeighbours() returns the slices beside these', async (t) => {
   t.strictSame(busyNeighbours(cgroupfs, ['user-9.slice', 'user-1.slice']), ['user-1.slice', 'user-2.slice'])
 })
 
-void t.test('parseOldLinks() reads what renderOldLinks() writes, and whatever else areComplete there', async (t) => {
+void t.test('parseOldLinks() parses the record of renderOldLinks(), and accepts any text', async (t) => {
   const old = new Map([
     ['user-1.slice', [3, 4]],
     ['user-2.slice', []],

@@ -14,7 +14,7 @@ const withLinks = (...ids: readonly number[]): Outcome => ({ ...outcome, seen: {
 const write = { name: 'pids.max', file: 'pids.max', value: '5' }
 const step: SliceStep = { slice, busy: true, remove: [], enforce: 'write', writes: [write] }
 
-void t.test('resultOf() reports what the kernel has', async (t) => {
+void t.test('resultOf() reports the state of the limits in the kernel', async (t) => {
   const base = { target: slice, changed: false, foreign: [], differences: [] }
   t.strictSame(resultOf(spec, outcome), { ...base, status: 'applied' })
   const unused = { ...outcome, seen: { ...seen, busy: false, limits: {} } }
@@ -24,7 +24,7 @@ void t.test('resultOf() reports what the kernel has', async (t) => {
   t.strictSame(resultOf(spec, { ...outcome, error }), { ...base, status: 'refused', error })
 })
 
-void t.test('resultOf() tells what the kernel refused from what another process changed', async (t) => {
+void t.test('resultOf() distinguishes values that the kernel refused from changes of another process', async (t) => {
   const differs = { ...outcome, seen: { ...seen, limits: { pids: { max: 6 } } } }
   const differences = [{ name: 'pids.max', spec: '5', observed: '6' }]
   const result = (more: Partial<Outcome>) => resultOf(spec, { ...differs, ...more })
@@ -38,12 +38,12 @@ void t.test('resultOf() tells what the kernel refused from what another process 
   t.equal(
     result({ step: { ...step, busy: false } }).error?.code,
     'CGROUP_CONFLICT',
-    'the first session began meanwhile',
+    'the first session started meanwhile',
   )
   t.equal(result({}).error?.code, 'CGROUP_CONFLICT')
 })
 
-void t.test('resultOf() names the file of an operator that wins', async (t) => {
+void t.test('resultOf() names the file of an operator that overrides a limit', async (t) => {
   const foreign = [{ path: '/etc/x.conf', property: 'TasksMax', value: '9', by: 'file' }] as const
   t.match(resultOf(spec, { ...outcome, seen: { ...seen, foreign } }), {
     status: 'refused',
@@ -51,24 +51,24 @@ void t.test('resultOf() names the file of an operator that wins', async (t) => {
   })
 })
 
-void t.test('resultOf() reports the port rules that the kernel has', async (t) => {
+void t.test('resultOf() reports the state of the port rules in the kernel', async (t) => {
   const reported = (more: Outcome) => {
     const { status, portRules, error } = resultOf(ruled, more)
     return [status, portRules, error?.code]
   }
   t.strictSame(reported(withLinks(1, 2)), ['applied', 'set', undefined])
-  t.strictSame(reported(withLinks(1, 2, 3, 4)), ['applied', 'set', undefined], 'the same ones twice')
+  t.strictSame(reported(withLinks(1, 2, 3, 4)), ['applied', 'set', undefined], 'the same rules twice')
   t.strictSame(reported({ ...withLinks(1, 2, 3, 4), oldLinks: [1, 2] }), ['refused', 'stale', 'CGROUP_REFUSED'])
-  t.strictSame(reported(withLinks(1)), ['refused', 'missing', 'CGROUP_REFUSED'], 'of one family only')
+  t.strictSame(reported(withLinks(1)), ['refused', 'missing', 'CGROUP_REFUSED'], 'only one address family')
   t.strictSame(reported(withLinks()), ['refused', 'missing', 'CGROUP_REFUSED'])
-  t.strictSame(reported({ ...withLinks(1, 2), bpf: false }), ['applied', 'unsupported', undefined], 'no fault')
-  t.strictSame(reported(outcome), ['applied', 'set', undefined], 'where we may not look')
+  t.strictSame(reported({ ...withLinks(1, 2), bpf: false }), ['applied', 'unsupported', undefined], 'not an error')
+  t.strictSame(reported(outcome), ['applied', 'set', undefined], 'when the links cannot be read')
   t.equal(resultOf(spec, withLinks()).portRules, undefined, 'none in the spec')
 })
 
 void t.test('resultOf() reports no port rules for a slice that was refused', async (t) => {
-  const error = new CgroupError('CGROUP_INVALID', { operation: 'allow to bind', value: '0-0', detail: 'no port' })
+  const error = new CgroupError('CGROUP_INVALID', { operation: 'allow ports', value: '0-0', detail: 'not a port' })
   const nothing = { target: slice, status: 'refused', changed: false, differences: [], foreign: [], error }
-  t.strictSame(resultOf(spec, { ...outcome, seen: undefined, error }), nothing, 'before it was looked at')
-  t.strictSame(resultOf(spec, { ...withLinks(1, 2), error }), nothing, 'those of before may still stand')
+  t.strictSame(resultOf(spec, { ...outcome, seen: undefined, error }), nothing, 'before it was observed')
+  t.strictSame(resultOf(spec, { ...withLinks(1, 2), error }), nothing, 'the previous rules may still be attached')
 })

@@ -9,7 +9,7 @@ import { machine } from '../support/machine.ts'
 
 const slice = 'user-5.slice'
 const limits = { pids: { max: 5 } }
-void t.test('ensure() reloads once for however many, and not when nothing differs', async (t) => {
+void t.test('ensure() reloads once for any number of slices, and not when nothing differs', async (t) => {
   const { reloads, slices } = machine()
   const spec = Array.from({ length: 50 }, (_, n) => ({ slice: `user-${n}.slice`, limits }))
   t.equal((await slices.ensure(spec)).changes.length, 50)
@@ -21,7 +21,7 @@ void t.test('ensure() reloads once for however many, and not when nothing differ
   t.equal(reloads(), 2)
 })
 
-void t.test('read() asks systemd for its version once, and again after probe()', async (t) => {
+void t.test('read() reads the version of systemd once, and again after probe()', async (t) => {
   const { host, slices } = machine()
   const asked = () => host.commands.length
   t.strictSame((await slices.read([])).systemd, { version: 257, bpf: true })
@@ -32,7 +32,7 @@ void t.test('read() asks systemd for its version once, and again after probe()',
   t.equal(asked(), 2)
 })
 
-void t.test('ensure() finishes what a kill left', async (t) => {
+void t.test('ensure() finishes the work of a run that was killed', async (t) => {
   const { host, reloads, login, cgroupfs, slices } = machine()
   await slices.ensure([{ slice, limits }])
   await login(slice, 9)
@@ -47,7 +47,7 @@ void t.test('ensure() finishes what a kill left', async (t) => {
   t.equal(readLimits(cgroupfs, slicePath(slice)).pids?.max, 5)
 })
 
-void t.test('ensure() shrinks without a kill, or refuses and changes nothing', async (t) => {
+void t.test('ensure() lowers memory.max without killing a process, or refuses and changes nothing', async (t) => {
   const { host, login, use, cgroupfs, slices } = machine()
   const memory = (max: number) => [
     { slice, limits: { memory: { max } } },
@@ -73,7 +73,7 @@ void t.test('ensure() shrinks without a kill, or refuses and changes nothing', a
   t.equal(cgroupfs.read(slicePath(slice), 'cgroup.events'), 'populated 1\nfrozen 0\n')
 })
 
-void t.test('ensure() sets port rules where systemd can', async (t) => {
+void t.test('ensure() sets port rules when systemd has BPF', async (t) => {
   const portRules = { allow: [{ first: 20_001, last: 20_004 }] }
   const able = machine()
   matchWhole(t, (await able.slices.ensure([{ slice, limits, portRules }])).results, [{ portRules: 'set' }])
@@ -87,7 +87,7 @@ void t.test('ensure() sets port rules where systemd can', async (t) => {
   matchWhole(t, wrong.results, [{ status: 'refused', error: { code: 'CGROUP_INVALID' } }])
 })
 
-void t.test('ensure() reports the port rules that the kernel has', async (t) => {
+void t.test('ensure() reports the state of the port rules in the kernel', async (t) => {
   const { host, login, reloads, setProperty, slices } = machine()
   const spec = (first: number) => [{ slice, limits, portRules: { allow: [{ first, last: first + 3 }] } }]
   const ensure = async (first: number) => {
@@ -100,32 +100,36 @@ void t.test('ensure() reports the port rules that the kernel has', async (t) => 
   const unchanged = await ensure(20_001)
   t.strictSame(unchanged.actions, [])
   t.match(unchanged.result, { status: 'applied', portRules: 'set' })
-  t.match(await ensure(20_005), { result: { status: 'applied', portRules: 'set' } }, 'systemd detaches the old ones')
+  t.match(await ensure(20_005), { result: { status: 'applied', portRules: 'set' } }, 'systemd detaches the old rules')
 
   await host.run(['/usr/bin/systemctl', 'daemon-reload'], { touches: 'machine' })
-  t.strictSame(await host.list('/proc/1/fdinfo'), [], 'systemd has detached them')
+  t.strictSame(await host.list('/proc/1/fdinfo'), [], 'systemd has detached all rules')
   const before = reloads()
   const repaired = await ensure(20_005)
   t.strictSame(repaired.actions, [`repair ${slice}`])
   t.equal(repaired.result?.portRules, 'set')
-  t.equal(reloads(), before, 'and does not reload again')
+  t.equal(reloads(), before, 'repairs them without a reload')
   await slices.ensure([{ slice: 'user-6.slice', limits }])
-  t.strictSame((await ensure(20_005)).actions, [], 'limiting another slice leaves them attached')
+  t.strictSame((await ensure(20_005)).actions, [], 'they stay attached when another slice is limited')
 
   await setProperty(slice, 'CPUWeight=100')
-  t.match(await ensure(20_005), { result: { status: 'applied', portRules: 'set' } }, 'the same rules twice')
+  t.match(
+    await ensure(20_005),
+    { result: { status: 'applied', portRules: 'set' } },
+    'the same rules are attached twice',
+  )
   const stale = { status: 'refused', portRules: 'stale', error: { message: /daemon-reexec/ } }
-  t.match((await ensure(20_009)).result, stale, 'the lost ones are attached beside the new ones')
+  t.match((await ensure(20_009)).result, stale, 'the untracked rules are attached beside the new rules')
   const again = await ensure(20_009)
   t.strictSame(again.actions, [])
-  t.match(again.result, stale, 'and stay so')
+  t.match(again.result, stale, 'they stay attached')
   for (const name of await host.list('/proc/1/fdinfo')) await host.remove(`/proc/1/fdinfo/${name}`)
   t.match((await ensure(20_009)).result, { status: 'applied', portRules: 'set' }, 'after daemon-reexec')
   await ensure(20_013)
-  t.equal(await host.status(oldLinksPath()), undefined, 'the note goes with the next change')
+  t.equal(await host.status(oldLinksPath()), undefined, 'the next change deletes the record')
 })
 
-void t.test('ensure() reports port rules that do not come', async (t) => {
+void t.test('ensure() reports port rules that are missing in the kernel', async (t) => {
   const { login, slices } = machine({ losesPortRules: true })
   const spec = [{ slice, limits, portRules: { allow: [20_001] } }]
   await slices.ensure(spec)
@@ -139,7 +143,7 @@ void t.test('ensure() reports port rules that do not come', async (t) => {
   ])
 })
 
-void t.test('probe(), read() and remove() report where slices cannot be limited', async (t) => {
+void t.test('probe(), ensure() and remove() report why slices cannot be limited', async (t) => {
   const nothing = openSlices(createFakeHost())
   await t.rejects(nothing.ensure([]), { code: 'CGROUP_UNSUPPORTED' })
   t.match(await nothing.probe(), { works: false, error: { code: 'CGROUP_UNSUPPORTED' } })
@@ -159,42 +163,45 @@ void t.test('probe(), read() and remove() report where slices cannot be limited'
   await t.rejects(slices.remove(['../x.slice']), { code: 'CGROUP_INVALID' })
 })
 
-void t.test('apply() refuses a slice whose files have changed since, and ensure() plans again', async (t) => {
-  const { host, slices } = machine()
-  const spec = [slice, 'user-6.slice', 'user-7.slice'].map((name) => ({ slice: name, limits }))
-  await slices.ensure([{ slice: 'user-7.slice', limits: { pids: { max: 9 } } }])
-  const control = '/etc/systemd/system.control/user-6.slice.d'
-  const set = (value: number) => host.replace(`${control}/50-TasksMax.conf`, `[Slice]\nTasksMax=${value}\n`)
-  await host.makeFolder(control)
-  await set(90)
-  const changeSet = slices.plan(spec, await slices.read(spec))
-  await set(91)
-  await host.makeFolder(`/etc/systemd/system/${slice}.d`)
-  await host.replace(dropInPath(slice), 'another process was faster')
-  const applied = await slices.apply(changeSet)
-  t.strictSame(applied.changes, changeSet.changes)
-  t.strictSame(
-    applied.results.map(({ changed, error }) => [changed, error?.code]),
-    [
-      [false, 'CGROUP_CONFLICT'],
-      [false, 'CGROUP_CONFLICT'],
-      [true, undefined],
-    ],
-  )
-  t.equal(await host.read(dropInPath(slice)), 'another process was faster')
-  t.match(await host.read(`${control}/50-TasksMax.conf`), /=91/)
-  t.equal(await host.read(notePath()), undefined)
-  t.ok((await slices.ensure(spec)).results.every(({ error }) => error === undefined))
-})
+void t.test(
+  'apply() refuses a slice whose files changed after it was observed, and ensure() plans again',
+  async (t) => {
+    const { host, slices } = machine()
+    const spec = [slice, 'user-6.slice', 'user-7.slice'].map((name) => ({ slice: name, limits }))
+    await slices.ensure([{ slice: 'user-7.slice', limits: { pids: { max: 9 } } }])
+    const control = '/etc/systemd/system.control/user-6.slice.d'
+    const set = (value: number) => host.replace(`${control}/50-TasksMax.conf`, `[Slice]\nTasksMax=${value}\n`)
+    await host.makeFolder(control)
+    await set(90)
+    const changeSet = slices.plan(spec, await slices.read(spec))
+    await set(91)
+    await host.makeFolder(`/etc/systemd/system/${slice}.d`)
+    await host.replace(dropInPath(slice), 'another process was faster')
+    const applied = await slices.apply(changeSet)
+    t.strictSame(applied.changes, changeSet.changes)
+    t.strictSame(
+      applied.results.map(({ changed, error }) => [changed, error?.code]),
+      [
+        [false, 'CGROUP_CONFLICT'],
+        [false, 'CGROUP_CONFLICT'],
+        [true, undefined],
+      ],
+    )
+    t.equal(await host.read(dropInPath(slice)), 'another process was faster')
+    t.match(await host.read(`${control}/50-TasksMax.conf`), /=91/)
+    t.equal(await host.read(notePath()), undefined)
+    t.ok((await slices.ensure(spec)).results.every(({ error }) => error === undefined))
+  },
+)
 
-void t.test('ensure() limits a slice whose first session begins while it is applied', async (t) => {
+void t.test('ensure() limits a slice whose first session starts while it is applied', async (t) => {
   const { host, login, cgroupfs, options } = machine()
   let began = false
   const slices = openSlices(
     {
       ...host,
       replaceMany: async (files) => {
-        // The session begins with the limits of before, and systemd brings the new ones to no slice by itself.
+        // The session starts with the previous limits, and systemd does not apply the new ones by itself.
         if (!began) await login(slice, 9)
         began = true
         return host.replaceMany(files)
@@ -211,7 +218,7 @@ void t.test('ensure() limits a slice whose first session begins while it is appl
   t.equal(cgroupfs.read(slicePath(slice), 'pids.max'), '5\n')
 })
 
-void t.test('a slice that was lowered in vain has its memory.high back', async (t) => {
+void t.test('ensure() restores memory.high of a slice that could not be limited', async (t) => {
   const { host, login, use, cgroupfs, slices } = machine()
   await slices.ensure([{ slice, limits: { memory: { max: 1_048_576 } } }])
   await login(slice, 9)
@@ -224,7 +231,7 @@ void t.test('a slice that was lowered in vain has its memory.high back', async (
   t.match(readLimits(cgroupfs, slicePath(slice)).memory, { max: 1_048_576, high: 'max' })
 })
 
-void t.test('ensure() reverts memory.high that a run lowered which was killed then', async (t) => {
+void t.test('ensure() restores memory.high that a killed run lowered', async (t) => {
   const { host, login, use, cgroupfs, slices } = machine()
   const spec = (max: number) => [{ slice, limits: { memory: { max } } }]
   await slices.ensure(spec(1_048_576))

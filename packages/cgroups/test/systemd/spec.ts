@@ -3,7 +3,7 @@ import { partitionSpec } from '../../src/systemd/spec.ts'
 
 const systemd = { version: 257, bpf: true }
 
-void t.test('partitionSpec() has a reason of its own for each slice that cannot be', async (t) => {
+void t.test('partitionSpec() returns a separate error for each invalid slice', async (t) => {
   const portRules = { allow: [80] }
   const spec = [
     { slice: 'a.slice', limits: { pids: { max: 1 } }, portRules },
@@ -17,12 +17,16 @@ void t.test('partitionSpec() has a reason of its own for each slice that cannot 
     { slice: 'h.slice', limits: null as never },
   ]
   const { valid, refused } = partitionSpec(spec, { systemd: { ...systemd, bpf: false } })
-  t.strictSame(valid, [{ slice: 'a.slice', limits: { pids: { max: 1 } } }], 'without port rules where there is no BPF')
+  t.strictSame(
+    valid,
+    [{ slice: 'a.slice', limits: { pids: { max: 1 } } }],
+    'without port rules when systemd has no BPF',
+  )
   t.strictSame(
     [...refused].map(([slice, { code }]) => `${slice} ${code}`),
     ['../b', 'c', 'd', 'e', 'f', 'g', 'h'].map((name) => `${name}.slice CGROUP_INVALID`),
   )
-  t.match(refused.get('e.slice'), { code: 'CGROUP_INVALID', message: /given twice/ })
+  t.match(refused.get('e.slice'), { code: 'CGROUP_INVALID', message: /more than once/ })
   const [first] = partitionSpec(spec.slice(0, 1), { systemd }).valid
   t.strictSame(first?.portRules, portRules)
 })

@@ -6,7 +6,7 @@ import { openSystemctl } from '../../src/systemd/systemctl.ts'
 const host = (program: FakeProgram) =>
   createFakeHost({ programs: { '/usr/bin/systemctl': program }, files: { '/run/systemd/system/x': '' } })
 
-void t.test('openSystemctl() runs what it should', async (t) => {
+void t.test('openSystemctl() runs systemctl', async (t) => {
   const machine = host(() => ({}))
   const systemctl = await openSystemctl(machine)
   await systemctl.reload()
@@ -17,7 +17,7 @@ void t.test('openSystemctl() runs what it should', async (t) => {
   ])
 })
 
-void t.test('openSystemctl() says what went wrong', async (t) => {
+void t.test('openSystemctl() reports failures', async (t) => {
   await t.rejects(openSystemctl(createFakeHost()), { code: 'CGROUP_UNSUPPORTED' })
   const refusing = await openSystemctl(host(() => ({ exitCode: 1, stderr: 'Access denied\n' })))
   await t.rejects(refusing.setProperty('a.slice', 'x=1'), {

@@ -6,7 +6,7 @@ import { parseCgroupPath, rootPath } from '../../src/path.ts'
 
 const host = createFakeHost()
 
-void t.test('watchGroups() yields what happens, once, and the sum to a slow caller', async (t) => {
+void t.test('watchGroups() yields each event once, and the sum to a slow caller', async (t) => {
   const fake = createFakeCgroupfs()
   await fake.cgroupfs.write(rootPath, 'cgroup.subtree_control', '+pids +memory +cpu')
   fake.place('b', 1)
@@ -29,10 +29,10 @@ void t.test('watchGroups() yields what happens, once, and the sum to a slow call
   fake.put('b', 'cpu.stat', 'usage_usec 1\nnr_throttled 5\n')
   t.strictSame(await next(), { group: 'b', kind: 'throttled', count: 5n })
   fake.place('a', 2)
-  t.strictSame(await next(), { group: 'a', kind: 'populated' }, 'a group that comes')
+  t.strictSame(await next(), { group: 'a', kind: 'populated' }, 'a new group')
   fake.end(2)
   fake.cgroupfs.remove(parseCgroupPath('a'))
-  t.strictSame(await next(), { group: 'a', kind: 'emptied' }, 'and goes')
+  t.strictSame(await next(), { group: 'a', kind: 'emptied' }, 'a removed group')
   fake.end(1)
   fake.cgroupfs.remove(parseCgroupPath('b'))
   t.strictSame(await next(), { group: 'b', kind: 'emptied' })
@@ -44,12 +44,12 @@ void t.test('watchGroups() yields what happens, once, and the sum to a slow call
       { group: 'b', kind: 'populated' },
       { group: 'b', kind: 'pidsRefused', count: 2n },
     ],
-    'and comes again with counters of its own',
+    'a group that was created again has new counters',
   )
   await events.return()
 })
 
-void t.test('watchGroups() ends with the signal', async (t) => {
+void t.test('watchGroups() ends when the signal is aborted', async (t) => {
   const stop = new AbortController()
   const seen: CgroupEvent[] = []
   setTimeout(() => stop.abort(), 30)

@@ -3,7 +3,7 @@ import t from 'tap'
 import { parsePressure } from '../../src/usage/pressure.ts'
 import { fixture } from '../support/fixtures.ts'
 
-void t.test('parsePressure() reads both lines, or what is there', async (t) => {
+void t.test('parsePressure() parses both lines, or only one', async (t) => {
   t.strictSame(parsePressure(fixture('cpu.pressure') ?? ''), {
     some: { avg10: 0.16, avg60: 0.07, avg300: 0.01, total: 62_374n },
     full: { avg10: 0.05, avg60: 0.02, avg300: 0, total: 35_718n },

@@ -7,7 +7,7 @@ const cpu = (usageUsec: number, nrPeriods = 0, nrThrottled = 0) => ({
   cpu: { usageUsec: BigInt(usageUsec), nrPeriods: BigInt(nrPeriods), nrThrottled: BigInt(nrThrottled) },
 })
 
-void t.test('rankGroups() puts what hurts most first, and says why', async (t) => {
+void t.test('rankGroups() returns the highest score first, with its reason', async (t) => {
   const readings: readonly TopReading[] = [
     { group: 'quiet', now: {}, elapsedUsec: 1e6 },
     { group: 'busy', before: cpu(0), now: cpu(1_000_000), elapsedUsec: 1e6 },

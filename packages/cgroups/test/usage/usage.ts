@@ -7,7 +7,7 @@ import { parseCgroupPath, type CgroupPath } from '../../src/path.ts'
 import { allParts, parseMemoryEvents, parseUsage, readUsage } from '../../src/usage/usage.ts'
 import { fixture } from '../support/fixtures.ts'
 
-void t.test('parseUsage() reads a captured group', async (t) => {
+void t.test('parseUsage() parses the files of a real group', async (t) => {
   const usage = parseUsage(fixture, new Set(allParts))
   const quiet = (total: bigint) => ({ avg10: 0, avg60: 0, avg300: 0, total })
   t.strictSame(usage, {
@@ -39,7 +39,7 @@ void t.test('parseUsage() reads a captured group', async (t) => {
   t.equal(parseUsage(fixture, new Set(['memoryStat'])).memory?.stat?.get('anon'), 9_576_448n)
 })
 
-void t.test('parseUsage() takes nothing for absent, never for 0', async (t) => {
+void t.test('parseUsage() omits missing values and never returns 0 for them', async (t) => {
   t.strictSame(
     parseUsage(() => undefined, new Set([...allParts, 'memoryStat'])),
     {},
@@ -55,7 +55,7 @@ void t.test('parseUsage() takes nothing for absent, never for 0', async (t) => {
   t.strictSame(io, new Map([['254:0', { rbytes: 2n ** 64n - 1n, wbytes: 0n, rios: 53n, wios: 0n }]]))
 })
 
-void t.test('parseUsage() and parseMemoryEvents() survive any text', async (t) => {
+void t.test('parseUsage() and parseMemoryEvents() accept any text', async (t) => {
   t.equal(parseMemoryEvents(undefined), undefined)
   const text = fc.oneof(
     fc.string(),
@@ -77,7 +77,7 @@ void t.test('readUsage() reads only the parts asked for, and has undefined for g
   await t.rejects(readUsage(createHost({ root }), ['../a']), { code: 'CGROUP_INVALID' })
 })
 
-void t.test('readUsage() does not look for files of controllers that are not enabled', async (t) => {
+void t.test('readUsage() does not read files of controllers that are not enabled', async (t) => {
   const { cgroupfs, place } = createFakeCgroupfs()
   const seen: string[] = []
   const counting = {
@@ -95,5 +95,5 @@ void t.test('readUsage() does not look for files of controllers that are not ena
   })
   t.match(usages.get('a/x'), { memory: { current: 0n } })
   t.notOk(seen.some((one) => / (pids|io)\./.test(one)))
-  t.equal(seen.filter((one) => one === 'a cgroup.subtree_control').length, 1, 'asked once for all')
+  t.equal(seen.filter((one) => one === 'a cgroup.subtree_control').length, 1, 'read once for all groups')
 })

@@ -15,12 +15,12 @@ const skip = await whyNot(host, ...needed)
 const MiB = 1024 ** 2
 const disk = (await findDisk(host, '/home')) ?? ''
 const maximum = { cores: 0.4, memory: 120 * MiB, pids: 40, bytes: 1 * MiB }
-/** Seconds that an attack is watched. */
+/** The duration of a measurement, in seconds. */
 const window = 20
 
 t.setTimeout(1_500_000)
 
-/** What A does, by stress-ng, for longer than it is watched. */
+/** The stress-ng options of each attack of tenant A. An attack lasts longer than its measurement. */
 const attacks = {
   'busy loop': '--cpu 3',
   'fork storm': '--fork 8 --fork-max 64',
@@ -48,7 +48,7 @@ interface Seen {
   readonly latency: string
 }
 
-void t.test('a tenant is held at its limits whatever it does, and its neighbour goes on', { skip }, async (t) => {
+void t.test('a tenant stays within its limits during each attack, and its neighbour can work', { skip }, async (t) => {
   const [a, b] = (await createTenants(t, host, [10_941, 10_942])) as [Tenant, Tenant]
   const runners: Runner[] = []
   const sessions: Promise<string>[] = []
@@ -85,7 +85,7 @@ void t.test('a tenant is held at its limits whatever it does, and its neighbour 
   const bySsh = await open(a, 'ssh')
   await a.ssh(`systemd-run --user --quiet --same-dir -p OOMPolicy=continue python3 ${runnerFile} service`)
   const ways = { ssh: bySsh, service: await open(a, 'service'), cron: await open(a, 'cron', 150_000) }
-  // Each minute's job would enter the slice from outside, which no limit of processes refuses.
+  // Another cron job would enter the slice from outside, and pids.max does not refuse that.
   await removeCrontab(host, a.name)
   t.match(ways.ssh.where, `/${a.path}/session-`)
   t.match(ways.service.where, `/${a.path}/user@${a.uid}.service/`)
@@ -132,9 +132,9 @@ void t.test('a tenant is held at its limits whatever it does, and its neighbour 
       const row = `${attack} by ${way}`
       const before = await read()
       let seen = await watch(attack, runner)
-      // An emulated host that is short of time itself has less to give than the limit.
+      // An emulated host that is short of processor time cannot provide as much as the limit.
       for (let turn = 0; turn < 2 && attack === 'busy loop' && seen.cores < cores * 0.95; turn += 1) {
-        t.comment(`${row}: ${seen.cores.toFixed(3)} cores is all that there was; once more`)
+        t.comment(`${row}: ${seen.cores.toFixed(3)} cores is all that the host provided; trying again`)
         seen = await watch(attack, runner)
       }
       t.comment(
@@ -146,16 +146,17 @@ void t.test('a tenant is held at its limits whatever it does, and its neighbour 
       t.ok(seen.pids <= pids, `${row}: no more than its processes`)
       t.ok(Math.max(seen.written, seen.read) <= maximum.bytes * 1.05, `${row}: no more than its bytes per second`)
       const grew = evidenceOf(attack)
-      t.ok(grew(seen.usage) > grew(before), `${row}: it did what it should`)
+      t.ok(grew(seen.usage) > grew(before), `${row}: the attack had an effect`)
       if (attack === 'busy loop') t.ok(Math.abs(seen.cores / cores - 1) <= 0.05, `${row}: within 5 % of its cores`)
-      if (attack === 'io flood') t.ok(seen.written > maximum.bytes * 0.5, `${row}: it would write more`)
+      if (attack === 'io flood')
+        t.ok(seen.written > maximum.bytes * 0.5, `${row}: the attack wrote enough to be limited`)
     }
   }
   for (const runner of runners) await runner.end()
   await Promise.all(sessions)
 })
 
-/** What grows when an attack is under way, and meets its limit. */
+/** Returns the counter that grows when an attack runs and reaches its limit. */
 function evidenceOf(attack: Attack): (usage: Usage | undefined) => number {
   const of = {
     'busy loop': (usage: Usage | undefined) => usage?.cpu?.nrThrottled,
@@ -166,7 +167,10 @@ function evidenceOf(attack: Attack): (usage: Usage | undefined) => number {
   return (usage) => Number(of(usage) ?? 0n)
 }
 
-/** Of the disk of the homes, which alone is limited: programs that are read again for lack of memory come from another. */
+/**
+ * Returns a counter of the disk of the homes. Only this disk is limited. Programs that are read again because of lack of memory come from
+ * another disk.
+ */
 function sum(usage: Usage | undefined, key: 'rbytes' | 'wbytes'): number {
   return Number(usage?.io?.get(disk)?.[key] ?? 0)
 }

@@ -7,10 +7,10 @@ const host = createHost()
 const slices = openSlices(host, { runFolder: '/run/puppy-cgroups-live' })
 const skip =
   (await whyNot(host, 'python3', 'ssh', 'useradd')) ||
-  ((await slices.probe()).features.portRules.works ? false : 'systemd has no BPF here')
+  ((await slices.probe()).features.portRules.works ? false : 'systemd has no BPF on this machine')
 t.setTimeout(600_000)
 
-/** Binds each port and prints what came of it; `u` for UDP. */
+/** Renders a program that binds each port and prints the result. `u` means UDP. */
 const bind = (...ports: readonly string[]) => `python3 -c "
 import socket
 for word in '${ports.join(' ')}'.split():
@@ -26,7 +26,7 @@ const specOf = ({ slice }: Tenant, first: number): SliceSpec => ({
   portRules: { allow: [{ first, last: first + 3 }] },
 })
 
-void t.test('a tenant cannot bind a neighbour’s free port, by ssh and by user service', { skip }, async (t) => {
+void t.test('a tenant cannot bind a free port of its neighbour, by ssh or by user service', { skip }, async (t) => {
   const [a, b] = (await createTenants(t, host, [10_921, 10_922])) as [Tenant, Tenant]
   t.teardown(() => slices.remove([a.slice, b.slice]))
   const free = { '0': 'bound', u0: 'bound', '40123': 'bound', u40123: 'bound' }
@@ -44,13 +44,17 @@ void t.test('a tenant cannot bind a neighbour’s free port, by ssh and by user 
     'user service',
   )
 
-  // Rules that systemd has lost stay attached until the slice ends.
+  // Rules that systemd no longer tracks stay attached until the slice ends.
   await host.run(['/usr/bin/systemctl', 'stop', b.slice], { touches: 'machine' })
   await slices.remove([a.slice, b.slice])
-  t.strictSame(outcomes(await b.ssh(bind('3000', '20001'))), { '3000': 'bound', '20001': 'bound' }, 'and go')
+  t.strictSame(
+    outcomes(await b.ssh(bind('3000', '20001'))),
+    { '3000': 'bound', '20001': 'bound' },
+    'remove() removes the rules',
+  )
 })
 
-/** Binds what a file asks for, in a session that goes on while nothing else happens. */
+/** A program that binds the ports of a file, in a session that stays open, so that no login is needed. */
 const asked = `import os,socket,time
 for turn in range(3000):
   try: ports=open('ask').read().split(); os.unlink('ask')
@@ -64,7 +68,7 @@ for turn in range(3000):
   os.rename('answer.now','answer')
 `
 
-void t.test('port rules of slices in use: what is reported is what is so', { skip }, async (t) => {
+void t.test('ensure() reports the real state of the port rules of slices in use', { skip }, async (t) => {
   const [a, b] = (await createTenants(t, host, [10_923, 10_924])) as [Tenant, Tenant]
   t.teardown(async () => {
     await slices.remove([a.slice, b.slice])
@@ -98,25 +102,27 @@ void t.test('port rules of slices in use: what is reported is what is so', { ski
   t.equal(await ask(b, 20_011, 20_001, 3000), 'bound 1 1')
 
   await systemctl('daemon-reload')
-  t.comment(`after an operator's daemon-reload binding 3000 gives: A ${await ask(a, 3000)}, B ${await ask(b, 3000)}`)
+  t.comment(
+    `after a daemon-reload by an operator, the result of binding 3000 is: A ${await ask(a, 3000)}, B ${await ask(b, 3000)}`,
+  )
   const found = await ensure(20_001)
-  t.comment(`found and done: ${found.actions.join(', ') || 'nothing'}`)
+  t.comment(`changes: ${found.actions.join(', ') || 'nothing'}`)
   t.strictSame(found.rules, [set, set])
   t.equal(await ask(a, 20_001, 20_005, 3000), 'bound 1 1', 'the rules are attached again')
   t.equal(await ask(b, 20_011, 20_001, 3000), 'bound 1 1')
 
-  // systemd attaches the rules a second time, and loses the first ones.
+  // systemd attaches the rules a second time, and no longer tracks the first ones.
   await systemctl('set-property', '--runtime', a.slice, 'CPUWeight=100')
   t.strictSame((await ensure(20_001)).rules, [set, set], 'the same rules twice')
   const stale = { status: 'refused', portRules: 'stale' }
   const lost = await ensure(20_005)
   t.strictSame(lost.rules, [stale, set])
   t.match(lost.results[0]?.error?.message, /daemon-reexec/)
-  t.equal(await ask(a, 20_001, 20_005, 3000), '1 1 1', 'only what both allow')
-  t.equal(await ask(b, 20_011, 20_001, 3000), 'bound 1 1', 'a neighbour is as before')
+  t.equal(await ask(a, 20_001, 20_005, 3000), '1 1 1', 'only ports that both rules allow')
+  t.equal(await ask(b, 20_011, 20_001, 3000), 'bound 1 1', 'the neighbour is not affected')
   const again = await ensure(20_005)
   t.strictSame(again.actions, [])
-  t.strictSame(again.rules, [stale, set], 'it is reported again')
+  t.strictSame(again.rules, [stale, set], 'the state is reported again')
 
   await systemctl('daemon-reexec')
   t.strictSame((await ensure(20_005)).rules, [set, set])
@@ -124,8 +130,8 @@ void t.test('port rules of slices in use: what is reported is what is so', { ski
   t.equal(await ask(b, 20_011, 20_001, 3000), 'bound 1 1')
 
   await slices.remove([a.slice])
-  t.equal(await ask(a, 20_001, 20_005, 3000), 'bound bound bound', 'removed')
-  t.equal(await ask(b, 20_011, 20_001, 3000), 'bound 1 1', 'from one slice, not from the other')
+  t.equal(await ask(a, 20_001, 20_005, 3000), 'bound bound bound', 'the rules are removed')
+  t.equal(await ask(b, 20_011, 20_001, 3000), 'bound 1 1', 'the rules of the other slice are not removed')
   for (const { slice } of [a, b]) await systemctl('kill', '--signal=KILL', slice)
   await Promise.all(sessions)
 })

@@ -19,9 +19,9 @@ t.setTimeout(1_800_000)
 
 const { systemctl, startIn } = systemdOf(service, host)
 
-if (skip !== false) void t.test('slices of systemd conform', { skip }, async () => undefined)
+if (skip !== false) void t.test('openSlices() conforms with the real systemd', { skip }, async () => undefined)
 
-/** A slice in use, which has other limits and port rules before, and one that is not in use. */
+/** A slice in use, and one that is not in use. */
 const [busy, idle] = ['puppycglive-c.slice', 'puppycglive-d.slice']
 const spec: readonly SliceSpec[] = [
   {
@@ -41,7 +41,7 @@ if (skip === false) {
       spec: [...spec, { slice: 'puppycglive-e.slice', limits: { pids: { max: 0 } } }],
       target: 'puppycglive-e.slice',
     },
-    // Each is a world of its own, with sessions that begin and end.
+    // Each fault needs a separate world, with sessions that start and end, so only a few are injected.
     faults: 6,
     createWorld: async () => {
       await openSlices(host, { runFolder }).remove([busy, idle])

@@ -24,7 +24,7 @@ const run = (program: string, ...args: readonly string[]) =>
 
 t.setTimeout(600_000)
 
-void t.test('a tenant is held at its limits by ssh and by user service', { skip }, async (t) => {
+void t.test('a tenant stays within its limits in an ssh session and in a user service', { skip }, async (t) => {
   const [a] = (await createTenants(t, host, [10_911])) as [Tenant]
   t.teardown(() => slices.remove([a.slice]))
   const read = async () => (await readUsage(host, [a.path])).get(a.path)
@@ -38,7 +38,7 @@ void t.test('a tenant is held at its limits by ssh and by user service', { skip 
     return usage
   }
   matchWhole(t, (await slices.ensure([specOf(a)])).results, [{ status: 'armed' }])
-  // A lingering user keeps the slice, and so its counters, between sessions.
+  // Lingering keeps the slice and its counters between sessions.
   await run('loginctl', 'enable-linger', a.name)
   t.match(await a.ssh('cat /proc/self/cgroup'), `/${a.path}/session-`)
   matchWhole(t, (await slices.ensure([specOf(a)])).results, [{ status: 'applied', changed: false }])
@@ -61,7 +61,7 @@ void t.test('a tenant is held at its limits by ssh and by user service', { skip 
   )
 })
 
-void t.test('a busy loop is held at its share, and changes reach a busy slice at once', { skip }, async (t) => {
+void t.test('a busy loop is limited to its cores, and changes apply to a slice in use at once', { skip }, async (t) => {
   const [a, b] = (await createTenants(t, host, [10_914, 10_915])) as [Tenant, Tenant]
   t.teardown(() => slices.remove([a.slice, b.slice]))
   await slices.ensure([specOf(a), specOf(b)])
@@ -83,7 +83,7 @@ print(round(sorted(took)[7]*1000,1))
   await sleep(Math.max(0, 20_000 - (performance.now() - started)))
   const share = ((await cpu()) - before) / 1000 / (performance.now() - started)
   t.ok(Math.abs(share / maximum.cores - 1) <= 0.05, `${share.toFixed(4)} cores in 20 s, the limit is ${maximum.cores}`)
-  t.comment(`a neighbour's small process takes ${busy} ms, ${idle} ms on an idle machine`)
+  t.comment(`a small process of a neighbour takes ${busy} ms, ${idle} ms on an idle machine`)
 
   const change = slices.ensure([{ slice: a.slice, limits: { cpu: { max: 0.1 }, pids: { max: 50 } } }])
   const asked = performance.now()
@@ -101,7 +101,8 @@ print(round(sorted(took)[7]*1000,1))
     slices.ensure([other]),
   ])
   t.comment(
-    `a change is in force after ${Math.round(effective)} ms and the call has ended after ${Math.round(performance.now() - again)} ms; one that takes limits back: ${Math.round(took)} ms`,
+    `a change applies after ${Math.round(effective)} ms and the call ends after ${Math.round(performance.now() - again)} ms; ` +
+      `removing limits takes ${Math.round(took)} ms`,
   )
   await run('systemctl', 'kill', '--signal=KILL', a.slice)
   await loop

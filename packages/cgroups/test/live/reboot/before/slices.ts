@@ -8,10 +8,10 @@ import { createTenants, eventually, whyNot, type Tenant } from '../../../support
 const host = createHost()
 const skip =
   (await whyNot(host, 'ssh', 'useradd')) ||
-  (process.env['TESTBED_GUEST'] === undefined && 'it is about a host that restarts')
+  (process.env['TESTBED_GUEST'] === undefined && 'it needs a host that reboots')
 t.setTimeout(300_000)
 
-void t.test('slices are limited before a reboot, in use or not', { skip }, async (t) => {
+void t.test('before a reboot, ensure() limits a slice in use and an unused slice', { skip }, async (t) => {
   const [busy] = (await createTenants(t, host, uids.slice(1))) as [Tenant]
   const session = busy.ssh('touch ready; while [ -e ready ]; do sleep 1; done')
   await eventually(async () => (await host.status(`/home/${busy.name}/ready`)) !== undefined)
