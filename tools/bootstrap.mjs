@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// Brings the pinned Node, pnpm and the dependencies along, then runs the `puppy` command or another script with them.
-// Plain JavaScript without dependencies: this is the one file that any Node >= 20 must be able to run.
+// Installs the pinned Node, pnpm and the dependencies, then runs the `puppy` command or another script with them.
+// Plain JavaScript without dependencies: any Node >= 20 must be able to run this file.
 import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
-// Not in package.json's packageManager: pnpm would then want itself in the lock file, with a signature of its registry.
+// Not in package.json's packageManager: pnpm would then require itself in the lock file, with a signature of its registry.
 const pnpm = 'pnpm@12.21.0'
 const stampFile = join(root, 'node_modules', '.puppy-installed')
 const node = join(root, 'node_modules', `node-linux-${process.arch}`, 'bin', 'node')
@@ -18,7 +18,7 @@ function fail(line) {
   process.exit(1)
 }
 
-/** What an installation depends on; as long as it is the same, a second start installs nothing. */
+/** Returns a hash of everything that an installation depends on. While it is the same, a start installs nothing. */
 function stamp() {
   const hash = createHash('sha256')
   for (const file of ['package.json', 'pnpm-lock.yaml', 'pnpm-workspace.yaml'])
@@ -27,8 +27,8 @@ function stamp() {
 }
 
 function install() {
-  console.error('Installing dependencies: only the first time, or after they changed; this takes up to a minute')
-  // What it says is shown only when it fails: to pnpm, the Node that runs this is not the one that our packages ask for.
+  console.error('Installing the dependencies, because they are missing or have changed; this takes up to a minute')
+  // Show the output only on failure: pnpm warns that the Node that runs it is not the one that our packages require.
   const { status, error, stdout, stderr } = spawnSync(
     'npx',
     ['--yes', pnpm, 'install', '--frozen-lockfile', '--reporter=append-only'],
@@ -43,14 +43,14 @@ function install() {
   const started = spawnSync(node, ['--version'], { encoding: 'utf8' })
   if (started.status !== 0) {
     fail(
-      `The Node that came along does not start here (${(started.error?.message ?? started.stderr).trim()}); on Debian: apt-get install -y libstdc++6`,
+      `Cannot start the installed Node (${(started.error?.message ?? started.stderr).trim()}); on Debian: apt-get install -y libstdc++6`,
     )
   }
   writeFileSync(stampFile, stamp())
 }
 
 if (process.platform !== 'linux' || !['x64', 'arm64'].includes(process.arch)) {
-  fail(`Puppy runs on Linux on x64 or arm64, and this is ${process.platform} on ${process.arch}`)
+  fail(`Puppy needs Linux on x64 or arm64, but this machine is ${process.platform} on ${process.arch}`)
 }
 if (!existsSync(stampFile) || readFileSync(stampFile, 'utf8') !== stamp() || !existsSync(node)) install()
 
@@ -61,14 +61,14 @@ const command =
     : [join(root, 'packages/puppy/src/cli.ts'), ...process.argv.slice(2)]
 const child = spawn(node, command, {
   stdio: 'inherit',
-  // Compiled once, loaded quickly: our TypeScript is stripped at every start otherwise.
+  // Without the compile cache, Node strips the types of our TypeScript at every start.
   env: {
     NODE_COMPILE_CACHE: join(root, 'node_modules', '.cache', 'node'),
     ...process.env,
     PATH: `${join(root, 'node_modules', '.bin')}:${process.env.PATH ?? ''}`,
   },
 })
-// A terminal sends Ctrl-C to the whole group and the child decides; a signal sent to us alone is passed on.
+// A terminal sends Ctrl-C to the whole process group, so the child receives it too. A signal to this process alone is passed on.
 for (const signal of ['SIGTERM', 'SIGHUP', 'SIGINT'])
   process.on(signal, () => signal !== 'SIGINT' && child.kill(signal))
 child.on('error', (error) => fail(`Cannot start ${node}: ${error.message}`))

@@ -1,2 +1,2 @@
-/** The project's own rules, checked: `check/main.ts`. */
+/** Checks the project's own rules: `check/main.ts`. */
 require('./start.cjs')(() => import('./check/main.ts'))

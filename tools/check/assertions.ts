@@ -8,26 +8,26 @@ import {
 } from 'oxc-parser'
 import type { Tree } from './tree.ts'
 
-/** Assertions of tap that compare only what their pattern names. */
+/** Assertions of tap that compare only the fields of their pattern. */
 const loose = ['match', 'has', 'hasStrict', 'matchStrict', 'notMatch', 'notHas', 'notHasStrict', 'notMatchStrict']
-/** Assertions that compare an error, or what a promise gives, with such a pattern. */
+/** Assertions that compare an error, or the value of a promise, with such a pattern. */
 const looseToo = ['resolveMatch', 'rejects', 'throws']
-/** Assertions that any error passes when they expect none in particular. */
+/** Assertions that pass for any error when they name no expected error. */
 const failing = ['rejects', 'throws']
 /** Methods and functions that return a list. */
 const listing = ['map', 'flatMap', 'filter', 'toSorted', 'toReversed', 'fill', 'from', 'keys', 'values', 'entries']
 
-/** What is called wrong about a call. */
+/** A call and the fault that it has. */
 type Fault = readonly [node: CallExpression, fault: string]
 
-/** What a name of the file may stand for. */
+/** The values that each name of a file may have. */
 type Names = ReadonlyMap<string, readonly Node[]>
 
 /**
- * Finds assertions that cannot fail, or not for the reason that they name.
+ * Finds assertions that never fail, and assertions that pass for a wrong reason. Pure.
  *
- * tap compares a list with the list of a pattern only as far as the pattern goes: `t.match(list, [])` passes for every list. `{}`
- * passes for every object, and `t.rejects(promise)` for every error.
+ * tap compares a list only up to the end of the list in the pattern: `t.match(list, [])` passes for every list. `{}` passes for every
+ * object, and `t.rejects(promise)` passes for every error.
  */
 export function checkAssertions(tree: Tree): readonly string[] {
   return [...tree].flatMap(([path, text]) => {
@@ -51,19 +51,19 @@ function faultsOf(call: CallExpression, names: Names): readonly Fault[] {
   const name = methodOf(call)
   if (name === undefined) return []
   const [actual, pattern] = call.arguments
-  if (name === 'ok' && actual !== undefined && isTruthy(actual)) return [[call, 't.ok() of this cannot fail']]
+  if (name === 'ok' && actual !== undefined && isTruthy(actual)) return [[call, 't.ok() never fails for this value']]
   if (failing.includes(name) && (pattern === undefined || isText(pattern)))
-    return [[call, `t.${name}() passes for any error: say which one is expected`]]
+    return [[call, `t.${name}() passes for any error: name the expected error`]]
   if (pattern === undefined || ![...loose, ...looseToo].includes(name)) return []
   if (hasList(pattern, names, new Set()))
     return [
       [
         call,
-        `t.${name}() compares a list only as far as the pattern goes: use t.strictSame(), or t.matchOnlyStrict() where a pattern is needed`,
+        `t.${name}() compares a list only up to the end of the pattern: use t.strictSame(), or t.matchOnlyStrict() for a pattern`,
       ],
     ]
   if (hasNothing(pattern, names, new Set()))
-    return [[call, `t.${name}() passes for every object where the pattern is {}: use t.strictSame()`]]
+    return [[call, `t.${name}() passes for every object when the pattern is {}: use t.strictSame()`]]
   return []
 }
 
@@ -75,12 +75,12 @@ function isTruthy({ type }: Node): boolean {
   return ['ArrayExpression', 'ObjectExpression', 'ArrowFunctionExpression', 'FunctionExpression'].includes(type)
 }
 
-/** tap takes a text in the place of the expected error for the title. */
+/** Returns whether a node is a text. tap takes a text in the place of the expected error as the title. */
 function isText(node: Node): boolean {
   return node.type === 'TemplateLiteral' || (node.type === 'Literal' && typeof node.value === 'string')
 }
 
-/** Whether a part of a pattern is a list, a set or a map, as far as this file says it. */
+/** Returns whether a part of a pattern is a list, a set or a map, as far as this file shows it. */
 function hasList(node: Node, names: Names, seen: Set<string>): boolean {
   if (node.type === 'ArrayExpression') return true
   if (node.type === 'NewExpression') return node.callee.type === 'Identifier' && /^(Set|Map)$/.test(node.callee.name)
@@ -91,13 +91,13 @@ function hasList(node: Node, names: Names, seen: Set<string>): boolean {
   return partsOf(node, names, seen).some((part) => hasList(part, names, seen))
 }
 
-/** Whether a part of a pattern is `{}`. */
+/** Returns whether a part of a pattern is `{}`. */
 function hasNothing(node: Node, names: Names, seen: Set<string>): boolean {
   if (node.type === 'ObjectExpression' && node.properties.length === 0) return true
   return partsOf(node, names, seen).some((part) => hasNothing(part, names, seen))
 }
 
-/** The nodes that make up the value of a pattern. */
+/** Returns the nodes that the value of a pattern consists of. */
 function partsOf(node: Node, names: Names, seen: Set<string>): readonly Node[] {
   if (node.type === 'ObjectExpression')
     return node.properties.map((part) => (part.type === 'SpreadElement' ? part.argument : part.value))
@@ -111,7 +111,7 @@ function partsOf(node: Node, names: Names, seen: Set<string>): readonly Node[] {
   return names.get(node.name) ?? []
 }
 
-/** `(value)`, `value as const`, `value satisfies Type`, `value!`. */
+/** Returns whether a node only wraps a value: `(value)`, `value as const`, `value satisfies Type`, `value!`. */
 function isWrapping(node: Node) {
   return (
     node.type === 'ParenthesizedExpression' ||
@@ -125,7 +125,7 @@ function learnDeclarator({ id, init }: VariableDeclarator, learn: (name: string,
   if (id.type === 'Identifier' && init !== null) learn(id.name, init)
 }
 
-/** `for (const [title, expected] of rows)`: what a name stands for is in a column of the rows. */
+/** Records the names of a loop. In `for (const [title, expected] of rows)`, the values of a name are in a column of the rows. */
 function learnLoop({ left, right }: ForOfStatement, names: Names, learn: (name: string, node: Node) => void): void {
   if (left.type !== 'VariableDeclaration') return
   const target = left.declarations[0]?.id

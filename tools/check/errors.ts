@@ -1,6 +1,6 @@
 import type { Tree } from './tree.ts'
 
-/** Where each union of codes stands, and under which heading of docs/errors.md it is explained. */
+/** The file of each union of codes, and the heading of docs/errors.md under which it is explained. */
 const unions = [
   ['packages/host/src/errors.ts', 'HostErrorCode', '## @puppy/host'],
   ['packages/accounts/src/errors.ts', 'AccountErrorCode', '## @puppy/accounts'],
@@ -12,10 +12,10 @@ const unions = [
   ['packages/api/src/errors.ts', 'ApiErrorCode', '## HTTP API'],
 ] as const
 
-/** What the section of a code explains. */
+/** The parts of the section of a code. */
 const parts = ['Meaning', 'Cause', 'What to do', 'Example']
 
-/** Every code has one section in docs/errors.md with all parts, and every section a code. */
+/** Checks that every code has one section in docs/errors.md with all parts, and that every section has a code. Pure. */
 export function checkErrors(tree: Tree): readonly string[] {
   const page = tree.get('docs/errors.md') ?? ''
   return unions.flatMap(([path, union, heading]) => {
@@ -29,7 +29,7 @@ export function checkErrors(tree: Tree): readonly string[] {
         .map((code) => `docs/errors.md has no section for ${code} under "${heading}"`),
       ...explained
         .filter((code) => !codes.includes(code))
-        .map((code) => `docs/errors.md explains ${code}, which is no ${union}`),
+        .map((code) => `docs/errors.md explains ${code}, which is not in ${union}`),
       ...explained
         .filter((code, index) => explained.indexOf(code) !== index)
         .map((code) => `docs/errors.md explains ${code} twice`),
@@ -47,7 +47,7 @@ function codesOf(source: string, union: string): readonly string[] {
   return [...body.matchAll(/'([A-Za-z_]+)'/g)].map(([, code = '']) => code)
 }
 
-/** The sections of the codes below a heading. A code is a heading of its own, so that a link leads to it. */
+/** Returns the sections of the codes below a heading. Each code has its own heading, so that a link can point to it. */
 function sectionsOf(page: string, heading: string): readonly { readonly code: string; readonly text: string }[] {
   const from = page.indexOf(`\n${heading}`)
   if (from < 0) return []

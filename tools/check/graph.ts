@@ -2,28 +2,27 @@ import { isBuiltin } from 'node:module'
 import { posix } from 'node:path'
 import type { Tree } from './tree.ts'
 
-/**
- * How an import takes part: `static` loads with the file, `dynamic` when its line is reached, `type` never, because it is
- * erased.
- */
+/** When an import loads: `static` with its file, `dynamic` when its line runs, `type` never, because Node erases it. */
 type ImportKind = 'static' | 'dynamic' | 'type'
 
+/** An import as it is written. */
 export interface Import {
   readonly specifier: string
   readonly kind: ImportKind
 }
 
-/** What a file imports: a file of ours by its path, or the name of a module. */
+/** An import of a file. The target is the path of a file of this project, or the name of a module. */
 export interface Edge {
   readonly target: string
   readonly kind: ImportKind
   readonly ours: boolean
 }
 
+/** The files of the project and their imports. */
 export interface Graph {
-  /** The imports of each file in a `src/` folder, and of each file that those lead to. */
+  /** The imports of each file in a `src/` folder, and of each file that those import. */
   readonly edges: ReadonlyMap<string, readonly Edge[]>
-  /** Imports that lead nowhere, and names that are computed. */
+  /** Imports of files that do not exist, and imports of computed names. */
   readonly faults: readonly string[]
 }
 
@@ -31,11 +30,12 @@ const comments = /\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm
 const statement = /^(?:import|export)\s+(type\s)?[\w$*\s{},]*?\bfrom\s*['"]([^'"]+)['"]/gm
 const bare = /^import\s*['"]([^'"]+)['"]/gm
 const call = /\bimport\(\s*['"]([^'"]+)['"]\s*\)/g
-/** What loads a module by a name that the text does not show. */
+/** Code that loads a module by a computed name. */
 const computed = /\bimport\(\s*(?!['"\s])|\bgetBuiltinModule\b|\bcreateRequire\b/
 
 /**
- * Reads the imports of a module. `import { type X }` is static: Node erases the name and still loads the file.
+ * Returns the imports of a module. `import { type X }` is static: Node erases the name and still loads the file. Pure.
+ *
  * @see "Type stripping" in Node's documentation of TypeScript
  */
 export function importsOf(text: string): readonly Import[] {
@@ -49,7 +49,7 @@ export function importsOf(text: string): readonly Import[] {
   ]
 }
 
-/** Reads the graph of files: those in the `src/` folders of `packages/*` and `testbed`, and those that they lead to. */
+/** Returns the graph of the files in the `src/` folders of `packages/*` and `testbed`, and of the files that they import. Pure. */
 export function readGraph(tree: Tree): Graph {
   const packages = packagesOf(tree)
   const edges = new Map<string, readonly Edge[]>()
@@ -59,7 +59,9 @@ export function readGraph(tree: Tree): Graph {
     if (edges.has(path)) continue
     const text = tree.get(path) ?? ''
     if (computed.test(text.replaceAll(comments, '')))
-      faults.push(`${path} loads a module by a name that is computed, so what it reaches cannot be read from the text`)
+      faults.push(
+        `${path} loads a module by a computed name, so its imports cannot be checked; write the name as a literal`,
+      )
     const own = importsOf(text).map(({ specifier, kind }) => ({ ...locate(packages, path, specifier), kind }))
     edges.set(path, own)
     for (const { target, ours } of own) {
@@ -71,12 +73,12 @@ export function readGraph(tree: Tree): Graph {
   return { edges, faults }
 }
 
-/** What is loaded with these files: files of ours by path, modules by name. Without `later`, dynamic imports are left out. */
+/** Returns everything that loads with these files: files by path, modules by name. Without `later`, dynamic imports are left out. */
 export function closureOf(graph: Graph, entries: readonly string[], { later = true } = {}): ReadonlySet<string> {
   return new Set(waysFrom(graph, entries, { later }).keys())
 }
 
-/** Shows how files come to load something, by the shortest way: `a.ts > b.ts > node:fs`. */
+/** Returns the shortest chain of imports from these files to a target: `a.ts > b.ts > node:fs`. */
 export function wayTo(graph: Graph, entries: readonly string[], target: string, { later = true } = {}): string {
   const before = waysFrom(graph, entries, { later })
   const way: string[] = []
@@ -84,11 +86,11 @@ export function wayTo(graph: Graph, entries: readonly string[], target: string, 
   return way.join(' > ')
 }
 
-/** Everything that is reached, nearest first, each with the file that it was reached from. */
+/** Returns everything that loads, nearest first, each with the file that imports it. */
 function waysFrom(graph: Graph, entries: readonly string[], { later }: { readonly later: boolean }) {
   const kinds: readonly ImportKind[] = later ? ['static', 'dynamic'] : ['static']
   const before = new Map<string, string | undefined>(entries.map((entry) => [entry, undefined]))
-  // A map goes on with what is added to it meanwhile.
+  // The iteration of a map includes entries that are added during the iteration.
   for (const [path] of before) {
     for (const { target, kind } of graph.edges.get(path) ?? [])
       if (kinds.includes(kind) && !before.has(target)) before.set(target, path)
@@ -96,7 +98,7 @@ function waysFrom(graph: Graph, entries: readonly string[], { later }: { readonl
   return before
 }
 
-/** Finds files that import each other in a circle, by imports of types too: each circle once, its files in order. */
+/** Returns the circles of files that import each other, by imports of types too. Each circle occurs once, with its files sorted. */
 export function circlesIn(graph: Graph): readonly (readonly string[])[] {
   const paths = [...graph.edges.keys()].toSorted()
   const reached = new Map(paths.map((path) => [path, reachedFrom(graph, path)]))
@@ -111,7 +113,7 @@ export function circlesIn(graph: Graph): readonly (readonly string[])[] {
   return [...circles].map((circle) => circle.split('\n'))
 }
 
-/** The files that a file reaches by one import or more, so itself only when it is in a circle. */
+/** Returns the files that a file reaches by one import or more. They include the file itself only when it is in a circle. */
 function reachedFrom(graph: Graph, path: string): ReadonlySet<string> {
   const reached = new Set<string>()
   const queue = [path]
@@ -132,7 +134,7 @@ export interface Package {
   readonly exports: Readonly<Record<string, string>>
 }
 
-/** Reads the packages of the workspace by name. */
+/** Returns the packages of the workspace by name. */
 export function packagesOf(tree: Tree): ReadonlyMap<string, Package> {
   const found = [...tree].flatMap(([path, text]): [string, Package][] => {
     const [, folder] = /^(packages\/[^/]+|testbed)\/package\.json$/.exec(path) ?? []
@@ -152,7 +154,7 @@ function locate(packages: ReadonlyMap<string, Package>, from: string, specifier:
   return { target: posix.join(owner.folder, exported(owner, `.${rest}`) ?? `(no export ".${rest}")`), ours: true }
 }
 
-/** Lists the files that a package exports, those of a pattern too, without some subpaths. */
+/** Returns the files that a package exports, including those of a pattern, without some subpaths. */
 export function exportsOf(tree: Tree, name: string, without: readonly string[] = []): readonly string[] {
   const { folder, exports = {} } = packagesOf(tree).get(name) ?? { folder: '' }
   const targets = Object.entries(exports).filter(([subpath]) => !without.includes(subpath))
@@ -163,7 +165,7 @@ export function exportsOf(tree: Tree, name: string, without: readonly string[] =
   })
 }
 
-/** The file that a subpath of a package stands for. @see "Subpath patterns" in Node's documentation of packages */
+/** Returns the file of a subpath of a package. @see "Subpath patterns" in Node's documentation of packages */
 function exported({ exports }: Package, subpath: string): string | undefined {
   const exact = exports[subpath]
   if (exact !== undefined) return exact

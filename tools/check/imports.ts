@@ -1,7 +1,7 @@
 import { posix } from 'node:path'
 import type { Tree } from './tree.ts'
 
-/** Which packages of ours each may import. A facility never imports another. */
+/** The packages of this project that each package may import. A facility never imports another facility. */
 const allowed: Readonly<Record<string, readonly string[]>> = {
   host: [],
   accounts: ['host'],
@@ -16,21 +16,22 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   puppy: ['host', 'accounts', 'haproxy', 'firewall', 'quota', 'selinux', 'state', 'agent', 'api'],
 }
 
-/** Who may touch processes and files of the machine without `host`, and why. */
+/** The files that may touch processes and files of the machine without `host`, and why. */
 const exempt: readonly (readonly [RegExp, string])[] = [
-  [/^packages\/host\//, 'it is what the others use'],
+  [/^packages\/host\//, 'it is the package that the other packages use'],
   [
     /^packages\/(state\/src\/database\/migrate|api\/src\/plugins\/openapi)\.ts$/,
-    'they read our own files, before root is dropped',
+    'they read files of this project before they drop root',
   ],
-  [/^packages\/puppy\/src\/commands\/supervise\.ts$/, 'it renames our own log'],
-  [/^packages\/puppy\/src\/commands\/part\.ts$/, 'it speaks with a part of itself'],
+  [/^packages\/puppy\/src\/commands\/supervise\.ts$/, 'it renames its own log'],
+  [/^packages\/puppy\/src\/commands\/part\.ts$/, 'it talks to a part of its own process tree'],
   [
     /^packages\/cgroups\/src\/cgroupfs\/cgroupfs\.ts$/,
-    'files of the kernel, which no rename replaces and no disk is behind',
+    'it writes files of the kernel, which need no atomic replacement and no fsync',
   ],
 ]
 
+/** Checks which packages and which modules of Node each file imports. Pure. */
 export function checkImports(tree: Tree): readonly string[] {
   return [...tree].flatMap(([path, text]) => {
     const [, own] = /^packages\/([^/]+)\/src\//.exec(path) ?? []
@@ -38,6 +39,7 @@ export function checkImports(tree: Tree): readonly string[] {
   })
 }
 
+/** Returns the specifiers of the imports and re-exports of a module. Pure. */
 export function specifiers(text: string): readonly string[] {
   return [...text.matchAll(/^(?:import|export)\b[^'"]*?from '([^']+)'|^import '([^']+)'|\bimport\('([^']+)'\)/gm)].map(
     ([, from, bare, dynamic]) => from ?? bare ?? dynamic ?? '',
@@ -48,13 +50,15 @@ function faultOf(path: string, own: string, specifier: string): readonly string[
   const other = /^@puppy\/([^/]+)/.exec(specifier)?.[1]
   if (other !== undefined) {
     if (allowed[own]?.includes(other) === true) return []
-    return [`${path} imports @puppy/${other}: ${own} may import ${allowed[own]?.join(', ') || 'nothing of ours'}`]
+    return [`${path} imports @puppy/${other}: ${own} may import only ${allowed[own]?.join(', ') || 'npm packages'}`]
   }
   if (specifier.startsWith('.')) {
     const target = posix.join(posix.dirname(path), specifier)
-    return target.startsWith(`packages/${own}/src/`) ? [] : [`${path} reaches into ${target}`]
+    return target.startsWith(`packages/${own}/src/`)
+      ? []
+      : [`${path} imports ${target}, a file of another package: import the package`]
   }
   const machine = /^node:(child_process|fs|fs\/promises)$/.test(specifier)
   if (!machine || exempt.some(([pattern]) => pattern.test(path))) return []
-  return [`${path} imports ${specifier}: only @puppy/host touches the machine`]
+  return [`${path} imports ${specifier}: only @puppy/host may touch the machine`]
 }

@@ -1,6 +1,6 @@
 import { posix } from 'node:path'
 
-/** Finds relative links of Markdown pages that lead to no file. Pure but for `exists`, which gets paths from the project's root. */
+/** Finds relative links of Markdown pages to files that do not exist. `exists` receives paths from the project's root. */
 export function checkLinks(pages: ReadonlyMap<string, string>, exists: (path: string) => boolean): readonly string[] {
   return [...pages].flatMap(([page, text]) =>
     [...text.matchAll(/\]\(([^)\s]+)\)/g)].flatMap(([, link = '']) => {

@@ -1,4 +1,4 @@
-/** The project's own rules: mirrored tests, the directions of imports, what each process loads, the pages that follow the code. */
+/** Checks the project's own rules: mirrored tests, the directions of imports, what each process loads, and pages that describe the code. */
 import { existsSync } from 'node:fs'
 import { glob, readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
@@ -32,6 +32,6 @@ const faults = [
 for (const line of privileges.proven) console.log(`tools: ${line}`)
 for (const fault of faults) console.error(fault)
 console.log(
-  faults.length === 0 ? `tools: ${tree.size} files checked, nothing to say` : `tools: ${faults.length} faults`,
+  faults.length === 0 ? `tools: ${tree.size} files checked, no faults found` : `tools: ${faults.length} faults`,
 )
 if (faults.length > 0) process.exitCode = 1

@@ -1,33 +1,33 @@
 import { packagesOf, readGraph, type Edge, type Graph, type Package } from './graph.ts'
 import type { Tree } from './tree.ts'
 
-/** The page that holds the picture. */
+/** The page with the picture. */
 export const page = 'ARCHITECTURE.md'
 const begin = '<!-- Made from the code by `node tools/picture.ts`: begin -->'
 const end = '<!-- end -->'
 
-/** What one package imports. A package of ours is named by its subpaths where it is not loaded as a whole. */
+/** The imports of one package. */
 interface Row {
   readonly name: string
-  /** Of each package of ours: its subpaths, or none for the whole. */
+  /** The imported subpaths of each package of this project. An empty list means the whole package. */
   readonly ours: ReadonlyMap<string, readonly string[]>
   readonly types: ReadonlyMap<string, readonly string[]>
-  /** Packages of others that it depends on. */
+  /** The npm packages that it depends on. */
   readonly others: readonly string[]
 }
 
-/** Returns a fault unless the page shows the imports that the code has. */
+/** Returns a fault unless the page shows the present imports. Pure. */
 export function checkPicture(tree: Tree): readonly string[] {
   const text = tree.get(page) ?? ''
   const at = text.indexOf(begin)
   if (at < 0 || !text.includes(end, at))
-    return [`${page} has no place for the picture of the packages: ${begin} and ${end}`]
+    return [`${page} lacks the lines for the picture of the packages: ${begin} and ${end}`]
   return drawPicture(tree) === text
     ? []
-    : [`${page} does not show the imports that the code has: run node tools/picture.ts`]
+    : [`${page} does not show the present imports of the packages; run: node tools/picture.ts`]
 }
 
-/** Returns the page with the picture of the packages and their imports, made from the code. */
+/** Returns the page with a picture of the packages and their imports. Pure. */
 export function drawPicture(tree: Tree): string {
   const text = tree.get(page) ?? ''
   const from = text.indexOf(begin)
@@ -42,7 +42,7 @@ function renderPicture(rows: readonly Row[]): string {
     wordsOf(types).join(', '),
     others.join(', '),
   ])
-  const heads = ['package', 'loads of ours', 'takes only types of', 'loads of others']
+  const heads = ['package', 'imports of this project', 'imports only types of', 'npm packages']
   const table = [heads, heads.map(() => '---'), ...cells]
   return [
     '```mermaid',
@@ -50,21 +50,21 @@ function renderPicture(rows: readonly Row[]): string {
     ...rows.flatMap((row) => arrowsOf(row, rows)),
     '```',
     '',
-    'An arrow is left out where others lead there too. All of them:',
+    'An arrow is left out when a longer path leads to the same package. The table has all imports.',
     '',
     ...table.map((row) => `| ${row.join(' | ')} |`),
     '',
   ].join('\n')
 }
 
-/** `accounts/keys`, or `accounts` for the whole. */
+/** Renders imports: `accounts/keys`, or `accounts` for the whole package. */
 function wordsOf(imports: ReadonlyMap<string, readonly string[]>): readonly string[] {
   return [...imports].flatMap(([name, subpaths]) =>
     subpaths.length === 0 ? [name] : subpaths.map((subpath) => `${name}/${subpath}`),
   )
 }
 
-/** A whole package is loaded by a plain arrow; by a dotted one only the subpaths that it names. */
+/** Renders the arrows of a package: a plain arrow for a whole package, a dotted arrow for the subpaths that it names. */
 function arrowsOf({ name, ours }: Row, rows: readonly Row[]): readonly string[] {
   const implied = new Set([...ours.keys()].flatMap((target) => reachedFrom(target, rows)))
   return [...ours]
@@ -74,7 +74,7 @@ function arrowsOf({ name, ours }: Row, rows: readonly Row[]): readonly string[] 
     )
 }
 
-/** All that a package leads to. Packages that lead to each other are a fault that another rule reports. */
+/** Returns all packages that a package reaches. Another rule reports packages that reach each other. */
 function reachedFrom(name: string, rows: readonly Row[]): readonly string[] {
   const reached = new Set<string>()
   const queue = [name]
@@ -88,7 +88,7 @@ function reachedFrom(name: string, rows: readonly Row[]): readonly string[] {
   return [...reached]
 }
 
-/** The packages: those that lead to the most come first, so each before those that it imports. */
+/** Returns the packages, those that reach most packages first. Each package is therefore before its imports. */
 function rowsOf(tree: Tree): readonly Row[] {
   const graph = readGraph(tree)
   const packages = [...packagesOf(tree).values()].filter(({ folder }) => folder.startsWith('packages/'))
@@ -114,7 +114,7 @@ function rowOf(tree: Tree, graph: Graph, packages: readonly Package[], own: Pack
   }
 }
 
-/** The other packages that these imports lead to, by name, each with its subpaths or none for the whole. */
+/** Returns the other packages that these edges import, by name, each with its subpaths. An empty list means the whole package. */
 function namesOf(packages: readonly Package[], own: Package, edges: readonly Edge[]): Row['ours'] {
   const found = new Map<string, Set<string>>()
   for (const { target } of edges) {
@@ -127,7 +127,7 @@ function namesOf(packages: readonly Package[], own: Package, edges: readonly Edg
   return new Map(sorted.map(([name, subpaths]) => [name, subpaths.has('') ? [] : [...subpaths].toSorted()]))
 }
 
-/** The subpath that a file is exported as, `store/*` for one of many; empty for the package itself. */
+/** Returns the subpath that exports a file, for example `store/*`. Empty for the package itself. */
 function subpathOf({ folder, exports }: Package, path: string): string {
   const fits = (target: string) => {
     const [before = '', after] = `${folder}/${target.replace('./', '')}`.split('*')

@@ -1,7 +1,7 @@
 import { circlesIn, closureOf, exportsOf, packagesOf, readGraph, wayTo, type Graph } from './graph.ts'
 import type { Tree } from './tree.ts'
 
-/** Entries of packages with effects that have none themselves: what they reach may be loaded by every process. */
+/** Pure entries of packages with effects. Every process may load the files that they reach. */
 const pure = [
   'packages/accounts/src/keys.ts',
   'packages/accounts/src/passwd.ts',
@@ -14,9 +14,9 @@ const pure = [
   'packages/selinux/src/level.ts',
 ]
 
-/** What a set of files must not hold. */
+/** What a set of files must not load. */
 interface Ban {
-  /** In words, after "holds no". */
+  /** A phrase that follows "load no". */
   readonly what: string
   readonly pattern: RegExp
 }
@@ -28,42 +28,42 @@ const framework: Ban = {
 const api: Ban = { what: 'file of @puppy/api', pattern: /^packages\/api\// }
 const agent: Ban = { what: 'file of @puppy/agent', pattern: /^packages\/agent\// }
 const facility: Ban = {
-  what: 'file of a facility but pure ones',
+  what: 'file of a facility except pure ones',
   pattern: /^packages\/(accounts|cgroups|firewall|haproxy|quota|selinux)\//,
 }
 const program: Ban = {
-  what: 'way to start a program (node:child_process, execa, @puppy/host)',
+  what: 'module that can start a program (node:child_process, execa, @puppy/host)',
   pattern: /^(node:(child_process|cluster|worker_threads|module|vm)|execa|packages\/host\/.*)$/,
 }
 const effect: Ban = {
-  what: 'module but those of Node that only compute',
+  what: 'module except those of Node that only compute',
   pattern: /^(?!packages\/|node:(buffer|crypto|path|url|util)$)/,
 }
-/** `@puppy/state/schema` makes the same schemas. Its types alone are not loaded. */
-const typebox: Ban = { what: 'typebox, which takes memory for seven hundred files', pattern: /^typebox/ }
+/** `@puppy/state/schema` makes the same schemas. Imports of its types load nothing. */
+const typebox: Ban = { what: 'typebox (seven hundred files in memory)', pattern: /^typebox/ }
 const support: Ban = {
   what: 'test support',
   pattern: /^(packages\/[^/]+|testbed)\/(test|examples)\/|^(tap|fast-check)$/,
 }
 
-/** What a process that lives long and does little must not keep. `node:crypto` is 2 MB of memory, `node:http` 10, a package more. */
+/** What a process that runs long and does little must not load. `node:crypto` takes 2 MB of memory, `node:http` 10 MB, a package more. */
 const heavy: Ban = {
-  what: 'package, no whole host and no large module of Node',
+  what: 'npm package, not the whole host, no large module of Node',
   pattern:
     /^(?!packages\/|node:)|^node:(crypto|https?|module)$|^packages\/(host\/src\/(index|create-host)|state\/src\/index|puppy\/src\/config)\.ts$/,
 }
 
 interface Proof {
   readonly name: string
-  /** Where loading begins. */
+  /** Returns the files where loading begins. */
   readonly entries: (tree: Tree) => readonly string[]
-  /** Loaded at the start too, but without their dynamic imports: those are the entries of other processes. */
+  /** Files that also load at the start, but without their dynamic imports, which are the entries of other processes. */
   readonly shell?: readonly string[]
   readonly holdsNo: readonly Ban[]
 }
 
 const cli = 'packages/puppy/src/cli.ts'
-/** Every command but `up` loads it, and does so before its own file. */
+/** Every command except `up` loads this file, before its own file. */
 const settings = 'packages/puppy/src/config.ts'
 
 const proofs: readonly Proof[] = [
@@ -88,31 +88,32 @@ const proofs: readonly Proof[] = [
     holdsNo: [framework, api, facility, agent],
   },
   {
-    name: 'puppy up, which runs no program to its end',
+    name: 'puppy up, which does not wait for programs',
     entries: () => [],
     shell: [cli, 'packages/puppy/src/commands/up.ts'],
     holdsNo: [framework, api, facility, agent, heavy],
   },
   {
-    name: '@puppy/state but ./embedded and ./server',
+    name: '@puppy/state except ./embedded and ./server',
     entries: (tree) => exportsOf(tree, '@puppy/state', ['./embedded', './server', './testing']),
     holdsNo: [program, facility, agent],
   },
   { name: 'pure subpaths', entries: () => pure, holdsNo: [effect] },
   {
-    name: 'every package but ./testing',
+    name: 'every package except ./testing',
     entries: (tree) => [...packagesOf(tree).keys()].flatMap((name) => exportsOf(tree, name, ['./testing'])),
     holdsNo: [support],
   },
 ]
 
+/** The result of `checkPrivileges`. */
 export interface Findings {
   readonly faults: readonly string[]
   /** One line for each proof that holds. */
   readonly proven: readonly string[]
 }
 
-/** Proves from the imports what each process loads and does not load, and that no files of a package import each other. */
+/** Checks by the imports what each process loads and does not load, and that no files import each other in a circle. Pure. */
 export function checkPrivileges(tree: Tree): Findings {
   const graph = readGraph(tree)
   const found = [...proofs.map((proof) => prove(tree, graph, proof)), checkCircles(graph)]
@@ -132,13 +133,13 @@ function prove(tree: Tree, graph: Graph, { name, entries, shell = [], holdsNo }:
   const faults = holdsNo.flatMap(({ what, pattern }) =>
     [...reached]
       .filter((target) => pattern.test(target) && !(tree.has(target) && allowed.has(target)))
-      .map((target) => `${name} must hold no ${what}: ${wayOf(graph, roots, shell, target)}`),
+      .map((target) => `${name} must load no ${what}: ${wayOf(graph, roots, shell, target)}`),
   )
   if (faults.length > 0) return { faults, proven: [] }
   const ours = [...reached].filter((target) => tree.has(target))
   return {
     faults: [],
-    proven: [`${name}: ${ours.length} files hold no ${holdsNo.map(({ what }) => what).join(', no ')}`],
+    proven: [`${name}: ${ours.length} files load no ${holdsNo.map(({ what }) => what).join(', no ')}`],
   }
 }
 
@@ -148,6 +149,6 @@ function wayOf(graph: Graph, roots: readonly string[], shell: readonly string[],
 }
 
 function checkCircles(graph: Graph): Findings {
-  const faults = circlesIn(graph).map((circle) => `These import each other: ${circle.join(', ')}`)
-  return { faults, proven: faults.length > 0 ? [] : [`${graph.edges.size} files hold no circle of imports`] }
+  const faults = circlesIn(graph).map((circle) => `These files import each other: ${circle.join(', ')}`)
+  return { faults, proven: faults.length > 0 ? [] : [`${graph.edges.size} files have no circular imports`] }
 }

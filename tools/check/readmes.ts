@@ -1,6 +1,6 @@
 import type { Tree } from './tree.ts'
 
-/** Every package has a README whose first line is its name, and which gives a sentence to each of its dependencies. */
+/** Checks that every package has a README whose first line is its name and which mentions each of its npm dependencies. Pure. */
 export function checkReadmes(tree: Tree): readonly string[] {
   return [...tree].flatMap(([path, text]) => {
     const [, folder] = /^(packages\/[^/]+|testbed)\/package\.json$/.exec(path) ?? []

@@ -1,7 +1,7 @@
 import { glob, readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 
-/** Text by path from the project's root, for everything that a rule looks at. */
+/** The texts of all files that a rule reads, by path from the project's root. */
 export type Tree = ReadonlyMap<string, string>
 
 const patterns = [
@@ -13,6 +13,7 @@ const patterns = [
   'tools/**/*.ts',
 ]
 
+/** Reads the tree of a project. */
 export async function readTree(root: URL): Promise<Tree> {
   const cwd = fileURLToPath(root)
   const paths = await Array.fromAsync(

@@ -1,4 +1,4 @@
-/** Writes the picture of the packages and their imports into ARCHITECTURE.md, made from the code. */
+/** Writes the picture of the packages and their imports into ARCHITECTURE.md. */
 import { writeFile } from 'node:fs/promises'
 import { drawPicture, page } from './picture.ts'
 import { readTree } from './tree.ts'

@@ -7,7 +7,7 @@ import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { fileMark } from './outcome.ts'
 
-// tap names the folders of tests by all arguments of the process, and no name is longer than 255 bytes: it sees our number instead.
+// tap names the folder of a test by all arguments of the process, and a name has at most 255 bytes. Show it the process id instead.
 const files = process.argv.splice(2, Infinity, String(process.pid))
 const { default: t } = await import('tap')
 
@@ -17,7 +17,7 @@ const limit = 3_600_000
 for (const file of files) {
   t.comment(`${fileMark}${file}`)
   await import(pathToFileURL(resolve(file)).href)
-  // What a file sets for itself would be the time of all.
+  // A timeout that one file sets would apply to all files.
   t.setTimeout(limit)
   // A file begins its tests without waiting for them. The next one must not be loaded while they run.
   await t.test(`end of ${file}`, async () => {})

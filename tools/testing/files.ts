@@ -1,22 +1,23 @@
 import { glob } from 'node:fs/promises'
 
+/** Which test files to run. */
 export interface Selection {
-  /** Only the tests under `test/live/`, which need a host of their own. */
+  /** Whether to run only the tests under `test/live/`, which need their own host. Otherwise only the other tests run. */
   readonly live: boolean
-  /** The half of `test/live/reboot/` to run; without it neither runs. */
+  /** The half of `test/live/reboot/` to run. Absent: neither half runs. */
   readonly reboot?: string
-  /** Parts of paths, one of which a file must hold. Empty: every file. */
+  /** Parts of paths. The path of a file must contain one of them. Empty: every file. */
   readonly parts: readonly string[]
 }
 
-/** Returns the test files that a selection names, as paths below the current folder, sorted. */
+/** Returns the test files of a selection, as sorted paths below the current folder. */
 export async function findTests(selection: Selection): Promise<readonly string[]> {
   const found: string[] = []
   for await (const file of glob(['{packages/*,testbed,tools}/test/**/*.ts'])) found.push(file)
   return found.filter((file) => isSelected(file, selection)).toSorted()
 }
 
-/** Returns whether a file under `test/` is a test of this selection. Files that help others are in a folder `support` or `fixtures`. */
+/** Returns whether a file under `test/` is a test of this selection. Helpers are in a folder `support` or `fixtures`. Pure. */
 export function isSelected(file: string, { live, reboot, parts }: Selection): boolean {
   if (isHelper(file)) return false
   if (file.includes('/test/live/') !== live) return false
@@ -24,23 +25,23 @@ export function isSelected(file: string, { live, reboot, parts }: Selection): bo
   return parts.length === 0 || parts.some((part) => file.includes(part))
 }
 
-/** Returns whether a file under `test/` only helps tests. */
+/** Returns whether a file under `test/` is a helper of tests. Pure. */
 export function isHelper(file: string): boolean {
   return /\/(support|fixtures)\//.test(file)
 }
 
-/** Returns whether a test takes minutes where a machine is emulated. It runs with `--full` only. */
+/** Returns whether a test takes minutes on an emulated machine. Such a test runs only with `--full`. Pure. */
 export function isLongRun(file: string): boolean {
   return file.includes('/test/live/long/')
 }
 
 /**
- * What a test file does to its whole process, so that it cannot share one: hooks of tap's root, the process's own state and signals, children
- * that inherit its descriptors, collected garbage.
+ * Code that affects the whole process of a test file, so that the file cannot share a process: hooks of tap's root, the state and the
+ * signals of the process, children that inherit its descriptors, garbage collection.
  */
 const needsOwnProcess = [
   /^(await |void )?t\.(beforeEach|afterEach|before|after|plan|bailout|skip|comment|teardown)\(/m,
-  // A helper that is given tap's root adds to what is tidied up at its end. tap ends its root then as soon as no test runs.
+  // A helper that receives tap's root adds a teardown to it. tap then ends its root as soon as no test runs.
   /^(export )?(const|let|await) (?!.*(\bt\.test|\bstartPostgres)\().*[(,] ?t[,)]/m,
   /\bprocess\.(chdir|exit|kill|on|once|umask|sete?[ug]id)\(/,
   /\bprocess\.(env(\.\w+|\[[^\]]+\])|exitCode) = /,
@@ -48,24 +49,25 @@ const needsOwnProcess = [
   /\bstartPuppy|createPuppy|\bfork\(/,
 ]
 
-/** Returns whether the text of a test file may run in a process that other test files use before and after it. */
+/** Returns whether a test file with this text may share a process with other test files. Pure. */
 export function canShare(text: string): boolean {
   return !needsOwnProcess.some((pattern) => pattern.test(text))
 }
 
+/** A test file to group. */
 export interface TestFile {
   readonly path: string
   /** Whether it may share a process. */
   readonly shares: boolean
-  /** Larger first: what a file will take, in any unit. */
+  /** The expected time of the file, in any unit. */
   readonly weight: number
 }
 
 /**
  * Groups test files into the processes that run them. Pure.
  *
- * Files of one package share: they load the same modules. A file that cannot share is a group of its own. Groups are ordered by weight, the
- * heaviest first, so that the last ones are short.
+ * Files of one package share processes, because they load the same modules. A file that cannot share is its own group. The heaviest groups
+ * come first, so that the last ones are short.
  *
  * @param most how many files one process runs
  */
@@ -74,7 +76,7 @@ export function groupFiles(files: readonly TestFile[], most: number): readonly (
   const shared = [...Map.groupBy(files.filter(({ shares }) => shares).values(), ({ path }) => packageOf(path)).values()]
   const together = shared.flatMap((ofPackage) => {
     const count = Math.ceil(ofPackage.length / most)
-    // Dealt like cards: the heavy ones are spread over the processes.
+    // Distribute the files in turn, so that heavy files are in different processes.
     const dealt = Array.from({ length: count }, (_, at) => ofPackage.filter((_file, index) => index % count === at))
     return dealt.map((group) => ({
       paths: group.map(({ path }) => path),

@@ -1,10 +1,13 @@
 /**
- * Runs the tests of every package and of the tools, and ends with one line of counts.
+ * Runs the tests of every package and of the tools, and prints the counts in the last line.
  *
- * `node tools/test.ts [--live] [--full] [--alone] [--tap=FOLDER] [part of a path …]`: with `--live` those under `test/live/`, which
- * need a real host (of those in `test/live/reboot/` only `before` or `after` with `--reboot=before` and `--reboot=after`); with `--full` the
- * long runs among them too: `test/live/long/`, and what asks for `TEST_FULL=1`; the TAP of each process goes to FOLDER. Files that do nothing
- * to their whole process share one, unless `--alone`.
+ * Usage: `node tools/test.ts [--live] [--full] [--alone] [--tap=FOLDER] [part of a path …]`.
+ *
+ * - `--live`: runs the tests under `test/live/`, which need a real host. Those in `test/live/reboot/` run only with `--reboot=before` or
+ *   `--reboot=after`.
+ * - `--full`: also runs the long live tests: `test/live/long/`, and tests that need `TEST_FULL=1`.
+ * - `--tap=FOLDER`: writes the TAP of each process to FOLDER.
+ * - `--alone`: runs each file in its own process. By default, files that do not affect their whole process share one.
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
@@ -19,7 +22,7 @@ const flag = (name: string) => args.includes(`--${name}`)
 const value = (name: string) => args.find((argument) => argument.startsWith(`--${name}=`))?.slice(name.length + 3)
 const [live, full, reboot, tapFolder] = [flag('live'), flag('full'), value('reboot'), value('tap')]
 const parts = args.filter((argument) => !argument.startsWith('--'))
-/** Files that share a process. More would save less than what a late group makes the end wait. */
+/** The largest number of files in one process. With more, the last group would delay the end by more than sharing saves. */
 const most = 12
 const kind = live ? 'live' : 'native'
 const env: Record<string, string> = full ? { TEST_FULL: '1' } : {}
@@ -34,13 +37,13 @@ async function keepTap({ file, output }: Outcome): Promise<void> {
   if (tapFolder !== undefined) await writeFile(join(tapFolder, `${file.replaceAll('/', '-')}.tap`), output)
 }
 
-/** Minutes where a machine is emulated. They are counted without being started: that alone takes ten seconds there. */
+/** Returns the outcome of a long test that is not started. On an emulated machine, starting it only to skip it takes ten seconds. */
 const leftOut = (file: string): Outcome => {
   const skipped = ['a long run: testbed test --full']
   return { file, passed: 0, failed: 0, skipped, seconds: 0, output: '', crashed: false, timedOut: false }
 }
 
-/** What is tidied up at the end, the last first; also when the run is told to end. */
+/** The cleanup at the end, last entry first, also after a signal. */
 const endings: (() => unknown)[] = []
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => void endEarly(signal))
 
@@ -50,7 +53,7 @@ async function endEarly(signal: string): Promise<void> {
   process.exit(1)
 }
 
-/** Prepares the PostgreSQL that test files share, and the cluster that they copy: making one takes longer than most of them. */
+/** Starts the PostgreSQL that test files share, and creates the cluster that they copy. To create one takes longer than most test files. */
 async function shareDatabases(paths: readonly string[]): Promise<void> {
   const texts = await Promise.all(paths.map((path) => readFile(path, 'utf8')))
   const users = (word: string) => (live ? 0 : texts.filter((text) => text.includes(word)).length)
@@ -63,13 +66,13 @@ async function shareDatabases(paths: readonly string[]): Promise<void> {
   if (postgres) env[support.sharedServer] = JSON.stringify((await support.startTestServer(cleanup)).urls)
 }
 
-/** By size, as long as nothing better is known. Live tests change one machine and begin on a clean process each. */
+/** Returns a test file with its size as its weight. Live tests change one machine and do not share processes. */
 async function weigh(path: string): Promise<TestFile> {
   const text = await readFile(path, 'utf8')
   return { path, weight: text.length, shares: !live && !flag('alone') && canShare(text) }
 }
 
-/** Runs one process. Where files that share one failed, each runs again alone: its own output is what a person needs. */
+/** Runs one process. When files of a shared process fail, runs each file again alone, so that the output is that of one file. */
 async function runGroup(group: readonly string[]): Promise<readonly Outcome[]> {
   const outcomes = await runFiles(group, env, kind)
   if (outcomes.every(({ failed }) => failed === 0)) return outcomes
@@ -85,8 +88,8 @@ async function runGroup(group: readonly string[]): Promise<readonly Outcome[]> {
     return again
   }
   if (!live || !outcomes.some(({ crashed }) => crashed)) return outcomes
-  // QEMU 7.2 emulates two processors so that code which was just compiled now and then is not what the other one runs.
-  console.log(`UNSTABLE: ${group.join()}: Node itself crashed; it runs again`)
+  // With QEMU 7.2, an emulated processor sometimes runs stale code after the other processor has compiled new code.
+  console.log(`UNSTABLE: ${group.join()}: Node itself crashed; running the file again`)
   return runFiles(group, env, kind)
 }
 
@@ -106,16 +109,16 @@ async function worker(): Promise<void> {
 }
 if (tapFolder !== undefined) await mkdir(tapFolder, { recursive: true })
 for (const outcome of outcomes) report(outcome)
-// Live tests are about the file systems of their host.
+// Live tests test the file systems of their host, so they use its own scratch folder.
 const scratch = live || process.env['TMPDIR'] !== undefined ? undefined : await scratchInMemory()
 if (scratch !== undefined) env['TMPDIR'] = scratch
 await shareDatabases(started)
-// Live tests change one machine; two at once would see each other's changes.
+// Live tests change one machine. Two at the same time would see each other's changes.
 await Promise.all(Array.from({ length: live ? 1 : Math.min(4, availableParallelism()) }, worker))
 
 /**
- * Where `CI` is set a file that failed runs again, alone: a shared machine stands still for seconds now and then. It is reported as unstable,
- * with its first output above; a file that fails twice has failed, and so has one that used up its time.
+ * With `CI`, a failed file runs again alone, because a shared machine sometimes stops for seconds. A file that then passes is reported as
+ * unstable, and its first output is printed above. A file that fails twice, or that timed out, has failed.
  */
 const unstable: string[] = []
 if (process.env['CI'] !== undefined) {
@@ -141,5 +144,5 @@ const sum = (count: (outcome: Outcome) => number) => outcomes.reduce((total, out
 const failed = sum((outcome) => outcome.failed)
 console.log(`${outcomes.length} files, ${groups.length} processes`)
 console.log(`${sum((o) => o.passed)} passed, ${failed} failed, ${sum((o) => o.skipped.length)} skipped`)
-// Live tests that all skip have shown nothing, on a host made for them.
+// When every live test is skipped, the run has tested nothing, so it fails.
 if (failed > 0 || outcomes.length === 0 || (live && sum((o) => o.passed) === 0)) process.exitCode = 1

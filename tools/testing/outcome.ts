@@ -1,21 +1,21 @@
 import { Parser } from 'tap-parser'
 
-/** What became of one test file. */
+/** The outcome of one test file. */
 export interface Outcome {
   readonly file: string
   readonly passed: number
   readonly failed: number
-  /** A reason for each named test that was skipped, itself or a part of it. */
+  /** A reason for each named test that was skipped, completely or in part. */
   readonly skipped: readonly string[]
   readonly seconds: number
   readonly output: string
-  /** Node itself was ended by the processor before the file printed anything, or V8 found its own compiled code damaged. */
+  /** Whether a fault of the processor ended Node before any output, or V8 found its own compiled code damaged. */
   readonly crashed: boolean
-  /** It was ended because its time was over. */
+  /** Whether the file was ended because of its timeout. */
   readonly timedOut: boolean
 }
 
-/** Begins the comment that names the file whose tests follow. */
+/** The start of the comment that names the file of the next tests. */
 export const fileMark = 'test file: '
 
 interface Counts {
@@ -29,15 +29,15 @@ interface Counts {
 /** Counts the tests of one process by file, as its output arrives. */
 export interface Tally {
   write(output: string): void
-  /** @param ending how the process ended, unless well */
+  /** Returns the counts. @param ending how the process ended, or undefined for exit code 0 */
   end(ending: string | undefined): ReadonlyMap<string, Counts>
 }
 
 /**
  * Creates a tally for the files of one process.
  *
- * A named test of a file counts once, whatever it asserts; one that skips anything, itself or inside, counts as skipped. A file that has no
- * test, or whose process ended badly without a failed test, has failed.
+ * A named test of a file counts once, whatever it asserts. A test that is skipped completely or in part counts as skipped. A file without a
+ * test has failed. The last file of a process that ended with an error but without a failed test has failed.
  */
 export function createTally(files: readonly string[]): Tally {
   const counts = new Map(
@@ -48,7 +48,7 @@ export function createTally(files: readonly string[]): Tally {
   const inside: string[] = []
   let wellFormed = true
   const parser = new Parser((results) => {
-    // A failed assertion makes the whole not ok, too: only what no assertion explains is damage.
+    // A failed assertion also makes the whole result not ok. Without a failed assertion, the output is damaged.
     const explained = [...counts.values()].some(({ failed }) => failed > 0)
     if (!results.ok && !explained) wellFormed = false
   })
@@ -93,7 +93,7 @@ function collectSkips(parser: Parser, skipped: string[]): void {
   })
 }
 
-/** Returns the failed assertions of TAP output with what tap says of each, or the last lines of output that has none. Pure. */
+/** Returns the failed assertions of TAP output with their diagnostics, or the last lines of an output without any. Pure. */
 export function failuresOf(output: string): string {
   const lines = output.split('\n')
   const shown: string[] = []

@@ -3,9 +3,9 @@ import { fileURLToPath } from 'node:url'
 import { createTally, type Outcome } from './outcome.ts'
 
 const batch = fileURLToPath(new URL('batch.ts', import.meta.url))
-/** Milliseconds that a process has: the longest takes a minute, or half an hour where a machine is emulated. */
+/** The timeout of a process in milliseconds. The longest process takes a minute, or half an hour on an emulated machine. */
 const timeoutOf = { native: 20 * 60_000, live: 40 * 60_000 } as const
-/** Seconds that tap gives a process: it gives 30 to one that runs a single file, however slow the machine is. */
+/** Returns the timeout that tap uses for a process, in seconds. Its default is 30 for each file, which is too short on a slow machine. */
 const tapTimeout = (files: number) => String(240 + 30 * files)
 
 /** Runs test files in one process and returns an outcome for each. */
@@ -18,7 +18,7 @@ export function runFiles(
   const tally = createTally(files)
   const [only = ''] = files
   const command = files.length === 1 ? [only] : [batch, ...files]
-  return new Promise((settle) => {
+  return new Promise((resolve) => {
     let output = ''
     const child = spawn(process.execPath, command, {
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -38,7 +38,7 @@ export function runFiles(
       output += `# ended with ${ending ?? 'exit code 0'}${ending !== undefined || output !== '' ? '' : ' and no output'}\n`
       const counts = tally.end(ending)
       const timedOut = performance.now() - started > timeoutOf[kind]
-      settle(
+      resolve(
         files.map((file) => {
           const { passed = 0, failed = 1, skipped = [], begun = 0, ended = 0 } = counts.get(file) ?? {}
           const own = files.length === 1 ? performance.now() - started : Math.max(0, ended - begun)

@@ -6,10 +6,10 @@ const memory = '/dev/shm'
 const enough = 2 * 1024 ** 3
 
 /**
- * Returns the folder for scratch files of tests: one in memory, or undefined where the system's own is to be used.
+ * Returns a folder in memory for the scratch files of tests, or undefined to use the system's own.
  *
- * ext4 searches for inodes that were not freed in the last five seconds whenever a file is created. A test makes and deletes hundreds of
- * files, most of them PostgreSQL's, so that this search took a quarter of all processor time.
+ * Whenever a file is created, ext4 searches for an inode that was not freed in the last five seconds. A test creates and deletes hundreds
+ * of files, most of them of PostgreSQL, so this search took a quarter of all processor time.
  */
 export async function scratchInMemory(): Promise<string | undefined> {
   const mount = findMountOf(await readMounts(createHost()), memory)
@@ -20,7 +20,7 @@ export async function scratchInMemory(): Promise<string | undefined> {
   return isUsable(mount, free) ? memory : undefined
 }
 
-/** Returns whether a mount is memory, can hold the programs that tests start, and has room. A container's has 64 MiB and `noexec`. */
+/** Returns whether a mount is in memory, allows programs and has enough space. In a container it has 64 MiB and `noexec`. Pure. */
 export function isUsable(mount: Pick<Mount, 'fileSystem' | 'mountOptions'> | undefined, free: number): boolean {
   if (mount?.fileSystem !== 'tmpfs' || free < enough) return false
   return mount.mountOptions.includes('rw') && !mount.mountOptions.includes('noexec')

@@ -4,7 +4,7 @@ import { circlesIn, closureOf, exportsOf, importsOf, readGraph, wayTo } from '..
 const tree = (files: Record<string, string>) => new Map(Object.entries(files))
 const manifest = (name: string, exports: object) => JSON.stringify({ name: `@puppy/${name}`, exports })
 
-void t.test('importsOf() tells what is loaded at once, later and never', async (t) => {
+void t.test('importsOf() distinguishes static, dynamic and type imports', async (t) => {
   const text = [
     "import a from 'a'",
     "import { b,\n  type B,\n} from './b.ts'",
@@ -42,7 +42,7 @@ const three = tree({
 })
 
 void t.test(
-  'closureOf() goes through packages by what they export, and knows a module of Node by either name',
+  'closureOf() follows the exports of packages, and a module of Node has one name with and without node:',
   async (t) => {
     const graph = readGraph(three)
     t.strictSame(graph.faults, [])
@@ -68,7 +68,7 @@ void t.test(
   },
 )
 
-void t.test('exportsOf() lists what a package exports, one by one', async (t) => {
+void t.test('exportsOf() lists each file that a package exports', async (t) => {
   t.strictSame(exportsOf(three, '@puppy/x'), [
     'packages/x/src/index.ts',
     'packages/x/src/deep/one.ts',
@@ -94,7 +94,7 @@ for (const [what, text, fault] of faults) {
   })
 }
 
-void t.test('circlesIn() finds each circle once, imports of types and later ones included', async (t) => {
+void t.test('circlesIn() finds each circle once, including imports of types and dynamic imports', async (t) => {
   t.strictSame(circlesIn(readGraph(three)), [
     ['packages/x/s.ts', 'packages/y/src/index.ts'],
     ['packages/x/src/a.ts', 'packages/x/src/index.ts'],

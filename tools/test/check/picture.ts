@@ -18,7 +18,7 @@ const files: Readonly<Record<string, string>> = {
 }
 const tree = (more: Readonly<Record<string, string>> = {}) => new Map(Object.entries({ ...files, ...more }))
 
-void t.test('drawPicture() draws packages by their imports, and leaves the rest of the page as it is', async (t) => {
+void t.test('drawPicture() draws packages by their imports and does not change the rest of the page', async (t) => {
   t.strictSame(drawPicture(tree()).split('\n'), [
     '# A',
     '',
@@ -30,9 +30,9 @@ void t.test('drawPicture() draws packages by their imports, and leaves the rest 
     '  mid -. "store/*" .-> low',
     '```',
     '',
-    'An arrow is left out where others lead there too. All of them:',
+    'An arrow is left out when a longer path leads to the same package. The table has all imports.',
     '',
-    '| package | loads of ours | takes only types of | loads of others |',
+    '| package | imports of this project | imports only types of | npm packages |',
     '| --- | --- | --- | --- |',
     '| `top` | low, mid/pure |  | zod |',
     '| `mid` | low/store/* |  |  |',
@@ -45,18 +45,18 @@ void t.test('drawPicture() draws packages by their imports, and leaves the rest 
   ])
 })
 
-void t.test('drawPicture() names the packages of which only types are taken', async (t) => {
+void t.test('drawPicture() lists packages of which only types are imported', async (t) => {
   t.match(drawPicture(tree({ 'packages/mid/src/pure.ts': '' })), '| `mid` | nothing | low |  |')
 })
 
-void t.test('drawPicture() comes to an end where packages import each other', async (t) => {
+void t.test('drawPicture() ends when packages import each other', async (t) => {
   t.match(drawPicture(tree({ 'packages/low/src/index.ts': "import '@puppy/mid'\n" })), '| `low` | mid |')
 })
 
-void t.test('checkPicture() finds a picture that is not that of the code, and a page without one', async (t) => {
-  t.matchOnlyStrict(checkPicture(tree()), [/run node tools\/picture\.ts/])
+void t.test('checkPicture() finds an outdated picture, and a page without one', async (t) => {
+  t.matchOnlyStrict(checkPicture(tree()), [/run: node tools\/picture\.ts/])
   const drawn = drawPicture(tree())
   t.strictSame(checkPicture(tree({ [page]: drawn })), [])
   t.equal(checkPicture(tree({ [page]: drawn, 'packages/low/src/store/b.ts': "import '@puppy/mid'\n" })).length, 1)
-  t.matchOnlyStrict(checkPicture(tree({ [page]: '# A\n' })), [/has no place/])
+  t.matchOnlyStrict(checkPicture(tree({ [page]: '# A\n' })), [/lacks the lines/])
 })

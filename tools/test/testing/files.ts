@@ -3,7 +3,7 @@ import { canShare, groupFiles, isLongRun, isSelected } from '../../testing/files
 
 const all = { live: false, parts: [] }
 
-void t.test('isSelected() takes tests, and neither their helpers nor the live ones', async (t) => {
+void t.test('isSelected() accepts tests, but not helpers and live tests', async (t) => {
   const rows: readonly (readonly [string, boolean])[] = [
     ['packages/x/test/a.ts', true],
     ['packages/x/test/support/a.ts', false],
@@ -18,7 +18,7 @@ void t.test('isSelected() takes tests, and neither their helpers nor the live on
   t.equal(isSelected('packages/x/test/a.ts', { live: false, parts: ['y'] }), false)
 })
 
-void t.test('isSelected() takes one half of the tests around a reboot', async (t) => {
+void t.test('isSelected() accepts only the requested half of the tests around a reboot', async (t) => {
   const [before, after] = ['packages/x/test/live/reboot/before/a.ts', 'packages/x/test/live/reboot/after/a.ts']
   const selected = (file: string, reboot?: string) =>
     isSelected(file, { live: true, parts: [], ...(reboot === undefined ? {} : { reboot }) })
@@ -26,12 +26,12 @@ void t.test('isSelected() takes one half of the tests around a reboot', async (t
   t.strictSame([selected(after), selected(after, 'before'), selected(after, 'after')], [false, false, true])
 })
 
-void t.test('isLongRun() knows the folder of the long runs', async (t) => {
+void t.test('isLongRun() accepts only files in the folder long', async (t) => {
   t.equal(isLongRun('packages/x/test/live/long/a.ts'), true)
   t.equal(isLongRun('packages/x/test/live/a.ts'), false)
 })
 
-void t.test('canShare() refuses what a file does to its whole process', async (t) => {
+void t.test('canShare() refuses code that affects the whole process', async (t) => {
   const own = [
     't.teardown(() => undefined)\n',
     'void t.beforeEach(() => undefined)\n',
@@ -49,7 +49,7 @@ void t.test('canShare() refuses what a file does to its whole process', async (t
   t.equal(canShare("const path = process.env['PATH']\n"), true, 'reading the environment')
 })
 
-void t.test('groupFiles() gives a process to what cannot share, and the heaviest goes first', async (t) => {
+void t.test('groupFiles() runs a file that cannot share alone, and orders groups by weight', async (t) => {
   const file = (path: string, weight: number, shares = true) => ({ path, weight, shares })
   const files = [
     file('packages/x/test/a.ts', 1),

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { createTally, failuresOf } from '../../testing/outcome.ts'
 
-/** What tap prints for two files in one process. */
+/** The output of tap for two files in one process. */
 const two = `# test file: a.ts
 TAP version 14
 # Subtest: one
@@ -24,7 +24,7 @@ ok 5 - end of b.ts # time=1ms
 1..5
 `
 
-void t.test('createTally() counts the tests of each file, and names what was skipped inside of one', async (t) => {
+void t.test('createTally() counts the tests of each file, and names skipped assertions', async (t) => {
   const tally = createTally(['a.ts', 'b.ts'])
   tally.write(two)
   const counts = tally.end('exit code 1')
@@ -44,7 +44,7 @@ void t.test('createTally() counts a file without a test as failed', async (t) =>
 })
 
 void t.test(
-  'createTally() counts a process that ended badly, or printed less than it planned, as failed',
+  'createTally() counts a process as failed that ended with an error or printed less than its plan',
   async (t) => {
     const failed = (output: string, ending?: string) => {
       const tally = createTally(['a.ts'])
@@ -59,7 +59,7 @@ void t.test(
 )
 
 void t.test(
-  'failuresOf() keeps failed assertions and how the process ended, or the end of what it printed',
+  'failuresOf() returns the failed assertions and the end of the process, or else the end of the output',
   async (t) => {
     const output = `# Subtest: one
     ok 1 - fine

@@ -9,18 +9,18 @@ const rows: readonly (readonly [
   free: number,
   usable: boolean,
 ])[] = [
-  ['memory with room', 'tmpfs', ['rw', 'relatime'], room, true],
+  ['memory with enough space', 'tmpfs', ['rw', 'relatime'], room, true],
   ['a disk', 'ext4', ['rw'], room, false],
-  ['memory without room, as in a container', 'tmpfs', ['rw'], 64 * 1024 ** 2, false],
-  ['memory that starts no program', 'tmpfs', ['rw', 'noexec'], room, false],
-  ['memory that is read only', 'tmpfs', ['ro'], room, false],
+  ['memory with too little space, as in a container', 'tmpfs', ['rw'], 64 * 1024 ** 2, false],
+  ['memory with noexec', 'tmpfs', ['rw', 'noexec'], room, false],
+  ['read-only memory', 'tmpfs', ['ro'], room, false],
 ]
 for (const [title, fileSystem, mountOptions, free, usable] of rows) {
-  void t.test(`isUsable() of ${title}`, async (t) => {
+  void t.test(`isUsable() returns ${usable} for ${title}`, async (t) => {
     t.equal(isUsable({ fileSystem, mountOptions }, free), usable)
   })
 }
 
-void t.test('isUsable() of no mount', async (t) => {
+void t.test('isUsable() returns false without a mount', async (t) => {
   t.equal(isUsable(undefined, room), false)
 })
