@@ -86,7 +86,7 @@ export function sharedGid(layout: SlotLayout): number | undefined {
 /**
  * Checks that the slots of a layout cannot collide with other users, and that its names and paths are safe in all files. Pure.
  *
- * It refuses the uids of the system, systemd-homed, `DynamicUser=`, nobody, containers and subordinate ids.
+ * It refuses the uids of the system, systemd-homed, `DynamicUser=`, `nobody`, containers and subordinate ids.
  *
  * @throws RangeError for numbers, TypeError for names and paths.
  * @see passwd(5), and systemd's "Users, Groups, UIDs and GIDs"
@@ -143,7 +143,7 @@ export function assertSlots(layout: SlotLayout, slots: readonly Slot[]): void {
 }
 
 /**
- * Checks that a uid can belong to a tenant. It refuses uids below 1000 and the reserved uids of systemd, nobody and containers. Pure.
+ * Checks that a uid can belong to a tenant. It refuses uids below 1000 and the reserved uids of systemd, `nobody` and containers. Pure.
  * @throws RangeError
  */
 export function assertTenantUid(uid: number): void {

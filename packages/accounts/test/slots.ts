@@ -87,7 +87,7 @@ void t.test('assertSlots() refuses a slot of another layout', (t) => {
   t.end()
 })
 
-void t.test('assertTenantUid() refuses root, systemd and nobody', (t) => {
+void t.test('assertTenantUid() refuses root and the uids of systemd', (t) => {
   assertTenantUid(10_000)
   for (const uid of [0, 999, -1, 65_534, 61_200, 4_294_967_295, 1e12, 10_000.5])
     t.throws(() => assertTenantUid(uid), RangeError)

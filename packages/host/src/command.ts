@@ -52,6 +52,6 @@ export interface StartedProgram {
   readonly pid: number
   /** Resolves when the program ends while this process still runs. Never rejects. */
   readonly exited: Promise<{ readonly exitCode: number | undefined; readonly signal: string | undefined }>
-  /** Lets this process end although the program still runs. */
+  /** Allows this process to end although the program still runs. */
   forget(): void
 }

@@ -14,7 +14,7 @@ export function hostNameFault(text: string): string | undefined {
   if (/[A-Z]/.test(text)) return 'a host name must be in lower case'
   const labels = text.split('.')
   if (!labels.every((part) => label.test(part))) {
-    return 'the labels of a host name must have 1 to 63 characters of a-z, 0-9 and inner hyphens; write other scripts as xn--'
+    return 'a host name must be labels of 1 to 63 characters (a-z, 0-9, inner hyphens), separated by dots; write other scripts as xn--'
   }
   return /^[0-9]+$/.test(labels.at(-1) ?? '')
     ? 'the last label of a host name must not be a number, as in an address'

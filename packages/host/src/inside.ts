@@ -3,8 +3,8 @@ import { dirname } from 'node:path'
 import { errno, HostError } from './errors.ts'
 
 /**
- * Checks that the folder of a path is below the root after links are resolved. Without this check a link in a root folder (`root/etc ->
- * /etc`) would lead a write outside.
+ * Checks that the folder of a path is below the root after links are resolved. Without this check a link in a root folder
+ * (`root/etc -> /etc`) would lead a write outside.
  *
  * @throws HostError `HOST_PATH_OUTSIDE_ROOT`
  */

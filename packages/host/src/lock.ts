@@ -9,7 +9,7 @@ export interface LockOptions {
   /** Milliseconds to wait for another holder. Default 10,000. 0 tries once. */
   readonly timeout?: number
   readonly signal?: AbortSignal
-  /** The purpose of the lock. The message to a process that waits in vain includes it. Default: only the process id. */
+  /** The purpose of the lock, for the error message of a process that waited too long. Default: only the process id. */
   readonly purpose?: string
   /**
    * Also takes the lock that the npm package proper-lockfile takes for the file at this path: the folder `PATH.lock`. So this process and

@@ -16,6 +16,6 @@ void t.test('surplusOf() finds lists, sets and maps with another size than in th
   for (const [actual, pattern, faults] of rows) t.strictSame(surplusOf(actual, pattern, 'it'), faults)
 })
 
-void t.test('matchWhole() passes when t.match() passes and there are no more elements', async (t) => {
+void t.test('matchWhole() passes when t.match() passes and no element is extra', async (t) => {
   matchWhole(t, { changes: [{ action: 'add', target: 'x' }], more: 1 }, { changes: [{ action: 'add' }] })
 })

@@ -62,7 +62,7 @@ void t.test('endProcess() waits for the end, and returns false after the timeout
 
 void t.test('openPidFile() ignores a stale file, and the file of another process with the same pid', async (t) => {
   const file = openPidFile(host, `${t.testdir()}/x.pid`)
-  t.equal(await file.read(), undefined, 'there is no file')
+  t.equal(await file.read(), undefined, 'the file does not exist')
   await file.write(process.pid)
   const whole = readFileSync(file.path, 'utf8')
   t.equal((await file.read())?.pid, process.pid)

@@ -3,7 +3,7 @@ import { quoted, sentenceOf } from '../src/sentence.ts'
 
 void t.test('sentenceOf() leaves out undefined reasons', async (t) => {
   t.equal(sentenceOf('read "/x"', []), 'Cannot read "/x"')
-  t.equal(sentenceOf('read', [undefined, 'it is gone', undefined, 'make it']), 'Cannot read: it is gone; make it')
+  t.equal(sentenceOf('read', [undefined, 'it is missing', undefined, 'make it']), 'Cannot read: it is missing; make it')
 })
 
 void t.test('quoted() escapes line feeds and cuts long text', async (t) => {

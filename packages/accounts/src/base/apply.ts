@@ -35,9 +35,9 @@ interface Progress {
  * Applies a change set, once per host. Needs root.
  *
  * On a live host, `sshd -t` checks the configuration after the drop-in is written. If sshd accepted the configuration before and refuses it
- * now, the old drop-in is restored, and its result has `ACCOUNT_SSHD_REFUSED`. Then an active ssh unit is reloaded. If the process is
- * killed before the reload, the next `ensure` reloads. Without systemd the reload is a step for the operator. Below a root folder nothing
- * is checked or reloaded.
+ * now, the old drop-in is restored, and the result of the file has `ACCOUNT_SSHD_REFUSED`. Then an active ssh unit is reloaded. If the
+ * process is killed before the reload, the next `ensure` reloads. Without systemd the reload is a step for the operator. Below a root
+ * folder nothing is checked or reloaded.
  *
  * @throws HostError `HOST_ABORTED`. Every other failure is an error in the result of its file.
  * @see sshd_config(5), sshd(8)

@@ -22,8 +22,8 @@ Match all
 /**
  * Renders the part of `/etc/profile` that sets the variables of login shells. Pure.
  *
- * The script evaluates nothing: it exports each line unchanged. It prints nothing when the file does not exist, and is safe under `set
- * -eu`.
+ * The script evaluates nothing: it exports each line unchanged. It prints nothing when the file does not exist. It is safe under
+ * `set -eu`.
  */
 export function renderProfile(): string {
   return `# Puppy: the variables of a tenant, for login shells.

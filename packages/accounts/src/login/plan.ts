@@ -53,9 +53,9 @@ export function noLogin(slot: Slot): Login {
 /**
  * Plans the changes for these logins. Pure.
  *
- * A login with an invalid key or variable is refused completely, and the other logins are not affected. Keys are written as `type base64
- * comment`, without duplicates. `open: false` removes keys and linger and expires the account, which sshd, cron and at respect. The
- * variables stay. An expiry that an administrator set on an open login is removed.
+ * A login with an invalid key or variable is refused completely, and the other logins are not affected. Keys are written as
+ * `type base64 comment`, without duplicates. `open: false` removes keys and linger and expires the account, which sshd, cron and at
+ * respect. The variables stay. An expiry that an administrator set on an open login is removed.
  */
 export function planLogins(logins: readonly Login[], observed: LoginObservation): LoginChangeSet {
   const items = logins.map((login) => workOf(login, observed.get(login.slot.user) ?? emptyState))

@@ -65,8 +65,8 @@ async function killAll(
 }
 
 /**
- * `--` is needed by procps 4.0.4, which fails on `-KILL -1`. Exit code 1: there is no process to signal. The tenant can kill this program
- * before it acts, and then the caller runs it again. `daemon` prevents that it inherits our locks: a process with the uid of a tenant must
+ * `--` is needed by procps 4.0.4, which fails on `-KILL -1`. Exit code 1: no process was signalled. The tenant can kill this program
+ * before it acts, and then the caller runs it again. `daemon` prevents it from inheriting our locks: a process with the uid of a tenant must
  * not have our descriptors.
  */
 async function killUid(machine: Host, uid: number, options: EffectOptions): Promise<void> {

@@ -42,7 +42,7 @@ void t.test('applyLogins() writes, closes and opens a login, and then writes not
   t.match(await host.status('/etc/puppy/keys/p10000'), { mode: 0o644, uid: 0, gid: 0 })
   t.match(await host.status('/etc/puppy/keys'), { mode: 0o755, uid: 0 }, 'sshd can traverse it as the user')
   t.equal(await host.read('/var/lib/systemd/linger/p10000'), '')
-  t.equal(await host.read('/etc/puppy/keys/p10001'), undefined, 'without keys there is no file')
+  t.equal(await host.read('/etc/puppy/keys/p10001'), undefined, 'no file is written without keys')
 
   const closed = await logins.ensure([login(0, { open: false })])
   t.strictSame(closed.results, [{ n: 0, target: 'p10000', changed: true }])

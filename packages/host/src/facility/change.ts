@@ -10,7 +10,7 @@ export interface Change {
   readonly action: string
   /** The current state, as text. Absent: nothing exists, or nothing was read. */
   readonly before?: string
-  /** The state after the change, as text. Absent: the target is removed. */
+  /** The state after the change, as text. Absent when there is nothing to show, such as after a removal. */
   readonly after?: string
   /** A command with the same effect, for an operator. The library itself may do it in another way. */
   readonly command?: string
