@@ -15,7 +15,7 @@ import { smallPlan, sshKey } from '../packages/state/test/support/index.ts'
 const singles = 60
 const crowd = 200
 
-/** From a PUT to `ready: true`, for one account, one domain, and 200 accounts that come together. */
+/** Measures the time from a PUT to `ready: true` for one account, for one domain, and for 200 accounts at the same time. */
 export const accounts: Bench = {
   claims: ['account.ready', 'domain.ready', 'accounts.ready.200'],
   cannotRun: () => (cannotRun === false ? undefined : cannotRun),
@@ -85,12 +85,12 @@ async function measure(t: { teardown(work: () => unknown): void }): Promise<read
   return [
     claimOf('account.ready', medians(account), {
       floorIs: 'two files written, fsynced and renamed, and their folder fsynced',
-      todayIs: 'useradd -m into a scratch root and a key file',
+      todayIs: 'useradd -m in a scratch root, and a key file',
       more: { p99: quantile(account.ours, 0.99) },
     }),
     claimOf('domain.ready', medians(domain), {
-      floorIs: 'a map file rewritten with fsync and rename, and one "add map" by the runtime socket',
-      todayIs: 'a backend appended to haproxy.cfg, haproxy -c, a reload, and the new worker answers',
+      floorIs: 'a map file rewritten with fsync and rename, and one "add map" on the runtime socket',
+      todayIs: 'a backend appended to haproxy.cfg, haproxy -c, and a reload until the new worker answers',
       more: { p99: quantile(domain.ours, 0.99) },
     }),
     claimOf(
@@ -152,7 +152,7 @@ async function replace(folder: string, name: string, text: string): Promise<void
   await handle.close()
 }
 
-/** The bare tools and system calls. */
+/** Prepares the floor: the bare tools and system calls. */
 async function startFloor(t: { teardown(work: () => unknown): void }) {
   const folder = scratch(t)
   let map = ''
@@ -196,7 +196,7 @@ async function run(program: string, args: readonly string[], input = ''): Promis
   if (child.exitCode !== 0) throw new Error(`${program} ended with ${child.exitCode ?? child.signalCode}`)
 }
 
-/** What an operator's script does: useradd, a line in a configuration, a reload; with a HAProxy of its own. */
+/** Prepares today's way with its own HAProxy. An operator's script runs useradd, appends to a configuration and reloads. */
 async function startToday(t: { teardown(work: () => unknown): void }) {
   const folder = scratch(t)
   const port = await freePort()
@@ -233,7 +233,7 @@ async function startToday(t: { teardown(work: () => unknown): void }) {
       appendFileSync(config, `backend t${index}.example.com\n  server one 127.0.0.1:${14_000 + index * 8}\n`)
       await run('/usr/sbin/haproxy', ['-c', '-q', '-f', config])
       const before = await workerOf(socket)
-      // A master that was just started or is about to reload loses the signal, so it is sent again.
+      // A master that has just started or is about to reload loses the signal, so repeat it.
       for (let polls = 0; (await workerOf(socket)) === before; polls += 1) {
         if (polls % 200 === 0) process.kill(master(), 'SIGUSR2')
         await sleep(2)
@@ -242,7 +242,7 @@ async function startToday(t: { teardown(work: () => unknown): void }) {
   }
 }
 
-/** The pid of the worker that answers the socket; 0 while none does. */
+/** Returns the process id of the worker that answers on the socket, or 0 while no worker answers. */
 async function workerOf(path: string): Promise<number> {
   let text = ''
   try {

@@ -6,20 +6,20 @@ import { claimOf, median, time, type Bench, type Claim } from './claim.ts'
 
 const count = 1000
 const rounds = 3
-/** One by one takes minutes: so many are measured, and the rest is taken to be as quick. */
+/** How many slices today's way is measured with. All of them take minutes, so the result is multiplied. */
 const sample = 20
 
 const host = createHost()
 const limited = openSlices(host, { runFolder: '/run/puppy-cgroups-bench' })
 const { works } = await limited.probe()
 
-/** Limits of a full host's slices, and what a thousand groups use, read as often as an operator looks. */
+/** Measures how long it takes to limit the slices of a full host, and to read the usage of a thousand groups. */
 export const cgroups: Bench = {
   claims: ['cgroups.limit.1000', 'cgroups.stat.1000'],
   cannotRun: () => {
-    if (!works || process.getuid?.() !== 0) return 'it needs root, cgroup v2 and systemd'
+    if (!works || process.getuid?.() !== 0) return 'needs root, cgroup v2 and systemd'
     if (process.env['TESTBED_GUEST'] !== undefined) return undefined
-    return 'it limits a thousand slices of the machine: only in a disposable host'
+    return 'limits a thousand slices of the machine, so it runs only in a guest of the testbed'
   },
   run: async () => [await measureLimits(), await measureUsage()],
 }
@@ -58,7 +58,7 @@ async function measureLimits(): Promise<Claim> {
     {
       more: { bareFiles: median(times.files), noChange: median(times.same) },
       floorIs: `${count} drop-ins by mkdir and writeFile, without fsync (bareFiles), and one systemctl daemon-reload`,
-      todayIs: `systemctl set-property with the same four limits, slice by slice: ${sample} slices, times ${count / sample}`,
+      todayIs: `systemctl set-property with the same four limits, slice by slice (${sample} slices, times ${count / sample})`,
     },
   )
 }
@@ -84,7 +84,7 @@ async function today(round: number): Promise<number> {
   return took * (count / sample)
 }
 
-/** The files that make up a usage without `memory.stat`. */
+/** The files that a usage without `memory.stat` is read from. */
 const files = [
   'cpu.stat',
   'memory.current',
@@ -120,7 +120,7 @@ async function measureUsage(): Promise<Claim> {
       { ours: median(times.ours), floor: median(times.floor), today: median(times.today) },
       {
         more: { groupMicroseconds: (median(times.ours) * 1000) / count },
-        floorIs: `readFileSync of the same ${files.length} files of ${count} groups, texts thrown away`,
+        floorIs: `readFileSync of the same ${files.length} files of ${count} groups, without parsing`,
         todayIs: 'systemd-cgtop -n 1 -b --depth=5, which reads tasks, cpu, memory and io only',
       },
     )
@@ -136,7 +136,7 @@ function readBare(root: string, groups: readonly string[]): void {
       try {
         readFileSync(`${root}/${group}/${file}`, 'utf8')
       } catch {
-        // The machine does not hand this controller down; ours finds that out, too.
+        // This controller is not enabled for the group. Our measured code finds that out too.
       }
     }
   }

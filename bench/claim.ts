@@ -1,4 +1,7 @@
-/** One claim of speed or memory, measured: ours, the bare tool or system calls, and what people do today, in turn in the same run. */
+/**
+ * A measured claim about speed or memory: our result, the floor (the bare tool or the system calls) and the usual way of today, measured in
+ * turn in one run.
+ */
 export interface Claim {
   readonly claim: string
   readonly unit: 'ms' | 'MB'
@@ -7,28 +10,31 @@ export interface Claim {
   readonly today: number
   readonly toFloor: number
   readonly fromToday: number
-  /** What else was measured on the way. */
+  /** Further results of the same run. */
   readonly more?: Readonly<Record<string, number>>
-  /** What the floor and today's way were, in words. */
+  /** Descriptions of the floor and of today's way. */
   readonly floorIs: string
   readonly todayIs: string
 }
 
+/** A benchmark with one or more claims. */
 export interface Bench {
   readonly claims: readonly string[]
-  /** Why it cannot run here; undefined when it can. */
+  /** Returns why the benchmark cannot run here, or undefined when it can. */
   cannotRun(): string | undefined
   run(): Promise<readonly Claim[]>
 }
 
-/** The value below which this share of the samples lies. */
+/** Returns the value below which this share of the samples is. */
 export function quantile(samples: readonly number[], share: number): number {
   const sorted = samples.toSorted((one, other) => one - other)
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
 }
 
+/** Returns the median of the samples. */
 export const median = (samples: readonly number[]): number => quantile(samples, 0.5)
 
+/** Creates a claim with its ratios. The measured values are milliseconds. */
 export function claimOf(
   name: string,
   measured: { readonly ours: number; readonly floor: number; readonly today: number },
@@ -50,6 +56,7 @@ export function claimOf(
   }
 }
 
+/** Renders a claim as text. */
 export function renderClaim({
   claim,
   unit,
@@ -68,6 +75,7 @@ export function renderClaim({
     today: ${todayIs}`
 }
 
+/** Runs a function and returns its duration in milliseconds. */
 export async function time(work: () => Promise<unknown>): Promise<number> {
   const started = performance.now()
   await work()

@@ -15,7 +15,7 @@ const rounds = 10
 const milliseconds = 1000
 const host = createHost()
 
-/** What the table costs visitors of a tenant's site: HAProxy before an HTTP server that costs nothing, over loopback. */
+/** Measures what the table costs visitors of a tenant's site: requests through HAProxy to a small HTTP server, over loopback. */
 export const firewallProxy: Bench = {
   claims: ['firewall.proxy.2816'],
   cannotRun: () => {
@@ -70,7 +70,7 @@ async function measure(lab: Lab, folder: string, teardown: Teardown): Promise<re
   const none = (): Record<Way, number[]> => ({ floor: [], ours: [], today: [] })
   const times = { node: none(), nothing: none() }
   for (let round = 0; round < rounds; round += 1) {
-    // In turn, and each first as often as the other: the machine is not as quick in one second as in the next.
+    // Measure in turn, and change the order, because the speed of the machine varies from second to second.
     const order = round % 2 === 0 ? (['floor', 'ours'] as const) : (['ours', 'floor'] as const)
     for (const way of round < 3 ? [...order, 'today' as const] : order) {
       await prepare[way]()
@@ -93,14 +93,14 @@ async function measure(lab: Lab, folder: string, teardown: Teardown): Promise<re
           perSecondBeforeNothing: 1_000_000 / median(times.nothing.ours),
         },
         floorIs:
-          '1,000 requests through HAProxy to a tenant’s Node server without any rules, 16 connections that stay open (BeforeNothing: to one in HAProxy itself that costs nothing)',
+          '1,000 requests through HAProxy to a Node server of a tenant, without rules, on 16 open connections (BeforeNothing: to an answer of HAProxy itself)',
         todayIs: `the same with three rules for each of ${tenants} tenants`,
       },
     ),
   ]
 }
 
-/** A front door of its own, 2160 below, for a tenant's port. */
+/** Renders a frontend for a tenant's port. It listens 2160 below that port. */
 function web(port: number): string {
   return `frontend web${port}
   bind 127.0.0.1:${port - 2160}
@@ -110,7 +110,7 @@ backend tenant${port}
 `
 }
 
-/** What people write: rules per tenant, which a packet goes through one after the other. */
+/** Renders today's way: rules for each tenant, which the kernel evaluates one after the other for each packet. */
 function perTenant(slots: readonly { readonly uid: number; readonly firstPort: number; readonly lastPort: number }[]) {
   const of = (rule: (slot: (typeof slots)[number]) => string) => slots.map(rule).join('\n')
   return `table inet today {
@@ -139,7 +139,7 @@ async function startHaproxy(lab: Lab, folder: string, teardown: Teardown, { name
   await writeFile(config, `global\n  nbthread 1\ndefaults\n  mode http\n  ${timeouts}\n${sections}`)
   const child = inside(lab, teardown, [...becoming(uid), program('haproxy'), '-db', '-f', config], 'inherit')
   await sleep(500)
-  if (child.exitCode !== null) throw new Error(`the HAProxy ${name} ended`)
+  if (child.exitCode !== null) throw new Error(`Cannot measure: the HAProxy "${name}" ended`)
 }
 
 function becoming(uid: number): readonly string[] {
@@ -149,11 +149,11 @@ function becoming(uid: number): readonly string[] {
 async function startVisitors(lab: Lab, teardown: Teardown, port: number): Promise<() => Promise<number>> {
   const script = fileURLToPath(new URL('support/visitors.ts', import.meta.url))
   const child = inside(lab, teardown, [process.execPath, '--no-warnings', script, String(port), '16'], 'pipe')
-  if (child.stdout === null || child.stdin === null) throw new Error('no pipes')
+  if (child.stdout === null || child.stdin === null) throw new Error('Cannot measure: the visitors have no pipes')
   const { stdin } = child
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
   await lines.next()
-  /** Milliseconds for 1,000 requests. */
+  /** Returns the milliseconds for 1,000 requests. */
   return async () => {
     stdin.write(`${milliseconds}\n`)
     const { value } = await lines.next()

@@ -8,10 +8,10 @@ import { claimOf, median, time, type Bench, type Claim } from './claim.ts'
 
 const tenants = 2816
 const rounds = 7
-/** Rule by rule takes minutes, and each rule longer than the one before: so many are measured, the rest is reckoned as quick. */
+/** How many tenants today's way is measured with. All of them take minutes, and each rule takes longer than the rule before it. */
 const sample = 176
 
-/** The table of a full host, loaded into a network namespace of its own. */
+/** Measures how long it takes to load the table of a full host into a separate network namespace. */
 export const firewall: Bench = {
   claims: ['firewall.load.2816'],
   cannotRun: () => (cannotRun === false ? undefined : cannotRun),
@@ -79,14 +79,14 @@ async function measure(lab: Lab, folder: string): Promise<readonly Claim[]> {
           floorWithoutLogins: median(without.bare),
           bareListing: list,
         },
-        floorIs: `nft -f FILE of the same table, which is not read back, with ${tenants} tenants who have a login in /etc/passwd (WithoutLogins: where none is)`,
-        todayIs: `nft add rule, three for each tenant, one command after the other: ${sample} tenants, times ${tenants / sample}`,
+        floorIs: `nft -f FILE of the same table, without reading it back, with ${tenants} logins of tenants in /etc/passwd (WithoutLogins: with none)`,
+        todayIs: `nft add rule, three commands for each tenant, one after the other (${sample} tenants, times ${tenants / sample})`,
       },
     ),
   ]
 }
 
-/** Gives the tenants their logins, in the `/etc/passwd` that ip(8) shows to what it runs in there. @returns what to remove */
+/** Adds logins of the tenants to `/etc/passwd` as seen in the network namespace; see ip-netns(8). Returns the folder to delete. */
 async function addLogins({ netns }: Lab, { slots }: FirewallSpec): Promise<string> {
   const folder = `/etc/netns/${netns}`
   const logins = slots.map(({ uid }) => `t${uid}:x:${uid}:${uid}::/srv/puppy/${uid}:/bin/bash\n`)
@@ -101,7 +101,7 @@ async function repeat(count: number, work: () => Promise<number>): Promise<reado
   return times
 }
 
-/** What people write: rules per tenant, one command each. */
+/** Renders today's way: rules for each tenant, one command for each rule. */
 function ruleByRule({ slots }: FirewallSpec): string {
   const add = (chain: string, rule: string) => `nft add rule inet today ${chain} ${rule}`
   return [

@@ -6,17 +6,17 @@ import type { Bench, Claim } from './claim.ts'
 import { cannotRun, createPuppy, type Puppy } from '../packages/puppy/test/support/puppy.ts'
 import { smallPlan, sshKey } from '../packages/state/test/support/index.ts'
 
-/** How many operations, unless PUPPY_BENCH_OPERATIONS says otherwise; 10,000 shows whether anything is kept. */
+/** The default number of operations. PUPPY_BENCH_OPERATIONS overrides it. With 10,000 a memory leak becomes visible. */
 const usual = 600
 const workers = 8
 const slots = 36
 const names = ['up', 'api', 'agent'] as const
 type Name = (typeof names)[number]
 
-/** Before these were measured, at 600 operations, started with `npm start`. */
+/** The memory in MB before this benchmark existed, after 600 operations, started with `npm start`. */
 const before: Readonly<Record<Name, number>> = { up: 109, api: 192, agent: 260 }
 
-/** What each process keeps in memory after operations over HTTP, on 36 slots. */
+/** Measures the memory of each process after operations over HTTP, with 36 slots. */
 export const memory: Bench = {
   claims: names.map((name) => `memory.${name}`),
   cannotRun: () => (cannotRun === false ? undefined : cannotRun),
@@ -51,7 +51,7 @@ async function measure(t: { teardown(work: () => unknown): void }): Promise<read
   const ended = pids()
   for (const name of names) {
     if (ended[name] !== began[name])
-      throw new Error(`The ${name} was started again meanwhile, so this measures nothing`)
+      throw new Error(`Cannot measure the memory of ${name}: the process was restarted during the run`)
   }
   const node = await floorOf(t, 'setInterval(() => {}, 1000); process.send(0)')
   const service = await floorOf(
@@ -60,9 +60,9 @@ async function measure(t: { teardown(work: () => unknown): void }): Promise<read
      const app = fastify(); app.get('/', async () => 'x'); const pool = new pg.Pool(); await app.ready(); process.send(pool.totalCount)`,
   )
   const floors: Readonly<Record<Name, readonly [number, string]>> = {
-    up: [node, 'node with nothing but a timer'],
+    up: [node, 'node with only a timer'],
     api: [service, 'node with Fastify and pg loaded, one route, no request'],
-    agent: [node, 'node with nothing but a timer'],
+    agent: [node, 'node with only a timer'],
   }
   return names.map((name) => {
     const ours = residentOf(ended[name])
@@ -77,12 +77,12 @@ async function measure(t: { teardown(work: () => unknown): void }): Promise<read
       fromToday: Number((before[name] / ours).toPrecision(3)),
       more: seen[name],
       floorIs,
-      todayIs: 'Puppy before this was measured, after 600 operations',
+      todayIs: 'Puppy before this benchmark existed, after 600 operations',
     }
   })
 }
 
-/** Creates, changes and deletes accounts and domains, eight at a time; `look` is called ten times on the way. */
+/** Creates, changes and deletes accounts and domains, eight at a time. Calls `look` ten times during the run. */
 async function operate(puppy: Puppy, total: number, look: (done: number) => void): Promise<void> {
   const step = Math.ceil(total / 10)
   let done = 0
@@ -108,7 +108,7 @@ async function operate(puppy: Puppy, total: number, look: (done: number) => void
   await Promise.all(Array.from({ length: workers }, worker))
 }
 
-/** What a process has in memory, in MB of 2^20 bytes. @see proc_pid_smaps(5) */
+/** Returns the resident memory of a process in MB of 2^20 bytes. @see proc_pid_smaps(5) */
 function residentOf(pid: number): number {
   const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8')
   return Math.round(Number(/^Rss: +(\d+) kB$/m.exec(text)?.[1]) / 1024)

@@ -6,17 +6,18 @@ import { claimOf, median, time, type Bench, type Claim } from './claim.ts'
 const users = 1000
 const first = 80_001
 const rounds = 5
-/** One process for each id takes a minute in an emulated machine: so many are measured, the rest is reckoned as quick. */
+/** How many ids today's way is measured with. All of them take a minute on an emulated machine, so the result is multiplied. */
 const sample = 50
 const path = '/home'
 const MiB = 2 ** 20
 
-/** Limits of a thousand users, who need not exist, set and lifted again. */
+/** Measures how long it takes to set and to report the limits of a thousand users. The users need not exist. */
 export const quota: Bench = {
   claims: ['quota.set.1000', 'quota.report.1000'],
   cannotRun: () => {
-    if (process.getuid?.() !== 0) return 'it needs root'
-    if (process.env['TESTBED_GUEST'] === undefined) return 'it sets limits on /home: only in a disposable host'
+    if (process.getuid?.() !== 0) return 'needs root'
+    if (process.env['TESTBED_GUEST'] === undefined)
+      return 'sets limits on /home, so it runs only in a guest of the testbed'
     return existsSync('/usr/sbin/setquota') ? undefined : 'setquota is not installed'
   },
   run: async () => {
@@ -89,7 +90,7 @@ async function measure(host: Host, ids: readonly number[]): Promise<readonly Cla
           noChange: median(times.same),
         },
         floorIs: `setquota -b of ${users} lines (bareSet) and one repquota to read it back (bareReport)`,
-        todayIs: `setquota in a loop of the shell, one process for each id: ${sample} ids, times ${users / sample}`,
+        todayIs: `setquota in a shell loop, one process for each id (${sample} ids, times ${users / sample})`,
       },
     ),
     claimOf(
@@ -100,8 +101,8 @@ async function measure(host: Host, ids: readonly number[]): Promise<readonly Cla
         today: (await oneByOne(host, ids)) * (users / sample),
       },
       {
-        floorIs: `repquota of ${users} ids, its output thrown away`,
-        todayIs: `quota -u in a loop of the shell, one process for each id: ${sample} ids, times ${users / sample}`,
+        floorIs: `repquota of ${users} ids, without parsing`,
+        todayIs: `quota -u in a shell loop, one process for each id (${sample} ids, times ${users / sample})`,
       },
     ),
   ]
@@ -116,7 +117,7 @@ function oneByOne(host: Host, ids: readonly number[]): Promise<number> {
   )
 }
 
-/** What people write: a loop in a shell, which starts processes quicker than we do. */
+/** Runs today's way: a shell loop, which starts processes faster than this project does. */
 function shell(host: Host, lines: readonly string[]): Promise<unknown> {
   const options = { touches: 'machine', input: lines.join('\n'), timeout: 300_000 } as const
   return host.run(['/bin/sh', '-e', '-s'], options)

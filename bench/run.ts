@@ -1,7 +1,7 @@
 /**
- * Runs benchmarks and prints, for each claim, our time, the floor and what people do today, side by side.
+ * Runs benchmarks. Prints for each claim our result, the floor and the usual way of today.
  *
- * `npm run bench -- [name …] [--json]`; names are those of the files here, or claims.
+ * Usage: `npm run bench -- [name …] [--json]`. A name is that of a file in this folder, or a claim.
  */
 import { accounts } from './accounts.ts'
 import { cgroups } from './cgroups.ts'
@@ -32,7 +32,7 @@ const unknown = wanted.find(
   (name) => !Object.entries(benches).some(([key, { claims }]) => key === name || claims.includes(name)),
 )
 if (unknown !== undefined) {
-  console.error(`There is no benchmark ${unknown}; there are ${Object.keys(benches).join(', ')}`)
+  console.error(`Unknown benchmark "${unknown}"; known benchmarks: ${Object.keys(benches).join(', ')}`)
   process.exit(64)
 }
 for (const [name, bench] of Object.entries(benches)) {

@@ -12,12 +12,15 @@ const files = 200
 const home = '/home/bench-selinux'
 const host = createHost()
 
-/** A thousand slots in the machine's own policy, which the kernel gets; and what they cost restorecon(8), which reads all contexts for one home. */
+/**
+ * Measures how long it takes to load a thousand slots into the machine's own policy, and how much longer restorecon(8) then takes for one
+ * home, because it reads all contexts.
+ */
 export const selinuxLoaded: Bench = {
   claims: ['selinux.pool.1000.loaded', 'selinux.relabel.home'],
   cannotRun: () => {
-    if (process.getuid?.() !== 0) return 'it needs root'
-    if (process.env['TESTBED_GUEST'] === undefined) return 'it loads a policy: only in a disposable host'
+    if (process.getuid?.() !== 0) return 'needs root'
+    if (process.env['TESTBED_GUEST'] === undefined) return 'loads a policy, so it runs only in a guest of the testbed'
     return existsSync('/sys/fs/selinux/enforce') ? undefined : 'SELinux is off'
   },
   run: async () => {
@@ -52,7 +55,7 @@ async function measure(quiet: Policy, ordinary: Policy): Promise<readonly Claim[
   }
   const semodule = (...words: readonly string[]) =>
     host.run([host.program('semodule') ?? '', ...words], { touches: 'machine', timeout: 600_000 })
-  // Each takes a minute in an emulated machine, so each is run once.
+  // Each step takes a minute on an emulated machine, so each runs once.
   const floor = await time(() => semodule('-B'))
   const unlabelled = await restorecon()
   const ours = await time(() => ensured(quiet, specOf(count)))
@@ -68,7 +71,7 @@ async function measure(quiet: Policy, ordinary: Policy): Promise<readonly Claim[
       {
         more: { oneMore, nothingToDo },
         floorIs: 'semodule -B of the policy without the slots, loaded into the kernel',
-        todayIs: `semodule once for each of ${count} slots, reckoned as quick as without any`,
+        todayIs: `semodule once for each of ${count} slots (the floor, times ${count})`,
       },
     ),
     claimOf(
@@ -76,7 +79,7 @@ async function measure(quiet: Policy, ordinary: Policy): Promise<readonly Claim[
       { ours: labelled, floor: unlabelled, today: seen },
       {
         floorIs: `restorecon of a home of ${files} files, without a tenant in the policy`,
-        todayIs: `the same with ${count} logins in the policy whose users genhomedircon sees`,
+        todayIs: `the same with ${count} logins in the policy whose users are visible to genhomedircon`,
       },
     ),
   ]

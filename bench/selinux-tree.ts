@@ -11,11 +11,11 @@ const home = '/home/bench-selinux-tree'
 const [uid, user] = [24_200, 'unconfined_u']
 const host = createHost()
 
-/** A home of many folders, as a dependency manager leaves it, gets another level. */
+/** Measures how long it takes to change the level of a home with many folders, such as a dependency manager creates. */
 export const selinuxTree: Bench = {
   claims: ['selinux.relabel.tree'],
   cannotRun: () => {
-    if (process.getuid?.() !== 0) return 'it needs root'
+    if (process.getuid?.() !== 0) return 'needs root'
     return existsSync('/sys/fs/selinux/enforce') ? undefined : 'SELinux is off'
   },
   run: async () => {
@@ -52,8 +52,8 @@ async function measure(): Promise<readonly Claim[]> {
       { ours: median(times.ours), floor: median(times.floor), today: median(times.today) },
       {
         more: { nothingToDo: median(times.same) },
-        floorIs: `chcon -R of a home of ${folders * filesEach} files in ${folders} folders, which nobody changes meanwhile`,
-        todayIs: 'restorecon -R -F, which knows no level and follows a folder that becomes a link',
+        floorIs: `chcon -R of a home of ${folders * filesEach} files in ${folders} folders, while no process changes them`,
+        todayIs: 'restorecon -R -F, which sets no level and follows a folder that is replaced by a link',
       },
     ),
   ]

@@ -10,16 +10,16 @@ import { ensured, slotsOf, specOf, tenants } from './support/slots.ts'
 
 const count = 1000
 const rounds = 3
-/** One transaction for each slot takes more than an hour: so many are measured, the rest is reckoned as quick. */
+/** How many slots today's way is measured with. One transaction for each slot takes more than an hour, so the result is multiplied. */
 const sample = 2
 const type = 'default'
-/** A thousand slots with eight ports each, in a copy of the machine's policy; nothing is loaded. */
+/** Measures how long it takes to add a thousand slots with eight ports each to a copy of the machine's policy. Loads no policy. */
 export const selinux: Bench = {
   claims: ['selinux.pool.1000'],
   cannotRun: () => {
-    if (process.getuid?.() !== 0) return 'it needs root'
+    if (process.getuid?.() !== 0) return 'needs root'
     if (!existsSync('/usr/sbin/semodule')) return 'semodule is not installed'
-    return existsSync(`/var/lib/selinux/${type}/active`) ? undefined : 'there is no policy to copy'
+    return existsSync(`/var/lib/selinux/${type}/active`) ? undefined : `/var/lib/selinux/${type}/active does not exist`
   },
   run: async () => {
     const root = await mkdtemp(join(tmpdir(), 'bench-selinux-'))
@@ -73,8 +73,8 @@ async function measure(host: Host): Promise<readonly Claim[]> {
       { ours: median(times.ours), floor: median(times.floor), today: today * (count / sample) },
       {
         more: { oneMore: median(times.one), bareWithThem: median(times.bare), nothingToDo: median(times.same) },
-        floorIs: 'semodule -B of the policy without the slots, nothing loaded',
-        todayIs: `semodule -i, one slot's module at a time: ${sample} slots, times ${count / sample}`,
+        floorIs: 'semodule -B of the policy without the slots, without loading it',
+        todayIs: `semodule -i, the module of one slot at a time (${sample} slots, times ${count / sample})`,
       },
     ),
   ]

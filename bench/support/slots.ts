@@ -2,10 +2,10 @@ import { renderTenantPolicy, renderTenantSlots, type TenantSlot } from '../../pa
 import type { Policy, PolicySpec } from '../../packages/selinux/src/index.ts'
 import { pairAt } from '../../packages/selinux/src/level.ts'
 
-/** The ports of all slots. */
+/** The port range of all slots. */
 export const tenants = { ports: { first: 10_240, last: 32_767 } }
 
-/** Slots as they are by default, each with eight ports. */
+/** Returns slots with the default layout: eight ports each. */
 export function slotsOf(many: number, from = 0): readonly TenantSlot[] {
   return Array.from({ length: many }, (_, at) => {
     const n = from + at
@@ -14,14 +14,14 @@ export function slotsOf(many: number, from = 0): readonly TenantSlot[] {
   })
 }
 
-/** The policy of so many slots. */
+/** Returns the spec of a policy with this many slots. */
 export function specOf(many: number) {
   return {
     modules: { puppy_tenants: renderTenantPolicy(tenants), puppy_slots: renderTenantSlots(tenants, slotsOf(many)) },
   }
 }
 
-/** Makes a policy have a spec. @throws the error of an item that failed: a measurement of it would mean nothing. */
+/** Ensures a spec in a policy. @throws the error of the first failed item, because a measurement of it would be invalid */
 export async function ensured(policy: Policy, spec: PolicySpec): Promise<void> {
   for (const { error } of (await policy.ensure(spec)).results) if (error !== undefined) throw error
 }

@@ -1,4 +1,7 @@
-/** Visitors of a proxy: `node visitors.ts PORT CONNECTIONS`; for each line `MILLISECONDS` it visits as fast as it can and prints how often it was served. */
+/**
+ * Visits a proxy: `node visitors.ts PORT CONNECTIONS`. For each input line `MILLISECONDS`, sends requests as fast as possible for that time
+ * and prints the number of answers.
+ */
 import { once } from 'node:events'
 import { createConnection, type Socket } from 'node:net'
 import { createInterface } from 'node:readline'
@@ -12,7 +15,7 @@ async function visitor(): Promise<Socket> {
   const socket = createConnection({ port, host: '127.0.0.1', noDelay: true })
   let rest = 0
   socket.on('data', (data) => {
-    // An answer comes in one piece, or its end decides: each has the same length.
+    // An answer may arrive in pieces. It is complete by its length, because all answers have the same length.
     rest += data.length
     if (rest < answerLength) return
     rest = 0
@@ -27,7 +30,8 @@ let answerLength = 0
 const first = createConnection({ port, host: '127.0.0.1' })
 first.write(request)
 const [answer] = (await once(first, 'data')) as [Buffer]
-if (!answer.toString('latin1').startsWith('HTTP/1.1 200')) throw new Error(`no answer: ${answer.toString('latin1')}`)
+if (!answer.toString('latin1').startsWith('HTTP/1.1 200'))
+  throw new Error(`Cannot visit port ${port}: the answer is ${answer.toString('latin1')}`)
 answerLength = answer.length
 first.destroy()
 const visitors = await Promise.all(Array.from({ length: connections }, visitor))
@@ -40,7 +44,7 @@ for await (const line of createInterface({ input: process.stdin })) {
   await new Promise((done) => setTimeout(done, Number(line)))
   open = false
   console.log(JSON.stringify({ served, ms: performance.now() - started }))
-  // What is under way comes in before the next round.
+  // Wait for the outstanding answers before the next round.
   await new Promise((done) => setTimeout(done, 100))
 }
 process.exit(0)
