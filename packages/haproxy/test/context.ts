@@ -6,7 +6,7 @@ import { range, testFolder } from './support/proxy.ts'
 
 const settings = { folder: '/f', runFolder: '/r', listen: [':80'], connectionsPerTenant: 5, ...range }
 
-void t.test('createContext() gives HAProxy paths with the root in front', async (t) => {
+void t.test('createContext() puts the root in front of the paths for HAProxy', async (t) => {
   const root = testFolder(t)
   const { files, real, settings: own } = withSpec(createContext(createHost({ root }), settings), settings)
   t.equal(files.config, '/f/haproxy.cfg')

@@ -19,7 +19,7 @@ import { range } from './proxy.ts'
 export interface Place {
   readonly host: Host
   readonly location: ProxyLocation
-  /** The client of the runtime socket, when there is no real HAProxy. */
+  /** The client of the runtime socket. Absent: the client of a real HAProxy. */
   readonly runtime?: Runtime
   close(): Promise<void>
 }
