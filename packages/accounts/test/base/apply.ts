@@ -45,7 +45,7 @@ void t.test('applyBase() does not remove logins and reports them', { skip }, asy
     { target: '/etc/puppy/keys', changed: false, code, message: /not empty: p10000/ },
   ])
   t.equal(await host.read('/etc/puppy/keys/p10000'), 'k')
-  t.equal(await host.status('/etc/puppy/env'), undefined, 'the others are removed')
+  t.equal(await host.status('/etc/puppy/env'), undefined, 'the empty folders are removed')
 })
 
 void t.test('applyBase() does not overwrite a file that changed after it was read', { skip }, async (t) => {

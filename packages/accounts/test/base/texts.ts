@@ -14,7 +14,7 @@ const check = `mount -t tmpfs none /run && mkdir -m 0755 /run/sshd && exec "$0" 
 void t.test('renderSshd() is accepted by sshd and applies only to the group', { skip }, (t) => {
   const folder = t.testdir()
   execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', `${folder}/key`])
-  // Uses the group of the current user instead of that of the tenants, because sshd looks up the user on the machine.
+  // Uses the group of the user `nobody` instead of that of the tenants, because sshd looks up the user on the machine.
   const group = execFileSync('id', ['-gn', 'nobody'], { encoding: 'utf8' }).trim()
   writeFileSync(`${folder}/drop-in.conf`, renderSshd({ group }))
   writeFileSync(

@@ -53,7 +53,7 @@ void t.test('a slot is built, used and released, and another slot is not affecte
   const login = { slot: first, keys: [someKey], environment: { PORT: '28000' }, linger: false, open: true }
   t.strictSame((await logins.ensure([login])).results, [{ n: 0, target: first.user, changed: true }])
 
-  // Each shell starts new processes while the others are killed. There are few enough for an emulated machine.
+  // Each shell starts new processes while the other shells are killed. Thirty are few enough for an emulated machine.
   const storm = as(first.uid, 'for turn in {1..30}; do (while :; do sleep 2; done) & done; wait')
   const neighbour = as(second.uid, 'exec sleep 600')
   t.teardown(() => [storm, neighbour].map((child) => child.kill('SIGKILL')))

@@ -18,7 +18,7 @@ void t.test('evict() closes logins below a root, and returns the steps to end pr
   for (const file of ['/etc/puppy/keys/p10000', '/etc/puppy/env/p10000', '/var/lib/systemd/linger/p10000']) {
     t.equal(await host.status(file), undefined)
   }
-  t.ok(await host.status('/etc/puppy/keys/p10001'), 'the neighbour still has its keys')
+  t.ok(await host.status('/etc/puppy/keys/p10001'), 'the other slot still has its keys')
   t.match(await host.read('/etc/shadow'), /^p10000:!\*:\d*:*1:$/m)
 })
 

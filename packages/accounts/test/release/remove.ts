@@ -46,7 +46,7 @@ void t.test('removeSlots() does not remove a foreign user or home', { skip }, as
   t.ok(existsSync(`${outside}/precious`))
 })
 
-void t.test('removeSlots() reports a user that userdel did not remove, and removes the others', { skip }, async (t) => {
+void t.test('removeSlots() reports a user that userdel did not remove, and removes the other users', { skip }, async (t) => {
   const { host, layout, slots } = scratch(t, 2)
   await openPool(host, layout).ensure(slots)
   const run: typeof host.run = (command, options) =>
