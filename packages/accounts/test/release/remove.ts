@@ -46,21 +46,25 @@ void t.test('removeSlots() does not remove a foreign user or home', { skip }, as
   t.ok(existsSync(`${outside}/precious`))
 })
 
-void t.test('removeSlots() reports a user that userdel did not remove, and removes the other users', { skip }, async (t) => {
-  const { host, layout, slots } = scratch(t, 2)
-  await openPool(host, layout).ensure(slots)
-  const run: typeof host.run = (command, options) =>
-    command[0].endsWith('/userdel') && command.at(-1) === 'p10000'
-      ? host.run(['/bin/false'], { ...options, accept: [0] })
-      : host.run(command, options)
-  const results = await removeSlots({ ...host, run }, layout, slots)
-  t.matchOnlyStrict(results.map(shown), [
-    { n: 0, target: 'p10000', changed: true, code: 'ACCOUNT_NOT_APPLIED', message: /false/ },
-    { n: 1, target: 'p10001', changed: true },
-  ])
-  t.match(results[0]?.error?.cause, { code: 'HOST_PROGRAM_FAILED' })
-  t.match(await host.read('/etc/passwd'), /^p10000:/)
-})
+void t.test(
+  'removeSlots() reports a user that userdel did not remove, and removes the other users',
+  { skip },
+  async (t) => {
+    const { host, layout, slots } = scratch(t, 2)
+    await openPool(host, layout).ensure(slots)
+    const run: typeof host.run = (command, options) =>
+      command[0].endsWith('/userdel') && command.at(-1) === 'p10000'
+        ? host.run(['/bin/false'], { ...options, accept: [0] })
+        : host.run(command, options)
+    const results = await removeSlots({ ...host, run }, layout, slots)
+    t.matchOnlyStrict(results.map(shown), [
+      { n: 0, target: 'p10000', changed: true, code: 'ACCOUNT_NOT_APPLIED', message: /false/ },
+      { n: 1, target: 'p10001', changed: true },
+    ])
+    t.match(results[0]?.error?.cause, { code: 'HOST_PROGRAM_FAILED' })
+    t.match(await host.read('/etc/passwd'), /^p10000:/)
+  },
+)
 
 void t.test('removeSlots() reports a home that still exists', { skip }, async (t) => {
   const { host, layout, slots } = scratch(t, 1)
