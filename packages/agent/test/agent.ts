@@ -12,7 +12,7 @@ import { smallLayout } from './support/rows.ts'
 t.setTimeout(60_000)
 const postgres = await startPostgres(t)
 
-/** A facility that is content with everything. */
+/** A facility that accepts everything. */
 const content: Facility = {
   name: 'one',
   probe: async () => ({ works: true }),
@@ -38,21 +38,21 @@ interface Running {
   end(): Promise<void>
 }
 
-/** An agent that ends with the test at the latest. */
+/** Starts an agent. It ends with the test at the latest. */
 function start(t: Test, options: AgentOptions): Running {
   const ending = new AbortController()
   const ended = runAgent(options, ending.signal)
-  // Who looks at it learns of a failure; until then it is nobody's.
+  // The tests that await `ended` see a failure. In other tests it is not an unhandled rejection.
   ended.catch(() => {})
   const end = () => {
-    ending.abort(new Error('told to end'))
+    ending.abort(new Error('the test ended it'))
     return ended
   }
   t.teardown(() => end().catch(() => {}))
   return { ended, end }
 }
 
-/** The process of PostgreSQL that serves the connection with the lock. */
+/** Returns the pid of the PostgreSQL process that serves the connection with the lock. */
 async function lockHolder({ owner }: TestDatabase): Promise<number | undefined> {
   const rows = await owner.query<{ pid: number }>(
     `select pid from pg_locks where locktype = 'advisory' and granted
@@ -64,31 +64,34 @@ async function lockHolder({ owner }: TestDatabase): Promise<number | undefined> 
 const observed = async (database: TestDatabase) =>
   ((await findHost(database.owner, 'h1'))?.observedGeneration ?? 0) >= 1
 
-void t.test('runAgent registers its host, beats, fills the pool and serves, until told to end', async (t) => {
-  const database = await postgres.create(t)
-  await addHostWith(database, [], { name: 'other' })
-  const agent = start(t, optionsOf(database, { registration: { ...registration, poolFree: 2 } }))
-  await until(async () => (await slotStates(database.owner)).length === 2)
-  t.match(await findHost(database.owner, 'h1'), { machineId: 'machine of h1', mode: 'live', alive: true, poolMax: 4 })
-  await until(async () => (await slotStates(database.owner)).join() === '0 free,1 free')
-  await addAccount(database.owner, 'blog')
-  await notify(database.owner, wanted, 'h1')
-  const looked = 'select 1 from accounts where slot is not null and observed_generation = generation'
-  await until(async () => (await database.owner.query(looked)).length === 1)
-  await agent.end()
-  t.equal(await lockHolder(database), undefined, 'and lets go of the lock')
-})
+void t.test(
+  'runAgent() registers its host, sends heartbeats, fills the pool and serves accounts until it is aborted',
+  async (t) => {
+    const database = await postgres.create(t)
+    await addHostWith(database, [], { name: 'other' })
+    const agent = start(t, optionsOf(database, { registration: { ...registration, poolFree: 2 } }))
+    await until(async () => (await slotStates(database.owner)).length === 2)
+    t.match(await findHost(database.owner, 'h1'), { machineId: 'machine of h1', mode: 'live', alive: true, poolMax: 4 })
+    await until(async () => (await slotStates(database.owner)).join() === '0 free,1 free')
+    await addAccount(database.owner, 'blog')
+    await notify(database.owner, wanted, 'h1')
+    const looked = 'select 1 from accounts where slot is not null and observed_generation = generation'
+    await until(async () => (await database.owner.query(looked)).length === 1)
+    await agent.end()
+    t.equal(await lockHolder(database), undefined, 'the lock is released')
+  },
+)
 
-void t.test('runAgent scrubs released slots and frees them again', async (t) => {
+void t.test('runAgent() scrubs released slots and makes them free again', async (t) => {
   const database = await postgres.create(t)
   await addHostWith(database, ['dirty'])
   await database.owner.query('update slots set evicted = false')
   start(t, optionsOf(database))
   await until(async () => (await slotStates(database.owner)).join() === '0 free')
-  t.pass('it was evicted, scrubbed and built')
+  t.pass('the slot was evicted, scrubbed and built')
 })
 
-void t.test('runAgent makes a plan when somebody asks for one', async (t) => {
+void t.test('runAgent() makes a plan on request', async (t) => {
   const database = await postgres.create(t)
   await addHostWith(database)
   start(t, optionsOf(database))
@@ -101,7 +104,7 @@ void t.test('runAgent makes a plan when somebody asks for one', async (t) => {
   ])
 })
 
-void t.test('runAgent keeps the plan fresh in a dry run', async (t) => {
+void t.test('runAgent() updates the plan in a dry run', async (t) => {
   const database = await postgres.create(t)
   await addHostWith(database)
   start(t, optionsOf(database, { dryRun: true, registration: { ...registration, mode: 'dry_run' } }))
@@ -116,7 +119,7 @@ void t.test('runAgent keeps the plan fresh in a dry run', async (t) => {
   await until(async () => (await findHost(database.owner, 'h1'))?.planMade === number)
 })
 
-void t.test('runAgent refuses a host that another agent looks after', async (t) => {
+void t.test('runAgent() refuses a host that another agent manages', async (t) => {
   const database = await postgres.create(t)
   await addHostWith(database)
   const first = start(t, optionsOf(database))
@@ -124,13 +127,13 @@ void t.test('runAgent refuses a host that another agent looks after', async (t) 
   const second = start(t, optionsOf(database))
   const elsewhere = start(t, optionsOf(database, { host: 'h2', registration: { ...registration, name: 'h2' } }))
   await until(async () => (await findHost(database.owner, 'h2'))?.observedGeneration === 1)
-  t.pass('another host is another matter')
+  t.pass('an agent for another host starts')
   await elsewhere.end()
   await t.rejects(second.ended, { name: 'StartError', message: /^Cannot manage host h1: another agent manages it/ })
   await first.end()
 })
 
-void t.test('runAgent takes over from a predecessor that ends meanwhile', async (t) => {
+void t.test('runAgent() takes the lock when the previous agent ends', async (t) => {
   const database = await postgres.create(t)
   await addHostWith(database)
   const first = start(t, optionsOf(database))
@@ -139,10 +142,10 @@ void t.test('runAgent takes over from a predecessor that ends meanwhile', async 
   start(t, optionsOf(database))
   await first.end()
   await until(async () => ![old, undefined].includes(await lockHolder(database)))
-  t.pass('the second has the lock')
+  t.pass('the second agent has the lock')
 })
 
-void t.test('runAgent refuses the name of another machine, and slots of another layout', async (t) => {
+void t.test('runAgent() refuses the name of another machine, and slots of another layout', async (t) => {
   for (const [title, more, message] of [
     ['machine', { machineId: 'another machine' }, /the name belongs to another machine \(machine of h1\)/],
     [
@@ -163,12 +166,12 @@ void t.test('runAgent refuses the name of another machine, and slots of another 
     const error = await agent.ended.catch((error: unknown) => error)
     t.match(error, { message }, title)
     t.equal(error instanceof StartError, true, title)
-    t.same(await findHost(database.owner, 'h1'), before, `${title}: the host's row stays as it is`)
-    t.equal(await lockHolder(database), undefined, `${title}: and lets go of the lock`)
+    t.same(await findHost(database.owner, 'h1'), before, `${title}: the row of the host is unchanged`)
+    t.equal(await lockHolder(database), undefined, `${title}: the lock is released`)
   }
 })
 
-void t.test('runAgent moves to another layout while there are no slots', async (t) => {
+void t.test('runAgent() accepts another layout while there are no slots', async (t) => {
   const database = await postgres.create(t)
   await registerHost(database.agent, registration)
   const layout = { ...smallLayout, firstUid: 20_000 }
@@ -177,7 +180,7 @@ void t.test('runAgent moves to another layout while there are no slots', async (
   t.same((await findHost(database.owner, 'h1'))?.layout, layout)
 })
 
-void t.test('runAgent ends with an error when the connection with the lock is lost', async (t) => {
+void t.test('runAgent() ends with an error when the connection with the lock is lost', async (t) => {
   const database = await postgres.create(t)
   await addHostWith(database)
   const agent = start(t, optionsOf(database))
@@ -186,7 +189,7 @@ void t.test('runAgent ends with an error when the connection with the lock is lo
   await t.rejects(agent.ended, { message: 'Lost the database connection that holds the lock of host h1' })
 })
 
-void t.test('runAgent aborts what runs when the connection with the lock is lost', async (t) => {
+void t.test('runAgent() aborts running work when the connection with the lock is lost', async (t) => {
   const database = await postgres.create(t)
   await addHostWith(database)
   const { promise: aborted, resolve } = Promise.withResolvers<string>()
@@ -209,7 +212,7 @@ void t.test('runAgent aborts what runs when the connection with the lock is lost
   await t.rejects(agent.ended, { message: 'Lost the database connection that holds the lock of host h1' })
 })
 
-void t.test('runAgent ends with the error that ended it', async (t) => {
+void t.test('runAgent() rejects with the error of a pass', async (t) => {
   const database = await postgres.create(t)
   await addHostWith(database)
   const agent = start(t, optionsOf(database))
@@ -220,14 +223,14 @@ void t.test('runAgent ends with the error that ended it', async (t) => {
   t.equal(await lockHolder(database), undefined)
 })
 
-void t.test('runAgent ends at once when told to before it began', async (t) => {
+void t.test('runAgent() ends at once when it is aborted before it starts', async (t) => {
   const database = await postgres.create(t)
   await addHostWith(database)
-  await t.resolves(runAgent(optionsOf(database), AbortSignal.abort(new Error('told to end'))))
-  t.equal(await observed(database), false, 'and has looked at nothing')
+  await t.resolves(runAgent(optionsOf(database), AbortSignal.abort(new Error('aborted before'))))
+  t.equal(await observed(database), false, 'it observed nothing')
 })
 
-void t.test('runAgent tells of work beside its passes that fails, and goes on', async (t) => {
+void t.test('runAgent() logs a background task that fails, and continues', async (t) => {
   const database = await postgres.create(t)
   await addHostWith(database, ['dirty'])
   const context = contextOf(database, [content])
@@ -237,11 +240,11 @@ void t.test('runAgent tells of work beside its passes that fails, and goes on', 
   start(t, { ...optionsOf(database), ...context, machine: unready })
   await until(() => context.lines.includes('A background task failed and will run again'))
   await until(async () => (await slotStates(database.owner)).join() === '0 free,1 taken')
-  t.pass('a slot was scrubbed and one given all the same')
+  t.pass('one slot was scrubbed and one assigned nevertheless')
 })
 
 void t.test(
-  'runAgent meters traffic where the firewall works, and looks at everything when no counter is there',
+  'runAgent() meters traffic where the firewall works, and starts a complete pass when there are no counters',
   async (t) => {
     const [here, without] = [await postgres.create(t), await postgres.create(t)]
     const asked = { here: 0, without: 0 }
@@ -277,7 +280,7 @@ void t.test(
   },
 )
 
-void t.test('runAgent measures disks where quota works, and forgets what was measured where it does not', async (t) => {
+void t.test('runAgent() records disk use where quota works, and deletes the record where it does not', async (t) => {
   const [here, without] = [await postgres.create(t), await postgres.create(t)]
   const nothing = { soft: 'none', hard: 'none', status: 'ok' } as const
   const report = async (ids: readonly number[] = []) =>

@@ -14,15 +14,15 @@ t.setTimeout(120_000)
 const skip = isRoot ? noProxy : 'needs root: files are given to tenants'
 const postgres = await startPostgres(t)
 const { signal } = new AbortController()
-/** As text, whatever the order of keys is after a way through the database. */
+/** Returns changes as text. The database does not keep the order of keys. */
 const titles = (changes: readonly PlannedChange[] = []) =>
   changes.map(({ facility, action, target, before, after, command }) =>
     JSON.stringify([facility, action, target, before, after, command]),
   )
-/** What the policy does beside the passes has ended. */
+/** Waits until the policy transaction in the background has ended. */
 const soon = () => sleep(50)
 
-/** A host whose slots are built by every facility, and an account with a plan that limits everything. */
+/** Opens a host whose slots every facility builds, and a plan that limits everything. */
 async function open(t: Test) {
   const database = await postgres.create(t)
   const { layout, facilities } = await everyFacility(t, smallLayout)
@@ -40,7 +40,7 @@ async function open(t: Test) {
   await database.owner.query(`update plans set spec = $1 where name = 'small'`, [JSON.stringify(spec)])
   const applied: PlannedChange[] = []
   const context = contextOf(database, recorded(facilities, applied))
-  /** Applies until slots and policy are there: the policy is loaded beside the passes. */
+  /** Runs passes until slots and policy exist: the policy is loaded in the background. */
   const build = async () => {
     const first = await reconcile(context, { complete: true, signal })
     await soon()
@@ -55,7 +55,7 @@ async function open(t: Test) {
 }
 
 void t.test(
-  'reconcile() applies exactly what a plan of the same moment prints, for every facility',
+  'reconcile() applies exactly the changes that a plan of the same moment shows, for every facility',
   { skip },
   async (t) => {
     const { database, context, applied, build, addTenant } = await open(t)
@@ -68,9 +68,9 @@ void t.test(
     const atFirst = titles(await planned())
     const hostStatus = await reconcile(context, { complete: true, signal })
     const named = new Set(applied.map(({ facility }) => facility))
-    // On a fresh host the firewall's table depends on the slots that are built before it in the same pass, and the policy is loaded beside.
+    // On a new host the firewall's table depends on slots that the same pass builds before, and the policy is loaded in the background.
     const independent = (title: string) => !/^\["(firewall|selinux)"/.test(title)
-    t.strictSame(titles(applied).filter(independent), atFirst.filter(independent), 'on a fresh host')
+    t.strictSame(titles(applied).filter(independent), atFirst.filter(independent), 'on a new host')
     await soon()
 
     applied.length = 0
@@ -87,12 +87,12 @@ void t.test(
     t.strictSame(titles(applied), titles(forTenant), 'for an account and a domain')
     for (const { facility } of applied) named.add(facility)
     const all = ['accounts', 'cgroups', 'firewall', 'haproxy', 'quota', 'selinux']
-    t.strictSame([...named].toSorted(), all, 'every facility that changes anything took part')
+    t.strictSame([...named].toSorted(), all, 'every facility that makes changes took part')
     t.strictSame(await planned(), [], 'a plan afterwards is empty')
   },
 )
 
-void t.test('a complete pass after one over what is behind changes nothing', { skip }, async (t) => {
+void t.test('reconcile() changes nothing in a complete pass after a scoped pass', { skip }, async (t) => {
   const { database, context, applied, build, addTenant } = await open(t)
   const hostStatus = await build()
   await addTenant()
@@ -110,11 +110,11 @@ void t.test('a complete pass after one over what is behind changes nothing', { s
   await reconcile(context, { complete: true, signal }, suspended)
   t.strictSame(titles(applied), [], 'for a suspended one')
   const host = await findHost(database.owner, 'h1')
-  t.strictSame([host?.driftLast, host?.driftTotal], [0, 0], 'and that is what is recorded')
+  t.strictSame([host?.driftLast, host?.driftTotal], [0, 0], 'no drift is recorded')
   t.not(host?.completeTotal, 0)
 })
 
-void t.test('a complete pass records what others changed as drift', { skip }, async (t) => {
+void t.test('reconcile() records changes from outside Puppy as drift in a complete pass', { skip }, async (t) => {
   const { database, context, build, addTenant } = await open(t)
   await addTenant()
   const hostStatus = await build()

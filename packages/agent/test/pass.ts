@@ -10,7 +10,7 @@ const postgres = await startPostgres(t)
 const { signal } = new AbortController()
 const complete = { complete: true, signal }
 
-void t.test('reconcile lets a facility that throws spoil only its own part', async (t) => {
+void t.test('reconcile() applies the other facilities when one facility throws', async (t) => {
   for (const fails of ['serve', 'serve applied'] as const) {
     const database = await postgres.create(t)
     await addHostWith(database, ['taken'])
@@ -24,11 +24,15 @@ void t.test('reconcile lets a facility that throws spoil only its own part', asy
     t.same(await conditionsOf(database, 'domains'), { 'blog.example.com': expected }, fails)
     t.same(context.lines, ['two failed'], fails)
     await reconcile({ ...context, facilities: [facility('one'), facility('two'), facility('haproxy')] }, complete)
-    t.same((await conditionsOf(database, 'accounts'))['blog']?.[1], 'two true applied', `${fails}: and mends it`)
+    t.same(
+      (await conditionsOf(database, 'accounts'))['blog']?.[1],
+      'two true applied',
+      `${fails}: the next pass applies it`,
+    )
   }
 })
 
-void t.test('reconcile stops when it is told to, without a verdict', async (t) => {
+void t.test('reconcile() rejects when it is aborted, and records no verdict', async (t) => {
   const database = await postgres.create(t)
   await addHostWith(database, ['taken'])
   await addAccount(database.owner, 'blog', 0)
@@ -36,11 +40,11 @@ void t.test('reconcile stops when it is told to, without a verdict', async (t) =
   const stops: Facility = {
     ...facility('one'),
     serve: () => {
-      ending.abort(new Error('told to end'))
+      ending.abort(new Error('aborted'))
       return Promise.reject(new Error('cut off'))
     },
   }
   const pass = reconcile(contextOf(database, [stops]), { complete: true, signal: ending.signal })
-  await t.rejects(pass, { message: 'told to end' })
+  await t.rejects(pass, { message: 'aborted' })
   t.same(await conditionsOf(database, 'accounts'), {})
 })

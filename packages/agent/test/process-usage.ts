@@ -28,7 +28,7 @@ async function open(t: Test) {
     sample: () => sampleProcesses(database.agent, 'h1', { machine, layout: smallLayout, cgroupfs: fake.cgroupfs }),
     used: async () => (await findUsage(database.api, account))?.processes,
     boot: (id: string) => machine.replace(bootId, `${id}\n`),
-    /** A session, on a machine that counts disks. */
+    /** Starts a session, on a machine that counts disk I/O. */
     login: async () => {
       await fake.login(slice, 4242)
       for (const group of ['', 'user.slice']) await fake.cgroupfs.write(group as never, 'cgroup.subtree_control', '+io')
@@ -46,7 +46,7 @@ async function open(t: Test) {
   }
 }
 
-void t.test('sampleProcesses() adds up what the slice of an account has used', async (t) => {
+void t.test('sampleProcesses() adds the use of the slice to the total of the account', async (t) => {
   const { login, sample, used, spend } = await open(t)
   await sample()
   t.match(await used(), { total: { cpuUsec: 0 }, now: { memoryBytes: 0, processes: 0 } }, 'nothing runs')
@@ -68,21 +68,25 @@ void t.test('sampleProcesses() adds up what the slice of an account has used', a
   t.match(await used(), { total: { cpuUsec: 1500, readBytes: 10 }, now: { memoryBytes: 0 } })
 })
 
-void t.test('sampleProcesses() goes on over a new slice and a boot', async (t) => {
+void t.test('sampleProcesses() continues the total after a new slice and after a boot', async (t) => {
   const { login, sample, used, spend, boot } = await open(t)
   await login()
   spend(1000)
   await sample()
   spend(300)
   await sample()
-  t.match(await used(), { total: { cpuUsec: 1300 } }, 'the slice is another one')
+  t.match(await used(), { total: { cpuUsec: 1300 } }, 'the slice was created again')
   await boot('0f6a6f1e-0000-4000-8000-000000000002')
   spend(400)
   await sample()
-  t.match(await used(), { total: { cpuUsec: 1700 } }, 'after a boot all is new, also what is more than before')
+  t.match(
+    await used(),
+    { total: { cpuUsec: 1700 } },
+    'after a boot every counter starts at zero, also one that is higher than before',
+  )
 })
 
-void t.test('sampleProcesses() writes nothing when nothing moves, and nothing for who is gone', async (t) => {
+void t.test('sampleProcesses() writes nothing without new use, and nothing for a deleted account', async (t) => {
   const { database, account, login, sample, used, spend } = await open(t)
   await login()
   spend(1000)
@@ -97,7 +101,7 @@ void t.test('sampleProcesses() writes nothing when nothing moves, and nothing fo
   t.match(await used(), { total: { cpuUsec: 1000 } })
 })
 
-void t.test('useOf() counts a slice that is not there as nothing', async (t) => {
+void t.test('useOf() counts zero for a slice that does not exist', async (t) => {
   const before = useOf(null, { cpu: { usageUsec: 5n } }, 'boot')
   t.match(before, { total: { cpuUsec: 5 }, last: { cpuUsec: 5 }, disks: false })
   const gone = useOf(before, undefined, 'boot')

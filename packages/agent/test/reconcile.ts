@@ -14,7 +14,7 @@ const { signal } = new AbortController()
 const complete = { complete: true, signal }
 const scoped = { complete: false, signal }
 
-void t.test('reconcile serves in the order of the facilities and evicts in the reverse order', async (t) => {
+void t.test('reconcile() serves in the order of the facilities and evicts in the reverse order', async (t) => {
   const database = await postgres.create(t)
   await addHostWith(database, ['building', 'taken', 'dirty'])
   await database.owner.query(released, [2])
@@ -44,7 +44,7 @@ void t.test('reconcile serves in the order of the facilities and evicts in the r
   )
 })
 
-void t.test('reconcile gives verdicts only on what a failed facility judges', async (t) => {
+void t.test('reconcile() sets verdicts of a failed facility only on what the facility judges', async (t) => {
   const database = await postgres.create(t)
   await addHostWith(database, ['taken'])
   const account = await addAccount(database.owner, 'blog', 0)
@@ -59,7 +59,7 @@ void t.test('reconcile gives verdicts only on what a failed facility judges', as
   t.same(await conditionsOf(database, 'domains'), { 'blog.example.com': ['haproxy false failed'] })
 })
 
-void t.test('reconcile goes on without a facility that does not work or cannot be prepared', async (t) => {
+void t.test('reconcile() continues without a facility that does not work or cannot be prepared', async (t) => {
   for (const [title, doing, condition] of [
     ['its probe throws', { fails: 'probe' }, { reason: 'missing', message: 'the probe is out of order' }],
     ['it is not installed', { works: false }, { reason: 'missing', message: 'it is not installed' }],
@@ -87,7 +87,7 @@ void t.test('reconcile goes on without a facility that does not work or cannot b
       title,
     )
     t.equal(hostStatus.states['two']?.works, true, title)
-    t.equal(seen.includes('one applies serve'), condition.reason === 'failed', `${title}: whether it is asked to serve`)
+    t.equal(seen.includes('one applies serve'), condition.reason === 'failed', `${title}: whether serve is called`)
     t.equal((await conditionsOf(database, 'accounts'))['blog']?.at(-1), 'two true applied', title)
     t.strictSame(
       (await findHost(database.owner, 'h1'))?.conditions.map(({ type }) => type),
@@ -97,28 +97,31 @@ void t.test('reconcile goes on without a facility that does not work or cannot b
   }
 })
 
-void t.test('reconcile tells the remarks of a preparation', async (t) => {
+void t.test('reconcile() reports the remarks of a preparation', async (t) => {
   const database = await postgres.create(t)
   await addHostWith(database)
   const { conditions } = await reconcile(contextOf(database, [facility('one', { remarks: ['a', 'b'] })]), complete)
   t.same(conditions, [{ type: 'one', status: 'true', reason: 'degraded', message: 'a; b' }])
 })
 
-void t.test('reconcile says of domains that nobody routes them, and forgets deleted ones', async (t) => {
-  const database = await postgres.create(t)
-  await addHostWith(database, ['taken'])
-  const account = await addAccount(database.owner, 'blog', 0)
-  await addDomain(database.owner, 'blog.example.com', account, 10_240)
-  await database.owner.query('update domains set deleted_at = now() where id = $1', [
-    await addDomain(database.owner, 'gone.example.com', account, 10_240),
-  ])
-  const facilities = [{ ...facility('one'), judges: ['accounts'] as const, serve: facility('one').serve! }]
-  await reconcile(contextOf(database, [...facilities, facility('haproxy', { works: false })]), complete)
-  t.match((await conditionsOf(database, 'domains'))['blog.example.com']?.at(-1), 'haproxy false missing')
-  t.same(await database.owner.query('select name from domains'), [{ name: 'blog.example.com' }])
-})
+void t.test(
+  'reconcile() reports domains without a route, and purges deleted ones, where HAProxy does not work',
+  async (t) => {
+    const database = await postgres.create(t)
+    await addHostWith(database, ['taken'])
+    const account = await addAccount(database.owner, 'blog', 0)
+    await addDomain(database.owner, 'blog.example.com', account, 10_240)
+    await database.owner.query('update domains set deleted_at = now() where id = $1', [
+      await addDomain(database.owner, 'gone.example.com', account, 10_240),
+    ])
+    const facilities = [{ ...facility('one'), judges: ['accounts'] as const, serve: facility('one').serve! }]
+    await reconcile(contextOf(database, [...facilities, facility('haproxy', { works: false })]), complete)
+    t.match((await conditionsOf(database, 'domains'))['blog.example.com']?.at(-1), 'haproxy false missing')
+    t.same(await database.owner.query('select name from domains'), [{ name: 'blog.example.com' }])
+  },
+)
 
-void t.test('reconcile keeps a deleted domain until the proxy has seen it gone', async (t) => {
+void t.test('reconcile() keeps a deleted domain until its route is removed', async (t) => {
   const database = await postgres.create(t)
   await addHostWith(database, ['taken'])
   const account = await addAccount(database.owner, 'blog', 0)
@@ -131,7 +134,7 @@ void t.test('reconcile keeps a deleted domain until the proxy has seen it gone',
   t.same(await left(), [])
 })
 
-void t.test('reconcile passes no invalid row to a facility', async (t) => {
+void t.test('reconcile() passes no invalid row to a facility', async (t) => {
   const database = await postgres.create(t)
   await addHostWith(database, ['taken', 'taken'])
   await database.agent.query(`insert into slots (host, n, state) values ('h1', 4, 'taken')`)
@@ -156,7 +159,7 @@ void t.test('reconcile passes no invalid row to a facility', async (t) => {
   })
 })
 
-void t.test('reconcile looks in a scoped pass only at what is behind', async (t) => {
+void t.test('reconcile() visits only changed rows in a scoped pass', async (t) => {
   const database = await postgres.create(t)
   await addHostWith(database, ['taken', 'taken', 'free'])
   await addAccount(database.owner, 'done', 0)
@@ -171,16 +174,16 @@ void t.test('reconcile looks in a scoped pass only at what is behind', async (t)
   seen.length = 0
   await addDomain(database.owner, 'behind.example.com', behind, 10_248)
   await reconcile(context, scoped, hostStatus)
-  t.equal(seen[0], 'one plans serve 1', 'a domain that is behind counts as its account')
+  t.equal(seen[0], 'one plans serve 1', 'a changed domain makes its account visited')
   seen.length = 0
   await reconcile(context, complete)
-  t.equal(seen.includes('one plans serve 0,1'), true, 'a complete pass looks at all')
+  t.equal(seen.includes('one plans serve 0,1'), true, 'a complete pass visits all accounts')
   seen.length = 0
   await reconcile(context, scoped)
   t.equal(seen[0], 'one plans prepare', 'a first pass probes')
 })
 
-void t.test('reconcile writes nothing about what it finds unchanged', async (t) => {
+void t.test('reconcile() writes nothing when nothing changed', async (t) => {
   const database = await postgres.create(t)
   await addHostWith(database, ['taken', 'free'])
   await addAccount(database.owner, 'blog', 0)
@@ -193,7 +196,7 @@ void t.test('reconcile writes nothing about what it finds unchanged', async (t) 
   t.same(await versions(), before)
 })
 
-void t.test('reconcile applies nothing in a dry run, and shows the plan', async (t) => {
+void t.test('reconcile() applies nothing in a dry run, and records the plan', async (t) => {
   const database = await postgres.create(t)
   await addHostWith(database, ['building', 'taken', 'dirty'])
   await database.owner.query(released, [2])
@@ -215,18 +218,18 @@ void t.test('reconcile applies nothing in a dry run, and shows the plan', async 
     { facility: 'one', action: 'serve', target: '1' },
     { facility: 'one', action: 'evict', target: '2' },
   ])
-  t.equal((await slotStates(database.owner))[2], '2 dirty', 'nobody gets a slot that was not scrubbed')
+  t.equal((await slotStates(database.owner))[2], '2 dirty', 'a slot that was not scrubbed stays dirty')
   seen.length = 0
   const live = { ...context, dryRun: false }
   await scrub(live, await reconcile(live, complete), signal)
   t.same(
     seen.filter((line) => /evict|scrub/.test(line)),
     ['one plans evict 2', 'one applies evict', 'one plans scrub 2', 'one applies scrub'],
-    'what a dry run only planned is done afterwards',
+    'a later pass applies what the dry run planned',
   )
 })
 
-void t.test('reconcile records nothing but the plan when only that is wanted', async (t) => {
+void t.test('reconcile() records only the plan with planOnly', async (t) => {
   const database = await postgres.create(t)
   await addHostWith(database, ['building', 'taken', 'dirty'], { poolFree: 4 })
   await database.owner.query(released, [2])
@@ -254,12 +257,12 @@ void t.test('reconcile records nothing but the plan when only that is wanted', a
   )
 })
 
-void t.test('reconcile refuses a host that nobody registered', async (t) => {
+void t.test('reconcile() refuses a host that is not registered', async (t) => {
   const database = await postgres.create(t)
   await t.rejects(reconcile(contextOf(database, []), complete), /^Host h1 is no longer registered/)
 })
 
-void t.test('reconcile tells the log and the host of what was repaired, and goes on telling the host', async (t) => {
+void t.test('reconcile() logs a repair once, and reports it in the conditions of the host for a day', async (t) => {
   const database = await postgres.create(t)
   await addHostWith(database)
   const repairs: string[] = []
@@ -296,9 +299,9 @@ void t.test('reconcile tells the log and the host of what was repaired, and goes
   )
   hostStatus = await reconcile(context, scoped, hostStatus)
   hostStatus = await reconcile(context, complete, hostStatus)
-  t.matchOnlyStrict(await conditions(), told, 'an operator looks later')
+  t.matchOnlyStrict(await conditions(), told, 'later passes still report it')
   t.equal(context.lines.length, 2)
   const yesterday = { at: new Date(Date.now() - 25 * 3_600_000), what: 'a table' }
   await reconcile(context, complete, { ...hostStatus, repairs: { two: yesterday } })
-  t.strictSame(await conditions(), [old, fine], 'but not for ever')
+  t.strictSame(await conditions(), [old, fine], 'after a day it is not reported')
 })

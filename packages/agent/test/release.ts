@@ -11,7 +11,7 @@ const { signal } = new AbortController()
 const complete = { complete: true, signal }
 const scoped = { complete: false, signal }
 
-void t.test('reconcile keeps a deleted account until its slot was evicted', async (t) => {
+void t.test('reconcile() keeps a deleted account until its slot is evicted', async (t) => {
   const database = await postgres.create(t)
   await addHostWith(database, ['taken'])
   const id = await addAccount(database.owner, 'blog', 0)
@@ -28,7 +28,7 @@ void t.test('reconcile keeps a deleted account until its slot was evicted', asyn
   t.same(context.lines, ['accounts removed'])
 })
 
-void t.test('scrub frees what is proven clean for building, and keeps the rest dirty', async (t) => {
+void t.test('scrub() sets clean slots to building, and keeps the others dirty', async (t) => {
   const database = await postgres.create(t)
   await addHostWith(database, ['dirty', 'dirty', 'free'])
   const seen: string[] = []
@@ -39,17 +39,17 @@ void t.test('scrub frees what is proven clean for building, and keeps the rest d
   t.same(
     seen.filter((line) => line.includes('plans')),
     ['one plans scrub 0,1', 'two plans scrub 0'],
-    'what one could not clean the next need not look for',
+    'a slot that one facility could not clean skips the next',
   )
   t.same(await slotStates(database.owner), ['0 building', '1 dirty: scrub_failed', '2 free'])
   t.matchOnlyStrict(await database.owner.query('select message from slots where n = 1'), [{ message: /^one: stuck/ }])
-  t.equal(await scrub(context, hostStatus, signal), 0, 'one that failed is not tried again at once')
+  t.equal(await scrub(context, hostStatus, signal), 0, 'a slot that failed is not tried again at once')
   await database.owner.query(`update slots set changed_at = now() - interval '1 minute' where n = 1`)
-  t.equal(await scrub({ ...context, facilities: [facility('one')] }, hostStatus, signal), 1, 'but later')
+  t.equal(await scrub({ ...context, facilities: [facility('one')] }, hostStatus, signal), 1, 'it is tried again later')
   t.equal((await slotStates(database.owner))[1], '1 building')
 })
 
-void t.test('scrub keeps a slot dirty when a facility throws or the one that clears does not work', async (t) => {
+void t.test('scrub() keeps a slot dirty when a facility throws or the one that clears does not work', async (t) => {
   for (const [fails, clears, expected] of [
     ['scrub', false, '0 dirty: scrub_failed'],
     ['scrub applied', false, '0 dirty: scrub_failed'],
@@ -65,7 +65,7 @@ void t.test('scrub keeps a slot dirty when a facility throws or the one that cle
   }
 })
 
-void t.test('scrub leaves alone what was not evicted', async (t) => {
+void t.test('scrub() skips slots that were not evicted', async (t) => {
   const database = await postgres.create(t)
   await addHostWith(database, ['dirty'])
   const context = contextOf(database, [facility('one')])

@@ -12,7 +12,7 @@ import { addAccount, addDomain, addHostWith } from './support/agents.ts'
 
 const postgres = await startPostgres(t)
 
-/** A line of /proc/net/tcp or tcp6 for port 10240 as a machine with small-endian words writes it. */
+/** Parses lines of /proc/net/tcp or tcp6 for port 10240, as a little-endian machine writes them. */
 function listenersOf(...addresses: readonly string[]) {
   return addresses.flatMap((address, index) => {
     const line = `   ${index}: ${address}:2800 ${address.replaceAll(/./g, '0')}:0000 0A 00000000:00000000 00:00000000 00000000 10000        0 4711 1\n`
@@ -20,9 +20,9 @@ function listenersOf(...addresses: readonly string[]) {
   })
 }
 
-void t.test('listenerState says what the proxy would find', async (t) => {
+void t.test('listenerState() returns what the proxy would find', async (t) => {
   for (const [title, addresses, expected] of [
-    ['nobody', [], 'nobody'],
+    ['no listener', [], 'nobody'],
     ['127.0.0.1', ['0100007F'], 'listening'],
     ['every IPv4 address', ['00000000'], 'listening'],
     ['every address', ['00000000000000000000000000000000'], 'listening'],
@@ -36,7 +36,7 @@ void t.test('listenerState says what the proxy would find', async (t) => {
     const listeners = listenersOf(...addresses)
     t.equal(listeners.length, addresses.length, `${title}: read`)
     t.equal(listenerState(10_240, listeners), expected, title)
-    t.equal(listenerState(10_241, listeners), 'nobody', `${title}: other ports are not meant`)
+    t.equal(listenerState(10_241, listeners), 'nobody', `${title}: other ports are not affected`)
   }
 })
 
@@ -47,7 +47,7 @@ async function listen(t: Test, host: string): Promise<number> {
   return (server.address() as AddressInfo).port
 }
 
-void t.test('sampleListeners records who listens on the ports of domains', async (t) => {
+void t.test('sampleListeners() records which ports of domains have a listener', async (t) => {
   const database = await postgres.create(t)
   await addHostWith(database, ['taken'])
   const account = await addAccount(database.owner, 'blog', 0)
@@ -72,13 +72,13 @@ void t.test('sampleListeners records who listens on the ports of domains', async
     ['gone', null],
   ]
   t.same(await sample(), [['right', 'listening'], ...others])
-  t.same(await sample(), [['right', 'listening'], ...others], 'the same again')
+  t.same(await sample(), [['right', 'listening'], ...others], 'a second sample is the same')
   right.close()
   await once(right, 'close')
-  t.same(await sample(), [['right', 'nobody'], ...others], 'who ends is seen gone')
+  t.same(await sample(), [['right', 'nobody'], ...others], 'a listener that ended is recorded')
 })
 
-void t.test('sampleListeners leaves the domains of other hosts alone', async (t) => {
+void t.test('sampleListeners() does not touch domains of other hosts', async (t) => {
   const database = await postgres.create(t)
   await addHostWith(database, ['taken'])
   await addDomain(database.owner, 'blog.example.com', await addAccount(database.owner, 'blog', 0), 10_240)
@@ -86,7 +86,7 @@ void t.test('sampleListeners leaves the domains of other hosts alone', async (t)
   t.equal((await findDomain(database.owner, 'blog.example.com'))?.listener, null)
 })
 
-void t.test('sampleUsage adds what the proxy counted to the account on the slot', { skip }, async (t) => {
+void t.test('sampleUsage() adds what the proxy counted to the account on the slot', { skip }, async (t) => {
   const database = await postgres.create(t)
   const { haproxy, spec, get } = await openTestProxy(t)
   const signal = AbortSignal.timeout(60_000)
@@ -110,9 +110,13 @@ void t.test('sampleUsage adds what the proxy counted to the account on the slot'
   await sampleUsage(database.agent, 'h1', haproxy, signal)
   await sampleUsage(database.agent, 'h1', haproxy, signal)
   t.match(await findUsage(database.owner, blog), { requests: 3 }, 'each request counts once')
-  t.equal(await findUsage(database.owner, idle), undefined, 'nobody came to the neighbour')
+  t.equal(await findUsage(database.owner, idle), undefined, 'the neighbour had no visitors')
   await database.owner.query('update accounts set deleted_at = now() where id = $1', [blog])
   await get('blog.example.com')
   await sampleUsage(database.agent, 'h1', haproxy, signal)
-  t.match(await findUsage(database.owner, blog), { requests: 3 }, 'a slot that nobody has counts for nobody')
+  t.match(
+    await findUsage(database.owner, blog),
+    { requests: 3 },
+    'requests to a slot without an account count for no account',
+  )
 })

@@ -20,7 +20,7 @@ const settings = {
   callers: [0],
 }
 
-/** A host with two free slots, a table that counts, and an account on the first. */
+/** Opens a host with two free slots and a table that counts. */
 async function open(t: Test) {
   const database = await postgres.create(t)
   await addHostWith(database, ['free', 'free'])
@@ -41,7 +41,7 @@ async function open(t: Test) {
       nft.count('puppy', set, slots[slot]?.uid ?? 0, { packets: bytes, bytes: bytes * times })
   }
   const sample = () => sampleTraffic(database.agent, 'h1', { machine, layout: smallLayout, firewall }, signal)
-  /** Gives the slot to an account, as the API and the agent do together. */
+  /** Assigns slot 0 to an account, as the API and the agent do. */
   const give = async (name: string) => {
     await database.owner.query(`update slots set state = 'taken' where n = 0`)
     return addAccount(database.owner, name, 0)
@@ -55,7 +55,7 @@ async function open(t: Test) {
   return { database, nft, machine, load, count, sample, give, release, sent, boot }
 }
 
-void t.test('sampleTraffic() adds what is new to the account on the slot, all by one listing', async (t) => {
+void t.test('sampleTraffic() adds new traffic to the account on the slot, with one listing', async (t) => {
   const { database, machine, count, sample, give } = await open(t)
   await sample()
   const blog = await give('blog')
@@ -71,30 +71,30 @@ void t.test('sampleTraffic() adds what is new to the account on the slot, all by
   t.match(await findUsage(database.api, blog), { sent: 150, received: 300 })
 })
 
-void t.test('sampleTraffic() goes on over a flush, a replaced table and a reboot', async (t) => {
+void t.test('sampleTraffic() continues the total after a flush, a replaced table and a reboot', async (t) => {
   const { nft, load, count, sample, give, sent, boot } = await open(t)
   await sample()
   const blog = await give('blog')
   count(100)
   await sample()
   nft.flushRuleset()
-  t.equal(await sample(), false, 'it says that the counters are gone')
-  t.equal(await sent(blog), 100, 'a table that is gone counts nothing')
+  t.equal(await sample(), false, 'it reports that there are no counters')
+  t.equal(await sent(blog), 100, 'a deleted table counts nothing')
   await load()
   count(300)
   await sample()
-  t.equal(await sent(blog), 400, 'also when more was counted since than before')
+  t.equal(await sent(blog), 400, 'also when the new table counted more than the old one')
   count(7)
   await sample()
-  t.equal(await sent(blog), 407, 'a table was replaced, and nobody saw it gone')
+  t.equal(await sent(blog), 407, 'the table was replaced between two samples')
   await boot('0f6a6f1e-0000-4000-8000-000000000002')
   count(50)
   await sample()
-  t.equal(await sent(blog), 457, 'a reboot tells itself by its number')
+  t.equal(await sent(blog), 457, 'the boot id shows a reboot')
   t.equal(await sample(), true)
 })
 
-void t.test('sampleTraffic() gives nothing of one tenant to the next', async (t) => {
+void t.test('sampleTraffic() adds no traffic of one tenant to the next', async (t) => {
   const { database, count, sample, give, release, sent } = await open(t)
   await sample()
   const first = await give('first')
@@ -106,26 +106,26 @@ void t.test('sampleTraffic() gives nothing of one tenant to the next', async (t)
   count(130)
   const second = await give('second')
   await sample()
-  t.equal(await sent(second), 0, 'it was never seen clean: what came in between is nobody’s')
+  t.equal(await sent(second), 0, 'the slot was not seen clean: traffic in between counts for no account')
   count(140)
   await sample()
   t.equal(await sent(second), 10)
-  t.equal(await sent(first), 100, 'the last one’s total is there as long as it is')
+  t.equal(await sent(first), 100, 'the total of the deleted account stays while its row exists')
   await release(second)
   await database.owner.query(`update slots set state = 'free' where n = 0`)
   await sample()
   const third = await give('third')
   count(145)
   await sample()
-  t.equal(await sent(third), 5, 'of a slot that was seen clean every byte is the new account’s')
+  t.equal(await sent(third), 5, 'the slot was seen clean: every byte counts for the new account')
   await release(third)
   await give('fourth')
   count(999)
   await sample()
-  t.equal(await sent(third), 5, 'nobody looked while it was handed on')
+  t.equal(await sent(third), 5, 'there was no sample between the two accounts')
 })
 
-void t.test('sampleTraffic() counts once when two sample at once', async (t) => {
+void t.test('sampleTraffic() counts once when several samples run at once', async (t) => {
   const { count, sample, give, sent } = await open(t)
   await sample()
   const blog = await give('blog')
@@ -136,18 +136,18 @@ void t.test('sampleTraffic() counts once when two sample at once', async (t) => 
   t.equal(await sent(blog), 300)
 })
 
-void t.test('sampleTraffic() begins where it finds a table that was there before', async (t) => {
+void t.test('sampleTraffic() starts at the counts of a table that existed before', async (t) => {
   const { count, sample, give, sent } = await open(t)
   count(1000)
   const blog = await give('blog')
   await sample()
-  t.equal(await sent(blog), 0, 'whose that was nobody knows')
+  t.equal(await sent(blog), 0, 'the account of earlier bytes is unknown')
   count(1001)
   await sample()
   t.equal(await sent(blog), 1)
 })
 
-void t.test('sampleTraffic() misses no counters where no slot has rules yet', async (t) => {
+void t.test('sampleTraffic() reports no missing counters while no slot is built', async (t) => {
   const { database, nft, sample } = await open(t)
   nft.flushRuleset()
   t.equal(await sample(), false)
@@ -157,7 +157,7 @@ void t.test('sampleTraffic() misses no counters where no slot has rules yet', as
   t.equal(await sample(), true)
 })
 
-void t.test('sampleTraffic() writes nothing for tenants that do nothing', async (t) => {
+void t.test('sampleTraffic() writes nothing without new traffic', async (t) => {
   const { database, count, sample, give } = await open(t)
   await give('blog')
   count(5)
@@ -187,7 +187,7 @@ for (const [title, before, sent] of [
   ['of a clean slot', last({ account: null, clean: true }), 20],
   ['of another account', last({ account: 6 }), 0],
   ['of a slot that was being cleaned', last({ account: null }), 0],
-  ['of nobody yet', null, 0],
+  ['that does not exist', null, 0],
   ['of another boot', last({ boot: 'a' }), 120],
   ['of counters that were higher', last({ counted: counted(121) }), 120],
 ] as const) {
@@ -196,6 +196,6 @@ for (const [title, before, sent] of [
   })
 }
 
-void t.test('stepOf() has nothing to say of what it knows', async (t) => {
+void t.test('stepOf() returns undefined for the same reading', async (t) => {
   t.equal(stepOf({ n: 0, account: 7, clean: false, last: last() }, counted(100), 'b'), undefined)
 })

@@ -6,7 +6,7 @@ import { accountRow, domainRow, smallLayout } from './support/rows.ts'
 
 const layout = smallLayout
 
-void t.test('checkView computes what a tenant has from the number of its slot', async (t) => {
+void t.test('checkView() computes a tenant from the number of its slot', async (t) => {
   const planSpec = { class: 'production', ports: 3, domains: 2, pids: { max: 64 }, disk: { bytes: 1 } } as const
   const account = accountRow(1, { slot: 2, sshKeys: ['ssh-ed25519 AAAA anna'], planSpec })
   const domain = domainRow(5, { slot: 2, port: 10_257 })
@@ -36,7 +36,7 @@ void t.test('checkView computes what a tenant has from the number of its slot', 
   t.same([refusedAccounts.size, refusedDomains.size], [0, 0])
 })
 
-void t.test('checkView computes built slots from numbers, and replaces an unknown egress policy', async (t) => {
+void t.test('checkView() computes built slots from numbers, and replaces an unknown egress policy', async (t) => {
   const rows = [
     { n: 0, egress: 'local', free: false },
     { n: 1, egress: 'of another version', free: true },
@@ -50,7 +50,7 @@ void t.test('checkView computes built slots from numbers, and replaces an unknow
   ])
 })
 
-void t.test('checkView refuses an account whose slot is none of the host', async (t) => {
+void t.test('checkView() refuses an account whose slot the host does not have', async (t) => {
   for (const [title, slot] of [
     ['below the first', -1],
     ['behind the last', slotCount(layout)],
@@ -67,12 +67,12 @@ void t.test('checkView refuses an account whose slot is none of the host', async
     t.same(
       view.tenants.map(({ id }) => id),
       [2],
-      `${title}: its neighbour goes on`,
+      `${title}: its neighbour is accepted`,
     )
   }
 })
 
-void t.test('checkView refuses a domain that does not belong where it points', async (t) => {
+void t.test('checkView() refuses a domain whose port does not belong to its account', async (t) => {
   for (const [title, row, reason] of [
     ['the port before the slot', { slot: 1, port: 10_247 }, 'port_not_of_account'],
     ['the port behind the slot', { slot: 1, port: 10_256 }, 'port_not_of_account'],
@@ -89,13 +89,13 @@ void t.test('checkView refuses a domain that does not belong where it points', a
     t.same(
       view.routes.map(({ id }) => id),
       [6],
-      `${title}: its neighbour goes on`,
+      `${title}: its neighbour is accepted`,
     )
-    t.same(view.tenants[0]?.domains, ['domain-6.example.com'], `${title}: the tenant is not told of it either`)
+    t.same(view.tenants[0]?.domains, ['domain-6.example.com'], `${title}: the tenant’s domains do not include it`)
   }
 })
 
-void t.test('checkView lists deleted domains as gone, whatever else stands in their rows', async (t) => {
+void t.test('checkView() lists deleted domains for removal, whatever their rows contain', async (t) => {
   const deletedAt = new Date()
   const rows = [
     domainRow(5, { deletedAt }),
@@ -111,7 +111,7 @@ void t.test('checkView lists deleted domains as gone, whatever else stands in th
   t.same([view.routes, view.suspended, view.tenants[0]?.domains, refusedDomains.size], [[], [], [], 0])
 })
 
-void t.test('checkView names each suspended slot once, also when its account need not be visited', async (t) => {
+void t.test('checkView() lists each suspended slot once, also when its account is not visited', async (t) => {
   const rows = [
     domainRow(5, { slot: 2, port: 10_256, suspended: true }),
     domainRow(6, { slot: 2, port: 10_257, suspended: true }),
@@ -122,7 +122,7 @@ void t.test('checkView names each suspended slot once, also when its account nee
   t.equal(checkView(layout, [accountRow(1, { state: 'suspended' })], []).view.tenants[0]?.suspended, true)
 })
 
-void t.test('checkView lets no port through that is not of the domain’s slot, whatever the rows say', async (t) => {
+void t.test('checkView() accepts no port outside the domain’s slot, whatever the rows contain', async (t) => {
   const row = fc.record({
     slot: fc.option(fc.integer({ min: -2, max: 6 })),
     port: fc.integer({ min: 10_230, max: 10_290 }),
@@ -139,5 +139,5 @@ void t.test('checkView lets no port through that is not of the domain’s slot, 
       return own && once.every((id, index) => id === index) && once.length === domains.length
     }),
   )
-  t.pass('every row is a route, refused or gone')
+  t.pass('every row is a route, refused or listed for removal')
 })

@@ -17,7 +17,7 @@ const selinux = {
   '/etc/selinux/config': 'SELINUX=enforcing\nSELINUXTYPE=default\n',
 }
 
-/** A Debian in memory: its program does what ours is run for. */
+/** Creates a Debian host in memory with a fake pam-auth-update. */
 function open(files: Readonly<Record<string, string>> = {}, { edited = false, lacking = '' } = {}) {
   const update: FakeProgram = async ({ host, args }) => {
     const profile = args.includes('--remove') ? '' : ((await host.read(pamProfilePath)) ?? '')
@@ -46,15 +46,15 @@ void t.test('planSessions() installs the profile once', async (t) => {
   const before = host.commands.length
   t.strictSame((await planSessions(options, signal)).changes, [])
   t.strictSame(await ensure(options), [])
-  t.equal(host.commands.length, before, 'looking runs nothing')
-  t.equal(policy.modules.size, 0, 'and without SELinux there is no policy')
+  t.equal(host.commands.length, before, 'planning runs no program')
+  t.equal(policy.modules.size, 0, 'without SELinux there is no policy')
   await removeSessions(host)
   t.notMatch(await host.read(common), 'ingroup')
   t.equal(await host.read(pamProfilePath), undefined)
   await removeSessions(host)
 })
 
-void t.test('planSessions() goes on where it was killed before pam-auth-update ran', async (t) => {
+void t.test('planSessions() continues after a kill before pam-auth-update', async (t) => {
   const whole = open()
   await ensure(whole)
   const options = open({ [pamProfilePath]: (await whole.host.read(pamProfilePath)) ?? '' })
@@ -64,7 +64,7 @@ void t.test('planSessions() goes on where it was killed before pam-auth-update r
   t.strictSame((await planSessions(options, signal)).changes, [])
 })
 
-void t.test('planSessions() loads the policy before the profile, and again when somebody removes it', async (t) => {
+void t.test('planSessions() loads the policy before the profile, and again after it was removed', async (t) => {
   const options = open(selinux)
   const { host, policy } = options
   policy.behind = async () => t.equal(await host.read(pamProfilePath), undefined, 'the profile comes after the rules')
@@ -83,7 +83,7 @@ void t.test('planSessions() loads the policy before the profile, and again when 
   t.equal(policy.modules.size, 1)
 })
 
-void t.test('planSessions() says what keeps jobs outside, and touches nothing then', async (t) => {
+void t.test('planSessions() reports why jobs run outside their limits, and changes nothing then', async (t) => {
   const rows = [
     [open({}, { lacking: 'pam-auth-update' }), /no pam-auth-update/],
     [open(selinux, { lacking: 'semodule' }), /semodule\(8\) is not installed/],
@@ -97,7 +97,7 @@ void t.test('planSessions() says what keeps jobs outside, and touches nothing th
   t.matchOnlyStrict(await ensure(open({}, { edited: true })), [/was edited by hand/])
 })
 
-void t.test('planSessions() tells of a policy that fails, and does not install what it does not carry', async (t) => {
+void t.test('planSessions() reports a policy that fails, and does not install the profile', async (t) => {
   const options = open(selinux)
   options.policy.behind = () => {
     throw new SelinuxError('SELINUX_REFUSED', { operation: 'commit the policy', said: 'none of it' })
@@ -108,26 +108,26 @@ void t.test('planSessions() tells of a policy that fails, and does not install w
   t.matchOnlyStrict(await ensure(options), [/find the policy/])
 })
 
-void t.test('sessionsKeeper() has patience after a failure, and none after a success', async (t) => {
+void t.test('sessionsKeeper() waits after a failure, and not after a success', async (t) => {
   const options = open({}, { edited: true })
   const prepare = sessionsKeeper(options)
   const remarks = await (await prepare(signal)).apply()
   t.matchOnlyStrict(remarks, [/was edited by hand/])
   const before = options.host.commands.length
-  t.strictSame(await (await prepare(signal)).apply(), remarks, 'it is still told')
-  t.equal(options.host.commands.length, before, 'and not tried again')
+  t.strictSame(await (await prepare(signal)).apply(), remarks, 'it is still reported')
+  t.equal(options.host.commands.length, before, 'it is not tried again')
   const good = sessionsKeeper(open())
   t.strictSame(await (await good(signal)).apply(), [])
   t.strictSame((await good(signal)).changes, [])
 })
 
-void t.test('sessionsKeeper() keeps no pass waiting for a policy', async (t) => {
+void t.test('sessionsKeeper() does not delay a pass for a policy', async (t) => {
   const options = open(selinux)
   const built = Promise.withResolvers<undefined>()
   options.policy.behind = () => built.promise
   const prepare = sessionsKeeper(options)
   t.matchOnlyStrict(await (await prepare(signal)).apply(), [/is installing the PAM profile/])
-  t.matchOnlyStrict(await (await prepare(signal)).apply(), [/is installing the PAM profile/], 'nor does it begin twice')
+  t.matchOnlyStrict(await (await prepare(signal)).apply(), [/is installing the PAM profile/], 'it does not start twice')
   built.resolve(undefined)
   while ((await (await prepare(signal)).apply()).length > 0) await sleep(5)
   t.match(await options.host.read(common), `ingroup ${group}`)

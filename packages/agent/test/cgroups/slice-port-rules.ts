@@ -34,7 +34,7 @@ void t.test('buildPortRules() sets the rules of a slice before an account has it
     { ...add, target: `user-${second.uid}.slice` },
   ])
   t.equal(await host.read(dropIn(first.uid)), undefined, 'a plan writes nothing')
-  t.equal((await step.apply()).size, 0, 'nothing is to be said of slots that are ready')
+  t.equal((await step.apply()).size, 0, 'slots that are ready have no verdict')
   const allowed = `SocketBindAllow=${first.ports[0]}-${first.ports.at(-1)}\nSocketBindDeny=1-32767\n`
   t.match(await host.read(dropIn(first.uid)), allowed)
   t.strictSame((await build(...building)).changes, [])
@@ -45,18 +45,18 @@ void t.test('buildPortRules() sets the rules of a slice before an account has it
   const view = { complete: true, builtSlots: [], tenants: [tenant], routes: [], suspended: [], goneRoutes: [] }
   await (await facility.serve!(view, signal)).apply()
   t.match(await host.read(dropIn(first.uid)), 'TasksMax=128')
-  t.match(await host.read(dropIn(first.uid)), allowed, 'and with its limits')
-  t.strictSame((await build({ slot: first, state: 'taken' })).changes, [], 'a taken one is left')
+  t.match(await host.read(dropIn(first.uid)), allowed, 'the port rules stay beside the limits')
+  t.strictSame((await build({ slot: first, state: 'taken' })).changes, [], 'a taken slot is skipped')
 })
 
-void t.test('buildPortRules() reports why a slice is refused, and the others go on', async (t) => {
+void t.test('buildPortRules() reports why a slice is refused, and applies the others', async (t) => {
   const hostile = { ...first, ports: [0, 5] }
   const verdicts = await (await open().build({ slot: hostile, state: 'free' }, { slot: second, state: 'free' })).apply()
   t.match(verdicts.get(first.n), { status: 'failed', reason: 'slice_refused', message: /ports are 1 to/ })
   t.equal(verdicts.has(second.n), false)
 })
 
-void t.test('emptySlice() has no rules for ports that the kernel hands out', async (t) => {
+void t.test('emptySlice() returns no rules for ports that the kernel assigns', async (t) => {
   matchWhole(t, emptySlice(first), { portRules: { allow: [{ first: first.ports[0], last: first.ports.at(-1) }] } })
   t.equal(emptySlice({ ...first, ports: [32_760, 32_768] }).portRules, undefined)
   t.strictSame(emptySlice({ ...first, ports: [32_760, 32_767] }).portRules, {

@@ -7,27 +7,27 @@ import { throttledLimits } from '../../src/cgroups/throttle.ts'
 
 const disk = [{ device: '254:16', rbps: 1_048_576, wbps: 1_048_576, riops: 100, wiops: 100 }]
 const rows: readonly (readonly [title: string, limits: Limits, device: string | undefined, throttled: Limits])[] = [
-  ['what has no limit', {}, '254:16', { cpu: { max: 0.1, weight: 1 }, pids: { max: 32 }, io: { max: disk } }],
+  ['limits that are absent', {}, '254:16', { cpu: { max: 0.1, weight: 1 }, pids: { max: 32 }, io: { max: disk } }],
   [
-    'what is lifted, and leaves memory',
+    'limits that are lifted, and keeps memory',
     { cpu: { max: 'max', weight: 500 }, memory: { max: 5 }, pids: { max: 'max' }, io: { weight: 500 } },
     '254:16',
     { cpu: { max: 0.1, weight: 1 }, memory: { max: 5 }, pids: { max: 32 }, io: { weight: 1, max: disk } },
   ],
   [
-    'nothing that is tighter already',
+    'no limit that is lower already',
     { cpu: { max: 0.05 }, pids: { max: 8 }, io: { weight: 1 } },
     undefined,
     { cpu: { max: 0.05, weight: 1 }, pids: { max: 8 }, io: { weight: 1 } },
   ],
   [
-    'an idle group without giving it a weight',
+    'an idle group without a weight',
     { cpu: { idle: true } },
     undefined,
     { cpu: { max: 0.1, idle: true }, pids: { max: 32 } },
   ],
   [
-    'a disk that the plan limits already',
+    'a disk that the plan already limits',
     {
       io: {
         max: [
@@ -55,11 +55,11 @@ for (const [title, limits, device, throttled] of rows) {
   })
 }
 
-/** Every limit that a slice can have: what a plan offers is among them. */
+/** Every limit that a slice can have, including those of plans. */
 const sliceRows = Object.values(limitTable).filter(({ property }) => property !== undefined)
 const devices = ['8:0', '254:16'] as const
 
-/** Values that the schema of a limit allows. */
+/** Returns values that the schema of a limit allows. */
 function valueOf({ schema, orMax }: LimitRow): fc.Arbitrary<LimitValue> {
   if (schema.type === 'boolean') return fc.boolean()
   if (schema.type === 'string') return fc.constantFrom('0', '0-2,5')
@@ -96,7 +96,7 @@ const planLimits: fc.Arbitrary<Limits> = fc
   })
   .filter((limits) => faultsOf(limits).length === 0)
 
-/** What a group has: what limits say, or for an absent key what a new group has. A larger number allows more. */
+/** Returns the limit of a group: its value, or for an absent key that of a new group. A larger number allows more. */
 function allowed(
   limits: Limits,
   { path: [controller = '', key = '', item], initial }: LimitRow,
@@ -106,19 +106,19 @@ function allowed(
   const entries = found as readonly Readonly<Record<string, unknown>>[] | undefined
   const value = (item === undefined ? found : entries?.find((one) => one['device'] === device)?.[item]) ?? initial
   if (value === 'max') return Infinity
-  // An idle group has less than the least weight. A list of processors is not changed at all.
+  // An idle group has less than the smallest weight. A list of processors is never changed.
   if (typeof value === 'boolean') return value ? 0 : 1
   return typeof value === 'string' ? value.length : Number(value)
 }
 
-void t.test('throttledLimits() is never looser than the plan, is accepted, and is idempotent', async (t) => {
+void t.test('throttledLimits() is never higher than the plan, valid, and idempotent', async (t) => {
   fc.assert(
     fc.property(planLimits, fc.constantFrom('8:0', '254:16', undefined), (limits, device) => {
       const throttled = throttledLimits(limits, device)
       for (const row of sliceRows) {
         for (const one of row.file === 'io.max' ? devices : ['']) {
           const [now, plan] = [allowed(throttled, row, one), allowed(limits, row, one)]
-          // The weight of an idle group says nothing.
+          // The weight of an idle group has no effect.
           if (row.file === 'cpu.weight' && throttled.cpu?.idle === true) continue
           if (now > plan) throw new Error(`${row.path.join('.')} allows ${now}, and the plan ${plan}`)
         }
@@ -132,7 +132,7 @@ void t.test('throttledLimits() is never looser than the plan, is accepted, and i
   )
 })
 
-void t.test('throttledLimits() has a change set that refuses nothing', async (t) => {
+void t.test('throttledLimits() returns limits that planSlices() does not refuse', async (t) => {
   fc.assert(
     fc.property(planLimits, (limits) => {
       const spec = [{ slice: 'user-5.slice', limits: throttledLimits(limits, '8:0') }]

@@ -22,7 +22,7 @@ const skip: string | false = !isRoot
   ? 'needs root: files are given to tenants'
   : missing.length > 0 && `${missing.join(', ')} is not installed`
 
-/** The facility on a machine that is only a folder; nobody there listens, unless the ports are the real machine's. */
+/** Opens the facility on a host that is only a folder. No program listens there, unless `real` uses the ports of the real machine. */
 function open(t: Test, { firstPort = 10_240, real = false } = {}) {
   const root = scratchFolder(t)
   for (const folder of ['etc/skel', 'tmp', 'var/tmp', 'var/mail']) mkdirSync(join(root, folder), { recursive: true })
@@ -66,33 +66,33 @@ function open(t: Test, { firstPort = 10_240, real = false } = {}) {
 const statusOf = (verdicts: ReadonlyMap<number, { readonly status: string }>) =>
   [...verdicts].map(([n, { status }]) => `${n} ${status}`).toSorted()
 
-void t.test('accountsFacility works where its tools are', { skip }, async (t) => {
+void t.test('accountsFacility() works where its tools are installed', { skip }, async (t) => {
   t.same(await open(t).facility.probe(signal), { works: true })
 })
 
-void t.test('accountsFacility says what is lacking', async (t) => {
+void t.test('accountsFacility() reports which tools are missing', async (t) => {
   const fake = createFakeHost()
   const { works, reason } = await accountsFacility({ host: fake, machine: fake, layout: smallLayout }).probe(signal)
   t.equal(works, false)
   t.match(reason, /systemd-sysusers.*groupdel.*: apt-get install .*passwd/)
 })
 
-void t.test('accountsFacility builds slots once, and plans without touching anything', { skip }, async (t) => {
+void t.test('accountsFacility() builds slots once, and plans without a change', { skip }, async (t) => {
   const { root, facility, slots, prepare, build, at } = open(t)
   const prepared = await facility.prepare!(signal)
   t.equal(prepared.changes.length > 0, true)
   const toBuild = slots.map((slot) => ({ slot, state: 'building' as const }))
   t.equal((await facility.build!(toBuild, signal)).changes.length >= 3, true)
-  t.same(readdirSync(root).toSorted(), ['etc', 'tmp', 'var'], 'plans leave no trace')
+  t.same(readdirSync(root).toSorted(), ['etc', 'tmp', 'var'], 'a plan creates no file')
   await prepare()
   t.same(statusOf(await build()), ['0 ready', '1 ready', '2 ready'])
   t.match(lstatSync(at('home/p10001')), { uid: 10_001, gid: 10_001, mode: 0o40700 })
   t.match(readFileSync(at('etc/passwd'), 'utf8'), /^p10002:x:10002:10002:/m)
   t.same((await facility.prepare!(signal)).changes, [])
-  t.same((await facility.build!(toBuild, signal)).changes, [], 'the second time there is nothing to do')
+  t.same((await facility.build!(toBuild, signal)).changes, [], 'a second build plans no change')
 })
 
-void t.test('accountsFacility blocks a slot whose uid somebody has', { skip }, async (t) => {
+void t.test('accountsFacility() blocks a slot whose uid another user has', { skip }, async (t) => {
   const { prepare, build, at } = open(t)
   writeFileSync(at('etc/passwd'), 'anna:x:10001:10001::/home/anna:/bin/sh\n')
   writeFileSync(at('etc/group'), 'anna:x:10001:\n')
@@ -102,7 +102,7 @@ void t.test('accountsFacility blocks a slot whose uid somebody has', { skip }, a
   t.match(verdicts.get(1), { reason: String, message: /anna/ })
 })
 
-void t.test('accountsFacility blocks a port that somebody listens on, but not a tenant’s own', { skip }, async (t) => {
+void t.test('accountsFacility() blocks a slot whose port has a listener, but not a taken slot', { skip }, async (t) => {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   t.teardown(() => server.close())
@@ -111,24 +111,28 @@ void t.test('accountsFacility blocks a port that somebody listens on, but not a 
   const n = Math.floor((port - Math.min(port - 10, 65_500)) / 8)
   await prepare()
   t.match((await build()).get(n), { status: 'blocked', message: new RegExp(String(port)) })
-  t.equal((await build('taken')).get(n)?.status, 'ready', 'one that is taken is built all the same')
-})
-
-void t.test('accountsFacility builds taken and free slots of an empty host in one change set', { skip }, async (t) => {
-  const { facility, slots, prepare } = open(t)
-  await prepare()
-  const states: readonly SlotState[] = ['taken', 'building', 'free']
-  const step = await facility.build!(
-    slots.map((slot, index) => ({ slot, state: states[index]! })),
-    signal,
-  )
-  t.equal(step.changes.filter(({ action }) => action === 'create group').length, 1)
-  t.equal(step.changes.filter(({ action }) => action === 'create account').length, 3)
-  t.same(statusOf(await step.apply()), ['0 ready', '1 ready', '2 ready'])
+  t.equal((await build('taken')).get(n)?.status, 'ready', 'a taken slot is built nevertheless')
 })
 
 void t.test(
-  'accountsFacility shows the logins of slots that are not built, and does not make them',
+  'accountsFacility() builds taken and free slots of an empty host in one change set',
+  { skip },
+  async (t) => {
+    const { facility, slots, prepare } = open(t)
+    await prepare()
+    const states: readonly SlotState[] = ['taken', 'building', 'free']
+    const step = await facility.build!(
+      slots.map((slot, index) => ({ slot, state: states[index]! })),
+      signal,
+    )
+    t.equal(step.changes.filter(({ action }) => action === 'create group').length, 1)
+    t.equal(step.changes.filter(({ action }) => action === 'create account').length, 3)
+    t.same(statusOf(await step.apply()), ['0 ready', '1 ready', '2 ready'])
+  },
+)
+
+void t.test(
+  'accountsFacility() plans the logins of slots that are not built, and does not create them',
   { skip },
   async (t) => {
     const { plan, tenant, at } = open(t)
@@ -143,13 +147,13 @@ void t.test(
   },
 )
 
-void t.test('accountsFacility gives tenants their keys and environment', { skip }, async (t) => {
+void t.test('accountsFacility() writes the keys and variables of tenants', { skip }, async (t) => {
   const { prepare, build, plan, tenant, at } = open(t)
   await prepare()
   await build()
   const step = await plan(tenant(0), tenant(1, { ports: 1, domains: [] }))
   t.equal(step.changes.length > 0, true)
-  t.notOk(existsSync(at('etc/puppy/keys/p10000')), 'a plan gives nothing')
+  t.notOk(existsSync(at('etc/puppy/keys/p10000')), 'a plan writes nothing')
   const { accounts, domains, gone } = await step.apply()
   t.same(
     [...accounts],
@@ -166,10 +170,10 @@ void t.test('accountsFacility gives tenants their keys and environment', { skip 
   ])
     t.match(environment.replaceAll('"', ''), line)
   t.match(readFileSync(at('etc/puppy/env/p10001'), 'utf8').replaceAll('"', ''), /PUPPY_PORTS=10248$/m)
-  t.same((await plan(tenant(0), tenant(1, { ports: 1, domains: [] }))).changes, [], 'the same again changes nothing')
+  t.same((await plan(tenant(0), tenant(1, { ports: 1, domains: [] }))).changes, [], 'a second plan has no change')
 })
 
-void t.test('accountsFacility closes the login of who is suspended, and opens it again', { skip }, async (t) => {
+void t.test('accountsFacility() closes the login of a suspended account, and opens it again', { skip }, async (t) => {
   const { prepare, build, plan, tenant, at } = open(t)
   await prepare()
   await build()
@@ -182,7 +186,7 @@ void t.test('accountsFacility closes the login of who is suspended, and opens it
   t.ok(existsSync(at('etc/puppy/keys/p10000')))
 })
 
-void t.test('accountsFacility lets a tenant that cannot be served spoil only itself', { skip }, async (t) => {
+void t.test('accountsFacility() serves the other tenants when one cannot be served', { skip }, async (t) => {
   const { prepare, build, plan, tenant } = open(t)
   await prepare()
   await build()
@@ -193,7 +197,7 @@ void t.test('accountsFacility lets a tenant that cannot be served spoil only its
   t.match(accounts.get(103), { status: 'false', reason: 'user_wrong', message: String })
 })
 
-void t.test('accountsFacility puts a tenant out and removes what it left', { skip }, async (t) => {
+void t.test('accountsFacility() evicts a tenant and removes its files', { skip }, async (t) => {
   const { facility, prepare, build, plan, tenant, slots, at } = open(t)
   await prepare()
   await build()
@@ -205,7 +209,7 @@ void t.test('accountsFacility puts a tenant out and removes what it left', { ski
   }
   const evicting = await facility.evict!(slots.slice(0, 1), signal)
   t.strictSame(evicting.changes, [{ facility: 'accounts', target: 'p10000', action: 'end its logins and processes' }])
-  t.ok(existsSync(at('etc/puppy/keys/p10000')), 'a plan takes nothing')
+  t.ok(existsSync(at('etc/puppy/keys/p10000')), 'a plan removes nothing')
   t.equal((await evicting.apply()).get(0)?.done, true)
   t.notOk(existsSync(at('etc/puppy/keys/p10000')))
   const scrubbing = await facility.scrub!(slots.slice(0, 1), signal)
@@ -215,11 +219,11 @@ void t.test('accountsFacility puts a tenant out and removes what it left', { ski
   t.same(
     ['home/p10000/secret', 'tmp/left', 'home/p10001/kept', 'etc/puppy/keys/p10001'].map((path) => existsSync(at(path))),
     [false, false, true, true],
-    'the neighbour keeps what is its own',
+    'the neighbour keeps its files',
   )
 })
 
-void t.test('accountsFacility does not touch a slot that has become somebody else’s', { skip }, async (t) => {
+void t.test('accountsFacility() does not evict or scrub a slot whose uid another user has', { skip }, async (t) => {
   const { facility, prepare, build, slots, at } = open(t)
   await prepare()
   await build()
@@ -233,20 +237,24 @@ void t.test('accountsFacility does not touch a slot that has become somebody els
   t.ok(existsSync(at('home/p10000/hers')))
 })
 
-void t.test('serve() leaves a person alone who has the uid of a slot, whatever the row says', { skip }, async (t) => {
-  const { at, plan, tenant, prepare } = open(t)
-  const { user, uid } = tenant(0).slot
-  writeFileSync(
-    at('etc/passwd'),
-    `root:x:0:0:root:/root:/bin/bash\nalice:x:${uid}:${uid}:Alice:/home/alice:/bin/bash\n`,
-  )
-  writeFileSync(at('etc/group'), `root:x:0:\nalice:x:${uid}:\n`)
-  await prepare()
-  const before = readFileSync(at('etc/passwd'), 'utf8')
-  const step = await plan(tenant(0, { suspended: true }))
-  t.same(step.changes, [], 'nothing is even planned')
-  const { accounts } = await step.apply()
-  t.match(accounts.get(100), { status: 'false', reason: 'user_wrong', message: /alice/ })
-  t.notOk(existsSync(at(`etc/puppy/keys/${user}`)))
-  t.equal(readFileSync(at('etc/passwd'), 'utf8'), before)
-})
+void t.test(
+  'accountsFacility() does not change a person who has the uid of a slot, whatever the row says',
+  { skip },
+  async (t) => {
+    const { at, plan, tenant, prepare } = open(t)
+    const { user, uid } = tenant(0).slot
+    writeFileSync(
+      at('etc/passwd'),
+      `root:x:0:0:root:/root:/bin/bash\nalice:x:${uid}:${uid}:Alice:/home/alice:/bin/bash\n`,
+    )
+    writeFileSync(at('etc/group'), `root:x:0:\nalice:x:${uid}:\n`)
+    await prepare()
+    const before = readFileSync(at('etc/passwd'), 'utf8')
+    const step = await plan(tenant(0, { suspended: true }))
+    t.same(step.changes, [], 'no change is planned')
+    const { accounts } = await step.apply()
+    t.match(accounts.get(100), { status: 'false', reason: 'user_wrong', message: /alice/ })
+    t.notOk(existsSync(at(`etc/puppy/keys/${user}`)))
+    t.equal(readFileSync(at('etc/passwd'), 'utf8'), before)
+  },
+)

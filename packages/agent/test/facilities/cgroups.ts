@@ -39,7 +39,7 @@ function open({ live = true, version = 257, bpf = true, files = {} }: Machine = 
   return { fake, host, options, facility: cgroupsFacility(options) }
 }
 
-void t.test('cgroupsFacility limits slices, before and after they are in use', async (t) => {
+void t.test('cgroupsFacility() limits slices, before and after they are in use', async (t) => {
   const { fake, host, facility } = open()
   t.match(await facility.probe(signal), { works: true, version: 'systemd 257' })
   const both = view({ id: 7, slot: first, limits }, { id: 8, slot: second, limits: {} })
@@ -61,7 +61,7 @@ void t.test('cgroupsFacility limits slices, before and after they are in use', a
   t.match(await host.read(dropIn(first.uid)), 'TasksMax=128')
   const before = host.commands.length
   t.strictSame((await facility.serve!(both, signal)).changes, [])
-  t.equal(host.commands.length, before, 'looking runs nothing')
+  t.equal(host.commands.length, before, 'planning runs no program')
 
   await fake.login(`user-${first.uid}.slice`, 4242)
   const used = await (await facility.serve!(both, signal)).apply()
@@ -70,7 +70,7 @@ void t.test('cgroupsFacility limits slices, before and after they are in use', a
   t.equal(fake.cgroupfs.read(`user.slice/user-${first.uid}.slice` as never, 'pids.max')?.trim(), '128')
 })
 
-void t.test('cgroupsFacility renders every limit that a plan can have', async (t) => {
+void t.test('cgroupsFacility() renders every limit that a plan can have', async (t) => {
   for (const name of planLimits) {
     const { host, facility } = open()
     const step = await facility.serve!(view({ id: 7, slot: first, limits: limitsWith(name, 8192) }), signal)
@@ -80,7 +80,7 @@ void t.test('cgroupsFacility renders every limit that a plan can have', async (t
   }
 })
 
-void t.test('cgroupsFacility repairs what others set against it, and reports it', async (t) => {
+void t.test('cgroupsFacility() repairs a limit that another program changed, and reports it', async (t) => {
   const { fake, facility } = open()
   const one = view({ id: 7, slot: first, limits })
   await (await facility.serve!(one, signal)).apply()
@@ -91,7 +91,7 @@ void t.test('cgroupsFacility repairs what others set against it, and reports it'
   t.match(served.accounts.get(7), { status: 'true', reason: 'applied' })
 })
 
-void t.test('cgroupsFacility refuses one account, and the others go on', async (t) => {
+void t.test('cgroupsFacility() refuses an account with invalid limits, and serves the others', async (t) => {
   const { facility } = open()
   // What an attacker who broke into the API may have written into a plan.
   const nonsense: readonly unknown[] = [
@@ -111,7 +111,7 @@ void t.test('cgroupsFacility refuses one account, and the others go on', async (
   }
 })
 
-void t.test('cgroupsFacility says nothing of ports where systemd has no BPF', async (t) => {
+void t.test('cgroupsFacility() sets no port rules where systemd has no BPF', async (t) => {
   const { host, facility } = open({ bpf: false })
   await facility.probe(signal)
   const building = slots.map((slot) => ({ slot, state: 'building' as const }))
@@ -121,11 +121,11 @@ void t.test('cgroupsFacility says nothing of ports where systemd has no BPF', as
   const one = view({ id: 7, slot: first, limits })
   await (await facility.serve!(one, signal)).apply()
   t.notMatch(await host.read(dropIn(first.uid)), 'SocketBind')
-  t.strictSame((await facility.serve!(one, signal)).changes, [], 'and a plan shows nothing that is not done')
+  t.strictSame((await facility.serve!(one, signal)).changes, [], 'a plan shows no change that is not applied')
   t.equal(await host.read(dropIn(second.uid)), undefined)
 })
 
-void t.test('cgroupsFacility throttles an account, and reverts it exactly', async (t) => {
+void t.test('cgroupsFacility() throttles an account, and reverts it exactly', async (t) => {
   const files = {
     '/sys/block/vdb/dev': '254:16\n',
     '/proc/self/mountinfo':
@@ -149,7 +149,7 @@ void t.test('cgroupsFacility throttles an account, and reverts it exactly', asyn
   t.match(served.accounts.get(7), { status: 'true', message: /not on a disk that the kernel can limit/ })
 })
 
-void t.test('cgroupsFacility ends processes of suspended and released accounts', async (t) => {
+void t.test('cgroupsFacility() ends processes of suspended and released accounts', async (t) => {
   const { fake, facility } = open()
   const path = `user.slice/user-${first.uid}.slice` as never
   const suspended = view({ id: 7, slot: first, limits, suspended: true })
@@ -171,12 +171,12 @@ void t.test('cgroupsFacility ends processes of suspended and released accounts',
   ])
 })
 
-void t.test('cgroupsFacility does not work without a systemd of today', async (t) => {
+void t.test('cgroupsFacility() does not work without a recent systemd', async (t) => {
   t.match(await open({ live: false }).facility.probe(signal), { works: false, reason: /only a folder/ })
   t.match(await open({ version: 251 }).facility.probe(signal), { works: false, reason: /252 or later/ })
 })
 
-void t.test('cgroupsFacility names processes outside of the limits', async (t) => {
+void t.test('cgroupsFacility() reports processes outside their limits', async (t) => {
   const process = { pid: 77, uid: first.uid, name: 'sleep', group: 'system.slice/cron.service' }
   const { facility } = open({ files: renderFakeProcess(process) })
   matchWhole(t, await facility.inspect!(view(), signal), [
@@ -187,7 +187,7 @@ void t.test('cgroupsFacility names processes outside of the limits', async (t) =
   ])
 })
 
-void t.test('removeLimits() takes every slot’s away', async (t) => {
+void t.test('removeLimits() removes the limits of every slot', async (t) => {
   const { host, facility, options } = open()
   await (await facility.serve!(view({ id: 7, slot: first, limits }), signal)).apply()
   await removeLimits(options, smallLayout)

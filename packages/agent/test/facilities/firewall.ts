@@ -53,7 +53,7 @@ function open(live = true) {
   return { seen, nft, machine, options, facility: firewallFacility(options), listings }
 }
 
-void t.test('firewallFacility writes rules for every slot, and starts no program when nothing changed', async (t) => {
+void t.test('firewallFacility() loads rules for every slot, and runs no program when nothing changed', async (t) => {
   const { facility, options, listings, machine } = open()
   t.match(await facility.probe(signal), { works: true, version: /^\d/ })
   const step = await facility.serve!(view(2), signal)
@@ -64,13 +64,13 @@ void t.test('firewallFacility writes rules for every slot, and starts no program
   t.ok(await options.firewall.read())
   const before = machine.commands.length
   t.same((await (await facility.serve!(view(2), signal)).apply()).accounts.size, 1)
-  t.equal(machine.commands.length, before, 'no program was started')
+  t.equal(machine.commands.length, before, 'no program was run')
   const looks = listings()
   t.strictSame((await facility.serve!(view(2, { complete: true }), signal)).changes, [])
-  t.ok(listings() > looks, 'a complete pass looks')
+  t.ok(listings() > looks, 'a complete pass reads the table')
 })
 
-void t.test('firewallFacility adds a slot as an element, and egress by plan', async (t) => {
+void t.test('firewallFacility() adds a slot as an element, and applies the egress policy of the plan', async (t) => {
   const { facility } = open()
   await (await facility.serve!(view(2), signal)).apply()
   const more = await facility.serve!(view(3), signal)
@@ -78,7 +78,7 @@ void t.test('firewallFacility adds a slot as an element, and egress by plan', as
   t.matchOnlyStrict(
     own,
     [{ facility: 'firewall', target: 'set own', action: 'add', after: /^\d+ \. \d+-\d+$/ }],
-    'one element, and not all of them again',
+    'only the new element',
   )
   await more.apply()
   const strict = view(3)
@@ -91,7 +91,7 @@ void t.test('firewallFacility adds a slot as an element, and egress by plan', as
   t.strictSame((await facility.serve!({ ...strict, builtSlots, complete: true }, signal)).changes, [])
 })
 
-void t.test('firewallFacility loads exactly what it planned, and plans again only after a conflict', async (t) => {
+void t.test('firewallFacility() loads exactly what it planned, and plans again only after a conflict', async (t) => {
   const { facility, nft, options, machine } = open()
   await (await facility.serve!(view(2), signal)).apply()
   const loads = () => machine.commands.filter((command) => command.includes('-f') && !command.includes('-c')).length
@@ -107,27 +107,27 @@ void t.test('firewallFacility loads exactly what it planned, and plans again onl
   nft.run({ delete: { element: { family, table, name: 'sent', elem: [slots[2]?.uid ?? 0] } } })
   const done = loads()
   t.match(await stale.apply(), { accounts: Map })
-  t.equal(loads() - done, 2, 'the first was refused')
+  t.equal(loads() - done, 2, 'the first transaction was refused')
   t.strictSame((await facility.serve!(view(2, { complete: true }), signal)).changes, [])
   t.ok(await options.firewall.read())
 })
 
-void t.test('firewallFacility guards a port only once our own process was seen there, and from then on', async (t) => {
+void t.test('firewallFacility() guards a port once Puppy’s own process was seen there, and from then on', async (t) => {
   const { facility, options, seen } = open()
   const guarded = async () => JSON.stringify(await options.firewall.read()).includes('8420')
   const pass = async () => (await facility.serve!(view(1, { complete: true }), signal)).apply()
   seen.ours = false
   await pass()
-  t.notOk(await guarded(), 'it may be somebody else’s')
+  t.notOk(await guarded(), 'another program may use the port')
   seen.ours = true
   await pass()
   t.ok(await guarded())
   seen.ours = false
   await pass()
-  t.ok(await guarded(), 'also while it restarts')
+  t.ok(await guarded(), 'also while the process restarts')
 })
 
-void t.test('firewallFacility repairs what a person flushed at the next complete pass', async (t) => {
+void t.test('firewallFacility() loads a flushed table again in the next complete pass', async (t) => {
   const { facility, nft, options } = open()
   await (await facility.serve!(view(2), signal)).apply()
   t.equal(facility.stands(), true)
@@ -138,33 +138,33 @@ void t.test('firewallFacility repairs what a person flushed at the next complete
   t.ok(await options.firewall.read())
 })
 
-void t.test('firewallFacility tells what others changed, and not what is wanted now', async (t) => {
+void t.test('firewallFacility() reports changes from outside Puppy, and not changes of the spec', async (t) => {
   const { facility, nft } = open()
   const pass = async (count: number) =>
     (await (await facility.serve!(view(count, { complete: true }), signal)).apply()).repaired
   t.equal(facility.stands(), false)
-  t.equal(await pass(1), undefined, 'the first load is nobody’s doing')
-  t.equal(await pass(2), undefined, 'nor is another slot')
+  t.equal(await pass(1), undefined, 'the first load is no repair')
+  t.equal(await pass(2), undefined, 'another slot is no repair')
   t.equal(await pass(2), undefined)
   nft.run({ flush: { chain: { family: 'inet', table: 'puppy', name: 'answer' } } })
   t.match(await pass(2), /^change chain answer \(/)
   nft.flushRuleset()
-  t.equal(await pass(3), 'the whole table was missing', 'also when more is wanted at the same time')
+  t.equal(await pass(3), 'the whole table was missing', 'also when the spec changed at the same time')
   t.equal(await pass(3), undefined)
 })
 
-void t.test('firewallFacility tells what was flushed while no agent ran', async (t) => {
+void t.test('firewallFacility() reports a table that was flushed while no agent ran', async (t) => {
   const { facility, nft, options } = open()
   await (await facility.serve!(view(2), signal)).apply()
   const next = async (count: number) =>
     (await (await firewallFacility(options).serve!(view(count), signal)).apply()).repaired
   t.equal(await next(2), undefined)
-  t.equal(await next(3), undefined, 'more is wanted than the last one loaded')
+  t.equal(await next(3), undefined, 'the spec has more slots than the last agent loaded')
   nft.flushRuleset()
   t.equal(await next(3), 'the whole table was missing')
 })
 
-void t.test('firewallFacility says for a person whether table, guards and boot unit stand', async (t) => {
+void t.test('firewallFacility() reports whether table, guards and boot unit exist', async (t) => {
   const { facility, nft, machine, seen } = open()
   const inspect = async (count = 2) =>
     (await facility.inspect!(view(count), signal)).map(({ works, what }) => `${works ? 'ok' : 'not'} ${what}`)
@@ -181,12 +181,12 @@ void t.test('firewallFacility says for a person whether table, guards and boot u
   seen.ours = true
   await load()
   seen.ours = false
-  t.strictSame(await inspect(), [`ok ${table}`, `ok ${guard}`, `ok ${boot}`], 'a guard stands while the API restarts')
+  t.strictSame(await inspect(), [`ok ${table}`, `ok ${guard}`, `ok ${boot}`], 'a guard stays while the API restarts')
   const before = machine.commands.length
   t.strictSame(await inspect(3), [`not ${table}`, `ok ${guard}`, `ok ${boot}`])
   t.ok(
     machine.commands.slice(before).every((command) => command.includes('list')),
-    'it only looks',
+    'it only reads',
   )
   nft.run({ flush: { chain: { family: 'inet', table: 'puppy', name: 'answer' } } })
   await machine.remove(wanted)
@@ -197,7 +197,7 @@ void t.test('firewallFacility says for a person whether table, guards and boot u
   ])
 })
 
-void t.test('firewallFacility keeps the rules for the next boot, and deletes them for a purge', async (t) => {
+void t.test('firewallFacility() stores the rules for the next boot, and removeFirewall() deletes them', async (t) => {
   const { facility, machine, options } = open()
   await (await facility.serve!(view(1), signal)).apply()
   t.match(await machine.read('/etc/systemd/system/puppy-firewall.service'), 'nft -j -f /var/lib/puppy/firewall.json')
@@ -209,7 +209,7 @@ void t.test('firewallFacility keeps the rules for the next boot, and deletes the
   t.equal(await options.firewall.read(), undefined)
 })
 
-void t.test('firewallFacility enables a unit that a killed agent had only written', async (t) => {
+void t.test('firewallFacility() enables a unit that a killed agent wrote and did not enable', async (t) => {
   const { facility, machine } = open()
   await (await facility.serve!(view(1), signal)).apply()
   await machine.remove(wanted)
@@ -217,10 +217,10 @@ void t.test('firewallFacility enables a unit that a killed agent had only writte
   t.ok(await machine.status(wanted))
   const before = machine.commands.filter((command) => command.includes('enable')).length
   await (await facility.serve!(view(1, { complete: true }), signal)).apply()
-  t.equal(machine.commands.filter((command) => command.includes('enable')).length, before, 'and then not again')
+  t.equal(machine.commands.filter((command) => command.includes('enable')).length, before, 'it is not enabled again')
 })
 
-void t.test('removeFirewall() is no error where the kernel has no nf_tables, and removes what there is', async (t) => {
+void t.test('removeFirewall() removes the files where the kernel has no nf_tables', async (t) => {
   const { options, machine } = open()
   const refusing: FakeProgram = ({ args }) =>
     args[0] === '--version'
@@ -236,7 +236,7 @@ void t.test('removeFirewall() is no error where the kernel has no nf_tables, and
   await removeFirewall({ ...options, host: machine })
 })
 
-void t.test('firewallFacility has no part on a host that is only a folder', async (t) => {
+void t.test('firewallFacility() does not work on a host that is only a folder', async (t) => {
   const { facility, machine, options } = open(false)
   t.match(await facility.probe(signal), { works: false, reason: /folder/ })
   await removeFirewall(options)

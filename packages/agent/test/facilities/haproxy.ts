@@ -12,22 +12,22 @@ const { signal } = new AbortController()
 const nothing: View = { complete: false, builtSlots: [], tenants: [], routes: [], suspended: [], goneRoutes: [] }
 const layout = { ...smallLayout, firstPort: 20_000, portLimit: 65_520 }
 
-void t.test('haproxyFacility starts the proxy when it is prepared, and only then', { skip }, async (t) => {
+void t.test('haproxyFacility() starts the proxy when its preparation is applied', { skip }, async (t) => {
   const { haproxy, spec, get } = await openTestProxy(t)
   const facility = haproxyFacility(haproxy, spec)
   t.match(await facility.probe(signal), { works: true, version: String })
   const step = await facility.prepare!(signal)
-  t.equal(step.changes.length > 0, true, 'the plan says what it would do')
+  t.equal(step.changes.length > 0, true, 'the plan has changes')
   t.equal(await haproxy.alive(), false, 'a plan starts nothing')
-  t.equal(await facility.revive(signal), false, 'nor is anything revived that nobody wanted')
+  t.equal(await facility.revive(signal), false, 'a proxy that was never started is not revived')
   t.same(await step.apply(), [])
   t.equal(await haproxy.alive(), true)
   t.equal((await get('nobody.example.com')).status, 404)
   const again = await facility.prepare!(signal)
-  t.same([again.changes, await again.apply()], [[], []], 'a second time changes nothing')
+  t.same([again.changes, await again.apply()], [[], []], 'a second preparation changes nothing')
 })
 
-void t.test('haproxyFacility serves routes, and sees those that are gone', { skip }, async (t) => {
+void t.test('haproxyFacility() serves routes, and reports removed ones', { skip }, async (t) => {
   const { haproxy, spec, get } = await openTestProxy(t)
   const facility = haproxyFacility(haproxy, spec)
   await (await facility.prepare!(signal)).apply()
@@ -40,10 +40,10 @@ void t.test('haproxyFacility serves routes, and sees those that are gone', { ski
   t.same([...served.domains], [[7, { type: 'haproxy', status: 'true', reason: 'routed' }]])
   t.same([served.accounts.size, served.gone], [0, []])
   t.match(await get('blog.example.com'), { status: 200, body: 'hello' })
-  t.same((await facility.serve!(view, signal)).changes, [], 'the same again changes nothing')
+  t.same((await facility.serve!(view, signal)).changes, [], 'a second plan has no change')
 
   await (await facility.serve!({ ...view, suspended: [slot] }, signal)).apply()
-  t.equal((await get('blog.example.com')).status >= 400, true, 'who is suspended has no visitors')
+  t.equal((await get('blog.example.com')).status >= 400, true, 'a suspended account is not served')
   await (await facility.serve!(view, signal)).apply()
   t.equal((await get('blog.example.com')).status, 200)
 
@@ -52,7 +52,7 @@ void t.test('haproxyFacility serves routes, and sees those that are gone', { ski
   t.equal((await get('blog.example.com')).status, 404)
 })
 
-void t.test('haproxyFacility lets a name that cannot be routed spoil only itself', { skip }, async (t) => {
+void t.test('haproxyFacility() serves the other routes when one cannot be routed', { skip }, async (t) => {
   const { haproxy, spec, get } = await openTestProxy(t)
   const facility = haproxyFacility(haproxy, spec)
   await (await facility.prepare!(signal)).apply()
@@ -69,7 +69,7 @@ void t.test('haproxyFacility lets a name that cannot be routed spoil only itself
   t.equal((await get('other.example.com')).status, 404)
 })
 
-void t.test('haproxyFacility says so when routes wait for a proxy that does not run', { skip }, async (t) => {
+void t.test('haproxyFacility() reports routes that wait for a proxy that does not run', { skip }, async (t) => {
   const { haproxy, spec } = await openTestProxy(t)
   const facility = haproxyFacility(haproxy, spec)
   await haproxy.config.ensure(spec, { signal })
@@ -79,25 +79,25 @@ void t.test('haproxyFacility says so when routes wait for a proxy that does not 
   t.matchOnlyStrict([...domains], [[7, { type: 'haproxy', status: 'false', reason: 'not_running', message: String }]])
 })
 
-void t.test('haproxyFacility revives a proxy that was killed, with its routes', { skip }, async (t) => {
+void t.test('haproxyFacility() revives a killed proxy with its routes', { skip }, async (t) => {
   const { haproxy, spec, get, folder } = await openTestProxy(t)
   const facility = haproxyFacility(haproxy, spec)
   await (await facility.prepare!(signal)).apply()
   const { port } = await serveTenant(t)
   const view = { ...nothing, routes: [{ id: 7, domain: 'blog.example.com', port }] }
   await (await facility.serve!(view, signal)).apply()
-  t.equal(await facility.revive(signal), false, 'it lives')
+  t.equal(await facility.revive(signal), false, 'the proxy runs')
   await killHard(Number(readFileSync(`${folder}/r/haproxy.pid`, 'utf8').split('\n')[0]))
   const revived = await Promise.all([facility.revive(signal), facility.revive(signal)])
   t.same(
     revived.toSorted((one, other) => Number(one) - Number(other)),
     [false, true],
-    'two that find it dead start it once',
+    'two calls start it once',
   )
   t.match(await get('blog.example.com'), { status: 200, body: 'hello' })
 })
 
-void t.test('haproxyFacility forgets the counters of slots that are given back', { skip }, async (t) => {
+void t.test('haproxyFacility() clears the counters of released slots', { skip }, async (t) => {
   const { haproxy, spec, get } = await openTestProxy(t)
   const facility = haproxyFacility(haproxy, spec)
   await (await facility.prepare!(signal)).apply()
@@ -117,7 +117,7 @@ void t.test('haproxyFacility forgets the counters of slots that are given back',
   t.equal(await requests(), 0)
 })
 
-void t.test('haproxyFacility plans again when HAProxy ended after a step was planned', { skip }, async (t) => {
+void t.test('haproxyFacility() plans again when HAProxy ended after the plan', { skip }, async (t) => {
   const { haproxy, spec, get } = await openTestProxy(t)
   const facility = haproxyFacility(haproxy, spec)
   await (await facility.prepare!(signal)).apply()

@@ -24,7 +24,7 @@ interface Socket {
   readonly inode?: number
 }
 
-/** Lines of /proc/net/tcp for sockets on 127.0.0.1 as a machine with small-endian words writes them. */
+/** Renders lines of /proc/net/tcp for sockets on 127.0.0.1, as a little-endian machine writes them. */
 function tcp(sockets: readonly Socket[]): string {
   const hex = (port: number) => port.toString(16).toUpperCase().padStart(4, '0')
   const line = ({ port, uid, inode = 4711 }: Socket, index: number) =>
@@ -54,7 +54,7 @@ const first = blog.slot.ports[0] ?? 0
 const third = blog.slot.ports[2] ?? 0
 const mine = { type: 'ports', status: 'true', reason: 'own' }
 
-void t.test('portsFacility names who listens on another’s port, and what ends it', async (t) => {
+void t.test('portsFacility() reports another user’s listener on a port, and the command that ends it', async (t) => {
   const { facility, host } = open([{ port: third, uid: curious.slot.uid }])
   const step = await facility.serve!(view(), signal)
   t.strictSame(step.changes, [])
@@ -73,11 +73,11 @@ void t.test('portsFacility names who listens on another’s port, and what ends 
       [8, mine],
     ],
   )
-  t.strictSame(step.foreseen, await step.apply(), 'a dry run knows it too')
-  t.strictSame(host.commands, [], 'nothing is ended')
+  t.strictSame(step.foreseen, await step.apply(), 'a dry run reports it too')
+  t.strictSame(host.commands, [], 'no process is ended')
 })
 
-void t.test('portsFacility says so when no firewall stands', async (t) => {
+void t.test('portsFacility() reports that the firewall rules are not loaded', async (t) => {
   const { facility } = open([{ port: first, uid: curious.slot.uid }], { firewallStands: false })
   const { accounts } = await (await facility.serve!(view(), signal)).apply()
   t.match(
@@ -87,12 +87,12 @@ void t.test('portsFacility says so when no firewall stands', async (t) => {
 })
 
 for (const [title, sockets] of [
-  ['nobody', []],
-  ['the owner', [{ port: first, uid: blog.slot.uid }]],
-  ['root, as systemd does for a tenant', [{ port: first, uid: 0 }]],
-  ['others on ports that are no slot’s', [{ port: 22, uid: 33 }]],
+  ['no listener', []],
+  ['the tenant itself', [{ port: first, uid: blog.slot.uid }]],
+  ['root, as with socket activation', [{ port: first, uid: 0 }]],
+  ['other users on ports of no slot', [{ port: 22, uid: 33 }]],
 ] as const) {
-  void t.test(`portsFacility is content with ${title}`, async (t) => {
+  void t.test(`portsFacility() accepts ${title}`, async (t) => {
     const { facility } = open(sockets)
     const { accounts } = await (await facility.serve!(view(), signal)).apply()
     t.strictSame([...accounts.values()], [mine, mine])
@@ -102,7 +102,7 @@ for (const [title, sockets] of [
   })
 }
 
-void t.test('portsFacility says what it knows of a process that it cannot find', async (t) => {
+void t.test('portsFacility() reports uid and port of a process that it cannot find', async (t) => {
   const { facility } = open([{ port: first, uid: 65_534, inode: 1 }])
   const { accounts } = await (await facility.serve!(view(), signal)).apply()
   t.match(
@@ -111,40 +111,37 @@ void t.test('portsFacility says what it knows of a process that it cannot find',
   )
 })
 
-void t.test('portsFacility stays short of words when somebody takes every port', async (t) => {
+void t.test('portsFacility() shortens the message when another user takes every port', async (t) => {
   const { facility } = open(blog.slot.ports.map((port) => ({ port, uid: curious.slot.uid })))
   const { accounts } = await (await facility.serve!(view(), signal)).apply()
   t.match(accounts.get(7)?.message, /and 3 more; .*end it with "kill 4242 4243"$/)
   t.equal((await facility.inspect!(view(), signal)).length, 8)
 })
 
-void t.test('portsFacility reads /proc once in a complete pass, and not between', async (t) => {
+void t.test('portsFacility() reads /proc only in a complete pass', async (t) => {
   const { facility, host } = open([{ port: first, uid: curious.slot.uid }])
   const reasons = async (complete: boolean) => {
     const { accounts } = await (await facility.serve!(view({ complete }), signal)).apply()
     return [...accounts.values()].map(({ reason }) => reason)
   }
-  t.strictSame(await reasons(false), ['squatted', 'own'], 'nobody has looked yet')
+  t.strictSame(await reasons(false), ['squatted', 'own'], 'the first pass reads it too')
   await host.replace('/proc/net/tcp', '')
   t.strictSame(await reasons(false), ['squatted', 'own'])
   t.strictSame(await reasons(true), ['own', 'own'])
 })
 
-void t.test(
-  'portsFacility finds the squatter for whoever asks the doctor, also on a slot that nobody has',
-  async (t) => {
-    const { facility } = open([{ port: first, uid: curious.slot.uid }])
-    t.matchOnlyStrict(await facility.inspect!(view({ tenants: [] }), signal), [
-      {
-        works: false,
-        what: `port ${first} of ${blog.slot.user}`,
-        otherwise: /^python3 \(pid 4242\).* listens on .*end it with "kill 4242 4243"$/,
-      },
-    ])
-  },
-)
+void t.test('portsFacility() reports a listener to the doctor, also on a slot without an account', async (t) => {
+  const { facility } = open([{ port: first, uid: curious.slot.uid }])
+  t.matchOnlyStrict(await facility.inspect!(view({ tenants: [] }), signal), [
+    {
+      works: false,
+      what: `port ${first} of ${blog.slot.user}`,
+      otherwise: /^python3 \(pid 4242\).* listens on .*end it with "kill 4242 4243"$/,
+    },
+  ])
+})
 
-void t.test('portsFacility has no part on a host that is only a folder', async (t) => {
+void t.test('portsFacility() does not work on a host that is only a folder', async (t) => {
   t.match(await open([], { live: false }).facility.probe(signal), { works: false, reason: /folder/ })
   t.match(await open([]).facility.probe(signal), { works: true })
 })

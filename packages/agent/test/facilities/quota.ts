@@ -25,14 +25,14 @@ const applied = { type: 'quota', status: 'true', reason: 'applied' }
 
 interface Machine extends FakeQuotaOptions {
   readonly live?: boolean
-  /** What find(1) says of folders that anybody can write to. */
+  /** The output of find(1) for folders that every user can write to. */
   readonly places?: string
 }
 
 function open({ live = true, places = '', ...options }: Machine = {}) {
   const fake = createFakeQuota(options)
   const files = { ...fake.files, [`${first.home}/.profile`]: '' }
-  // As after a scrub: a home has itself and one file.
+  // As after a scrub: a home consists of the folder and one file.
   const find: FakeProgram = ({ args }) =>
     args[0] === '/' ? { stdout: places } : { stdout: `${first.uid}\n${first.uid}\n0\n` }
   const host = createFakeHost({ programs: { ...fake.programs, '/usr/bin/find': find }, files, live })
@@ -45,7 +45,7 @@ function open({ live = true, places = '', ...options }: Machine = {}) {
   return { fake, host, quota, facility, serve, limits }
 }
 
-void t.test('quotaFacility sets what plans allow, all in one batch', async (t) => {
+void t.test('quotaFacility() sets the limits of plans in one batch', async (t) => {
   const { facility, host, limits } = open()
   t.match(await facility.probe(signal), { works: true, version: 'ext4 on /home' })
   const both = view({ id: 7, slot: first, disk }, { id: 8, slot: second, disk: { bytes: MiB } })
@@ -75,13 +75,13 @@ void t.test('quotaFacility sets what plans allow, all in one batch', async (t) =
       [8, applied],
     ],
   )
-  t.equal(served.repaired, undefined, 'what was never there was not changed by others')
+  t.equal(served.repaired, undefined, 'the first limits are no repair')
   t.strictSame(await limits(first.uid), ['none', 10 * MiB, 'none', 100])
   t.strictSame(await limits(second.uid), ['none', MiB, 'none', 'none'])
   t.equal(host.commands.filter(([program]) => program.endsWith('setquota')).length, 1)
 })
 
-void t.test('quotaFacility reads one report and writes nothing when nothing differs', async (t) => {
+void t.test('quotaFacility() reads one report and writes nothing when nothing differs', async (t) => {
   const { facility, host, serve } = open()
   await facility.probe(signal)
   await serve({ id: 7, slot: first, disk })
@@ -92,11 +92,15 @@ void t.test('quotaFacility reads one report and writes nothing when nothing diff
     ['/usr/sbin/repquota'],
   )
   await serve()
-  t.equal(host.commands.length, before + 1, 'with nobody to serve nothing is run')
-  t.match((await serve({ id: 7, slot: first, disk, suspended: true })).accounts.get(7), applied, 'suspended keeps')
+  t.equal(host.commands.length, before + 1, 'without tenants it runs no program')
+  t.match(
+    (await serve({ id: 7, slot: first, disk, suspended: true })).accounts.get(7),
+    applied,
+    'a suspended account keeps its limits',
+  )
 })
 
-void t.test('quotaFacility puts right what others set, and tells', async (t) => {
+void t.test('quotaFacility() repairs limits that another program set, and reports it', async (t) => {
   const { fake, serve, limits } = open()
   await serve({ id: 7, slot: first, disk }, { id: 8, slot: second, disk: {} })
   fake.meddle('user', first.uid, [0, 0, 0, 0])
@@ -109,12 +113,12 @@ void t.test('quotaFacility puts right what others set, and tells', async (t) => 
   t.strictSame(await limits(first.uid), ['none', 10 * MiB, 'none', 100])
   t.strictSame(await limits(second.uid), ['none', 'none', 'none', 'none'])
   const larger = await serve({ id: 7, slot: first, disk: { bytes: 20 * MiB } })
-  t.equal(larger.repaired, undefined, 'another plan is nobody’s mischief')
+  t.equal(larger.repaired, undefined, 'another plan is no repair')
   t.strictSame(await limits(first.uid), ['none', 20 * MiB, 'none', 'none'])
-  t.equal((await serve({ id: 9, slot: first, disk })).repaired, undefined, 'nor is another account on the slot')
+  t.equal((await serve({ id: 9, slot: first, disk })).repaired, undefined, 'another account on the slot is no repair')
 })
 
-void t.test('quotaFacility refuses a plan below what is used, and says how much and what helps', async (t) => {
+void t.test('quotaFacility() refuses a plan below the current use, and reports the use and what to do', async (t) => {
   const { fake, serve, limits } = open()
   await serve({ id: 7, slot: first, disk }, { id: 8, slot: second, disk })
   fake.use('user', first.uid, { bytes: 5 * MiB, inodes: 9 })
@@ -133,19 +137,19 @@ void t.test('quotaFacility refuses a plan below what is used, and says how much 
   t.match(accounts.get(8), applied)
   t.strictSame(await limits(second.uid), ['none', MiB, 'none', 'none'])
   fake.use('user', first.uid, { bytes: 1000, inodes: 9 })
-  t.match((await serve({ id: 7, slot: first, disk: { bytes: MiB } })).accounts.get(7), applied, 'it deleted some')
+  t.match((await serve({ id: 7, slot: first, disk: { bytes: MiB } })).accounts.get(7), applied, 'it deleted files')
 })
 
-void t.test('quotaFacility leaves nobody without a limit, whatever he uses', async (t) => {
+void t.test('quotaFacility() sets a limit below the current use when there was no limit', async (t) => {
   const { fake, serve, limits } = open()
   fake.use('user', first.uid, { bytes: 50 * MiB, inodes: 1000 })
   t.match((await serve({ id: 7, slot: first, disk })).accounts.get(7), applied)
   t.strictSame(await limits(first.uid), ['none', 10 * MiB, 'none', 100])
 })
 
-void t.test('quotaFacility refuses what cannot be, and the others go on', async (t) => {
+void t.test('quotaFacility() refuses invalid limits, and serves the others', async (t) => {
   const { serve, limits } = open({ refused: [second.uid] })
-  // What whoever broke into the API may have written into a plan.
+  // What an attacker who broke into the API may have written into a plan.
   for (const nonsense of [
     { bytes: 0 },
     { bytes: -1 },
@@ -167,7 +171,7 @@ void t.test('quotaFacility refuses what cannot be, and the others go on', async 
   t.match(refused.accounts.get(7), applied)
 })
 
-void t.test('quotaFacility does not work where limits do not hold, and says what helps', async (t) => {
+void t.test('quotaFacility() does not work where limits are not enforced, and reports what to do', async (t) => {
   t.match(await open({ live: false }).facility.probe(signal), { works: false, reason: /only a folder/ })
   const counted = open({ kinds: { user: 'accounting' } })
   t.match(await counted.facility.probe(signal), { works: false, reason: /to enable it: .*usrquota.*fstab/ })
@@ -176,7 +180,7 @@ void t.test('quotaFacility does not work where limits do not hold, and says what
   t.match(await open({ mountPoint: '/data' }).facility.probe(signal), { works: false, reason: String })
 })
 
-void t.test('quotaFacility lifts the limits of a released slot that is empty', async (t) => {
+void t.test('quotaFacility() lifts the limits of a released slot that is empty', async (t) => {
   const { fake, facility, serve, limits } = open()
   await serve({ id: 7, slot: first, disk }, { id: 8, slot: second, disk })
   fake.use('user', first.uid, { bytes: 8192, inodes: 2 })
@@ -196,7 +200,7 @@ void t.test('quotaFacility lifts the limits of a released slot that is empty', a
   t.strictSame(await limits(first.uid), ['none', 'none', 'none', 'none'])
 })
 
-void t.test('quotaFacility keeps a released slot that still owns files, with its limits', async (t) => {
+void t.test('quotaFacility() keeps the limits of a released slot that still owns files', async (t) => {
   const { fake, facility, serve, limits } = open()
   await serve({ id: 7, slot: first, disk }, { id: 8, slot: second, disk })
   fake.use('user', first.uid, { bytes: 12_288, inodes: 3 })
@@ -217,12 +221,12 @@ void t.test('quotaFacility keeps a released slot that still owns files, with its
   t.strictSame(await limits(first.uid), ['none', 10 * MiB, 'none', 100])
 })
 
-void t.test('quotaFacility says that limits hold, for a person who asks', async (t) => {
+void t.test('quotaFacility() reports that limits are enforced', async (t) => {
   const { facility } = open()
   t.strictSame(await facility.inspect!(view(), signal), [{ works: true, what: 'disk limits are enforced on /home' }])
 })
 
-void t.test('quotaFacility says where no limit holds, without waiting for it', async (t) => {
+void t.test('quotaFacility() reports folders without limits, and does not wait for the search', async (t) => {
   const { facility } = open({ places: `${254 * 256} /var/tmp\0` })
   const remarks = async () => (await facility.prepare!(signal)).apply()
   for (let pass = 1; pass <= 2; pass += 1) t.strictSame(await remarks(), [])
@@ -240,7 +244,7 @@ void t.test('quotaFacility says where no limit holds, without waiting for it', a
   ])
 })
 
-void t.test('removeQuotas() lifts what slots have, and nobody else’s', async (t) => {
+void t.test('removeQuotas() lifts only the limits of slots', async (t) => {
   const { fake, host, quota, serve, limits } = open()
   await serve({ id: 7, slot: first, disk })
   fake.meddle('user', 5000, [0, 1024, 0, 0])

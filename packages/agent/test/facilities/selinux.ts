@@ -33,7 +33,7 @@ interface Machine {
   readonly without?: string
 }
 
-/** A machine whose files have labels, which find(1) prints and gives. */
+/** Opens a host whose files have contexts, which a fake find(1) prints and sets. */
 function open({ mode = 'enforcing', files = {}, live = true, without = '' }: Machine = {}) {
   const contexts = new Map(slots.map(({ home }) => [home, 'system_u:object_r:user_home_dir_t:s0']))
   const broken = new Set<string>()
@@ -76,10 +76,10 @@ function open({ mode = 'enforcing', files = {}, live = true, without = '' }: Mac
   return { host, policy, facility, serve, build, contexts, broken }
 }
 
-/** What is begun beside a pass has ended. */
+/** Waits until background work has ended. */
 const soon = () => sleep(20)
 
-void t.test('selinuxFacility says where it does not work, and why', async (t) => {
+void t.test('selinuxFacility() reports why it does not work', async (t) => {
   const rows = [
     [open({ mode: 'disabled' }), /SELinux is off/],
     [open({ live: false }), /only a folder/],
@@ -91,7 +91,7 @@ void t.test('selinuxFacility says where it does not work, and why', async (t) =>
   t.match(await open().facility.probe(signal), { works: true, version: 'default, enforcing' })
 })
 
-void t.test('a slot is nobody’s until the policy has it and its home is labelled', async (t) => {
+void t.test('selinuxFacility() makes no slot ready before the policy has it and its home is labelled', async (t) => {
   const { facility, policy, serve, build, contexts } = open()
   await facility.probe(signal)
   const built = Promise.withResolvers<undefined>()
@@ -120,12 +120,12 @@ void t.test('a slot is nobody’s until the policy has it and its home is labell
   t.equal(policy.transactions, 1)
 })
 
-void t.test('what somebody changes is put right and told', async (t) => {
+void t.test('selinuxFacility() repairs changes from outside Puppy and reports them', async (t) => {
   const { facility, policy, serve, contexts, broken } = open()
   await facility.probe(signal)
   await serve()
   await soon()
-  t.equal((await serve()).repaired, undefined, 'the first time is no repair')
+  t.equal((await serve()).repaired, undefined, 'the first labelling is no repair')
   contexts.set(first.home, 'puppy_u:object_r:user_home_dir_t:s0')
   const rest = { domains: new Map(), gone: [] }
   t.strictSame(await serve(), {
@@ -143,25 +143,25 @@ void t.test('what somebody changes is put right and told', async (t) => {
   await soon()
   t.match((await serve()).accounts.get(8), applied)
   contexts.delete(second.home)
-  contexts.set(first.home, 'what is this')
+  contexts.set(first.home, 'not a context')
   broken.add(first.home)
   const { accounts } = await serve()
-  t.match(accounts.get(7), { status: 'false', reason: 'label_failed', message: /does not give the context/ })
-  t.match(accounts.get(8), applied, 'a home that is not there is not ours to judge')
+  t.match(accounts.get(7), { status: 'false', reason: 'label_failed', message: /still has another context/ })
+  t.match(accounts.get(8), applied, 'a home that does not exist has no verdict')
 })
 
-void t.test('where SELinux is permissive nobody waits, and the host’s condition says it', async (t) => {
+void t.test('selinuxFacility() delays no slot where SELinux is permissive, and reports it', async (t) => {
   const { facility, policy, serve, build } = open({ mode: 'permissive' })
   t.match(await facility.probe(signal), { works: true, version: 'default, permissive' })
   t.matchOnlyStrict(await (await facility.prepare!(signal)).apply(), [/permissive on this host.*setenforce 1/])
   t.strictSame(await build(), new Map())
   await serve()
   await soon()
-  t.equal(policy.transactions, 1, 'all is labelled for the day when it is not')
+  t.equal(policy.transactions, 1, 'levels are loaded for a later change to enforcing')
   t.match((await serve()).accounts.get(7), { status: 'true', reason: 'permissive' })
 })
 
-void t.test('a policy that cannot be loaded is told, and fails closed', async (t) => {
+void t.test('selinuxFacility() reports a policy that cannot be loaded, and makes no slot ready', async (t) => {
   const { facility, policy, serve, build } = open()
   await facility.probe(signal)
   policy.behind = () => {
@@ -174,28 +174,31 @@ void t.test('a policy that cannot be loaded is told, and fails closed', async (t
   t.match((await serve()).accounts.get(7), { status: 'false', reason: 'policy_failed' })
 })
 
-void t.test('inspect() says whether the levels are loaded, beside what the kernel says', async (t) => {
-  const { facility, serve } = open()
-  const loaded = async () => (await facility.inspect!(view, signal)).find(({ what }) => what.startsWith('levels'))
-  t.match(await loaded(), { works: false, otherwise: /are not in the SELinux policy; the agent adds them/ })
-  await serve()
-  await soon()
-  t.match(await loaded(), { works: true })
-  t.strictSame(
-    (await facility.inspect!(view, signal)).map(({ works, what }) => `${works ? 'ok' : 'not'} ${what}`),
-    [
-      'ok SELinux enforces',
-      'not SELinux: policy',
-      'not SELinux: apart',
-      'not SELinux: ports',
-      'ok every process of a tenant is at its level',
-      'not SELinux: homes',
-      'ok levels of slots in the policy',
-    ],
-  )
-})
+void t.test(
+  'selinuxFacility() reports in inspect() whether the levels are loaded and what the kernel decides',
+  async (t) => {
+    const { facility, serve } = open()
+    const loaded = async () => (await facility.inspect!(view, signal)).find(({ what }) => what.startsWith('levels'))
+    t.match(await loaded(), { works: false, otherwise: /are not in the SELinux policy; the agent adds them/ })
+    await serve()
+    await soon()
+    t.match(await loaded(), { works: true })
+    t.strictSame(
+      (await facility.inspect!(view, signal)).map(({ works, what }) => `${works ? 'ok' : 'not'} ${what}`),
+      [
+        'ok SELinux is enforcing',
+        'not SELinux: policy',
+        'not SELinux: apart',
+        'not SELinux: ports',
+        'ok every process of a tenant has the level of the tenant',
+        'not SELinux: homes',
+        'ok levels of slots in the policy',
+      ],
+    )
+  },
+)
 
-void t.test('a policy that is loaded and keeps nobody apart is taken back, and told', async (t) => {
+void t.test('selinuxFacility() reverts a loaded policy that does not isolate tenants, and reports it', async (t) => {
   const open = async (commits: number, more: Readonly<Record<string, () => string>> = {}) => {
     const fake = createFakeSelinux()
     const host = createFakeHost({ ...fake.options, answers: { ...fake.options.answers, ...more } })
@@ -216,15 +219,15 @@ void t.test('a policy that is loaded and keeps nobody apart is taken back, and t
   t.matchOnlyStrict(await bad.prepare(), [/verify the policy: the loaded policy allows a tenant/])
 })
 
-void t.test('removePolicy() takes away what is ours', async (t) => {
+void t.test('removePolicy() removes only Puppy’s modules', async (t) => {
   const { host, policy, serve } = open()
   await serve()
   await soon()
-  policy.modules.set('somebody', 'else')
+  policy.modules.set('foreign', '(type x_t)')
   await removePolicy({ host, policy })
-  t.strictSame([...policy.modules.keys()], ['somebody'])
+  t.strictSame([...policy.modules.keys()], ['foreign'])
   t.equal(policy.forgotten, true)
   const off = open({ mode: 'disabled' })
-  off.policy.unreadable = new Error('there is none')
+  off.policy.unreadable = new Error('there is no policy')
   await removePolicy(off)
 })

@@ -25,7 +25,7 @@ function open(inHomes: readonly number[] = []) {
   return { fake, host, quota, counted: { host, quota, mountPoint: '/home' }, looked: () => looked }
 }
 
-void t.test('readLeft() says nothing of slots that own their new homes only', async (t) => {
+void t.test('readLeft() returns nothing for slots that own only their new homes', async (t) => {
   const { fake, counted, host } = open([first.uid, first.uid, second.uid, 0])
   fake.use('user', first.uid, { bytes: 8192, inodes: 2 })
   fake.use('user', second.uid, { bytes: 4096, inodes: 1 })
@@ -34,36 +34,36 @@ void t.test('readLeft() says nothing of slots that own their new homes only', as
     host.commands.map(([program]) => program),
     ['/usr/bin/stat', '/usr/bin/stat', '/usr/sbin/repquota', '/usr/bin/find'],
   )
-  t.strictSame(host.commands.at(-1)?.slice(1, 3), [first.home, second.home], 'one search for all')
+  t.strictSame(host.commands.at(-1)?.slice(1, 3), [first.home, second.home], 'one search for all homes')
 })
 
-void t.test('readLeft() waits a little for a file system that counts later', async (t) => {
+void t.test('readLeft() reads again when the file system counts late', async (t) => {
   const { fake, counted, host, looked } = open([first.uid])
   fake.use('user', first.uid, { bytes: 4096, inodes: 2 })
   setTimeout(() => fake.use('user', first.uid, { bytes: 4096, inodes: 1 }), 200)
   t.strictSame([...(await readLeft(counted, slots, signal))], [])
   t.ok(looked() > 1)
   const programs = host.commands.map(([program]) => program)
-  t.equal(programs.indexOf('/usr/bin/sync'), programs.indexOf('/usr/bin/find') + 1, 'and has it write out')
+  t.equal(programs.indexOf('/usr/bin/sync'), programs.indexOf('/usr/bin/find') + 1, 'it runs sync before')
 })
 
-void t.test('readLeft() names what is left in the end, and does not wait for what was stopped', async (t) => {
+void t.test('readLeft() returns what is left after several attempts, and rejects when it is aborted', async (t) => {
   const { fake, counted } = open([first.uid])
   fake.use('user', second.uid, { bytes: 4096, inodes: 4 })
   const left = await readLeft(counted, slots, signal)
   t.matchOnlyStrict([...left], [[1, new RegExp(`^uid ${second.uid} owns 4 files outside its new home \\(4096 bytes`)]])
   const ending = new AbortController()
-  setTimeout(() => ending.abort(new Error('told to end')), 100)
+  setTimeout(() => ending.abort(new Error('aborted')), 100)
   await t.rejects(readLeft(counted, slots, ending.signal), { name: 'AbortError' })
 })
 
-void t.test('readLeft() of slots without a home searches nothing', async (t) => {
+void t.test('readLeft() runs no search for slots without a home', async (t) => {
   const { counted, looked } = open()
   t.strictSame([...(await readLeft(counted, [slotAt(smallLayout, 3)], signal))], [])
   t.equal(looked(), 0)
 })
 
-void t.test('liftLimits() lifts what there is, and runs nothing for what there is not', async (t) => {
+void t.test('liftLimits() lifts existing limits, and writes nothing without limits', async (t) => {
   const { fake, host, quota } = open()
   fake.use('user', first.uid, { bytes: 4096, inodes: 1 })
   fake.meddle('user', first.uid, [1, 2, 3, 4])
@@ -81,7 +81,7 @@ void t.test('liftLimits() lifts what there is, and runs nothing for what there i
   )
 })
 
-void t.test('liftLimits() gives what was refused, by uid', async (t) => {
+void t.test('liftLimits() returns errors by uid', async (t) => {
   const fake = createFakeQuota({ refused: [first.uid] })
   const host = createFakeHost({ programs: fake.programs, files: fake.files })
   for (const { uid } of slots) fake.meddle('user', uid, [0, 8, 0, 0])
@@ -90,7 +90,7 @@ void t.test('liftLimits() gives what was refused, by uid', async (t) => {
   matchWhole(t, [...kept], [[first.uid, /out of range/]])
 })
 
-void t.test('findLeft() names uids that are nobody’s, and nobody who has an account', async (t) => {
+void t.test('findLeft() returns uids without an account that own files or have limits', async (t) => {
   const { fake, counted } = open([second.uid])
   const view = {
     builtSlots: [
@@ -102,7 +102,7 @@ void t.test('findLeft() names uids that are nobody’s, and nobody who has an ac
   fake.use('user', first.uid, { bytes: 4096, inodes: 40 })
   fake.use('user', second.uid, { bytes: 4096, inodes: 1 })
   fake.use('user', 1000, { bytes: 4096, inodes: 1 })
-  t.strictSame(await findLeft(counted, view, range, signal), [], 'a new home, and a person')
+  t.strictSame(await findLeft(counted, view, range, signal), [], 'not a new home, and not a person')
   fake.use('user', second.uid, { bytes: 8192, inodes: 3 })
   fake.meddle('user', second.uid, [0, 8, 0, 0])
   fake.use('user', first.uid + 2, { bytes: 4096, inodes: 1 })

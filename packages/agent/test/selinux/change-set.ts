@@ -6,7 +6,7 @@ import { assertApplied, plannedChanges } from '../../src/selinux/change-set.ts'
 
 const policy = openPolicy(createFakeHost(createFakeSelinux().options))
 
-void t.test('plannedChanges() has what is shown, and no text of a module', async (t) => {
+void t.test('plannedChanges() returns the shown fields, without the text of a module', async (t) => {
   const changeSet = policy.plan({ modules: { a: '(type a_t)' }, dontaudit: 'logged' }, await policy.read())
   const [install, log] = plannedChanges(changeSet)
   t.strictSame(Object.keys(install ?? {}), ['facility', 'target', 'action', 'after'])
@@ -20,7 +20,7 @@ void t.test('plannedChanges() has what is shown, and no text of a module', async
   })
 })
 
-void t.test('assertApplied() throws the error of an item', async (t) => {
+void t.test('assertApplied() throws the error of an item that failed', async (t) => {
   const good = await policy.ensure({ modules: { a: '(type a_t)' } })
   t.doesNotThrow(() => assertApplied(good))
   const bad = await policy.ensure({ modules: { a: '(type a_t)', b: '(type' } })

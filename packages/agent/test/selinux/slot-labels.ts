@@ -7,12 +7,12 @@ import { slotLabels } from '../../src/selinux/slot-labels.ts'
 import { smallLayout } from '../support/rows.ts'
 import { createFakePolicy } from '../support/policy.ts'
 
-/** Until what was begun beside the pass has ended. */
+/** Waits until background work has ended. */
 async function until(done: () => boolean | Promise<boolean>): Promise<void> {
   for (let turn = 0; turn < 200 && !(await done()); turn += 1) await sleep(5)
 }
 
-void t.test('slotLabels() loads many slots in one transaction, before somebody needs them', async (t) => {
+void t.test('slotLabels() loads many slots in one transaction, ahead of demand', async (t) => {
   const policy = createFakePolicy()
   const people = [
     `p${defaultLayout.firstUid + 3}:x:4242:4242::/:/bin/sh`,
@@ -30,22 +30,22 @@ void t.test('slotLabels() loads many slots in one transaction, before somebody n
   labels.start()
   labels.start()
   const running = await labels.look()
-  t.strictSame([running.status, 'changes' in running && running.changes], ['pending', []], 'it is being changed')
+  t.strictSame([running.status, 'changes' in running && running.changes], ['pending', []], 'the transaction runs')
   await until(async () => (await labels.look()).status === 'stands')
   t.equal(policy.transactions, 1)
   t.strictSame([...policy.modules.keys()], ['puppy_tenants', 'puppy_slots'])
   const logins = (policy.modules.get('puppy_slots') ?? '').match(/(?<=^\(selinuxuser )p\d+/gm) ?? []
-  t.equal(logins.length, 510, '512 without a person’s name and a person’s uid')
+  t.equal(logins.length, 510, '512 without two slots: a person has a name, a person has a uid')
   t.strictSame(logins.slice(0, 4), ['p10000', 'p10001', 'p10002', 'p10004'])
   t.equal(labels.lost(), false)
   await labels.reach(511)
-  t.match(await labels.look(), { status: 'stands' }, 'nothing new')
+  t.match(await labels.look(), { status: 'stands' }, 'no new slot')
   await labels.reach(512)
   t.match(await labels.look(), { status: 'pending' })
-  t.equal(labels.lost(), false, 'new slots are nobody’s doing')
+  t.equal(labels.lost(), false, 'new slots are not lost levels')
 })
 
-void t.test('slotLabels() sees that somebody has taken them away', async (t) => {
+void t.test('slotLabels() reports levels that another program removed', async (t) => {
   const policy = createFakePolicy()
   const labels = slotLabels(createFakeHost(), policy, { layout: smallLayout })
   await labels.reach(0)
@@ -60,7 +60,7 @@ void t.test('slotLabels() sees that somebody has taken them away', async (t) => 
   t.equal(labels.lost(), false)
 })
 
-void t.test('slotLabels() says why a transaction failed, and has patience', async (t) => {
+void t.test('slotLabels() reports why a transaction failed, and waits before the next', async (t) => {
   const policy = createFakePolicy()
   policy.behind = () => {
     throw new SelinuxError('SELINUX_NO_SPACE', { operation: 'commit the policy', detail: 'the disk is full' })
@@ -72,16 +72,16 @@ void t.test('slotLabels() says why a transaction failed, and has patience', asyn
   await until(async () => (await labels.look()).status === 'failed')
   const failed = await labels.look()
   t.match(failed, { status: 'failed', message: /disk is full/ })
-  t.strictSame('changes' in failed && failed.changes, [], 'nothing is tried now')
+  t.strictSame('changes' in failed && failed.changes, [], 'no transaction is planned now')
   labels.start()
-  t.match(await labels.look(), { status: 'failed' }, 'it is not tried at once')
+  t.match(await labels.look(), { status: 'failed' }, 'it is not repeated at once')
   t.equal(policy.transactions, 1)
   policy.unreadable = new SelinuxError('SELINUX_DISABLED', { operation: 'find the policy' })
   t.match(await labels.look(), { status: 'failed', message: /find the policy/ })
 })
 
-void t.test('slotLabels() believes no policy that was not asked about', async (t) => {
-  let [complaint, asked]: [string | undefined, number] = ['nobody is kept apart', 0]
+void t.test('slotLabels() verifies each policy before it reports it as loaded', async (t) => {
+  let [complaint, asked]: [string | undefined, number] = ['tenants are not isolated', 0]
   const verify = async () => {
     asked += 1
     return complaint
@@ -97,20 +97,20 @@ void t.test('slotLabels() believes no policy that was not asked about', async (t
   built.resolve(undefined)
   await until(() => policy.modules.size === 2)
   await sleep(20)
-  t.match(await labels.look(), { status: 'stands' }, 'the transaction has asked')
+  t.match(await labels.look(), { status: 'stands' }, 'the transaction has verified it')
   t.equal(asked, 0)
 
-  // As after a kill between a transaction and its check: the store has it, and this process has not asked.
+  // As after a kill between a transaction and its check: the store has the policy, and this process has not verified it.
   const next = slotLabels(createFakeHost(), policy, { layout: smallLayout, verify })
   await next.reach(0)
-  t.match(await next.look(), { status: 'failed', message: 'nobody is kept apart' })
+  t.match(await next.look(), { status: 'failed', message: 'tenants are not isolated' })
   complaint = undefined
   t.match(await next.look(), { status: 'stands' })
   t.match(await next.look(), { status: 'stands' })
-  t.strictSame([asked, next.lost()], [2, false], 'it is asked once')
+  t.strictSame([asked, next.lost()], [2, false], 'it verifies once')
 })
 
-void t.test('slotLabels() reports an item that failed, and plans again when the store has changed', async (t) => {
+void t.test('slotLabels() reports an item that failed, and plans again after a change of the store', async (t) => {
   const policy = createFakePolicy()
   const error = new SelinuxError('SELINUX_REFUSED', { operation: 'commit the policy', said: 'no such type' })
   const labels = slotLabels(createFakeHost(), policy, { layout: smallLayout })
@@ -124,7 +124,7 @@ void t.test('slotLabels() reports an item that failed, and plans again when the 
   labels.start()
   await until(() => tried === 1)
   await sleep(5)
-  t.match(await labels.look(), { status: 'pending' }, 'a change meanwhile is not a failure')
+  t.match(await labels.look(), { status: 'pending' }, 'a change by another program is not a failure')
   policy.apply = async ({ changes }) => ({
     changed: true,
     changes,

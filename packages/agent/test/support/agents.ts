@@ -18,7 +18,7 @@ export const registration: Registration = {
   poolMax: 4,
 }
 
-/** A registered host with slots in these states, and the plan `small`. */
+/** Registers a host with slots in these states, and inserts the plan `small`. */
 export async function addHostWith(
   database: TestDatabase,
   slots: readonly SlotState[] = [],
@@ -33,7 +33,7 @@ export async function addHostWith(
   await database.owner.query(`insert into plans (name, spec) values ('small', $1) on conflict do nothing`, [spec])
 }
 
-/** An account, on a slot or waiting for one. */
+/** Inserts an account, on a slot or waiting for one. */
 export function addAccount(
   owner: Database,
   name: string,
@@ -44,12 +44,12 @@ export function addAccount(
   return insertAccount(owner, { reseller: 'root', name }, { ...spec, host: 'h1', slot })
 }
 
-/** A domain of an account. */
+/** Inserts a domain of an account. */
 export function addDomain(owner: Database, name: string, account: number, port: number): Promise<number> {
   return insertDomain(owner, name, account, port)
 }
 
-/** What an agent of `h1` needs to make a pass, and what it logged. */
+/** Returns the context of a pass on `h1`, with the lines that it logged. */
 export function contextOf(
   database: TestDatabase,
   facilities: readonly Facility[],
@@ -67,7 +67,7 @@ export function contextOf(
   }
 }
 
-/** The slots of `h1` as words: `0 free`, or `0 dirty: evict_failed`. */
+/** Returns the slots of `h1` as words: `0 free`, or `0 dirty: evict_failed`. */
 export async function slotStates(owner: Database): Promise<readonly string[]> {
   const rows = await owner.query<{ n: number; state: string; reason: string | null }>(
     `select n, state, reason from slots where host = 'h1' order by n`,
@@ -75,7 +75,7 @@ export async function slotStates(owner: Database): Promise<readonly string[]> {
   return rows.map(({ n, state, reason }) => `${n} ${state}${reason === null ? '' : `: ${reason}`}`)
 }
 
-/** Asks until the answer is yes; the test's own time limit ends a wait for what never comes. */
+/** Waits until a condition is true. Only the time limit of the test ends the wait. */
 export async function until(yes: () => Promise<boolean> | boolean): Promise<void> {
   while (!(await yes())) await sleep(20)
 }

@@ -24,7 +24,7 @@ import { openTestProxy } from './proxy.ts'
 
 const layout = { firstPort: 20_000, portLimit: 20_032 } as const
 
-/** Every facility of the agent: accounts on real files below a folder, the real HAProxy, and the fakes of the libraries. */
+/** Creates every facility of the agent: accounts with real files below a folder, the real HAProxy, and the fakes of the libraries. */
 export async function everyFacility(t: Test, base: Parameters<typeof slotAt>[0]) {
   const own = { ...base, ...layout }
   const slots = [0, 1, 2, 3].map((n) => slotAt(own, n))
@@ -71,7 +71,7 @@ export async function everyFacility(t: Test, base: Parameters<typeof slotAt>[0])
   return { layout: own, facilities }
 }
 
-/** find(1) prints and gives contexts of homes. */
+/** Returns programs of which a fake find(1) prints and sets contexts of homes. */
 function labellingPrograms(): Record<string, FakeProgram> {
   const contexts = new Map<string, string>()
   const find: FakeProgram = ({ args, input }) => {
@@ -107,7 +107,7 @@ function selinuxFiles(homes: readonly string[]): Record<string, string> {
   }
 }
 
-/** Facilities that write down what they planned in a step that was applied, in order. */
+/** Returns facilities that add the changes of each applied step to `applied`, in order. */
 export function recorded(facilities: readonly Facility[], applied: PlannedChange[]): readonly Facility[] {
   const watch = <Args extends readonly unknown[], Result>(
     method: ((...args: Args) => Promise<Step<Result>>) | undefined,

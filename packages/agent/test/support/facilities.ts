@@ -16,7 +16,7 @@ export interface Doing {
   readonly clears?: boolean
 }
 
-/** A facility that does everything and writes down what it was asked for and what it applied. */
+/** Creates a facility with every method. It records what it planned and applied. */
 export function facility(name: string, doing: Doing = {}): Facility {
   const {
     seen = [],
@@ -82,7 +82,7 @@ export function facility(name: string, doing: Doing = {}): Facility {
   }
 }
 
-/** Conditions of accounts or domains as words: `quota true applied`. */
+/** Returns the conditions of accounts or domains as words: `quota true applied`. */
 export async function conditionsOf(
   database: TestDatabase,
   table: 'accounts' | 'domains',
@@ -94,5 +94,5 @@ export async function conditionsOf(
   return Object.fromEntries(rows.map(({ name, conditions }) => [name, conditions.map(words)]))
 }
 
-/** What an account that was deleted does to its slot. */
+/** The statement that releases slot `$1`, as the deletion of an account does. */
 export const released = `update slots set state = 'dirty', evicted = false where host = 'h1' and n = $1`

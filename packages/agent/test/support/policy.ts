@@ -2,16 +2,16 @@ import type { Host } from '@puppy/host'
 import { createFakeHost } from '@puppy/host/fake'
 import { openPolicy, planPolicy, type AppliedPolicy, type ObservedPolicy, type Policy } from '@puppy/selinux'
 
-/** A policy in memory. It plans as the real one does. */
+/** A policy in memory that plans like the real one. */
 export interface FakePolicy extends Policy {
   readonly modules: Map<string, string>
-  /** How many transactions there were. */
+  /** The number of transactions. */
   transactions: number
-  /** What a transaction waits for. It fails with what this throws. */
+  /** What a transaction waits for. If it throws, the transaction fails with its error. */
   behind: (() => unknown) | undefined
-  /** Whether what transactions leave beside it was removed. */
+  /** Whether `forget` was called. */
   forgotten: boolean
-  /** What reading it throws. */
+  /** The error that `read` throws. */
   unreadable: Error | undefined
 }
 
@@ -25,7 +25,7 @@ const empty: ObservedPolicy = {
   interrupted: false,
 }
 
-/** @param host whose SELinux `probe` looks at */
+/** Creates a fake policy. @param host whose SELinux `probe` reads */
 export function createFakePolicy(host: Host = createFakeHost()): FakePolicy {
   const apply: Policy['apply'] = async ({ changes, refused }) => {
     const results = [...new Set(changes.map(({ target }) => target))].map((target) => ({ target, changed: true }))

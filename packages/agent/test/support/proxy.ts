@@ -6,21 +6,21 @@ import { openHaproxy, type ConfigSpec, type Haproxy } from '@puppy/haproxy'
 import type { Test } from 'tap'
 import { scratchFolder, freePort } from '@puppy/host/testing'
 
-/** Why tests against the real program cannot run here, or false. */
+/** Why tests with the real program cannot run here, or false. */
 export const skip: string | false = createHost().program('haproxy') === undefined ? 'haproxy is not installed' : false
 
-/** Every port that the kernel gives out belongs to a tenant here. */
+/** In these tests every port that the kernel assigns belongs to a tenant. */
 const range = { firstPort: 20_000, portsPerSlot: 8, slots: 5690 } as const
 
 export interface TestProxy {
   readonly haproxy: Haproxy
   readonly spec: ConfigSpec
   readonly folder: string
-  /** What a visitor gets from the proxy. */
+  /** Returns the answer of the proxy for a visitor. */
   get(host: string): Promise<{ readonly status: number; readonly body: string }>
 }
 
-/** A proxy in a folder of its own on a free port of loopback; it ends with the test. */
+/** Opens a proxy in its own folder, on a free port of loopback. It ends with the test. */
 export async function openTestProxy(t: Test): Promise<TestProxy> {
   const folder = scratchFolder(t)
   const port = await freePort()
@@ -37,7 +37,7 @@ async function get(port: number, host: string): Promise<{ readonly status: numbe
   return { status: response.statusCode ?? 0, body: Buffer.concat(await response.toArray()).toString() }
 }
 
-/** A tenant's server on a port that the kernel chose, and the slot that the port belongs to. */
+/** Starts a tenant's server on a port that the kernel assigns. Returns the port and its slot. */
 export async function serveTenant(t: Test): Promise<{ readonly port: number; readonly slot: number }> {
   const server = createServer((_request, response) => response.end('hello')).listen(0, '127.0.0.1')
   await once(server, 'listening')

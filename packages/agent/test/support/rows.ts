@@ -5,10 +5,10 @@ import type { DomainRow } from '@puppy/state/store/domains'
 const at = new Date('2026-01-01T00:00:00.000Z')
 const fresh = { generation: 1, observedGeneration: 0, conditions: [], createdAt: at, updatedAt: at, deletedAt: null }
 
-/** Few enough slots that their end is near: 0 to 3, with the ports 10240 to 10271. */
+/** A layout with four slots, 0 to 3, and the ports 10240 to 10271. */
 export const smallLayout: SlotLayout = { ...defaultLayout, portLimit: defaultLayout.firstPort + 32 }
 
-/** An account as a row of the database holds it. */
+/** Returns an account as a row of the database. */
 export function accountRow(id: number, more: Partial<AccountRow> = {}): AccountRow {
   return {
     ...fresh,
@@ -26,7 +26,7 @@ export function accountRow(id: number, more: Partial<AccountRow> = {}): AccountR
   }
 }
 
-/** A domain of an account on slot 0, as a row of the database holds it. */
+/** Returns a domain of an account on slot 0 as a row of the database. */
 export function domainRow(id: number, more: Partial<DomainRow> = {}): DomainRow {
   return {
     ...fresh,
