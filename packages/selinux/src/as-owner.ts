@@ -5,12 +5,13 @@ import { programOf } from './program.ts'
 const nogroup = 65_534
 
 /**
- * Returns a command that runs with the rights of a user over files, in our own domain.
+ * Returns a command that runs with the rights of a user over files, in the domain of this process.
  *
- * The kernel lets the owner of a file change its context. So a program that goes by paths changes no file of another user, whatever the owner
- * of a tree does to the paths meanwhile: a folder may become a link to `/etc` after find(1) has seen it, and restorecon(8) would follow.
+ * The kernel allows the owner of a file to change its context. Therefore a program that works by paths changes no file of another user,
+ * even when the owner of a tree changes the paths meanwhile. For example, a folder may become a link to `/etc` after find(1) has seen it,
+ * and restorecon(8) would follow the link.
  *
- * The user cannot trace the program to enter our domain: ptrace(2) wants the same uid and the same gid.
+ * The user cannot trace the program to enter its domain: ptrace(2) requires the same uid and the same gid.
  *
  * @throws SelinuxError `SELINUX_NOT_INSTALLED`.
  * @see setpriv(1), ptrace(2) about "access mode checking"

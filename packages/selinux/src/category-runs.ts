@@ -1,4 +1,4 @@
-/** Groups ascending categories into runs of neighbours, each as its first and last. Pure. */
+/** Groups ascending categories into runs of consecutive numbers. Returns the first and last category of each run. Pure. */
 export function runsOf(categories: readonly number[]): readonly (readonly [first: number, last: number])[] {
   const runs: [number, number][] = []
   for (const category of categories) {

@@ -18,20 +18,20 @@ export function isIdentifier(text: string): boolean {
 }
 
 /**
- * Parses a context. A NUL at its end, which the kernel's files have, is dropped. Categories may come in any order.
+ * Parses a context. Removes a NUL at the end, which files of the kernel have. Categories may be in any order.
  *
  * @throws SelinuxError `SELINUX_INVALID`.
  */
 export function parseContext(text: string): Context {
   const [user = '', role = '', type = '', ...rest] = text.replace(/\0$/, '').split(':')
   for (const word of [user, role, type]) {
-    if (!isIdentifier(word)) throw invalid(text, 'a context is user:role:type or user:role:type:level')
+    if (!isIdentifier(word)) throw invalid(text, 'a context has the form user:role:type or user:role:type:level')
   }
   if (rest.length === 0) return Object.freeze({ user, role, type })
   return Object.freeze({ user, role, type, range: parseRange(rest.join(':')) })
 }
 
-/** Parses a context; undefined when the text is not one. */
+/** Parses a context. Returns undefined for a text that is not a context. */
 export function contextIn(text: string): Context | undefined {
   try {
     return parseContext(text)
@@ -40,14 +40,19 @@ export function contextIn(text: string): Context | undefined {
   }
 }
 
-/** Renders a context with its range as the kernel writes it. @throws SelinuxError `SELINUX_INVALID` for a name that cannot be one. */
+/** Renders a context with its range in the form of the kernel. @throws SelinuxError `SELINUX_INVALID` for an invalid name. */
 export function renderContext({ user, role, type, range }: Context): string {
   const wrong = [user, role, type].find((word) => !isIdentifier(word))
-  if (wrong !== undefined) throw invalid(wrong, 'it cannot be the name of a user, role or type')
+  if (wrong !== undefined) {
+    throw invalid(
+      wrong,
+      'a name of a user, role or type begins with a letter or _ and has only letters, digits, _, . and -',
+    )
+  }
   return range === undefined ? `${user}:${role}:${type}` : `${user}:${role}:${type}:${renderRange(range)}`
 }
 
-/** Returns whether two contexts are the same, however their levels were written. */
+/** Returns whether two contexts are equal. The notation of their levels does not matter. */
 export function sameContext(one: Context, other: Context): boolean {
   const names = one.user === other.user && one.role === other.role && one.type === other.type
   if (!names || one.range === undefined || other.range === undefined) return names && one.range === other.range
@@ -55,5 +60,5 @@ export function sameContext(one: Context, other: Context): boolean {
 }
 
 function invalid(value: string, detail: string): SelinuxError {
-  return new SelinuxError('SELINUX_INVALID', { operation: 'read the context', value, detail })
+  return new SelinuxError('SELINUX_INVALID', { operation: 'use the context', value, detail })
 }

@@ -3,14 +3,14 @@ import { renderContext, type Context } from './context.ts'
 import { SelinuxError } from './errors.ts'
 import { selinuxfs } from './state.ts'
 
-/** What the loaded policy decides about one act, whether SELinux enforces it or not. */
+/** The decision of the loaded policy about one act. It does not depend on whether SELinux is enforcing. */
 export interface Decision {
   readonly allowed: boolean
-  /** Whether the source's domain is a permissive one, whose denials are only logged. */
+  /** Whether the domain of the source is permissive. Its denials are only logged. */
   readonly permissive: boolean
 }
 
-/** One question: may `source` do `act` to an object of a class whose context is `target`. */
+/** A question: may `source` perform `act` on an object of `class` with the context `target`? */
 export interface Question {
   readonly source: Context
   readonly target: Context
@@ -21,9 +21,9 @@ export interface Question {
 }
 
 /**
- * Asks the kernel what its policy decides, constraints included. It needs root. Nothing is done and nothing is logged.
+ * Asks the kernel for the decision of its policy, including constraints. Needs root. Performs nothing and logs nothing.
  *
- * @throws SelinuxError `SELINUX_DISABLED`, `SELINUX_INVALID` when the policy does not know a context, class or act, `SELINUX_UNREADABLE`.
+ * @throws SelinuxError `SELINUX_DISABLED`, `SELINUX_INVALID` when the policy has no such context, class or act, `SELINUX_UNREADABLE`.
  */
 export async function decide(host: Host, question: Question): Promise<Decision> {
   const shown = `${renderContext(question.source)} ${question.act} ${question.class} ${renderContext(question.target)}`
@@ -37,7 +37,7 @@ export async function decide(host: Host, question: Question): Promise<Decision> 
   if (answer === undefined) throw unknown(shown)
   if (allowed === undefined || flags === undefined) {
     throw new SelinuxError('SELINUX_UNREADABLE', {
-      operation: 'ask the kernel',
+      operation: 'ask the kernel for a decision',
       value: shown,
       said: answer.slice(0, 200),
     })
@@ -48,7 +48,11 @@ export async function decide(host: Host, question: Question): Promise<Decision> 
   }
 }
 
-/** Returns whether the loaded policy knows a context: its type, and its user at that level. @throws SelinuxError `SELINUX_DISABLED`. */
+/**
+ * Returns whether a context is valid in the loaded policy: its type exists, and its user may have that level.
+ *
+ * @throws SelinuxError `SELINUX_DISABLED`.
+ */
 export async function isKnown(host: Host, context: Context): Promise<boolean> {
   return (await transact(host, 'context', renderContext(context))) !== undefined
 }
@@ -61,13 +65,13 @@ async function numberOf(host: Host, file: string, shown: string): Promise<number
 }
 
 function unknown(value: string): SelinuxError {
-  const detail = 'its policy does not know a context, the class or the act'
-  return new SelinuxError('SELINUX_INVALID', { operation: 'ask the kernel', value, detail })
+  const detail = 'the loaded policy has no such context, class or act'
+  return new SelinuxError('SELINUX_INVALID', { operation: 'ask the kernel for a decision', value, detail })
 }
 
-/** @returns undefined when the policy does not know a word. */
+/** @returns the answer, or undefined when the policy has no such word. */
 async function transact(host: Host, file: string, question: string): Promise<string | undefined> {
-  const [path, operation] = [`${selinuxfs}/${file}`, 'ask the kernel']
+  const [path, operation] = [`${selinuxfs}/${file}`, 'ask the kernel for a decision']
   let answer
   try {
     answer = await host.ask(path, `${question}\0`)
@@ -77,6 +81,8 @@ async function transact(host: Host, file: string, question: string): Promise<str
     const said = cause.facts.detail ?? ''
     throw new SelinuxError('SELINUX_REFUSED', { operation, target: path, value: question, said, cause })
   }
-  if (answer === undefined) throw new SelinuxError('SELINUX_DISABLED', { operation, target: path })
+  if (answer === undefined) {
+    throw new SelinuxError('SELINUX_DISABLED', { operation, target: path, detail: 'SELinux is off in this kernel' })
+  }
   return answer.replace(/\0$/, '')
 }

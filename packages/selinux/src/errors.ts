@@ -1,6 +1,6 @@
 import { FacilityError, renderFacts, type FacilityErrorFacts } from '@puppy/host/errors'
 
-/** What went wrong, as a word that never changes its meaning. `docs/errors.md` has one line for each. */
+/** The kind of a failure. A code never changes its meaning. Each code has a row in `docs/errors.md`. */
 export type SelinuxErrorCode =
   | 'SELINUX_BROKEN'
   | 'SELINUX_CHANGED'
@@ -16,10 +16,10 @@ export type SelinuxErrorCode =
   | 'SELINUX_TIMEOUT'
   | 'SELINUX_UNREADABLE'
 
-/** The facts of a failure. `target` is the store, file, module, boolean or process it was attempted on. */
+/** The facts of a failure. `target` is the store, file, module, boolean or process on which the operation was attempted. */
 export type SelinuxErrorFacts = FacilityErrorFacts
 
-/** The policy, its tools or the kernel refused or surprised us. Match on `code`. */
+/** An error of the policy, of its tools or of the kernel. Match on `code`. */
 export class SelinuxError extends FacilityError<SelinuxErrorCode, SelinuxErrorFacts> {
   static {
     this.prototype.name = 'SelinuxError'

@@ -4,11 +4,11 @@ import { fakeContexts } from './fake/contexts.ts'
 import { fakeStore, storeFiles } from './fake/store.ts'
 
 export interface FakeSelinuxOptions {
-  /** Default `enforcing`. `off`: the kernel has no SELinux, and there is a policy on the disk all the same. */
+  /** Default `enforcing`. `off`: SELinux is off in the kernel, and a policy is still installed. */
   readonly mode?: 'enforcing' | 'permissive' | 'off'
-  /** Booleans of the policy, with the policy's own values. */
+  /** Booleans of the policy, with the default values of the policy. */
   readonly booleans?: Readonly<Record<string, boolean>>
-  /** Returns why the compiler does not take a module, by its text; undefined when it does. */
+  /** Returns the reason why the compiler refuses a module with this text. Returns undefined when the compiler accepts it. */
   readonly refuses?: (text: string) => string | undefined
 }
 
@@ -16,7 +16,7 @@ export interface FakeSelinuxOptions {
 export interface FakeSelinux {
   /** `createFakeHost({ ...fake.options, files: { ...fake.options.files, … } })` */
   readonly options: Required<Pick<FakeHostOptions, 'programs' | 'files' | 'answers'>>
-  /** Returns how many transactions there were. */
+  /** Returns the number of transactions. */
   commits(): number
   /** Runs setenforce(8), as an operator would. */
   enforce(host: FakeHost, on: boolean): Promise<void>
@@ -25,9 +25,10 @@ export interface FakeSelinux {
 }
 
 /**
- * Creates SELinux in memory: a store with its tools, a kernel that loads what they build, and contexts of files. Modules are texts that are
- * kept, not compiled. The kernel tells users of `renderTenantPolicy` apart by their levels and allows every other user everything. So it
- * proves nothing about a policy. It passes the same conformance suites as the real tools.
+ * Creates SELinux in memory: a store with its tools, a kernel that loads the policies they build, and contexts of files.
+ *
+ * The texts of modules are stored, not compiled. The kernel isolates users of `renderTenantPolicy` by level and allows every other user
+ * all acts. Therefore this fake cannot prove the effect of a policy. It passes the same conformance suites as the real tools.
  */
 export function createFakeSelinux(options: FakeSelinuxOptions = {}): FakeSelinux {
   const { mode = 'enforcing', booleans = {}, refuses } = options

@@ -11,32 +11,35 @@ export interface Tenant {
   readonly login: string
   readonly uid: number
   readonly level: Level
-  /** Absent when the context of the home is not inspected. */
+  /** The home whose context is checked. Absent: no home is checked. */
   readonly home?: string
 }
 
 export interface InspectOptions {
   /** The SELinux user of tenants. Default `puppy_u`. */
   readonly user?: string
-  /** The type of slots' ports. Default `puppy_port_t`. */
+  /** The type of the ports of slots. Default `puppy_port_t`. */
   readonly portType?: string
 }
 
-/** One part of the inspection. */
+/** One check of `inspect`. */
 export type Check = 'mode' | 'policy' | 'apart' | 'ports' | 'processes' | 'homes'
 
-/** The outcome of one part. A part that could not be inspected does not hold. */
+/** The result of one check. A check that failed to run does not hold. */
 export interface Finding {
   readonly check: Check
   readonly holds: boolean
-  /** What is wrong and what would help, or what holds. */
+  /** The problem and what to do about it, or the fact that holds. */
   readonly message: string
 }
 
-/** The system's domains in which a process has a tenant's uid for a while: sshd before the shell, the service manager's `(sd-pam)`. */
+/**
+ * System domains in which a process has the uid of a tenant for a short time: sshd before the shell, and `(sd-pam)` of the service
+ * manager.
+ */
 const passing = ['system_u:system_r:init_t', 'system_u:system_r:sshd_t', 'system_u:system_r:crond_t']
 
-/** Acts that a tenant may do at its own level and not at another tenant's. */
+/** Acts that a tenant may perform at its own level and not at the level of another tenant. */
 const acts: readonly (readonly [name: string, act: string, type: string])[] = [
   ...['read', 'write', 'getattr'].map((act) => ['file', act, 'user_home_t'] as const),
   ['dir', 'search', 'user_home_t'],
@@ -48,9 +51,10 @@ const acts: readonly (readonly [name: string, act: string, type: string])[] = [
 ]
 
 /**
- * Inspects whether SELinux keeps tenants apart now: the mode, what the loaded policy decides between two levels, tenants' processes and homes.
+ * Checks whether SELinux isolates tenants at this moment: the mode, the decisions of the loaded policy between two levels, and the
+ * processes and homes of tenants.
  *
- * The kernel is asked, not the files of the policy. Changes nothing and needs root. Without tenants the policy is inspected all the same.
+ * Asks the kernel and does not read the files of the policy. Changes nothing. Needs root. Without tenants, still checks the policy.
  */
 export async function inspect(
   host: Host,
@@ -58,15 +62,25 @@ export async function inspect(
   { user = 'puppy_u', portType = 'puppy_port_t' }: InspectOptions = {},
 ): Promise<readonly Finding[]> {
   const state = await readState(host)
-  if (state.mode === 'disabled') return [{ check: 'mode', holds: false, message: 'SELinux is off in this kernel' }]
+  if (state.mode === 'disabled') {
+    return [
+      {
+        check: 'mode',
+        holds: false,
+        message: 'SELinux is off in this kernel; install a policy, run selinux-activate and reboot',
+      },
+    ]
+  }
   const enforcing = state.mode === 'enforcing'
-  const mode = enforcing ? 'SELinux enforces' : 'SELinux is permissive: it logs and denies nothing (setenforce 1)'
+  const mode = enforcing
+    ? 'SELinux is enforcing'
+    : 'SELinux is permissive: it logs denials and does not enforce them; run "setenforce 1"'
   const parts: readonly (readonly [Check, () => Promise<string | undefined>, string])[] = [
-    ['policy', () => policyFault(host, user), 'the tenants’ policy is loaded'],
-    ['apart', () => isolationFault(host, user), 'no tenant reaches another'],
-    ['ports', () => portFault(host, user, portType), 'a tenant binds only its own ports'],
-    ['processes', () => processFault(host, tenants, user), 'every process of a tenant is at its level'],
-    ['homes', () => homeFault(host, tenants, user), 'every home is at its tenant’s level'],
+    ['policy', () => policyFault(host, user), 'the policy for tenants is loaded'],
+    ['apart', () => isolationFault(host, user), 'no tenant can access another tenant'],
+    ['ports', () => portFault(host, user, portType), 'a tenant can bind only its own ports'],
+    ['processes', () => processFault(host, tenants, user), 'every process of a tenant has the level of the tenant'],
+    ['homes', () => homeFault(host, tenants, user), 'every home has the level of its tenant'],
   ]
   const findings = await Promise.all(parts.map(async ([check, fault, holds]) => find(check, fault, holds)))
   return [{ check: 'mode', holds: enforcing, message: mode }, ...findings]
@@ -91,7 +105,7 @@ function process(user: string, level: Level): Context {
 
 async function policyFault(host: Host, user: string): Promise<string | undefined> {
   if (await isKnown(host, process(user, one))) return undefined
-  return `the loaded policy has no user ${user}: install the tenants’ policy, or load it with load_policy`
+  return `the loaded policy has no SELinux user ${user}; install the policy for tenants, or load it with "load_policy"`
 }
 
 async function isolationFault(host: Host, user: string): Promise<string | undefined> {
@@ -122,11 +136,15 @@ async function firstFault(
 ): Promise<string | undefined> {
   for (const question of questions) {
     const { allowed, permissive } = await decide(host, question)
-    if (permissive)
-      return `the domain ${question.source.type} is permissive (semanage permissive -d ${question.source.type})`
+    if (permissive) {
+      const { type } = question.source
+      return `the domain ${type} is permissive, so its denials are not enforced; run "semanage permissive -d ${type}"`
+    }
     if (allowed !== question.expected) {
       const whose = question.expected ? 'its own' : 'another tenant’s'
-      return `the loaded policy ${allowed ? 'allows' : 'denies'} a tenant ${question.act} of ${whose} ${question.class} (${question.target.type})`
+      const verb = allowed ? 'allows' : 'denies'
+      const object = `${whose} ${question.class} of type ${question.target.type}`
+      return `the loaded policy ${verb} a tenant the act ${question.act} on ${object}; install the policy for tenants again`
     }
   }
   return undefined
@@ -141,7 +159,8 @@ async function processFault(host: Host, tenants: readonly Tenant[], user: string
     if (text === '' || passing.some((start) => text.startsWith(`${start}:`))) continue
     const context = contextIn(text)
     if (context === undefined || !isAt(context, user, tenant.level)) {
-      return `process ${pid} of ${tenant.login} is ${text}, not at ${renderLevel(tenant.level)}: end it; it was not started by a login`
+      const expected = `not the level ${renderLevel(tenant.level)}, because no login started it`
+      return `process ${pid} of ${tenant.login} has the context ${text}, ${expected}; end it with "kill ${pid}"`
     }
   }
   return undefined
@@ -156,7 +175,7 @@ async function homeFault(host: Host, tenants: readonly Tenant[], user: string): 
     return contexts.has(home) && (context === undefined || !isAt(context, user, level))
   })
   if (wrong === undefined) return undefined
-  return `${wrong.home} does not have the context of ${wrong.login}: relabel it`
+  return `the home ${wrong.home} does not have the SELinux user and level of ${wrong.login}; relabel it`
 }
 
 function isAt({ user, range }: Context, name: string, level: Level): boolean {

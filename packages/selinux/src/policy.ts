@@ -10,19 +10,22 @@ import { readStore, readType, type ObservedPolicy } from './store/read-store.ts'
 import type { PolicySpec } from './store/spec.ts'
 
 export interface PolicyOptions {
-  /** Which policy. Default the one of `/etc/selinux/config`. */
+  /** The name of the policy. Default: the one in `/etc/selinux/config`. */
   readonly type?: string
-  /** Whether the kernel gets what is installed. Default true. On a host that is only a folder it never does. */
+  /** Whether the installed policy is loaded into the kernel. Default true. Never loaded on a host that is only a folder. */
   readonly reload?: boolean
-  /** Users whose homes need no file contexts of their own: tenants. See `openPolicy`. */
+  /** Returns the users whose homes need no separate file contexts, such as tenants. See `openPolicy`. */
   readonly hidden?: () => Iterable<string> | Promise<Iterable<string>>
-  /** What the first caller waits for when no transaction runs, so that others can share its transaction. Default: nothing. */
+  /**
+   * Returns a promise that the first call waits for when no transaction runs, so that other calls can share its transaction. Default: no
+   * wait.
+   */
   readonly gather?: (signal?: AbortSignal) => Promise<unknown>
-  /** Ends a transaction that runs. The store is as before it, or is restored by the next one. */
+  /** Ends a running transaction. The store is then as before, or the next transaction restores it. */
   readonly signal?: AbortSignal
 }
 
-/** Options of a call that changes the policy. `timeout` is also that of the transaction. */
+/** Options of a call that changes the policy. `timeout` also applies to the transaction. */
 export interface PolicyEffectOptions extends EffectOptions {
   /** Milliseconds to wait for another process that changes the policy. Default `timeout`. */
   readonly patience?: number
@@ -30,66 +33,68 @@ export interface PolicyEffectOptions extends EffectOptions {
 
 export interface ApplyOptions extends PolicyEffectOptions {
   /**
-   * Returns what is wrong with the policy that has just been loaded; undefined when it works. A complaint reverts the whole transaction, by a
-   * second one, before any other begins. `inspect` is meant for it. It is not called when nothing was changed or loaded, and may not change the
-   * policy itself.
+   * Checks the policy that was just loaded, for example with `inspect`. Returns a description of the problem, or undefined when the
+   * policy works.
+   *
+   * A problem reverts the whole transaction, by a second transaction, before any other transaction begins. The check is not called when
+   * nothing was changed or loaded. It must not change the policy.
    */
   readonly verify?: () => Promise<string | undefined>
 }
 
-/** The policy of a machine, or of a folder that stands for one. */
+/** The policy of a machine, or of a folder that is used as the root of a machine. */
 export interface Policy extends Facility<PolicySpec, ObservedPolicy, PolicyChangeSet, PolicyResult, PolicyProbe> {
-  /** Finds out what works: the kernel, the store, the tools. Does not need root. */
+  /** Checks the kernel, the store and the tools. Does not need root. */
   probe(options?: EffectOptions): Promise<PolicyProbe>
 
   /**
-   * Reads what the store has, and the kernel's values of the booleans of a spec, without a process.
+   * Reads the store, and the kernel's values of the booleans in a spec. Starts no process.
    *
    * @throws SelinuxError `SELINUX_DISABLED`, `SELINUX_INVALID` for the type, `SELINUX_UNREADABLE`.
    */
   read(spec?: PolicySpec, options?: EffectOptions): Promise<ObservedPolicy>
 
-  /** `planPolicy`. */
+  /** Plans the changes, as `planPolicy` does. */
   plan(spec: PolicySpec, observed: ObservedPolicy): PolicyChangeSet
 
   /**
-   * Performs a change set in one transaction. Calls that come while one runs share the next. When a shared one is refused, each is tried alone, so
-   * that no caller fails for another's module.
+   * Applies a change set in one transaction. Calls that arrive while a transaction runs share the next one. When a shared transaction is
+   * refused, each call is tried alone, so no call fails because of a module of another call.
    *
-   * An item that the policy does not take has its error in the results; the others are committed.
+   * An item that the policy refuses has its error in the results. The other items are committed.
    *
-   * @throws SelinuxError `SELINUX_CHANGED` when the store has changed since it was read; otherwise as in `docs/errors.md`, and the store is as
-   *   before.
+   * @throws SelinuxError `SELINUX_CHANGED` when the store has changed since it was read; otherwise the codes in `docs/errors.md`. The
+   *   store is then as before.
    */
   apply(changeSet: PolicyChangeSet, options?: ApplyOptions): Promise<AppliedPolicy>
 
-  /** Reads, plans and applies. When the policy has all of the spec no process is started. */
+  /** Reads, plans and applies. When the policy already matches the spec, starts no process. */
   ensure(spec: PolicySpec, options?: ApplyOptions): Promise<AppliedPolicy>
 
   /**
-   * Restores what the policy had of ours, modules and booleans, before the last transaction of any process; also after a reboot. A second call
-   * goes forward again. All of it is restored or nothing. What other programs have changed stays.
+   * Restores the modules and booleans that this library installed to their state before the last transaction of any process. Also works
+   * after a reboot. A second call restores the newer state again. Either all items are restored or none. Changes by other programs stay.
    *
-   * @throws SelinuxError `SELINUX_NO_PREVIOUS` when there is nothing to restore, or another program has changed what that transaction made;
-   *   otherwise as `apply`.
+   * @throws SelinuxError `SELINUX_NO_PREVIOUS` when there is nothing to restore, or another program has changed the result of that
+   *   transaction; otherwise as `apply`.
    */
   rollback(options?: PolicyEffectOptions): Promise<AppliedPolicy>
 
   /**
-   * Removes the folders that transactions work in, and with them what `rollback` needs. The policy stays as it is. For a caller that has removed
-   * its modules for good: no other transaction may run.
+   * Removes the working folders of transactions, including the data that `rollback` needs. The policy does not change. Call it after you
+   * have removed your modules permanently, while no other transaction runs.
    */
   forget(): Promise<void>
 }
 
-/** How often `ensure` reads again when other processes change what it is about. */
+/** How many times `ensure` reads and plans while other processes change the items of its spec. */
 const mostAttempts = 10
 
 /**
  * Opens the policy of a host.
  *
- * `hidden` names users whom transactions do not show to genhomedircon, which otherwise writes 170 lines for each that has a login in the
- * policy: a thousand users make every transaction half as long again, and restorecon(8) slow for all.
+ * Transactions hide the users of `hidden` from genhomedircon. Otherwise it writes 170 lines for each user that has a login in the policy.
+ * With a thousand users every transaction takes half as long again, and restorecon(8) becomes slow for all users.
  *
  * @see semodule(8)
  */

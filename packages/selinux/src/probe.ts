@@ -6,29 +6,29 @@ import { libraryCheck } from './store/libsemanage.ts'
 import { readStore, readType } from './store/read-store.ts'
 
 /**
- * What a policy can have and lack.
+ * An optional feature of a policy.
  *
- * - `levels`: contexts have levels, which keep tenants apart.
- * - `booleans`: booleans can be set in a transaction, which needs Python's libsemanage.
+ * - `levels`: contexts have levels, which isolate tenants.
+ * - `booleans`: booleans can be set in a transaction, which needs libsemanage for Python.
  */
 export type PolicyFeature = 'levels' | 'booleans'
 
-/** What of SELinux works on a machine. */
+/** Which parts of SELinux work on a machine. */
 export interface PolicyProbe extends Probe<SelinuxError, PolicyFeature> {
-  /** Absent when it cannot be read. */
+  /** The state of SELinux. Absent when it cannot be read. */
   readonly state?: SelinuxState
 }
 
 export interface ProbeOptions extends EffectOptions {
-  /** Which policy. Default the one of `/etc/selinux/config`. */
+  /** The name of the policy. Default: the one in `/etc/selinux/config`. */
   readonly type?: string
 }
 
 /**
- * Probes SELinux: the kernel, the policy's store, and the tools. Changes nothing, never throws and does not need root.
+ * Checks SELinux: the kernel, the store of the policy, and the tools. Changes nothing, never throws and does not need root.
  *
- * Permissive SELinux works, with a warning. Of a host that is only a folder the kernel does not matter: its store can be changed, and nothing
- * is loaded.
+ * Permissive SELinux works, with a warning. On a host that is only a folder, the kernel does not matter: its store can be changed, and
+ * nothing is loaded.
  */
 export async function probePolicy(host: Host, options: ProbeOptions = {}): Promise<PolicyProbe> {
   const state = await caught(() => readState(host))
@@ -54,7 +54,7 @@ async function assertWorks(host: Host, state: SelinuxState, type?: string): Prom
   if (host.live && state.mode === 'disabled') {
     throw new SelinuxError('SELINUX_DISABLED', {
       operation: 'use SELinux',
-      detail: 'it is off in this kernel',
+      detail: 'SELinux is off in this kernel',
       steps: state.type === undefined ? policySteps(host) : activationSteps(host, state.configured),
     })
   }
@@ -65,7 +65,11 @@ async function assertWorks(host: Host, state: SelinuxState, type?: string): Prom
 
 function levelsOf(host: Host, state: SelinuxState | undefined): FeatureProbe {
   if (!host.live)
-    return { works: false, reason: 'the host is only a folder, and the kernel knows its levels', steps: [] }
+    return {
+      works: false,
+      reason: 'the host is only a folder, and levels need the kernel of a real machine',
+      steps: [],
+    }
   if (state === undefined || state.mode === 'disabled') return { works: false, reason: 'SELinux is off', steps: [] }
   if (state.mls) return { works: true, steps: [] }
   const steps = ['apt-get install selinux-policy-default', `set SELINUXTYPE=default in ${configFile}`, 'reboot']
@@ -84,13 +88,15 @@ async function runs(host: Host, command: readonly [string, ...string[]], options
     await host.run(command, runOptions('nothing', options))
     return true
   } catch {
-    // Whatever the reason is, it cannot be used.
+    // Any failure means that it cannot be used.
     return false
   }
 }
 
 function warningsOf(state: SelinuxState): readonly string[] {
-  if (state.mode === 'permissive') return ['SELinux is permissive: it logs and denies nothing; run setenforce 1']
+  if (state.mode === 'permissive') {
+    return ['SELinux is permissive: it logs denials and does not enforce them; run "setenforce 1"']
+  }
   if (state.mode === 'disabled' || state.configured === undefined || state.configured === 'enforcing') return []
   return [`SELinux will be ${state.configured} after the next boot; set SELINUX=enforcing in ${configFile}`]
 }

@@ -13,15 +13,15 @@ import {
 import { SelinuxError } from './errors.ts'
 
 export interface ProgramRun extends EffectOptions, Pick<RunOptions, 'touches' | 'input' | 'accept'> {
-  /** What is attempted, for messages. */
+  /** The attempted operation, for messages. */
   readonly operation: string
   readonly target: string
 }
 
-/** A home has perhaps a hundred thousand files, each a line. */
+/** In bytes. A home can have a hundred thousand files, and each is a line. */
 const maxOutput = 64 * 1024 * 1024
 
-/** Returns the absolute path of a program. @throws SelinuxError `SELINUX_NOT_INSTALLED` naming its Debian package. */
+/** Returns the absolute path of a program. @throws SelinuxError `SELINUX_NOT_INSTALLED` with its Debian package. */
 export function programOf(host: Host, name: Tool): string {
   return requireTool(host, name, (facts) => new SelinuxError('SELINUX_NOT_INSTALLED', facts))
 }
@@ -40,7 +40,7 @@ export async function runProgram(
 }
 
 /**
- * Runs a command whose program is an absolute path, for at most `effectTimeout` unless the caller says otherwise.
+ * Runs a command whose program is an absolute path. The default timeout is `effectTimeout`.
  *
  * @throws SelinuxError `SELINUX_TIMEOUT`, `SELINUX_UNREADABLE` (too much output), `SELINUX_REFUSED`; otherwise those of the host.
  */
@@ -56,7 +56,8 @@ export async function runCommand(
     if (!(cause instanceof HostError)) throw cause
     const facts = { operation, target, cause }
     if (cause.code === 'HOST_TIMEOUT') {
-      const detail = `${renderCommand(command)} did not end in ${options.timeout ?? effectTimeout} ms`
+      const limit = `${options.timeout ?? effectTimeout} ms`
+      const detail = `${renderCommand(command)} did not end in ${limit}; check whether the machine is overloaded, then try again`
       throw new SelinuxError('SELINUX_TIMEOUT', { ...facts, detail })
     }
     if (cause.code === 'HOST_OUTPUT_TOO_LARGE') {
@@ -70,7 +71,7 @@ export async function runCommand(
   }
 }
 
-/** Returns the options that go to each program: the signal and the timeout. */
+/** Returns the options for each program: the signal and the timeout. */
 export function effectOptions({ signal, timeout }: EffectOptions): EffectOptions {
   return { ...(signal === undefined ? {} : { signal }), ...(timeout === undefined ? {} : { timeout }) }
 }

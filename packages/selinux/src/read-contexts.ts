@@ -1,14 +1,14 @@
 import { readContexts as readTexts, type EffectOptions, type Host } from '@puppy/host'
 import { contextIn, type Context } from './context.ts'
 
-/** A file and its context. The context is absent when the file has none, or one that cannot be parsed. */
+/** A file and its context. The context is absent when the file has none or an invalid one. */
 export interface FileContext {
   readonly path: string
   readonly context?: Context
 }
 
 /**
- * Reads the contexts of files in their order, links not followed, with one process. A file that does not exist is left out.
+ * Reads the contexts of files in the order of the paths, with one process. Does not follow links. Leaves out files that do not exist.
  *
  * @throws TypeError for a path that is not absolute.
  * @throws HostError as `Host.run`.
@@ -22,7 +22,7 @@ export async function readContexts(
   return paths.flatMap((path) => {
     const text = texts.get(path)
     if (text === undefined) return []
-    // A file system may have anything as the context of a file.
+    // A file system may store any text as the context of a file.
     const context = contextIn(text)
     return [context === undefined ? { path } : { path, context }]
   })

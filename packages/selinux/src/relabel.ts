@@ -5,28 +5,34 @@ import { SelinuxError } from './errors.ts'
 import { renderLevel, type Level } from './level.ts'
 import { effectOptions, programOf, runCommand } from './program.ts'
 
-/** A tree whose files get a SELinux user and one level; their types stay. */
+/** A tree, and the SELinux user and level for all its files. The types of the files stay. */
 export interface RelabelSpec {
-  /** Absolute, without `.` and `..`: a home. */
+  /** An absolute path without `.` and `..`, such as a home. */
   readonly path: string
   readonly user: string
   readonly level: Level
-  /** Only files of this uid, folders, and files with one name are changed: a hard link to another user's file is left alone. */
+  /**
+   * The owner. Only files of this uid, folders, and files with one name are changed. A hard link to a file of another user is not
+   * changed.
+   */
   readonly uid: number
 }
 
 export interface RelabelOptions extends EffectOptions {
-  /** Whether restorecon(8) first gives the owner's files the types of the policy, as after a restore from a backup. Default false. */
+  /**
+   * Whether restorecon(8) first sets the types of the policy on the files of the owner, for example after a restore from a backup.
+   * Default false.
+   */
   readonly types?: boolean
 }
 
-/** Folders of the system. Nothing below them is relabelled. */
+/** System folders. Nothing below them is relabelled. */
 const systemTrees = 'bin boot dev etc lib lib64 proc root run sbin sys tmp usr'.split(' ')
-/** Folders that homes may be below, and that are not homes themselves. */
+/** Folders that may contain homes and are not homes themselves. */
 const parents = 'home mnt media opt srv var var/lib var/log var/tmp var/spool var/www'.split(' ')
 
 /**
- * Refuses a path that cannot be a home: one that is not absolute and plain, `/`, and the system's folders.
+ * Checks that a path can be a home. Refuses a path that is not absolute and plain, `/`, and system folders.
  *
  * @throws SelinuxError `SELINUX_INVALID`.
  */
@@ -35,20 +41,21 @@ export function assertTree(path: string): void {
   const plain = words.length > 0 && !words.some((word) => word === '.' || word === '..')
   const system = systemTrees.includes(words[0] ?? '') || parents.includes(words.join('/'))
   if (plain && !system) return
-  const detail = plain ? 'it is a folder of the system' : 'it must be absolute, without . and ..'
+  const detail = plain ? 'the path is a system folder' : 'the path must be absolute, without . and ..'
   throw new SelinuxError('SELINUX_INVALID', { operation: 'relabel', target: path, detail })
 }
 
 /**
- * Gives every file in a tree a SELinux user and a level, and returns whether one had another.
+ * Sets a SELinux user and a level on every file in a tree. Returns whether any file had another one.
  *
- * Links are relabelled, not followed. Other file systems are not entered. A folder is relabelled after its content and the top last: the
- * top's context shows that all is done, and a second call continues where the first was killed.
+ * Links are relabelled, not followed. Other file systems are not entered. A folder is relabelled after its content, and the top folder
+ * last. Therefore the context of the top folder shows that the whole tree is relabelled, and a second call continues after a killed one.
  *
- * The tree's owner may change it meanwhile. The owner's files are relabelled with the owner's rights alone, quickly and by paths. What is left,
- * such as other users' files and folders deeper than a path can be, is relabelled one folder after the other by its descriptor.
+ * The owner of the tree may change it meanwhile. Files of the owner are relabelled by path and only with the rights of the owner, which
+ * is fast. The rest, such as files of other users and folders deeper than the maximum length of a path, is relabelled folder by folder
+ * through descriptors.
  *
- * @throws SelinuxError `SELINUX_INVALID` for paths of the system, `SELINUX_REFUSED`, `SELINUX_TIMEOUT`, `SELINUX_NOT_INSTALLED`.
+ * @throws SelinuxError `SELINUX_INVALID` for system folders, `SELINUX_REFUSED`, `SELINUX_TIMEOUT`, `SELINUX_NOT_INSTALLED`.
  * @see find(1) about -execdir, chcon(1), restorecon(8)
  */
 export async function relabel(
@@ -72,14 +79,14 @@ export async function relabel(
     await runCommand(host, restore, { ...run, accept: [0, someFailed] })
   }
   if ((await findWrong()) === '') return { changed: false }
-  // A file that is deleted between find and chcon makes chcon fail. What is left afterwards decides.
+  // chcon fails for a file that is deleted after find saw it. Therefore only a second search shows whether all files are relabelled.
   const act = { ...run, accept: [0, 1] }
   const owned = ['-mindepth', '1', '-xdev', '-depth', '-uid', `${uid}`, ...wrong]
   await runCommand(host, asOwner(host, uid, [...find, ...owned, '-exec', ...change]), act)
   await runCommand(host, [...find, '-xdev', '-depth', ...ours, ...wrong, '-execdir', ...change], act)
   const left = await findWrong()
   if (left === '') return { changed: true }
-  const detail = `the kernel does not give the context to ${left.slice(0, -1)}`
+  const detail = `${left.slice(0, -1)} still has another context: the kernel refused the change, or the tree was changed meanwhile; try again`
   throw new SelinuxError('SELINUX_REFUSED', {
     operation: run.operation,
     target: path,
@@ -88,13 +95,21 @@ export async function relabel(
   })
 }
 
-/** The exit code of restorecon(8) when it could not relabel a file: other users' files are left alone. */
+/** The exit code of restorecon(8) when it could not relabel a file, such as a file of another user. */
 const someFailed = 255
 
 async function assertSpec(host: Host, { path, user, uid }: RelabelSpec): Promise<void> {
   assertTree(path)
-  if (!isIdentifier(user)) throw invalid('relabel as the user', user, 'it cannot be the name of a SELinux user')
-  if (!Number.isInteger(uid) || uid < 1) throw new RangeError(`Files of uid ${uid} are not relabelled`)
+  if (!isIdentifier(user)) {
+    throw invalid(
+      'relabel as the user',
+      user,
+      'a name of a SELinux user begins with a letter or _ and has only letters, digits, _, . and -',
+    )
+  }
+  if (!Number.isInteger(uid) || uid < 1) {
+    throw new RangeError(`Cannot relabel files of uid ${uid}: use a uid of 1 or higher`)
+  }
   if (!(await hasSelinux(host))) {
     throw new SelinuxError('SELINUX_DISABLED', {
       operation: 'relabel',
@@ -102,7 +117,7 @@ async function assertSpec(host: Host, { path, user, uid }: RelabelSpec): Promise
       detail: 'SELinux is off in this kernel',
     })
   }
-  if ((await host.status(path))?.kind !== 'folder') throw invalid('relabel', path, 'it is not a folder')
+  if ((await host.status(path))?.kind !== 'folder') throw invalid('relabel', path, 'the path is not a folder')
 }
 
 function invalid(operation: string, target: string, detail: string): SelinuxError {

@@ -1,42 +1,42 @@
 import { findTool, installStep, type Host } from '@puppy/host'
 import { SelinuxError } from './errors.ts'
 
-/** Whether SELinux is off, logs what it would deny, or denies. */
+/** The mode of SELinux: off, log denials without enforcing them, or enforce them. */
 export type SelinuxMode = 'disabled' | 'permissive' | 'enforcing'
 
-/** The state of SELinux on a machine. With SELinux off there may be a policy on the disk all the same. */
+/** The state of SELinux on a machine. When SELinux is off, a policy may still be installed. */
 export type SelinuxState = DisabledState | EnabledState
 
 export interface DisabledState {
   readonly mode: 'disabled'
-  /** The policy that `/etc/selinux/config` names. */
+  /** The policy in `/etc/selinux/config`. */
   readonly type?: string
-  /** The mode at the next boot, by `/etc/selinux/config`, if the kernel has SELinux on then. */
+  /** The mode at the next boot according to `/etc/selinux/config`, if SELinux is then on in the kernel. */
   readonly configured?: SelinuxMode
 }
 
 export interface EnabledState {
   readonly mode: 'permissive' | 'enforcing'
-  /** The policy that `/etc/selinux/config` names: `default`, `targeted`, … */
+  /** The policy in `/etc/selinux/config`: `default`, `targeted`, … */
   readonly type?: string
-  /** The mode at the next boot, by `/etc/selinux/config`. */
+  /** The mode at the next boot according to `/etc/selinux/config`. */
   readonly configured?: SelinuxMode
   /** Whether contexts have levels. */
   readonly mls: boolean
-  /** The highest version of a binary policy that the kernel takes. */
+  /** The highest version of a binary policy that the kernel accepts. */
   readonly policyVersion: number
 }
 
-/** Where the kernel shows SELinux. */
+/** The folder in which the kernel exposes SELinux. */
 export const selinuxfs = '/sys/fs/selinux'
 
-/** The mode and the type of policy at the next boot. @see selinux_config(5) */
+/** The file with the mode and the policy for the next boot. @see selinux_config(5) */
 export const configFile = '/etc/selinux/config'
 
 /**
- * Reads the state of SELinux. That it is off is an answer, not an error.
+ * Reads the state of SELinux. `disabled` is a result, not an error.
  *
- * @throws SelinuxError `SELINUX_UNREADABLE` for files of the kernel whose shape is not known; HostError `HOST_READ_FAILED`.
+ * @throws SelinuxError `SELINUX_UNREADABLE` for files of the kernel in an unknown form; HostError `HOST_READ_FAILED`.
  */
 export async function readState(host: Host): Promise<SelinuxState> {
   const [enforce, mls, version, config] = await Promise.all([
@@ -62,13 +62,11 @@ function numberIn(file: string, text: string | undefined): number {
     operation: 'read',
     target: `${selinuxfs}/${file}`,
     value: text ?? 'nothing',
-    detail: 'it should be a number',
+    detail: 'the file should contain a number',
   })
 }
 
-/**
- * Parses selinux_config(5): `SELINUX=enforcing`, `SELINUXTYPE=default`. The last line of each counts. Unknown values are left out.
- */
+/** Parses selinux_config(5): `SELINUX=enforcing`, `SELINUXTYPE=default`. The last line of each name counts. Unknown values are left out. */
 export function parseConfig(text: string): { readonly type?: string; readonly mode?: SelinuxMode } {
   const value = (name: string) =>
     text
@@ -90,13 +88,13 @@ export function isType(text: string): boolean {
   return /^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$/.test(text)
 }
 
-/** Returns the commands that give a Debian machine a policy and switch SELinux on. A folder that stands for a machine has none. */
+/** Returns the commands that install a policy on a Debian machine and switch SELinux on. Returns none for a host that is only a folder. */
 export function policySteps(host: Host): readonly string[] {
   if (!host.live) return []
   return ['apt-get install selinux-basics selinux-policy-default', 'selinux-activate', 'reboot']
 }
 
-/** Returns the commands that have the kernel of a Debian machine use the policy that is installed. */
+/** Returns the commands that make the kernel of a Debian machine use the installed policy. */
 export function activationSteps(host: Host, configured?: SelinuxMode): readonly string[] {
   return [
     ...(findTool(host, 'selinux-activate') === undefined ? [installStep('selinux-activate')] : []),

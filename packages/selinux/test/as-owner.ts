@@ -5,16 +5,16 @@ import { createFakeHost } from '@puppy/host/fake'
 import t from 'tap'
 import { asOwner } from '../src/as-owner.ts'
 
-const cannot = process.getuid?.() !== 0 && 'needs root: it becomes another user'
+const cannot = process.getuid?.() !== 0 && 'needs root to become another user'
 
-void t.test('asOwner() names the package that is missing', async (t) => {
+void t.test('asOwner() names the missing package', async (t) => {
   t.throws(() => asOwner(createFakeHost(), 5, ['/usr/bin/find']), {
     code: 'SELINUX_NOT_INSTALLED',
     message: /apt-get install util-linux/,
   })
 })
 
-void t.test('asOwner() has the rights of that user and no others', { skip: cannot }, async (t) => {
+void t.test('asOwner() runs with the rights of that user only', { skip: cannot }, async (t) => {
   const host = createHost()
   const program = (name: string) => host.program(name) ?? name
   const [uid, root] = [24_242, t.testdir({ file: 'x' })]
@@ -37,6 +37,6 @@ void t.test('asOwner() has the rights of that user and no others', { skip: canno
     const words = [`--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', '--', program('cat'), environ]
     return host.run([program('setpriv'), ...words], { touches: 'nothing', accept: [0, 1] })
   }
-  t.match(await peek(uid), { exitCode: 1, stderr: /Permission denied/ }, 'its user may not trace it')
-  t.match(await peek(65_534), { exitCode: 0 }, 'for the group alone')
+  t.match(await peek(uid), { exitCode: 1, stderr: /Permission denied/ }, 'the user cannot trace it')
+  t.match(await peek(65_534), { exitCode: 0 }, 'only the group differs')
 })

@@ -3,7 +3,7 @@ import t from 'tap'
 import { isIdentifier, parseContext, renderContext, sameContext } from '../src/context.ts'
 import { SelinuxError } from '../src/errors.ts'
 
-void t.test('parseContext() reads what the kernel and files have', async (t) => {
+void t.test('parseContext() parses contexts of the kernel and of files', async (t) => {
   t.match(parseContext('system_u:object_r:etc_t:s0'), { user: 'system_u', role: 'object_r', type: 'etc_t' })
   t.equal(parseContext('a:b:c').range, undefined)
   for (const text of [
@@ -15,7 +15,7 @@ void t.test('parseContext() reads what the kernel and files have', async (t) => 
   t.equal(renderContext(parseContext('a:b:c:s0:c2,c1,c0-s0:c0.c2')), 'a:b:c:s0:c0.c2')
 })
 
-void t.test('parseContext() refuses what is none, and renderContext() what cannot be written', async (t) => {
+void t.test('parseContext() refuses an invalid text, and renderContext() an invalid name', async (t) => {
   for (const text of ['', 'a:b', 'a:b:c:', 'a:b:c:d', 'a b:c:d', 'a:b:c:s0\n', '?', 'unlabeled', ':::s0'])
     t.throws(() => parseContext(text), { code: 'SELINUX_INVALID' }, JSON.stringify(text))
   t.throws(() => renderContext({ user: 'a:b', role: 'c', type: 'd' }), { code: 'SELINUX_INVALID' })

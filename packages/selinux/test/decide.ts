@@ -6,9 +6,9 @@ import { decide, isKnown } from '../src/decide.ts'
 const source = parseContext('a_u:b_r:c_t:s0')
 const question = { source, target: source, class: 'file', act: 'read' }
 
-/** Files in place of the kernel's: what is written is what is read, so the question is the answer. */
+/** Creates a host with files instead of the kernel's files. A written question is read back as the answer. */
 const hostIn = (root: string) => createHost({ root })
-void t.test('decide() refuses what the policy does not know, and an answer that is not one', async (t) => {
+void t.test('decide() refuses an unknown class or act, and an invalid answer', async (t) => {
   const perms = { class: { file: { index: '6', perms: { read: '2' } } } }
   const host = hostIn(t.testdir({ sys: { fs: { selinux: { ...perms, access: '' } } } }))
   await t.rejects(decide(host, { ...question, act: 'write' }), { code: 'SELINUX_INVALID' })

@@ -19,7 +19,7 @@ function open(options: FakeSelinuxOptions = {}, files: Readonly<Record<string, s
 }
 
 for (const mode of ['enforcing', 'permissive', 'off'] as const) {
-  void t.test(`createFakeSelinux() conforms, ${mode}`, async (t) => {
+  void t.test(`createFakeSelinux() passes the conformance suite, ${mode}`, async (t) => {
     const { fake, host } = open({ mode })
     await policyConforms(t, {
       host,
@@ -35,11 +35,11 @@ for (const [title, checks] of [
   ['permissive', fakeChecks({ mode: 'permissive' })],
   ['not loaded', fakeChecks({}, { reload: false })],
 ] as const)
-  void t.test(`the policy of a fake host, ${title}, is a facility`, async (t) => {
+  void t.test(`openPolicy() of a fake host passes the facility suite, ${title}`, async (t) => {
     for (const { name, run } of checks) await t.test(name, run)
   })
 
-void t.test('createFakeSelinux() relabels a home, and keeps tenants apart once the policy does', async (t) => {
+void t.test('createFakeSelinux() relabels a home, and isolates tenants after the policy is installed', async (t) => {
   const { fake, host, policy } = open({}, { '/home/p10000/a/b': '', '/home/p10001/a': '' })
   t.match(await readState(host), { mode: 'enforcing', mls: true, type: 'default' })
   const faults = async () =>
@@ -59,7 +59,7 @@ void t.test('createFakeSelinux() relabels a home, and keeps tenants apart once t
   t.strictSame(await faults(), ['mode'])
 })
 
-void t.test('createFakeSelinux() keeps booleans in the kernel apart from those in the store', async (t) => {
+void t.test('createFakeSelinux() has separate booleans in the kernel and in the store', async (t) => {
   const { host, policy } = open({ booleans: { httpd_a: false, httpd_b: true } })
   await policy.ensure({ booleans: { httpd_a: true } })
   t.strictSame(await readBooleans(host, ['httpd_a', 'httpd_b']), { httpd_a: true, httpd_b: true })
@@ -72,7 +72,7 @@ void t.test('createFakeSelinux() keeps booleans in the kernel apart from those i
   t.equal((await policy.ensure(spec)).changed, true)
   t.strictSame(await readBooleans(host, ['httpd_a']), { httpd_a: true })
   await policy.ensure({ booleans: { httpd_a: 'default' } })
-  t.strictSame(await readBooleans(host, ['httpd_a']), { httpd_a: false }, 'the policy’s own value')
+  t.strictSame(await readBooleans(host, ['httpd_a']), { httpd_a: false }, 'the default value of the policy')
 })
 
 void t.test('createFakeSelinux() refuses modules as configured, and hides users from genhomedircon', async (t) => {

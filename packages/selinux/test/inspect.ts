@@ -17,25 +17,29 @@ const inspectOne = async (context: string, home = context, name = 'sh') => {
   return Object.fromEntries((await inspect(host, [tenant])).map((finding) => [finding.check, finding]))
 }
 
-void t.test('inspect() says that SELinux is off', async (t) => {
+void t.test('inspect() reports that SELinux is off', async (t) => {
   t.strictSame(await inspect(createFakeHost(), [tenant]), [
-    { check: 'mode', holds: false, message: 'SELinux is off in this kernel' },
+    {
+      check: 'mode',
+      holds: false,
+      message: 'SELinux is off in this kernel; install a policy, run selinux-activate and reboot',
+    },
   ])
 })
 
-void t.test('inspect() fails closed, and names what is wrong', async (t) => {
+void t.test('inspect() reports a check that cannot run as failed, and names each problem', async (t) => {
   const found = await inspectOne('unconfined_u:unconfined_r:unconfined_t:s0')
   t.match(found['mode'], { holds: false, message: /permissive/ })
   for (const check of ['policy', 'apart', 'ports'])
     t.match(found[check], { holds: false }, `${check} could not be inspected`)
-  t.match(found['processes'], { holds: false, message: /process 7 of p10000 is unconfined_u/ })
+  t.match(found['processes'], { holds: false, message: /process 7 of p10000 has the context unconfined_u/ })
   t.match(found['homes'], { holds: false, message: /relabel it/ })
   t.match((await inspectOne('puppy_u:user_r:user_t:s0:c0,c2'))['processes'], { holds: false }, 'another level')
   t.match((await inspectOne('puppy_u:user_r:user_t:s0-s0:c0,c1'))['processes'], { holds: false }, 'a range')
   t.match((await inspectOne('nonsense'))['processes'], { holds: false })
 })
 
-void t.test('inspect() takes processes and homes that are as they should be', async (t) => {
+void t.test('inspect() accepts processes and homes with the level of their tenant', async (t) => {
   const found = await inspectOne('puppy_u:user_r:user_t:s0:c0,c1', 'puppy_u:object_r:user_home_dir_t:s0:c0,c1')
   t.strictSame([found['processes']?.holds, found['homes']?.holds], [true, true])
   t.match(
@@ -46,15 +50,19 @@ void t.test('inspect() takes processes and homes that are as they should be', as
   t.match((await inspectOne('system_u:system_r:unconfined_service_t:s0'))['processes'], { holds: false })
 })
 
-void t.test('inspect() finds a process whatever it calls itself', async (t) => {
+void t.test('inspect() finds a process regardless of its name', async (t) => {
   const wrong = 'unconfined_u:unconfined_r:unconfined_t:s0'
   for (const name of ['x\rUid:\t0\t0\t0\t0', 'x\nUid:\t0\t0\t0\t0', 'x\u2028Uid:\t0\t0\t0\t0', 'Uid:\t0']) {
     const found = await inspectOne(wrong, wrong, name)
-    t.match(found['processes'], { holds: false, message: /process 7 of p10000 is unconfined_u/ }, encodeURI(name))
+    t.match(
+      found['processes'],
+      { holds: false, message: /process 7 of p10000 has the context unconfined_u/ },
+      encodeURI(name),
+    )
   }
 })
 
-void t.test('inspect() does not hold for processes that cannot be read, and ignores dead ones', async (t) => {
+void t.test('inspect() fails for processes that cannot be read, and ignores dead ones', async (t) => {
   const wrong = { '/proc/7/attr/current': 'unconfined_u:unconfined_r:unconfined_t:s0\0' }
   const files = { ...on, '/proc/7/status': 'Name:\tsh\nUid:\t10000\t10000\t10000\t10000\n', ...wrong }
   const of = async (host: Parameters<typeof inspect>[0]) =>

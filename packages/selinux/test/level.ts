@@ -21,7 +21,7 @@ const levels = fc
   .tuple(fc.integer({ min: 0, max: 15 }), fc.array(fc.integer({ min: 0, max: 1023 }), { maxLength: 40 }))
   .map(([sensitivity, categories]) => levelOf(categories, sensitivity))
 
-void t.test('parseLevel() reads every way to write a set, renderLevel() writes the kernel’s', async (t) => {
+void t.test('parseLevel() accepts every notation, and renderLevel() renders that of the kernel', async (t) => {
   for (const [text, canonical] of [
     ['s0', 's0'],
     ['s0:c5,c1', 's0:c1,c5'],
@@ -37,7 +37,7 @@ void t.test('parseLevel() reads every way to write a set, renderLevel() writes t
   t.ok(sameLevel(parseLevel('s0:c0.c1023'), everyCategory))
 })
 
-void t.test('parseLevel() refuses what is none', async (t) => {
+void t.test('parseLevel() refuses an invalid text', async (t) => {
   for (const text of ['', 's', 's0:', 's16', 's0:c1024', 's0:c5.c1', 's0:c1,', 's0 ', 's0:c1\n', 'SystemLow', 's0:c-1'])
     t.throws(() => parseLevel(text), { code: 'SELINUX_INVALID' }, JSON.stringify(text))
   t.throws(() => levelOf([1024]), RangeError)
@@ -45,7 +45,7 @@ void t.test('parseLevel() refuses what is none', async (t) => {
   t.throws(() => levelOf([], 16), RangeError)
 })
 
-void t.test('parseRange() reads ranges and single levels', async (t) => {
+void t.test('parseRange() parses ranges and single levels', async (t) => {
   t.equal(renderRange(parseRange('s0-s0:c0.c1023')), 's0-s0:c0.c1023')
   t.equal(renderRange(parseRange('s0:c1.c2-s0:c2,c1')), 's0:c1,c2')
   t.equal(renderRange(singleLevel(pairAt(0))), 's0:c0,c1')
@@ -53,7 +53,7 @@ void t.test('parseRange() reads ranges and single levels', async (t) => {
     t.throws(() => parseRange(text), { code: 'SELINUX_INVALID' }, text)
 })
 
-void t.test('levels are what they were after rendering, and hostile text is one kind of error', async () => {
+void t.test('parseLevel() restores a rendered level, and parseRange() throws only SELINUX_INVALID', async () => {
   fc.assert(fc.property(levels, (level) => sameLevel(parseLevel(renderLevel(level)), level)))
   const words = fc
     .array(fc.constantFrom('s', '0', 'c', '1', '23', '.', ',', ':', '-', '\n', '9999'))
@@ -70,7 +70,7 @@ void t.test('levels are what they were after rendering, and hostile text is one 
   )
 })
 
-void t.test('dominates() and intersect() are those of sets', async (t) => {
+void t.test('dominates() and intersect() follow the rules of sets', async (t) => {
   t.ok(dominates(parseLevel('s0:c1,c2'), parseLevel('s0:c2')))
   t.notOk(dominates(parseLevel('s0:c1,c2'), parseLevel('s0:c3')))
   t.notOk(dominates(parseLevel('s0:c1'), parseLevel('s1')))
@@ -82,7 +82,7 @@ void t.test('dominates() and intersect() are those of sets', async (t) => {
   )
 })
 
-void t.test('pairAt() gives every number its own pair, none above another', async (t) => {
+void t.test('pairAt() returns a unique pair for every number, and no pair dominates another', async (t) => {
   t.strictSame(
     [0, 1, 2, 3, 2815].map((n) => renderLevel(pairAt(n))),
     ['s0:c0,c1', 's0:c0,c2', 's0:c1,c2', 's0:c0,c3', 's0:c40,c75'],
@@ -101,7 +101,7 @@ void t.test('pairAt() gives every number its own pair, none above another', asyn
   fc.assert(fc.property(number, number, (one, other) => one === other || !dominates(pairAt(one), pairAt(other))))
 })
 
-void t.test('pairNumber() is the other way of pairAt()', async (t) => {
+void t.test('pairNumber() is the inverse of pairAt()', async (t) => {
   fc.assert(
     fc.property(fc.integer({ min: 0, max: 1022 }), fc.nat(), (first, any) => {
       const n = any % pairCount({ first })

@@ -31,7 +31,7 @@ function openFake(options: PolicyOptions = {}, fakeOptions: FakeSelinuxOptions =
   return { fake, host, policy, modules }
 }
 
-void t.test('openPolicy() starts no process when there is nothing to do', { skip: noStore }, async (t) => {
+void t.test('ensure() starts no process when the policy matches the spec', { skip: noStore }, async (t) => {
   const host = await createMiniStore(t)
   const commands: string[] = []
   const watched = {
@@ -50,7 +50,7 @@ void t.test('openPolicy() starts no process when there is nothing to do', { skip
 })
 
 void t.test(
-  'ensure() makes one transaction of many callers, and none fails for another',
+  'ensure() shares one transaction between calls, and no call fails because of another call',
   { skip: noStore },
   async (t) => {
     const host = await createMiniStore(t)
@@ -79,7 +79,7 @@ void t.test(
       'module bad SELINUX_REFUSED',
       'module good changed,module m0 changed',
     ])
-    // Which one is the later depends on the disk. Neither fails.
+    // The order depends on the disk. Neither call fails.
     const both = await Promise.allSettled([
       policy.ensure({ remove: ['m1'] }),
       policy.ensure({ modules: { m1: marker('other') } }),
@@ -89,7 +89,7 @@ void t.test(
   },
 )
 
-void t.test('openPolicy() of a real store conforms', { skip: noStore || noLibrary }, async (t) => {
+void t.test('openPolicy() of a real store passes the conformance suite', { skip: noStore || noLibrary }, async (t) => {
   const host = await createMiniStore(t)
   await policyConforms(t, {
     host,
@@ -98,23 +98,27 @@ void t.test('openPolicy() of a real store conforms', { skip: noStore || noLibrar
   })
 })
 
-void t.test('the policy of a real store is a facility', { skip: noStore || noLibrary }, async (t) => {
+void t.test('openPolicy() of a real store passes the facility suite', { skip: noStore || noLibrary }, async (t) => {
   const template = await createMiniStore(t)
   for (const { name, run } of storeChecks(template)) await t.test(name, run)
 })
 
-void t.test('apply() performs its change set, and nothing when the store has changed', async (t) => {
+void t.test('apply() applies its change set, and refuses it when the store has changed', async (t) => {
   const { fake, policy, modules } = openFake()
   const [one, other] = [policy.plan(install('a'), await policy.read()), policy.plan(install('b'), await policy.read())]
   t.strictSame(results(await policy.apply(one)), ['module a changed'])
-  t.strictSame(results(await policy.apply(other)), ['module b changed'], 'what it is not about may change')
+  t.strictSame(
+    results(await policy.apply(other)),
+    ['module b changed'],
+    'items that are not in the change set may change',
+  )
   await t.rejects(policy.apply(one), { code: 'SELINUX_CHANGED', message: /read and plan again/ })
   t.strictSame([await modules(), fake.commits()], [['a', 'b'], 2])
   const empty = policy.plan({}, await policy.read())
   t.strictSame(await policy.apply(empty), { changed: false, changes: [], results: [], needsReload: false })
 })
 
-void t.test('ensure() plans again when the store changes meanwhile, and not for ever', async (t) => {
+void t.test('ensure() plans again when the store changes meanwhile, ten times at most', async (t) => {
   const fake = createFakeSelinux()
   const host = createFakeHost(fake.options)
   let [planned, meddling] = [0, 1]
@@ -136,7 +140,7 @@ void t.test('ensure() plans again when the store changes meanwhile, and not for 
   t.equal(planned, 10)
 })
 
-void t.test('ensure() reverts what does not pass its check, and only that', async (t) => {
+void t.test('ensure() reverts only the transaction that fails its check', async (t) => {
   const { policy, modules } = openFake()
   await policy.ensure({ modules: { a: marker('first') } }, { verify: async () => undefined })
   const before = (await policy.read()).modules
@@ -157,7 +161,7 @@ void t.test('ensure() reverts what does not pass its check, and only that', asyn
   t.strictSame(await modules(), ['a', 'c', 'e'])
 })
 
-void t.test('ensure() waits for callers that share its transaction, when told to', async (t) => {
+void t.test('ensure() waits for the promise of gather, so that calls share a transaction', async (t) => {
   const all = Promise.withResolvers<undefined>()
   const { fake, policy } = openFake({ gather: () => all.promise })
   const first = policy.ensure(install('a'))
@@ -170,7 +174,7 @@ void t.test('ensure() waits for callers that share its transaction, when told to
   t.equal(fake.commits(), 1)
 })
 
-void t.test('ensure() of callers that disagree lets the later one win, and none fails', async (t) => {
+void t.test('ensure() applies the later of two different specs, and no call fails', async (t) => {
   const all = Promise.withResolvers<undefined>()
   const { fake, policy } = openFake({ gather: () => all.promise })
   const calls = [
@@ -185,11 +189,11 @@ void t.test('ensure() of callers that disagree lets the later one win, and none 
     ['module a changed', 'module b changed'],
     ['module a changed'],
   ])
-  t.equal(fake.commits(), 2, 'those who agree share')
+  t.equal(fake.commits(), 2, 'calls that agree share a transaction')
   t.strictSame(policy.plan({ modules: { a: marker('two'), b: marker('b') } }, await policy.read()).changes, [])
 })
 
-void t.test('a call that is aborted takes nothing from the others', async (t) => {
+void t.test('an aborted call does not affect other calls', async (t) => {
   const all = Promise.withResolvers<undefined>()
   const { fake, policy, modules } = openFake({ gather: () => all.promise })
   const end = new AbortController()
@@ -205,7 +209,7 @@ void t.test('a call that is aborted takes nothing from the others', async (t) =>
   t.strictSame(results(await policy.ensure(install('a'))), ['module a as before'])
 })
 
-void t.test('a transaction is ended when every caller of it gives up', async (t) => {
+void t.test('a transaction is ended when all its calls are aborted', async (t) => {
   const fake = createFakeSelinux()
   const { '/usr/sbin/semodule': tool, ...programs } = fake.options.programs
   const running = Promise.withResolvers<undefined>()
@@ -234,14 +238,14 @@ void t.test('a transaction is ended when every caller of it gives up', async (t)
   open()
   await running.promise
   ends[0]?.abort()
-  t.equal(signal?.aborted, false, 'the other one still wants it')
+  t.equal(signal?.aborted, false, 'the other call is not aborted')
   ends[1]?.abort()
   t.equal(signal?.aborted, true)
   t.strictSame(outcomes(await settled), ['HOST_ABORTED', 'HOST_ABORTED'])
   t.strictSame((await policy.read()).modules, [])
 })
 
-void t.test('forget() leaves nothing but the policy', async (t) => {
+void t.test('forget() removes all working folders and keeps the policy', async (t) => {
   const { host, policy } = openFake()
   await policy.forget()
   await policy.ensure(install('a'))
@@ -252,7 +256,7 @@ void t.test('forget() leaves nothing but the policy', async (t) => {
   t.strictSame((await policy.read()).modules, modules)
 })
 
-void t.test('ensure() reverts what has no generation, and nothing of other processes', async (t) => {
+void t.test('ensure() reverts changes without a generation, and keeps changes of other processes', async (t) => {
   const { host, policy } = openFake({}, { booleans: { one: false, two: true } })
   const refuse = { verify: async () => 'no' }
   const refused = (spec: PolicySpec) => t.rejects(policy.ensure(spec, refuse), { code: 'SELINUX_ROLLED_BACK' })
@@ -279,7 +283,7 @@ void t.test('ensure() reverts what has no generation, and nothing of other proce
   t.strictSame(
     policy.plan({ modules: { c: marker('c1') } }, await policy.read()).changes,
     [],
-    'rollback leads to what was before',
+    'rollback() restores the previous state',
   )
   const outcome = await policy
     .ensure(install('d'), { verify: async () => Promise.reject(new Error('x')) })
@@ -287,7 +291,7 @@ void t.test('ensure() reverts what has no generation, and nothing of other proce
   t.match(outcome, { code: 'SELINUX_ROLLED_BACK', message: /the check failed: x/ })
 })
 
-void t.test('ensure() keeps callers apart when one needs a program that is missing', async (t) => {
+void t.test('ensure() fails only the call that needs a missing program', async (t) => {
   const fake = createFakeSelinux()
   const { '/usr/bin/python3': _, ...programs } = fake.options.programs
   const policy = openPolicy(createFakeHost({ ...fake.options, programs }), {
@@ -301,7 +305,7 @@ void t.test('ensure() keeps callers apart when one needs a program that is missi
   t.strictSame(outcomes(settled), ['module a changed', 'SELINUX_NOT_INSTALLED', 'module c changed'])
 })
 
-void t.test('ensure() of a policy that the kernel does not get asks nothing of the kernel', async (t) => {
+void t.test('ensure() does not read the kernel when the policy is not loaded', async (t) => {
   const { host, policy } = openFake({ reload: false }, { booleans: { one: false } })
   const { changed, needsReload } = await policy.ensure({ booleans: { one: true } })
   t.strictSame([changed, needsReload], [true, true])
@@ -309,7 +313,7 @@ void t.test('ensure() of a policy that the kernel does not get asks nothing of t
   t.strictSame(await readBooleans(host, ['one']), { one: false })
 })
 
-void t.test('ensure() reports a boolean that the kernel does not take, and its neighbours go on', async (t) => {
+void t.test('ensure() reports a boolean that the kernel refuses, and applies the other items', async (t) => {
   const fake = createFakeSelinux({ booleans: { one: false } })
   const deaf = { ...fake.options.programs, '/usr/sbin/setsebool': () => ({}) }
   const host = createFakeHost({ ...fake.options, programs: deaf })
@@ -318,7 +322,7 @@ void t.test('ensure() reports a boolean that the kernel does not take, and its n
   t.strictSame(results(applied), ['module a changed', 'boolean one SELINUX_MISMATCH'])
 })
 
-void t.test('ensure() reads back what a tool says that it did', async (t) => {
+void t.test('ensure() reads back every change', async (t) => {
   const fake = createFakeSelinux({ booleans: { one: false } })
   const idle = { ...fake.options.programs, '/usr/sbin/semodule': () => ({}), '/usr/bin/python3': () => ({}) }
   const policy = openPolicy(createFakeHost({ ...fake.options, programs: idle }))
@@ -332,7 +336,7 @@ void t.test('ensure() reads back what a tool says that it did', async (t) => {
   await t.rejects(broken.ensure({}), { code: 'SELINUX_MISMATCH', message: /seusers/ }, 'a file that was not rebuilt')
 })
 
-void t.test('ensure() reports when what failed its check cannot be reverted', async (t) => {
+void t.test('ensure() reports a failed check and a failed reversal', async (t) => {
   let locked = false
   const fake = createFakeSelinux()
   const { '/usr/sbin/semodule': tool, ...programs } = fake.options.programs
@@ -346,7 +350,7 @@ void t.test('ensure() reports when what failed its check cannot be reverted', as
   })
 })
 
-void t.test('rollback() restores all or nothing', async (t) => {
+void t.test('rollback() restores all items or none', async (t) => {
   let strict = false
   const refuses = (text: string) => (strict && text.includes('one_t') ? 'Failed to resolve' : undefined)
   const { policy, modules } = openFake({}, { refuses })
@@ -361,7 +365,7 @@ void t.test('rollback() restores all or nothing', async (t) => {
   t.strictSame(await modules(), ['a', 'b'])
 })
 
-void t.test('ensure() reports that there is no SELinux', async (t) => {
+void t.test('ensure() and read() report that there is no SELinux', async (t) => {
   await t.rejects(openPolicy(createFakeHost()).ensure({}), { code: 'SELINUX_DISABLED' })
   await t.rejects(openPolicy(createFakeHost(), { type: 'default' }).read(), { code: 'SELINUX_DISABLED' })
 })

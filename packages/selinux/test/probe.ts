@@ -19,7 +19,7 @@ const without = (name: string) => {
 }
 const works = { works: true, steps: [] }
 
-void t.test('probePolicy() finds everything where it works, and changes nothing', async (t) => {
+void t.test('probePolicy() reports a working machine and changes nothing', async (t) => {
   const { fake, host } = hostWith()
   t.strictSame(await probePolicy(host), {
     works: true,
@@ -31,11 +31,11 @@ void t.test('probePolicy() finds everything where it works, and changes nothing'
   t.equal(fake.commits(), 0)
 })
 
-void t.test('probePolicy() warns of SELinux that is permissive, now or after the next boot', async (t) => {
+void t.test('probePolicy() warns that SELinux is permissive, now or after the next boot', async (t) => {
   const permissive = await probePolicy(hostWith({ mode: 'permissive' }).host)
   t.strictSame(
     [permissive.works, permissive.warnings],
-    [true, ['SELinux is permissive: it logs and denies nothing; run setenforce 1']],
+    [true, ['SELinux is permissive: it logs denials and does not enforce them; run "setenforce 1"']],
   )
   const files = { '/etc/selinux/config': 'SELINUX=permissive\nSELINUXTYPE=default\n' }
   t.strictSame((await probePolicy(hostWith({}, { files }).host)).warnings, [
@@ -43,11 +43,14 @@ void t.test('probePolicy() warns of SELinux that is permissive, now or after the
   ])
 })
 
-void t.test('probePolicy() has the steps of each machine on which it does not work', async (t) => {
+void t.test('probePolicy() returns the steps for each reason of failure', async (t) => {
   const install = 'apt-get install selinux-basics selinux-policy-default'
   const bare = await probePolicy(createFakeHost())
   t.strictSame([bare.works, bare.steps], [false, [install, 'selinux-activate', 'reboot']])
-  t.match(bare.error, { code: 'SELINUX_DISABLED', message: /it is off in this kernel; to enable it: apt-get install/ })
+  t.match(bare.error, {
+    code: 'SELINUX_DISABLED',
+    message: /SELinux is off in this kernel; to enable it: apt-get install/,
+  })
 
   const off = await probePolicy(hostWith({ mode: 'off' }).host)
   t.strictSame([off.works, off.steps], [false, ['apt-get install selinux-basics', 'selinux-activate', 'reboot']])
@@ -63,7 +66,7 @@ void t.test('probePolicy() has the steps of each machine on which it does not wo
   t.strictSame([toolless.error?.code, toolless.steps], ['SELINUX_NOT_INSTALLED', ['apt-get install policycoreutils']])
 })
 
-void t.test('probePolicy() tells features apart', async (t) => {
+void t.test('probePolicy() reports each feature separately', async (t) => {
   const { features, works: all } = await probePolicy(hostWith({}, { files: { '/sys/fs/selinux/mls': '0' } }).host)
   t.equal(all, true)
   t.strictSame([features.levels.works, features.levels.reason], [false, 'the loaded policy has no levels'])
@@ -79,7 +82,7 @@ void t.test('probePolicy() tells features apart', async (t) => {
   t.strictSame((await probePolicy(hostWith({}, { programs: broken }).host)).features.booleans, lacking)
 })
 
-void t.test('probePolicy() of a folder does not depend on the kernel', async (t) => {
+void t.test('probePolicy() does not depend on the kernel when the host is a folder', async (t) => {
   const probe = await probePolicy(hostWith({ mode: 'off' }, { live: false }).host)
   t.strictSame([probe.works, probe.error, probe.features.levels.works], [true, undefined, false])
   t.strictSame((await probePolicy(createFakeHost({ live: false }))).steps, [])
@@ -87,7 +90,7 @@ void t.test('probePolicy() of a folder does not depend on the kernel', async (t)
 
 void t.test('probePolicy() never throws', async (t) => {
   const strange = await probePolicy(hostWith({}, { files: { '/sys/fs/selinux/enforce': 'yes' } }).host)
-  t.match(strange.error, { code: 'SELINUX_UNREADABLE', message: /it should be a number/ })
+  t.match(strange.error, { code: 'SELINUX_UNREADABLE', message: /the file should contain a number/ })
   t.equal('state' in strange, false)
   const fail = async () => {
     throw new HostError('HOST_READ_FAILED', { operation: 'read', path: '/x', detail: 'EIO' })

@@ -3,14 +3,14 @@ import { HostError } from '@puppy/host'
 import t from 'tap'
 import { effectOptions, programOf, runProgram, signalOf } from '../src/program.ts'
 
-const what = { touches: 'nothing', operation: 'look at', target: '/x' } as const
+const what = { touches: 'nothing', operation: 'read', target: '/x' } as const
 const hostWith = (program: FakeProgram) => createFakeHost({ programs: { '/usr/sbin/semodule': program } })
 const failing = (code: HostError['code']) =>
   hostWith(() => {
     throw new HostError(code, { operation: 'run semodule', stderr: ' why \n' })
   })
 
-void t.test('runProgram() says what is missing, and what went wrong', async (t) => {
+void t.test('runProgram() reports a missing program and the reason of a failure', async (t) => {
   t.match(
     await runProgram(
       hostWith(() => ({ stdout: 'x' })),
@@ -35,20 +35,23 @@ void t.test('runProgram() says what is missing, and what went wrong', async (t) 
   })
 })
 
-void t.test('programOf() finds a program, effectOptions() and signalOf() pass on only what is given', async (t) => {
-  t.equal(
-    programOf(
-      hostWith(() => ({})),
-      'semodule',
-    ),
-    '/usr/sbin/semodule',
-  )
-  t.throws(() => programOf(createFakeHost(), 'find'), {
-    code: 'SELINUX_NOT_INSTALLED',
-    message: /apt-get install findutils$/,
-  })
-  t.strictSame([effectOptions({}), signalOf({})], [{}, {}])
-  const { signal } = new AbortController()
-  t.strictSame(effectOptions({ timeout: 5, signal }), { timeout: 5, signal })
-  t.strictSame(signalOf({ timeout: 5, signal }), { signal })
-})
+void t.test(
+  'programOf() finds a program, and effectOptions() and signalOf() return only options that are set',
+  async (t) => {
+    t.equal(
+      programOf(
+        hostWith(() => ({})),
+        'semodule',
+      ),
+      '/usr/sbin/semodule',
+    )
+    t.throws(() => programOf(createFakeHost(), 'find'), {
+      code: 'SELINUX_NOT_INSTALLED',
+      message: /apt-get install findutils$/,
+    })
+    t.strictSame([effectOptions({}), signalOf({})], [{}, {}])
+    const { signal } = new AbortController()
+    t.strictSame(effectOptions({ timeout: 5, signal }), { timeout: 5, signal })
+    t.strictSame(signalOf({ timeout: 5, signal }), { signal })
+  },
+)

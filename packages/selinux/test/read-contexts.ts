@@ -3,7 +3,7 @@ import t from 'tap'
 import { parseContext } from '../src/context.ts'
 import { readContexts } from '../src/read-contexts.ts'
 
-void t.test('readContexts() keeps the order, and leaves out what does not exist', async (t) => {
+void t.test('readContexts() keeps the order and leaves out missing files', async (t) => {
   const host = createFakeHost({
     programs: {
       '/usr/bin/find': ({ input }) => {

@@ -24,12 +24,12 @@ void t.test('readState() distinguishes off, permissive and enforcing', async (t)
   t.strictSame(await stateOf(kernel('0')), { mode: 'permissive', ...on })
 })
 
-void t.test('readState() refuses a kernel that it does not understand', async (t) => {
+void t.test('readState() refuses files of the kernel in an unknown form', async (t) => {
   await t.rejects(stateOf(kernel('yes')), { code: 'SELINUX_UNREADABLE', message: /enforce/ })
   await t.rejects(stateOf({ '/sys/fs/selinux/enforce': '1' }), { code: 'SELINUX_UNREADABLE', message: /mls/ })
 })
 
-void t.test('parseConfig() takes the last line and no way out of the folder', async (t) => {
+void t.test('parseConfig() uses the last line and refuses a type with a slash', async (t) => {
   t.strictSame(parseConfig('SELINUXTYPE=mls\nSELINUX=Permissive\nSELINUXTYPE=targeted \n'), {
     type: 'targeted',
     mode: 'permissive',
@@ -39,7 +39,7 @@ void t.test('parseConfig() takes the last line and no way out of the folder', as
   fc.assert(fc.property(fc.string(), (text) => !`${parseConfig(`SELINUXTYPE=${text}`).type}`.includes('/')))
 })
 
-void t.test('policySteps() and activationSteps() are the commands of Debian', async (t) => {
+void t.test('policySteps() and activationSteps() return the commands for Debian', async (t) => {
   const install = 'apt-get install selinux-basics selinux-policy-default'
   t.strictSame(policySteps(createFakeHost()), [install, 'selinux-activate', 'reboot'])
   t.strictSame(policySteps(createFakeHost({ live: false })), [], 'a folder has no kernel')

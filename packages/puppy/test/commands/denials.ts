@@ -13,7 +13,7 @@ const shown = (...lines: readonly string[]) =>
 
 void t.test('denials() names the tenant, and prints what it called its programs as plain text', async (t) => {
   t.strictSame(shown(line('s0:c0,c1'), line('s0:c0,c1')), [
-    'p10000\t2 times\tthe file a is at s0:c4,c9, another tenant’s: tenants are kept apart (program: sh)\t2026-11-21T19:39:27.943Z',
+    'p10000\t2 times\tthe file a has the level s0:c4,c9 of another tenant; the policy isolates tenants, so no action is needed (program: sh)\t2026-11-21T19:39:27.943Z',
   ])
   t.matchOnlyStrict(shown(line('s0:c1,c2', '\u001b[2J')), [/^p10002\tonce\t.* \(program: sh\?\[2J/])
   t.matchOnlyStrict(shown(line('s0:c900,c901')), [/^s0:c900,c901\t/], 'nobody’s level')

@@ -397,9 +397,9 @@ if os.fork() == 0:
     const denials = await run(process.execPath, puppyWords('denials'))
     t.match(
       denials.output,
-      new RegExp(`^${curious.user}\\t.* is at s0:.*, another tenant’s: tenants are kept apart \\(program: `, 'm'),
+      new RegExp(`^${curious.user}\\t.* has the level s0:.* of another tenant; .* \\(program: `, 'm'),
     )
-    t.match(denials.output, new RegExp(`^${curious.user}\\t.*port 32000 is at .* \\(program: python3`, 'm'))
+    t.match(denials.output, new RegExp(`^${curious.user}\\t.*port 32000 has the level .* \\(program: python3`, 'm'))
     // A person of the machine is no tenant, and neither a slice nor SELinux confines it.
     const site = mkdtempSync('/var/tmp/squat-')
     t.teardown(() => rmSync(site, { recursive: true }))
@@ -457,11 +457,11 @@ if os.fork() == 0:
     for (const line of [
       /^ok {5}disk limits are enforced on \/(home|srv\/xfs)$/m,
       /^ok {5}firewall table$/m,
-      /^ok {5}SELinux enforces$/m,
-      /^ok {5}no tenant reaches another$/m,
-      /^ok {5}a tenant binds only its own ports$/m,
-      /^ok {5}every process of a tenant is at its level$/m,
-      /^ok {5}every home is at its tenant’s level$/m,
+      /^ok {5}SELinux is enforcing$/m,
+      /^ok {5}no tenant can access another tenant$/m,
+      /^ok {5}a tenant can bind only its own ports$/m,
+      /^ok {5}every process of a tenant has the level of the tenant$/m,
+      /^ok {5}every home has the level of its tenant$/m,
       /^ok {5}levels of slots in the policy$/m,
       /^ok {5}firewall guard of port 8420 \(api\)$/m,
       /^ok {5}firewall at boot \(puppy-firewall\.service\)$/m,

@@ -5,7 +5,7 @@ export interface CilText {
   readonly text: string
 }
 
-/** A part that many statements share, checked and rendered once. */
+/** A part that many statements share. It is checked and rendered once. */
 interface CilRendered {
   readonly cil: string
 }
@@ -13,10 +13,10 @@ interface CilRendered {
 /** An expression of CIL: a word, a quoted string, or a list in parentheses. */
 export type CilExpression = string | CilText | CilRendered | readonly CilExpression[]
 
-/** A word of CIL: it cannot end a list, begin a comment or a string, or be two words. */
+/** A word of CIL. It cannot end a list, begin a comment or a string, or consist of two words. */
 const word = /^[A-Za-z0-9_.@*/:-]{1,1024}$/
 
-/** No quote and no control character: CIL cannot express them within quotes. */
+/** The content of a quoted string. CIL cannot express quotes and control characters in it. */
 const inQuotes = /^[^"\p{Cc}\p{Cs}]{0,4096}$/u
 
 /** Returns a text as a quoted string. */
@@ -24,7 +24,7 @@ export function cilText(text: string): CilText {
   return Object.freeze({ text })
 }
 
-/** Renders an expression for the statements that share it. @throws SelinuxError `SELINUX_INVALID` as `renderCil` */
+/** Renders an expression once for all statements that share it. @throws SelinuxError `SELINUX_INVALID` as `renderCil` */
 export function rendered(expression: CilExpression): CilExpression {
   return Object.freeze({ cil: render(expression) })
 }
@@ -32,7 +32,7 @@ export function rendered(expression: CilExpression): CilExpression {
 /**
  * Renders statements, one on each line. Pure.
  *
- * @throws SelinuxError `SELINUX_INVALID` for a word or string that would not be read back as that one word or string.
+ * @throws SelinuxError `SELINUX_INVALID` for a word or string that would be read back as something else.
  * @see the CIL reference guide of the SELinux project
  */
 export function renderCil(statements: readonly CilExpression[]): string {
@@ -44,11 +44,11 @@ export function renderCil(statements: readonly CilExpression[]): string {
 function render(expression: CilExpression): string {
   if (typeof expression === 'string') {
     if (word.test(expression)) return expression
-    throw refused(expression, 'it is not a word of CIL')
+    throw refused(expression, 'the text is not a word of CIL')
   }
   if ('text' in expression) {
     if (inQuotes.test(expression.text)) return `"${expression.text}"`
-    throw refused(expression.text, 'a quoted string of CIL has no quote and no control character')
+    throw refused(expression.text, 'a quoted string of CIL must not contain quotes or control characters')
   }
   if ('cil' in expression) return expression.cil
   let text = ''
@@ -57,5 +57,5 @@ function render(expression: CilExpression): string {
 }
 
 function refused(value: string, detail: string): SelinuxError {
-  return new SelinuxError('SELINUX_INVALID', { operation: 'render in CIL', value, detail })
+  return new SelinuxError('SELINUX_INVALID', { operation: 'render as CIL', value, detail })
 }

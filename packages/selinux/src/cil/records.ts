@@ -6,7 +6,7 @@ import { cilText, renderCil, rendered, type CilExpression } from './expression.t
 
 export type PortProtocol = 'tcp' | 'udp' | 'sctp' | 'dccp'
 
-/** The context of a port, or of each port of a range. Of two ranges the shorter one counts. */
+/** The context of a port, or of each port of a range. If two ranges contain a port, the shorter range counts. */
 export interface PortRecord {
   readonly protocol: PortProtocol
   readonly first: number
@@ -17,27 +17,27 @@ export interface PortRecord {
   readonly range?: LevelRange
 }
 
-/** A SELinux user that no policy has yet: its roles and its levels. */
+/** A new SELinux user that no policy has yet, with its roles and levels. */
 export interface UserRecord {
   readonly user: string
-  /** `object_r`, which its files have, is added. */
+  /** The roles of the user. `object_r`, the role of its files, is added. */
   readonly roles: readonly string[]
   readonly range: LevelRange
-  /** The prefix of its homes' types, in policies that use it. Default `user`. */
+  /** The prefix of the types of its homes, in policies that use it. Default `user`. */
   readonly prefix?: string
 }
 
-/** The SELinux user and level that a login has. */
+/** The SELinux user and level of a login. */
 export interface LoginRecord {
   readonly login: string
   readonly user: string
   readonly range: LevelRange
 }
 
-/** The context that restorecon(8) gives the file at a path. */
+/** The context that restorecon(8) sets on the file at a path. */
 export interface FileRecord {
   readonly path: string
-  /** Whether files below the path get it too. Default false. */
+  /** Whether the record also applies to files below the path. Default false. */
   readonly below?: boolean
   readonly context: Context
 }
@@ -55,11 +55,11 @@ const login = /^[A-Za-z_][A-Za-z0-9_.-]{0,31}\$?$/
 /**
  * Renders records as one module of CIL. Pure.
  *
- * Records of a module and those of semanage(8) exist beside each other. If the policy has the same range with another context, the
- * transaction fails. A shorter range in the policy wins over ours.
+ * Records of a module and those of semanage(8) exist side by side. If the policy has the same range with another context, the transaction
+ * fails. A shorter range in the policy takes precedence over these records.
  *
- * @throws SelinuxError `SELINUX_INVALID` for what CIL cannot express, ranges of ports that overlap and do not contain each other, and a
- *   range, login or user that is named twice.
+ * @throws SelinuxError `SELINUX_INVALID` for a value that CIL cannot express, for ranges of ports that overlap without one containing the
+ *   other, and for a range, login or user that appears twice.
  */
 export function renderRecords({ users = [], ports = [], logins = [], files = [] }: Records): string {
   assertPorts(ports)
@@ -82,12 +82,12 @@ export function renderRecords({ users = [], ports = [], logins = [], files = [] 
 function assertOnce(operation: string, names: readonly string[]): void {
   const seen = new Set<string>()
   for (const name of names) {
-    if (seen.has(name)) throw invalid(operation, name, 'it is named twice')
+    if (seen.has(name)) throw invalid(operation, name, 'the name appears twice')
     seen.add(name)
   }
 }
 
-/** `(user puppy_u) (userrole puppy_u user_r) (userlevel puppy_u (s0)) (userrange puppy_u …) (userprefix puppy_u user)` */
+/** Returns `(user puppy_u) (userrole puppy_u user_r) (userlevel puppy_u (s0)) (userrange puppy_u …) (userprefix puppy_u user)`. */
 export function userStatements({ user, roles, range, prefix = 'user' }: UserRecord): readonly CilExpression[] {
   const name = named(user)
   return [
@@ -107,23 +107,29 @@ function portStatement({ protocol, first, last = first, type, range = lowest }: 
 
 /** `(selinuxuser p10000 puppy_u ((s0 (c0 c1)) (s0 (c0 c1))))` */
 function loginStatement({ login: name, user, range }: LoginRecord): CilExpression {
-  if (!login.test(name)) throw invalid('add the login', name, 'it cannot be the name of a user')
+  if (!login.test(name)) {
+    throw invalid(
+      'add the login',
+      name,
+      'a login begins with a letter or _ and has up to 32 letters, digits, _, . and -',
+    )
+  }
   return ['selinuxuser', name, named(user), rangeExpression(range)]
 }
 
-/** `(filecon "/srv/a(/.*)?" any (system_u object_r etc_t ((s0) (s0))))` */
+/** Returns `(filecon "/srv/a(/.*)?" any (system_u object_r etc_t ((s0) (s0))))`. */
 export function fileStatement({ path, below = false, context }: FileRecord): CilExpression {
   return ['filecon', cilText(pathPattern(path) + (below ? '(/.*)?' : '')), 'any', contextExpression(context)]
 }
 
 /** Returns a pattern that matches one path. @throws SelinuxError `SELINUX_INVALID` for a path that is not absolute and plain. */
 function pathPattern(path: string): string {
-  // file_contexts(5) are lines of words: a blank would end the pattern.
+  // A line of file_contexts(5) consists of words, so a blank would end the pattern.
   if (!/^(\/[^/\s]+)+$/.test(path) || /\/\.\.?(\/|$)/.test(path)) {
     throw invalid(
-      'give a context to the path',
+      'set the context of the path',
       path,
-      'it must be absolute, without blanks, `.`, `..` and a slash at its end',
+      'the path must be absolute, without blanks, `.`, `..` and a slash at the end',
     )
   }
   return path.replaceAll(/[.^$?*+|[\](){}\\]/g, '\\$&')
@@ -135,7 +141,11 @@ function contextExpression({ user, role, type, range = lowest }: Context): CilEx
 
 function named(name: string): string {
   if (isIdentifier(name)) return name
-  throw invalid('use the name', name, 'it cannot be the name of a user, role or type')
+  throw invalid(
+    'use the name',
+    name,
+    'a name of a user, role or type begins with a letter or _ and has only letters, digits, _, . and -',
+  )
 }
 
 const ranges = new WeakMap<LevelRange, CilExpression>()
@@ -161,10 +171,10 @@ function levelExpression({ sensitivity, categories }: Level): CilExpression {
 function assertPorts(ports: readonly PortRecord[]): void {
   for (const { protocol, first, last = first } of ports) {
     if (!['tcp', 'udp', 'sctp', 'dccp'].includes(protocol))
-      throw invalid('give a context to ports of', protocol, 'the protocol is unknown')
+      throw invalid('set the context of ports of', protocol, 'the protocol is unknown; use tcp, udp, sctp or dccp')
     if (![first, last].every((port) => Number.isInteger(port) && port >= 1 && port <= 65_535) || last < first) {
       throw invalid(
-        'give a context to the ports',
+        'set the context of the ports',
         `${first}-${last}`,
         'ports are whole numbers from 1 to 65535, in ascending order',
       )
@@ -173,7 +183,10 @@ function assertPorts(ports: readonly PortRecord[]): void {
   for (const one of Map.groupBy(ports, ({ protocol }) => protocol).values()) assertNested(one)
 }
 
-/** Ranges may contain each other, because the shorter one counts. Sorted, an open range that does not contain the next overlaps with it. */
+/**
+ * Checks that ranges that overlap contain each other: the shorter one counts. In sorted order, an open range that does not contain the
+ * next range overlaps it.
+ */
 function assertNested(ports: readonly PortRecord[]): void {
   const ends = ({ first, last = first }: PortRecord) => ({ first, last })
   const sorted = ports.map(ends).toSorted((one, other) => one.first - other.first || other.last - one.last)
@@ -183,12 +196,12 @@ function assertNested(ports: readonly PortRecord[]): void {
     const outer = open.at(-1)
     const shown = `${range.first}-${range.last}`
     if (outer?.first === range.first && outer.last === range.last)
-      throw invalid('give a context to the ports', shown, 'they are named twice')
+      throw invalid('set the context of the ports', shown, 'the range appears twice')
     if (outer !== undefined && outer.last < range.last) {
       throw invalid(
-        'give a context to the ports',
+        'set the context of the ports',
         shown,
-        `they overlap with ${outer.first}-${outer.last}, and neither contains the other`,
+        `the range overlaps ${outer.first}-${outer.last}, and neither range contains the other`,
       )
     }
     open.push(range)

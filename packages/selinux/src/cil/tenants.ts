@@ -4,7 +4,7 @@ import { everyCategory, singleLevel, type Level, type LevelRange } from '../leve
 import { renderCil, type CilExpression } from './expression.ts'
 import { fileStatement, renderRecords, userStatements, type PortRecord } from './records.ts'
 
-/** The names and ports of the tenants' policy. */
+/** The names and ports of the policy for tenants. */
 export interface TenantPolicy {
   /** The ports of all slots, used or not, first and last inclusive. */
   readonly ports: { readonly first: number; readonly last: number }
@@ -13,18 +13,18 @@ export interface TenantPolicy {
   /** The type of the slots' ports. Default `puppy_port_t`. */
   readonly portType?: string
   /**
-   * Which ports of the range a tenant may connect to. The kernel decides by the number alone, so `own` also closes those ports of every other
-   * machine. Default `any`: a firewall can tell machines apart.
+   * Which ports of the range a tenant may connect to. The kernel decides only by the number, so `own` also closes those ports on every
+   * other machine. Default `any`, because a firewall can distinguish machines.
    */
   readonly connect?: 'any' | 'own'
 }
 
-/** What differs between tenants. */
+/** The values that differ between tenants. */
 export interface TenantSlot {
   /** The name of the account. */
   readonly login: string
   readonly uid: number
-  /** Its own. No tenant's level may dominate another's. */
+  /** The level of this tenant only. No tenant's level may dominate the level of another tenant. */
   readonly level: Level
   readonly ports: { readonly first: number; readonly last: number }
 }
@@ -33,7 +33,7 @@ export interface TenantSlot {
 const role = 'user_r'
 const domain = 'user_t'
 
-/** Classes of objects that a tenant must not reach at another tenant's level, by any act. A policy that lacks one ignores it. */
+/** Classes of objects that a tenant must not access at the level of another tenant, by any act. A policy that lacks a class ignores it. */
 const classes = words(
   'file dir lnk_file chr_file blk_file sock_file fifo_file anon_inode',
   'process process2 fd key sem msg msgq shm ipc memprotect io_uring bpf perf_event',
@@ -41,19 +41,22 @@ const classes = words(
   'packet_socket vsock_socket alg_socket netlink_route_socket peer association dbus service',
 )
 
-/** Files that other users own and that have a tenant's level, such as its keys. Reading their names and sizes is not constrained. */
+/**
+ * Classes of files that other users own and that have the level of a tenant, such as its keys. Reading their names and sizes is not
+ * constrained.
+ */
 const files = ['file', 'lnk_file', 'chr_file', 'blk_file', 'sock_file', 'fifo_file']
 const fileActs = ['read', 'write', 'append', 'open', 'execute', 'map']
 const folderActs = ['read', 'search', 'open', 'write', 'add_name', 'remove_name']
 
 /**
- * Renders the policy that keeps tenants apart, as one module of CIL that does not depend on the slots. Pure.
+ * Renders the policy that isolates tenants, as one module of CIL that does not depend on the slots. Pure.
  *
- * A process of the tenants' SELinux user is a tenant's, in any domain. Two tenants of different levels reach nothing of each other. Of the ports in
- * the range a tenant binds those of its level, and other confined users bind none. Rules that confined users lack for ordinary work are
- * added too, for all confined users.
+ * A process of the tenants' SELinux user is a process of a tenant, in any domain. Two tenants of different levels cannot access anything
+ * of each other. A tenant can bind those ports of the range that have its level. Other confined users can bind none of them. The module
+ * also adds rules that confined users lack for ordinary work. These rules apply to all confined users.
  *
- * @throws SelinuxError `SELINUX_INVALID` for names and ports that are not valid.
+ * @throws SelinuxError `SELINUX_INVALID` for an invalid name or port.
  */
 export function renderTenantPolicy(policy: TenantPolicy): string {
   const { user, portType } = namesOf(policy)
@@ -77,14 +80,14 @@ export function renderTenantPolicy(policy: TenantPolicy): string {
 /**
  * Renders the slots: the level of each login and of its ports. Pure. Install it with `renderTenantPolicy` in the same transaction.
  *
- * @throws SelinuxError `SELINUX_INVALID` for names and ports that are not valid, or that two slots have.
+ * @throws SelinuxError `SELINUX_INVALID` for an invalid name or port, and for a name, port or level that two slots have.
  */
 export function renderTenantSlots(policy: TenantPolicy, slots: readonly TenantSlot[]): string {
   const { user, portType } = namesOf(policy)
   for (const { ports, login } of slots) {
     if (ports.first >= policy.ports.first && ports.last <= policy.ports.last) continue
-    const detail = `they are not within ${policy.ports.first} to ${policy.ports.last}`
-    throw new SelinuxError('SELINUX_INVALID', { operation: 'give a context to the ports of', target: login, detail })
+    const detail = `the ports are outside the range of the policy, ${policy.ports.first} to ${policy.ports.last}`
+    throw new SelinuxError('SELINUX_INVALID', { operation: 'set the context of the ports of', target: login, detail })
   }
   const levels = new Map<string, string>()
   for (const { login, level } of slots) {
@@ -92,9 +95,9 @@ export function renderTenantSlots(policy: TenantPolicy, slots: readonly TenantSl
     const other = levels.get(key)
     if (other !== undefined) {
       throw new SelinuxError('SELINUX_INVALID', {
-        operation: 'give a level to',
+        operation: 'set the level of',
         target: login,
-        detail: `${other} has it`,
+        detail: `${other} already has this level; every tenant needs its own level`,
       })
     }
     levels.set(key, login)
@@ -109,7 +112,7 @@ export function renderTenantSlots(policy: TenantPolicy, slots: readonly TenantSl
   return slots.length === 0 ? '' : records + renderCil(runtimeStatements(user, ranged))
 }
 
-/** What systemd makes in a user's runtime folder with a context that it looks up, and a tenant's processes use. */
+/** Files that systemd creates in the runtime folder of a user with a context that it looks up, and that processes of a tenant use. */
 const runtime = {
   '': 'user_runtime_t',
   '/bus': 'session_dbusd_runtime_t',
@@ -119,8 +122,8 @@ const runtime = {
 } as const
 
 /**
- * Renders paths without a pattern, which win over the patterns for all users. Those patterns have the default SELinux user, and in a policy
- * that compares users (Debian's) no user service would start. The folders have the tenant's level too.
+ * Renders paths without a pattern, which take precedence over the patterns for all users. Those patterns have the default SELinux user.
+ * With them, no user service would start in a policy that compares users (Debian's). The folders also get the level of the tenant.
  */
 function runtimeStatements(
   user: string,
@@ -130,7 +133,9 @@ function runtimeStatements(
     optional(
       `runtime_${at}`,
       ...slots.map(({ uid, range }) => {
-        if (!Number.isInteger(uid) || uid < 1) throw new RangeError(`Uid ${uid} cannot be a tenant's`)
+        if (!Number.isInteger(uid) || uid < 1) {
+          throw new RangeError(`Uid ${uid} is invalid for a tenant: use a whole number of 1 or higher`)
+        }
         const context = { user, role: 'object_r', type, range }
         return fileStatement({ path: `/run/user/${uid}${name}`, context })
       }),
@@ -142,9 +147,9 @@ function namesOf({ user = 'puppy_u', portType = 'puppy_port_t' }: TenantPolicy) 
   for (const value of [user, portType]) {
     if (!isIdentifier(value)) {
       throw new SelinuxError('SELINUX_INVALID', {
-        operation: 'name in a policy',
+        operation: 'use the name',
         target: value,
-        detail: 'it cannot be a name there',
+        detail: 'a name of a user, role or type begins with a letter or _ and has only letters, digits, _, . and -',
       })
     }
   }
@@ -153,7 +158,10 @@ function namesOf({ user = 'puppy_u', portType = 'puppy_port_t' }: TenantPolicy) 
 
 const allLevels: LevelRange = { low: { sensitivity: 0, categories: [] }, high: everyCategory }
 
-/** By user, not by domain: this covers the helpers that policies have for users (dbus, systemd, ssh-agent), and tenants only. */
+/**
+ * Returns constraints by user, not by domain. They cover the helpers that policies have for users (dbus, systemd, ssh-agent), and only
+ * tenants.
+ */
 function apart(user: string): readonly CilExpression[] {
   const dominating: CilExpression = ['dom', 'h1', 'h2']
   const between = either(['neq', 'u1', user], either(['neq', 'u2', user], dominating))
@@ -180,32 +188,36 @@ function portStatements(user: string, portType: string, connect: 'any' | 'own'):
     ...(connect === 'any'
       ? []
       : [['mlsconstrain', ['tcp_socket', ['name_connect']], either(other, either(['neq', 'u1', user], own))] as const]),
-    // HAProxy connects to these ports, and could before they had a type of their own.
+    // HAProxy connects to these ports. Before they had their own type, the policy allowed it.
     optional('haproxy', ['allow', 'haproxy_t', portType, ['tcp_socket', ['name_connect']]]),
   ]
 }
 
-/** What confined users of Debian 12 and 13 lack for a developer's ordinary work. @see docs/adr/0011-tenants-are-a-selinux-user.md */
+/**
+ * The rules that confined users of Debian 12 and 13 lack for the ordinary work of a developer.
+ *
+ * @see docs/adr/0011-tenants-are-a-selinux-user.md
+ */
 const work: readonly CilExpression[] = [
   optional(
     'servers',
     allow(domain, 'node_type', 'tcp_socket', 'node_bind'),
     allow(domain, 'node_type', 'udp_socket', 'node_bind'),
   ),
-  // Node makes code while it runs.
+  // Node generates code at run time.
   optional('execmem', allow(domain, 'self', 'process', 'execmem')),
   // The output of a cron job goes to a file that crond opened and mails.
   optional('cron_output', allow(domain, 'crond_tmp_t', 'file', 'read', 'write', 'append', 'getattr', 'ioctl')),
-  // systemd reads the type of the file system of a pidfd. Debian 13's policy has no type for that one.
+  // systemd reads the type of the file system of a pidfd. Debian 13's policy has no type for this file system.
   ...[domain, 'user_systemd_t', 'user_dbusd_t'].map((name) =>
     optional(`pidfd_${name}`, allow(name, 'unlabeled_t', 'filesystem', 'getattr')),
   ),
   // systemctl checks whether it is in the namespaces of the service manager.
   ...[domain, 'user_systemd_t'].map((name) => optional(`namespaces_${name}`, allow(name, 'nsfs_t', 'file', 'getattr'))),
-  // Other files that systemd makes there have the default user's context.
+  // Other files that systemd creates in the runtime folder have the context of the default user.
   optional('manager_files', ['typeattributeset', 'ubacfile', ['user_systemd_t']]),
   optional('manager_labels', ['typeattributeset', 'can_change_object_identity', ['user_systemd_t']]),
-  // A user service whose output goes to the caller (systemd-run --pipe) gets ssh's pipe.
+  // A user service whose output goes to the caller (systemd-run --pipe) receives the pipe of sshd.
   ...['user_systemd_t', 'user_dbusd_t'].map((name) =>
     optional(
       `pipe_${name}`,
@@ -213,9 +225,9 @@ const work: readonly CilExpression[] = [
       allow(name, 'sshd_t', 'fifo_file', 'getattr', 'read', 'write', 'append', 'ioctl'),
     ),
   ),
-  // Debian 12's bus reads the service manager's folder when a unit is started through it.
+  // Debian 12: the bus reads the folder of the service manager when a unit is started through the bus.
   optional('bus', allow('user_dbusd_t', 'systemd_user_runtime_t', 'dir', 'search')),
-  // A unit reports that it is ready by the manager's socket. On Debian 12 the bus is such a unit, and may not.
+  // A unit reports through the manager's socket that it is ready. On Debian 12 the bus is such a unit, and the policy denies it.
   ...['user_dbusd_t', domain].map((name) =>
     optional(
       `notify_${name}`,
@@ -225,12 +237,12 @@ const work: readonly CilExpression[] = [
   ),
   // Debian 12: a unit without a file is started by a request to the manager itself.
   optional('transient', allow(domain, 'user_systemd_t', 'system', 'start', 'stop', 'status', 'reload')),
-  // Debian 12: the bus does not carry messages between programs and the manager.
+  // Debian 12: the policy denies messages over the bus between programs and the manager.
   optional('messages', allow(domain, 'user_systemd_t', 'dbus', 'send_msg')),
   optional('answers', allow('user_systemd_t', domain, 'dbus', 'send_msg')),
-  // An administrator's generators of the environment: /etc/systemd/user-environment-generators.
+  // Environment generators of an administrator: /etc/systemd/user-environment-generators.
   optional('generators', allow('user_systemd_t', 'etc_t', 'file', 'execute', 'execute_no_trans')),
-  // A user's own units in ~/.config/systemd/user.
+  // Units of a user in ~/.config/systemd/user.
   ...['xdg_config_t', 'user_home_t'].map((name) =>
     optional(`unit_${name}`, allow(domain, name, 'service', 'start', 'stop', 'status', 'reload', 'enable', 'disable')),
   ),
@@ -248,7 +260,7 @@ function words(...texts: readonly string[]): readonly string[] {
   return texts.flatMap((text) => text.split(' '))
 }
 
-/** Statements that are ignored together when the policy does not know one of their words. */
+/** Returns statements that are all ignored when the policy lacks one of their words. */
 function optional(name: string, ...statements: readonly CilExpression[]): CilExpression {
   return ['optional', `puppy_${name}`, ...statements]
 }

@@ -9,30 +9,32 @@ export interface Denial {
   readonly source: Context
   readonly target: Context
   readonly pid?: number
-  /** The name of the process. The tenant chooses it. */
+  /** The name of the process, which the tenant can choose. */
   readonly command?: string
   /** The file or port, when the kernel names it. */
   readonly object?: string
-  /** Whether it was denied. False where SELinux only logs. */
+  /** Whether the act was denied. False where SELinux only logs. */
   readonly enforced: boolean
 }
 
-/** How a denial begins: as auditd(8) writes it, and in the kernel's own log on a machine without auditd. */
+/** The beginning of a denial: in the log of auditd(8), and in the kernel log on a machine without auditd. */
 const beginning =
   /^(?:(?:node=\S+ )?type=(?:AVC|(USER_AVC)) msg=|\[ *\d+\.\d+\] audit: type=(?:1400|(1107)) )audit\((\d{1,12}\.\d{3}):\d+\):.*?avc: +denied +\{ ([a-z0-9_ ]{1,400}) \} for (.*)$/
 
-/** The contexts. They follow every text that a process chooses, such as names of files, so the last match counts. */
+/** The contexts. They come after every text that a process can choose, such as names of files, so the last match counts. */
 const contexts =
   / scontext=(\S{1,12000}) tcontext=(\S{1,12000}) tclass=([a-z0-9_]{1,64})(?: permissive=([01]))?(?=\s|$)/g
 
 /**
- * A service (systemd, the bus) that asks for a decision logs the caller's words in 1,024 bytes. When these are full, the service's own words after
- * them are cut off, and the caller may have written the last contexts itself.
+ * The maximum length of a message from a service that is parsed. A service (systemd, the bus) that asks for a decision logs the words of
+ * its caller in 1,024 bytes. When these are full, the words of the service after them are cut off, and the last contexts may come from
+ * the caller.
  */
 const uncut = 900
 
 /**
- * Parses one line of the audit log or of the kernel's; undefined for a line that is not a denial, has another shape, or may be forged.
+ * Parses one line of the audit log or of the kernel log. Returns undefined for a line that is not a denial, has another form, or may be
+ * forged.
  *
  *     type=AVC msg=audit(1795289967.943:4477): avc:  denied  { getattr } for  pid=635 comm="ls" path="/x" dev="vda" ino=9
  *       scontext=puppy_u:user_r:user_t:s0:c0,c1 tcontext=system_u:object_r:nsfs_t:s0 tclass=file permissive=0
@@ -62,7 +64,7 @@ export function parseDenial(line: string): Denial | undefined {
   }
 }
 
-/** The first value of each name. A quoted value may contain anything. */
+/** Returns the first value of each name. A quoted value may contain any text. */
 function fieldsOf(text: string): ReadonlyMap<string, string> {
   const fields = new Map<string, string>()
   for (const [, name = '', inQuotes, plain = ''] of text.matchAll(/(\w+)=(?:"([^"]*)"|([^\s"']+))/g))
@@ -70,7 +72,10 @@ function fieldsOf(text: string): ReadonlyMap<string, string> {
   return fields
 }
 
-/** An unquoted value of hexadecimal digits is a text that quotes cannot hold. Numbers are short and stay as they are. */
+/**
+ * Decodes an unquoted value of hexadecimal digits, the form of a text that cannot be quoted. A value of decimal digits is a number and
+ * stays.
+ */
 function decoded(word: string): string {
   if (!/^(?:[0-9A-F]{2}){4,}$/.test(word) || /^\d+$/.test(word)) return word
   return Buffer.from(word, 'hex').toString('utf8')

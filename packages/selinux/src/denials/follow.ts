@@ -7,7 +7,7 @@ import { auditLog, denialsOf } from './read.ts'
 export interface FollowOptions {
   /** The SELinux user whose denials are followed. Default `puppy_u`. */
   readonly user?: string
-  /** Whether the denials that the log has already come first. Default false. */
+  /** Whether the denials that are already in the log come first. Default false. */
   readonly past?: boolean
   /** Milliseconds between two readings. Default 1,000. */
   readonly interval?: number
@@ -16,10 +16,10 @@ export interface FollowOptions {
 }
 
 /**
- * Follows the tenants' denials as auditd(8) writes them, each once, also when the log is rotated. It needs root.
+ * Follows the denials of tenants as auditd(8) writes them. Yields each denial once, also when the log is rotated. Needs root.
  *
- * When the promise is fulfilled the place in the log is known: every later denial is yielded. No process is started: the log is read from
- * that place on.
+ * When the promise resolves, the position in the log is known, and every later denial is yielded. Starts no process: reads the log from
+ * that position.
  *
  * @throws SelinuxError `SELINUX_NOT_INSTALLED` without an audit log; HostError `HOST_READ_FAILED`.
  * @example for await (const denial of await followDenials(host)) console.log(denial)
@@ -46,11 +46,11 @@ async function* follow(
 }
 
 function missing(): never {
-  const facts = { detail: 'no program writes it', steps: ['apt-get install auditd'] }
-  throw new SelinuxError('SELINUX_NOT_INSTALLED', { operation: 'follow', target: auditLog, ...facts })
+  const facts = { detail: 'the file does not exist; auditd writes it', steps: ['apt-get install auditd'] }
+  throw new SelinuxError('SELINUX_NOT_INSTALLED', { operation: 'follow the denials in', target: auditLog, ...facts })
 }
 
-/** A log that auditd has rotated away is read to its end first. Between the two renames there is no log. */
+/** Reads a rotated log to its end before the new log. Between the two renames of a rotation, no log exists. */
 async function readOn(host: Host, place: Place | undefined) {
   const read = await host.readLines(auditLog, place)
   if (place === undefined || read?.restarted === false) return read ?? { lines: [], place }

@@ -2,18 +2,18 @@ import type { EffectOptions, Host } from '@puppy/host'
 import { effectOptions, runProgram } from '../program.ts'
 import { parseDenial, type Denial } from './denial.ts'
 
-/** Where auditd(8) writes. */
+/** The log of auditd(8). */
 export const auditLog = '/var/log/audit/audit.log'
 
 export interface DenialOptions extends EffectOptions {
   /** The SELinux user whose denials are read. Default `puppy_u`. */
   readonly user?: string
-  /** How many bytes of the log's end are read. Default 8 MiB. */
+  /** The number of bytes that are read from the end of the log. Default 8 MiB. */
   readonly bytes?: number
 }
 
 /**
- * Reads the tenants' denials from the end of the audit log, oldest first; without an audit log, from the kernel's own.
+ * Reads the denials of tenants from the end of the audit log, oldest first. Without an audit log, reads the kernel log.
  *
  * Denials that a policy hides (`dontaudit`) are logged only after `ensure({ dontaudit: 'logged' })`.
  *
@@ -25,7 +25,7 @@ export async function readDenials(host: Host, options: DenialOptions = {}): Prom
   const command = logged ? (['tail', `--bytes=${bytes}`, '--', host.path(auditLog)] as const) : (['dmesg'] as const)
   const { stdout } = await runProgram(host, command, {
     operation: 'read the denials in',
-    target: logged ? auditLog : 'the kernel’s log',
+    target: logged ? auditLog : 'the kernel log',
     touches: 'nothing',
     ...effectOptions(options),
   })

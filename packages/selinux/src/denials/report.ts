@@ -1,9 +1,9 @@
 import { renderRange } from '../level.ts'
 import type { Denial } from './denial.ts'
 
-/** Denials of one kind, for one level. */
+/** Denials of one kind and one level. */
 export interface DenialGroup {
-  /** The level of the process that was denied: a tenant's. */
+  /** The level of the denied process, which is the level of a tenant. */
   readonly level: string
   readonly acts: readonly string[]
   readonly class: string
@@ -11,11 +11,11 @@ export interface DenialGroup {
   readonly target: string
   readonly count: number
   readonly last: number
-  /** The latest of them. */
+  /** The latest denial of the group. */
   readonly example: Denial
 }
 
-/** Groups denials by source, target, class and acts, the largest group first. Pure. */
+/** Groups denials by level, source, target, class and acts. The largest group comes first. Pure. */
 export function groupDenials(denials: readonly Denial[]): readonly DenialGroup[] {
   const keyOf = ({ source, target, class: name, acts }: Denial) =>
     JSON.stringify([source.range === undefined ? '' : renderRange(source.range), source.type, target.type, name, acts])

@@ -7,7 +7,7 @@ export interface FakeContexts {
 
 const initial = 'system_u:object_r:user_home_t:s0'
 
-/** Creates contexts of files, with find(1), chcon(1) and restorecon(8) as `readContexts` and `relabel` call them. */
+/** Creates contexts of files, with find(1), chcon(1) and restorecon(8) for the calls of `readContexts` and `relabel`. */
 export function fakeContexts(): FakeContexts {
   const contexts = new Map<string, string>()
   const contextOf = (path: string) => contexts.get(path) ?? initial
@@ -35,7 +35,7 @@ export function fakeContexts(): FakeContexts {
       '/usr/bin/find': find,
       '/usr/bin/chcon': () => ({}),
       '/usr/sbin/restorecon': () => ({}),
-      // The rights make no difference here.
+      // This fake ignores the rights.
       '/usr/bin/setpriv': ({ args, host, input }) => {
         const [program, ...words] = args.slice(args.indexOf('--') + 1)
         return program === '/usr/bin/find' ? find({ args: words, host, input }) : {}

@@ -7,14 +7,16 @@ import { selinuxfs } from '../state.ts'
 export interface FakeKernel {
   readonly files: Readonly<Record<string, string>>
   readonly answers: NonNullable<FakeHostOptions['answers']>
-  /** Loads a policy: the texts of its modules, and its values of booleans. Booleans that the kernel has keep their values. */
+  /**
+   * Loads a policy: the texts of its modules, and its default values of booleans. Booleans that the kernel already has keep their values.
+   */
   load(host: FakeHost, text: string, booleans: Readonly<Record<string, boolean>>): Promise<void>
-  /** setsebool(8): `NAME=0 NAME=1 …` */
+  /** Runs setsebool(8) with `NAME=0 NAME=1 …`. */
   set(host: FakeHost, words: readonly string[]): Promise<Partial<RunResult>>
   enforce(host: FakeHost, on: boolean): Promise<void>
 }
 
-/** Classes and acts, numbered one after the other as a policy does. */
+/** Classes and acts, numbered in this order, as in a policy. */
 const classes = {
   file: ['read', 'write', 'getattr'],
   dir: ['search'],
@@ -27,7 +29,7 @@ const classes = {
 
 const every = 'ffffffff'
 
-/** Creates the files that the kernel shows, and what it answers. Without files where SELinux is off. */
+/** Creates the files and the answers of a kernel. There are none when SELinux is off. */
 export function fakeKernel(
   mode: 'enforcing' | 'permissive' | 'off',
   booleans: Readonly<Record<string, boolean>>,
@@ -97,7 +99,10 @@ function contextOf(asked: string, knows: (context: Context) => boolean) {
   return context !== undefined && knows(context) ? { text, context } : undefined
 }
 
-/** A tenant reaches tenants' objects, and the ports that the policy has a type for, where its level dominates. */
+/**
+ * Returns whether an act is allowed. A tenant may access objects of tenants, and ports whose type is in the policy, only where its level
+ * dominates.
+ */
 function isAllowed(source: Context, target: Context, policy: string): boolean {
   const isTenant = policy.includes(`(user ${source.user})`)
   const concerns = target.user === source.user || policy.includes(`(type ${target.type})`)

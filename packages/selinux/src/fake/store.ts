@@ -8,7 +8,7 @@ const type = 'default'
 const { store, active } = storePaths(type)
 const modules = modulesFolder(active)
 
-/** The files of a machine with the distribution's policy. */
+/** The files of a machine with the policy of the distribution. */
 export const storeFiles: Readonly<Record<string, string>> = {
   '/etc/selinux/config': `SELINUX=enforcing\nSELINUXTYPE=${type}\n`,
   '/etc/passwd': 'root:x:0:0::/root:/bin/sh\n',
@@ -20,9 +20,9 @@ export const storeFiles: Readonly<Record<string, string>> = {
 
 export interface FakeStoreOptions {
   readonly kernel: FakeKernel
-  /** The policy's own values of booleans. */
+  /** The default values of booleans in the policy. */
   readonly booleans: Readonly<Record<string, boolean>>
-  /** Returns why the compiler does not take a module. Default: parentheses that do not match. */
+  /** Returns the reason why the compiler refuses a module. Default: it refuses parentheses that do not match. */
   readonly refuses?: ((text: string) => string | undefined) | undefined
 }
 
@@ -31,7 +31,7 @@ export interface FakeStore {
   commits(): number
 }
 
-/** The store of a policy, and the tools that change it. */
+/** Creates the store of a policy and the tools that change it. */
 export function fakeStore({ kernel, booleans, refuses = unbalanced }: FakeStoreOptions): FakeStore {
   const state: State = { kernel, own: booleans, refuses, values: booleans, commits: 0 }
   return {
@@ -47,7 +47,7 @@ export function fakeStore({ kernel, booleans, refuses = unbalanced }: FakeStoreO
 
 interface State {
   readonly kernel: FakeKernel
-  /** The policy's own values of booleans. */
+  /** The default values of booleans in the policy. */
   readonly own: Readonly<Record<string, boolean>>
   readonly refuses: (text: string) => string | undefined
   /** The values of booleans since the last commit. */
@@ -55,7 +55,7 @@ interface State {
   commits: number
 }
 
-/** What one transaction does, by either tool. */
+/** The request of one transaction, from either tool. */
 interface Request {
   readonly reload: boolean
   readonly remove: readonly string[]
@@ -92,7 +92,7 @@ async function semodule(state: State, host: FakeHost, args: readonly string[]) {
 }
 
 async function library(state: State, host: FakeHost, args: readonly string[]) {
-  // `python3 -I -c 'import …'` only asks whether the library is there.
+  // `python3 -I -c 'import …'` only checks whether the library exists.
   if (args.includes('-c')) return {}
   const request = JSON.parse((await host.read(args.at(-1) ?? '')) ?? '{}') as Omit<Request, 'reload'> & {
     readonly reload: number
@@ -127,7 +127,7 @@ async function transact(state: State, host: FakeHost, request: Request): Promise
   return { exitCode: 0, stderr: '', stdout: await commit(state, host, request) }
 }
 
-/** @returns what the library prints about booleans. */
+/** @returns the lines about booleans that the library prints. */
 async function commit(state: State, host: FakeHost, { booleans, silent, reload }: Request): Promise<string> {
   const local = new Map(Object.entries(parseLocal((await host.read(`${active}/booleans.local`)) ?? '')))
   for (const [name, value] of Object.entries(booleans)) {
@@ -155,7 +155,7 @@ async function commit(state: State, host: FakeHost, { booleans, silent, reload }
   return said.map((name) => `boolean ${name} ${values[name] === true ? 1 : 0}\n`).join('')
 }
 
-/** The texts of all modules that are not switched off. */
+/** Returns the texts of all enabled modules. */
 async function textsIn(host: FakeHost): Promise<string> {
   const off = await host.list(`${active}/modules/disabled`)
   const names = (await host.list(modules)).filter((name) => !off.includes(name))
@@ -173,7 +173,7 @@ function refused(stderr: string): { exitCode: number; stderr: string; stdout: st
   return { exitCode: 1, stderr, stdout: '' }
 }
 
-/** The only rule of CIL here: its parentheses match. */
+/** Checks that parentheses match, which is the only rule of CIL in this fake. */
 function unbalanced(text: string): string | undefined {
   const count = (sign: string) => text.split(sign).length
   return count('(') === count(')') ? undefined : 'Invalid syntax'

@@ -20,14 +20,14 @@ interface InstallChange extends ModuleChange<'install'> {
   readonly text: string
 }
 
-/** Gives a boolean a value now and after a reboot. */
+/** Sets a boolean, both now and after a reboot. */
 interface SetChange extends ChangeOf<'set'> {
   readonly boolean: string
   readonly from: BooleanValue
   readonly value: BooleanValue
 }
 
-/** Gives the kernel the value of a boolean that the store has already. Needs no transaction. */
+/** Sets a boolean in the kernel to the value that the store already has. Needs no transaction. */
 interface LoadChange extends ChangeOf<'load'> {
   readonly boolean: string
   readonly value: boolean
@@ -36,8 +36,9 @@ interface LoadChange extends ChangeOf<'load'> {
 /**
  * One difference between a spec and a policy.
  *
- * `log` and `silence` switch the logging of hidden denials. `rebuild` makes a file that the machine reads and that is empty or missing, as a
- * power failure leaves it, from the modules. `repair` restores a store that a transaction left between its two renames.
+ * `log` and `silence` switch the logging of hidden denials. `rebuild` builds a file from the modules again: the machine reads this file,
+ * and it is empty or missing, for example after a power failure. `repair` restores a store when a transaction was killed between its two
+ * renames.
  */
 export type PolicyChange =
   | InstallChange
@@ -46,17 +47,17 @@ export type PolicyChange =
   | LoadChange
   | ChangeOf<'log' | 'silence' | 'rebuild' | 'repair'>
 
-/** The differences between a spec and a policy, with what they were planned against. */
+/** The differences between a spec and a policy, with the spec and the observation for which they were planned. */
 export interface PolicyChangeSet extends ChangeSet<PolicyChange, SelinuxError> {
   readonly spec: PolicySpec
   readonly observed: ObservedPolicy
 }
 
-/** What became of a module, a boolean, or `dontaudit`. */
+/** The result for a module, a boolean, or `dontaudit`. */
 export type PolicyResult = ItemResult<SelinuxError>
 
-/** What became of a change set. */
+/** The result of a change set. */
 export interface AppliedPolicy extends Applied<PolicyResult, PolicyChange> {
-  /** Whether the kernel still has the policy from before: load_policy(8) gives it the new one. */
+  /** Whether the kernel still has the previous policy. load_policy(8) loads the new one. */
   readonly needsReload: boolean
 }

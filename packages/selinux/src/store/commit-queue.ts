@@ -4,7 +4,7 @@ import { SelinuxError, type SelinuxErrorCode } from '../errors.ts'
 import type { AppliedPolicy, PolicyChangeSet } from './change.ts'
 import type { CommitOptions } from './commit.ts'
 
-/** What one caller says of its part of a transaction. */
+/** The options of one call in a transaction. */
 export type CallOptions = Pick<CommitOptions, 'timeout' | 'patience' | 'signal' | 'verify'>
 
 export interface CommitQueueOptions {
@@ -13,11 +13,14 @@ export interface CommitQueueOptions {
     changeSets: readonly [PolicyChangeSet, ...PolicyChangeSet[]],
     options: CallOptions,
   ) => Promise<readonly PromiseSettledResult<AppliedPolicy>[]>
-  /** What the first caller waits for when no transaction runs, so that others can share its transaction. Default: nothing. */
+  /**
+   * Returns a promise that the first call waits for when no transaction runs, so that other calls can share its transaction. Default: no
+   * wait.
+   */
   readonly gather?: () => Promise<unknown>
 }
 
-/** Adds a change set and returns what became of it. */
+/** Adds a change set to the queue and returns its result. */
 export type CommitQueue = (changeSet: PolicyChangeSet, options: CallOptions) => Promise<AppliedPolicy>
 
 interface Call {
@@ -28,10 +31,10 @@ interface Call {
 }
 
 /**
- * Creates a queue of change sets. Calls that come while a transaction runs share the next one. When a shared one is refused, each call is
- * tried alone, so that no caller fails for another's module.
+ * Creates a queue of change sets. Calls that arrive while a transaction runs share the next one. When a shared transaction is refused,
+ * each call is tried alone, so no call fails because of a module of another call.
  *
- * Calls that change the same item differently do not share: the later one finds that the store has changed.
+ * Calls that change the same item differently do not share a transaction. The later one finds that the store has changed.
  */
 export function createCommitQueue({ commit, gather }: CommitQueueOptions): CommitQueue {
   const waiting: Call[] = []
@@ -40,7 +43,7 @@ export function createCommitQueue({ commit, gather }: CommitQueueOptions): Commi
   async function drain(): Promise<void> {
     if (running) return
     running = true
-    // A wait that fails is over too.
+    // A wait that fails also ends.
     await gather?.().catch(() => {})
     for (let batch = takeShared(waiting); batch !== undefined; batch = takeShared(waiting)) await serve(batch)
     running = false
@@ -70,7 +73,7 @@ export function createCommitQueue({ commit, gather }: CommitQueueOptions): Commi
     const giveUp = () => {
       const at = waiting.indexOf(call)
       if (at >= 0) waiting.splice(at, 1)
-      // A call that has a transaction of its own waits until that is ended. A shared one goes on for the others.
+      // A call that is alone in its transaction waits until the transaction has ended. A shared transaction continues for the other calls.
       if (at >= 0 || sharing) reject(aborted())
     }
     if (options.signal?.aborted === true) throw aborted()
@@ -82,10 +85,10 @@ export function createCommitQueue({ commit, gather }: CommitQueueOptions): Commi
 }
 
 function aborted(): HostError {
-  return new HostError('HOST_ABORTED', { operation: 'commit the policy', detail: 'the caller gave up' })
+  return new HostError('HOST_ABORTED', { operation: 'commit the policy', detail: 'the caller aborted it' })
 }
 
-/** The failures that another caller's items can cause. */
+/** The failures that an item of another call can cause. */
 const separableCodes: readonly SelinuxErrorCode[] = [
   'SELINUX_INVALID',
   'SELINUX_MISMATCH',
@@ -94,7 +97,7 @@ const separableCodes: readonly SelinuxErrorCode[] = [
   'SELINUX_ROLLED_BACK',
 ]
 
-/** Takes the first call and all that can share its transaction; undefined when none waits. */
+/** Removes the first call and all calls that can share its transaction from the queue. Returns undefined when the queue is empty. */
 function takeShared(waiting: Call[]): readonly [Call, ...Call[]] | undefined {
   const first = waiting.shift()
   if (first === undefined) return undefined
@@ -107,7 +110,7 @@ function takeShared(waiting: Call[]): readonly [Call, ...Call[]] | undefined {
   return batch
 }
 
-/** Whether two change sets are of the same policy and do the same to every item that both change. Pure. */
+/** Returns whether two change sets are of the same policy and make the same changes to every item that both change. Pure. */
 export function agree(one: PolicyChangeSet, other: PolicyChangeSet): boolean {
   if (one.observed.type !== other.observed.type) return false
   const changesOf = ({ changes }: PolicyChangeSet, target: string) =>
@@ -118,7 +121,10 @@ export function agree(one: PolicyChangeSet, other: PolicyChangeSet): boolean {
   )
 }
 
-/** The longest times that one of them gives, the checks of all, and a signal that is aborted when all gave up. */
+/**
+ * Returns the options of a shared transaction: the longest timeouts, the checks of all calls, and a signal that is aborted when all calls
+ * are aborted.
+ */
 function sharedOptions(batch: readonly Call[]): Disposable & { readonly options: CallOptions } {
   const timeouts = batch.map(({ options: { timeout = effectTimeout } }) => timeout)
   const patiences = batch.map(({ options: { timeout = effectTimeout, patience = timeout } }) => patience)

@@ -17,15 +17,15 @@ import { booleanTarget, itemsOf } from './spec.ts'
 export interface CommitOptions extends EffectOptions {
   /** Milliseconds to wait for another process that changes the policy. Default `timeout`. */
   readonly patience?: number
-  /** Whether the kernel gets the policy. Default true on a live host. On a folder it never does. */
+  /** Whether the policy is loaded into the kernel. Default true on a live host. Never loaded on a host that is only a folder. */
   readonly reload?: boolean
-  /** Users whom genhomedircon should not see. */
+  /** Users that are hidden from genhomedircon. */
   readonly hidden?: ReadonlySet<string>
-  /** Returns what is wrong with the policy that has just been loaded: then the transaction is reverted. It may not change the policy. */
+  /** Returns a problem of the policy that was just loaded; the transaction is then reverted. It must not change the policy. */
   readonly verify?: () => Promise<string | undefined>
 }
 
-/** A folder of ours: the lock, and what the tools are given to read. A reboot deletes it, and `forget` does. */
+/** The working folder: the lock, and files that the tools read. A reboot and `forget` delete it. */
 export const workFolder = '/run/puppy-selinux'
 
 const operation = 'commit the policy'
@@ -33,13 +33,14 @@ const operation = 'commit the policy'
 /**
  * Applies change sets of the same policy in one transaction, and reads every item back.
  *
- * A change set that the store does not match any more is not applied. A module that the compiler refuses, or a boolean that the policy
- * does not have, is left out: it has the error, and everything else is committed. Killed at any moment it leaves the store as before or as the
- * change sets say.
+ * A change set that no longer matches the store is not applied. A module that the compiler refuses, or a boolean that the policy does not
+ * have, is left out. It has an error, and all other items are committed. If the process is killed at any moment, the store is as before
+ * or as the change sets specify.
  *
- * @returns what became of each change set, in their order.
- * @throws SelinuxError when nothing was applied: `SELINUX_LOCKED` naming who has the store, `SELINUX_REFUSED`, `SELINUX_NO_SPACE`,
- *   `SELINUX_BROKEN`, `SELINUX_NOT_INSTALLED`, `SELINUX_ROLLED_BACK`. After `SELINUX_MISMATCH` and `SELINUX_TIMEOUT` the state is unknown.
+ * @returns the result of each change set, in their order.
+ * @throws SelinuxError when nothing was applied: `SELINUX_LOCKED` with the process that holds the store, `SELINUX_REFUSED`,
+ *   `SELINUX_NO_SPACE`, `SELINUX_BROKEN`, `SELINUX_NOT_INSTALLED`, `SELINUX_ROLLED_BACK`. After `SELINUX_MISMATCH` and `SELINUX_TIMEOUT`
+ *   the state is unknown.
  */
 export async function commit(
   host: Host,
@@ -51,7 +52,8 @@ export async function commit(
 }
 
 /**
- * Makes the policy have what it had of ours before the last transaction that stands. A second call makes it have the newer again.
+ * Restores the items of this library to their state before the last transaction whose result is still in the store. A second call
+ * restores the newer state again.
  *
  * @throws SelinuxError as `commit`, and `SELINUX_NO_PREVIOUS`.
  */
@@ -71,11 +73,11 @@ interface Attempt extends CommitOptions {
   /** When to stop waiting for other processes, in milliseconds since 1970. */
   readonly deadline: number
   readonly reload: boolean
-  /** All or nothing: an item that the policy does not take fails the others too. */
+  /** Whether an item that the policy refuses fails the other items too. */
   readonly whole?: boolean
 }
 
-/** Holds our lock from before the first look until all is done or reverted. */
+/** Holds the lock of this library from before the first reading until everything is done or reverted. */
 async function locked<Value>(
   host: Host,
   options: CommitOptions,
@@ -119,8 +121,8 @@ async function commitLocked(
 }
 
 /**
- * Whether the same spec is now planned otherwise: another process has changed what the change set is about. What another process has
- * repaired or rebuilt meanwhile does not count.
+ * Returns whether the same spec now has another plan, because another process has changed an item of the change set. Repairs and rebuilds
+ * by another process do not count.
  */
 function isStale({ spec, changes, refused }: PolicyChangeSet, now: ObservedPolicy): boolean {
   const planned = planPolicy(spec, now)
@@ -132,7 +134,7 @@ function isStale({ spec, changes, refused }: PolicyChangeSet, now: ObservedPolic
   )
 }
 
-/** Whether a change is about the store as a whole, and not about an item of a spec. */
+/** Returns whether a change is about the whole store and not about an item of a spec. */
 function isMending({ action }: PolicyChange): boolean {
   return action === 'rebuild' || action === 'repair'
 }
@@ -146,7 +148,10 @@ function stale(type: string): SelinuxError {
   })
 }
 
-/** The changes of all, each once: callers may agree about one. What has been repaired or rebuilt meanwhile is left out. */
+/**
+ * Returns the changes of all change sets without duplicates, because calls may have a change in common. Leaves out repairs and rebuilds
+ * that are no longer needed.
+ */
 function distinct(changeSets: readonly PolicyChangeSet[], now: ObservedPolicy): readonly PolicyChange[] {
   const needed = new Set(planPolicy({}, now).changes.map(({ target }) => target))
   const changes: PolicyChange[] = []
@@ -157,7 +162,7 @@ function distinct(changeSets: readonly PolicyChangeSet[], now: ObservedPolicy): 
   return changes
 }
 
-/** Commits all that the policy takes. @returns the errors of the others, by target. */
+/** Commits all changes that the policy accepts. @returns the errors of the other changes, by target. */
 async function commitChanges(
   host: Host,
   before: ObservedPolicy,
@@ -181,7 +186,7 @@ async function commitChanges(
   }
 }
 
-/** The item that a failed transaction names; undefined when it names none, or one that is not ours. */
+/** Returns the item that a failed transaction names. Returns undefined when it names none, or an item of another program. */
 function faultyTarget({ code, facts }: SelinuxError, changes: readonly PolicyChange[]): string | undefined {
   return changes.find(
     (change) =>
@@ -190,14 +195,14 @@ function faultyTarget({ code, facts }: SelinuxError, changes: readonly PolicyCha
   )?.target
 }
 
-/** What a transaction was to make, and the items that failed. */
+/** The changes of a transaction and the items that failed. */
 interface Made {
   readonly changes: readonly PolicyChange[]
   readonly failures: ReadonlyMap<string, SelinuxError>
   readonly reload: boolean
 }
 
-/** Compares what was read back with the spec. */
+/** Compares the state that was read back with the spec. */
 function verified(
   changeSet: PolicyChangeSet,
   after: ObservedPolicy,
@@ -222,7 +227,7 @@ function verified(
   return { status: 'fulfilled', value: { changed: performed.size > 0, changes, results, needsReload } }
 }
 
-/** Returns what became of a change set without changes. Pure. */
+/** Returns the result of a change set without changes. Pure. */
 export function unchanged({ spec, changes, refused }: PolicyChangeSet): AppliedPolicy {
   const results = itemsOf(spec).map((target): PolicyResult => {
     const error = refused.find((one) => one.target === target)?.error
@@ -232,14 +237,15 @@ export function unchanged({ spec, changes, refused }: PolicyChangeSet): AppliedP
 }
 
 function mismatch(target: string): SelinuxError {
-  const detail = 'the policy was committed, and it is not as the spec says; see what else changes the policy'
-  return new SelinuxError('SELINUX_MISMATCH', { operation: 'verify the', target, detail })
+  const detail =
+    'the policy was committed and still differs from the spec; find out which other program changes the policy'
+  return new SelinuxError('SELINUX_MISMATCH', { operation: 'verify', target, detail })
 }
 
 /**
- * Commits, gives the kernel its booleans, and asks whether the policy works. When one of the later steps fails, all is reverted.
+ * Commits, sets the booleans in the kernel, and runs the check of the caller. When one of the later steps fails, everything is reverted.
  *
- * @returns the booleans that the kernel did not take.
+ * @returns the booleans that the kernel refused.
  */
 async function perform(
   host: Host,
@@ -266,7 +272,7 @@ async function perform(
       throw new SelinuxError('SELINUX_MISMATCH', {
         operation: 'revert the transaction in',
         target: storePaths(before.type).store,
-        said: `${messageOf(error)}; and reverting failed: ${messageOf(cause)}`,
+        said: `${messageOf(error)}; reverting failed: ${messageOf(cause)}`,
         cause: new AggregateError([error, cause]),
       })
     })
@@ -274,12 +280,12 @@ async function perform(
   }
 }
 
-/** Whether a change is one of the transaction: the others are made beside it. */
+/** Returns whether a change is part of the transaction. The other changes are made separately. */
 function isStored({ action }: PolicyChange): boolean {
   return action !== 'load' && action !== 'repair'
 }
 
-/** A check that fails has not said that the policy works. */
+/** Runs the check of the caller and returns the problem. A check that throws also counts as a problem. */
 async function complaintOf({
   verify,
 }: Attempt): Promise<{ readonly detail: string; readonly cause?: unknown } | undefined> {
@@ -303,20 +309,20 @@ async function revert(
   )
   const back = planRevert(changes, before, (name) => texts.get(name))
   if (back === undefined) {
-    const detail = 'the text of a module from before is not kept'
+    const detail = 'the text of a previous module is missing'
     throw new SelinuxError('SELINUX_NO_PREVIOUS', {
       operation: 'revert the transaction in',
       target: before.type,
       detail,
     })
   }
-  // The caller that aborted the transaction did not abort its reversal.
+  // An abort by the caller must not abort the reversal.
   const { signal: _, ...patient } = { ...attempt, deadline: Date.now() + attempt.patience }
   const values = await transact(host, before, back.filter(isStored), patient)
   await load(host, back, values, patient)
 }
 
-/** @returns what the policy has afterwards for the booleans that were changed. */
+/** @returns the values of the changed booleans in the policy after the transaction. */
 async function transact(
   host: Host,
   { type, dontaudit }: ObservedPolicy,
@@ -338,11 +344,16 @@ async function load(
   return attempt.reload ? loadBooleans(host, { ...values, ...valuesOf(changes) }, effectOptions(attempt)) : []
 }
 
-/** Files of ours may be on another file system than the store. */
+/** Returns the error of a full disk. Files of this library may be on another file system than the store. */
 function fullDisk(cause: unknown): SelinuxError | undefined {
   if (!(cause instanceof HostError) || !['ENOSPC', 'EDQUOT'].includes(cause.facts.detail ?? '')) return undefined
   const target = cause.facts.path ?? ''
-  return new SelinuxError('SELINUX_NO_SPACE', { operation, target, detail: 'the disk is full', cause })
+  return new SelinuxError('SELINUX_NO_SPACE', {
+    operation,
+    target,
+    detail: 'the disk is full; free some space, then try again',
+    cause,
+  })
 }
 
 function valuesOf(changes: readonly PolicyChange[]): Readonly<Record<string, boolean>> {

@@ -4,24 +4,27 @@ import { noBoolean } from './booleans.ts'
 
 const operation = 'commit the policy'
 
-/** Returns whether semodule(8) failed because another process has the store. */
+/** Returns whether semodule(8) failed because another process holds the store. */
 export function isLocked(said: string): boolean {
   return /Could not get direct (transaction|read) lock/.test(said)
 }
 
-/** Returns the lines of a tool's output that say why it failed. libsemanage repeats one line for every user that is not there. */
+/**
+ * Returns the lines of a tool's output that state the reason of a failure. libsemanage repeats one line for every user that does not
+ * exist.
+ */
 export function reasonIn(stderr: string): string {
   const lines = stderr.split('\n').filter((line) => !/in password file|Removing last .* module/.test(line))
   return lines.join('\n').trim().slice(-1000)
 }
 
-/** Returns whether a tool failed without a reason: libsemanage does not report every write that finds no room. */
+/** Returns whether a tool failed without a reason. libsemanage does not report every write that fails because the disk is full. */
 export function isMute(said: string): boolean {
   return /^(?:\S*semodule: +Failed!|libsemanage: .*)?$/.test(said)
 }
 
 /**
- * Returns the error for a failure of semodule(8) or of our script. `facts.value` is the module that the policy does not take:
+ * Returns the error for a failure of semodule(8) or of the script. `facts.value` is the module that the policy refuses:
  *
  *     Failed to resolve allow statement at /var/lib/selinux/default/tmp/modules/400/some/cil:1
  *
@@ -29,7 +32,8 @@ export function isMute(said: string): boolean {
  */
 export function failureOf(cause: HostError, store: string, ours: readonly string[]): SelinuxError {
   if (cause.code === 'HOST_TIMEOUT') {
-    const detail = 'the transaction did not end in time and was ended; the store is valid'
+    const detail =
+      'the transaction did not end in time and was stopped; the store is valid, and a new reading shows whether the changes were made'
     return new SelinuxError('SELINUX_TIMEOUT', { operation, target: store, detail, cause })
   }
   const said = reasonIn(cause.facts.stderr ?? '')
@@ -45,7 +49,7 @@ export function failureOf(cause: HostError, store: string, ours: readonly string
     return new SelinuxError('SELINUX_NO_SPACE', {
       operation,
       target: store,
-      detail: 'the disk became full',
+      detail: 'the disk became full; free some space, then try again',
       said,
       cause,
     })
@@ -56,6 +60,7 @@ export function failureOf(cause: HostError, store: string, ours: readonly string
   const [, priority, name = '', line] = fault
   const where = line === undefined ? '' : ` in line ${line}`
   const whose = ours.includes(name) ? 'the module' : `another program’s module (priority ${priority})`
-  const detail = `${whose} ${name} was refused${where}`
+  const help = ours.includes(name) ? '' : '; repair or remove that module'
+  const detail = `${whose} ${name} was refused${where}${help}`
   return new SelinuxError('SELINUX_REFUSED', { operation, target: store, value: name, detail, said, cause })
 }

@@ -5,7 +5,7 @@ import type { PolicyChange } from './change.ts'
 import type { ObservedPolicy } from './read-store.ts'
 import type { BooleanValue, PolicySpec } from './spec.ts'
 
-/** What one transaction changed of ours, and from what. */
+/** The changes of one transaction to modules and booleans of this library, with their previous values. */
 export interface Generation {
   readonly modules: readonly ChangedModule[]
   readonly booleans: readonly ChangedBoolean[]
@@ -13,7 +13,7 @@ export interface Generation {
 
 interface ChangedModule {
   readonly module: string
-  /** Its name in the store before and after. Absent where it was not there. */
+  /** The name in the store before and after the transaction. Absent when the module was not in the store. */
   readonly before?: string
   readonly after?: string
 }
@@ -24,25 +24,26 @@ interface ChangedBoolean {
   readonly after: BooleanValue
 }
 
-/** Each policy has a folder of its own below this one. */
+/** The parent folder. Each policy has its own folder in it. */
 export const generationsFolders = '/var/lib/puppy-selinux'
 
 /**
- * Returns the folder with the texts of our modules, the current and the previous ones. It outlives a reboot, so `rollback` works after one. In
- * the store the texts are compressed, and libsemanage keeps its own `previous` only where semanage.conf(5) says so.
+ * Returns the folder with the texts of the modules of this library, the current and the previous ones. It survives a reboot, so
+ * `rollback` works after a reboot. In the store the texts are compressed, and libsemanage keeps its own `previous` only where
+ * semanage.conf(5) requires it.
  */
 export function generationsFolder(type: string): string {
   return `${generationsFolders}/${type}`
 }
 
-/** Returns where the text of a module is kept, and read by a transaction. */
+/** Returns the path of the text of a module. A transaction reads it. */
 export function textFile(type: string, name: string): string {
   return `${generationsFolder(type)}/${name}.cil`
 }
 
 const listFile = (type: string) => `${generationsFolder(type)}/generations.json`
 
-/** Returns what changes do to modules and booleans of ours; undefined when they only repair. Pure. */
+/** Returns the generation for a list of changes. Returns undefined when they only repair. Pure. */
 export function generationOf(changes: readonly PolicyChange[]): Generation | undefined {
   const names = (action: 'remove' | 'install') =>
     new Map(changes.flatMap((change) => (change.action === action ? [[change.module, change.name]] : [])))
@@ -58,7 +59,8 @@ export function generationOf(changes: readonly PolicyChange[]): Generation | und
 }
 
 /**
- * Returns whether what a transaction changed is in the store as it left it: it took place, and no other process changed it since. Pure.
+ * Returns whether the store still has the result of a transaction: the transaction took place, and no other process has changed its items
+ * since. Pure.
  */
 export function stands({ modules, booleans }: Generation, observed: ObservedPolicy): boolean {
   const asLeft = ({ module, after }: ChangedModule) => {
@@ -71,8 +73,8 @@ export function stands({ modules, booleans }: Generation, observed: ObservedPoli
 }
 
 /**
- * Writes what a transaction is about to change, before it does. The last generation that stands is kept too: a transaction that is killed does
- * not lose it.
+ * Writes the planned changes of a transaction before they are made. Also keeps the last generation whose result is still in the store, so
+ * a killed transaction does not lose it.
  */
 export async function writeGeneration(
   host: Host,
@@ -101,19 +103,29 @@ export async function tidyGenerations(host: Host, { type, modules }: ObservedPol
 }
 
 /**
- * Reads what was there before the last transaction of ours that stands, as a spec.
+ * Reads the state before the last transaction of this library whose result is still in the store, as a spec.
  *
- * @throws SelinuxError `SELINUX_NO_PREVIOUS` when none stands, or the text of a module from before is not kept.
+ * @throws SelinuxError `SELINUX_NO_PREVIOUS` when there is no such transaction, or the text of a previous module is missing.
  */
 export async function previousSpec(host: Host, observed: ObservedPolicy): Promise<PolicySpec> {
   const { type } = observed
   const last = (await readGenerations(host, type)).findLast((generation) => stands(generation, observed))
-  if (last === undefined) throw noPrevious(type, 'no transaction of ours stands as it was made')
+  if (last === undefined) {
+    throw noPrevious(
+      type,
+      'there was no transaction, or another program has changed its result; install the modules that you want',
+    )
+  }
   const modules: Record<string, string> = {}
   for (const { module, before } of last.modules) {
     if (before === undefined) continue
     const text = await readText(host, type, before)
-    if (text === undefined) throw noPrevious(type, `the text of ${before} is not kept`)
+    if (text === undefined) {
+      throw noPrevious(
+        type,
+        `the text of the previous module ${before} is missing or was changed; install the modules that you want`,
+      )
+    }
     modules[module] = text
   }
   return {
@@ -123,7 +135,7 @@ export async function previousSpec(host: Host, observed: ObservedPolicy): Promis
   }
 }
 
-/** Reads the text of a module by its name in the store; undefined when it is not kept, or has another hash. */
+/** Reads the text of a module by its name in the store. Returns undefined when the text is missing or has another hash. */
 export async function readText(host: Host, type: string, name: string): Promise<string | undefined> {
   const [module, text] = [moduleOf(name), await host.read(textFile(type, name))]
   return module !== undefined && text !== undefined && moduleName(module, text) === name ? text : undefined
@@ -133,12 +145,12 @@ function noPrevious(type: string, detail: string): SelinuxError {
   return new SelinuxError('SELINUX_NO_PREVIOUS', { operation: 'roll back the policy', target: type, detail })
 }
 
-/** A damaged list is an empty one: there is nothing to roll back to. */
+/** Reads the list of generations. A damaged list counts as empty: there is nothing to roll back to. */
 async function readGenerations(host: Host, type: string): Promise<readonly Generation[]> {
   return parseGenerations((await host.read(listFile(type))) ?? '[]')
 }
 
-/** Parses the list of generations. Entries of another shape are left out. Pure. */
+/** Parses the list of generations. Leaves out entries of another form. Pure. */
 export function parseGenerations(text: string): readonly Generation[] {
   let list: unknown
   try {

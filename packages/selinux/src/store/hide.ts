@@ -13,13 +13,13 @@ export function withoutUsers(passwd: string, hidden: ReadonlySet<string>): strin
 }
 
 /**
- * Writes another passwd(5) for a transaction, without some users.
+ * Writes a copy of passwd(5) without some users, for a transaction.
  *
- * For every login in the policy whose user exists, each transaction writes 170 lines of file contexts, and each restorecon(8) reads them all.
- * Homes of tenants have the same types as all homes, and their levels are not among these lines.
+ * For every login in the policy whose user exists, each transaction writes 170 lines of file contexts, and each restorecon(8) reads all
+ * of them. Tenants do not need these lines: their homes have the same types as all homes, and the lines do not contain their levels.
  *
- * @param folder a folder of ours, for the file
- * @returns its path; undefined when no such user exists, and on a host that is only a folder.
+ * @param folder the working folder, for the file
+ * @returns the path of the file; undefined when no such user exists, and on a host that is only a folder.
  * @see genhomedircon(8)
  */
 export async function writePasswd(

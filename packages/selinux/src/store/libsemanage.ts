@@ -7,15 +7,18 @@ import { declares } from './modules.ts'
 const script = fileURLToPath(new URL('transaction.py', import.meta.url))
 
 export interface RequestOptions {
-  /** The folder that stands for `/`. */
+  /** The folder that is used as `/`. */
   readonly root: string
   readonly type: string
   readonly reload: boolean
-  /** Returns where a module's text is, as the machine sees it. */
+  /** Returns the path of the text of a module, as the tools of the machine see it. */
   readonly fileOf: (name: string) => string
 }
 
-/** Renders changes for the script that makes them in one transaction, modules and booleans together, which no tool does. Pure. */
+/**
+ * Renders changes as the request of the script, which makes them in one transaction. No tool can change modules and booleans together.
+ * Pure.
+ */
 export function renderRequest(
   changes: readonly PolicyChange[],
   { root, type, reload, fileOf }: RequestOptions,
@@ -44,18 +47,18 @@ const numbers = { true: 1, false: 0, default: null } as const
 
 /** Returns the command that makes the changes of a request file. @throws SelinuxError `SELINUX_NOT_INSTALLED` without Python. */
 export function libraryCommand(host: Host, request: string): Command {
-  // Isolated: neither the script's folder nor the user's own modules are searched.
+  // -I (isolated): Python searches neither the folder of the script nor modules of the user.
   return [programOf(host, 'python3'), '-I', script, request]
 }
 
-/** Returns the command that ends well where libsemanage can be used from Python; undefined without Python. */
+/** Returns a command that succeeds where libsemanage can be used from Python. Returns undefined without Python. */
 export function libraryCheck(host: Host): Command | undefined {
   const python = host.program('python3')
   return python === undefined ? undefined : [python, '-I', '-c', 'import selinux, semanage']
 }
 
 /**
- * Parses the values that the policy has for booleans after the transaction:
+ * Parses the values of booleans in the policy after the transaction:
  *
  *     boolean httpd_can_network_connect 1
  */

@@ -2,7 +2,7 @@ import type { EffectOptions, Host } from '@puppy/host'
 import { SelinuxError } from '../errors.ts'
 import { effectOptions, runProgram } from '../program.ts'
 
-/** One row of `/proc/locks`: a process and the file it has locked. */
+/** One row of `/proc/locks`: a process and the file that it has locked. */
 export interface KernelLock {
   readonly pid: number
   /** `fe:00`, major and minor in hexadecimal. */
@@ -10,15 +10,15 @@ export interface KernelLock {
   readonly inode: string
 }
 
-/** A process that has a lock. */
+/** A process that holds a lock. */
 export interface LockHolder {
   readonly pid: number
-  /** Its name, or `?` when it has just ended. */
+  /** The name of the process, or `?` when the process has just ended. */
   readonly name: string
 }
 
 /**
- * Parses `/proc/locks`. Waiting processes (`->`) and lines of another shape are left out.
+ * Parses `/proc/locks`. Leaves out waiting processes (`->`) and lines of another form.
  *
  *     1: FLOCK  ADVISORY  WRITE 1234 fe:00:1179735 0 EOF
  */
@@ -31,7 +31,7 @@ export function parseLocks(text: string): readonly KernelLock[] {
   })
 }
 
-/** Converts a device number of stat(1)'s `%D` to the form of `/proc/locks`. */
+/** Converts a device number from the format `%D` of stat(1) to the format of `/proc/locks`. */
 export function deviceOf(hex: string): string {
   const number = BigInt(`0x${hex}`)
   const minor = (number & 0xffn) | ((number >> 12n) & 0xffffff00n)
@@ -39,7 +39,7 @@ export function deviceOf(hex: string): string {
   return `${major.toString(16).padStart(2, '0')}:${minor.toString(16).padStart(2, '0')}`
 }
 
-/** Finds the process that holds the lock of a file; undefined when none does, or the file does not exist. */
+/** Finds the process that holds the lock of a file. Returns undefined when no process holds it, or the file does not exist. */
 export async function findHolder(
   host: Host,
   path: string,
@@ -59,10 +59,10 @@ export async function findHolder(
       operation,
       target: path,
       said: stdout.slice(0, 200),
-      detail: 'stat',
+      detail: 'the output of stat has an unknown form',
     })
   }
-  // By a program: these files are the kernel's, also when a folder stands for the root of the machine.
+  // Read by a program, because these files belong to the kernel even when a folder is used as the root of a machine.
   const kernel = async (file: string) =>
     (await runProgram(host, ['cat', file], { operation, target: path, touches: 'nothing', ...effectOptions(options) }))
       .stdout
@@ -70,7 +70,7 @@ export async function findHolder(
     (row) => row.inode === inode && row.device === deviceOf(hex),
   )
   if (lock === undefined) return undefined
-  // It may end at any moment, and has no name then.
+  // The process may end at any moment, and then it has no name.
   const name = await kernel(`/proc/${lock.pid}/comm`).catch(() => '?')
   return { pid: lock.pid, name: name.trim() }
 }

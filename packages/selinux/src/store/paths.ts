@@ -1,23 +1,23 @@
 import { SelinuxError } from '../errors.ts'
 import { isType } from '../state.ts'
 
-/** Where a policy's modules are, and what is built from them. */
+/** The paths of the modules of a policy, and of the files that are built from them. */
 export interface StorePaths {
   /** `/var/lib/selinux/<type>` */
   readonly store: string
   readonly active: string
-  /** Where a transaction moves `active` before it moves the new one there. */
+  /** A transaction moves `active` to this path before it moves the new store to `active`. */
   readonly previous: string
-  /** Held by the process that runs a transaction. */
+  /** The lock that a process holds while it runs a transaction. */
   readonly lock: string
-  /** `/etc/selinux/<type>`, which the machine reads. */
+  /** `/etc/selinux/<type>`, the files that the machine reads. */
   readonly policy: string
 }
 
-/** Returns the paths of a policy's store. @throws SelinuxError `SELINUX_INVALID` for a name that is not that of a policy. */
+/** Returns the paths of the store of a policy. @throws SelinuxError `SELINUX_INVALID` for an invalid name. */
 export function storePaths(type: string): StorePaths {
   if (!isType(type)) {
-    const detail = 'it is not the name of a policy'
+    const detail = 'the text is not a valid name of a policy'
     throw new SelinuxError('SELINUX_INVALID', { operation: 'open the store', target: type, detail })
   }
   const store = `/var/lib/selinux/${type}`
@@ -30,12 +30,12 @@ export function storePaths(type: string): StorePaths {
   }
 }
 
-/** Returns where modules of priority 400, which ours have, are below `active` or `previous`. */
+/** Returns the folder of the modules with priority 400, the priority of this library, below `active` or `previous`. */
 export function modulesFolder(folder: string): string {
   return `${folder}/modules/400`
 }
 
-/** Returns where the names of modules are that are switched off, below `active` or `previous`. */
+/** Returns the folder with the names of disabled modules, below `active` or `previous`. */
 export function disabledFolder(folder: string): string {
   return `${folder}/modules/disabled`
 }

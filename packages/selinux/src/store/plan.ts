@@ -12,10 +12,10 @@ type RefusedItem = Refused<SelinuxError>
 const facility = 'selinux'
 
 /**
- * Plans the changes that make a policy agree with a spec. Pure. A change set without changes needs no process.
+ * Plans the changes that make a policy match a spec. Pure. Applying a change set without changes needs no process.
  *
- * Only what the spec names is compared. An item that cannot be is `refused` with `SELINUX_INVALID`: a name that cannot be, a module that is to
- * be installed and removed, and a boolean that neither the loaded policy nor a module of the spec has.
+ * Only items that the spec names are compared. An invalid item is `refused` with `SELINUX_INVALID`: an invalid name, a module that the
+ * spec both installs and removes, and a boolean that neither the loaded policy nor a module of the spec has.
  */
 export function planPolicy(spec: PolicySpec, observed: ObservedPolicy): PolicyChangeSet {
   const refused: RefusedItem[] = []
@@ -42,7 +42,7 @@ export function planPolicy(spec: PolicySpec, observed: ObservedPolicy): PolicyCh
   return { spec, observed, changes, refused }
 }
 
-/** What a power failure or a killed transaction left behind. */
+/** Returns the changes that repair the effects of a power failure or a killed transaction. */
 function mending({ type, empty, interrupted, dontaudit }: ObservedPolicy): readonly PolicyChange[] {
   const { store, active, previous } = storePaths(type)
   const command = `semodule -s ${type} ${dontaudit === 'logged' ? '-DB' : '-B'}`
@@ -50,7 +50,7 @@ function mending({ type, empty, interrupted, dontaudit }: ObservedPolicy): reado
     facility,
     target: `store ${store}`,
     action: 'repair',
-    after: 'the store from before the interrupted transaction',
+    after: 'the store before the interrupted transaction',
     command: `mv -T ${previous} ${active}`,
   }
   return [
@@ -64,7 +64,7 @@ function removal(module: string, observed: ObservedPolicy): readonly PolicyChang
   return stale(module, observed)
 }
 
-/** Removes every version of a module but one. */
+/** Returns the changes that remove every version of a module except one. */
 function stale(module: string, { modules, type }: ObservedPolicy, keep?: string): readonly PolicyChange[] {
   return modules
     .filter((name) => name !== keep && moduleOf(name) === module)
@@ -76,7 +76,7 @@ function stale(module: string, { modules, type }: ObservedPolicy, keep?: string)
 
 function installation(module: string, spec: PolicySpec, observed: ObservedPolicy): readonly PolicyChange[] {
   if (spec.remove?.includes(module) === true) {
-    const detail = 'the spec installs and removes it'
+    const detail = 'the spec both installs and removes the module'
     throw new SelinuxError('SELINUX_INVALID', { operation: 'plan the module', target: module, detail })
   }
   const text = spec.modules?.[module] ?? ''
@@ -108,7 +108,7 @@ function booleanChange(
   return [{ facility, target: booleanTarget(name), action: 'load', ...words, command, boolean: name, value }]
 }
 
-/** Returns the change that gives a boolean another value in the store. */
+/** Returns the change that sets a boolean to another value in the store. */
 export function setting(boolean: string, from: BooleanValue, value: BooleanValue): PolicyChange {
   const command =
     value === 'default' ? `semanage boolean --delete ${boolean}` : `setsebool -P ${boolean}=${Number(value)}`
@@ -116,7 +116,7 @@ export function setting(boolean: string, from: BooleanValue, value: BooleanValue
   return { facility, target: booleanTarget(boolean), action: 'set', ...words, command, boolean, from, value }
 }
 
-/** In getsebool(8)'s words. */
+/** Renders a value in the words of getsebool(8). */
 function renderValue(value: BooleanValue): string {
   if (value === 'default') return value
   return value ? 'on' : 'off'
@@ -126,7 +126,7 @@ function dontauditChange({ dontaudit }: PolicySpec, observed: ObservedPolicy): r
   return dontaudit === undefined || dontaudit === observed.dontaudit ? [] : [dontauditSwitch(dontaudit, observed.type)]
 }
 
-/** Returns the change that has hidden denials logged, or hidden again. */
+/** Returns the change that logs hidden denials or hides them again. */
 export function dontauditSwitch(dontaudit: PolicySpec['dontaudit'], type: string): PolicyChange {
   const logs = dontaudit === 'logged'
   const words = logs ? { before: 'silent', after: 'logged' } : { before: 'logged', after: 'silent' }

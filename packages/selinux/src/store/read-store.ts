@@ -5,41 +5,43 @@ import { isBoolean, parseLocal, readBooleans } from './booleans.ts'
 import { disabledFolder, modulesFolder, storePaths, type StorePaths } from './paths.ts'
 import type { Dontaudit } from './spec.ts'
 
-/** What is in a store, as read without a process. */
+/** The content of a store, read without a process. */
 export interface ObservedPolicy {
-  /** Which policy: `default`, `targeted`, … */
+  /** The name of the policy: `default`, `targeted`, … */
   readonly type: string
   /** Modules of priority 400, by their names in the store. */
   readonly modules: readonly string[]
-  /** Modules that are switched off. */
+  /** Disabled modules. */
   readonly disabled: readonly string[]
-  /** Booleans that have a value other than the policy's, by their names. */
+  /** Booleans whose value differs from the default value of the policy, by their names. */
   readonly booleans: Readonly<Record<string, boolean>>
-  /** The kernel's values of the booleans of the spec. Absent where the kernel does not get this store's policy. */
+  /** The kernel's values of the booleans in the spec. Absent where the policy of this store is not loaded into the kernel. */
   readonly loaded?: Readonly<Record<string, boolean>>
   readonly dontaudit: Dontaudit
-  /** Files without which the machine has no policy, and that are missing or empty. */
+  /** Files that the machine needs to have a policy and that are missing or empty. */
   readonly empty: readonly string[]
-  /** Whether a transaction was ended between its two renames. What is observed is then the store from before, which `apply` restores. */
+  /**
+   * Whether a transaction was killed between its two renames. The observation is then that of the previous store, which `apply` restores.
+   */
   readonly interrupted: boolean
 }
 
-/** Reads the type of the policy that the machine is configured for. @throws SelinuxError `SELINUX_DISABLED` without one. */
+/** Reads the name of the policy that the machine is configured for. @throws SelinuxError `SELINUX_DISABLED` without one. */
 export async function readType(host: Host): Promise<string> {
   const { type } = parseConfig((await host.read(configFile)) ?? '')
   if (type !== undefined) return type
   throw new SelinuxError('SELINUX_DISABLED', {
-    operation: 'find the policy',
+    operation: 'find the policy in',
     target: configFile,
-    detail: 'it names no policy',
+    detail: 'the file names no policy',
     steps: policySteps(host),
   })
 }
 
 /**
- * Reads a store: a few folders and files, no process.
+ * Reads a store. Reads a few folders and files and starts no process.
  *
- * @param booleans those whose values in the kernel are read too. Absent for a store that the kernel does not get
+ * @param booleans the booleans whose values are also read from the kernel. Absent for a store whose policy is not loaded
  * @throws SelinuxError `SELINUX_DISABLED` without such a store, `SELINUX_INVALID` for its name; HostError `HOST_READ_FAILED`.
  */
 export async function readStore(host: Host, type: string, booleans?: readonly string[]): Promise<ObservedPolicy> {
@@ -74,7 +76,10 @@ export async function readStore(host: Host, type: string, booleans?: readonly st
   }
 }
 
-/** Then `active` is missing, or an empty one that `semodule -l` of another process has made. */
+/**
+ * Returns whether a transaction was killed between its two renames. Then `active` is missing, or it is an empty folder that `semodule -l`
+ * of another process has created.
+ */
 async function isInterrupted(host: Host, { active, previous }: StorePaths): Promise<boolean> {
   const [priorities, before] = await Promise.all([host.list(`${active}/modules`), host.list(`${previous}/modules`)])
   return !priorities.some(isPriority) && before.some(isPriority)
@@ -84,7 +89,10 @@ function isPriority(name: string): boolean {
   return /^\d{1,3}$/.test(name)
 }
 
-/** The kernel has the policy that the machine is configured for, when it has one. A name that cannot be has no value. */
+/**
+ * Reads booleans from the kernel. The kernel has the policy that the machine is configured for, when SELinux is on. Leaves out invalid
+ * names.
+ */
 async function readLoaded(host: Host, type: string, booleans: readonly string[] | undefined) {
   if (booleans === undefined || !(await hasSelinux(host))) return undefined
   const { type: configured } = parseConfig((await host.read(configFile)) ?? '')

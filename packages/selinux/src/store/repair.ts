@@ -5,10 +5,10 @@ import { disabledFolder, storePaths } from './paths.ts'
 import { readStore } from './read-store.ts'
 
 /**
- * Restores the store from before a transaction that was ended between its two renames: `active` to `previous`, and the new one to
- * `active`. Then there is no `active`, or an empty one that `semodule -l` of another process has made.
+ * Restores the previous store when a transaction was killed between its two renames: `active` to `previous`, and the new store to
+ * `active`. Then `active` is missing, or it is an empty folder that `semodule -l` of another process has created.
  *
- * Only empty folders are removed. The caller holds our lock.
+ * Removes only empty folders. The caller must hold the lock of this library.
  *
  * @returns whether the store was restored.
  * @throws SelinuxError `SELINUX_BROKEN`, `SELINUX_REFUSED`.
@@ -17,7 +17,7 @@ export async function repairStore(host: Host, type: string, options: EffectOptio
   if (!(await readStore(host, type)).interrupted) return false
   const { store, active, previous, lock } = storePaths(type)
   for (const folder of [disabledFolder(active), `${active}/modules`, active]) await host.remove(folder)
-  // Under the tools' own lock, so that none of them makes an empty folder meanwhile.
+  // Holds the lock of the tools, so that no tool creates an empty folder meanwhile.
   const move = ['mv', '--no-target-directory', '--', host.path(previous), host.path(active)] as const
   await runProgram(host, ['flock', '--wait', '10', host.path(lock), ...move], {
     operation: 'restore the store',
@@ -29,6 +29,6 @@ export async function repairStore(host: Host, type: string, options: EffectOptio
   throw new SelinuxError('SELINUX_BROKEN', {
     operation: 'restore the store',
     target: store,
-    detail: 'it is still empty',
+    detail: 'the store is still empty; install the policy package of the distribution again',
   })
 }

@@ -3,11 +3,11 @@ import { dontauditSwitch, setting } from './plan.ts'
 import type { ObservedPolicy } from './read-store.ts'
 
 /**
- * Plans the changes that revert others. Pure. What was repaired or rebuilt stays so.
+ * Plans the changes that revert a list of changes. Pure. Repairs and rebuilds are not reverted.
  *
- * @param observed the policy as it was before them
- * @param textOf the text of a module from before, by its name in the store
- * @returns undefined when the text of a module is not kept.
+ * @param observed the policy before the changes
+ * @param textOf returns the text of a previous module by its name in the store
+ * @returns undefined when the text of a previous module is missing.
  */
 export function planRevert(
   changes: readonly PolicyChange[],

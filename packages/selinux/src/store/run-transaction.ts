@@ -27,22 +27,25 @@ export interface RunTransaction extends Pick<EffectOptions, 'signal'> {
   /** Milliseconds for the transaction itself. */
   readonly timeout: number
   readonly reload: boolean
-  /** Users whom genhomedircon should not see. */
+  /** Users that are hidden from genhomedircon. */
   readonly hidden?: ReadonlySet<string>
-  /** A folder of ours, for what the tools read. */
+  /** The working folder, for files that the tools read. */
   readonly folder: string
-  /** Whether the store has hidden denials logged. */
+  /** Whether the store logs hidden denials. */
   readonly logged: boolean
 }
 
 const operation = 'commit the policy'
 
 /**
- * Runs one transaction: by semodule(8), or by libsemanage itself for what semodule cannot do. Old tools wait five seconds for the store and
- * fail, new ones wait for ever, so neither is started while another process has it.
+ * Runs one transaction with semodule(8), or with libsemanage itself for changes that semodule cannot make.
  *
- * @returns what the policy has afterwards for the booleans that were changed.
- * @throws SelinuxError `SELINUX_LOCKED`, `SELINUX_REFUSED`, `SELINUX_NO_SPACE`, `SELINUX_TIMEOUT`, `SELINUX_NOT_INSTALLED`, `SELINUX_INVALID`.
+ * Old tools wait five seconds for the store and then fail. New tools wait without a time limit. Therefore no tool is started while
+ * another process holds the store.
+ *
+ * @returns the values of the changed booleans in the policy after the transaction.
+ * @throws SelinuxError `SELINUX_LOCKED`, `SELINUX_REFUSED`, `SELINUX_NO_SPACE`, `SELINUX_TIMEOUT`, `SELINUX_NOT_INSTALLED`,
+ *   `SELINUX_INVALID`.
  */
 export async function runTransaction(
   host: Host,
@@ -66,8 +69,11 @@ export async function runTransaction(
       if (typeof said === 'string') return parseValues(said)
       holder = found ?? holder
       if (Date.now() >= options.deadline) {
-        const who = holder === undefined ? 'a process that has ended' : `process ${holder.pid} (${holder.name})`
-        throw new SelinuxError('SELINUX_LOCKED', { operation, target: paths.store, detail: `${who} has it` })
+        const detail =
+          holder === undefined
+            ? 'another process held the store and has ended; try again'
+            : `process ${holder.pid} (${holder.name}) holds the store; wait until it ends, then try again`
+        throw new SelinuxError('SELINUX_LOCKED', { operation, target: paths.store, detail })
       }
       await wait(options)
     }
@@ -78,7 +84,7 @@ export async function runTransaction(
 
 async function wait({ signal }: RunTransaction): Promise<void> {
   await sleep(200, undefined, { signal }).catch((cause: unknown) => {
-    throw new HostError('HOST_ABORTED', { operation: 'wait for the store', detail: 'the caller gave up', cause })
+    throw new HostError('HOST_ABORTED', { operation: 'wait for the store', detail: 'the caller aborted it', cause })
   })
 }
 
@@ -108,7 +114,7 @@ interface Try {
   readonly passwd?: string
 }
 
-/** @returns what it printed, or false when another process has the store. */
+/** @returns the output of the tool, or false when another process holds the store. */
 async function tryOnce(
   host: Host,
   command: Command,
@@ -123,7 +129,7 @@ async function tryOnce(
   }
   const run = runOptions(host.live ? 'machine' : 'files', options)
   try {
-    // Hiding users only saves time, so a host that cannot do it shows them.
+    // Hiding users only saves time, so a host that cannot hide them runs the tool directly.
     const ended =
       passwd === undefined
         ? await host.run(command, run)
@@ -136,7 +142,7 @@ async function tryOnce(
   }
 }
 
-/** Explains a failure without a reason: the disk has no room. Undefined when it has. */
+/** Returns the error of a full disk for a failure without a reason. Returns undefined when the disk has enough space. */
 async function fullDisk(
   host: Host,
   paths: StorePaths,
@@ -147,7 +153,7 @@ async function fullDisk(
     return undefined
   } catch (error) {
     if (!(error instanceof SelinuxError) || error.code !== 'SELINUX_NO_SPACE') return undefined
-    const detail = `the tool gave no reason, and the disk is full: ${error.facts.detail}`
+    const detail = `the tool printed no reason, and the disk is full: ${error.facts.detail}`
     return new SelinuxError('SELINUX_NO_SPACE', { operation, target: paths.store, detail, cause })
   }
 }

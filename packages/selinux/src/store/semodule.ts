@@ -1,8 +1,8 @@
 import type { PolicyChange } from './change.ts'
 
 /**
- * Returns whether semodule(8) can make all of these changes. It knows no booleans, and hiding denials again (`-B`) excludes every other
- * change.
+ * Returns whether semodule(8) can make all of these changes. It cannot set booleans. It cannot hide denials again (`-B`) together with a
+ * change of a module.
  */
 export function isForSemodule(changes: readonly PolicyChange[]): boolean {
   const silences = changes.some(({ action }) => action === 'silence')
@@ -14,10 +14,10 @@ function isOfModule({ action }: PolicyChange): boolean {
 }
 
 /**
- * Returns the words of semodule(8) for changes, whose modules' texts are files.
+ * Returns the arguments of semodule(8) for changes. The texts of modules are in files.
  *
- * Removals come first: two versions of a module would declare the same twice. Every change rebuilds the policy, so `-B`, which excludes every
- * other flag, is for changes without a module. It hides denials by itself unless `-D` is given.
+ * Removals come first, because two versions of a module would declare the same names twice. Every change of a module rebuilds the policy.
+ * `-B` excludes every other flag, so it is used only without changes of modules. `-B` hides denials unless `-D` is present.
  *
  * @param logged whether hidden denials are logged now
  */

@@ -3,11 +3,11 @@ import { SelinuxError } from '../errors.ts'
 import { effectOptions, runProgram } from '../program.ts'
 import type { StorePaths } from './paths.ts'
 
-/** A transaction copies the store, and writes policies of about the same size beside it. */
+/** A transaction copies the store, and also writes policies of about the same size. */
 const copies = 3
 
 /**
- * Refuses a transaction for which the store's file system has no room: three times the store's size.
+ * Checks that the file system of the store has enough space for a transaction: three times the size of the store.
  *
  * @throws SelinuxError `SELINUX_NO_SPACE`.
  */
@@ -16,7 +16,7 @@ export async function assertSpace(
   { store, active }: StorePaths,
   options: EffectOptions = {},
 ): Promise<void> {
-  const operation = 'find room for a transaction in'
+  const operation = 'find space for a transaction in'
   const run = { operation, target: store, touches: 'nothing', ...effectOptions(options) } as const
   const [used, free] = await Promise.all([
     runProgram(host, ['du', '--summarize', '--block-size=1', '--', host.path(active)], run),
@@ -28,6 +28,6 @@ export async function assertSpace(
     throw new SelinuxError('SELINUX_UNREADABLE', { operation, target: store, said: used.stdout + free.stdout })
   }
   if (available >= needed) return
-  const detail = `${available} bytes are free, and a transaction may need ${needed}`
+  const detail = `${available} bytes are free, and a transaction may need ${needed}; free some space, then try again`
   throw new SelinuxError('SELINUX_NO_SPACE', { operation, target: store, detail })
 }

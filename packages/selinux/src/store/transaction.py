@@ -1,7 +1,8 @@
-"""Runs one transaction of libsemanage: modules, booleans and dontaudit together. semodule(8) and setsebool(8) need one each.
+"""Runs one transaction of libsemanage: modules, booleans and dontaudit together. semodule(8) and setsebool(8) would need one transaction each.
 
-The only argument is a file of JSON: root, type, reload, remove, install (files), enable, disable, booleans (name to 0, 1 or null), declared (names of
-booleans that come with a module), rebuild, silent. Prints `boolean NAME 0` for the values that the policy has afterwards, and the reason of a failure on standard error.
+The only argument is a JSON file: root, type, reload, remove, install (files), enable, disable, booleans (name to 0, 1 or null), declared (names of
+booleans that come with a module), rebuild, silent. Prints `boolean NAME 0` for each value in the policy after the transaction. Prints the reason of a
+failure on standard error.
 """
 
 import json
@@ -17,7 +18,7 @@ PRIORITY = 400
 
 
 def made(result):
-    """Constructors return a code before the object. A code below 0 is an exception already."""
+    """Returns the object of a constructor, which returns a code before the object. A code below 0 has already raised an exception."""
     return result[1]
 
 
@@ -44,14 +45,14 @@ def set_enabled(handle, name, value):
 
 
 def load(values):
-    """The kernel keeps its values when a policy is loaded. They are set here, because the process that waits for us may be killed."""
+    """Sets booleans in the kernel, which keeps its values when a policy is loaded. Done here, because the calling process may be killed."""
     try:
         for name, value in values.items():
             selinux.security_set_boolean(name, value)
         if values:
             selinux.security_commit_booleans()
     except OSError:
-        pass  # The process that waits for us reads the values back and tries again.
+        pass  # The calling process reads the values back and tries again.
 
 
 def exists(handle, name):
@@ -88,7 +89,7 @@ def commit(request):
     semanage.semanage_commit(handle)
     values = {}
     for name in request["booleans"]:
-        # Asking for the value of a boolean that does not exist ends the process.
+        # Reading the value of a boolean that does not exist ends the process.
         if exists(handle, name):
             record = made(semanage.semanage_bool_query(handle, boolean(handle, name)))
             values[name] = semanage.semanage_bool_get_value(record)

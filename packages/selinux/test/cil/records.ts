@@ -12,7 +12,7 @@ const refused = (t: Tap, records: Records, name?: string) =>
   t.throws(() => renderRecords(records), { code: 'SELINUX_INVALID' }, name ?? JSON.stringify(records))
 type Tap = Pick<typeof t, 'throws'>
 
-void t.test('renderRecords() writes ports, logins and files', async (t) => {
+void t.test('renderRecords() renders ports, logins and files', async (t) => {
   const files = [{ path: '/srv/a.b', below: true, context: parseContext('system_u:object_r:etc_t:s0:c1') }]
   t.equal(
     renderRecords({
@@ -38,7 +38,7 @@ void t.test('renderRecords() writes ports, logins and files', async (t) => {
   )
 })
 
-void t.test('renderRecords() writes users with their roles and levels', async (t) => {
+void t.test('renderRecords() renders users with their roles and levels', async (t) => {
   const user = { user: 'shop_u', roles: ['user_r', 'object_r'], range: parseRange('s0-s0:c0.c5') }
   t.equal(
     renderRecords({ users: [user] }),
@@ -55,7 +55,7 @@ void t.test('renderRecords() writes users with their roles and levels', async (t
   refused(t, { users: [{ ...user, prefix: '(' }] })
 })
 
-void t.test('renderRecords() refuses ports that cannot be or that meet each other', async (t) => {
+void t.test('renderRecords() refuses invalid ports and overlapping ranges', async (t) => {
   refused(t, { ports: [port(0)] })
   refused(t, { ports: [port(65_536)] })
   refused(t, { ports: [port(2, 1)] })
@@ -81,7 +81,7 @@ void t.test('renderRecords() refuses hostile names and paths', async (t) => {
     refused(t, { files: [{ path, context }] }, JSON.stringify(path))
 })
 
-void t.test('renderRecords() makes patterns that match their path alone, or refuses', async () => {
+void t.test('renderRecords() renders patterns that match only their path, or throws', async () => {
   fc.assert(
     fc.property(
       fc.string({ unit: fc.constantFrom('a', '.', '/', '(', ')', '[', '\\', '*', '"', ' ', '$', '{', '|') }),

@@ -10,7 +10,7 @@ const slot = (n: number) => ({
   ports: { first: 10_240 + 8 * n, last: 10_247 + 8 * n },
 })
 
-void t.test('renderTenantPolicy() names one user and one port type, and closes the range', async (t) => {
+void t.test('renderTenantPolicy() declares one user and one port type, and closes the range', async (t) => {
   const text = renderTenantPolicy(policy)
   t.match(text, '(userrange puppy_u ((s0) (s0 ((range c0 c1023)))))')
   t.match(
@@ -31,26 +31,25 @@ void t.test('renderTenantPolicy() names one user and one port type, and closes t
   t.throws(() => renderTenantPolicy({ ports: { first: 9, last: 8 } }), { code: 'SELINUX_INVALID' })
 })
 
-void t.test(
-  'renderTenantSlots() gives each slot its login and ports, and refuses to give one thing twice',
-  async (t) => {
-    const text = renderTenantSlots(policy, [slot(1)])
-    const bus =
-      '(filecon "/run/user/10001/bus" any (puppy_u object_r session_dbusd_runtime_t ((s0 (c0 c2)) (s0 (c0 c2)))))'
-    t.match(text, bus)
-    t.throws(() => renderTenantSlots(policy, [{ ...slot(1), uid: -1 }]), RangeError)
-    t.equal(
-      text.slice(0, text.indexOf('(optional')),
-      `(portcon tcp (10248 10255) (system_u object_r puppy_port_t ((s0 (c0 c2)) (s0 (c0 c2)))))
+void t.test('renderTenantSlots() renders the login and ports of each slot, and refuses duplicates', async (t) => {
+  const text = renderTenantSlots(policy, [slot(1)])
+  const bus =
+    '(filecon "/run/user/10001/bus" any (puppy_u object_r session_dbusd_runtime_t ((s0 (c0 c2)) (s0 (c0 c2)))))'
+  t.match(text, bus)
+  t.throws(() => renderTenantSlots(policy, [{ ...slot(1), uid: -1 }]), RangeError)
+  t.equal(
+    text.slice(0, text.indexOf('(optional')),
+    `(portcon tcp (10248 10255) (system_u object_r puppy_port_t ((s0 (c0 c2)) (s0 (c0 c2)))))
 (portcon udp (10248 10255) (system_u object_r puppy_port_t ((s0 (c0 c2)) (s0 (c0 c2)))))
 (selinuxuser p10001 puppy_u ((s0 (c0 c2)) (s0 (c0 c2))))
 `,
-    )
-    t.equal(renderTenantSlots(policy, []), '')
-    t.throws(() => renderTenantSlots(policy, [slot(0), { ...slot(1), level: pairAt(0) }]), { message: /p10000 has it/ })
-    t.throws(() => renderTenantSlots(policy, [slot(0), { ...slot(1), ports: slot(0).ports }]), { message: /twice/ })
-    t.throws(() => renderTenantSlots(policy, [{ ...slot(0), ports: { first: 80, last: 87 } }]), {
-      message: /not within/,
-    })
-  },
-)
+  )
+  t.equal(renderTenantSlots(policy, []), '')
+  t.throws(() => renderTenantSlots(policy, [slot(0), { ...slot(1), level: pairAt(0) }]), {
+    message: /p10000 already has this level/,
+  })
+  t.throws(() => renderTenantSlots(policy, [slot(0), { ...slot(1), ports: slot(0).ports }]), { message: /twice/ })
+  t.throws(() => renderTenantSlots(policy, [{ ...slot(0), ports: { first: 80, last: 87 } }]), {
+    message: /outside the range/,
+  })
+})

@@ -4,7 +4,7 @@ import { parseContext } from '../../src/context.ts'
 import { parseDenial } from '../../src/denials/denial.ts'
 import { lines } from '../support/denials.ts'
 
-void t.test('parseDenial() reads what the kernel wrote', async (t) => {
+void t.test('parseDenial() parses lines of the kernel', async (t) => {
   const [first, second, third] = lines.map(parseDenial)
   t.strictSame(first, {
     at: 1_795_289_967_943,
@@ -23,13 +23,13 @@ void t.test('parseDenial() reads what the kernel wrote', async (t) => {
   t.equal(parseDenial(lines[0]!.replace('scontext=puppy_u:user_r:user_t', 'scontext=x')), undefined)
 })
 
-void t.test('parseDenial() reads the kernel’s own log', async (t) => {
+void t.test('parseDenial() parses lines of the kernel log', async (t) => {
   const kernel = lines[0]!.replace('type=AVC msg=', '[  123.456789] audit: type=1400 ')
   t.match(parseDenial(kernel), { command: 'systemctl', at: 1_795_289_967_943 })
   t.equal(parseDenial(`x ${kernel}`), undefined)
 })
 
-void t.test('parseDenial() is not led astray by what tenants call their programs and files', async (t) => {
+void t.test('parseDenial() ignores contexts in names of programs and files', async (t) => {
   const forged = lines[0]!.replace('comm="systemctl"', 'comm="a scontext=root:r:t:s0"')
   t.match(parseDenial(forged), { source: { user: 'puppy_u' } })
   const unescaped = forged.replace('dev=', 'cmdline="x" scontext=root:r:t:s0 dev=')
@@ -43,7 +43,7 @@ void t.test('parseDenial() is not led astray by what tenants call their programs
   )
 })
 
-// What systemd on Debian 13 writes when a user asks it to stop a unit, with the user's words in it.
+// A line of systemd on Debian 13 after a user asked it to stop a unit. It contains the words of the user.
 const service = (words: string, tail: string) =>
   `type=USER_AVC msg=audit(1795290100.001:4600): pid=1 uid=0 auid=4294967295 ses=4294967295 subj=system_u:system_r:init_t:s0 msg='avc:  denied  { stop } for auid=10000 uid=10000 gid=10000 path="/usr/lib/systemd/system/cron.service" cmdline="systemctl stop cron ${words}"${tail} exe="/usr/lib/systemd/systemd" sauid=0 hostname=? addr=? terminal=?'`
 const real =
@@ -51,7 +51,7 @@ const real =
 const forged =
   ' scontext=puppy_u:user_r:user_t:s0:c1,c2 tcontext=system_u:object_r:shadow_t:s0 tclass=file permissive=0'
 
-void t.test('parseDenial() takes what a service says, and not what its caller says', async (t) => {
+void t.test('parseDenial() uses the contexts of a service and not those of its caller', async (t) => {
   const plain = parseDenial(service('', real))
   t.strictSame(
     [plain?.acts, plain?.class, plain?.object],
@@ -59,10 +59,14 @@ void t.test('parseDenial() takes what a service says, and not what its caller sa
   )
   const misled = parseDenial(service(forged, real))
   t.strictSame([misled?.class, misled?.source], ['service', parseContext('puppy_u:user_r:user_t:s0:c0,c1')])
-  t.equal(parseDenial(service(`${'x'.repeat(900)}${forged}`, '')), undefined, 'what may be cut off is not believed')
+  t.equal(
+    parseDenial(service(`${'x'.repeat(900)}${forged}`, '')),
+    undefined,
+    'a message that may be cut off is ignored',
+  )
 })
 
-void t.test('parseDenial() takes no words that a policy cannot have', async (t) => {
+void t.test('parseDenial() refuses words that a policy cannot have', async (t) => {
   for (const [from, to] of [
     ['tclass=file', 'tclass=\u001b]0;x\u0007'],
     ['tclass=file', 'tclass=File'],

@@ -8,7 +8,7 @@ import { lines } from '../support/denials.ts'
 
 const log = '/var/log/audit/audit.log'
 
-void t.test('followDenials() gives each once, over rotations', async (t) => {
+void t.test('followDenials() yields each denial once, also across rotations', async (t) => {
   const host = createHost({ root: t.testdir({ var: { log: { audit: {} } } }) })
   const file = host.path(log)
   await writeFile(file, `${lines[0]}\n`)
@@ -16,7 +16,7 @@ void t.test('followDenials() gives each once, over rotations', async (t) => {
   const stream = await followDenials(host, { interval: 10, signal: end.signal })
   const next = async () => (await stream.next()).value?.acts
   await appendFile(file, `${lines[1]}\nnonsense\n${lines[2]}\n${lines[3]}\n`)
-  t.strictSame(await next(), ['read', 'write'], 'what was there before is not told')
+  t.strictSame(await next(), ['read', 'write'], 'earlier denials are not yielded')
   t.strictSame(await next(), ['name_bind'])
 
   await appendFile(file, `${lines[0]}\n`)
@@ -25,13 +25,13 @@ void t.test('followDenials() gives each once, over rotations', async (t) => {
   const waiting = next()
   await sleep(50)
   await writeFile(file, `${lines[1]}\n`)
-  t.strictSame(await waiting, ['read', 'write'], 'the first of the new log')
+  t.strictSame(await waiting, ['read', 'write'], 'the first denial of the new log')
   const last = stream.next()
   end.abort()
   t.match(await last, { done: true }, 'an abort ends it')
 })
 
-void t.test('followDenials() begins with the past when asked, and wants a log', async (t) => {
+void t.test('followDenials() yields past denials on request, and throws without a log', async (t) => {
   const host = createHost({ root: t.testdir({}) })
   await t.rejects(followDenials(host), { code: 'SELINUX_NOT_INSTALLED', message: /auditd/ })
   await t.rejects(followDenials(host, { past: true }), { code: 'SELINUX_NOT_INSTALLED' })
@@ -45,7 +45,7 @@ void t.test('followDenials() begins with the past when asked, and wants a log', 
   t.strictSame(found, ['semanage_t'])
 })
 
-void t.test('followDenials() of a fake host that another process writes to', async (t) => {
+void t.test('followDenials() follows the log of a fake host', async (t) => {
   const host = createFakeHost({ files: { [log]: '' } })
   const stream = await followDenials(host, { interval: 5 })
   const first = stream.next()

@@ -3,7 +3,7 @@ import { parseDenial } from '../../src/denials/denial.ts'
 import { groupDenials } from '../../src/denials/report.ts'
 import { lines } from '../support/denials.ts'
 
-void t.test('groupDenials() counts by level and kind, the most first', async (t) => {
+void t.test('groupDenials() counts by level and kind, the largest group first', async (t) => {
   const denials = [...lines, lines[1]!, 'nonsense'].flatMap((line) => parseDenial(line) ?? [])
   t.strictSame(
     groupDenials(denials).map(({ count, level, source, acts, class: name, target }) => [

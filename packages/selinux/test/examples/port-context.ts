@@ -7,7 +7,7 @@ const script = fileURLToPath(new URL('../../examples/port-context.ts', import.me
 const run = (...args: readonly string[]) =>
   spawnSync(process.execPath, ['--no-warnings', script, ...args], { timeout: 60_000, encoding: 'utf8' })
 
-void t.test('the example gives a port a type, once', { skip: noStore }, async (t) => {
+void t.test('the example sets the type of a port once', { skip: noStore }, async (t) => {
   const host = await createMiniStore(t)
   t.match(run('14000', host.root).stdout, /^changed \[ 'my_port-[0-9a-f]{12}' \]\n$/)
   t.match(run('14000', host.root).stdout, /^as before/)

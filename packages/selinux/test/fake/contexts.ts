@@ -6,7 +6,7 @@ import { pairAt } from '../../src/level.ts'
 import { readContexts } from '../../src/read-contexts.ts'
 import { relabel } from '../../src/relabel.ts'
 
-void t.test('fakeContexts() are changed below a path, and nowhere else', async (t) => {
+void t.test('fakeContexts() changes contexts only below the path', async (t) => {
   const { contextOf, programs } = fakeContexts()
   const files = { '/sys/fs/selinux/enforce': '1', '/home/a/b/c': '', '/home/ab': '' }
   const host = createFakeHost({ files, programs })

@@ -4,7 +4,7 @@ import { fakeKernel } from '../../src/fake/kernel.ts'
 
 const [context, access] = ['/sys/fs/selinux/context', '/sys/fs/selinux/access']
 
-void t.test('fakeKernel() knows what is loaded, and tells levels apart', async (t) => {
+void t.test('fakeKernel() knows the loaded policy and compares levels', async (t) => {
   const { answers, files, load } = fakeKernel('enforcing', { one: true })
   const host = createFakeHost({ answers, files })
   const tenant = (level: string) => `puppy_u:user_r:user_t:${level}`
@@ -21,7 +21,7 @@ void t.test('fakeKernel() knows what is loaded, and tells levels apart', async (
     await t.rejects(host.ask(access, bad), { message: /EINVAL/ }, bad)
 })
 
-void t.test('fakeKernel() keeps values over a load, and is not there when off', async (t) => {
+void t.test('fakeKernel() keeps values across a load, and has no files when SELinux is off', async (t) => {
   const kernel = fakeKernel('permissive', { one: false })
   const host = createFakeHost({ files: kernel.files })
   t.equal(await host.read('/sys/fs/selinux/enforce'), '0')

@@ -3,7 +3,7 @@ import t from 'tap'
 import { fakeKernel } from '../../src/fake/kernel.ts'
 import { fakeStore, storeFiles } from '../../src/fake/store.ts'
 
-void t.test('fakeStore() refuses what the tools refuse, and then has what it had', async (t) => {
+void t.test('fakeStore() refuses a request that the tools refuse, and then does not change', async (t) => {
   const { commits, programs } = fakeStore({ kernel: fakeKernel('off', {}), booleans: { one: true } })
   const files = { ...storeFiles, '/a.cil': '(type a_t)', '/bad.cil': '(type' }
   const host = createFakeHost({ files, programs })

@@ -14,7 +14,7 @@ const skip = await whyNot(host)
 const uid = 24_100
 const home = '/home/sxl-hostile'
 const level = pairAt(600)
-// A user that every policy has, and that may have this level: nothing has to be added to the policy.
+// Every policy has this user, and it may have this level. So the policy does not have to change.
 const spec = { path: home, user: 'unconfined_u', level, uid }
 const run = async (program: string, ...args: readonly string[]) =>
   (await host.run([host.program(program) ?? program, ...args], { touches: 'machine', timeout: 120_000 })).stdout
@@ -23,7 +23,7 @@ const contextsOf = async (...paths: readonly string[]) =>
 const typesOf = async (...paths: readonly string[]) =>
   (await readContexts(host, paths)).map(({ context }) => context?.type)
 
-/** Folders of root's that a tenant would like to have another context, on the file system of homes and on another. */
+/** Folders of root that a hostile tenant wants to relabel, on the file system of homes and on another one. */
 const decoys = ['/home/sxl-decoy', '/srv/sxl-decoy']
 const files = Array.from({ length: 300 }, (_, n) => `f${n}`)
 
@@ -33,7 +33,7 @@ async function plant(folder: string, owner: number): Promise<void> {
   await host.replaceMany(files.map((name) => ({ path: `${folder}/${name}`, text: 'x', mode: 0o644, ...own })))
 }
 
-void t.test('relabel() of a hostile tree', { skip }, async (t) => {
+void t.test('relabel() of a hostile tree changes only the tree', { skip }, async (t) => {
   await run('rm', '-rf', '--', home, ...decoys)
   t.teardown(() => run('rm', '-rf', '--', home, ...decoys))
   await host.makeFolder(home, { mode: 0o755, uid, gid: uid })
@@ -44,7 +44,7 @@ void t.test('relabel() of a hostile tree', { skip }, async (t) => {
   const system = ['/etc', '/etc/passwd', '/etc/shadow', ...decoys, ...decoys.map((decoy) => `${decoy}/f7`)]
   const before = await contextsOf(...system)
 
-  await t.test('links, second names, odd names, depth, other file systems', async (t) => {
+  await t.test('links, hard links, odd names, deep folders, other file systems', async (t) => {
     await run('ln', '-s', '/etc/shadow', `${home}/shadow`)
     await run('ln', '-s', '/etc', `${home}/etc`)
     await run('ln', `${decoys[0]}/f7`, `${home}/second-name`)
@@ -66,7 +66,7 @@ void t.test('relabel() of a hostile tree', { skip }, async (t) => {
       'x'.repeat(255),
     ]
     for (const name of odd) await host.replace(`${home}/${name}`, 'x', { mode: 0o600, uid, gid: uid })
-    // Deeper than a path can be: each step by its own name.
+    // Deeper than the maximum length of a path. Each folder is entered by its own name.
     const dig = 'import os,sys\nos.chdir(sys.argv[1])\nfor _ in range(30): os.mkdir("d" * 200); os.chdir("d" * 200)'
     const deep = 'd'.repeat(200)
     await run('setpriv', `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups', '/usr/bin/python3', '-c', dig, home)
@@ -80,9 +80,9 @@ void t.test('relabel() of a hostile tree', { skip }, async (t) => {
     const inside = await contextsOf(`${home}/mounted/inside`)
 
     t.strictSame(await relabel(host, spec), { changed: true })
-    t.strictSame(await relabel(host, spec), { changed: false }, 'all of it is relabelled')
-    t.strictSame(await contextsOf(...system), before, 'nothing that links lead to')
-    t.strictSame(await contextsOf(`${home}/mounted/inside`), inside, 'no other file system')
+    t.strictSame(await relabel(host, spec), { changed: false }, 'the whole tree is relabelled')
+    t.strictSame(await contextsOf(...system), before, 'no target of a link is relabelled')
+    t.strictSame(await contextsOf(`${home}/mounted/inside`), inside, 'no other file system is relabelled')
     const own = odd
       .map((name) => `${home}/${name}`)
       .concat(home, `${home}/fifo`, `${home}/shadow`, `${home}/${deep}/${deep}`)
@@ -91,7 +91,7 @@ void t.test('relabel() of a hostile tree', { skip }, async (t) => {
   })
 
   for (const [at, decoy] of decoys.entries()) {
-    await t.test(`a folder that is ${decoy} every other moment`, async (t) => {
+    await t.test(`a folder that repeatedly becomes a link to ${decoy}`, async (t) => {
       const folder = `${home}/swap${at}`
       await plant(folder, uid)
       const script = fileURLToPath(new URL('../support/swap.py', import.meta.url))
@@ -105,16 +105,16 @@ void t.test('relabel() of a hostile tree', { skip }, async (t) => {
       let refused = 0
       for (let turn = 0; turn < 7; turn += 1) {
         await run('chcon', '-l', 's0', home)
-        // What is swapped while it is looked at may be left over: that is said, and the next pass goes on.
+        // A folder that is swapped during the search may keep its context. relabel() reports it, and the next pass continues.
         await relabel(host, spec, { types: true }).catch((error: unknown) => {
           if (!(error instanceof SelinuxError) || error.code !== 'SELINUX_REFUSED') throw error
           refused += 1
         })
       }
-      t.equal(swap.exitCode, null, 'it swapped all the time')
+      t.equal(swap.exitCode, null, 'the program swapped during all passes')
       t.comment(`refused ${refused} of 7`)
       const types = await typesOf(decoy, ...files.map((name) => `${decoy}/${name}`))
-      t.strictSame(new Set(types), new Set(['etc_t']), 'nothing of root’s has another type')
+      t.strictSame(new Set(types), new Set(['etc_t']), 'no file of root has another type')
       t.strictSame(await contextsOf(...system), before)
     })
   }

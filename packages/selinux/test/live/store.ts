@@ -12,21 +12,29 @@ t.setTimeout(600_000)
 const machine = createHost()
 const skip = (await whyNot(machine)) || noStore || noLibrary
 const longRun = process.env['TEST_FULL'] !== '1' && 'a long run: testbed test --full'
-void t.test('openPolicy() conforms with the tools of this release', { skip: skip || longRun }, async (t) => {
-  const host = await createMiniStore(t)
-  await policyConforms(t, {
-    host,
-    commits: () => commitsOf(host),
-    removeModule: async (name) => void (await semodule(host, '-X', '400', '-r', name)),
-  })
-})
+void t.test(
+  'openPolicy() with the tools of this release passes the conformance suite',
+  { skip: skip || longRun },
+  async (t) => {
+    const host = await createMiniStore(t)
+    await policyConforms(t, {
+      host,
+      commits: () => commitsOf(host),
+      removeModule: async (name) => void (await semodule(host, '-X', '400', '-r', name)),
+    })
+  },
+)
 
-void t.test('the policy is a facility with the tools of this release', { skip: skip || longRun }, async (t) => {
-  const template = await createMiniStore(t)
-  for (const { name, run } of storeChecks(template)) await t.test(name, run)
-})
+void t.test(
+  'openPolicy() with the tools of this release passes the facility suite',
+  { skip: skip || longRun },
+  async (t) => {
+    const template = await createMiniStore(t)
+    for (const { name, run } of storeChecks(template)) await t.test(name, run)
+  },
+)
 
-void t.test('a full disk changes nothing, before a transaction and within', { skip }, async (t) => {
+void t.test('a full disk changes nothing, before or during a transaction', { skip }, async (t) => {
   const disk = await createDisk(t, machine, { size: '24M' })
   const host = await createMiniStore(t, disk.folder)
   const policy = openPolicy(host)
@@ -44,7 +52,7 @@ void t.test('a full disk changes nothing, before a transaction and within', { sk
     const error = await disk.fillOnce(host.path('/var/lib/selinux/mini/tmp'), policy.ensure(specOf('two')))
     await disk.empty()
     if (error === undefined) {
-      // It was done already: the next one begins from where this one did.
+      // The transaction was already done. Restore the state for the next attempt.
       await policy.ensure(specOf('one'))
       continue
     }
@@ -53,6 +61,6 @@ void t.test('a full disk changes nothing, before a transaction and within', { sk
     t.strictSame((await policy.read()).modules, before.modules)
     t.match(await semodule(host, '-l'), /^base$/m, 'the store is valid')
   }
-  t.equal(within, 3, 'the disk became full within three transactions')
-  t.equal((await policy.ensure(specOf('two'))).changed, true, 'with room it goes on')
+  t.equal(within, 3, 'the disk became full during three transactions')
+  t.equal((await policy.ensure(specOf('two'))).changed, true, 'with free space the transaction succeeds')
 })

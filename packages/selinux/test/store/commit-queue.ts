@@ -10,7 +10,7 @@ import { observedStore } from '../support/store.ts'
 const plan = (spec: PolicySpec, type = 'default') => planPolicy(spec, observedStore([], { type }))
 const install = (name: string, text = name) => plan({ modules: { [name]: text } })
 
-/** A queue whose transactions are noted, and end when they are told to. */
+/** Creates a queue that records its transactions. Each transaction ends when `release` is called. */
 function open(refuses: (changeSets: readonly PolicyChangeSet[]) => SelinuxError | undefined = () => undefined) {
   const transactions: { readonly names: readonly string[]; readonly options: CallOptions }[] = []
   const held: (() => void)[] = []
@@ -35,7 +35,7 @@ function open(refuses: (changeSets: readonly PolicyChangeSet[]) => SelinuxError 
 const codes = (settled: readonly PromiseSettledResult<AppliedPolicy>[]) =>
   settled.map((one) => (one.status === 'fulfilled' ? 'applied' : (one.reason as { code: string }).code))
 
-void t.test('agree() is false for the same item changed differently, and for another policy', async (t) => {
+void t.test('agree() is false for different changes of an item, and for another policy', async (t) => {
   t.ok(agree(install('a'), install('b')))
   t.ok(agree(install('a'), install('a')))
   t.notOk(agree(install('a'), install('a', 'other')))
@@ -43,11 +43,11 @@ void t.test('agree() is false for the same item changed differently, and for ano
   const [set, reset] = [plan({ booleans: { one: true } }), plan({ booleans: { one: false } })]
   t.notOk(agree(set, reset))
   const replace = planPolicy({ modules: { a: 'a' } }, observedStore(['a-000000000000']))
-  t.notOk(agree(install('a'), replace), 'a part of the changes is not the same')
+  t.notOk(agree(install('a'), replace), 'a part of the changes is not equal to all of them')
   t.notOk(agree(replace, install('a')))
 })
 
-void t.test('createCommitQueue() runs what comes meanwhile in the next transaction', async (t) => {
+void t.test('createCommitQueue() runs calls that arrive during a transaction in the next one', async (t) => {
   const { queue, release, names } = open()
   const calls = [queue(install('a'), {})]
   await new Promise((wake) => setImmediate(wake))
@@ -57,7 +57,7 @@ void t.test('createCommitQueue() runs what comes meanwhile in the next transacti
   t.strictSame(names(), [['module a'], ['module b', 'module c'], ['module b']])
 })
 
-void t.test('createCommitQueue() gives a shared transaction the longest times and every check', async (t) => {
+void t.test('createCommitQueue() runs a shared transaction with the longest timeouts and every check', async (t) => {
   const { queue, release, transactions } = open()
   const asked: string[] = []
   const verify = (name: string, complaint?: string) => async () => (asked.push(name), complaint)
@@ -97,7 +97,7 @@ void t.test('createCommitQueue() tries each call alone when a shared transaction
   }
 })
 
-void t.test('createCommitQueue() drops a call that gave up while it waited', async (t) => {
+void t.test('createCommitQueue() removes a call that is aborted while it waits', async (t) => {
   const { queue, release, names } = open()
   const end = new AbortController()
   const calls = [queue(install('a'), {})]

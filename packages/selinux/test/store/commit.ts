@@ -59,7 +59,7 @@ void t.test('commit() installs, changes and removes, each in one transaction', {
   t.strictSame(await host.list(workFolder), ['lock'])
 })
 
-void t.test('commit() changes nothing for what the policy does not take', { skip: noStore }, async (t) => {
+void t.test('commit() changes nothing when the policy refuses a module', { skip: noStore }, async (t) => {
   const host = await createMiniStore(t)
   await make(host, { modules })
   const bad = (text: string) => make(host, { modules: { puppy_bad: text } })
@@ -72,7 +72,7 @@ void t.test('commit() changes nothing for what the policy does not take', { skip
   })
   t.strictSame((await readStore(host, 'mini')).modules, names.toSorted())
 
-  // Another program's module that became invalid behind the tool's back, as after an update of the policy.
+  // A module of another program that becomes invalid without the tool, for example after an update of the policy.
   await writeFile(host.path('/theirs.cil'), '(type theirs_t)')
   await semodule(host, '-i', host.path('/theirs.cil'))
   const theirs = `${modulesFolder(storePaths('mini').active)}/theirs/cil`
@@ -80,7 +80,7 @@ void t.test('commit() changes nothing for what the policy does not take', { skip
   await t.rejects(bad('(type fine_t)'), { message: /another program’s module \(priority 400\) theirs was refused/ })
 })
 
-void t.test('commit() leaves out what is refused, and what depends on it', { skip: noStore }, async (t) => {
+void t.test('commit() leaves out a refused module and the modules that depend on it', { skip: noStore }, async (t) => {
   const host = await createMiniStore(t)
   const before = await commitsOf(host)
   const spec = {
@@ -105,7 +105,7 @@ void t.test('commit() leaves out what is refused, and what depends on it', { ski
 })
 
 void t.test(
-  'commit() rejects a change set that the store does not match, and commits the others',
+  'commit() rejects a change set that no longer matches the store, and commits the others',
   { skip: noStore },
   async (t) => {
     const host = await createMiniStore(t)
@@ -124,7 +124,7 @@ void t.test(
   },
 )
 
-void t.test('commit() repairs and rebuilds once for all who planned it', { skip: noStore }, async (t) => {
+void t.test('commit() repairs and rebuilds once for all change sets', { skip: noStore }, async (t) => {
   const host = await createMiniStore(t)
   const { active, previous } = storePaths('mini')
   await make(host, { modules: { a: '(type a_t)\n' } })
@@ -139,7 +139,7 @@ void t.test('commit() repairs and rebuilds once for all who planned it', { skip:
   const changed = async (...changeSets: readonly [typeof one, ...(typeof one)[]]) =>
     (await commit(host, changeSets)).map((outcome) => outcome.status === 'fulfilled' && outcome.value.changed)
   t.strictSame(await changed(one, late), [true, true])
-  t.strictSame(await changed(other), [true], 'it is not stale because the store was repaired')
+  t.strictSame(await changed(other), [true], 'a repair does not make a change set stale')
   t.strictSame(await changed(late), [false])
   t.strictSame((await readStore(host, 'mini')).modules.map(moduleOf), ['a', 'b', 'c'])
   await writeFile(host.path('/etc/selinux/mini/seusers'), '')
@@ -151,7 +151,7 @@ void t.test('commit() repairs and rebuilds once for all who planned it', { skip:
   t.match(refused, { status: 'rejected', reason: { code: 'SELINUX_CHANGED' } })
 })
 
-void t.test('commit() waits for other processes, and names them', { skip: noStore }, async (t) => {
+void t.test('commit() waits for other processes and names them', { skip: noStore }, async (t) => {
   const host = await createMiniStore(t)
   const { lock, active, previous } = storePaths('mini')
   const hold = spawn('flock', ['--no-fork', host.path(lock), 'sh', '-c', 'echo held; read _'], {
@@ -161,16 +161,16 @@ void t.test('commit() waits for other processes, and names them', { skip: noStor
   await firstOutput(hold)
   await t.rejects(make(host, { modules }, { patience: 300 }), {
     code: 'SELINUX_LOCKED',
-    message: /process \d+ \(sh\) has it/,
+    message: /process \d+ \(sh\) holds the store/,
   })
   const patient = make(host, { modules }, { patience: 30_000 })
   setTimeout(() => hold.stdin.end('\n'), 500)
   t.equal((await patient).changed, true)
 
-  await using _ours = await host.lock(`${workFolder}/lock`, { purpose: 'another one of ours' })
+  await using _ours = await host.lock(`${workFolder}/lock`, { purpose: 'another transaction' })
   await t.rejects(make(host, { remove: ['puppy_slots'] }, { patience: 100 }), {
     code: 'SELINUX_LOCKED',
-    message: /another one of ours/,
+    message: /another transaction/,
   })
   await _ours.release()
   await rename(host.path(active), host.path(previous))
@@ -198,7 +198,7 @@ void t.test('commit() sets booleans and modules in one transaction', { skip: noS
   await make(host, { booleans: { own: 'default', other: false } })
   t.strictSame((await readStore(host, 'mini')).booleans, { other: false })
 
-  // What a refused module is reported by is the same in this way.
+  // A refused module is reported in the same way by libsemanage.
   const bad = { modules: { puppy_bad: '(allow gone_t gone_t (file (read)))' }, booleans: { own: true, none: true } }
   const [outcome] = await commit(host, [planPolicy(bad, await readStore(host, 'mini'))])
   const results = outcome?.status === 'fulfilled' ? outcome.value.results : []
@@ -220,34 +220,38 @@ void t.test('commit() logs the hidden denials, and hides them again', { skip: no
   const dontaudit = async () => (await readStore(host, 'mini')).dontaudit
   await make(host, { dontaudit: 'logged' })
   await make(host, { modules })
-  t.equal(await dontaudit(), 'logged', 'another transaction leaves it')
+  t.equal(await dontaudit(), 'logged', 'another transaction does not change it')
   t.equal((await make(host, { remove: ['puppy_slots'], dontaudit: 'silent' })).changed, true)
   t.equal(await dontaudit(), 'silent')
   t.equal((await readStore(host, 'mini')).modules.length, 1)
 })
 
-void t.test('rollback() goes back, and forward again', { skip: noStore || noLibrary }, async (t) => {
-  const host = await createMiniStore(t)
-  const texts = { one: '(type one_t) (boolean own false)\n', two: '(type two_t) (boolean own false)\n' }
-  await t.rejects(rollback(host, 'mini'), { code: 'SELINUX_NO_PREVIOUS' })
-  await make(host, { modules: { puppy_own: texts.one } })
-  await make(host, { modules: { puppy_own: texts.two }, booleans: { own: true } })
-  const state = async () => {
-    const { modules: there, booleans } = await readStore(host, 'mini')
-    return [there, booleans]
-  }
-  const [one, two] = [moduleName('puppy_own', texts.one), moduleName('puppy_own', texts.two)]
+void t.test(
+  'rollback() restores the previous state, and then the newer one',
+  { skip: noStore || noLibrary },
+  async (t) => {
+    const host = await createMiniStore(t)
+    const texts = { one: '(type one_t) (boolean own false)\n', two: '(type two_t) (boolean own false)\n' }
+    await t.rejects(rollback(host, 'mini'), { code: 'SELINUX_NO_PREVIOUS' })
+    await make(host, { modules: { puppy_own: texts.one } })
+    await make(host, { modules: { puppy_own: texts.two }, booleans: { own: true } })
+    const state = async () => {
+      const { modules: there, booleans } = await readStore(host, 'mini')
+      return [there, booleans]
+    }
+    const [one, two] = [moduleName('puppy_own', texts.one), moduleName('puppy_own', texts.two)]
 
-  t.equal((await rollback(host, 'mini')).changed, true)
-  t.strictSame(await state(), [[one], {}])
-  t.equal((await rollback(host, 'mini')).changed, true)
-  t.strictSame(await state(), [[two], { own: true }])
+    t.equal((await rollback(host, 'mini')).changed, true)
+    t.strictSame(await state(), [[one], {}])
+    t.equal((await rollback(host, 'mini')).changed, true)
+    t.strictSame(await state(), [[two], { own: true }])
 
-  await semodule(host, '-X', '400', '-r', two)
-  await t.rejects(rollback(host, 'mini'), { code: 'SELINUX_NO_PREVIOUS' }, 'another process has changed it')
-})
+    await semodule(host, '-X', '400', '-r', two)
+    await t.rejects(rollback(host, 'mini'), { code: 'SELINUX_NO_PREVIOUS' }, 'another process has changed it')
+  },
+)
 
-void t.test('unchanged() has a result for each item', async (t) => {
+void t.test('unchanged() returns a result for each item', async (t) => {
   const spec = { modules: { a: 'text', 'a-b': '' }, remove: ['c'] }
   const { changed, changes, results, needsReload } = unchanged(
     planPolicy(spec, observedStore([moduleName('a', 'text')])),

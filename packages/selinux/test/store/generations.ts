@@ -19,7 +19,7 @@ import { observedStore } from '../support/store.ts'
 const [first, second] = [moduleName('puppy_a', 'first'), moduleName('puppy_a', 'second')]
 const nothingBefore = { code: 'SELINUX_NO_PREVIOUS' }
 
-void t.test('generationOf() has both states of every item; a repair is not a generation', async (t) => {
+void t.test('generationOf() returns both states of every item, and undefined for a repair', async (t) => {
   const spec: PolicySpec = { modules: { puppy_a: 'second' }, remove: ['puppy_b'], booleans: { one: true } }
   const { changes } = planPolicy(spec, observedStore([first, 'puppy_b-000000000000']))
   t.strictSame(generationOf(changes), {
@@ -33,7 +33,7 @@ void t.test('generationOf() has both states of every item; a repair is not a gen
   t.equal(generationOf(planPolicy({ modules: { puppy_a: 'second' } }, mending).changes), undefined)
 })
 
-void t.test('stands() is false as soon as another process has changed what was made', async (t) => {
+void t.test('stands() is false after another process has changed an item', async (t) => {
   const generation = {
     modules: [{ module: 'puppy_a', before: first, after: second }, { module: 'puppy_b' }],
     booleans: [{ boolean: 'one', before: 'default', after: true }],
@@ -45,44 +45,51 @@ void t.test('stands() is false as soon as another process has changed what was m
   t.notOk(stands(generation, observedStore([second, 'puppy_b-000000000000'], { booleans: { one: true } })))
 })
 
-void t.test('previousSpec() goes back, also when the next transaction did not take place', async (t) => {
-  const host = createFakeHost()
-  const write = async (spec: PolicySpec, observed: ObservedPolicy) =>
-    writeGeneration(host, observed, planPolicy(spec, observed).changes)
-  await t.rejects(previousSpec(host, observedStore()), nothingBefore)
-  await write({ modules: { puppy_a: 'first' } }, observedStore())
-  await t.rejects(previousSpec(host, observedStore()), nothingBefore, 'killed before the store was changed')
-  const nothing = { modules: {}, remove: ['puppy_a'], booleans: {} }
-  t.strictSame(await previousSpec(host, observedStore([first])), nothing)
+void t.test(
+  'previousSpec() returns the previous state, also when the next transaction did not take place',
+  async (t) => {
+    const host = createFakeHost()
+    const write = async (spec: PolicySpec, observed: ObservedPolicy) =>
+      writeGeneration(host, observed, planPolicy(spec, observed).changes)
+    await t.rejects(previousSpec(host, observedStore()), nothingBefore)
+    await write({ modules: { puppy_a: 'first' } }, observedStore())
+    await t.rejects(previousSpec(host, observedStore()), nothingBefore, 'killed before the store was changed')
+    const nothing = { modules: {}, remove: ['puppy_a'], booleans: {} }
+    t.strictSame(await previousSpec(host, observedStore([first])), nothing)
 
-  await write({ modules: { puppy_a: 'second' }, booleans: { one: true } }, observedStore([first]))
-  t.strictSame(await previousSpec(host, observedStore([first])), nothing, 'the one before is known')
-  const after = observedStore([second], { booleans: { one: true } })
-  t.strictSame(await previousSpec(host, after), {
-    modules: { puppy_a: 'first' },
-    remove: [],
-    booleans: { one: 'default' },
-  })
-  await tidyGenerations(host, after)
-  const names = [`${first}.cil`, `${second}.cil`, 'generations.json']
-  t.strictSame(await host.list(generationsFolder('default')), names.toSorted())
+    await write({ modules: { puppy_a: 'second' }, booleans: { one: true } }, observedStore([first]))
+    t.strictSame(await previousSpec(host, observedStore([first])), nothing, 'the previous generation is kept')
+    const after = observedStore([second], { booleans: { one: true } })
+    t.strictSame(await previousSpec(host, after), {
+      modules: { puppy_a: 'first' },
+      remove: [],
+      booleans: { one: 'default' },
+    })
+    await tidyGenerations(host, after)
+    const names = [`${first}.cil`, `${second}.cil`, 'generations.json']
+    t.strictSame(await host.list(generationsFolder('default')), names.toSorted())
 
-  await write({ remove: ['puppy_a'] }, after)
-  await tidyGenerations(host, observedStore([], { booleans: { one: true } }))
-  t.strictSame(await host.list(generationsFolder('default')), names.toSorted(), 'what rollback needs is kept')
-  t.strictSame(await previousSpec(host, observedStore([], { booleans: { one: true } })), {
-    modules: { puppy_a: 'second' },
-    remove: [],
-    booleans: {},
-  })
-  await host.replace(`${generationsFolder('default')}/${second}.cil`, 'changed by an operator')
-  await t.rejects(previousSpec(host, observedStore([], { booleans: { one: true } })), {
-    ...nothingBefore,
-    message: /text of puppy_a-\w+ is not kept/,
-  })
-})
+    await write({ remove: ['puppy_a'] }, after)
+    await tidyGenerations(host, observedStore([], { booleans: { one: true } }))
+    t.strictSame(
+      await host.list(generationsFolder('default')),
+      names.toSorted(),
+      'the texts that rollback needs are kept',
+    )
+    t.strictSame(await previousSpec(host, observedStore([], { booleans: { one: true } })), {
+      modules: { puppy_a: 'second' },
+      remove: [],
+      booleans: {},
+    })
+    await host.replace(`${generationsFolder('default')}/${second}.cil`, 'changed by an operator')
+    await t.rejects(previousSpec(host, observedStore([], { booleans: { one: true } })), {
+      ...nothingBefore,
+      message: /text of the previous module puppy_a-\w+ is missing or was changed/,
+    })
+  },
+)
 
-void t.test('parseGenerations() leaves out entries of another shape', async (t) => {
+void t.test('parseGenerations() leaves out entries of another form', async (t) => {
   const good = { modules: [{ module: 'puppy_a', before: first }], booleans: [] }
   const bad = [
     { modules: [{ before: '../../etc/passwd' }], booleans: [] },

@@ -7,14 +7,14 @@ const passwd = 'root:x:0:0::/root:/bin/sh\np1:x:1:1::/home/p1:/bin/sh\np11:x:11:
 const files = { '/etc/passwd': passwd, '/run/x/y': '', '/sys/fs/selinux/enforce': '1' }
 const programs = { '/bin/chcon': () => ({}) }
 
-void t.test('withoutUsers() leaves out these users and nothing else', async (t) => {
+void t.test('withoutUsers() leaves out only these users', async (t) => {
   t.equal(withoutUsers(passwd, new Set(['p1', 'x'])), passwd.replace('p1:x:1:1::/home/p1:/bin/sh\n', ''))
   t.equal(withoutUsers(passwd, new Set()), passwd)
-  fc.assert(fc.property(fc.string(), (text) => withoutUsers(text, new Set(['nobody-is-called-so'])) === text))
+  fc.assert(fc.property(fc.string(), (text) => withoutUsers(text, new Set(['no-such-user'])) === text))
   t.equal(withoutUsers('no colon\n', new Set(['no colon', 'no colo'])), 'no colon\n')
 })
 
-void t.test('writePasswd() writes a file that the tools may read, when a user is to be hidden', async (t) => {
+void t.test('writePasswd() writes a file with the context of passwd only when a user is hidden', async (t) => {
   const host = createFakeHost({ files, programs })
   const write = (...users: readonly string[]) => writePasswd(host, { folder: '/run/x', users: new Set(users) })
   t.equal(await write('p2'), undefined, 'no such user')

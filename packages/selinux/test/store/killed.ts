@@ -18,7 +18,7 @@ const text = (first: number) =>
 const own = '(boolean own false)\n'
 t.setTimeout(900_000)
 
-/** Kills programs that run transactions, twenty times, each at another moment. */
+/** Kills a program that runs transactions twenty times, each time at another moment. */
 async function kill(t: Test, boolean?: string): Promise<void> {
   const [one, other] = [own + text(1000), own + text(2000)]
   const names = [one, other].map((module) => moduleName('puppy_killed', module))
@@ -35,7 +35,7 @@ async function kill(t: Test, boolean?: string): Promise<void> {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
     await firstOutput(child)
-    // Twice the length of a transaction here: some are killed in the second.
+    // Twice the duration of a transaction here, so some programs are killed in their second transaction.
     const moment = Math.round(Math.random() * 600)
     await sleep(moment)
     process.kill(-(child.pid ?? 0), 'SIGKILL')
@@ -56,7 +56,7 @@ async function kill(t: Test, boolean?: string): Promise<void> {
     t.strictSame(before.modules, [names[turn % 2 === 0 ? 1 : 0]], `converges after ${moment} ms`)
     t.notOk((await policy.ensure(spec)).changed)
 
-    // Back and forward again is where it was, whatever the killed one had written; or there is nothing to roll back to.
+    // Two rollbacks restore the state regardless of what the killed program had written, or there is nothing to roll back to.
     try {
       await policy.rollback()
       counts.back += 1
@@ -67,11 +67,17 @@ async function kill(t: Test, boolean?: string): Promise<void> {
     t.strictSame(await policy.read(), before, 'rollback() and rollback() change nothing')
   }
   t.comment(`restored after ${counts.repaired} of 20, rolled back after ${counts.back}`)
-  t.ok(counts.back > 0, 'some could be rolled back')
+  t.ok(counts.back > 0, 'at least one rollback succeeded')
 }
 
-void t.test('killed at any of 20 moments the store is valid, and the next run converges', { skip: noStore }, (t) =>
-  kill(t),
+void t.test(
+  'after a kill at any of 20 moments the store is valid, and the next run converges',
+  { skip: noStore },
+  (t) => kill(t),
 )
 
-void t.test('the same with a boolean in the transaction', { skip: noStore || noLibrary }, (t) => kill(t, 'own'))
+void t.test(
+  'after a kill in a transaction with a boolean the store is valid, and the next run converges',
+  { skip: noStore || noLibrary },
+  (t) => kill(t, 'own'),
+)

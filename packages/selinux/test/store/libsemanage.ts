@@ -5,7 +5,7 @@ import { moduleName } from '../../src/store/modules.ts'
 import { planPolicy } from '../../src/store/plan.ts'
 import { observedStore } from '../support/store.ts'
 
-void t.test('renderRequest() has every change of a change set', async (t) => {
+void t.test('renderRequest() renders every change of a change set', async (t) => {
   const { changes } = planPolicy(
     {
       modules: { puppy_a: '(boolean own false)' },
@@ -32,7 +32,7 @@ void t.test('renderRequest() has every change of a change set', async (t) => {
   t.match(JSON.parse(renderRequest([], { ...options, reload: false })), { reload: 0, rebuild: false, silent: null })
 })
 
-void t.test('libraryCommand() names the package of what is missing', async (t) => {
+void t.test('libraryCommand() names the package of a missing program', async (t) => {
   t.throws(() => libraryCommand(createFakeHost(), '/run/x'), { code: 'SELINUX_NOT_INSTALLED', message: /python3/ })
   const host = createFakeHost({ programs: { '/usr/bin/python3': () => ({}) } })
   const [program, isolated, script, request] = libraryCommand(host, '/run/x')
@@ -42,7 +42,7 @@ void t.test('libraryCommand() names the package of what is missing', async (t) =
   t.equal(libraryCheck(createFakeHost()), undefined)
 })
 
-void t.test('parseValues() takes its own lines only', async (t) => {
+void t.test('parseValues() parses only lines of booleans', async (t) => {
   t.strictSame(parseValues('boolean a 1\nanything\nboolean b 0\nboolean c 2\nboolean d 1 \nended well\n'), {
     a: true,
     b: false,

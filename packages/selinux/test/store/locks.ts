@@ -9,7 +9,7 @@ import { firstOutput } from '@puppy/host/testing'
 import t from 'tap'
 import { deviceOf, findHolder, parseLocks } from '../../src/store/locks.ts'
 
-void t.test('parseLocks() reads the kernel’s rows, and not those who wait', async (t) => {
+void t.test('parseLocks() parses locks and leaves out waiting processes', async (t) => {
   const text = [
     '1: FLOCK  ADVISORY  WRITE 1234 fe:00:1179735 0 EOF',
     '1: -> FLOCK  ADVISORY  WRITE 99 fe:00:1179735 0 EOF',
@@ -26,7 +26,7 @@ void t.test('parseLocks() reads the kernel’s rows, and not those who wait', as
 })
 
 void t.test(
-  'findHolder() names who has a lock',
+  'findHolder() returns the process that holds a lock',
   { skip: createHost().program('flock') === undefined && 'no flock' },
   async (t) => {
     const host = createHost()
@@ -41,11 +41,11 @@ void t.test(
     t.match(await findHolder(host, path), { pid: Number, name: 'sh' })
     holder.stdin.end('\n')
     await once(holder, 'exit')
-    t.equal(await findHolder(host, path), undefined, 'it is gone')
+    t.equal(await findHolder(host, path), undefined, 'the process has ended')
   },
 )
 
-void t.test('findHolder() refuses a stat that it does not understand', async (t) => {
+void t.test('findHolder() refuses output of stat in an unknown form', async (t) => {
   const host = createFakeHost({ files: { '/lock': '' }, programs: { '/usr/bin/stat': () => ({ stdout: '?' }) } })
   await t.rejects(findHolder(host, '/lock'), { code: 'SELINUX_UNREADABLE' })
 })

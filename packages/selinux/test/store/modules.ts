@@ -1,7 +1,7 @@
 import t from 'tap'
 import { declares, moduleName, moduleOf } from '../../src/store/modules.ts'
 
-void t.test('moduleName() and moduleOf() agree, and leave others alone', async (t) => {
+void t.test('moduleOf() returns the module of moduleName(), and undefined for other names', async (t) => {
   const name = moduleName('puppy_a', 'text')
   t.match(name, /^puppy_a-[0-9a-f]{12}$/)
   t.equal(moduleOf(name), 'puppy_a')

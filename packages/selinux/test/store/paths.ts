@@ -1,7 +1,7 @@
 import t from 'tap'
 import { disabledFolder, modulesFolder, storePaths } from '../../src/store/paths.ts'
 
-void t.test('storePaths() is below one folder for each policy, and leads nowhere else', async (t) => {
+void t.test('storePaths() returns paths of one policy and refuses invalid names', async (t) => {
   const { active, previous, lock, policy } = storePaths('mls')
   t.strictSame(
     [active, previous, lock, policy],

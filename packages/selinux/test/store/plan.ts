@@ -35,7 +35,7 @@ const setting = (boolean: string, from: string, after: string, more: object) => 
   ...more,
 })
 
-void t.test('planPolicy() plans nothing when the store agrees', async (t) => {
+void t.test('planPolicy() plans nothing when the store matches the spec', async (t) => {
   const observed = observedStore([name, 'theirs', 'other-111111111111'])
   t.strictSame(changes({ modules: { puppy_a: 'text' } }, observed), [])
   t.strictSame(changes({ remove: ['puppy_a'] }, observedStore(['theirs', 'puppy_a'])), [])
@@ -63,7 +63,7 @@ void t.test('planPolicy() replaces, removes, enables and rebuilds', async (t) =>
   t.strictSame(changes({ remove: ['puppy_a', 'puppy_a'] }, observedStore([old, name])), [removal(old), removal(name)])
 })
 
-void t.test('planPolicy() restores a store that was interrupted before it changes it', async (t) => {
+void t.test('planPolicy() repairs an interrupted store before other changes', async (t) => {
   const observed = observedStore([old], { interrupted: true, dontaudit: 'logged', empty: ['/etc/x'] })
   t.strictSame(
     changes({ modules: { puppy_a: 'text' } }, observed).map((change) => [change.action, change.command]),
@@ -103,7 +103,7 @@ void t.test('planPolicy() compares booleans with the store, and then with the ke
   t.strictSame(changes({ booleans: { one: 'default' } }), [])
 })
 
-void t.test('planPolicy() refuses each item that cannot be, and plans the others', async (t) => {
+void t.test('planPolicy() refuses each invalid item and plans the others', async (t) => {
   const spec = {
     modules: { puppy_a: 'text', both: '', 'a-b': '' },
     remove: ['both', '-X'],
@@ -129,14 +129,18 @@ void t.test('planPolicy() refuses a boolean that the policy does not have', asyn
   t.match(planPolicy(spec, loaded).refused[0]?.error, { code: 'SELINUX_INVALID', message: /"one".*getsebool -a/ })
   const declared = { ...spec, modules: { puppy_a: '(boolean one false)' } }
   t.strictSame([changes(declared, loaded).length, refused(declared, loaded)], [2, []], 'a module declares it')
-  t.strictSame([changes(spec).length, refused(spec)], [1, []], 'a folder’s policy is asked by the transaction')
+  t.strictSame(
+    [changes(spec).length, refused(spec)],
+    [1, []],
+    'the transaction checks booleans of a policy that is not loaded',
+  )
   const gone: PolicySpec = { booleans: { one: 'default' } }
-  t.strictSame([changes(gone, loaded), refused(gone, loaded)], [[], []], 'one that does not exist has no value')
+  t.strictSame([changes(gone, loaded), refused(gone, loaded)], [[], []], 'a boolean that does not exist has no value')
   for (const bad of ['', '../enforce', 'a b', 'a=1', '-P', '1a', 'a'.repeat(256)])
     t.strictSame(refused({ booleans: { [bad]: true } }), [[`boolean ${bad}`, 'SELINUX_INVALID']], bad)
 })
 
-void t.test('planPolicy() has hidden denials logged and hidden again, when asked', async (t) => {
+void t.test('planPolicy() plans to log hidden denials and to hide them again', async (t) => {
   t.strictSame(changes({ dontaudit: 'silent' }), [])
   t.strictSame(changes({ dontaudit: 'logged' }), [
     {
@@ -162,7 +166,7 @@ void t.test('planPolicy() has hidden denials logged and hidden again, when asked
   ])
 })
 
-void t.test('planPolicy() gives every item a change, a refusal, or nothing, whatever it is called', async () => {
+void t.test('planPolicy() never both plans and refuses an item, for any name', async () => {
   const names = fc.oneof(fc.string(), fc.constantFrom('a', 'b', 'constructor', '__proto__', 'toString'))
   const specs = fc.record({
     modules: fc.dictionary(names, fc.string()),

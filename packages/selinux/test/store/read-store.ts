@@ -24,42 +24,39 @@ void t.test('readStore() lists modules of priority 400', async (t) => {
   })
 })
 
-void t.test(
-  'readStore() finds files that a power failure left empty, and a transaction that was interrupted',
-  async (t) => {
-    const base = { [`${active}/100/base/cil`]: '' }
-    t.strictSame((await store({ ...base, '/etc/selinux/default/seusers': '' })).empty, ['/etc/selinux/default/seusers'])
-    const bare = createFakeHost({ files: base })
-    t.strictSame((await readStore(bare, 'default')).empty.length, 3, 'missing is empty')
-    const previous = { '/var/lib/selinux/default/previous/modules/100/base/cil': '' }
-    t.equal((await store(previous)).interrupted, true)
-    t.equal((await store({ ...previous, [`${active}/disabled/x`]: '' })).interrupted, true)
-    t.equal((await store({ ...previous, ...base })).interrupted, false, 'a previous one may be kept')
-    const before = '/var/lib/selinux/default/previous'
-    t.strictSame(
-      await store({
-        ...previous,
-        [`${before}/modules/400/puppy_a-0/cil`]: '',
-        [`${before}/modules/disabled/y`]: '',
-        [`${before}/booleans.local`]: 'a=1\n',
-        [`${before}/disable_dontaudit`]: '',
-        [`${active}/disabled/x`]: '',
-      }),
-      {
-        type: 'default',
-        modules: ['puppy_a-0'],
-        disabled: ['y'],
-        booleans: { a: true },
-        dontaudit: 'logged',
-        empty: [],
-        interrupted: true,
-      },
-      'the store from before is the one that counts',
-    )
-  },
-)
+void t.test('readStore() reports empty files and an interrupted transaction', async (t) => {
+  const base = { [`${active}/100/base/cil`]: '' }
+  t.strictSame((await store({ ...base, '/etc/selinux/default/seusers': '' })).empty, ['/etc/selinux/default/seusers'])
+  const bare = createFakeHost({ files: base })
+  t.strictSame((await readStore(bare, 'default')).empty.length, 3, 'a missing file counts as empty')
+  const previous = { '/var/lib/selinux/default/previous/modules/100/base/cil': '' }
+  t.equal((await store(previous)).interrupted, true)
+  t.equal((await store({ ...previous, [`${active}/disabled/x`]: '' })).interrupted, true)
+  t.equal((await store({ ...previous, ...base })).interrupted, false, 'the tools may keep a previous store')
+  const before = '/var/lib/selinux/default/previous'
+  t.strictSame(
+    await store({
+      ...previous,
+      [`${before}/modules/400/puppy_a-0/cil`]: '',
+      [`${before}/modules/disabled/y`]: '',
+      [`${before}/booleans.local`]: 'a=1\n',
+      [`${before}/disable_dontaudit`]: '',
+      [`${active}/disabled/x`]: '',
+    }),
+    {
+      type: 'default',
+      modules: ['puppy_a-0'],
+      disabled: ['y'],
+      booleans: { a: true },
+      dontaudit: 'logged',
+      empty: [],
+      interrupted: true,
+    },
+    'the previous store is read',
+  )
+})
 
-void t.test('readStore() reads booleans of the store, and of the kernel that has it', async (t) => {
+void t.test('readStore() reads booleans of the store, and of the kernel when the policy is loaded', async (t) => {
   const files = {
     ...policy,
     '/var/lib/selinux/default/active/booleans.local': '# x\n\na=1\n',
@@ -75,7 +72,7 @@ void t.test('readStore() reads booleans of the store, and of the kernel that has
   t.strictSame((await read(configured)).loaded, undefined, 'SELinux is off')
 })
 
-void t.test('readType() and readStore() report that there is no policy, and what helps', async (t) => {
+void t.test('readType() and readStore() report that there is no policy, with steps', async (t) => {
   t.equal(await readType(createFakeHost({ files: { '/etc/selinux/config': 'SELINUXTYPE=mls\n' } })), 'mls')
   const failed = { code: 'SELINUX_DISABLED', message: /apt-get install selinux-basics selinux-policy-default/ }
   await t.rejects(readType(createFakeHost()), failed)

@@ -7,7 +7,7 @@ import { createMiniStore, noStore, semodule } from '../support/mini.ts'
 
 const { active, previous } = storePaths('mini')
 
-void t.test('repairStore() restores a store that is between two renames', { skip: noStore }, async (t) => {
+void t.test('repairStore() restores a store between two renames', { skip: noStore }, async (t) => {
   const host = await createMiniStore(t)
   t.equal(await repairStore(host, 'mini'), false)
   const interrupt = () => rename(host.path(active), host.path(previous))
@@ -16,7 +16,7 @@ void t.test('repairStore() restores a store that is between two renames', { skip
   t.match(await semodule(host, '-l'), /^base$/m)
 
   await interrupt()
-  t.notMatch(await semodule(host, '-l'), /^base$/m, 'another process lists the modules, and an empty store is made')
+  t.notMatch(await semodule(host, '-l'), /^base$/m, 'another process lists the modules and creates an empty store')
   t.equal((await readStore(host, 'mini')).interrupted, true)
   t.equal(await repairStore(host, 'mini'), true)
   t.match(await semodule(host, '-l'), /^base$/m)

@@ -27,7 +27,7 @@ const summaryOf = (all: readonly PolicyChange[] | undefined) =>
     'name' in change ? change.name : 'value' in change && change.value,
   ])
 
-void t.test('planRevert() reverts every change, and keeps what was repaired', async (t) => {
+void t.test('planRevert() reverts every change except repairs and rebuilds', async (t) => {
   t.strictSame(
     changes.map(({ action }) => action),
     ['repair', 'rebuild', 'remove', 'install', 'enable', 'set', 'load', 'log'],
@@ -47,10 +47,10 @@ void t.test('planRevert() reverts every change, and keeps what was repaired', as
   )
   const after = observedStore([moduleName('puppy_a', 'text'), b], { dontaudit: 'logged' })
   const again = planRevert(back ?? [], after, () => 'text')
-  t.strictSame(summaryOf(again), summaryOf(changes.slice(2)), 'there and back again')
+  t.strictSame(summaryOf(again), summaryOf(changes.slice(2)), 'reverting twice restores the changes')
 })
 
-void t.test('planRevert() reverts nothing without the text of a module', async (t) => {
+void t.test('planRevert() returns undefined without the text of a module', async (t) => {
   t.equal(
     planRevert(changes, observed, () => undefined),
     undefined,

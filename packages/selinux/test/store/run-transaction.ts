@@ -14,7 +14,7 @@ const installs: PolicySpec = { modules: { puppy_a: 'text' } }
 const sets: PolicySpec = { booleans: { one: true } }
 const { changes } = planPolicy(installs, observedStore())
 
-void t.test('runTransaction() takes semodule, or the library for booleans', async (t) => {
+void t.test('runTransaction() runs semodule, or the library for booleans', async (t) => {
   let request: string | undefined
   const python: FakeProgram = async ({ args, host }) => {
     request = await host.read(args.at(-1) ?? '')
@@ -34,7 +34,7 @@ void t.test('runTransaction() takes semodule, or the library for booleans', asyn
   t.strictSame(await host.list('/run'), ['x'], 'the request is removed')
 })
 
-void t.test('runTransaction() hides users from the tool, and shows them where it cannot', async (t) => {
+void t.test('runTransaction() hides users from the tool where the host can do so', async (t) => {
   const files = { '/run/x': '', '/etc/passwd': 'root:x:0:0::/:/bin/sh\np1:x:1:1::/h:/bin/sh\n' }
   const programs: Record<string, FakeProgram> = { '/usr/sbin/semodule': () => ({}) }
   const hidden = { ...options, hidden: new Set(['p1']) }
@@ -54,7 +54,7 @@ void t.test('runTransaction() hides users from the tool, and shows them where it
   await t.rejects(runTransaction(host, 'default', changes, hidden), { code: 'SELINUX_REFUSED', message: /why/ })
 })
 
-void t.test('runTransaction() tries again while another process has the store, and then gives up', async (t) => {
+void t.test('runTransaction() tries again while another process holds the store, until the deadline', async (t) => {
   let [tries, free] = [0, 3]
   const semodule: FakeProgram = () => {
     tries += 1
@@ -66,11 +66,11 @@ void t.test('runTransaction() tries again while another process has the store, a
   free = Infinity
   await t.rejects(runTransaction(host, 'default', changes, options), {
     code: 'SELINUX_LOCKED',
-    message: /a process that has ended has it/,
+    message: /another process held the store and has ended/,
   })
 })
 
-void t.test('runTransaction() stops waiting when the caller gives up', async (t) => {
+void t.test('runTransaction() stops waiting when it is aborted', async (t) => {
   const end = new AbortController()
   const semodule: FakeProgram = () => {
     setImmediate(() => end.abort())
@@ -94,12 +94,12 @@ void t.test('runTransaction() starts nothing while the lock is held', async (t) 
   })
   await t.rejects(runTransaction(host, 'default', changes, options), {
     code: 'SELINUX_LOCKED',
-    message: /process 77 \(dpkg\) has it/,
+    message: /process 77 \(dpkg\) holds the store/,
   })
   t.notOk(host.commands.some(([program]) => program.endsWith('semodule')))
 })
 
-void t.test('runTransaction() looks whether the disk is full where semodule does not say why it failed', async (t) => {
+void t.test('runTransaction() checks for a full disk when semodule prints no reason', async (t) => {
   const host = (stderr: string, free: string) =>
     createFakeHost({
       programs: {
@@ -111,7 +111,7 @@ void t.test('runTransaction() looks whether the disk is full where semodule does
   const mute = 'libsemanage: Removing last puppy_a module\n/usr/sbin/semodule:  Failed!\n'
   await t.rejects(runTransaction(host(mute, '299'), 'default', changes, options), {
     code: 'SELINUX_NO_SPACE',
-    message: /gave no reason, and the disk is full: 299 bytes are free/,
+    message: /printed no reason, and the disk is full: 299 bytes are free/,
   })
   for (const [stderr, free] of [
     [mute, '300'],
@@ -121,7 +121,7 @@ void t.test('runTransaction() looks whether the disk is full where semodule does
     await t.rejects(runTransaction(host(stderr, free), 'default', changes, options), { code: 'SELINUX_REFUSED' })
 })
 
-void t.test('runTransaction() says which package is missing, and which boolean', async (t) => {
+void t.test('runTransaction() names a missing package and an unknown boolean', async (t) => {
   const fails = (stderr: string) =>
     createFakeHost({ files: { '/run/x': '' }, programs: { '/usr/bin/python3': () => ({ exitCode: 1, stderr }) } })
   const set = (stderr: string) =>

@@ -14,23 +14,23 @@ const logged: PolicyChange = { facility, target: 'dontaudit', action: 'log' }
 const rebuild: PolicyChange = { facility, target: 'file /a', action: 'rebuild' }
 const remove: PolicyChange = { facility, target: 'module puppy_a', action: 'remove', module: 'puppy_a', name: old }
 
-void t.test('semoduleWords() removes first, and rebuilds when there is nothing else', async (t) => {
+void t.test('semoduleWords() removes modules first, and rebuilds when there is no change of a module', async (t) => {
   const seen = observedStore([old], { disabled: [name], empty: ['/a', '/b'] })
   const { changes } = planPolicy({ modules: { puppy_a: 'text' } }, seen)
   t.strictSame(semoduleWords(changes, inRun), ['-X', '400', '-r', old, '-i', `/run/${name}`, '-e', name])
   t.strictSame(semoduleWords([rebuild], inRun), ['-B'])
 })
 
-void t.test('semoduleWords() shows and hides denials', async (t) => {
+void t.test('semoduleWords() logs and hides denials', async (t) => {
   t.strictSame(semoduleWords([logged], inRun), ['-D', '-B'])
   t.strictSame(semoduleWords([silent], inRun), ['-B'])
-  t.strictSame(semoduleWords([rebuild], inRun, true), ['-D', '-B'], 'they stay as they are')
+  t.strictSame(semoduleWords([rebuild], inRun, true), ['-D', '-B'], 'logging does not change')
   t.strictSame(semoduleWords([silent], inRun, true), ['-B'])
   t.strictSame(semoduleWords([remove], inRun, true), ['-X', '400', '-r', old])
   t.strictSame(semoduleWords([remove, logged], inRun), ['-D', '-X', '400', '-r', old])
 })
 
-void t.test('isForSemodule() is false for what no tool does at once', async (t) => {
+void t.test('isForSemodule() is false for changes that semodule cannot make together', async (t) => {
   const set: PolicyChange = {
     facility,
     target: 'boolean one',

@@ -9,7 +9,7 @@ const check = (du: string, df: string) =>
     storePaths('default'),
   )
 
-void t.test('assertSpace() wants three times the store', async (t) => {
+void t.test('assertSpace() requires three times the size of the store', async (t) => {
   await check('100\t/var/lib/x\n', 'Avail\n300\n')
   await t.rejects(check('100\t/var/lib/x\n', '    Avail\n      299\n'), {
     code: 'SELINUX_NO_SPACE',

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { itemsOf } from '../../src/store/spec.ts'
 
-void t.test('itemsOf() names every item once', async (t) => {
+void t.test('itemsOf() returns every target once', async (t) => {
   t.strictSame(itemsOf({}), [])
   t.strictSame(
     itemsOf({

@@ -1,4 +1,4 @@
-# What one tenant tries with another. Prints a line of JSON: each attempt, and whether it was open or what denied it.
+# The attacks of one tenant on another. Prints a line of JSON: each attempt, and `open` or the errno that denied it.
 import ctypes, errno, json, os, socket, sys
 libc = ctypes.CDLL(None, use_errno=True)
 libc.shmat.restype = ctypes.c_void_p

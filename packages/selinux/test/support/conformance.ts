@@ -3,10 +3,10 @@ import type { Test } from 'tap'
 import { openPolicy } from '../../src/index.ts'
 import { moduleOf } from '../../src/store/modules.ts'
 
-/** A store without modules of ours, real or fake. Its policy has no boolean called `none`. */
+/** A real or fake store without modules of this library. Its policy has no boolean called `none`. */
 export interface Subject {
   readonly host: Host
-  /** How often the store was committed. */
+  /** Returns how many times the store was committed. */
   commits(): Promise<number>
   /** Removes a module, by its name in the store, as another program would. */
   removeModule(name: string): Promise<void>
@@ -14,7 +14,7 @@ export interface Subject {
 
 const own = '(boolean own false)\n'
 
-/** What the policy does beyond the suite that every facility passes. */
+/** Checks the behaviour of the policy that the common facility suite does not cover. */
 export async function policyConforms(t: Test, { host, commits, removeModule }: Subject): Promise<void> {
   const policy = openPolicy(host)
   const modules = async () => (await policy.read()).modules.map(moduleOf)
@@ -23,13 +23,13 @@ export async function policyConforms(t: Test, { host, commits, removeModule }: S
     modules: [],
     disabled: [],
     booleans: {},
-    // A folder's kernel, and one without SELinux, has no values.
+    // A folder, and a kernel without SELinux, have no loaded values.
     ...('loaded' in fresh ? { loaded: {} } : {}),
     dontaudit: 'silent',
     empty: [],
     interrupted: false,
   })
-  await t.rejects(policy.rollback(), { code: 'SELINUX_NO_PREVIOUS' }, 'rollback() of nothing')
+  await t.rejects(policy.rollback(), { code: 'SELINUX_NO_PREVIOUS' }, 'rollback() without a transaction')
 
   const start = await commits()
   const spec = { modules: { a: own, b: '(type b_t)\n' }, booleans: { own: true } }
@@ -61,7 +61,7 @@ export async function policyConforms(t: Test, { host, commits, removeModule }: S
   t.equal(bad.changed, false)
   t.match(bad.results[0]?.error?.message, /bad-[0-9a-f]+/)
   t.match(bad.results[2]?.error?.message, /"none"/)
-  t.strictSame([await modules(), await commits()], [['a', 'b'], start + 1], 'what is refused changes nothing')
+  t.strictSame([await modules(), await commits()], [['a', 'b'], start + 1], 'refused items change nothing')
 
   const some = await policy.ensure({
     modules: { bad: '(type', c: '(type c_t)\n' },
@@ -76,22 +76,22 @@ export async function policyConforms(t: Test, { host, commits, removeModule }: S
       ['boolean own', true, undefined],
     ],
   )
-  t.strictSame([await modules(), await commits()], [['a', 'b', 'c'], start + 2], 'the neighbours are committed')
+  t.strictSame([await modules(), await commits()], [['a', 'b', 'c'], start + 2], 'the other items are committed')
   await policy.ensure({ remove: ['c'], booleans: { own: true } })
 
   const before = await commits()
   const callers = Array.from({ length: 10 }, (_, n) => policy.ensure({ modules: { [`m${n}`]: `(type m${n}_t)\n` } }))
   t.ok((await Promise.all(callers)).every(({ changed }) => changed))
-  t.ok((await commits()) <= before + 2, 'callers share')
+  t.ok((await commits()) <= before + 2, 'calls share transactions')
   const all = Array.from({ length: 10 }, (_, n) => `m${n}`)
   t.equal((await policy.ensure({ remove: all })).changed, true)
   t.strictSame(await modules(), ['a', 'b'])
 
   t.equal((await policy.ensure({ modules: { b: '(type other_t)\n' }, booleans: { own: false } })).changed, true)
   t.equal((await policy.rollback()).changed, true)
-  t.strictSame(policy.plan(spec, await policy.read(spec)).changes, [], 'rollback() is what was before')
+  t.strictSame(policy.plan(spec, await policy.read(spec)).changes, [], 'rollback() restores the previous state')
   t.equal((await policy.rollback()).changed, true)
-  t.strictSame((await policy.read()).booleans, { own: false }, 'and forward again')
+  t.strictSame((await policy.read()).booleans, { own: false }, 'a second rollback() restores the newer state')
 
   await policy.ensure({ dontaudit: 'logged' })
   t.equal((await policy.read()).dontaudit, 'logged')
@@ -106,7 +106,7 @@ export async function policyConforms(t: Test, { host, commits, removeModule }: S
   const committed = await commits()
   await t.rejects(policy.apply(planned), { code: 'SELINUX_CHANGED' }, 'apply() does not plan again')
   t.strictSame([await modules(), await commits()], [['a'], committed])
-  t.equal((await policy.ensure(lost)).changed, true, 'what another program removed is there again')
+  t.equal((await policy.ensure(lost)).changed, true, 'ensure() installs a module that another program removed')
   t.equal((await policy.ensure({ remove: ['a', 'b'], booleans: { own: 'default' } })).changed, true)
   t.equal((await policy.ensure({ remove: ['a', 'b'] })).changed, false)
   t.strictSame(await modules(), [])

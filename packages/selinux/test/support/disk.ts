@@ -3,17 +3,17 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Host } from '@puppy/host'
 import type { Test } from 'tap'
 
-/** A small disk of its own, which can be filled. */
+/** A small separate disk that can be filled. */
 export interface Disk {
   readonly folder: string
-  /** Fills it but for so many bytes. */
+  /** Fills the disk and leaves this many bytes free. */
   leave(bytes: number): Promise<void>
-  /** Waits until a path is made, and fills it to the brim; gives how the attempt ends: undefined when it succeeds. */
+  /** Waits until a path is created, then fills the disk completely. Returns the error of the attempt, or undefined when it succeeds. */
   fillOnce(there: string, attempt: Promise<unknown>): Promise<unknown>
   empty(): Promise<void>
 }
 
-/** Makes an ext4 file system in a file and mounts it; both are gone after the test. */
+/** Creates an ext4 file system in a file and mounts it. Both are removed after the test. */
 export async function createDisk(
   t: Test,
   host: Host,
@@ -49,10 +49,10 @@ export async function createDisk(
       const begun = Date.now() - 20
       let over = false
       void outcome.then(() => (over = true))
-      // One that failed may have left its own behind.
+      // A failed attempt may have left its path behind.
       const isNew = () => (statSync(there, { throwIfNoEntry: false })?.birthtimeMs ?? 0) >= begun
       while (!isNew() && !over) await sleep(1)
-      // It ends when nothing goes into it any more, whatever the transaction takes or gives back meanwhile.
+      // dd ends when the disk is full, even if the transaction uses or releases space meanwhile.
       await run('dd', ['if=/dev/zero', `of=${filler}`, 'bs=64k'], [0, 1])
       return outcome
     },

@@ -26,11 +26,11 @@ const spec: PolicySpec = {
 const shared = {
   spec,
   targets: ['module a', 'module b', 'boolean own', 'dontaudit'],
-  // The compiler refuses it, not the plan.
+  // The compiler refuses this module, not the plan.
   spoiled: { spec: { ...spec, modules: { ...spec.modules, bad: '(type' } }, target: 'module bad' },
 } satisfies Partial<PolicySubject>
 
-/** The checks of the common suite for the policy of a fake host. */
+/** Returns the checks of the common suite for the policy of a fake host. */
 export function fakeChecks(fakeOptions: FakeSelinuxOptions = {}, options: PolicyOptions = {}): readonly Check[] {
   const subject: PolicySubject = {
     ...shared,
@@ -50,7 +50,7 @@ export function fakeChecks(fakeOptions: FakeSelinuxOptions = {}, options: Policy
   return facilityChecks(subject)
 }
 
-/** The checks of the common suite for a real store: a copy of a folder that stands for a machine. */
+/** Returns the checks of the common suite for a real store: a copy of a folder that is used as the root of a machine. */
 export function storeChecks(template: Host): readonly Check[] {
   const createRoot = async () => {
     const root = await mkdtemp(join(tmpdir(), 'selinux-world-'))
@@ -73,10 +73,10 @@ export function storeChecks(template: Host): readonly Check[] {
 }
 
 /**
- * The checks of the common suite for the machine's own policy, which the kernel loads. Each transaction takes seconds to minutes, so a fault
- * is injected at few effects.
+ * Returns the checks of the common suite for the policy of the machine, which the kernel loads. Each transaction takes seconds to minutes,
+ * so faults are injected at few effects.
  *
- * @param boolean one that the policy has, and that is off
+ * @param boolean a boolean of the policy that is off
  */
 export function machineChecks(host: Host, boolean: string): readonly Check[] {
   const modules = { sxl_a: '(type sxl_a_t)\n', sxl_b: '(type sxl_b_t)\n' }

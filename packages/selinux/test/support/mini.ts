@@ -7,15 +7,15 @@ import { renderCil, type CilExpression } from '../../src/cil/expression.ts'
 
 const machine = createHost()
 
-/** Why no store can be made here; false when one can. */
+/** Why no store can be created here. False when one can. */
 export const noStore: string | false =
   machine.program('semodule') === undefined
     ? 'semodule is not installed (policycoreutils)'
     : process.getuid?.() === 0
       ? false
-      : 'the tools want root, also for a folder'
+      : 'the tools need root, also for a folder'
 
-/** Why booleans cannot be set here; false when they can. */
+/** Why booleans cannot be set here. False when they can. */
 export const noLibrary: string | false = await libraryIsMissing()
 
 async function libraryIsMissing(): Promise<string | false> {
@@ -28,7 +28,7 @@ async function libraryIsMissing(): Promise<string | false> {
 
 const type = 'mini'
 
-/** The smallest policy that has all of the words that ours use, so that a transaction takes a tenth of a second. */
+/** Returns the smallest policy with all words that the modules of this library use. A transaction of it takes a tenth of a second. */
 function smallestPolicy(): string {
   const categories = Array.from({ length: 1024 }, (_, category) => `c${category}`)
   const files = ['file', 'lnk_file', 'chr_file', 'blk_file', 'sock_file', 'fifo_file']
@@ -84,11 +84,11 @@ function smallestPolicy(): string {
   ])
 }
 
-/** A folder that is taken for a machine with the smallest policy; it is gone after the test. */
+/** Creates a host whose root is a folder with the smallest policy. The folder is deleted after the test. */
 export async function createMiniStore(t: Test, parent: string = tmpdir()): Promise<Host> {
   const root = await mkdtemp(join(parent, 'selinux-store-'))
   t.teardown(() => rm(root, { recursive: true, force: true }))
-  // Where SELinux is on, setfiles(8) checks what was made, and may read no temporary files.
+  // Where SELinux is on, setfiles(8) checks the built files, and may not read temporary files.
   await copyContext(machine, '/var/lib/selinux', [root, parent].slice(0, parent === tmpdir() ? 1 : 2))
   const host = createHost({ root })
   for (const folder of [
@@ -118,7 +118,7 @@ export async function semodule(host: Host, ...words: readonly string[]): Promise
   return (await host.run(await inOurDomain(host, command), { touches: 'files' })).stdout
 }
 
-/** How often the store was committed. */
+/** Returns how many times the store was committed. */
 export async function commitsOf(host: Host): Promise<number> {
   return Number((await host.read(`/var/lib/selinux/${type}/active/commit_num`))?.replaceAll('\0', ''))
 }

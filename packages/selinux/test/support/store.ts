@@ -1,6 +1,6 @@
 import type { ObservedPolicy } from '../../src/store/read-store.ts'
 
-/** A store as it is read, with these modules and nothing else. */
+/** Returns an observed store with only these modules. */
 export function observedStore(modules: readonly string[] = [], more: Partial<ObservedPolicy> = {}): ObservedPolicy {
   return {
     type: 'default',

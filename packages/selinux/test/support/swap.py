@@ -1,5 +1,5 @@
-# A tenant that makes a folder of its own a link to somewhere else and back, as fast as it can, while it is relabelled.
-# Says `ready`, and goes on until it is ended.
+# A tenant that replaces a folder with a link to another place and back, as fast as possible, while the folder is relabelled.
+# Prints `ready` and continues until it is killed.
 import ctypes, os, random, sys, time
 libc = ctypes.CDLL(None, use_errno=True)
 folder, target = os.fsencode(sys.argv[1]), sys.argv[2]
@@ -10,5 +10,5 @@ print('ready', flush=True)
 while True:
     if libc.renameat2(AT_FDCWD, folder, AT_FDCWD, link, RENAME_EXCHANGE) != 0:
         raise OSError(ctypes.get_errno(), 'renameat2')
-    # Long enough for a program that goes by paths to look at one of them and to act in the other.
+    # Long enough for a program that works by paths to check one of them and to act on the other.
     time.sleep(random.random() / 250)

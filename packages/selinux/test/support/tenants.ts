@@ -7,32 +7,32 @@ import type { TenantPolicy, TenantSlot } from '../../src/cil/tenants.ts'
 import { pairAt } from '../../src/level.ts'
 import { readState } from '../../src/state.ts'
 
-/** Returns why nothing can be tried here; false when it can. */
+/** Returns why the tests cannot run here. Returns false when they can. */
 export async function whyNot(host: Host): Promise<string | false> {
-  if (process.getuid?.() !== 0) return 'it needs root'
+  if (process.getuid?.() !== 0) return 'needs root'
   if (process.env['TESTBED_GUEST'] === undefined)
-    return 'it changes the policy of the machine: only in a disposable host'
-  return (await readState(host)).mode === 'enforcing' ? false : 'SELinux does not enforce here'
+    return 'changes the policy of the machine, so it runs only in a disposable host'
+  return (await readState(host)).mode === 'enforcing' ? false : 'SELinux is not enforcing here'
 }
 
-/** Far from the default pool. Other tenants' ports are closed for connecting too. */
+/** A policy with ports far from the default pool. It also denies connections to ports of other tenants. */
 export const policy: TenantPolicy = { ports: { first: 24_000, last: 24_999 }, connect: 'own' }
 
-/** A port of the range that no slot has. */
+/** A port of the range without a slot. */
 export const unassigned = 24_500
 
 export interface LiveTenant extends TenantSlot {
   readonly uid: number
   readonly home: string
-  /** Runs a script in a session of its own, by ssh, and returns what it printed. */
+  /** Runs a script in a new ssh session and returns its output. */
   ssh(script: string, input?: string): Promise<string>
-  /** Ends all its processes. Before the policy is removed: a process whose context no longer exists obeys no signal. */
+  /** Ends all processes of the tenant. Call it before the policy is removed: a process whose context no longer exists cannot be killed. */
   end(): Promise<void>
-  /** The options of ssh that lead to it, for scp, sftp and rsync. */
+  /** The ssh options that connect to the tenant, for scp, sftp and rsync. */
   readonly options: readonly string[]
 }
 
-/** Creates users with a key and nothing else. They are removed after the test. */
+/** Creates users with an ssh key. They are removed after the test. */
 export async function createTenants(t: Test, host: Host, count: number): Promise<readonly LiveTenant[]> {
   const folder = await mkdtemp(join(tmpdir(), 'selinux-live-'))
   const key = join(folder, 'key')

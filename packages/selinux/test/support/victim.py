@@ -1,4 +1,4 @@
-# A tenant with everything open to everybody, as far as modes go. Says where, and stays.
+# A tenant whose file modes open everything to all users. Writes the paths and ports to a file, then waits.
 import ctypes, json, os, socket, sys
 libc = ctypes.CDLL(None, use_errno=True)
 port, spare = int(sys.argv[1]), int(sys.argv[2])

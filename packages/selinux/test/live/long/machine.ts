@@ -15,12 +15,12 @@ const run = async (program: string, ...args: readonly string[]) => {
   const command = await inOurDomain(host, [host.program(program) ?? program, ...args])
   return (await host.run(command, { touches: 'machine', timeout: 120_000 })).stdout
 }
-/** How often a policy was loaded since the boot: the kernel says it beside every decision. */
+/** Returns how many times a policy was loaded since the boot. The kernel returns it with every decision. */
 const loads = async () =>
   (await host.ask('/sys/fs/selinux/access', 'system_u:system_r:init_t:s0 system_u:system_r:init_t:s0 1'))?.split(' ')[4]
 const commits = async () => Number((await host.read(`${store}/active/commit_num`))?.replaceAll('\0', ''))
 
-void t.test('the machine’s own policy: modules and booleans, and back', { skip }, async (t) => {
+void t.test('openPolicy() installs and reverts modules and booleans of the machine', { skip }, async (t) => {
   const policy = openPolicy(host)
   t.teardown(() => policy.ensure({ remove: ['sxl_machine'], booleans: { [boolean]: 'default' } }))
   const now = async () => (await readBooleans(host, [boolean]))[boolean]
@@ -46,7 +46,7 @@ void t.test('the machine’s own policy: modules and booleans, and back', { skip
     'another process changed it until the next boot',
   )
   t.equal((await policy.ensure(spec)).changed, true)
-  t.strictSame([await now(), await commits()], [true, committed + 1], 'set again without a transaction')
+  t.strictSame([await now(), await commits()], [true, committed + 1], 'the value is set again without a transaction')
 
   const unknown = await policy.ensure({ booleans: { sxl_unknown: true } })
   t.strictSame([unknown.changed, unknown.results[0]?.error?.code], [false, 'SELINUX_INVALID'])
@@ -58,11 +58,11 @@ void t.test('the machine’s own policy: modules and booleans, and back', { skip
   t.strictSame([(await policy.read()).modules, await now()], [before.modules, false])
 })
 
-void t.test('the machine’s own policy is a facility', { skip }, async (t) => {
+void t.test('openPolicy() of the machine passes the facility suite', { skip }, async (t) => {
   for (const { name, run: check } of machineChecks(host, boolean)) await t.test(name, check)
 })
 
-void t.test('the machine’s own store on a disk that becomes full', { skip }, async (t) => {
+void t.test('the store of the machine is unchanged when its disk becomes full', { skip }, async (t) => {
   const disk = await createDisk(t, host, { size: '96M', at: '/var/lib/selinux', from: '/var/lib/selinux' })
   await run('restorecon', '-R', '/var/lib/selinux')
   const policy = openPolicy(host)
@@ -76,6 +76,6 @@ void t.test('the machine’s own store on a disk that becomes full', { skip }, a
     message: /became full/,
   })
   await disk.empty()
-  t.strictSame([await policy.read(), await loads()], [before, loaded], 'the store and the kernel have what they had')
+  t.strictSame([await policy.read(), await loads()], [before, loaded], 'the store and the kernel are unchanged')
   t.match(await run('semodule', '-l'), /^base$/m, 'the store is valid')
 })

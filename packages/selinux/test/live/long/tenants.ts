@@ -16,7 +16,7 @@ const machine = async (program: string, ...args: readonly string[]) =>
   (await host.run([host.program(program) ?? program, ...args], { touches: 'machine', timeout: 60_000 })).stdout
 const heredoc = (text: string) => `<<'END OF IT'\n${text}\nEND OF IT\n`
 
-/** While SELinux only writes down. */
+/** Runs `act` while SELinux is permissive. */
 async function permissive<Value>(act: () => Promise<Value>): Promise<Value> {
   await machine('setenforce', '0')
   try {
@@ -31,21 +31,21 @@ interface Attack {
   readonly results: Readonly<Record<string, string>>
 }
 
-/** What file modes leave open when they are as open as can be; the rest is denied by uid. */
+/** The attempts that the kernel denies by uid, even with the most open file modes. */
 const byModes = ['ptrace', 'signal', 'read /proc']
 const allowed = ['bind my own port', 'bind any port']
 
-void t.test('two tenants, enforcing', { skip }, async (t) => {
+void t.test('SELinux isolates two tenants in every kind of session', { skip }, async (t) => {
   const [attacker, victim] = (await createTenants(t, host, 2)) as [LiveTenant, LiveTenant]
   const tenants = [attacker, victim]
   const policy = openPolicy(host, { hidden: () => tenants.map(({ login }) => login) })
   const modules = { sxl_tenants: renderTenantPolicy(wanted), sxl_slots: renderTenantSlots(wanted, tenants) }
-  const takeAway = async () => {
+  const removeAll = async () => {
     for (const { end } of tenants) await end()
     for (const { error } of (await policy.ensure({ remove: Object.keys(modules) })).results)
       if (error !== undefined) throw error
   }
-  t.teardown(takeAway)
+  t.teardown(removeAll)
   const started = Date.now()
   const applied = await policy.ensure({ modules })
   t.strictSame([applied.changed, applied.needsReload], [true, false])
@@ -75,7 +75,7 @@ void t.test('two tenants, enforcing', { skip }, async (t) => {
   t.strictSame(
     findings.flatMap(({ check, holds }) => (holds ? [] : [check])),
     ['mode'],
-    'the self-test sees setenforce 0',
+    'inspect() reports setenforce 0',
   )
   cells['modes'] = read(await permissive(() => attacker.ssh(`${command} < ~/w/facts`))).results
 
@@ -105,9 +105,10 @@ void t.test('two tenants, enforcing', { skip }, async (t) => {
   const names = Object.keys(cells['modes'] ?? {})
   t.ok(
     [...byModes, ...allowed].every((name) => names.includes(name)),
-    'all of it was attempted',
+    'every attempt was made',
   )
-  for (const way of ['ssh', 'service', 'cron']) t.strictSame(Object.keys(cells[way] ?? {}), names, `and by ${way} too`)
+  for (const way of ['ssh', 'service', 'cron'])
+    t.strictSame(Object.keys(cells[way] ?? {}), names, `every attempt was made by ${way}`)
   for (const name of names) {
     const open = !byModes.includes(name)
     t.equal(cells['modes']?.[name] === 'open', open, `${name}: ${open ? 'open' : 'denied'} by file modes alone`)
@@ -124,10 +125,10 @@ void t.test('two tenants, enforcing', { skip }, async (t) => {
   t.strictSame(
     (await inspect(host, tenants)).filter(({ holds }) => !holds),
     [],
-    'the self-test holds',
+    'every check of inspect() holds',
   )
-  await t.test('denials as they happen, and the hidden ones on request', (t) => follow(t, policy, attacker))
-  await t.test('ordinary work', (t) => work(t, attacker))
+  await t.test('followDenials() yields denials, and hidden denials on request', (t) => follow(t, policy, attacker))
+  await t.test('SELinux denies nothing of ordinary work', (t) => work(t, attacker))
 
   await machine('chcon', '-l', 's0', victim.home)
   const stray = await host.start(
@@ -148,14 +149,14 @@ void t.test('two tenants, enforcing', { skip }, async (t) => {
   t.strictSame(
     faults.map(({ check }) => check),
     ['processes', 'homes'],
-    'the self-test sees a process that no login started, and a home of another level',
+    'inspect() reports a process that no login started, and a home with another level',
   )
   t.match(faults[0]?.message, new RegExp(`process ${stray.pid} of ${victim.login}`))
   t.match(faults[1]?.message, new RegExp(victim.home))
   process.kill(stray.pid, 'SIGKILL')
-  await takeAway()
-  const gone = (await inspect(host, [])).filter(({ holds }) => !holds).map(({ check }) => check)
-  t.strictSame(gone, ['policy', 'apart', 'ports'], 'the self-test sees that the modules are gone')
+  await removeAll()
+  const missing = (await inspect(host, [])).filter(({ holds }) => !holds).map(({ check }) => check)
+  t.strictSame(missing, ['policy', 'apart', 'ports'], 'inspect() reports that the modules are removed')
 })
 
 function read(text: string): Attack {
@@ -170,7 +171,7 @@ function print(t: Test, cells: Readonly<Record<string, Readonly<Record<string, s
   }
 }
 
-/** The status of a log is something that programs ask for in passing: the policy denies it, and keeps that to itself. */
+/** Follows denials, visible and hidden. Programs often read the status of a log; the policy denies this and hides the denial. */
 async function follow(t: Test, policy: Policy, tenant: LiveTenant): Promise<void> {
   const seen: Denial[] = []
   const end = new AbortController()
@@ -185,16 +186,16 @@ async function follow(t: Test, policy: Policy, tenant: LiveTenant): Promise<void
     return done()
   }
   const look = async () =>
-    t.equal(await tenant.ssh('stat /var/log/dpkg.log >/dev/null 2>&1; echo $?'), '1', 'it is denied')
+    t.equal(await tenant.ssh('stat /var/log/dpkg.log >/dev/null 2>&1; echo $?'), '1', 'the status of the log is denied')
   const bind = () =>
     tenant.ssh(`python3 -c 'import socket; socket.socket().bind(("127.0.0.1", ${unassigned}))' 2>/dev/null; true`)
   await look()
   await bind()
-  t.ok(await until(() => count('puppy_port_t') === 1), 'a denial is told')
-  t.equal(count('var_log_t'), 0, 'a hidden one is not')
+  t.ok(await until(() => count('puppy_port_t') === 1), 'a denial is yielded')
+  t.equal(count('var_log_t'), 0, 'a hidden denial is not yielded')
   await policy.ensure({ dontaudit: 'logged' })
   await look()
-  t.ok(await until(() => count('var_log_t') > 0), 'now it is')
+  t.ok(await until(() => count('var_log_t') > 0), 'the hidden denial is yielded')
   const [group] = groupDenials(of('var_log_t'))
   t.match(group && suggest(group), {
     kind: 'rule',
@@ -202,16 +203,16 @@ async function follow(t: Test, policy: Policy, tenant: LiveTenant): Promise<void
   })
   t.match(suggest(groupDenials(of('puppy_port_t'))[0]!), { kind: 'port' })
   await policy.ensure({ dontaudit: 'silent' })
-  const told = count('var_log_t')
+  const shown = count('var_log_t')
   await look()
   await bind()
   t.ok(await until(() => count('puppy_port_t') === 2))
-  t.equal(count('var_log_t'), told, 'hidden again')
+  t.equal(count('var_log_t'), shown, 'denials are hidden again')
   end.abort()
   await stream
 }
 
-/** What a developer does, and that nothing of it is denied. */
+/** Does the ordinary work of a developer and checks that nothing of it is denied. */
 async function work(t: Test, tenant: LiveTenant): Promise<void> {
   const { login, home, options, ports } = tenant
   const since = Date.now()
@@ -256,11 +257,11 @@ async function work(t: Test, tenant: LiveTenant): Promise<void> {
   for (let turn = 0; turn < 150 && (await host.status(`${home}/by-cron`)) === undefined; turn += 1) await sleep(1000)
   await tenant.ssh('crontab -r')
   t.ok(await host.status(`${home}/by-cron`), 'cron')
-  // Node tries io_uring and does without it: Debian 12's policy has no word for that, and it is no loss.
+  // Node tries io_uring and works without it. Debian 12's policy has no class for it, so this denial is expected.
   const expected = (name: string) => name === 'anon_inode'
   const denials = await readDenials(host)
   const denied = groupDenials(denials.filter((denial) => denial.at >= since && !expected(denial.class)))
   for (const { acts, class: name, source, target, count } of denied)
     t.comment(`${count} ${source} ${acts.join()} ${name} ${target}`)
-  t.strictSame(denied, [], 'nothing of it was denied')
+  t.strictSame(denied, [], 'nothing was denied')
 }
