@@ -74,8 +74,9 @@ export interface Firewall extends Facility<
   trial(spec: FirewallSpec, options: TrialOptions): Promise<Tried>
 
   /**
-   * Confirms a trial, so that the table stays. Any process may call it. @throws FirewallError `FIREWALL_TIMEOUT` when the table was
-   * already restored.
+   * Confirms a trial, so that the table stays. Any process may call it.
+   *
+   * @throws FirewallError `FIREWALL_TIMEOUT` when the table was already restored.
    */
   confirm(options?: EffectOptions): Promise<void>
 
