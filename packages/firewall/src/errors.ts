@@ -1,6 +1,6 @@
 import { FacilityError, renderFacts, type FacilityErrorFacts } from '@puppy/host'
 
-/** The kind of a failure. A code never changes its meaning. Each code has a row in `docs/errors.md`. */
+/** The kind of a failure. A code never changes its meaning. `docs/errors.md` describes each code. */
 export type FirewallErrorCode =
   | 'FIREWALL_CONFLICT'
   | 'FIREWALL_INVALID'

@@ -7,7 +7,7 @@ export const family = 'inet'
 /** nft accepts 128 bytes of comment and a NUL. */
 const maxComment = 127
 
-/** Renders a transaction as the JSON that `nft -j -f -` reads. The kernel applies all of its commands or none. */
+/** Renders a transaction as JSON for `nft -j -f FILE`. The kernel applies all of its commands or none. */
 export function renderCommands(commands: readonly NftCommand[]): string {
   return JSON.stringify({ nftables: commands })
 }
