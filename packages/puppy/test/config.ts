@@ -27,7 +27,7 @@ void t.test('readConfig() as root manages the machine', async (t) => {
   })
 })
 
-void t.test('readConfig() as somebody else only plans, beside the checkout', async (t) => {
+void t.test('readConfig() without root only plans, and keeps its state beside the checkout', async (t) => {
   t.match(readConfig({}, anna), {
     stateDir: '/srv/puppy/var',
     runDir: '/srv/puppy/var/run',
@@ -36,7 +36,7 @@ void t.test('readConfig() as somebody else only plans, beside the checkout', asy
   })
 })
 
-void t.test('readConfig() below a root folder keeps everything there', async (t) => {
+void t.test('readConfig() with PUPPY_ROOT keeps everything below that folder', async (t) => {
   t.match(readConfig({ PUPPY_ROOT: '/tmp/x/' }, root), {
     root: '/tmp/x',
     live: false,
@@ -44,14 +44,14 @@ void t.test('readConfig() below a root folder keeps everything there', async (t)
   })
 })
 
-void t.test('readConfig() gives long state folders a short place for their sockets, always the same', async (t) => {
+void t.test('readConfig() returns a short run folder for a long state folder, always the same', async (t) => {
   const env = { PUPPY_STATE_DIR: `/srv/${'long/'.repeat(30)}state` }
   const { runDir } = readConfig(env, root)
   t.match(runDir, /^\/run\/puppy-[0-9a-f]{12}$/)
   t.equal(readConfig(env, root).runDir, runDir)
 })
 
-void t.test('readConfig() is frozen and reads every variable', async (t) => {
+void t.test('readConfig() reads every variable and returns a frozen object', async (t) => {
   const config = readConfig(
     {
       PUPPY_LISTEN: '[::1]:9000',
@@ -101,7 +101,7 @@ const names = refusalOf({ PUPPY_NONSENSE: '1' })
   .replace(/^.*the settings are /, '')
   .split(', ')
 
-void t.test('readConfig() takes the example that it gives for every variable', async (t) => {
+void t.test('readConfig() accepts the example of each of its error messages', async (t) => {
   t.ok(names.length >= 19, String(names))
   for (const name of names) {
     const example = refusalOf({ [name]: '§' }).replace(/^.*, for example /, '')
@@ -109,32 +109,35 @@ void t.test('readConfig() takes the example that it gives for every variable', a
   }
 })
 
-void t.test('readConfig() refuses nonsense of every variable in one line that names it', async (t) => {
-  for (const name of names) {
-    for (const nonsense of ['§ nonsense', ' ', '\n', 'a\nb: c', '-1', '%s']) {
-      const refused = refusalOf({ [name]: nonsense })
-      t.ok(refused.startsWith(`${name}=`), refused)
-      t.notMatch(refused, '\n', 'one line')
+void t.test(
+  'readConfig() refuses invalid values of every variable in one line that starts with its name',
+  async (t) => {
+    for (const name of names) {
+      for (const nonsense of ['§ nonsense', ' ', '\n', 'a\nb: c', '-1', '%s']) {
+        const refused = refusalOf({ [name]: nonsense })
+        t.ok(refused.startsWith(`${name}=`), refused)
+        t.notMatch(refused, '\n', 'one line')
+      }
     }
-  }
-})
+  },
+)
 
-void t.test('readConfig() takes an empty variable as one that is not set', async (t) => {
+void t.test('readConfig() treats an empty variable like one that is not set', async (t) => {
   t.strictSame(readConfig(Object.fromEntries(names.map((name) => [name, ''])), root), readConfig({}, root))
 })
 
-void t.test('readConfig() does not fall for a root folder by another name', async (t) => {
+void t.test('readConfig() recognises / under other names', async (t) => {
   for (const path of ['/', '//', '/tmp/..']) t.match(readConfig({ PUPPY_ROOT: path }, root), { root: '/', live: true })
   const { live, stateDir, dryRun } = readConfig({ PUPPY_ROOT: '/tmp/x' }, anna)
   t.strictSame({ live, stateDir, dryRun }, { live: false, stateDir: '/tmp/x/var/lib/puppy', dryRun: true })
 })
 
-void t.test('readConfig() keeps the run folder short enough for the names of sockets', async (t) => {
+void t.test('readConfig() keeps the run folder short enough for paths of sockets', async (t) => {
   const runDirOf = (length: number) => readConfig({ PUPPY_STATE_DIR: `/${'x'.repeat(length - 1)}` }, root).runDir
   t.match(runDirOf(66), /\/run$/)
   t.equal(runDirOf(66).length, 70)
   t.match(runDirOf(67), /^\/run\/puppy-/)
-  t.not(runDirOf(67), runDirOf(68), 'two state folders never share one')
+  t.not(runDirOf(67), runDirOf(68), 'two state folders have different run folders')
 })
 
 function refusalOf(env: Record<string, string>): string {
@@ -144,7 +147,7 @@ function refusalOf(env: Record<string, string>): string {
     if (error instanceof StartError) return error.message
     throw error
   }
-  return 'it was taken'
+  return 'it was accepted'
 }
 
 const refusals: [title: string, env: Record<string, string>, line: RegExp][] = [
@@ -161,13 +164,13 @@ const refusals: [title: string, env: Record<string, string>, line: RegExp][] = [
   ['port 0', { PUPPY_LISTEN: '127.0.0.1:0' }, /^PUPPY_LISTEN=.* a port is a number from 1 to 65535/],
   ['port 70000 of the proxy', { PUPPY_PROXY_LISTEN: ':80,:70000' }, /^PUPPY_PROXY_LISTEN=":70000"/],
   ['a relative folder', { PUPPY_STATE_DIR: 'var' }, /^PUPPY_STATE_DIR="var" is invalid/],
-  ['a host that is no slug', { PUPPY_HOST: 'Web 1' }, /^PUPPY_HOST="Web 1" is invalid/],
-  ['a pool that is no number', { PUPPY_POOL: '-1' }, /^PUPPY_POOL="-1" is invalid/],
+  ['a host that is not a slug', { PUPPY_HOST: 'Web 1' }, /^PUPPY_HOST="Web 1" is invalid/],
+  ['a pool that is not a number', { PUPPY_POOL: '-1' }, /^PUPPY_POOL="-1" is invalid/],
   ['a pool larger than the ports', { PUPPY_POOL: '2817' }, /^PUPPY_POOL=2817 is more than the 2816 slots/],
   ['a line break', { PUPPY_HOST: 'h1\nx' }, /^PUPPY_HOST="h1\\nx" is invalid/],
   ['uids of the system', { PUPPY_FIRST_UID: '0999' }, /^PUPPY_FIRST_UID and PUPPY_FIRST_PORT are invalid: /],
   [
-    'uids that meet DynamicUser',
+    'uids that overlap those of DynamicUser',
     { PUPPY_FIRST_UID: '60000' },
     /^PUPPY_FIRST_UID and PUPPY_FIRST_PORT are invalid: .*systemd-homed/,
   ],
@@ -182,8 +185,8 @@ const refusals: [title: string, env: Record<string, string>, line: RegExp][] = [
     { PUPPY_FIRST_PORT: '99999' },
     /^PUPPY_FIRST_UID and PUPPY_FIRST_PORT are invalid: firstPort is 99999/,
   ],
-  ['a dry run that is maybe', { PUPPY_DRY_RUN: 'maybe' }, /^PUPPY_DRY_RUN="maybe" is invalid/],
-  ['a log level that is none', { PUPPY_LOG_LEVEL: 'loud' }, /^PUPPY_LOG_LEVEL="loud" is invalid/],
+  ['a dry run that is neither 0 nor 1', { PUPPY_DRY_RUN: 'maybe' }, /^PUPPY_DRY_RUN="maybe" is invalid/],
+  ['an unknown log level', { PUPPY_LOG_LEVEL: 'loud' }, /^PUPPY_LOG_LEVEL="loud" is invalid/],
 ]
 for (const [title, env, line] of refusals) {
   void t.test(`readConfig() refuses ${title} in one line`, async (t) => {
@@ -192,7 +195,7 @@ for (const [title, env, line] of refusals) {
   })
 }
 
-void t.test('readConfig() never shows what may be a secret', async (t) => {
+void t.test('readConfig() never shows a value that may be a secret', async (t) => {
   for (const name of [
     'PUPPY_ADMIN_KEY',
     'DATABASE_URL',
@@ -210,7 +213,7 @@ void t.test('readConfig() refuses to apply anything without root', async (t) => 
   t.throws(() => readConfig({ PUPPY_DRY_RUN: '0' }, anna), { message: /needs root/ })
 })
 
-void t.test('slugOf() makes a name of any host name', async (t) => {
+void t.test('slugOf() returns a slug for any host name', async (t) => {
   const rows: [string, string][] = [
     ['Web-1.example.com', 'web-1'],
     ['127', 'host'],

@@ -11,7 +11,7 @@ void t.test('placesOf() keeps everything below the state and run folders', (t) =
   t.end()
 })
 
-void t.test('databaseUrls() are the embedded ones unless given', async (t) => {
+void t.test('databaseUrls() returns the embedded URLs unless others are set', async (t) => {
   t.match(databaseUrls(readConfig({}, root)), {
     owner: 'postgres://puppy@/puppy?host=%2Frun%2Fpuppy%2Fpostgres',
     api: /puppy_api/,

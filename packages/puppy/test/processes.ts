@@ -19,21 +19,21 @@ async function start(t: Test, script: string) {
   return { child, found, ended: once(child, 'exit') }
 }
 
-void t.test('endFirmly() asks a process to end, and is content when it does', async (t) => {
+void t.test('endFirmly() sends only SIGTERM to a process that ends', async (t) => {
   const { child, found, ended } = await start(t, "trap 'exit 7' TERM")
   await endFirmly(machine, found, 60_000)
   await ended
   t.strictSame([child.exitCode, child.signalCode], [7, null])
 })
 
-void t.test('endFirmly() kills a process that does not end', async (t) => {
+void t.test('endFirmly() sends SIGKILL to a process that does not end', async (t) => {
   const { child, found, ended } = await start(t, "trap '' TERM")
   await endFirmly(machine, found, 50)
   await ended
   t.equal(child.signalCode, 'SIGKILL')
 })
 
-void t.test('endFirmly() leaves another process with the same number alone', async (t) => {
+void t.test('endFirmly() does not signal another process with the same pid', async (t) => {
   const { child, found } = await start(t, ':')
   await endFirmly(machine, { ...found, started: found.started - 1 }, 50)
   t.strictSame([child.exitCode, child.signalCode], [null, null])

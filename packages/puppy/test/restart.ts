@@ -18,11 +18,11 @@ console.log(JSON.stringify({ pid: process.pid, before, after: hasStripper(), fla
 async function run(file: string, env: Readonly<Record<string, string>>) {
   const child = spawn(process.execPath, [file, 'one', 'two'], { env, stdio: ['ignore', 'pipe', 'inherit'] })
   const [output] = await Promise.all([text(child.stdout), once(child, 'close')])
-  t.equal(output.trim().split('\n').length, 1, 'it begins its work once')
+  t.equal(output.trim().split('\n').length, 1, 'it does its work once')
   return { ...(JSON.parse(output) as { readonly pid: number; readonly flags: readonly string[] }), child: child.pid }
 }
 
-void t.test('restartIfStripped() goes on as the same process, without the stripper and with the flags', async (t) => {
+void t.test('restartIfStripped() continues in the same process, without the stripper and with the flags', async (t) => {
   const folder = scratchFolder(t)
   const file = `${folder}/program.ts`
   writeFileSync(file, source)
@@ -30,12 +30,12 @@ void t.test('restartIfStripped() goes on as the same process, without the stripp
   for (const title of ['with a cold cache', 'with a warm one']) {
     const found = await run(file, { NODE_COMPILE_CACHE: `${folder}/cache` })
     matchWhole(t, found, { pid: found.child, before: false, after: false, args: ['one', 'two'] }, title)
-    t.notOk('attempt' in found, 'programs that it starts begin to count for themselves')
+    t.notOk('attempt' in found, 'programs that it starts do not inherit the number of attempts')
     for (const flag of flags) t.ok(found.flags.includes(flag), flag)
   }
 })
 
-void t.test('restartIfStripped() goes on where no cache can be kept', async (t) => {
+void t.test('restartIfStripped() continues where no cache can be written', async (t) => {
   const folder = scratchFolder(t)
   const file = `${folder}/program.ts`
   writeFileSync(file, source)

@@ -7,7 +7,7 @@ const nothing: FakeProgram = () => ({})
 const all = Object.fromEntries(needs.map(({ program }) => [paths[program] ?? `/usr/bin/${program}`, nothing]))
 const without = (name: string) => Object.fromEntries(Object.entries(all).filter(([path]) => !path.endsWith(`/${name}`)))
 
-void t.test('missingNeeds() takes another package that brings the same', async (t) => {
+void t.test('missingNeeds() accepts another name of the same program', async (t) => {
   t.strictSame(
     missingNeeds(() => true),
     [],
@@ -23,13 +23,13 @@ void t.test('missingNeeds() takes another package that brings the same', async (
   t.match(installLine(missingNeeds(() => false)), /^apt-get install -y haproxy systemd-standalone-sysusers /)
 })
 
-void t.test('ensurePackages() with everything there runs and says nothing', async (t) => {
+void t.test('ensurePackages() runs and prints nothing when nothing is missing', async (t) => {
   const host = createFakeHost({ programs: { ...all, '/usr/bin/apt-get': nothing } })
   await ensurePackages(host, { install: true, say: (line) => t.fail(line) })
   t.strictSame(host.commands, [])
 })
 
-void t.test('ensurePackages() says what is missing and why, then installs it', async (t) => {
+void t.test('ensurePackages() prints what is missing and why, then installs it', async (t) => {
   const said: string[] = []
   const programs: Record<string, FakeProgram> = { ...without('haproxy'), '/usr/bin/apt-get': nothing }
   programs['/usr/bin/apt-get'] = ({ args }) => {
@@ -70,14 +70,14 @@ const refusals: [title: string, install: boolean, apt: FakeProgram | undefined, 
     /^Cannot install packages: .*no network.*; run this command yourself/,
   ],
   [
-    'when it is still missing',
+    'when the program is still missing',
     true,
     nothing,
     /^Packages were installed, but programs are missing: haproxy; install them and start again$/,
   ],
 ]
 for (const [title, install, apt, line] of refusals) {
-  void t.test(`ensurePackages() ${title} gives the line to run`, async (t) => {
+  void t.test(`ensurePackages() ${title} reports the command to run`, async (t) => {
     const host = createFakeHost({
       programs: { ...without('haproxy'), ...(apt === undefined ? {} : { '/usr/bin/apt-get': apt }) },
     })

@@ -11,7 +11,7 @@ const ours =
 const group = 'root:x:0:\nnogroup:x:65534:\nhaproxy:x:992:\n'
 const live = { live: true, privileged: true }
 
-void t.test('ensureSystemUsers() makes ours once, and finds HAProxy by the way', async (t) => {
+void t.test('ensureSystemUsers() creates Puppy’s users once, and finds that of HAProxy', async (t) => {
   const host = createFakeHost({
     files: { '/etc/passwd': passwd, '/etc/group': group },
     programs: {
@@ -25,21 +25,28 @@ void t.test('ensureSystemUsers() makes ours once, and finds HAProxy by the way',
   const users = await ensureSystemUsers(host, live)
   t.match(users, { postgres: { name: 'puppy-postgres', uid: 990 }, api: { uid: 991 }, haproxy: { user: 'haproxy' } })
   t.strictSame(await ensureSystemUsers(host, live), users)
-  t.equal(host.commands.length, 1, 'the second time nothing is run')
+  t.equal(host.commands.length, 1, 'the second call runs nothing')
 })
 
-void t.test('ensureSystemUsers() below a root folder makes nobody: nobody does the work', async (t) => {
-  const host = createFakeHost({ files: { '/etc/passwd': passwd, '/etc/group': group } })
-  t.match(await ensureSystemUsers(host, { live: false, privileged: true }), {
-    postgres: { name: 'nobody' },
-    api: { uid: 65_534 },
-    haproxy: { user: 'nobody', group: 'nogroup' },
-  })
-  t.equal(await ensureSystemUsers(host, { live: true, privileged: false }), undefined, 'without root it is ourselves')
-  t.strictSame(host.commands, [])
-})
+void t.test(
+  'ensureSystemUsers() creates no user for a host that is a folder, and returns the user nobody',
+  async (t) => {
+    const host = createFakeHost({ files: { '/etc/passwd': passwd, '/etc/group': group } })
+    t.match(await ensureSystemUsers(host, { live: false, privileged: true }), {
+      postgres: { name: 'nobody' },
+      api: { uid: 65_534 },
+      haproxy: { user: 'nobody', group: 'nogroup' },
+    })
+    t.equal(
+      await ensureSystemUsers(host, { live: true, privileged: false }),
+      undefined,
+      'without root there are no such users',
+    )
+    t.strictSame(host.commands, [])
+  },
+)
 
-void t.test('ensureSystemUsers() reads back what sysusers did', async (t) => {
+void t.test('ensureSystemUsers() rejects when the users were not created', async (t) => {
   const programs = { '/usr/bin/systemd-sysusers': () => ({}) }
   await t.rejects(
     ensureSystemUsers(createFakeHost({ files: { '/etc/passwd': passwd, '/etc/group': group }, programs }), live),
@@ -52,7 +59,7 @@ void t.test('ensureSystemUsers() reads back what sysusers did', async (t) => {
   })
 })
 
-void t.test('removeSystemUsers() removes those that are there', async (t) => {
+void t.test('removeSystemUsers() removes existing users', async (t) => {
   const host = createFakeHost({
     files: { '/etc/passwd': passwd + ours, '/etc/group': group },
     programs: { '/usr/sbin/userdel': () => ({}) },
@@ -62,7 +69,7 @@ void t.test('removeSystemUsers() removes those that are there', async (t) => {
 })
 
 void t.test(
-  'dropRoot() is for good, groups and capabilities included',
+  'dropRoot() is permanent, groups and capabilities included',
   { skip: isRoot ? false : 'needs root' },
   async (t) => {
     const module = fileURLToPath(new URL('../src/system-users.ts', import.meta.url))

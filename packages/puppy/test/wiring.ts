@@ -23,7 +23,7 @@ void t.test('proxySettings() and firewallSettings() follow the settings and the 
     slots: 2816,
     user: 'haproxy',
   })
-  t.notOk('service' in proxySettings(site), 'no unit of the machine for a folder')
+  t.notOk('service' in proxySettings(site), 'a host that is a folder uses no unit of the machine')
   t.equal(proxySettings({ ...site, systemd: true }).service, 'puppy-haproxy')
   t.notOk('user' in proxySettings({ ...site, users: undefined }))
   matchWhole(t, firewallSettings(site, haproxy), {
@@ -35,11 +35,11 @@ void t.test('proxySettings() and firewallSettings() follow the settings and the 
     ],
   })
   matchWhole(t, firewallSettings({ ...site, users: undefined }, haproxy).callers, [0])
-  t.notOk('rulesFile' in firewallSettings(site, haproxy), 'and no file that a unit reads')
+  t.notOk('rulesFile' in firewallSettings(site, haproxy), 'a host that is a folder has no file that a unit reads')
   t.equal(firewallSettings({ ...site, systemd: true }, haproxy).rulesFile, '/etc/puppy/firewall.json')
 })
 
-void t.test('openHosts() gives one host on the machine itself, so that its locks cover everything', async (t) => {
+void t.test('openHosts() returns one host for the machine itself, so that one lock covers both', async (t) => {
   const live = openHosts({ live: true, root: '/' })
   t.equal(live.host, live.machine)
   t.match(openHosts({ live: false, root: '/tmp/x' }), {

@@ -25,9 +25,9 @@ export async function denials(config: Config, args: readonly string[]): Promise<
     const policy = openTenantPolicy(host, layout)
     const { changed, results } = await policy.ensure({ dontaudit: hidden }, transactionTimes)
     for (const { error } of results) if (error !== undefined) throw error
-    const undo = hidden === 'logged' ? '; to hide them again, run "npm run puppy -- denials --hidden silent"' : ''
-    const state = hidden === 'logged' ? 'logged' : 'not logged'
-    console.log(`Denials that the policy hides are ${changed ? 'now' : 'already'} ${state}${undo}`)
+    const undo = hidden === 'logged' ? '; to turn it off, run "npm run puppy -- denials --hidden silent"' : ''
+    const state = hidden === 'logged' ? 'on' : 'off'
+    console.log(`Logging of hidden denials is ${changed ? 'now' : 'already'} ${state}${undo}`)
     return
   }
   const show = (found: readonly Denial[]) => {

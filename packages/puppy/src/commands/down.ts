@@ -13,7 +13,7 @@ import { layoutOf, openHosts, proxySettings, firewallSettings } from '../wiring.
 import { endFirmly } from '../processes.ts'
 import { ensureSystemUsers, findOwn, removeSystemUsers } from '../system-users.ts'
 
-/** Runs `puppy down`: stops all processes of Puppy. With `--purge`, also removes all that Puppy created, tenants and their data included. */
+/** Runs `puppy down`: stops all processes of Puppy. With `--purge`, also removes all that Puppy created, tenants and data included. */
 export async function down(config: Config, args: readonly string[]): Promise<void> {
   const purging = args.includes('--purge')
   const unknown = args.find((argument) => argument !== '--purge')

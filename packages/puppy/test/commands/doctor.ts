@@ -3,7 +3,7 @@ import { cannotRun, createPuppy } from '../support/puppy.ts'
 
 t.setTimeout(120_000)
 
-void t.test('doctor() says what works, what does not and what would help', { skip: cannotRun }, async (t) => {
+void t.test('doctor() reports what works, what does not and what to do', { skip: cannotRun }, async (t) => {
   const puppy = await createPuppy(t, { firstPort: 10_800 })
   const before = await puppy.command('doctor')
   t.match(before, { code: 1, output: /NOT OK haproxy process: not running; start it with "npm start"/ })

@@ -10,7 +10,7 @@ import { cannotRun, createPuppy, runCommand } from '../support/puppy.ts'
 t.setTimeout(300_000)
 
 void t.test(
-  'down() ends everything and keeps all data; down --purge leaves no process, user or file of ours',
+  'down() stops everything and keeps all data; down --purge leaves no process, user or file of Puppy',
   { skip: cannotRun },
   async (t) => {
     const puppy = await createPuppy(t, { firstPort: 32_000 })
@@ -22,28 +22,28 @@ void t.test(
     t.match(await puppy.command('down'), { code: 0 })
     for (const pid of pids) t.equal(await identifyProcess(createHost(), pid), undefined, `process ${pid} has ended`)
     t.ok(existsSync(join(puppy.root, 'home/p10000')), 'homes stay')
-    t.match(await puppy.command('down'), { code: 0 }, 'again is nothing')
+    t.match(await puppy.command('down'), { code: 0 }, 'a second down does nothing')
 
     await puppy.up()
     t.match(await puppy.api('GET', '/v1/accounts/blog'), { status: 200, body: { ready: true } })
     writeFileSync(join(puppy.root, 'home/mine'), 'not ours')
-    // Whatever the environment says today: the slots are those that were made.
+    // The purge uses the layout that the slots were built with, and not the changed setting.
     const purge = await runCommand({ ...puppy.env, PUPPY_FIRST_UID: '20000' }, ['down', '--purge'])
     t.equal(purge.code, 0, purge.output)
     t.match(purge.output, /Installed packages, such as haproxy, stay/)
     t.notMatch(readFileSync(join(puppy.root, 'etc/passwd'), 'utf8'), /p10000/)
     t.notMatch(readFileSync(join(puppy.root, 'etc/group'), 'utf8'), /puppy/)
-    t.strictSame(readdirSync(join(puppy.root, 'home')), ['mine'], "somebody else's file stays")
+    t.strictSame(readdirSync(join(puppy.root, 'home')), ['mine'], 'a file of another program stays')
     t.notOk(existsSync(puppy.stateDir))
     t.notOk(existsSync(join(puppy.root, 'etc/puppy')))
   },
 )
 
-void t.test('down --purge leaves nothing in a run folder beside the state folder', { skip: cannotRun }, async (t) => {
+void t.test('down --purge removes a run folder outside the state folder', { skip: cannotRun }, async (t) => {
   const runDir = join(scratchFolder(t), 'run')
   const puppy = await createPuppy(t, { firstPort: 32_400, env: { PUPPY_RUN_DIR: runDir } })
   mkdirSync(join(puppy.root, 'etc'))
-  // What facilities keep there on a machine of its own.
+  // The folders of facilities on a real machine.
   for (const name of ['postgres', 'haproxy', 'firewall', 'cgroups']) {
     mkdirSync(join(runDir, name), { recursive: true })
     writeFileSync(join(runDir, name, 'note'), '')
@@ -53,7 +53,7 @@ void t.test('down --purge leaves nothing in a run folder beside the state folder
   t.notOk(existsSync(runDir), output)
 })
 
-void t.test('down() refuses what it does not know', { skip: cannotRun }, async (t) => {
+void t.test('down() refuses an unknown option', { skip: cannotRun }, async (t) => {
   const puppy = await createPuppy(t, { firstPort: 32_200 })
   t.match(await puppy.command('down', '--everything'), { code: 78, output: /^Unknown argument --everything of down/ })
 })

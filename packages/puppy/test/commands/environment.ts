@@ -14,7 +14,7 @@ const env = {
 }
 const config = readConfig(env, { uid: 0, hostname: 'h1', cwd: '/' })
 
-void t.test('childEnvironment() gives each process what it needs and nothing else', async (t) => {
+void t.test('childEnvironment() returns only the variables that a process needs', async (t) => {
   const api = childEnvironment(config, 'api', env)
   const agent = childEnvironment(config, 'agent', env)
   t.match(api, {

@@ -6,7 +6,7 @@ import { cannotRun, createPuppy } from '../support/puppy.ts'
 t.setTimeout(120_000)
 
 void t.test(
-  'key() makes a key that works, and refuses a reseller that there is not',
+  'key() creates a key that works, and refuses a reseller that does not exist',
   { skip: cannotRun },
   async (t) => {
     const puppy = await createPuppy(t, { firstPort: 10_600 })
@@ -28,7 +28,7 @@ void t.test(
   },
 )
 
-void t.test('a first admin key that was replaced does not work any more', { skip: cannotRun }, async (t) => {
+void t.test('a replaced first admin key no longer works', { skip: cannotRun }, async (t) => {
   const puppy = await createPuppy(t, { firstPort: 10_700 })
   const first = await puppy.up()
   const file = join(puppy.stateDir, 'admin-key')

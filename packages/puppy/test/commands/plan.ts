@@ -11,7 +11,7 @@ import { isRoot, scratchFolder, freePort } from '@puppy/host/testing'
 t.setTimeout(120_000)
 const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
 
-/** As root the test becomes an ordinary user, who must be able to read the checkout. */
+/** Returns why the test cannot run, or false. As root it changes to an ordinary user, who must be able to read the checkout. */
 function whyNot(): string | false {
   accessSync(cli, constants.R_OK)
   if (!isRoot) return false
@@ -22,7 +22,7 @@ function whyNot(): string | false {
 const become = [`--reuid=${nobody.uid}`, `--regid=${nobody.gid}`, '--clear-groups', '--']
 
 void t.test(
-  'as an ordinary user up() plans only, answers at once, and plan() shows the commands',
+  'up() without root only plans and answers at once, and plan() prints the commands',
   { skip: whyNot() },
   async (t) => {
     const stateDir = scratchFolder(t)
@@ -66,15 +66,15 @@ void t.test(
     const conditions = account.body['conditions'] as readonly Record<string, string>[]
     t.match(conditions[0], { type: 'accounts', status: 'unknown', reason: 'dry_run' })
     const planned = conditions.filter(({ type }) => type !== 'ports').map(({ status, reason }) => `${status} ${reason}`)
-    t.strictSame([...new Set(planned)], ['unknown dry_run'], 'whatever works here; ports are only looked at')
+    t.strictSame([...new Set(planned)], ['unknown dry_run'], 'for every facility except ports, which changes nothing')
     t.match(await call('PUT', '/v1/domains/blog.example.com', { account: 'blog', port: 25_000 }), {
       status: 201,
       body: { ready: false },
     })
     t.match(await call('GET', '/v1/hosts/h1'), { body: { mode: 'dry_run' } })
     const { body } = await call('GET', '/v1/hosts/h1/changes')
-    t.match(JSON.stringify(body['data']), /useradd --uid 50000 /, 'the commands are there for the admin')
-    t.equal(spawnSync('/usr/bin/id', ['p50000']).status, 1, 'and nothing was done')
+    t.match(JSON.stringify(body['data']), /useradd --uid 50000 /, 'the admin sees the commands')
+    t.equal(spawnSync('/usr/bin/id', ['p50000']).status, 1, 'no command was run')
 
     const shown = start(['plan'])
     let plan = ''

@@ -3,7 +3,7 @@ import { cannotRun, createPuppy, eventually } from '../support/puppy.ts'
 
 t.setTimeout(120_000)
 
-void t.test('pool() shows and sets how many slots are kept', { skip: cannotRun }, async (t) => {
+void t.test('pool() prints and sets the number of slots', { skip: cannotRun }, async (t) => {
   const puppy = await createPuppy(t, { firstPort: 10_400, env: { PUPPY_POOL: '2' } })
   await puppy.up()
   t.match(await puppy.command('pool'), { code: 0, output: /"free": 2,\n {2}"max": \d+/ })

@@ -3,9 +3,9 @@ import t from 'tap'
 import { shorten } from '../../src/commands/supervise.ts'
 import { scratchFolder } from '@puppy/host/testing'
 
-void t.test('shorten() moves a long log aside and empties it, and leaves a short one', async (t) => {
+void t.test('shorten() copies and empties a long log, and keeps a short one', async (t) => {
   const log = `${scratchFolder(t)}/api.log`
-  t.equal(await shorten(log, 10), false, 'there is none')
+  t.equal(await shorten(log, 10), false, 'there is no log')
   writeFileSync(log, 'x'.repeat(10))
   t.equal(await shorten(log, 10), false)
   writeFileSync(log, 'y'.repeat(11))

@@ -10,7 +10,7 @@ import { cannotRun, createPuppy, eventually, runCommand, serveName } from '../su
 t.setTimeout(600_000)
 const skip = { skip: cannotRun }
 
-void t.test('up(): three requests, and a server of the tenant answers through the proxy', skip, async (t) => {
+void t.test('up() serves a tenant through the proxy after three requests', skip, async (t) => {
   const puppy = await createPuppy(t, { firstPort: 11_008, fresh: true })
   const { output } = await puppy.up()
   t.match(output(), /Puppy is ready on http:\/\/127\.0\.0\.1:\d+/)
@@ -34,14 +34,14 @@ void t.test('up(): three requests, and a server of the tenant answers through th
   t.equal(readFileSync(join(puppy.root, 'etc/puppy/keys/p10000'), 'utf8').trim(), sshKey)
   t.match(readFileSync(join(puppy.root, 'etc/puppy/env/p10000'), 'utf8'), /^PORT=11008$/m)
 
-  t.match(await puppy.visit('blog.example.com'), { status: 503 }, 'nobody listens yet')
+  t.match(await puppy.visit('blog.example.com'), { status: 503 }, 'no server listens yet')
   await serveName(t, 11_008, 'the blog')
   t.match(await puppy.visit('blog.example.com'), { status: 200, body: 'the blog' })
   t.match(await puppy.visit('BLOG.example.com.:80'), { status: 200, body: 'the blog' })
   t.match(await puppy.visit('unknown.example.com'), { status: 404 })
   t.notMatch(await puppy.visit('blog.example.com,x.example.com'), { body: 'the blog' })
 
-  await eventually('the listener is seen', async () => {
+  await eventually('the listener is recorded', async () => {
     const { body } = await puppy.api('GET', '/v1/accounts/blog')
     return JSON.stringify(body['domains']).includes('"listening"') ? true : undefined
   })
@@ -53,7 +53,7 @@ void t.test('up(): three requests, and a server of the tenant answers through th
 })
 
 void t.test(
-  'up(): a second start, also after kill -9 of everything, adopts the database and HAProxy and loses nothing',
+  'up() adopts the database and HAProxy at a second start, and loses nothing after kill -9 of everything',
   skip,
   async (t) => {
     const puppy = await createPuppy(t, { firstPort: 11_200 })
@@ -69,7 +69,7 @@ void t.test(
     t.equal(puppy.pidOf('postgres'), before.postgres, 'the database was adopted')
     t.equal(puppy.pidOf('haproxy'), before.haproxy, 'HAProxy was adopted')
     await second.end()
-    t.match(await puppy.visit('blog.example.com'), { body: 'still here' }, 'an ordinary end leaves HAProxy too')
+    t.match(await puppy.visit('blog.example.com'), { body: 'still here' }, 'HAProxy also continues after SIGTERM')
     await puppy.up()
     for (const name of ['up', 'agent', 'api', 'postgres', 'haproxy'] as const) await killHard(puppy.pidOf(name))
     await puppy.up()
@@ -80,7 +80,7 @@ void t.test(
   },
 )
 
-void t.test('up(): what dies is started again', skip, async (t) => {
+void t.test('up() starts processes again that end', skip, async (t) => {
   const puppy = await createPuppy(t, { firstPort: 11_400 })
   await puppy.up()
   await puppy.api('PUT', '/v1/plans/small', smallPlan)
@@ -96,20 +96,20 @@ void t.test('up(): what dies is started again', skip, async (t) => {
   t.match(await puppy.api('PUT', '/v1/accounts/late', { plan: 'small' }), { status: 201, body: { ready: true } })
 })
 
-void t.test('up(): refuses in one clear line', skip, async (t) => {
+void t.test('up() refuses in one line', skip, async (t) => {
   const puppy = await createPuppy(t, { firstPort: 11_600 })
   await puppy.up()
   const refusals: [title: string, env: Record<string, string>, line: RegExp][] = [
-    ['a second one on the same state folder', {}, /^Puppy already runs with the state folder /],
+    ['a second start with the same state folder', {}, /^Puppy already runs with the state folder /],
     [
-      'a folder that others can write to',
+      'a folder that other users can write to',
       { PUPPY_STATE_DIR: '/tmp' },
       /^Cannot use the folder \/tmp: another user owns it or can write to it/,
     ],
-    ['a setting that is none', { PUPPY_POOOL: '1' }, /^PUPPY_POOOL is not a setting of Puppy/],
-    ['a port that is none', { PUPPY_LISTEN: '127.0.0.1:99999' }, /^PUPPY_LISTEN="127\.0\.0\.1:99999" is invalid/],
+    ['an unknown setting', { PUPPY_POOOL: '1' }, /^PUPPY_POOOL is not a setting of Puppy/],
+    ['an invalid port', { PUPPY_LISTEN: '127.0.0.1:99999' }, /^PUPPY_LISTEN="127\.0\.0\.1:99999" is invalid/],
     [
-      'one database URL of three',
+      'one of three database URLs',
       { DATABASE_URL: 'postgres://x@127.0.0.1/y' },
       /^An external PostgreSQL needs all of /,
     ],
@@ -123,7 +123,7 @@ void t.test('up(): refuses in one clear line', skip, async (t) => {
 })
 
 void t.test(
-  'up(): a busy listen port, a state folder that others cannot pass or that is no folder: one line each, nothing left',
+  'up() refuses a busy port and a state folder that cannot be used, in one line, and leaves nothing',
   skip,
   async (t) => {
     const busy = createServer().listen(0, '127.0.0.1')
@@ -144,11 +144,11 @@ void t.test(
     writeFileSync(`${folder}/file`, '')
     const file = await runCommand({ ...taken.env, PUPPY_STATE_DIR: `${folder}/file/state` }, ['up'])
     t.match(file.output, /^Cannot use the state folder /)
-    t.notOk(existsSync(`${folder}/closed/state/postgres`), 'nothing was begun')
+    t.notOk(existsSync(`${folder}/closed/state/postgres`), 'nothing was created')
   },
 )
 
-void t.test('up(): what is wrong on the host is said in a line each, and nothing is lost', skip, async (t) => {
+void t.test('up() prints one line for each problem of the host, and recovers when it is solved', skip, async (t) => {
   const busy = createServer().listen(0, '127.0.0.1')
   await once(busy, 'listening')
   t.teardown(() => busy.close())
@@ -174,7 +174,7 @@ void t.test('up(): what is wrong on the host is said in a line each, and nothing
   )
 })
 
-void t.test('up(): an admin key file that holds none is one clear line', skip, async (t) => {
+void t.test('up() refuses an admin key file without a key in one line', skip, async (t) => {
   const puppy = await createPuppy(t, { firstPort: 11_980 })
   mkdirSync(puppy.stateDir, { recursive: true })
   writeFileSync(join(puppy.stateDir, 'admin-key'), 'half a k')
@@ -184,7 +184,7 @@ void t.test('up(): an admin key file that holds none is one clear line', skip, a
   })
 })
 
-void t.test('up(): a database that is down is one clear line', skip, async (t) => {
+void t.test('up() reports a database that does not answer in one line', skip, async (t) => {
   const puppy = await createPuppy(t, { firstPort: 11_900 })
   const url = 'postgres://puppy@127.0.0.1:1/puppy'
   const { code, output } = await runCommand(

@@ -1,4 +1,4 @@
-/** The README on a real machine: installed, three requests, a login, a server, a neighbour who is curious, and gone again. */
+/** The whole README on a real machine: start, three requests, a login, a server, a curious neighbour, and a purge. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import {
@@ -32,7 +32,7 @@ const skip: string | false =
     : !existsSync('/run/systemd/system')
       ? 'systemd does not run this machine'
       : process.env['TESTBED_GUEST'] === undefined && ['/var/lib/puppy', '/etc/puppy'].some((path) => existsSync(path))
-        ? 'a Puppy lives on this machine'
+        ? 'a Puppy is installed on this machine'
         : false
 
 const longRun = process.env['TEST_FULL'] !== '1' && 'a long run: testbed test --full'
@@ -43,25 +43,25 @@ interface Finished {
   readonly output: string
 }
 
-/** Runs a program to its end, with a bound. */
+/** Runs a program to its end. Kills it after 400 s. */
 async function run(program: string, args: readonly string[], input = ''): Promise<Finished> {
   const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'], timeout: 400_000, killSignal: 'SIGKILL' })
   let output = ''
   child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()))
   child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()))
-  // Whoever reads nothing may have ended before this.
+  // A program that reads no input may have ended before this.
   child.stdin.on('error', () => undefined)
   child.stdin.end(input)
   await once(child, 'close')
   return { code: child.exitCode, output }
 }
 
-/** What `npm start` and `npm run puppy` run. */
+/** Returns the arguments that `npm start` and `npm run puppy` pass to Node. */
 const puppyWords = (...words: readonly string[]) => [join(checkout, 'tools/bootstrap.mjs'), ...words]
 
-/** Starts Puppy as the README says, and waits until it says that it is ready. */
+/** Starts Puppy as the README describes, and waits until it prints that it is ready. */
 async function start(t: Test, attempts = 2): Promise<void> {
-  // Fewer free slots than usual: each is a userdel at the end, seconds where the machine is emulated.
+  // Fewer free slots than usual: a purge runs userdel for each, which takes seconds on an emulated machine.
   const env = { ...process.env, PUPPY_POOL: '2' }
   const child = spawn(process.execPath, puppyWords('up'), { cwd: checkout, env, stdio: ['ignore', 'pipe', 'pipe'] })
   let output = ''
@@ -74,7 +74,7 @@ async function start(t: Test, attempts = 2): Promise<void> {
   })
   for (const until = Date.now() + 300_000; !output.includes('Puppy is ready'); await sleep(200)) {
     if (child.exitCode !== null && attempts > 1 && /# Fatal error in|was ended by SIG(SEGV|TRAP|ILL)/.test(output)) {
-      t.comment('V8 itself crashed, as it does under emulation now and then; once more')
+      t.comment('V8 crashed, which happens under emulation; trying again')
       return start(t, attempts - 1)
     }
     if (child.exitCode !== null) throw new Error(`puppy up ended with ${child.exitCode}: ${output}`)
@@ -82,7 +82,7 @@ async function start(t: Test, attempts = 2): Promise<void> {
   }
 }
 
-/** Kills the agent in the middle of what takes longest: the policy being built. Everything after this is what the next agent made. */
+/** Kills the agent during its longest work, the build of the policy. The next agent does everything after this. */
 async function killAgentWhile(t: Test, program: string): Promise<void> {
   await eventually(
     `${program} runs`,
@@ -92,8 +92,12 @@ async function killAgentWhile(t: Test, program: string): Promise<void> {
   const pidOf = () => Number.parseInt(readFileSync('/run/puppy/agent.pid', 'utf8'), 10)
   const killed = pidOf()
   process.kill(killed, 'SIGKILL')
-  t.equal((await run('pgrep', ['-x', program])).code, 0, `${program} goes on without whoever started it`)
-  await eventually('another agent begins', async () => (pidOf() === killed ? undefined : true), 180)
+  t.equal(
+    (await run('pgrep', ['-x', program])).code,
+    0,
+    `${program} continues after the process that started it was killed`,
+  )
+  await eventually('another agent starts', async () => (pidOf() === killed ? undefined : true), 180)
 }
 
 async function api(
@@ -115,17 +119,17 @@ async function api(
   return { status: response.status, body: text === '' ? {} : (JSON.parse(text) as Record<string, unknown>) }
 }
 
-/** The conditions of an account or a domain as words: `limits true applied`. */
+/** Returns the conditions of an account or a domain as words: `limits true applied`. */
 function conditionsOf(body: Record<string, unknown>): readonly string[] {
   const conditions = body['conditions'] as readonly Record<string, string>[]
   return conditions.map(({ type, status, reason }) => `${type} ${status} ${reason}`)
 }
 
-/** The first answer of a machine that is emulated may come later than anybody waits. */
+/** Waits for the observation after an answer 202. On an emulated machine the first observation may take longer than the API waits. */
 async function answered(path: string, answer: Awaited<ReturnType<typeof api>>): Promise<typeof answer> {
   if (answer.status !== 202) return answer
   return eventually(
-    `${path} is looked at`,
+    `${path} is observed`,
     async () => {
       const now = await api('GET', path)
       return now.body['observedGeneration'] === now.body['generation'] ? now : undefined
@@ -134,7 +138,7 @@ async function answered(path: string, answer: Awaited<ReturnType<typeof api>>): 
   )
 }
 
-/** What a visitor of port 80 gets. */
+/** Returns the answer of port 80 for a visitor. */
 const visit = (host: string) => visitProxy(80, host, '/', 60_000)
 
 interface Tenant {
@@ -144,10 +148,10 @@ interface Tenant {
   readonly ports: readonly number[]
 }
 
-/** By any path of the file system of the homes, wherever that is mounted. */
+/** The quota of the file system of the homes. Any path on it opens it. */
 const quota = openQuota(createHost(), '/home')
 
-/** What the kernel has of a user on the file system of the homes: bytes and files. */
+/** Returns what the kernel counts for a user on the file system of the homes: bytes and files. */
 async function readQuota({ uid }: Pick<Tenant, 'uid'>) {
   const [reading] = await quota.report([uid], { sync: true })
   return { used: reading?.bytes.used ?? 0, hard: reading?.bytes.hard, files: reading?.inodes.used ?? 0 }
@@ -155,7 +159,7 @@ async function readQuota({ uid }: Pick<Tenant, 'uid'>) {
 
 const tenantOf = (body: Record<string, unknown>): Tenant => body as unknown as Tenant
 
-/** Everything that a tenant may leave on a machine. */
+/** Returns everything that a tenant may leave on a machine. */
 function traces({ uid, user, home }: Tenant): readonly string[] {
   const owned = (folder: string): readonly string[] =>
     !existsSync(folder)
@@ -175,7 +179,7 @@ function traces({ uid, user, home }: Tenant): readonly string[] {
     `/run/user/${uid}`,
   ]
   const folders = ['/tmp', '/var/tmp', '/dev/shm', '/var/spool/cron', '/var/spool/mail', '/run/user']
-  // A slot that is free again has the home of a new one.
+  // A free slot has a new home with the files of /etc/skel.
   const isAsNew = (name: string) =>
     existsSync(`/etc/skel/${name}`) && readFileSync(`/etc/skel/${name}`).equals(readFileSync(join(home, name)))
   const inHome = readdirSync(home)
@@ -184,7 +188,7 @@ function traces({ uid, user, home }: Tenant): readonly string[] {
   return [...inHome, ...processes, ...named.filter((path) => existsSync(path)), ...folders.flatMap(owned)]
 }
 
-void t.test('from an empty machine to a served tenant, and back', { skip }, async (t) => {
+void t.test('an empty machine serves a tenant, and is empty again after a purge', { skip }, async (t) => {
   const outer = t
   const keys = mkdtempSync('/root/.scenario-')
   t.teardown(() => rmSync(keys, { recursive: true, force: true }))
@@ -204,14 +208,14 @@ void t.test('from an empty machine to a served tenant, and back', { skip }, asyn
       `${user}@127.0.0.1`,
       `. /etc/profile; ${line}`,
     ])
-  /** One login for several lines, each of which goes its own way: a login takes seconds under emulation. */
+  /** Runs several lines in one login, each in its own subshell: a login takes seconds under emulation. */
   const attempts = async (tenant: Tenant, lines: readonly string[]) => {
     const script = lines.map((line) => `( ${line} ) 2>&1; printf '\\n=%d=\\n' $?`).join('; ')
     const parts = (await login(tenant, script)).output.split(/\n=(\d+)=\n/)
     return lines.map((line, n) => ({ line, output: parts[2 * n] ?? '', code: Number(parts[2 * n + 1] ?? Number.NaN) }))
   }
 
-  // What a run before this one left, on a machine that is ours to clear.
+  // Removes what an earlier run left, but only on a test machine.
   if (process.env['TESTBED_GUEST'] !== undefined) await purge()
   const failedUnits = async () =>
     (await run('systemctl', ['--failed', '--no-legend', '--plain'])).output
@@ -219,7 +223,7 @@ void t.test('from an empty machine to a served tenant, and back', { skip }, asyn
       .map((line) => line.split(' ')[0])
   const failedBefore = await failedUnits()
   await start(t)
-  // Under emulation this is a transaction more, of most of a minute.
+  // Under emulation this costs one more transaction, of most of a minute.
   if (longRun === false) await killAgentWhile(t, 'semodule')
   const disk = { bytes: 24 * MiB, inodes: 500 }
   const limits = { cpu: { max: 0.5 }, memory: { max: 256 * MiB, swapMax: 0 }, pids: { max: 64 }, disk }
@@ -238,7 +242,7 @@ void t.test('from an empty machine to a served tenant, and back', { skip }, asyn
     t.match(await login(blog, 'id -Z'), { code: 0, output: /^puppy_u:user_r:user_t:s0:c\d+,c\d+\n/ })
     t.match(await login(blog, 'echo $PORT; id -un; umask'), { code: 0, output: `${blog.ports[0]}\n${blog.user}\n` })
     const shown = await login(blog, 'systemctl --user show-environment | grep ^PORT=')
-    t.match(shown, { code: 0, output: `PORT=${blog.ports[0]}` }, 'its services are told as well')
+    t.match(shown, { code: 0, output: `PORT=${blog.ports[0]}` }, 'its services have the variable too')
     const serve =
       'systemd-run --user --quiet --unit web python3 -m http.server --bind 127.0.0.1 --directory ~/site $PORT'
     t.match(await login(blog, `mkdir site && echo the blog > site/index.html && ${serve}`), { code: 0, output: '' })
@@ -250,8 +254,8 @@ void t.test('from an empty machine to a served tenant, and back', { skip }, asyn
     t.match(await visit('other.example.com'), { status: 404 })
   })
 
-  await t.test('its plan limits it', async (t) => {
-    // Read later: cron looks once a minute.
+  await t.test('the plan limits the tenant', async (t) => {
+    // It is read later, because cron starts jobs once a minute.
     const job = '* * * * * cat /proc/self/cgroup > where.new && mv where.new where'
     t.match(await login(blog, `echo '${job}' | crontab -`), { code: 0 })
     const slice = `/sys/fs/cgroup/user.slice/user-${blog.uid}.slice`
@@ -287,7 +291,7 @@ END`
     ])
   })
 
-  await t.test('throttled its limits are reduced, and active they are exactly what they were', async (t) => {
+  await t.test('a throttled account has lower limits, and the old ones when it is active again', async (t) => {
     const slice = `/sys/fs/cgroup/user.slice/user-${blog.uid}.slice`
     const files = ['cpu.max', 'cpu.weight', 'pids.max', 'memory.max', 'io.max'].map((file) => `${slice}/${file}`)
     const stands = async () => (await run('cat', files)).output
@@ -306,12 +310,12 @@ END`
     t.match(reduced, /^10000 100000\n1\n32\n/)
     t.match(reduced, /\d+:\d+ rbps=1048576 wbps=1048576 riops=100 wiops=100/)
     t.match(await login(blog, 'echo still here'), { code: 0, output: 'still here' })
-    t.match(await visit('blog.example.com'), { status: 200 }, 'and still served')
+    t.match(await visit('blog.example.com'), { status: 200 }, 'it is still served')
     t.match(await api('PATCH', '/accounts/blog', { state: 'active' }), { status: 200, body: { ready: true } })
     t.equal(await stands(), before)
   })
 
-  await t.test('suspended nothing of it runs', async (t) => {
+  await t.test('a suspended account has no process', async (t) => {
     t.match(await api('PUT', '/accounts/idle', { plan: 'small', sshKeys: [key] }), {
       status: 201,
       body: { ready: true },
@@ -334,13 +338,13 @@ if os.fork() == 0:
       traces(idle).filter((trace) => trace.startsWith('process')),
       [],
     )
-    t.match(await login(idle, 'true'), { code: 255 }, 'nobody logs in')
+    t.match(await login(idle, 'true'), { code: 255 }, 'no login is possible')
     t.match(await api('PATCH', '/accounts/idle', { state: 'active' }), { status: 200, body: { ready: true } })
     t.match(await login(idle, 'echo back'), { code: 0, output: 'back' })
     t.match(await api('DELETE', '/accounts/idle'), { status: 204 })
   })
 
-  await t.test('a neighbour reads nothing of it', async (t) => {
+  await t.test('a neighbour can read no file of the tenant', async (t) => {
     const other = await api('PUT', '/accounts/curious', { plan: 'small', sshKeys: [key] })
     t.match(other, { status: 201, body: { ready: true } })
     const curious = tenantOf(other.body)
@@ -352,7 +356,7 @@ if os.fork() == 0:
       t.match(output, 'Permission denied', attempt)
       t.notMatch(output, 'secret\n', attempt)
     }
-    // As open as modes can be: what keeps the neighbour out then is SELinux.
+    // With open file modes, only SELinux denies the access.
     const open = 'echo open > ~/open; chmod 777 ~ ~/open; echo open > /dev/shm/open; chmod 777 /dev/shm/open'
     t.match(await login(blog, open), { code: 0 })
     const pid = (await login(blog, 'pgrep -n -u $USER python3')).output.trim()
@@ -373,12 +377,12 @@ if os.fork() == 0:
     t.match(await visit('blog.example.com'), { status: 200 }, 'the blog still answers')
   })
 
-  await t.test('the port of a tenant is its own', async (t) => {
+  await t.test('only the tenant can use its ports', async (t) => {
     const curious = tenantOf((await api('GET', '/accounts/curious')).body)
     t.notOk((first.body['missing'] as string[]).includes('firewall'))
     const ask = (port: number) => `curl -s -m 20 -o /dev/null -w '%{http_code}' http://127.0.0.1:${port}/`
-    t.match(await login(blog, ask(blog.ports[0] ?? 0)), { code: 0, output: '200' }, 'whose it is reaches it')
-    // Nothing of the blog listens there, and still it is not for others.
+    t.match(await login(blog, ask(blog.ports[0] ?? 0)), { code: 0, output: '200' }, 'the tenant reaches its own port')
+    // No server of the blog listens there, and the neighbour cannot bind the port either.
     const squatted = blog.ports[1] ?? 0
     const bind = (port: number) =>
       `python3 -c "import socket; s = socket.socket(); s.bind(('127.0.0.1', ${port})); s.listen(); print('listens')"`
@@ -389,18 +393,18 @@ if os.fork() == 0:
       bind(curious.ports[0] ?? 0),
       bind(0),
     ])
-    t.match(reached, { output: /^000/ }, 'a neighbour does not, past the proxy')
+    t.match(reached, { output: /^000/ }, 'a neighbour cannot connect without the proxy')
     t.match(taken, { code: 1, output: 'Permission denied' })
-    t.match(nobodys, { code: 1, output: 'Permission denied' }, 'nor one of nobody’s')
-    t.match(own, { code: 0, output: 'listens' }, 'its own')
-    t.match(any, { code: 0, output: 'listens' }, 'what the kernel gives')
+    t.match(nobodys, { code: 1, output: 'Permission denied' }, 'a port of no tenant')
+    t.match(own, { code: 0, output: 'listens' }, 'its own port')
+    t.match(any, { code: 0, output: 'listens' }, 'a port that the kernel assigns')
     const denials = await run(process.execPath, puppyWords('denials'))
     t.match(
       denials.output,
       new RegExp(`^${curious.user}\\t.* has the level s0:.* of another tenant; .* \\(program: `, 'm'),
     )
     t.match(denials.output, new RegExp(`^${curious.user}\\t.*port 32000 has the level .* \\(program: python3`, 'm'))
-    // A person of the machine is no tenant, and neither a slice nor SELinux confines it.
+    // A person of the machine is not a tenant: neither a slice nor SELinux confines it.
     const site = mkdtempSync('/var/tmp/squat-')
     t.teardown(() => rmSync(site, { recursive: true }))
     writeFileSync(join(site, 'index.html'), 'stolen')
@@ -411,18 +415,22 @@ if os.fork() == 0:
     })
     outer.teardown(() => run('systemctl', ['stop', 'test-squat']))
     t.match(await api('PUT', '/domains/two.example.com', { account: 'blog', port: squatted }), { status: 201 })
-    await eventually('the squatter listens', async () =>
+    await eventually('the other server listens', async () =>
       (await run('ss', ['-Hltn', `sport = :${squatted}`])).output === '' ? undefined : true,
     )
     const answer = await visit('two.example.com')
     t.ok(answer.status >= 500, `the visitor gets ${answer.status}`)
     t.notMatch(answer.body, 'stolen')
-    t.match(await run('curl', ['-s', '-m', '20', `http://127.0.0.1:${squatted}/`]), { output: '' }, 'nor does root')
-    t.match(await run('systemctl', ['start', 'puppy-firewall']), { code: 0, output: '' }, 'as at boot')
-    t.match(await login(curious, ask(80)), { output: '404' }, 'the front door is open to everybody')
+    t.match(
+      await run('curl', ['-s', '-m', '20', `http://127.0.0.1:${squatted}/`]),
+      { output: '' },
+      'root gets no answer either',
+    )
+    t.match(await run('systemctl', ['start', 'puppy-firewall']), { code: 0, output: '' }, 'the rules load as at boot')
+    t.match(await login(curious, ask(80)), { output: '404' }, 'every user can connect to port 80')
   })
 
-  await t.test('what a person flushes is loaded again, and told; the squatter is named', async (t) => {
+  await t.test('a flushed table is loaded again and reported, and so is the listener of another user', async (t) => {
     const { traffic, processes } = (await api('GET', '/accounts/blog/usage')).body as Record<
       string,
       Record<string, number>
@@ -430,25 +438,25 @@ if os.fork() == 0:
     t.match(traffic, { sent: Number, received: Number })
     t.ok((processes?.['cpuUsec'] ?? 0) > 100_000, `it used ${processes?.['cpuUsec']} µs of processors`)
     t.ok((processes?.['memoryBytes'] ?? 0) > 2 ** 20, `it holds ${processes?.['memoryBytes']} bytes`)
-    t.ok((processes?.['oomKills'] ?? 0) > 0, 'what was killed at its limit is counted')
+    t.ok((processes?.['oomKills'] ?? 0) > 0, 'processes that were killed at the limit are counted')
     // Before Linux 6.11 a refused fork is counted in the session that made it, not in the slice that has the limit.
     const [major = 0, minor = 0] = release().split('.').map(Number)
     const counts = major > 6 || (major === 6 && minor >= 11)
-    t.equal((processes?.['forksRefused'] ?? 0) > 0, counts, 'what was not started, too')
+    t.equal((processes?.['forksRefused'] ?? 0) > 0, counts, 'refused forks are counted')
     t.match(await run('nft', ['flush', 'ruleset']), { code: 0, output: '' })
     const conditionOf = async (thing: unknown, type: string, reason: string) =>
       (thing as { conditions: Record<string, string>[] }).conditions.find(
         (condition) => condition['type'] === type && condition['reason'] === reason,
       )?.['message']
     const told = await eventually(
-      'the repair is told',
+      'the repair is reported',
       async () => conditionOf(((await api('GET', '/hosts')).body['data'] as unknown[])[0], 'firewall', 'repaired'),
       90,
     )
     t.match(told, /^repaired at .* after a change from outside Puppy: the whole table was missing/)
     t.match(readFileSync('/var/lib/puppy/log/agent.log', 'utf8'), 'firewall: repaired a change from outside Puppy')
     const squatted = blog.ports[1]
-    const named = await eventually('the squatter is named', async () =>
+    const named = await eventually('the listener is reported', async () =>
       conditionOf((await api('GET', '/accounts/blog')).body, 'ports', 'squatted'),
     )
     t.match(named, `of user nobody listens on 127.0.0.1:${squatted}; the firewall blocks connections to it`)
@@ -468,12 +476,12 @@ if os.fork() == 0:
       new RegExp(`^NOT OK port ${squatted} of ${blog.user}: python3`, 'm'),
     ])
       t.match(doctor.output, line)
-    // While somebody listens on a port of a slot it is given to nobody.
+    // A slot is not assigned while another user listens on one of its ports.
     t.match(await run('systemctl', ['stop', 'test-squat']), { code: 0 })
   })
 
-  await t.test('a job of cron is under its limits, and no other', async (t) => {
-    // The rules that this needs of SELinux may still be loading when the first job runs.
+  await t.test('a job of cron runs in the slice of its tenant', async (t) => {
+    // The SELinux rules for this may still be loading when the first job runs.
     const slice = `/user.slice/user-${blog.uid}.slice/session-`
     const where = await eventually(
       'cron runs its job there',
@@ -484,13 +492,13 @@ if os.fork() == 0:
       180,
     )
     t.match(where, slice)
-    t.match(await run('loginctl', ['list-sessions', '--no-legend']), { code: 0 }, 'logind goes on')
+    t.match(await run('loginctl', ['list-sessions', '--no-legend']), { code: 0 }, 'logind still works')
   })
 
   const switchedOff = async (t: Test) => {
     const told = (wanted: RegExp) =>
       eventually(
-        `the host says ${wanted.source}`,
+        `a condition of the host matches ${wanted.source}`,
         async () => {
           const [{ conditions } = { conditions: [] }] = (await api('GET', '/hosts')).body['data'] as {
             readonly conditions: Record<string, string>[]
@@ -516,71 +524,74 @@ if os.fork() == 0:
     )
     t.match(await doctor(), /^ok {5}levels of slots in the policy$/m)
   }
-  const title = 'whoever switches SELinux off, or takes a module away, reads of it'
+  const title = 'permissive mode and a removed module are reported'
   if (longRun === false) await t.test(title, switchedOff)
   else t.comment(`${title}: ${longRun}`)
 
-  await t.test('what it keeps is limited, also while it is suspended, and its neighbour still writes', async (t) => {
-    const curious = tenantOf((await api('GET', '/accounts/curious')).body)
-    t.notOk((first.body['missing'] as string[]).includes('quota'))
-    const fill = (count: number) => `dd if=/dev/zero of=big bs=64k count=${count} conv=fsync`
-    const isFull = async (title: string) => {
-      const { used, hard } = await readQuota(blog)
-      t.ok(hard === disk.bytes && used <= hard && used > hard - MiB, `${title}: ${used} of ${hard} bytes`)
-    }
-    const conditionOf = async () =>
-      ((await api('GET', '/accounts/blog')).body as { conditions: Record<string, string>[] }).conditions.find(
-        ({ type }) => type === 'quota',
+  await t.test(
+    'disk use is limited, also while the account is suspended, and its neighbour can still write',
+    async (t) => {
+      const curious = tenantOf((await api('GET', '/accounts/curious')).body)
+      t.notOk((first.body['missing'] as string[]).includes('quota'))
+      const fill = (count: number) => `dd if=/dev/zero of=big bs=64k count=${count} conv=fsync`
+      const isFull = async (title: string) => {
+        const { used, hard } = await readQuota(blog)
+        t.ok(hard === disk.bytes && used <= hard && used > hard - MiB, `${title}: ${used} of ${hard} bytes`)
+      }
+      const conditionOf = async () =>
+        ((await api('GET', '/accounts/blog')).body as { conditions: Record<string, string>[] }).conditions.find(
+          ({ type }) => type === 'quota',
+        )
+      t.match(await login(blog, fill(1000)), { code: 1, output: 'Disk quota exceeded' })
+      await isFull('filled')
+      t.match(await login(curious, fill(100)), { code: 0 })
+      const measured = await eventually(
+        'its use is reported',
+        async () => {
+          const { disk: told } = (await api('GET', '/accounts/blog/usage')).body as { disk?: Record<string, unknown> }
+          return (told?.['bytes'] as { used: number } | undefined)?.used === (await readQuota(blog)).used
+            ? told
+            : undefined
+        },
+        60,
       )
-    t.match(await login(blog, fill(1000)), { code: 1, output: 'Disk quota exceeded' })
-    await isFull('filled')
-    t.match(await login(curious, fill(100)), { code: 0 })
-    const measured = await eventually(
-      'its use is told',
-      async () => {
-        const { disk: told } = (await api('GET', '/accounts/blog/usage')).body as { disk?: Record<string, unknown> }
-        return (told?.['bytes'] as { used: number } | undefined)?.used === (await readQuota(blog)).used
-          ? told
-          : undefined
-      },
-      60,
-    )
-    t.match(measured, { bytes: { limit: disk.bytes }, inodes: { used: Number, limit: disk.inodes } })
+      t.match(measured, { bytes: { limit: disk.bytes }, inodes: { used: Number, limit: disk.inodes } })
 
-    t.match(await api('PATCH', '/accounts/blog', { state: 'suspended' }), { status: 200 })
-    await isFull('suspended')
-    t.match(await api('PATCH', '/accounts/blog', { state: 'active' }), { status: 200 })
-    await isFull('resumed')
-    t.match(await login(blog, 'head -c 2000000 /dev/zero > more'), { output: 'Disk quota exceeded' })
+      t.match(await api('PATCH', '/accounts/blog', { state: 'suspended' }), { status: 200 })
+      await isFull('suspended')
+      t.match(await api('PATCH', '/accounts/blog', { state: 'active' }), { status: 200 })
+      await isFull('resumed')
+      t.match(await login(blog, 'head -c 2000000 /dev/zero > more'), { output: 'Disk quota exceeded' })
 
-    t.match(await api('PUT', '/plans/tiny', { ...smallPlan, disk: { bytes: 4 * MiB, inodes: 60 } }), { status: 201 })
-    t.match(await api('PATCH', '/accounts/blog', { plan: 'tiny' }), { status: 200 })
-    t.match(await conditionOf(), {
-      status: 'false',
-      reason: 'below_usage',
-      message:
-        /allows 4194304 bytes, 60 files, but the account uses \d+ bytes, \d+ files; the limits stay at 25165824 bytes/,
-    })
-    await isFull('a plan that is too small')
-    t.match(await api('PATCH', '/accounts/blog', { plan: 'small' }), { status: 200 })
-    t.match(await conditionOf(), { status: 'true', reason: 'applied' })
+      t.match(await api('PUT', '/plans/tiny', { ...smallPlan, disk: { bytes: 4 * MiB, inodes: 60 } }), { status: 201 })
+      t.match(await api('PATCH', '/accounts/blog', { plan: 'tiny' }), { status: 200 })
+      t.match(await conditionOf(), {
+        status: 'false',
+        reason: 'below_usage',
+        message:
+          /allows 4194304 bytes, 60 files, but the account uses \d+ bytes, \d+ files; the limits stay at 25165824 bytes/,
+      })
+      await isFull('a plan that is too small')
+      t.match(await api('PATCH', '/accounts/blog', { plan: 'small' }), { status: 200 })
+      t.match(await conditionOf(), { status: 'true', reason: 'applied' })
 
-    const none = { soft: 'none', hard: 'none' } as const
-    t.match(await quota.ensure([{ id: blog.uid, bytes: none, inodes: none }]), { changed: true })
-    const repair = await eventually(
-      'what others lifted is set again, and told',
-      async () => {
-        const hosts = (await api('GET', '/hosts')).body['data'] as { conditions: Record<string, string>[] }[]
-        return hosts[0]?.conditions.find(({ type, message }) => type === 'quota' && message?.includes('repaired'))
-      },
-      150,
-    )
-    t.match(repair, { message: new RegExp(`set limits of ${blog.user} \\(found any number of bytes`) })
-    await isFull('repaired')
-    t.match(await login(blog, 'rm -f big more'), { code: 0 })
-  })
+      const none = { soft: 'none', hard: 'none' } as const
+      t.match(await quota.ensure([{ id: blog.uid, bytes: none, inodes: none }]), { changed: true })
+      const repair = await eventually(
+        'a lifted limit is set again and reported',
+        async () => {
+          const hosts = (await api('GET', '/hosts')).body['data'] as { conditions: Record<string, string>[] }[]
+          return hosts[0]?.conditions.find(({ type, message }) => type === 'quota' && message?.includes('repaired'))
+        },
+        150,
+      )
+      t.match(repair, { message: new RegExp(`set limits of ${blog.user} \\(found any number of bytes`) })
+      await isFull('repaired')
+      t.match(await login(blog, 'rm -f big more'), { code: 0 })
+    },
+  )
 
-  await t.test('both are deleted, and nothing of them is left', async (t) => {
+  await t.test('both accounts are deleted without a trace', async (t) => {
     const curious = tenantOf((await api('GET', '/accounts/curious')).body)
     const litter =
       'echo evil >> ~/.bashrc; echo x > /tmp/$USER; echo x > /dev/shm/$USER; (sleep 900 & ) >/dev/null 2>&1; echo "0 0 1 1 * true" | crontab -'
@@ -588,7 +599,7 @@ if os.fork() == 0:
     for (const name of ['blog', 'curious']) t.match(await api('DELETE', `/accounts/${name}`), { status: 204 })
     t.match(await visit('blog.example.com'), { status: 404 })
     for (const tenant of [blog, curious]) {
-      t.match(await login(tenant, 'true'), { code: 255 }, 'the login is gone')
+      t.match(await login(tenant, 'true'), { code: 255 }, 'the login is closed')
       await eventually('its slot is clean', async () => (traces(tenant).length === 0 ? true : undefined), 60).catch(
         () => undefined,
       )
@@ -596,7 +607,7 @@ if os.fork() == 0:
     }
   })
 
-  await t.test('somebody else has its slot, and nothing of it', async (t) => {
+  await t.test('another account gets the slot, and nothing of the old account', async (t) => {
     const { host, free } = await eventually(
       'the released slots are free again',
       async () => {
@@ -610,13 +621,13 @@ if os.fork() == 0:
       120,
     )
     t.match(await api('PUT', `/hosts/${host}/pool`, { free: 0, max: 100 }), { status: 200 })
-    // Those that nobody had are given first.
+    // Slots that no account had are assigned first.
     const names = Array.from({ length: free }, (_, n) => `next-${n}`)
     const tenants = (
       await Promise.all(names.map((name) => api('PUT', `/accounts/${name}`, { plan: 'tiny', sshKeys: [key] })))
     ).map(({ body }) => tenantOf(body))
     const heir = tenants.find(({ uid }) => uid === blog.uid)
-    t.ok(heir, 'somebody has the slot of the blog')
+    t.ok(heir, 'a new account has the slot of the blog')
     if (heir === undefined) return
     const { used, hard, files } = await readQuota(heir)
     t.equal(hard, 4 * MiB)

@@ -9,7 +9,7 @@ import { cannotRun, createPuppy } from '../support/puppy.ts'
 t.setTimeout(300_000)
 
 void t.test(
-  'slots whose uid, group or port somebody has are blocked with the reason; the others are built, nobody is touched',
+  'slots whose uid, group or port is in use are blocked with the reason, and other slots are built',
   { skip: cannotRun },
   async (t) => {
     const firstPort = 28_000
@@ -30,10 +30,10 @@ void t.test(
     const accounts = await Promise.all(names.map((name) => puppy.api('PUT', `/v1/accounts/${name}`, { plan: 'small' })))
     t.ok(
       accounts.every(({ body }) => body['ready'] === true),
-      'everybody got a slot',
+      'every account has a slot',
     )
     const uids = accounts.map(({ body }) => body['uid'])
-    for (const uid of [10_003, 10_005, 10_007]) t.notOk(uids.includes(uid), `nobody got ${uid}`)
+    for (const uid of [10_003, 10_005, 10_007]) t.notOk(uids.includes(uid), `no account has ${uid}`)
 
     const { body } = await puppy.api('GET', '/v1/hosts/h1/pool')
     t.match(body, { slots: { blocked: 3, taken: 12 } })
@@ -43,13 +43,13 @@ void t.test(
       { slot: 7, user: 'p10007', state: 'blocked', reason: 'port_in_use', message: new RegExp(String(port)) },
     ])
     const after = readFileSync(join(puppy.root, 'etc/passwd'), 'utf8')
-    t.ok(after.startsWith(passwd), 'the people stand as they stood')
+    t.ok(after.startsWith(passwd), 'the lines of persons are unchanged')
     t.match(readFileSync(join(puppy.root, 'etc/group'), 'utf8'), /^p10005:x:777:anna$/m)
     t.notMatch(after, /^p1000[357]:/m)
 
     const purge = await puppy.command('down', '--purge')
     t.equal(purge.code, 0, purge.output)
-    t.ok(readFileSync(join(puppy.root, 'etc/passwd'), 'utf8').startsWith(passwd), 'a purge leaves the people too')
+    t.ok(readFileSync(join(puppy.root, 'etc/passwd'), 'utf8').startsWith(passwd), 'a purge keeps the persons too')
     t.match(readFileSync(join(puppy.root, 'etc/group'), 'utf8'), /^p10005:x:777:anna$/m)
   },
 )

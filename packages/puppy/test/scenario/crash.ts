@@ -15,7 +15,7 @@ const names = Array.from({ length: count }, (_, index) => `tenant-${index}`)
 
 t.setTimeout(900_000)
 
-/** As a billing panel would: the same PUT again until it is answered with ready. */
+/** Repeats a PUT until the answer is ready, as a billing panel would. */
 async function insist(puppy: Puppy, path: string, body: unknown): Promise<ApiAnswer> {
   return eventually(
     `PUT ${path} is ready`,
@@ -27,7 +27,7 @@ async function insist(puppy: Puppy, path: string, body: unknown): Promise<ApiAns
   )
 }
 
-/** One server for all tenants: it answers with the port that it was reached by, which only the right tenant has. */
+/** Starts a server on every port. It answers with its port, which shows the tenant that was reached. */
 async function serveEverybody(ports: readonly number[]): Promise<() => void> {
   const servers = ports.map((port) =>
     createServer((_request, response) => response.end(`port ${port}`)).listen(port, '127.0.0.1'),
@@ -50,7 +50,7 @@ function modificationTimes(puppy: Puppy): Readonly<Record<string, string>> {
 }
 
 void t.test(
-  '200 accounts and domains at once: all ready, all routed to their own tenant, no reload; again: nothing changes',
+  '200 accounts and domains at once become ready and are routed without a reload; repeating them changes nothing',
   { skip: cannotRun },
   async (t) => {
     const puppy = await createPuppy(t, { firstPort })
@@ -70,13 +70,13 @@ void t.test(
         ),
       )
     await putDomains()
-    t.equal(new Set(ports).size, count, 'no port is given twice')
+    t.equal(new Set(ports).size, count, 'no port is assigned twice')
     t.teardown(await serveEverybody(ports))
     const answers = await Promise.all(names.map((name) => puppy.visit(`${name}.example.com`)))
     t.strictSame(
       answers.map(({ body }) => body),
       ports.map((port) => `port ${port}`),
-      'each answers for itself',
+      'each domain reaches its own tenant',
     )
     t.equal(puppy.pidOf('haproxy'), haproxy, 'the same HAProxy')
     t.equal(workers(), worker, 'the same worker: no reload')
@@ -86,7 +86,7 @@ void t.test(
     await Promise.all(names.map((name) => insist(puppy, `/v1/accounts/${name}`, { plan: 'small', sshKeys: [sshKey] })))
     await putDomains()
     await sleep(500)
-    t.strictSame(modificationTimes(puppy), before, 'no file was touched by repeating all of it')
+    t.strictSame(modificationTimes(puppy), before, 'the repetition changed no file')
     const { body: pool } = await puppy.api('GET', '/v1/hosts/h1/pool')
     t.match(pool, { slots: { taken: count } })
     t.strictSame((await puppy.api('GET', '/v1/hosts/h1/changes')).body['data'], [], 'nothing is left to change')
@@ -94,7 +94,7 @@ void t.test(
 )
 
 void t.test(
-  'kill -9 of agent, API, both and HAProxy at random moments meanwhile: everything converges, nothing is given twice',
+  'after kill -9 of agent, API and HAProxy at random moments everything converges, and nothing is assigned twice',
   { skip: cannotRun },
   async (t) => {
     const puppy = await createPuppy(t, { firstPort: firstPort + 8 * 1000 })
@@ -125,7 +125,7 @@ void t.test(
     t.strictSame(
       answers.map(({ body }) => body),
       tenants.map(({ port }) => `port ${port}`),
-      'every domain leads to its own tenant',
+      'every domain reaches its own tenant',
     )
     const passwd = readFileSync(join(puppy.root, 'etc/passwd'), 'utf8')
       .split('\n')

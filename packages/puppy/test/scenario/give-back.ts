@@ -7,7 +7,7 @@ import { cannotRun, createPuppy, eventually, serveName } from '../support/puppy.
 t.setTimeout(300_000)
 
 void t.test(
-  'DELETE of an account: route, keys and files go, the name is free at once, the slot later and clean',
+  'DELETE of an account removes route, keys and files; its name is free at once, its slot when it is clean',
   { skip: cannotRun },
   async (t) => {
     const firstPort = 31_000
@@ -32,9 +32,9 @@ void t.test(
 
     t.match(await puppy.api('DELETE', '/v1/accounts/blog'), { status: 204 })
     t.match(await puppy.api('GET', '/v1/accounts/blog'), { status: 404 })
-    t.match(await puppy.visit('blog.example.com'), { status: 404 }, 'the domain went with it')
+    t.match(await puppy.visit('blog.example.com'), { status: 404 }, 'the domain is deleted too')
     t.notOk(existsSync(join(puppy.root, 'etc/puppy/keys/p10000')), 'no key is left')
-    t.match(await puppy.api('DELETE', '/v1/accounts/blog'), { status: 204 }, 'again is 204')
+    t.match(await puppy.api('DELETE', '/v1/accounts/blog'), { status: 204 }, 'a second DELETE is 204')
     const again = await puppy.api('PUT', '/v1/accounts/blog', { plan: 'small' })
     t.match(again, { status: 201, body: { ready: true } })
     t.not(again.body['uid'], 10_000, 'the name is free at once, on another slot')
@@ -44,14 +44,14 @@ void t.test(
       const slots = body['slots'] as Record<string, number>
       return slots['dirty'] === 0 && slots['building'] === 0 ? true : undefined
     })
-    t.strictSame(readdirSync(home), [], 'the home is as new')
+    t.strictSame(readdirSync(home), [], 'the home is empty')
     t.notOk(existsSync(join(puppy.root, 'tmp/left')))
     t.ok(existsSync('/etc/passwd'), 'links were not followed')
   },
 )
 
 void t.test(
-  'a released slot, taken by the next, brings no counters and no keys of the last',
+  'the next account on a released slot gets no counters and no keys of the last one',
   { skip: cannotRun },
   async (t) => {
     const firstPort = 29_400
@@ -80,12 +80,12 @@ void t.test(
       existsSync(join(puppy.root, 'etc/puppy/keys/p10000')) && readdirSync(join(puppy.root, 'home/p10000')).length > 0,
     )
     const { body } = await puppy.api('GET', '/v1/accounts/second/usage')
-    t.equal(body['requests'], 0, 'no visit of the last one is counted')
+    t.equal(body['requests'], 0, 'no request to the last account is counted')
   },
 )
 
 void t.test(
-  'a suspended account is answered 503 and cannot log in; active again it is as before',
+  'a suspended account is answered with 503 and cannot log in; active again, it works as before',
   { skip: cannotRun },
   async (t) => {
     const firstPort = 31_600

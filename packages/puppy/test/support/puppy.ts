@@ -11,7 +11,7 @@ import { testCluster } from '@puppy/state/testing'
 
 const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
 
-/** Why a whole Puppy cannot be started here; false when it can. */
+/** Why a whole Puppy cannot be started here, or false. */
 export const cannotRun: string | false = !isRoot
   ? 'needs root: files are given to tenants'
   : ['/usr/sbin/haproxy', '/usr/bin/systemd-sysusers', '/usr/bin/systemd-tmpfiles'].find(
@@ -20,6 +20,7 @@ export const cannotRun: string | false = !isRoot
     ? 'needs haproxy, systemd-sysusers and systemd-tmpfiles'
     : false
 
+/** A whole Puppy below a folder. */
 export interface Puppy {
   readonly root: string
   readonly env: Readonly<Record<string, string>>
@@ -30,17 +31,17 @@ export interface Puppy {
   up(): Promise<Running>
   /** Runs another command of `puppy` to its end. */
   command(...args: string[]): Promise<Finished>
-  /** The process that a pid file names now. */
+  /** Returns the pid in a pid file. */
   pidOf(name: 'api' | 'agent' | 'up' | 'haproxy' | 'postgres'): number
   api(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<ApiAnswer>
-  /** What a visitor gets from the proxy. */
+  /** Returns the answer of the proxy for a visitor. */
   visit(host: string, path?: string): Promise<{ readonly status: number; readonly body: string }>
 }
 
 export interface Running {
   readonly process: ChildProcess
   readonly output: () => string
-  /** Asks it to end and waits. */
+  /** Sends SIGTERM and waits until it ends. Returns the exit code. */
   end(): Promise<number | null>
 }
 
@@ -57,11 +58,11 @@ export interface ApiAnswer {
 export interface PuppyOptions {
   readonly firstPort: number
   readonly env?: Record<string, string>
-  /** Whether the database is made as on a new host, and not copied from the runner's. */
+  /** Whether the database is created as on a new host, and not copied from that of the test runner. */
   readonly fresh?: boolean
 }
 
-/** A whole Puppy below a scratch root: real PostgreSQL, real HAProxy, real files; nothing of this machine but ports. */
+/** Creates a whole Puppy below a scratch folder: real PostgreSQL, real HAProxy and real files. Of this machine it uses only ports. */
 export async function createPuppy(t: Cleanup, options: PuppyOptions): Promise<Puppy> {
   const root = scratchFolder(t)
   const [listen, proxyPort] = [await freePort(), await freePort()]
@@ -95,8 +96,8 @@ export async function createPuppy(t: Cleanup, options: PuppyOptions): Promise<Pu
     mkdirSync(stateDir, { recursive: true })
     await promisify(execFile)('cp', ['-a', '--', cluster, join(stateDir, 'postgres')])
   }
-  // Added after the folder's removal, and teardowns run last first: everything has ended when the folder goes. Without --purge, because
-  // that starts three programs for each tenant.
+  // Added after the teardown that removes the folder, so that it runs before it: all processes end before the folder is removed. Without
+  // --purge, which runs three programs for each tenant.
   t.teardown(async () => {
     const { code, output } = await runCommand(env, ['down'])
     if (code !== 0) console.error(output)
@@ -124,7 +125,7 @@ async function startUp(t: Cleanup, env: Readonly<Record<string, string>>): Promi
   return { process: child, output: () => output, end }
 }
 
-/** Runs a command of `puppy` to its end, also one that is expected to refuse. */
+/** Runs a command of `puppy` to its end. A failure does not throw. */
 export async function runCommand(
   env: Readonly<Record<string, string>>,
   args: readonly string[],
@@ -167,7 +168,7 @@ async function callApi(
   return { status: response.status, body: text === '' ? {} : (JSON.parse(text) as Record<string, unknown>) }
 }
 
-/** fetch() does not let a caller choose the Host header, so this is node:http. */
+/** Returns the answer of the proxy for a host name. Uses node:http, because fetch() does not set the Host header. */
 export function visit(
   port: number,
   host: string,
@@ -189,7 +190,7 @@ export function visit(
   })
 }
 
-/** A server that answers with a name, as a tenant's would, on a port of 127.0.0.1. */
+/** Starts a server that answers with a name on a port of 127.0.0.1, like a tenant's server. */
 export async function serveName(t: Cleanup, port: number, name: string): Promise<Server> {
   const server = createServer((_request, response) => response.end(name))
   server.listen(port, '127.0.0.1')
@@ -201,7 +202,7 @@ export async function serveName(t: Cleanup, port: number, name: string): Promise
   return server
 }
 
-/** Tries until it gives something other than undefined; the message says what was waited for. */
+/** Repeats an attempt until it returns a value. @throws Error with `what` when the time is over. */
 export async function eventually<Value>(
   what: string,
   attempt: () => Promise<Value | undefined>,
@@ -210,6 +211,6 @@ export async function eventually<Value>(
   for (const until = Date.now() + seconds * 1000; ; await sleep(100)) {
     const value = await attempt().catch(() => undefined)
     if (value !== undefined) return value
-    if (Date.now() > until) throw new Error(`waited ${seconds} s for: ${what}`)
+    if (Date.now() > until) throw new Error(`Waited ${seconds} s for: ${what}`)
   }
 }
