@@ -10,7 +10,7 @@ const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 const kept: readonly [string, string][] = [
   ['a word', 'deploy-42'],
-  ['every character that it may have', 'Az09._:-'],
+  ['every allowed character', 'Az09._:-'],
   ['the longest', 'a'.repeat(128)],
 ]
 for (const [title, id] of kept) {
@@ -24,11 +24,11 @@ for (const [title, id] of kept) {
 const replaced: readonly [string, string][] = [
   ['an empty one', ''],
   ['one that is too long', 'a'.repeat(129)],
-  ['one with blanks', 'a b'],
+  ['one with spaces', 'a b'],
   ['one with a quote', `a"b`],
   ['one with markup', '<script>'],
   ['one with a path', '../../etc'],
-  ['one with other letters', 'über'],
+  ['one with letters outside ASCII', 'über'],
 ]
 for (const [title, id] of replaced) {
   void t.test(`createApp() replaces a request id: ${title}`, async (t) => {
@@ -38,7 +38,7 @@ for (const [title, id] of replaced) {
   })
 }
 
-void t.test('createApp() gives every request an id of its own', async (t) => {
+void t.test('createApp() makes a different id for each request', async (t) => {
   const ids = [await request('GET', '/livez'), await request('GET', '/livez')].map(
     ({ headers }) => headers['request-id'],
   )
@@ -46,7 +46,7 @@ void t.test('createApp() gives every request an id of its own', async (t) => {
   t.not(ids[0], ids[1])
 })
 
-void t.test('createApp() names the request in answers that come before any route', async (t) => {
+void t.test('createApp() sends the request id in responses that reach no route', async (t) => {
   const headers = { 'request-id': 'r1' }
   for (const url of ['/nothing', '/v1/plans/%zz', `/v1/domains/${'a'.repeat(400)}`]) {
     const answer = await request('GET', url, undefined, { headers })
@@ -55,13 +55,13 @@ void t.test('createApp() names the request in answers that come before any route
   }
 })
 
-void t.test('createApp() answers HEAD as GET, without a body', async (t) => {
+void t.test('createApp() answers HEAD like GET, without a body', async (t) => {
   const answer = await app.inject({ method: 'HEAD', url: '/livez' })
   t.equal(answer.statusCode, 200)
   t.equal(answer.body, '')
 })
 
-void t.test('createApp() takes a body of almost a mebibyte', async (t) => {
+void t.test('createApp() accepts a body of almost 1 MiB', async (t) => {
   const raw = JSON.stringify({ nope: 'a'.repeat(1024 * 1024 - 20) })
   isProblem(t, await request('PUT', '/v1/plans/small', undefined, { raw }), {
     status: 400,

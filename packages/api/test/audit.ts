@@ -5,7 +5,7 @@ import { startApp } from './support/app.ts'
 t.setTimeout(120_000)
 const postgres = await startPostgres(t)
 
-/** A service in which everything that the rows below change is there. */
+/** Starts a service with everything that the rows below change. */
 async function start(t: Test) {
   const database = await postgres.create(t)
   const service = await startApp(t, database)
@@ -29,13 +29,13 @@ const account = { plan: 'small', sshKeys: [], state: 'active', labels: {} }
 const rows: readonly Row[] = [
   ['a new plan', 'PUT', '/v1/plans/new', smallPlan, { action: 'plan.create', target: 'new', details: smallPlan }],
   [
-    'a plan that changes',
+    'a changed plan',
     'PUT',
     '/v1/plans/small',
     { ...smallPlan, ports: 8 },
     { action: 'plan.replace', target: 'small', details: { ...smallPlan, ports: 8 } },
   ],
-  ['a plan that goes', 'DELETE', '/v1/plans/unused', undefined, { action: 'plan.delete', target: 'unused' }],
+  ['a deleted plan', 'DELETE', '/v1/plans/unused', undefined, { action: 'plan.delete', target: 'unused' }],
   [
     'a new account',
     'PUT',
@@ -44,21 +44,21 @@ const rows: readonly Row[] = [
     { action: 'account.create', target: 'root/new', details: { ...account, sshKeys: [sshKey] } },
   ],
   [
-    'an account that changes',
+    'a changed account',
     'PUT',
     '/v1/accounts/blog',
     { plan: 'small', state: 'suspended' },
     { action: 'account.change', target: 'root/blog', details: { ...account, state: 'suspended' } },
   ],
   [
-    'an account that is patched',
+    'a patched account',
     'PATCH',
     '/v1/accounts/blog',
     { labels: { a: '1' } },
     { action: 'account.change', target: 'root/blog', details: { ...account, labels: { a: '1' } } },
   ],
   [
-    'an account that goes with its domain',
+    'a deleted account with its domain',
     'DELETE',
     '/v1/accounts/blog',
     undefined,
@@ -72,21 +72,21 @@ const rows: readonly Row[] = [
     { action: 'domain.create', target: 'new.example.com', details: { account: 'blog', port: 10_241 } },
   ],
   [
-    'a domain that moves',
+    'a moved domain',
     'PUT',
     '/v1/domains/example.com',
     { account: 'blog', port: 10_241 },
     { action: 'domain.move', target: 'example.com', details: { account: 'blog', port: 10_241 } },
   ],
   [
-    'a domain that goes',
+    'a deleted domain',
     'DELETE',
     '/v1/domains/example.com',
     undefined,
     { action: 'domain.delete', target: 'example.com' },
   ],
   [
-    'a pool that changes',
+    'a changed pool',
     'PUT',
     '/v1/hosts/h1/pool',
     { free: 5, max: 50 },
@@ -94,14 +94,14 @@ const rows: readonly Row[] = [
   ],
 ]
 for (const [title, method, url, body, entry] of rows) {
-  void t.test(`${title} leaves one audit row, and no second when said again`, async (t) => {
+  void t.test(`${title} writes one audit row, and no second one when it is repeated`, async (t) => {
     const { request, adminKey, audit } = await start(t)
     const before = await audit()
     const headers = { 'request-id': 'change-1', 'x-forwarded-for': '192.0.2.66' }
     const { status } = await request(method, url, body, { headers })
     t.ok(status >= 200 && status < 300, `answers ${status}`)
     const after = await audit()
-    t.strictSame(after.slice(0, before.length), before, 'what was written stays')
+    t.strictSame(after.slice(0, before.length), before, 'earlier rows do not change')
     t.equal(after.length, before.length + 1)
     t.matchOnlyStrict(after.at(-1), {
       id: Number,
@@ -118,14 +118,14 @@ for (const [title, method, url, body, entry] of rows) {
   })
 }
 
-void t.test('what an admin does for a reseller is the admin’s', async (t) => {
+void t.test('a write of an admin for a reseller is recorded with the key of the admin', async (t) => {
   const { request, adminKey, audit, database } = await start(t)
   await addReseller(database.owner, 'acme')
   await request('PUT', '/v1/accounts/shop?reseller=acme', { plan: 'small' })
   t.match((await audit()).at(-1), { key_id: adminKey.split('_')[1], reseller: 'root', target: 'acme/shop' })
 })
 
-void t.test('no key, secret or digest is in the audit', async (t) => {
+void t.test('the audit contains no key, secret or digest', async (t) => {
   const { adminKey, audit } = await start(t)
   const text = JSON.stringify(await audit())
   t.match(text, 'account.create')

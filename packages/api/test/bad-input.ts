@@ -53,7 +53,7 @@ function shown(value: unknown): string {
   return text.length > 60 ? `${text.slice(0, 40)}… (${text.length})` : text
 }
 
-/** The body with something else at a JSON pointer; undefined takes it away. */
+/** Returns a copy of a body with another value at a JSON pointer. Undefined removes the field. */
 function withValue(body: object, pointer: string, value: unknown): object {
   const copy = structuredClone(body)
   const path = pointer.slice(1).split('/')
@@ -71,7 +71,7 @@ interface Fields {
   readonly body: object
 }
 
-/** Each of these values at this place of a body is refused, and pointed at there or where it says. */
+/** Returns a row for each invalid value of a field. The problem points at `at`. */
 function values({ method, url, body }: Fields, pointer: string, bad: readonly unknown[], at = pointer): readonly Row[] {
   return bad.map((value) => [
     `${method} ${url} refuses ${pointer}: ${shown(value)}`,
@@ -101,7 +101,7 @@ const notObject = [null, 5, true, 'text', []]
 const notInteger = (least: number, most: number) => [null, '1', true, [], {}, least - 0.5, least - 1, most + 1]
 const whole = [0, Number.MAX_SAFE_INTEGER] as const
 
-/** Values that are no limit of this name, by the table that hosts check limits by. */
+/** Returns invalid values of a limit, by the table with which hosts check limits. */
 function notLimit(name: LimitName): readonly unknown[] {
   const { schema } = limitTable[name]
   if (schema.type === 'integer') return ['max', ...notInteger(schema.minimum, schema.maximum)]
@@ -171,7 +171,7 @@ const hostileKeys: readonly [string, string][] = [
   ['a carriage return in it', `${sshKey}\r`],
   ['a NUL in it', `${sshKey}\0`],
   ['options before it', `command="rm -rf ~" ${sshKey}`],
-  ['half of it missing', sshKey.slice(0, 60)],
+  ['its second half missing', sshKey.slice(0, 60)],
   ['a private key', '-----BEGIN OPENSSH PRIVATE KEY-----'],
   ['an option of ssh-keygen', '-f/etc/passwd'],
 ]
@@ -282,11 +282,7 @@ refuse([
       { method: 'GET', url: `${url}?cursor=${value}` },
       invalid('cursor'),
     ]),
-    [
-      `GET ${url} refuses a query that it does not know`,
-      { method: 'GET', url: `${url}?resellr=acme` },
-      invalid('resellr'),
-    ],
+    [`GET ${url} refuses an unknown parameter`, { method: 'GET', url: `${url}?resellr=acme` }, invalid('resellr')],
   ]),
   ...operations
     .filter(({ path }) => /^\/v1\/(accounts|domains)/.test(path))
@@ -311,75 +307,79 @@ const domainOf = (target: { readonly account: string; readonly port: number }) =
 const cafe = domainOf({ account: 'cafe', port: 10_256 })
 refuse([
   [
-    'an account of an unknown plan',
+    'PUT account refuses an unknown plan',
     { ...account, body: { plan: 'none' } },
     { status: 422, code: 'plan_unknown', pointer: '/plan' },
   ],
   [
-    'a patch to an unknown plan',
+    'PATCH account refuses an unknown plan',
     { ...patch, body: { plan: 'none' } },
     { status: 422, code: 'plan_unknown', pointer: '/plan' },
   ],
-  ['a patch of no account', { ...patch, url: '/v1/accounts/none' }, { status: 404, code: 'account_not_found' }],
   [
-    'a plan with fewer ports than domains need',
+    'PATCH account refuses an account that does not exist',
+    { ...patch, url: '/v1/accounts/none' },
+    { status: 404, code: 'account_not_found' },
+  ],
+  [
+    'PATCH account refuses a plan with fewer ports than its domains need',
     { ...patch, body: { plan: 'narrow' } },
     { status: 409, code: 'plan_ports', pointer: '/plan' },
   ],
   [
-    'a plan with fewer domains than there are',
+    'PATCH account refuses a plan with fewer ports and domains than it uses',
     { ...patch, body: { plan: 'tiny' } },
     { status: 409, code: 'plan_ports', pointer: '/plan' },
   ],
   [
-    'a plan whose limits contradict each other',
+    'PUT plan refuses limits that contradict each other',
     { method: 'PUT', url: '/v1/plans/small', body: { ...smallPlan, memory: { high: 2, max: 1 } } },
     { status: 422, code: 'plan_limits', pointer: '/memory/high' },
   ],
   [
-    'fewer ports for a plan than domains need',
+    'PUT plan refuses fewer ports than domains need',
     { method: 'PUT', url: '/v1/plans/small', body: { ...smallPlan, ports: 2 } },
     { status: 409, code: 'plan_ports', pointer: '/ports' },
   ],
   [
-    'the end of a plan that accounts have',
+    'DELETE plan refuses a plan that accounts have',
     { method: 'DELETE', url: '/v1/plans/small' },
     { status: 409, code: 'plan_in_use' },
   ],
   [
-    'an account of no reseller',
+    'PUT account refuses a reseller that does not exist',
     { ...account, url: `${account.url}?reseller=none` },
     { status: 422, code: 'reseller_unknown' },
   ],
-  ['an account on a full pool', account, { status: 409, code: 'pool_exhausted' }],
-  ['a third domain where two are allowed', domain, { status: 409, code: 'domain_limit' }],
+  ['PUT account refuses a full pool', account, { status: 409, code: 'pool_exhausted' }],
+  ['PUT domain refuses a third domain where the plan allows two', domain, { status: 409, code: 'domain_limit' }],
   [
-    'a pool beyond the ports',
+    'PUT pool refuses more slots than the host has ports for',
     { ...pool, body: { free: 1, max: 10_000 } },
     { status: 422, code: 'pool_max_invalid', pointer: '/max' },
   ],
   [
-    'a domain for no account',
+    'PUT domain refuses an account that does not exist',
     { ...domain, body: { account: 'none', port: 1 } },
     { status: 422, code: 'account_unknown', pointer: '/account' },
   ],
   [
-    'a domain for somebody else’s account',
+    'PUT domain refuses an account of another reseller',
     { ...domain, body: { account: 'shop', port: 10_248 }, ...bolt },
     { status: 422, code: 'account_unknown', pointer: '/account' },
   ],
   [
-    'a domain for an account that waits for a slot',
+    'PUT domain refuses an account that waits for a slot',
     { ...domain, body: { account: 'late', port: 10_264 } },
     { status: 409, code: 'account_without_slot' },
   ],
   ...[80, 10_239, 10_243, 10_247, 10_248, 65_535].map((port): Row => [
-    `a domain on port ${port}, which is not the account’s`,
+    `PUT domain refuses port ${port}, which does not belong to the account`,
     { ...domain, body: { account: 'blog', port } },
     { status: 422, code: 'port_not_of_account', pointer: '/port' },
   ]),
   ...['shop.example.com', 'a.shop.example.com', 'a.b.shop.example.com', 'example.com'].map((taken): Row => [
-    `the domain ${taken} beside somebody else’s`,
+    `PUT domain refuses ${taken} beside a domain of another reseller`,
     { ...cafe, url: `/v1/domains/${taken}`, ...bolt },
     { status: 409, code: 'domain_taken' },
   ]),
@@ -388,18 +388,18 @@ refuse([
 const writes = operations.filter(({ body }) => body !== undefined)
 const bodies: readonly [string, Omit<Sending, 'method' | 'url'>, ExpectedProblem][] = [
   ['2 MB', { raw: JSON.stringify(long(2_000_000)) }, { status: 413, code: 'payload_too_large' }],
-  ['half of JSON', { raw: '{"plan": ' }, { status: 400, code: 'malformed_json' }],
-  ['words', { raw: 'plan=small' }, { status: 400, code: 'malformed_json' }],
+  ['incomplete JSON', { raw: '{"plan": ' }, { status: 400, code: 'malformed_json' }],
+  ['plain text', { raw: 'plan=small' }, { status: 400, code: 'malformed_json' }],
   ['a NUL', { raw: '\0' }, { status: 400, code: 'malformed_json' }],
   ['JSON with a comment', { raw: '{} // nothing' }, { status: 400, code: 'malformed_json' }],
   ['a prototype', { raw: '{"__proto__": {"admin": true}}' }, { status: 400, code: 'malformed_json' }],
   ['a hidden constructor', { raw: '{"constructor": {"prototype": {}}}' }, { status: 400, code: 'malformed_json' }],
   [
-    'nothing, called JSON',
+    'nothing, with the content type of JSON',
     { raw: '', headers: { 'content-type': 'application/json' } },
     { status: 400, code: 'malformed_json' },
   ],
-  ['nothing at all', {}, { status: 400, code: 'request_invalid', pointer: '' }],
+  ['nothing, without a content type', {}, { status: 400, code: 'request_invalid', pointer: '' }],
   ...[null, 5, 'text', [], true].map((body): [string, object, ExpectedProblem] => [shown(body), { body }, invalid('')]),
   ...[
     'text/plain',
@@ -425,11 +425,11 @@ refuse(
 
 refuse([
   ...[...new Set(operations.map(({ url }) => url))].flatMap((url): readonly Row[] => [
-    [`POST ${url} is not for this`, { method: 'POST', url, body: {} }, { status: 405, code: 'method_not_allowed' }],
-    [`OPTIONS ${url} is not for this`, { method: 'OPTIONS', url }, { status: 405, code: 'method_not_allowed' }],
+    [`POST ${url} is not allowed`, { method: 'POST', url, body: {} }, { status: 405, code: 'method_not_allowed' }],
+    [`OPTIONS ${url} is not allowed`, { method: 'OPTIONS', url }, { status: 405, code: 'method_not_allowed' }],
   ]),
   ...['/', '/v1', '/v1/', '/v2/plans', '/V1/plans', '/v1/plans/small/more', '//v1/plans', '/.env'].map((url): Row => [
-    `GET ${url} is nothing`,
+    `GET ${url} is not found`,
     { method: 'GET', url },
     { status: 404, code: 'not_found' },
   ]),
@@ -441,16 +441,20 @@ refuse([
     `/v1/accounts/${long(301)}`,
     `/v1/domains/${long(9000)}`,
   ].map((url): Row => [
-    `GET ${shown(url)} is no path`,
+    `GET ${shown(url)} is not a valid path`,
     { method: 'GET', url },
     { status: 400, code: 'request_invalid' },
   ]),
   ['GET /v1/plans/ has no name', { method: 'GET', url: '/v1/plans/' }, invalid('plan')],
   ['GET /v1/accounts//usage has no name', { method: 'GET', url: '/v1/accounts//usage' }, invalid('account')],
-  ['a Prefer that is too long', { ...account, headers: { prefer: long(201) } }, invalid('prefer')],
+  [
+    'PUT account refuses a Prefer header that is too long',
+    { ...account, headers: { prefer: long(201) } },
+    invalid('prefer'),
+  ],
 ])
 
-void t.test('a wrong method is told the right ones', async (t) => {
+void t.test('a response to a method that is not allowed lists the allowed ones', async (t) => {
   const allowed: readonly [string, string][] = [
     ['/v1/plans', 'GET, HEAD'],
     ['/v1/plans/small', 'DELETE, GET, HEAD, PUT'],
@@ -463,7 +467,7 @@ void t.test('a wrong method is told the right ones', async (t) => {
 
 const nonsense = ['wait', 'wait=', 'wait=abc', 'wait=-1', 'wait=1e9', ',;,;', 'return=minimal', '"', 'wait=0; wait=9']
 for (const prefer of nonsense) {
-  void t.test(`a Prefer that nobody understands is passed over: ${prefer}`, async (t) => {
+  void t.test(`PUT account ignores an invalid Prefer header: ${prefer}`, async (t) => {
     const body = { plan: 'small', labels: { a: '1' } }
     t.match(await request('PUT', '/v1/accounts/blog', body, { headers: { prefer } }), {
       status: 202,
@@ -473,7 +477,7 @@ for (const prefer of nonsense) {
   })
 }
 
-void t.test('nothing that anybody sends as a body is a failure of ours', async (t) => {
+void t.test('no body causes a status of 500 or above', async (t) => {
   const text = fc.string({ unit: 'binary' })
   const body = fc.oneof(
     fc.jsonValue(),
@@ -491,10 +495,10 @@ void t.test('nothing that anybody sends as a body is a failure of ours', async (
     }),
     { numRuns: 300 },
   )
-  t.pass('no answer was above 499')
+  t.pass('every status was below 500')
 })
 
-void t.test('nothing that anybody puts into a path or query is a failure of ours', async (t) => {
+void t.test('no path or query causes a status of 500 or above', async (t) => {
   const text = fc.string({ unit: 'binary' }).filter((value) => value.isWellFormed())
   const place = fc.constantFrom(
     '/v1/domains/',
@@ -511,5 +515,5 @@ void t.test('nothing that anybody puts into a path or query is a failure of ours
     }),
     { numRuns: 300 },
   )
-  t.pass('no answer was above 499')
+  t.pass('every status was below 500')
 })

@@ -7,14 +7,14 @@ import { pointersOf } from './support/problem.ts'
 const refused = { name: 'ApiError', code: 'request_invalid' }
 const text = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
 
-void t.test('decodeCursor() gives back what encodeCursor() took', async (t) => {
+void t.test('decodeCursor() returns what encodeCursor() encoded', async (t) => {
   fc.assert(fc.property(fc.maxSafeInteger(), (id) => decodeCursor(encodeCursor(id), 'number') === id))
   const name = fc.stringMatching(/^[a-z0-9.-]{0,253}$/)
   fc.assert(fc.property(name, (value) => decodeCursor(encodeCursor(value), 'string') === value))
-  t.equal(decodeCursor(undefined, 'number'), undefined, 'no cursor begins at the start')
+  t.equal(decodeCursor(undefined, 'number'), undefined, 'no cursor is the first page')
 })
 
-void t.test('decodeCursor() throws nothing but its own error', async () => {
+void t.test('decodeCursor() throws only its own error', async () => {
   const hostile = fc.oneof(
     fc.string({ unit: 'binary' }),
     fc.jsonValue().map(text),
@@ -35,16 +35,16 @@ void t.test('decodeCursor() throws nothing but its own error', async () => {
 
 const rows: readonly [string, string, 'string' | 'number'][] = [
   ['nonsense', 'nonsense', 'string'],
-  ['an empty one', '', 'string'],
-  ['a name where an id is due', encodeCursor('blog'), 'number'],
-  ['an id where a name is due', encodeCursor(5), 'string'],
-  ['half an id', text(['v1', 1.5]), 'number'],
+  ['an empty text', '', 'string'],
+  ['a name in place of an id', encodeCursor('blog'), 'number'],
+  ['an id in place of a name', encodeCursor(5), 'string'],
+  ['a fractional id', text(['v1', 1.5]), 'number'],
   ['an id beyond 2^53', text(['v1', 2 ** 60]), 'number'],
   ['a name with a NUL', text(['v1', 'a\0']), 'string'],
-  ['a name with half a surrogate pair', text(['v1', '\ud800']), 'string'],
+  ['a name with an unpaired surrogate', text(['v1', '\ud800']), 'string'],
   ['another version', text(['v2', 'a']), 'string'],
-  ['something more', text(['v1', 'a', 'b']), 'string'],
-  ['no list', text({ 0: 'v1', 1: 'a', length: 2 }), 'string'],
+  ['an additional item', text(['v1', 'a', 'b']), 'string'],
+  ['an object in place of a list', text({ 0: 'v1', 1: 'a', length: 2 }), 'string'],
 ]
 for (const [title, cursor, kind] of rows) {
   void t.test(`decodeCursor() refuses ${title}`, async (t) => {
@@ -53,7 +53,7 @@ for (const [title, cursor, kind] of rows) {
   })
 }
 
-void t.test('page() cuts one too many off and says where the next begins', async (t) => {
+void t.test('page() removes the extra row and returns the cursor of the next page', async (t) => {
   const key = (row: number) => row
   t.strictSame(page([1, 2, 3], 2, key), { data: [1, 2], nextCursor: encodeCursor(2) })
   t.strictSame(page([1, 2], 2, key), { data: [1, 2] }, 'nothing follows')

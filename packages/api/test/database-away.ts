@@ -34,25 +34,25 @@ await stopEmbedded(stateDir)
 
 const away = { status: 503, code: 'database_unavailable' }
 for (const { method, url, body } of operations.filter(({ access }) => access !== 'public')) {
-  void t.test(`${method} ${url} says that the database is away`, async (t) => {
+  void t.test(`${method} ${url} reports an unavailable database`, async (t) => {
     const answer = await request(method, url, body)
     isProblem(t, answer, away)
     t.equal(answer.headers['retry-after'], '1')
   })
 }
 
-void t.test('GET /livez answers while the database is away', async (t) => {
+void t.test('GET /livez returns 200 while the database is unavailable', async (t) => {
   t.match(await request('GET', '/livez'), { status: 200 })
 })
 
-void t.test('GET /readyz says that the database is away', async (t) => {
+void t.test('GET /readyz reports an unavailable database', async (t) => {
   t.match(await request('GET', '/readyz'), {
     status: 503,
     body: { status: 'unavailable', checks: { database: 'does not answer', agents: 'unknown' } },
   })
 })
 
-void t.test('everything works again when the database is back, waiting too', async (t) => {
+void t.test('requests and waiting work again when the database is back', async (t) => {
   await startEmbedded(cluster)
   t.match(await request('GET', '/v1/accounts/blog'), { status: 200, body: { generation: 1 } })
   await startLooking(t, database.agent)

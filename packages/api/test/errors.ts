@@ -2,7 +2,7 @@ import { inspect } from 'node:util'
 import t from 'tap'
 import { ApiError } from '../src/errors.ts'
 
-void t.test('ApiError carries code, message and faults', (t) => {
+void t.test('ApiError has a code, a message and faults', (t) => {
   const faults = [{ pointer: '/plan', detail: 'must be the name of an existing plan' }]
   const error = new ApiError('plan_unknown', 'Plan small does not exist.', faults)
   t.ok(error instanceof Error)
@@ -11,7 +11,7 @@ void t.test('ApiError carries code, message and faults', (t) => {
   t.end()
 })
 
-void t.test('ApiError is named in a trace, and the name is no field of its own', (t) => {
+void t.test('ApiError has its name in a trace, and not as an own field', (t) => {
   const error = new ApiError('internal', 'It broke')
   t.equal(String(error), 'ApiError: It broke')
   t.match(inspect(error), /^ApiError: It broke\n/)

@@ -9,7 +9,7 @@ import { scratchFolder } from '@puppy/host/testing'
 
 t.setTimeout(120_000)
 const postgres = await startPostgres(t)
-/** Long enough that only what is waited for can end it. */
+/** Long enough that only the awaited event can end the wait. */
 const patience = 60_000
 
 interface Rows {
@@ -17,7 +17,7 @@ interface Rows {
   readonly domain: number
 }
 
-/** One account with one domain, which nobody has looked at. */
+/** Inserts one account with one domain, which no agent has observed. */
 async function addRows({ owner, agent }: TestDatabase): Promise<Rows> {
   await addHost(agent)
   await owner.query(`insert into plans (name, spec) values ('small', '{}')`)
@@ -42,7 +42,7 @@ const tables = ['accounts', 'domains'] as const
 for (const table of tables) {
   const idOf = ({ account, domain }: Rows) => (table === 'accounts' ? account : domain)
 
-  void t.test(`wait() settles when a row of ${table} was looked at and the agent says so`, async (t) => {
+  void t.test(`wait() resolves to true when the agent has observed a row of ${table} and notifies`, async (t) => {
     const database = await postgres.create(t)
     const id = idOf(await addRows(database))
     const waiting = open(t, database.api).wait({ table, id, generation: 1 }, patience)
@@ -53,15 +53,18 @@ for (const table of tables) {
     t.equal(await waiting, true)
   })
 
-  void t.test(`wait() settles when a row of ${table} was looked at and nobody says so`, async (t) => {
-    const database = await postgres.create(t)
-    const id = idOf(await addRows(database))
-    const waiting = open(t, database.api).wait({ table, id, generation: 1 }, patience)
-    await database.agent.query(`update ${table} set observed_generation = 1 where id = $1`, [id])
-    t.equal(await waiting, true)
-  })
+  void t.test(
+    `wait() resolves to true when the agent has observed a row of ${table}, without a notification`,
+    async (t) => {
+      const database = await postgres.create(t)
+      const id = idOf(await addRows(database))
+      const waiting = open(t, database.api).wait({ table, id, generation: 1 }, patience)
+      await database.agent.query(`update ${table} set observed_generation = 1 where id = $1`, [id])
+      t.equal(await waiting, true)
+    },
+  )
 
-  void t.test(`wait() settles when a row of ${table} is gone`, async (t) => {
+  void t.test(`wait() resolves to true when a row of ${table} is deleted`, async (t) => {
     const database = await postgres.create(t)
     const rows = await addRows(database)
     const waiting = open(t, database.api).wait({ table, id: idOf(rows) }, patience)
@@ -70,28 +73,28 @@ for (const table of tables) {
     t.equal(await waiting, true)
   })
 
-  void t.test(`wait() for a generation settles when the row of ${table} is gone`, async (t) => {
+  void t.test(`wait() for a generation resolves to true when the row of ${table} does not exist`, async (t) => {
     const database = await postgres.create(t)
     await addRows(database)
     t.equal(await open(t, database.api).wait({ table, id: 4711, generation: 1 }, patience), true)
   })
 }
 
-void t.test('wait() gives false in the end, when what was looked at is older', async (t) => {
+void t.test('wait() resolves to false after its time if only an older generation was observed', async (t) => {
   const database = await postgres.create(t)
   const { account } = await addRows(database)
   await database.owner.query('update accounts set generation = 2, observed_generation = 1')
   t.equal(await open(t, database.api).wait({ table: 'accounts', id: account, generation: 2 }, 700), false)
 })
 
-void t.test('wait() gives false in the end, when the row stays', async (t) => {
+void t.test('wait() resolves to false after its time if the row still exists', async (t) => {
   const database = await postgres.create(t)
   const { domain } = await addRows(database)
   await database.owner.query('update domains set observed_generation = generation')
   t.equal(await open(t, database.api).wait({ table: 'domains', id: domain }, 700), false)
 })
 
-void t.test('wait() tells many waiters apart', async (t) => {
+void t.test('wait() resolves only the waiters whose row was observed', async (t) => {
   const database = await postgres.create(t)
   const { account, domain } = await addRows(database)
   const observer = open(t, database.api)
@@ -108,7 +111,7 @@ void t.test('wait() tells many waiters apart', async (t) => {
   t.strictSame(await Promise.all(unsettled), [false, false])
 })
 
-/** The server's process that serves the listening connection, once there is another than `before`. */
+/** Returns the pid of the server process of the listening connection, as soon as it differs from `before`. */
 async function listener(owner: Database, before?: number): Promise<number> {
   for (;;) {
     const rows = await owner.query<{ pid: number }>(
@@ -120,7 +123,7 @@ async function listener(owner: Database, before?: number): Promise<number> {
   }
 }
 
-void t.test('an observer listens again when its connection is ended', async (t) => {
+void t.test('createObserver() listens again when its connection is ended', async (t) => {
   const database = await postgres.create(t)
   const { account } = await addRows(database)
   const observer = open(t, database.api)
@@ -132,14 +135,14 @@ void t.test('an observer listens again when its connection is ended', async (t) 
   t.equal(await waiting, true)
 })
 
-void t.test('an observer is rung by a notification', async (t) => {
+void t.test('waitFor() calls the check at every notification', async (t) => {
   const database = await postgres.create(t)
   await addRows(database)
   const observer = open(t, database.api)
   await listener(database.owner)
   let looks = 0
   const waiting = observer.waitFor(async () => ((looks += 1) >= 400 ? looks : undefined), 600_000)
-  // By polling alone this would take longer than the whole file may.
+  // With polling alone this would take longer than the time limit of the file.
   while (looks < 400) {
     const before = looks
     await notify(database.agent, observed, 'h1')
@@ -148,16 +151,16 @@ void t.test('an observer is rung by a notification', async (t) => {
   t.equal(await waiting, 400)
 })
 
-void t.test('wait() never rejects while the database is away', async (t) => {
+void t.test('wait() does not reject while the database is unavailable', async (t) => {
   const nowhere = openDatabase({
-    url: `postgres://nobody@/none?host=${encodeURIComponent(scratchFolder(t))}`,
+    url: `postgres://none@/none?host=${encodeURIComponent(scratchFolder(t))}`,
     name: 'nowhere',
   })
   t.teardown(() => nowhere.end())
   t.equal(await open(t, nowhere).wait({ table: 'accounts', id: 1, generation: 1 }, 700), false)
 })
 
-void t.test('close() lets go of everybody who waits', async (t) => {
+void t.test('close() resolves every pending wait() to false', async (t) => {
   const database = await postgres.create(t)
   const { account } = await addRows(database)
   const observer = createObserver(database.api)
@@ -166,18 +169,18 @@ void t.test('close() lets go of everybody who waits', async (t) => {
   t.equal(await waiting, false)
 })
 
-void t.test('waitFor() gives what the check gives', async (t) => {
+void t.test('waitFor() resolves to the value of the check', async (t) => {
   const database = await postgres.create(t)
   t.equal(await open(t, database.api).waitFor(async () => 'made', patience), 'made')
 })
 
-void t.test('waitFor() asks until there is something', async (t) => {
+void t.test('waitFor() calls the check until it returns a value', async (t) => {
   const database = await postgres.create(t)
   const answers = [undefined, undefined, 'made']
   t.equal(await open(t, database.api).waitFor(async () => answers.shift(), patience), 'made')
 })
 
-void t.test('waitFor() gives undefined in the end', async (t) => {
+void t.test('waitFor() resolves to undefined after its time', async (t) => {
   const database = await postgres.create(t)
   t.equal(await open(t, database.api).waitFor(async () => undefined, 100), undefined)
 })

@@ -110,7 +110,7 @@ void t.test('presentAccount() computes user, uid, home and ports from the slot',
   })
 })
 
-void t.test('presentAccount() leaves out what an account without a slot does not have', async (t) => {
+void t.test('presentAccount() omits user, uid and home of an account without a slot', async (t) => {
   const shown = presentAccount({ ...account, slot: null }, [], context())
   t.strictSame(shown.ports, [])
   for (const field of ['user', 'uid', 'home']) t.notOk(field in shown, field)
@@ -126,12 +126,12 @@ void t.test('presentAccount() shows messages to admins only', async (t) => {
 })
 
 const unready: readonly [string, Partial<AccountRow>, Partial<Context>][] = [
-  ['before the host has looked', { observedGeneration: 2 }, {}],
+  ['before the host has observed it', { observedGeneration: 2 }, {}],
   ['without any condition', { conditions: [] }, {}],
   ['with a false condition', { conditions: [{ type: 'quota', status: 'false', reason: 'refused', at }] }, {}],
   ['with an unknown condition', { conditions: [{ type: 'quota', status: 'unknown', reason: 'dry_run', at }] }, {}],
   ['when a required layer is missing', {}, { required: ['selinux'] }],
-  ['when a required layer has no host', {}, { required: ['accounts'], hosts: new Map() }],
+  ['when a layer is required and the host is unknown', {}, { required: ['accounts'], hosts: new Map() }],
 ]
 for (const [title, row, change] of unready) {
   void t.test(`presentAccount() is not ready ${title}`, async (t) => {
@@ -139,11 +139,11 @@ for (const [title, row, change] of unready) {
   })
 }
 
-void t.test('presentAccount() is ready when every required layer is there', async (t) => {
+void t.test('presentAccount() is ready when every required layer works', async (t) => {
   t.equal(presentAccount(account, [], context({ required: ['accounts', 'haproxy'] })).ready, true)
 })
 
-void t.test('presentDomain() names the account and what was seen on the port', async (t) => {
+void t.test('presentDomain() returns the account and the listener of the port', async (t) => {
   t.strictSame(presentDomain(domain, context()), {
     name: 'example.com',
     reseller: 'acme',
@@ -160,11 +160,11 @@ void t.test('presentDomain() names the account and what was seen on the port', a
   })
 })
 
-void t.test('presentDomain() leaves out a port that nobody has looked at', async (t) => {
+void t.test('presentDomain() omits a listener that was not observed', async (t) => {
   t.notOk('listener' in presentDomain({ ...domain, listener: null }, context()))
 })
 
-void t.test('presentPlan() spreads the limits', async (t) => {
+void t.test('presentPlan() returns the limits as fields of the plan', async (t) => {
   const spec = { class: 'development', memory: { max: 5 }, ports: 1, domains: 0 } as const
   t.strictSame(presentPlan({ name: 'small', spec, generation: 2, createdAt, updatedAt }), {
     name: 'small',
@@ -179,7 +179,7 @@ const counts = { building: 0, free: 1, taken: 1, dirty: 0, blocked: 1 }
 const slot = { state: 'free', evicted: true, reason: null, message: null, usedAt: null } as const
 const blocked = { ...slot, n: 2, state: 'blocked', reason: 'port_in_use', message: 'nginx listens on 10256' } as const
 
-void t.test('presentPool() lists the slots that have trouble', async (t) => {
+void t.test('presentPool() lists the slots that cannot be used', async (t) => {
   const quiet = { ...slot, n: 3, state: 'dirty', reason: 'processes_left' } as const
   t.strictSame(presentPool(host, counts, 4, [{ ...slot, n: 1 }, blocked, quiet]), {
     free: 2,
@@ -193,7 +193,7 @@ void t.test('presentPool() lists the slots that have trouble', async (t) => {
   })
 })
 
-void t.test('presentHost() tells what works and what is missing, and no machine-id', async (t) => {
+void t.test('presentHost() returns facilities and missing layers, but not the machine id', async (t) => {
   const pool = presentPool(host, counts, 0, [])
   t.strictSame(presentHost(host, pool), {
     name: 'h1',
@@ -205,10 +205,10 @@ void t.test('presentHost() tells what works and what is missing, and no machine-
     conditions: [],
     pool,
   })
-  t.notOk('heartbeatAt' in presentHost({ ...host, heartbeatAt: null }, pool), 'an agent that never beat')
+  t.notOk('heartbeatAt' in presentHost({ ...host, heartbeatAt: null }, pool), 'an agent that never reported')
 })
 
-void t.test('presentUsage() gives traffic and disk only where somebody counted', async (t) => {
+void t.test('presentUsage() returns traffic and disk only if they were counted', async (t) => {
   const counts = { requests: 1, bytesIn: 2, bytesOut: 3 }
   const row = {
     ...counts,
@@ -244,19 +244,19 @@ void t.test('presentUsage() gives traffic and disk only where somebody counted',
     ...times,
   })
   const few = presentUsage(account, { ...row, processes: { total, now, last: total, disks: false, boot: 'secret' } })
-  t.notOk('readBytes' in (few.processes ?? {}), 'disks that nobody counts')
+  t.notOk('readBytes' in (few.processes ?? {}), 'disk use that was not counted')
   const never = { requests: 0, bytesIn: 0, bytesOut: 0, since: times.since, sampledAt: times.since }
   t.strictSame(presentUsage(account, undefined), never)
 })
 
 const statuses: readonly [string, number, boolean, number][] = [
-  ['201 for what was created and looked at', 1, true, 201],
-  ['200 for what was there and looked at', 1, false, 200],
-  ['202 for what was created and not looked at', 0, true, 202],
-  ['202 for what was there and not looked at', 0, false, 202],
+  ['201 for a created and observed resource', 1, true, 201],
+  ['200 for an existing and observed resource', 1, false, 200],
+  ['202 for a created resource that was not observed', 0, true, 202],
+  ['202 for an existing resource that was not observed', 0, false, 202],
 ]
 for (const [title, observedGeneration, created, status] of statuses) {
-  void t.test(`writeStatus() gives ${title}`, async (t) => {
+  void t.test(`writeStatus() returns ${title}`, async (t) => {
     t.equal(writeStatus({ generation: 1, observedGeneration, conditions: [] }, created), status)
   })
 }

@@ -2,7 +2,7 @@ import { STATUS_CODES } from 'node:http'
 import t from 'tap'
 import { makeProblem, statusOf, titles } from '../src/problems.ts'
 
-void t.test('statusOf has a status that HTTP knows for every code', async (t) => {
+void t.test('statusOf has an HTTP status for every code', async (t) => {
   for (const [code, status] of Object.entries(statusOf)) {
     t.match(code, /^[a-z]+(_[a-z]+)*$/)
     t.ok(status >= 400 && status < 600 && STATUS_CODES[status] !== undefined, `${code}: ${status}`)
@@ -10,11 +10,11 @@ void t.test('statusOf has a status that HTTP knows for every code', async (t) =>
   }
 })
 
-void t.test('titles are those of Node', async (t) => {
+void t.test('titles equal those of Node', async (t) => {
   for (const [status, title] of Object.entries(titles)) t.equal(title, STATUS_CODES[status], status)
 })
 
-void t.test('makeProblem() fills a problem from its code', async (t) => {
+void t.test('makeProblem() makes a problem from its code', async (t) => {
   t.strictSame(makeProblem('domain_taken', 'Another reseller has it.', 'r1'), {
     type: '/docs/errors#domain_taken',
     title: 'Conflict',
@@ -25,7 +25,7 @@ void t.test('makeProblem() fills a problem from its code', async (t) => {
   })
 })
 
-void t.test('makeProblem() carries faults when there are any', async (t) => {
+void t.test('makeProblem() has `errors` only if faults exist', async (t) => {
   const fault = { pointer: '/plan', detail: 'is required' }
   t.strictSame(makeProblem('request_invalid', 'No', 'r1', [fault]).errors, [fault])
   t.notOk('errors' in makeProblem('request_invalid', 'No', 'r1', []))

@@ -9,7 +9,7 @@ import { nobody } from '@puppy/state/testing'
 
 const loopback = '127.0.0.1'
 
-void t.test('listen() gives the address that answers', async (t) => {
+void t.test('listen() returns the URL', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   app.get('/', async () => 'hello')
@@ -29,7 +29,7 @@ async function refusal(at: { readonly host: string; readonly port: number }): Pr
   }
 }
 
-void t.test('listen() says that another program has the port', async (t) => {
+void t.test('listen() refuses a port that another program uses', async (t) => {
   const other = createServer().listen(0, loopback)
   await new Promise((resolve) => other.once('listening', resolve))
   t.teardown(() => other.close())
@@ -42,14 +42,14 @@ void t.test('listen() says that another program has the port', async (t) => {
   })
 })
 
-void t.test('listen() says that the machine has no such address', async (t) => {
-  // TEST-NET-1 of RFC 5737: nobody has it.
+void t.test('listen() refuses an address that the machine does not have', async (t) => {
+  // TEST-NET-1 of RFC 5737: no machine has it.
   const error = await refusal({ host: '192.0.2.1', port: 0 })
   t.ok(error instanceof StartError)
   t.match(error, { message: 'Cannot listen on 192.0.2.1:0: this machine does not have that address; set PUPPY_LISTEN' })
 })
 
-void t.test('listen() says what it does not know in the words of the system', async (t) => {
+void t.test('listen() reports other errors with the message of the system', async (t) => {
   const error = await refusal({ host: loopback, port: 70_000 })
   t.ok(error instanceof StartError)
   t.match(error, { message: /^Cannot listen on 127\.0\.0\.1:70000: .*65536/ })
@@ -57,7 +57,7 @@ void t.test('listen() says what it does not know in the words of the system', as
 
 const openPorts = Number(readFileSync('/proc/sys/net/ipv4/ip_unprivileged_port_start', 'utf8'))
 const skip = openPorts <= 1 && 'every user of this machine may open port 1'
-void t.test('listen() says that low ports are for root', { skip }, async (t) => {
+void t.test('listen() reports that only root can open low ports', { skip }, async (t) => {
   if (isRoot) {
     process.seteuid?.(nobody.uid)
     t.teardown(() => process.seteuid?.(0))

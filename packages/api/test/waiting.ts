@@ -9,21 +9,21 @@ t.setTimeout(120_000)
 const postgres = await startPostgres(t)
 
 const rows: readonly [string, string | undefined, number][] = [
-  ['waits 10 s when nothing is said', undefined, 10],
-  ['takes wait', 'wait=3', 3],
-  ['takes wait in quotes, with blanks and in capitals', 'Wait = "3"', 3],
-  ['takes wait among others', 'return=minimal, wait=3; foo', 3],
-  ['takes the first wait', 'wait=3, wait=4', 3],
-  ['does not wait at wait=0', 'wait=0', 0],
-  ['waits a minute at most', 'wait=9999', 60],
-  ['waits a minute at most, however long the number', 'wait=123456789012345678901234567890', 60],
-  ['does not wait at respond-async', 'respond-async', 0],
-  ['does not wait at respond-async beside wait', 'wait=5, respond-async', 0],
-  ['does not understand a negative wait', 'wait=-1', 10],
-  ['does not understand a broken wait', 'wait=1.5', 10],
-  ['does not understand words', 'wait=long', 10],
-  ['does not understand nothing', '', 10],
-  ['does not understand nonsense', ';;,,==wait', 10],
+  ['returns 10 without a header', undefined, 10],
+  ['parses wait', 'wait=3', 3],
+  ['parses wait in quotes, with spaces and in upper case', 'Wait = "3"', 3],
+  ['parses wait among other preferences', 'return=minimal, wait=3; foo', 3],
+  ['uses the first of two waits', 'wait=3, wait=4', 3],
+  ['returns 0 for wait=0', 'wait=0', 0],
+  ['returns at most 60', 'wait=9999', 60],
+  ['returns at most 60 for a very long number', 'wait=123456789012345678901234567890', 60],
+  ['returns 0 for respond-async', 'respond-async', 0],
+  ['returns 0 for respond-async together with wait', 'wait=5, respond-async', 0],
+  ['ignores a negative wait', 'wait=-1', 10],
+  ['ignores a fractional wait', 'wait=1.5', 10],
+  ['ignores a wait that is no number', 'wait=long', 10],
+  ['ignores an empty header', '', 10],
+  ['ignores a malformed header', ';;,,==wait', 10],
 ]
 for (const [title, header, expected] of rows) {
   void t.test(`parsePrefer() ${title}`, async (t) => {
@@ -31,7 +31,7 @@ for (const [title, header, expected] of rows) {
   })
 }
 
-void t.test('parsePrefer() gives whole seconds from 0 to 60 for anything', async () => {
+void t.test('parsePrefer() returns whole seconds from 0 to 60 for any header', async () => {
   const header = fc.oneof(fc.string(), fc.stringMatching(/^(wait|respond-async|[=,; "0-9-])*$/))
   fc.assert(
     fc.property(
@@ -41,7 +41,7 @@ void t.test('parsePrefer() gives whole seconds from 0 to 60 for anything', async
   )
 })
 
-void t.test('waitForHost() waits for a host that lives', async (t) => {
+void t.test('waitForHost() waits for a host that is alive', async (t) => {
   const database = await postgres.create(t)
   const { request } = await startApp(t, database)
   await addHost(database.agent)
@@ -52,7 +52,7 @@ void t.test('waitForHost() waits for a host that lives', async (t) => {
   })
 })
 
-void t.test('waitForHost() does not wait for a host that is silent', async (t) => {
+void t.test('waitForHost() does not wait for a host whose agent does not report', async (t) => {
   const database = await postgres.create(t)
   const { request } = await startApp(t, database)
   await addHost(database.agent)
@@ -63,7 +63,7 @@ void t.test('waitForHost() does not wait for a host that is silent', async (t) =
   })
 })
 
-void t.test('waitForHost() does not wait for who would not have it', async (t) => {
+void t.test('waitForHost() does not wait with respond-async', async (t) => {
   const database = await postgres.create(t)
   const { request } = await startApp(t, database)
   await addHost(database.agent)
@@ -74,7 +74,7 @@ void t.test('waitForHost() does not wait for who would not have it', async (t) =
   t.match(await request('DELETE', '/v1/accounts/blog', undefined, { headers }), { status: 204 })
 })
 
-void t.test('waitForHost() gives up after the seconds that were asked for', async (t) => {
+void t.test('waitForHost() stops after the requested seconds', async (t) => {
   const database = await postgres.create(t)
   const { request } = await startApp(t, database)
   await addHost(database.agent)

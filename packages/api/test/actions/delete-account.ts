@@ -25,7 +25,7 @@ async function prepare(t: Parameters<typeof postgres.create>[0]) {
   return { ...databases, id: await addAccount(databases.api, 'blog') }
 }
 
-void t.test('removeAccount() lets go of name, slot and domains at once', async (t) => {
+void t.test('removeAccount() releases the name, the slot and the domains at once', async (t) => {
   const { api, owner, id } = await prepare(t)
   await insertDomain(api, 'blog.example', id, 10_240)
   t.equal(await removeAccount(api, actor, blog), id)
@@ -46,7 +46,7 @@ void t.test('removeAccount() lets go of name, slot and domains at once', async (
   t.strictSame(
     (await findAccountsById(api, [again.id])).map(({ slot }) => slot),
     [1],
-    'on a slot that nobody used',
+    'on a slot that was never used',
   )
   t.strictSame(await owner.query('select action, target from audit order by id'), [
     { action: 'account.delete', target: 'root/blog' },
@@ -54,7 +54,7 @@ void t.test('removeAccount() lets go of name, slot and domains at once', async (
   ])
 })
 
-void t.test('removeAccount() gives undefined the second time, and writes that down nowhere', async (t) => {
+void t.test('removeAccount() returns undefined the second time, without an audit row', async (t) => {
   const { api, owner, id } = await prepare(t)
   const answers = await Promise.all([removeAccount(api, actor, blog), removeAccount(api, actor, blog)])
   t.same(new Set(answers), new Set([id, undefined]))
@@ -62,7 +62,7 @@ void t.test('removeAccount() gives undefined the second time, and writes that do
   t.equal((await owner.query('select 1 from audit')).length, 1)
 })
 
-void t.test('removeAccount() leaves the account of the same name of another reseller', async (t) => {
+void t.test('removeAccount() does not change the account of another reseller with the same name', async (t) => {
   const { api, owner } = await prepare(t)
   await addReseller(owner, 'acme')
   t.equal(await removeAccount(api, actor, { reseller: 'acme', name: 'blog' }), undefined)
@@ -87,7 +87,7 @@ void t.test('removeAccount() removes an account that waits for a slot', async (t
   )
 })
 
-void t.test('removeAccount() that meets a change of the plan still removes', async (t) => {
+void t.test('removeAccount() deletes an account whose plan changes at the same time', async (t) => {
   const { api, owner, id } = await prepare(t)
   await addPlan(api, 'large')
   const { removed } = await owner.transaction(async (tx) => {

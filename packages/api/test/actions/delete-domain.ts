@@ -13,7 +13,7 @@ async function prepare(t: Parameters<typeof postgres.create>[0]) {
   return { ...databases, id: await insertDomain(databases.api, 'blog.example', account, 10_240), account }
 }
 
-void t.test('removeDomain() marks it deleted, once', async (t) => {
+void t.test('removeDomain() marks a domain deleted only once', async (t) => {
   const { api, owner, id } = await prepare(t)
   const remove = () => removeDomain(api, actor, 'root', 'blog.example')
   const answers = await Promise.all([remove(), remove()])
@@ -29,7 +29,7 @@ void t.test('removeDomain() marks it deleted, once', async (t) => {
   ])
 })
 
-void t.test('removeDomain() leaves what another reseller has', async (t) => {
+void t.test('removeDomain() does not delete a domain of another reseller', async (t) => {
   const { api, owner } = await prepare(t)
   await addReseller(owner, 'acme')
   t.equal(await removeDomain(api, actor, 'acme', 'blog.example'), undefined)
@@ -37,7 +37,7 @@ void t.test('removeDomain() leaves what another reseller has', async (t) => {
   t.strictSame(await owner.query('select 1 from audit'), [])
 })
 
-void t.test('removeDomain() that meets a move removes what was moved', async (t) => {
+void t.test('removeDomain() deletes a domain that moves at the same time', async (t) => {
   const { api, owner, id } = await prepare(t)
   const other = await addAccount(api, 'shop')
   const { removed } = await owner.transaction(async (tx) => {

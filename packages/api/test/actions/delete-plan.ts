@@ -6,7 +6,7 @@ import { addHost, startPostgres, actor, addAccount, addPlan } from '@puppy/state
 
 const postgres = await startPostgres(t)
 
-void t.test('removePlan() removes a plan, and does nothing when there is none', async (t) => {
+void t.test('removePlan() deletes a plan, and does nothing if it does not exist', async (t) => {
   const { api, owner } = await postgres.create(t)
   await addPlan(api)
   await removePlan(api, actor, 'small')
@@ -15,7 +15,7 @@ void t.test('removePlan() removes a plan, and does nothing when there is none', 
   t.strictSame(await owner.query('select action, target from audit'), [{ action: 'plan.delete', target: 'small' }])
 })
 
-void t.test('removePlan() refuses while an account has it, also one that is being deleted', async (t) => {
+void t.test('removePlan() refuses while an account has the plan, also an account that is being deleted', async (t) => {
   const { agent, api, owner } = await postgres.create(t)
   await addHost(agent)
   await addPlan(api)
@@ -26,7 +26,7 @@ void t.test('removePlan() refuses while an account has it, also one that is bein
   t.strictSame(await owner.query('select 1 from audit'), [])
 })
 
-void t.test('removePlan() passes on what else the database refuses', async (t) => {
+void t.test('removePlan() throws other errors of the database unchanged', async (t) => {
   const { agent } = await postgres.create(t)
   await t.rejects(removePlan(agent, actor, 'small'), { code: '42501' })
 })

@@ -21,17 +21,17 @@ async function prepare(t: Parameters<typeof postgres.create>[0]) {
 
 const row: AccountSpec = { plan: 'small', sshKeys: [sshKey], state: 'suspended', labels: { a: '1', b: '2' } }
 const merges: readonly (readonly [title: string, patch: AccountPatch, expected: Partial<AccountSpec>])[] = [
-  ['leaves all that is absent', {}, {}],
+  ['does not change absent fields', {}, {}],
   ['replaces the plan', { plan: 'large' }, { plan: 'large' }],
   ['replaces all keys', { sshKeys: ['other'] }, { sshKeys: ['other'] }],
-  ['removes all keys by an empty list', { sshKeys: [] }, { sshKeys: [] }],
-  ['removes all keys by null', { sshKeys: null }, { sshKeys: [] }],
+  ['removes all keys with an empty list', { sshKeys: [] }, { sshKeys: [] }],
+  ['removes all keys with null', { sshKeys: null }, { sshKeys: [] }],
   ['replaces the state', { state: 'active' }, { state: 'active' }],
-  ['puts the state back by null', { state: null }, { state: 'active' }],
+  ['sets the state to its default with null', { state: null }, { state: 'active' }],
   ['adds and replaces labels', { labels: { b: '3', c: '4' } }, { labels: { a: '1', b: '3', c: '4' } }],
-  ['removes a label by null', { labels: { a: null, none: null } }, { labels: { b: '2' } }],
-  ['removes all labels by null', { labels: null }, { labels: {} }],
-  ['leaves all labels by an empty object', { labels: {} }, {}],
+  ['removes a label with null', { labels: { a: null, none: null } }, { labels: { b: '2' } }],
+  ['removes all labels with null', { labels: null }, { labels: {} }],
+  ['does not change labels with an empty object', { labels: {} }, {}],
 ]
 for (const [title, patch, expected] of merges) {
   void t.test(`mergePatch() ${title}`, (t) => {
@@ -48,7 +48,7 @@ void t.test('mergePatch() refuses more than 32 labels in all', (t) => {
   t.end()
 })
 
-void t.test('patchAccount() changes what the patch names, and does nothing when it agrees', async (t) => {
+void t.test('patchAccount() changes the fields of the patch, and does nothing if they are equal', async (t) => {
   const { api, owner, patch } = await prepare(t)
   await patch({ labels: { customer: '42' } })
   await patch({ labels: { customer: '42' } })
@@ -60,19 +60,19 @@ void t.test('patchAccount() changes what the patch names, and does nothing when 
   ])
 })
 
-void t.test('patchAccount() refuses an account that there is not, and makes none', async (t) => {
+void t.test('patchAccount() refuses an account that does not exist, and does not create it', async (t) => {
   const { api, patch } = await prepare(t)
   await removeAccount(api, actor, blog)
   await t.rejects(patch({ state: 'suspended' }), { code: 'account_not_found' })
   t.equal(await findAccount(api, blog), undefined)
 })
 
-void t.test('patchAccount() refuses a plan that there is not', async (t) => {
+void t.test('patchAccount() refuses a plan that does not exist', async (t) => {
   const { patch } = await prepare(t)
   await t.rejects(patch({ plan: 'none' }), { code: 'plan_unknown' })
 })
 
-void t.test('patchAccount() refuses keys that cannot be used, and then changes nothing', async (t) => {
+void t.test('patchAccount() refuses invalid keys and changes nothing', async (t) => {
   const { api, patch } = await prepare(t)
   const refused = await t.rejects(patch({ sshKeys: [sshKey, 'ssh-ed25519 AAAA'], state: 'suspended' }), {
     code: 'ssh_key_invalid',
@@ -84,13 +84,13 @@ void t.test('patchAccount() refuses keys that cannot be used, and then changes n
   t.match(await findAccount(api, blog), { state: 'suspended', generation: 3 })
 })
 
-void t.test('patchAccount() by many at once loses nothing of any', async (t) => {
+void t.test('patchAccount() keeps the changes of all concurrent calls', async (t) => {
   const { api, patch } = await prepare(t)
   await Promise.all(['a', 'b', 'c', 'd', 'e'].map((name) => patch({ labels: { [name]: '1' } })))
   t.strictSame(Object.keys((await findAccount(api, blog))?.labels ?? {}).toSorted(), ['a', 'b', 'c', 'd', 'e'])
 })
 
-void t.test('patchAccount() that meets a change of the plan keeps the new one', async (t) => {
+void t.test('patchAccount() keeps a plan that is set at the same time', async (t) => {
   const { api, owner, id, patch } = await prepare(t)
   const { done } = await owner.transaction(async (tx) => {
     await updateAccount(tx, id, { ...spec, plan: 'large' })

@@ -31,7 +31,7 @@ async function prepare(t: Parameters<typeof postgres.create>[0], free = 2) {
   return databases
 }
 
-void t.test('putAccount() creates on a free slot, tells the agent and writes it down', async (t) => {
+void t.test('putAccount() creates an account on a free slot, notifies the agent and writes an audit row', async (t) => {
   const { api, owner } = await prepare(t)
   const listener = await owner.connect()
   t.teardown(() => listener.end())
@@ -64,7 +64,7 @@ void t.test('putAccount() creates on a free slot, tells the agent and writes it 
   ])
 })
 
-void t.test('putAccount() converges the one there is, and does nothing when they agree', async (t) => {
+void t.test('putAccount() changes an existing account, and does nothing if the spec is equal', async (t) => {
   const { api, owner } = await prepare(t)
   const { id } = await putAccount(api, actor, blog, spec)
   t.strictSame(await putAccount(api, actor, blog, spec), { created: false, id })
@@ -76,7 +76,7 @@ void t.test('putAccount() converges the one there is, and does nothing when they
   ])
 })
 
-void t.test('putAccount() of one name by many at once makes one account on one slot', async (t) => {
+void t.test('putAccount() creates one account on one slot in concurrent calls with the same name', async (t) => {
   const { api, agent } = await prepare(t, 10)
   const puts = Array.from({ length: 10 }, () => putAccount(api, actor, blog, spec))
   const answers = await Promise.all(puts)
@@ -85,7 +85,7 @@ void t.test('putAccount() of one name by many at once makes one account on one s
   t.match(await countSlots(agent, 'h1'), { taken: 1, free: 9 })
 })
 
-void t.test('putAccount() that meets another one half way converges what came of it', async (t) => {
+void t.test('putAccount() changes an account that another transaction is creating', async (t) => {
   const { api, owner } = await prepare(t)
   const { second, id } = await owner.transaction(async (tx) => {
     const id = await addAccount({ ...owner, query: tx.query }, 'blog')
@@ -97,7 +97,7 @@ void t.test('putAccount() that meets another one half way converges what came of
   t.match(await findAccount(api, blog), { state: 'suspended', generation: 2 })
 })
 
-void t.test('putAccount() gives the same name to two resellers', async (t) => {
+void t.test('putAccount() accepts the same name from two resellers', async (t) => {
   const { api, owner } = await prepare(t)
   await addReseller(owner, 'acme')
   const [ours, theirs] = [
@@ -108,7 +108,7 @@ void t.test('putAccount() gives the same name to two resellers', async (t) => {
   t.not(ours.id, theirs.id)
 })
 
-void t.test('putAccount() refuses what there is not: a plan, a reseller, a host', async (t) => {
+void t.test('putAccount() refuses a plan, a reseller or a host that does not exist', async (t) => {
   const { api } = await prepare(t)
   const unknown = await t.rejects(putAccount(api, actor, blog, { ...spec, plan: 'none' }), { code: 'plan_unknown' })
   t.strictSame(pointersOf(unknown), ['/plan'])
@@ -136,7 +136,7 @@ void t.test('putAccount() refuses a plan that allows fewer domains than the acco
   t.strictSame(await putAccount(api, actor, blog, { ...spec, plan: 'large' }), { created: false, id })
 })
 
-void t.test('putAccount() on an empty pool waits for growth, and is refused only at max', async (t) => {
+void t.test('putAccount() waits for a slot of a pool that can grow, and refuses at its maximum', async (t) => {
   const { agent, api, owner } = await prepare(t, 1)
   await setPool(api, 'h1', { free: 1, max: 2 })
   const put = (name: string) => putAccount(api, actor, { reseller: 'root', name }, spec)
@@ -149,17 +149,17 @@ void t.test('putAccount() on an empty pool waits for growth, and is refused only
   )
   t.equal(await countWaiting(api, 'h1'), 1)
   await t.rejects(put('c'), { code: 'pool_exhausted', message: /All 2 slots of host h1/ })
-  t.equal((await findAccount(api, { reseller: 'root', name: 'c' })) ?? 'none', 'none', 'nothing is left of it')
+  t.equal((await findAccount(api, { reseller: 'root', name: 'c' })) ?? 'none', 'none', 'no row is left')
   await markAccountDeleted(api, id)
-  t.ok((await put('c')).created, 'the one that waited has gone')
+  t.ok((await put('c')).created, 'the account that waited was deleted')
   await releaseSlot(api, 'h1', 0)
-  t.ok((await put('d')).created, 'a slot that will be scrubbed is worth waiting for')
+  t.ok((await put('d')).created, 'it waits for a slot that will be scrubbed')
   await owner.query(`update slots set state = 'blocked'`)
-  await t.rejects(put('e'), { code: 'pool_exhausted' }, 'a blocked one is not')
+  await t.rejects(put('e'), { code: 'pool_exhausted' }, 'it does not wait for a blocked slot')
   t.match(await countSlots(agent, 'h1'), { blocked: 1 })
 })
 
-void t.test('putAccount() waits for who changes its plan, and goes by the new one', async (t) => {
+void t.test('putAccount() waits for a transaction that changes its plan, and checks the new plan', async (t) => {
   const { api, owner } = await prepare(t)
   const { id } = await putAccount(api, actor, blog, { ...spec, plan: 'large' })
   await insertDomain(api, 'blog.example', id, 10_242)
@@ -172,7 +172,7 @@ void t.test('putAccount() waits for who changes its plan, and goes by the new on
   t.match(await put.put, { code: 'plan_ports' })
 })
 
-void t.test('putAccount() and removePlan() at once: one of them is told', async (t) => {
+void t.test('putAccount() refuses a plan that removePlan() deletes at the same time', async (t) => {
   const { api, owner } = await prepare(t)
   const put = await owner.transaction(async (tx) => {
     await removePlan({ ...owner, transaction: (work) => work(tx) }, actor, 'small')

@@ -22,7 +22,7 @@ import { pointersOf } from '../support/problem.ts'
 const postgres = await startPostgres(t)
 const first = defaultLayout.firstPort
 
-/** The accounts `blog` and `shop` of root on slots 0 and 1, and `theirs` of acme on slot 2. */
+/** Adds the accounts `blog` and `shop` of root on slots 0 and 1, and `theirs` of acme on slot 2. */
 async function prepare(t: Parameters<typeof postgres.create>[0]) {
   const databases = await postgres.create(t)
   const { agent, api, owner } = databases
@@ -37,7 +37,7 @@ async function prepare(t: Parameters<typeof postgres.create>[0]) {
   return { ...databases, blog, shop, theirs, put }
 }
 
-void t.test('putDomain() routes a domain, and does nothing when it is routed there', async (t) => {
+void t.test('putDomain() routes a domain, and does nothing if it is already routed there', async (t) => {
   const { api, owner, blog, put } = await prepare(t)
   const { created, id } = await put('blog.example', 'blog', first)
   t.equal(created, true)
@@ -61,7 +61,7 @@ void t.test('putDomain() moves a domain between ports and accounts', async (t) =
   ])
 })
 
-void t.test('putDomain() tells the agents of both hosts when a domain moves from one to the other', async (t) => {
+void t.test('putDomain() notifies the agents of both hosts when a domain moves between them', async (t) => {
   const { agent, api, owner, put } = await prepare(t)
   await addHost(agent, 'h2')
   await addAccount(api, 'far', { host: 'h2' })
@@ -76,7 +76,7 @@ void t.test('putDomain() tells the agents of both hosts when a domain moves from
   t.strictSame(told.toSorted(), ['h1', 'h2'])
 })
 
-void t.test('putDomain() refuses a port that is not of the account or not of its plan', async (t) => {
+void t.test('putDomain() refuses a port outside the ports of the account and its plan', async (t) => {
   const { put } = await prepare(t)
   for (const port of [first - 1, first + 3, first + 8, 80]) {
     const error = await t.rejects(put('blog.example', 'blog', port), { code: 'port_not_of_account' })
@@ -86,14 +86,17 @@ void t.test('putDomain() refuses a port that is not of the account or not of its
   }
 })
 
-void t.test('putDomain() refuses an account that there is not, somebody else’s, and one without a slot', async (t) => {
-  const { api, put } = await prepare(t)
-  const unknown = { code: 'account_unknown' }
-  t.strictSame(pointersOf(await t.rejects(put('blog.example', 'nobody', first), unknown)), ['/account'])
-  t.strictSame(pointersOf(await t.rejects(put('blog.example', 'theirs', first + 16), unknown)), ['/account'])
-  await addAccount(api, 'waits', { slot: null })
-  await t.rejects(put('blog.example', 'waits', first), { code: 'account_without_slot' })
-})
+void t.test(
+  'putDomain() refuses an account that does not exist, belongs to another reseller or has no slot',
+  async (t) => {
+    const { api, put } = await prepare(t)
+    const unknown = { code: 'account_unknown' }
+    t.strictSame(pointersOf(await t.rejects(put('blog.example', 'nobody', first), unknown)), ['/account'])
+    t.strictSame(pointersOf(await t.rejects(put('blog.example', 'theirs', first + 16), unknown)), ['/account'])
+    await addAccount(api, 'waits', { slot: null })
+    await t.rejects(put('blog.example', 'waits', first), { code: 'account_without_slot' })
+  },
+)
 
 void t.test('putDomain() refuses a name that cannot be routed', async (t) => {
   const { put } = await prepare(t)
@@ -110,7 +113,7 @@ void t.test('putDomain() refuses more domains than the plan allows, also by a mo
   t.equal((await put('b.example', 'blog', first + 1)).created, false, 'a move within the account needs no more room')
 })
 
-void t.test('putDomain() of many names at once stays within the plan', async (t) => {
+void t.test('putDomain() stays within the limit of the plan in concurrent calls', async (t) => {
   const { api, blog, put } = await prepare(t)
   const puts = Array.from({ length: 8 }, (_, index) => put(`d${index}.example`, 'blog', first))
   const answers = await Promise.allSettled(puts)
@@ -118,15 +121,15 @@ void t.test('putDomain() of many names at once stays within the plan', async (t)
   t.equal(await countDomains(api, blog), 2)
 })
 
-void t.test('putDomain() refuses what another reseller has, above or below it too', async (t) => {
+void t.test('putDomain() refuses a domain of another reseller, and the names above and below it', async (t) => {
   const { put } = await prepare(t)
   await put('shop.theirs.example', 'theirs', first + 16, 'acme')
   for (const name of ['shop.theirs.example', 'theirs.example', 'a.shop.theirs.example'])
     await t.rejects(put(name, 'blog', first), { code: 'domain_taken' })
-  t.ok((await put('blog.theirs.example', 'blog', first)).created, 'a name beside it is nobody’s')
+  t.ok((await put('blog.theirs.example', 'blog', first)).created, 'a name beside it is free')
 })
 
-void t.test('putDomain() of a name by two resellers at once: one has it', async (t) => {
+void t.test('putDomain() accepts a name from only one of two concurrent resellers', async (t) => {
   const { put } = await prepare(t)
   const answers = await Promise.allSettled([
     put('example.com', 'blog', first),
@@ -138,7 +141,7 @@ void t.test('putDomain() of a name by two resellers at once: one has it', async 
   )
 })
 
-void t.test('putDomain() that meets the deletion of the domain makes a new one', async (t) => {
+void t.test('putDomain() creates a new row if the domain is deleted at the same time', async (t) => {
   const { api, owner, blog, shop, put } = await prepare(t)
   const { id } = await put('blog.example', 'blog', first)
   const { moved } = await owner.transaction(async (tx) => {
@@ -152,7 +155,7 @@ void t.test('putDomain() that meets the deletion of the domain makes a new one',
   t.not((await moved).id, id)
 })
 
-void t.test('putDomain() that meets a change of the account’s plan goes by the new one', async (t) => {
+void t.test('putDomain() checks the new plan if the account’s plan changes at the same time', async (t) => {
   const { api, owner, blog, put } = await prepare(t)
   const { done } = await owner.transaction(async (tx) => {
     await updateAccount(tx, blog, { ...spec, plan: 'large' })
@@ -164,7 +167,7 @@ void t.test('putDomain() that meets a change of the account’s plan goes by the
   t.match(await findAccount(api, { reseller: 'root', name: 'blog' }), { plan: 'large' })
 })
 
-void t.test('putDomain() and putPlan() at once leave no domain on a port that the plan does not give', async (t) => {
+void t.test('putDomain() and putPlan() at the same time leave no domain on a port outside the plan', async (t) => {
   const { api, owner, put } = await prepare(t)
   const domainFirst = await owner.transaction(async (tx) => {
     await putDomain({ ...owner, transaction: (work) => work(tx) }, actor, 'root', 'blog.example', {
@@ -185,37 +188,41 @@ void t.test('putDomain() and putPlan() at once leave no domain on a port that th
   t.equal((await planFirst.domain).created, true)
 })
 
-void t.test('putDomain() tells the account that loses a domain, and opposite moves at once both happen', async (t) => {
-  const database = await postgres.create(t)
-  const { request } = await startApp(t, database)
-  await addHost(database.agent)
-  await request('PUT', '/v1/plans/small', { ...smallPlan, domains: 10 })
-  const ports = new Map<string, number>()
-  for (const name of ['a', 'b']) {
-    const { body } = await request('PUT', `/v1/accounts/${name}`, { plan: 'small' })
-    ports.set(name, Number((body as { ports?: readonly number[] }).ports?.[0]))
-  }
-  const put = (domain: string, account: string) =>
-    request(
-      'PUT',
-      `/v1/domains/${domain}`,
-      { account, port: ports.get(account) },
-      { headers: { prefer: 'respond-async' } },
+void t.test(
+  'putDomain() increases the generation of the account that loses a domain, also in two opposite moves',
+  async (t) => {
+    const database = await postgres.create(t)
+    const { request } = await startApp(t, database)
+    await addHost(database.agent)
+    await request('PUT', '/v1/plans/small', { ...smallPlan, domains: 10 })
+    const ports = new Map<string, number>()
+    for (const name of ['a', 'b']) {
+      const { body } = await request('PUT', `/v1/accounts/${name}`, { plan: 'small' })
+      ports.set(name, Number((body as { ports?: readonly number[] }).ports?.[0]))
+    }
+    const put = (domain: string, account: string) =>
+      request(
+        'PUT',
+        `/v1/domains/${domain}`,
+        { account, port: ports.get(account) },
+        { headers: { prefer: 'respond-async' } },
+      )
+    await put('one.example.com', 'a')
+    await put('two.example.org', 'b')
+    const generationOf = async (name: string) =>
+      Number((await request('GET', `/v1/accounts/${name}`)).body['generation'])
+    const before = [await generationOf('a'), await generationOf('b')]
+    const moves = await Promise.all([put('one.example.com', 'b'), put('two.example.org', 'a')])
+    t.strictSame(
+      moves.map(({ status, body }) => [status, body['account']]),
+      [
+        [202, 'b'],
+        [202, 'a'],
+      ],
     )
-  await put('one.example.com', 'a')
-  await put('two.example.org', 'b')
-  const generationOf = async (name: string) => Number((await request('GET', `/v1/accounts/${name}`)).body['generation'])
-  const before = [await generationOf('a'), await generationOf('b')]
-  const moves = await Promise.all([put('one.example.com', 'b'), put('two.example.org', 'a')])
-  t.strictSame(
-    moves.map(({ status, body }) => [status, body['account']]),
-    [
-      [202, 'b'],
-      [202, 'a'],
-    ],
-  )
-  t.strictSame(
-    [await generationOf('a'), await generationOf('b')],
-    before.map((generation) => generation + 1),
-  )
-})
+    t.strictSame(
+      [await generationOf('a'), await generationOf('b')],
+      before.map((generation) => generation + 1),
+    )
+  },
+)

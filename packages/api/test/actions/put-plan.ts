@@ -8,7 +8,7 @@ import { pointersOf } from '../support/problem.ts'
 
 const postgres = await startPostgres(t)
 
-void t.test('putPlan() creates, replaces, and does nothing when they agree', async (t) => {
+void t.test('putPlan() creates and replaces a plan, and does nothing if the spec is equal', async (t) => {
   const { api, owner } = await postgres.create(t)
   t.strictSame(await putPlan(api, actor, 'small', smallPlan), { created: true })
   t.strictSame(await putPlan(api, actor, 'small', smallPlan), { created: false })
@@ -19,14 +19,14 @@ void t.test('putPlan() creates, replaces, and does nothing when they agree', asy
   ])
 })
 
-void t.test('putPlan() by many at once creates one', async (t) => {
+void t.test('putPlan() creates one plan in concurrent calls', async (t) => {
   const { api } = await postgres.create(t)
   const answers = await Promise.all(Array.from({ length: 5 }, () => putPlan(api, actor, 'small', smallPlan)))
   t.equal(answers.filter(({ created }) => created).length, 1)
   t.match(await findPlan(api, 'small'), { generation: 1 })
 })
 
-void t.test('putPlan() has the accounts of the plan looked at again, and only when something changed', async (t) => {
+void t.test('putPlan() increases the generation of the accounts of the plan, only if something changed', async (t) => {
   const { agent, api } = await postgres.create(t)
   await addHost(agent)
   for (const name of ['small', 'large']) await putPlan(api, actor, name, smallPlan)
@@ -39,7 +39,7 @@ void t.test('putPlan() has the accounts of the plan looked at again, and only wh
   t.strictSame(await generations(), [2, 1])
 })
 
-void t.test('putPlan() refuses to take a port away that a domain points to', async (t) => {
+void t.test('putPlan() refuses to remove a port that a domain points to', async (t) => {
   const { agent, api, owner } = await postgres.create(t)
   await addHost(agent)
   await putPlan(api, actor, 'small', smallPlan)
@@ -52,7 +52,7 @@ void t.test('putPlan() refuses to take a port away that a domain points to', asy
   t.strictSame(
     (await findAccountsById(api, [account])).map(({ generation }) => generation),
     [1],
-    'nothing is left of it',
+    'no account was changed',
   )
   t.equal((await owner.query('select 1 from audit')).length, 1)
   await updateDomain(api, domain, account, 10_241)

@@ -8,7 +8,7 @@ import { addHost, startPostgres, actor } from '@puppy/state/testing'
 const postgres = await startPostgres(t)
 const most = slotCount(defaultLayout)
 
-void t.test('putPool() changes the pool, and does nothing when they agree', async (t) => {
+void t.test('putPool() changes the pool, and does nothing if it is equal', async (t) => {
   const { agent, api, owner } = await postgres.create(t)
   await addHost(agent)
   await putPool(api, actor, 'h1', { free: 3, max: most })
@@ -18,7 +18,7 @@ void t.test('putPool() changes the pool, and does nothing when they agree', asyn
   t.strictSame(audit, [{ action: 'pool.change', target: 'h1', details: { free: 3, max: most } }])
 })
 
-void t.test('putPool() refuses more slots than there are ports for', async (t) => {
+void t.test('putPool() refuses more slots than the host has ports for', async (t) => {
   const { agent, api, owner } = await postgres.create(t)
   await addHost(agent)
   const error = await t.rejects(putPool(api, actor, 'h1', { free: 3, max: most + 1 }), { code: 'pool_max_invalid' })
@@ -27,7 +27,7 @@ void t.test('putPool() refuses more slots than there are ports for', async (t) =
   t.strictSame(await owner.query('select 1 from audit'), [])
 })
 
-void t.test('putPool() refuses a host that there is not', async (t) => {
+void t.test('putPool() refuses a host that does not exist', async (t) => {
   const { api } = await postgres.create(t)
   await t.rejects(putPool(api, actor, 'h1', { free: 1, max: 1 }), { code: 'host_not_found' })
 })

@@ -4,13 +4,13 @@ import { sshKey } from '@puppy/state/testing'
 import t from 'tap'
 import { assertSshKeys } from '../../src/actions/ssh-keys.ts'
 
-void t.test('assertSshKeys() takes good keys, and none', (t) => {
+void t.test('assertSshKeys() accepts valid keys and an empty list', (t) => {
   t.doesNotThrow(() => assertSshKeys([]))
   t.doesNotThrow(() => assertSshKeys([sshKey, `${sshKey} of another machine`, sshKey]))
   t.end()
 })
 
-void t.test('assertSshKeys() points at each bad key with its reason, and at no good one', (t) => {
+void t.test('assertSshKeys() points at each invalid key with its reason, and at no valid key', (t) => {
   const bad = ['', 'ssh-ed25519 AAAA', `${sshKey}\n${sshKey}`, `command="id" ${sshKey}`]
   const error = t.throws(() => assertSshKeys([sshKey, bad[0] ?? '', sshKey, ...bad.slice(1)]), {
     code: 'ssh_key_invalid',

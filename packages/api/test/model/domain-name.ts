@@ -7,7 +7,7 @@ const rows: readonly (readonly [title: string, name: string, expected: string])[
   ['a registrable domain itself', 'example.com', 'example.com'],
   ['a name below one', 'www.blog.example.com', 'example.com'],
   ['a suffix of two labels', 'shop.example.co.uk', 'example.co.uk'],
-  ['a private suffix, so that its customers are apart', 'anna.github.io', 'anna.github.io'],
+  ['a private suffix, whose customers are separate', 'anna.github.io', 'anna.github.io'],
   ['another script in its xn-- form', 'www.xn--bcher-kva.example', 'xn--bcher-kva.example'],
   ['a suffix in its xn-- form', 'www.example.xn--p1ai', 'example.xn--p1ai'],
   ['a label of digits that is not the last', '123.example.com', 'example.com'],
@@ -16,14 +16,14 @@ const rows: readonly (readonly [title: string, name: string, expected: string])[
   ['253 characters', `${'a.'.repeat(121)}example.com`, 'example.com'],
 ]
 for (const [title, name, expected] of rows) {
-  void t.test(`registrableDomain() takes ${title}`, (t) => {
+  void t.test(`registrableDomain() accepts ${title}`, (t) => {
     t.equal(registrableDomain(name), expected)
     t.end()
   })
 }
 
 const refused: readonly (readonly [title: string, name: string, why: RegExp])[] = [
-  ['nothing', '', /labels/],
+  ['an empty name', '', /labels/],
   ['upper case', 'Example.com', /lower case/],
   ['a trailing dot', 'example.com.', /labels/],
   ['a leading dot', '.example.com', /labels/],
@@ -54,7 +54,7 @@ for (const [title, name, why] of refused) {
   })
 }
 
-void t.test('registrableDomain() throws nothing but domain_invalid', (t) => {
+void t.test('registrableDomain() throws only domain_invalid', (t) => {
   const near = fc.string({ unit: fc.constantFrom('a', 'Z', '0', '-', '.', '_', 'ü', '\n', ' ', 'com'), maxLength: 80 })
   fc.assert(
     fc.property(fc.oneof(fc.string({ unit: 'binary' }), near), (name) => {
@@ -69,7 +69,7 @@ void t.test('registrableDomain() throws nothing but domain_invalid', (t) => {
   t.end()
 })
 
-void t.test('registrableDomain() gives all names of a family the same one', (t) => {
+void t.test('registrableDomain() returns the same domain for all names below it', (t) => {
   const label = fc.stringMatching(/^[a-z0-9]([a-z0-9-]{0,10}[a-z0-9])?$/)
   fc.assert(
     fc.property(label, label, fc.constantFrom('com', 'co.uk', 'org', 'github.io'), (below, own, suffix) => {

@@ -11,7 +11,7 @@ import { isProblem } from '../support/problem.ts'
 t.setTimeout(120_000)
 const postgres = await startPostgres(t)
 
-/** Routes that say who calls them. */
+/** Starts an app whose routes return their caller. */
 async function echoing(t: Test, { api }: TestDatabase): Promise<FastifyInstance> {
   const app = Fastify({ genReqId: () => 'r1' })
   t.teardown(() => app.close())
@@ -32,7 +32,7 @@ function bearer(key: string) {
   return { authorization: `Bearer ${key}` }
 }
 
-void t.test('actorOf() tells the key, the address and the request', async (t) => {
+void t.test('actorOf() returns the key, the address and the request', async (t) => {
   const database = await postgres.create(t)
   const key = await addReseller(database.owner, 'acme')
   const app = await echoing(t, database)
@@ -44,7 +44,7 @@ void t.test('actorOf() tells the key, the address and the request', async (t) =>
   })
 })
 
-void t.test('authPlugin asks nobody on a public route', async (t) => {
+void t.test('authPlugin identifies no caller on a public route', async (t) => {
   const app = await echoing(t, await postgres.create(t))
   t.strictSame((await app.inject({ url: '/public', headers: bearer('nonsense') })).json(), { caller: null })
 })
@@ -54,7 +54,7 @@ void t.test('callerOf() throws on a public route', async (t) => {
   t.match((await app.inject('/careless')).json(), { status: 401, code: 'unauthorized' })
 })
 
-void t.test('authPlugin lets only admins through to what is theirs', async (t) => {
+void t.test('authPlugin allows only admins on an admin route', async (t) => {
   const database = await postgres.create(t)
   const reseller = await addReseller(database.owner, 'acme')
   const admin = generateKey()
@@ -64,7 +64,7 @@ void t.test('authPlugin lets only admins through to what is theirs', async (t) =
   t.match((await app.inject({ url: '/admin', headers: bearer(reseller) })).json(), { status: 403, code: 'forbidden' })
 })
 
-void t.test('resellerOf() lets only admins name another', async (t) => {
+void t.test('resellerOf() allows only admins to name another reseller', async (t) => {
   const database = await postgres.create(t)
   const reseller = await addReseller(database.owner, 'acme')
   const admin = generateKey()
@@ -75,13 +75,13 @@ void t.test('resellerOf() lets only admins name another', async (t) => {
   t.strictSame(await ask(admin), { reseller: 'root' })
   t.strictSame(await ask(admin, '?reseller=acme'), { reseller: 'acme' })
   t.strictSame(await ask(reseller), { reseller: 'acme' })
-  t.strictSame(await ask(reseller, '?reseller=acme'), { reseller: 'acme' }, 'itself')
+  t.strictSame(await ask(reseller, '?reseller=acme'), { reseller: 'acme' }, 'the reseller of the key')
   t.match(await ask(reseller, '?reseller=root'), { status: 403, code: 'forbidden' })
 })
 
 const schemes: readonly [string, (key: string) => string, number][] = [
   ['Bearer', (key) => `Bearer ${key}`, 200],
-  ['Bearer in small letters and with blanks', (key) => `bearer   ${key}`, 200],
+  ['Bearer in lower case and with spaces', (key) => `bearer   ${key}`, 200],
   ['no scheme', (key) => key, 401],
   ['Basic', (key) => `Basic ${Buffer.from(`${key}:`).toString('base64')}`, 401],
   ['two keys', (key) => `Bearer ${key} ${key}`, 401],
@@ -108,10 +108,10 @@ const bad: readonly [string, string | null][] = [
   ['an unknown key', generateKey()],
   ['a wrong secret', `puppy_${id}_${secret.replaceAll(/./g, 'a')}`],
   ['a secret that is cut short', `puppy_${id}_${secret.slice(0, -1)}`],
-  ['a secret that goes on', `puppy_${id}_${secret}a`],
+  ['a secret with one more character', `puppy_${id}_${secret}a`],
   ['capital letters', good.toUpperCase()],
   ['the id of one key with the secret of another', `puppy_${id}_${generateKey().split('_')[2]}`],
-  ['an endless key', `puppy_${id}_${'a'.repeat(8000)}`],
+  ['a very long key', `puppy_${id}_${'a'.repeat(8000)}`],
   ['SQL', `puppy_${id}'--_${secret}`],
 ]
 for (const [title, key] of bad) {
@@ -137,19 +137,19 @@ for (const [title, change] of ended) {
 }
 
 for (const { method, url, access, body } of operations.filter((operation) => operation.access !== 'public')) {
-  void t.test(`${method} ${url} is for nobody without a key`, async (t) => {
+  void t.test(`${method} ${url} requires a key`, async (t) => {
     isProblem(t, await request(method, url, body, { key: null }), { status: 401, code: 'unauthorized' })
     const raw = { key: null, raw: 'x'.repeat(2_000_000) }
-    t.equal((await request(method, url, undefined, raw)).status, 401, 'before anything of the body is read')
+    t.equal((await request(method, url, undefined, raw)).status, 401, 'before the body is read')
   })
   if (access !== 'admin') continue
-  void t.test(`${method} ${url} is for admins only`, async (t) => {
+  void t.test(`${method} ${url} requires an admin key`, async (t) => {
     isProblem(t, await request(method, url, body, { key: good }), { status: 403, code: 'forbidden' })
   })
 }
 
 for (const { method, url } of operations.filter((operation) => operation.access === 'public')) {
-  void t.test(`${method} ${url} is for everybody`, async (t) => {
+  void t.test(`${method} ${url} requires no key`, async (t) => {
     t.not((await request(method, url, undefined, { key: null })).status, 401)
   })
 }

@@ -6,7 +6,7 @@ import t, { type Test } from 'tap'
 import { ApiError } from '../../src/errors.ts'
 import { answerBadPath, answerBadRequest, errorsPlugin } from '../../src/plugins/errors.ts'
 
-/** An app of its own, whose routes fail as they are told. */
+/** Starts an app whose routes fail in different ways. */
 async function failing(t: Test): Promise<FastifyInstance> {
   const app = Fastify({
     bodyLimit: 1000,
@@ -37,26 +37,26 @@ async function failing(t: Test): Promise<FastifyInstance> {
 
 const rows: readonly [string, string, string, object, errors?: readonly object[]][] = [
   [
-    'our own codes',
+    'an ApiError',
     'GET',
     '/taken',
     { status: 409, code: 'domain_taken', detail: 'It is taken' },
     [{ pointer: 'domain', detail: 'taken' }],
   ],
-  ['a database that is away', 'GET', '/away', { status: 503, code: 'database_unavailable' }],
-  ['a bug without what it says', 'GET', '/bug', { status: 500, code: 'internal', detail: /^(?!.*secret)/ }],
+  ['an unavailable database', 'GET', '/away', { status: 503, code: 'database_unavailable' }],
+  ['a bug without its message', 'GET', '/bug', { status: 500, code: 'internal', detail: /^(?!.*secret)/ }],
   ['a SyntaxError that is a bug', 'GET', '/syntax', { status: 500, code: 'internal', detail: /^(?!.*secret)/ }],
   [
-    'refusals of Fastify that have no code of ours',
+    'an error of Fastify without a code of the API',
     'GET',
     '/teapot',
     { status: 400, code: 'request_invalid', detail: 'short and stout' },
   ],
-  ['paths that nobody has', 'GET', '/nothing', { status: 404, code: 'not_found' }],
+  ['an unknown path', 'GET', '/nothing', { status: 404, code: 'not_found' }],
   ['a path with a broken percent sign', 'GET', '/things/%zz', { status: 400, code: 'request_invalid' }],
   ['a part of a path that is too long', 'PUT', `/things/${'a'.repeat(500)}`, { status: 400, code: 'request_invalid' }],
   [
-    'methods that a path does not take',
+    'a method that is not allowed',
     'PATCH',
     '/things/a',
     { status: 405, code: 'method_not_allowed', detail: 'Method PATCH is not allowed here. Allowed: DELETE, PUT.' },
@@ -73,25 +73,25 @@ for (const [title, method, url, expected, errors] of rows) {
   })
 }
 
-void t.test('errorsPlugin says when to come back to a database that is away', async (t) => {
+void t.test('errorsPlugin sends Retry-After for an unavailable database', async (t) => {
   const app = await failing(t)
   t.equal((await app.inject('/away')).headers['retry-after'], '1')
   t.equal((await app.inject('/bug')).headers['retry-after'], undefined)
 })
 
-void t.test('errorsPlugin says which methods a path takes', async (t) => {
+void t.test('errorsPlugin sends the allowed methods of a path', async (t) => {
   const app = await failing(t)
   t.equal((await app.inject({ method: 'POST', url: '/things/a?b=c' })).headers.allow, 'DELETE, PUT')
   t.equal((await app.inject({ method: 'POST', url: '/bug' })).headers.allow, 'GET, HEAD')
 })
 
-void t.test('errorsPlugin does not repeat a long path', async (t) => {
+void t.test('errorsPlugin cuts off a long path in the detail', async (t) => {
   const app = await failing(t)
   const { detail } = (await app.inject(`/${'a/'.repeat(5000)}`)).json<{ detail: string }>()
   t.ok(detail.length < 300)
 })
 
-/** Sends bytes to a listening app and gives everything that comes back until it closes. */
+/** Sends bytes to a listening app. Returns everything that it sends until it closes the connection. */
 async function exchange(app: FastifyInstance, bytes: string): Promise<string> {
   await app.listen({ host: '127.0.0.1', port: 0 })
   const { port } = app.server.address() as AddressInfo
@@ -104,7 +104,7 @@ async function exchange(app: FastifyInstance, bytes: string): Promise<string> {
 }
 
 const unreadable: readonly [string, string, number][] = [
-  ['what is not HTTP', 'hello there\r\n\r\n', 400],
+  ['a request that is not HTTP', 'hello there\r\n\r\n', 400],
   ['an overlong URL', `GET /${'a'.repeat(20_000)} HTTP/1.1\r\nhost: a\r\n\r\n`, 431],
   ['overlong headers', `GET / HTTP/1.1\r\nhost: a\r\nx: ${'a'.repeat(20_000)}\r\n\r\n`, 431],
   ['a header with a NUL', 'GET / HTTP/1.1\r\nhost: a\r\nx: \0\r\n\r\n', 400],

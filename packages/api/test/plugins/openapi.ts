@@ -34,12 +34,12 @@ void t.test('the document is OpenAPI 3.1', async (t) => {
   t.match(document.openapi, /^3\.1\.\d+$/)
 })
 
-void t.test('the document has the operations that there are', async (t) => {
+void t.test('the document has exactly the operations of the API', async (t) => {
   const listed = operations.map(({ method, path }) => `${method} ${path}`)
   t.strictSame(all.map(({ name }) => name).toSorted(), listed.toSorted())
 })
 
-void t.test('every operation has an id of its own, one tag and a summary', async (t) => {
+void t.test('every operation has a unique id, one tag and a summary', async (t) => {
   const tags = document.tags.map(({ name }) => name)
   t.equal(new Set(all.map(({ operationId }) => operationId)).size, all.length)
   for (const { name, operationId, summary, tags: own } of all) {
@@ -50,7 +50,7 @@ void t.test('every operation has an id of its own, one tag and a summary', async
   }
 })
 
-void t.test('every operation says what its refusals look like', async (t) => {
+void t.test('every operation has the schema of its errors', async (t) => {
   for (const { name, responses } of all) {
     for (const status of ['4XX', '5XX']) {
       t.match(
@@ -62,19 +62,19 @@ void t.test('every operation says what its refusals look like', async (t) => {
   }
 })
 
-void t.test('the schemas have our names', async (t) => {
+void t.test('the schemas have the names of their $id', async (t) => {
   const names = namedSchemas.map((schema) => ('$id' in schema ? String(schema.$id) : ''))
   t.strictSame(Object.keys(document.components.schemas).toSorted(), names.toSorted())
 })
 
-void t.test('nothing that a caller may leave out is required', async (t) => {
+void t.test('only path parameters are required', async (t) => {
   const required = all.flatMap(({ parameters = [] }) =>
     parameters.filter((one) => one.in !== 'path' && one.required === true),
   )
   t.strictSame(required, [])
 })
 
-void t.test('only what is public is so in the document', async (t) => {
+void t.test('exactly the public operations need no key in the document', async (t) => {
   const open = all.filter(({ security }) => security?.length === 0).map(({ name }) => name)
   const listed = operations.filter(({ access }) => access === 'public').map(({ method, path }) => `${method} ${path}`)
   t.strictSame(open.toSorted(), listed.toSorted())
@@ -91,11 +91,11 @@ async function lint(source: string) {
   }))
 }
 
-void t.test('the document has no problem that a linter knows', async (t) => {
+void t.test('the linter finds no problem in the document', async (t) => {
   t.strictSame(await lint(text), [])
 })
 
-void t.test('the linter would find a problem', async (t) => {
+void t.test('the linter finds a missing summary', async (t) => {
   const operations = text.match(/"summary"/g)?.length ?? 0
   t.ok(operations > 0)
   t.strictSame(
@@ -113,7 +113,7 @@ const pages: readonly [string, RegExp, RegExp][] = [
   ['/openapi.json', /^application\/json/, /^\{"openapi":"3\.1/],
 ]
 for (const [url, type, body] of pages) {
-  void t.test(`GET ${url} answers everybody`, async (t) => {
+  void t.test(`GET ${url} requires no key`, async (t) => {
     const answer = await app.inject(url)
     t.equal(answer.statusCode, 200)
     t.match(answer.headers['content-type'], type)
@@ -121,7 +121,7 @@ for (const [url, type, body] of pages) {
   })
 }
 
-void t.test('GET /docs loads nothing but what is served here', async (t) => {
+void t.test('GET /docs loads only files that the API serves', async (t) => {
   const { body } = await app.inject('/docs')
   const sources = [...body.matchAll(/(?:src|href)="([^"]+)"/g)].map((match) => match[1] ?? '')
   t.equal(sources.length, 3)

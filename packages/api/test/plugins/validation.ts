@@ -21,16 +21,16 @@ function faults(schema: object, httpPart: string, value: unknown) {
 }
 
 const bodies: readonly [string, unknown, readonly object[]][] = [
-  ['takes what fits', { word: 'a', count: 3 }, []],
-  ['does not read a number out of text', { word: 'a', count: '3' }, [{ pointer: '/count', detail: 'must be integer' }]],
-  ['does not read 0 out of null', { word: 'a', count: null }, [{ pointer: '/count', detail: 'must be integer' }]],
+  ['accepts a valid body', { word: 'a', count: 3 }, []],
+  ['does not parse a number from text', { word: 'a', count: '3' }, [{ pointer: '/count', detail: 'must be integer' }]],
+  ['does not convert null to 0', { word: 'a', count: null }, [{ pointer: '/count', detail: 'must be integer' }]],
   [
-    'names the words that may be',
+    'lists the allowed values',
     { word: 'c' },
     [{ pointer: '/word', detail: 'must be equal to one of the allowed values: a, b' }],
   ],
-  ['points at what is missing', {}, [{ pointer: '/word', detail: 'is required' }]],
-  ['points at what nobody asked for', { word: 'a', nope: 1 }, [{ pointer: '/nope', detail: 'is not an allowed name' }]],
+  ['points at a missing field', {}, [{ pointer: '/word', detail: 'is required' }]],
+  ['points at an unknown field', { word: 'a', nope: 1 }, [{ pointer: '/nope', detail: 'is not an allowed name' }]],
   ['escapes the pointer', { word: 'a', 'a/b~c': 1 }, [{ pointer: '/a~1b~0c', detail: 'is not an allowed name' }]],
   ['points into lists', { word: 'a', items: [1, 'x'] }, [{ pointer: '/items/1', detail: 'must be integer' }]],
   [
@@ -42,7 +42,7 @@ const bodies: readonly [string, unknown, readonly object[]][] = [
       { pointer: '/word', detail: 'must be equal to one of the allowed values: a, b' },
     ],
   ],
-  ['wants an object', null, [{ pointer: '', detail: 'must be object' }]],
+  ['requires an object', null, [{ pointer: '', detail: 'must be object' }]],
 ]
 for (const [title, body, expected] of bodies) {
   void t.test(`createValidator() of a body ${title}`, async (t) => {
@@ -51,13 +51,13 @@ for (const [title, body, expected] of bodies) {
   })
 }
 
-void t.test('createValidator() leaves a body as it is', async (t) => {
+void t.test('createValidator() does not change a body', async (t) => {
   const body = { word: 'a' }
   t.strictSame(faults({ $ref: 'Thing' }, 'body', body), [])
-  t.strictSame(body, { word: 'a' }, 'no default was put in')
+  t.strictSame(body, { word: 'a' }, 'no default was set')
 })
 
-void t.test('createValidator() reads numbers and defaults of a query', async (t) => {
+void t.test('createValidator() parses numbers and sets defaults in a query', async (t) => {
   const schema = { type: 'object', properties: { limit: { type: 'integer', default: 100 }, page: { type: 'integer' } } }
   const query = { page: '3' }
   t.strictSame(faults(schema, 'querystring', query), [])
@@ -75,14 +75,14 @@ for (const limit of infinite) {
   })
 }
 
-void t.test('faultsOf() gives twenty at most, each with a short pointer', async (t) => {
+void t.test('faultsOf() returns at most twenty faults, each with a short pointer', async (t) => {
   const many = Object.fromEntries(Array.from({ length: 50 }, (_, n) => [`${n}${'x'.repeat(1000)}`, 1]))
   const found = faults({ $ref: 'Thing' }, 'body', { word: 'a', ...many })
   t.equal(found.length, 20)
   t.ok(found.every(({ pointer }) => pointer.length <= 201))
 })
 
-void t.test('faultsOf() points at any name that nobody asked for', async () => {
+void t.test('faultsOf() points at any unknown name', async () => {
   const name = fc.string({ maxLength: 50 }).filter((value) => !(value in shared.properties) && value !== '__proto__')
   fc.assert(
     fc.property(name, (key) => {

@@ -9,7 +9,7 @@ import { isProblem } from '../support/problem.ts'
 t.setTimeout(120_000)
 const postgres = await startPostgres(t)
 
-/** A service with a plan, a host with free slots and two resellers; nobody looks unless asked. */
+/** Starts a service with two plans, a host with free slots and two resellers. It has no agent until a test starts one. */
 async function start(t: Test, free = 10) {
   const database = await postgres.create(t)
   const { request } = await startApp(t, database)
@@ -27,7 +27,7 @@ const names = ({ body }: Answer) => {
   return data.map(({ name }) => name)
 }
 
-void t.test('an account is created when the host has looked', async (t) => {
+void t.test('PUT account returns 201 when the host has observed it', async (t) => {
   const { database, request } = await start(t)
   await startLooking(t, database.agent)
   const spec = { plan: 'small', sshKeys: [sshKey], state: 'suspended', labels: { customer: '42' } }
@@ -51,10 +51,10 @@ void t.test('an account is created when the host has looked', async (t) => {
     createdAt: /Z$/,
     updatedAt: /Z$/,
   })
-  t.strictSame((await request('GET', '/v1/accounts/blog')).body, answer.body, 'and read back the same')
+  t.strictSame((await request('GET', '/v1/accounts/blog')).body, answer.body, 'GET returns the same')
 })
 
-void t.test('an account is accepted when nobody has looked', async (t) => {
+void t.test('PUT account returns 202 while the host has not observed it', async (t) => {
   const { request } = await start(t)
   const { status, body } = await request('PUT', '/v1/accounts/blog', { plan: 'small' })
   t.equal(status, 202)
@@ -62,7 +62,7 @@ void t.test('an account is accepted when nobody has looked', async (t) => {
   t.strictSame([body['conditions'], body['sshKeys'], body['labels']], [[], [], {}])
 })
 
-void t.test('an account that is put again changes nothing', async (t) => {
+void t.test('PUT account with an equal spec changes nothing', async (t) => {
   const { database, request, audited } = await start(t)
   await startLooking(t, database.agent)
   const spec = { plan: 'small', sshKeys: [sshKey], labels: { b: '2', a: '1' } }
@@ -75,10 +75,10 @@ void t.test('an account that is put again changes nothing', async (t) => {
   })
   t.equal(second.status, 200)
   t.strictSame(second.body, first.body)
-  t.equal(await audited(), before, 'nothing to audit')
+  t.equal(await audited(), before, 'no audit row')
 })
 
-void t.test('an account converges to a new spec, and what is left out goes back to its default', async (t) => {
+void t.test('PUT account replaces the spec, and sets absent fields to their defaults', async (t) => {
   const { database, request } = await start(t)
   await startLooking(t, database.agent)
   await request('PUT', '/v1/accounts/blog', {
@@ -97,24 +97,20 @@ void t.test('an account converges to a new spec, and what is left out goes back 
 const spec = { plan: 'small', sshKeys: [sshKey], state: 'suspended', labels: { a: '1', b: '2' } }
 const unchanged = { ...spec, generation: 1 }
 const patches: readonly [string, object, object][] = [
-  ['of nothing changes nothing', {}, unchanged],
-  ['of what is already there changes nothing', { state: 'suspended', labels: { a: '1' } }, unchanged],
-  ['changes the state alone', { state: 'active' }, { ...spec, state: 'active', generation: 2 }],
-  ['changes the plan alone', { plan: 'large' }, { ...spec, plan: 'large', generation: 2 }],
-  ['with null for the keys takes them away', { sshKeys: null }, { ...spec, sshKeys: [], generation: 2 }],
-  ['with an empty list of keys takes them away', { sshKeys: [] }, { ...spec, sshKeys: [], generation: 2 }],
-  ['with null for the labels takes all away', { labels: null }, { ...spec, labels: {}, generation: 2 }],
-  [
-    'with null for a label takes that one away',
-    { labels: { a: null } },
-    { ...spec, labels: { b: '2' }, generation: 2 },
-  ],
-  ['with null for a label that is not there changes nothing', { labels: { c: null } }, unchanged],
+  ['with an empty patch changes nothing', {}, unchanged],
+  ['with equal values changes nothing', { state: 'suspended', labels: { a: '1' } }, unchanged],
+  ['changes only the state', { state: 'active' }, { ...spec, state: 'active', generation: 2 }],
+  ['changes only the plan', { plan: 'large' }, { ...spec, plan: 'large', generation: 2 }],
+  ['with null for the keys removes them', { sshKeys: null }, { ...spec, sshKeys: [], generation: 2 }],
+  ['with an empty list of keys removes them', { sshKeys: [] }, { ...spec, sshKeys: [], generation: 2 }],
+  ['with null for the labels removes all of them', { labels: null }, { ...spec, labels: {}, generation: 2 }],
+  ['with null for a label removes that label', { labels: { a: null } }, { ...spec, labels: { b: '2' }, generation: 2 }],
+  ['with null for an unknown label changes nothing', { labels: { c: null } }, unchanged],
   ['with an empty object of labels changes nothing', { labels: {} }, unchanged],
   ['merges labels', { labels: { a: '3', c: '4' } }, { ...spec, labels: { a: '3', b: '2', c: '4' }, generation: 2 }],
 ]
 for (const [title, patch, expected] of patches) {
-  void t.test(`a patch ${title}`, async (t) => {
+  void t.test(`PATCH account ${title}`, async (t) => {
     const { database, request } = await start(t)
     await startLooking(t, database.agent)
     await request('PUT', '/v1/accounts/blog', spec)
@@ -126,13 +122,13 @@ for (const [title, patch, expected] of patches) {
   })
 }
 
-void t.test('a patch is accepted when nobody has looked', async (t) => {
+void t.test('PATCH account returns 202 while the host has not observed it', async (t) => {
   const { request } = await start(t)
   await request('PUT', '/v1/accounts/blog', { plan: 'small' })
   t.match(await request('PATCH', '/v1/accounts/blog', { state: 'suspended' }), { status: 202, body: { generation: 2 } })
 })
 
-void t.test('an account is deleted, also the second time, and its name is free at once', async (t) => {
+void t.test('DELETE account is idempotent and frees the name at once', async (t) => {
   const { request, database } = await start(t)
   await request('PUT', '/v1/accounts/blog', { plan: 'small' })
   await request('PUT', '/v1/domains/example.com', { account: 'blog', port: 10_240 })
@@ -149,7 +145,7 @@ void t.test('an account is deleted, also the second time, and its name is free a
   t.strictSame(again.body['domains'], [])
 })
 
-void t.test('a deletion waits until the host has seen the account gone', async (t) => {
+void t.test('DELETE account waits until the agent has removed the account', async (t) => {
   const { request, database } = await start(t)
   await startLooking(t, database.agent)
   await request('PUT', '/v1/accounts/blog', { plan: 'small' })
@@ -157,7 +153,7 @@ void t.test('a deletion waits until the host has seen the account gone', async (
   t.strictSame(await database.owner.query('select id from accounts'), [])
 })
 
-void t.test('an account without a slot waits for one', async (t) => {
+void t.test('PUT account without a free slot creates an account that waits for one', async (t) => {
   const { request } = await start(t, 0)
   const { status, body } = await request('PUT', '/v1/accounts/blog', { plan: 'small' })
   t.equal(status, 202)
@@ -165,7 +161,7 @@ void t.test('an account without a slot waits for one', async (t) => {
   t.notOk('user' in body)
 })
 
-void t.test('accounts are listed by pages, each once', async (t) => {
+void t.test('GET accounts lists each account once, in pages', async (t) => {
   const { request } = await start(t)
   for (const name of ['c', 'a', 'b']) await request('PUT', `/v1/accounts/${name}`, { plan: 'small' })
   const first = await request('GET', '/v1/accounts?limit=2')
@@ -176,7 +172,7 @@ void t.test('accounts are listed by pages, each once', async (t) => {
   t.notOk('nextCursor' in (await request('GET', '/v1/accounts?limit=3')).body, 'absent when all fit')
 })
 
-void t.test('an account lists its domains', async (t) => {
+void t.test('GET account lists its domains', async (t) => {
   const { request } = await start(t)
   for (const name of ['a', 'b']) await request('PUT', `/v1/accounts/${name}`, { plan: 'small' })
   await request('PUT', '/v1/domains/b.example.com', { account: 'a', port: 10_241 })
@@ -189,7 +185,7 @@ void t.test('an account lists its domains', async (t) => {
   t.strictSame((await request('GET', '/v1/accounts/b')).body['domains'], [])
 })
 
-void t.test('usage begins at nothing and gives what was counted', async (t) => {
+void t.test('GET usage starts at zero and returns what was counted', async (t) => {
   const { request, database } = await start(t)
   await request('PUT', '/v1/accounts/blog', { plan: 'small' })
   const account = await request('GET', '/v1/accounts/blog')
@@ -212,7 +208,7 @@ void t.test('usage begins at nothing and gives what was counted', async (t) => {
     status: 200,
     body: { requests: 3, bytesIn: 100, bytesOut: big },
   })
-  t.notOk('traffic' in (await request('GET', '/v1/accounts/blog/usage')).body, 'absent where nobody counts')
+  t.notOk('traffic' in (await request('GET', '/v1/accounts/blog/usage')).body, 'absent until it is counted')
   await database.agent.query('update usage set sent = $1, received = 0', [big])
   t.match(await request('GET', '/v1/accounts/blog/usage'), {
     status: 200,
@@ -223,14 +219,18 @@ void t.test('usage begins at nothing and gives what was counted', async (t) => {
   t.strictSame((await request('GET', '/v1/accounts/blog/usage')).body['disk'], disk)
 })
 
-void t.test('a reseller sees and changes only what is its own', async (t) => {
+void t.test('a reseller reads and changes only its own accounts', async (t) => {
   const { request, acme, bolt } = await start(t)
   await request('PUT', '/v1/accounts/shop', { plan: 'small' }, acme)
   const missing = { status: 404, code: 'account_not_found' }
   isProblem(t, await request('GET', '/v1/accounts/shop', undefined, bolt), missing)
   isProblem(t, await request('GET', '/v1/accounts/shop/usage', undefined, bolt), missing)
   isProblem(t, await request('PATCH', '/v1/accounts/shop', { state: 'suspended' }, bolt), missing)
-  t.match(await request('DELETE', '/v1/accounts/shop', undefined, bolt), { status: 204 }, 'as if there were none')
+  t.match(
+    await request('DELETE', '/v1/accounts/shop', undefined, bolt),
+    { status: 204 },
+    'as if the account did not exist',
+  )
   t.strictSame(names(await request('GET', '/v1/accounts', undefined, bolt)), [])
   t.match(await request('GET', '/v1/accounts/shop', undefined, acme), {
     status: 200,
@@ -238,7 +238,7 @@ void t.test('a reseller sees and changes only what is its own', async (t) => {
   })
 })
 
-void t.test('a name belongs to its reseller', async (t) => {
+void t.test('two resellers can use the same account name', async (t) => {
   const { request, acme, bolt } = await start(t)
   t.match(await request('PUT', '/v1/accounts/shop', { plan: 'small' }, acme), {
     body: { reseller: 'acme', user: 'p10000' },
@@ -250,7 +250,7 @@ void t.test('a name belongs to its reseller', async (t) => {
   t.match(await request('GET', '/v1/accounts/shop', undefined, acme), { body: { plan: 'small' } })
 })
 
-void t.test('an admin names a reseller, and sees everybody in the list', async (t) => {
+void t.test('an admin can name a reseller, and lists the accounts of all resellers', async (t) => {
   const { request, acme } = await start(t)
   await request('PUT', '/v1/accounts/shop', { plan: 'small' }, acme)
   await request('PUT', '/v1/accounts/blog', { plan: 'small' })
@@ -268,7 +268,7 @@ void t.test('an admin names a reseller, and sees everybody in the list', async (
   t.strictSame(names(await request('GET', '/v1/accounts', undefined, acme)), ['second'])
 })
 
-void t.test('a reseller names nobody but itself', async (t) => {
+void t.test('a reseller cannot name another reseller', async (t) => {
   const { request, acme } = await start(t)
   t.match(await request('GET', '/v1/accounts?reseller=acme', undefined, acme), { status: 200 })
   const forbidden = { status: 403, code: 'forbidden' }
@@ -280,7 +280,7 @@ void t.test('a reseller names nobody but itself', async (t) => {
   isProblem(t, await request('GET', '/v1/accounts/a/usage?reseller=bolt', undefined, acme), forbidden)
 })
 
-void t.test('messages of conditions are for admins', async (t) => {
+void t.test('only admins receive the messages of conditions', async (t) => {
   const { request, acme, database } = await start(t)
   await startLooking(t, database.agent)
   const put = await request('PUT', '/v1/accounts/shop', { plan: 'small' }, acme)
@@ -290,7 +290,7 @@ void t.test('messages of conditions are for admins', async (t) => {
   t.strictSame((await request('GET', '/v1/accounts/shop?reseller=acme')).body['conditions'], [{ ...without, message }])
 })
 
-void t.test('many that create the same account at once make one', async (t) => {
+void t.test('concurrent PUTs of one account create it once', async (t) => {
   const { request, database } = await start(t)
   const answers = await Promise.all(
     Array.from({ length: 8 }, () => request('PUT', '/v1/accounts/blog', { plan: 'small' })),
@@ -305,7 +305,7 @@ void t.test('many that create the same account at once make one', async (t) => {
   ])
 })
 
-void t.test('a write that is waiting answers when the account is deleted meanwhile', async (t) => {
+void t.test('PUT account that waits returns when the account is deleted', async (t) => {
   const { request, database } = await start(t)
   await database.agent.query(`update hosts set heartbeat_at = now() + interval '1 hour'`)
   const waiting = request('PUT', '/v1/accounts/blog', { plan: 'small' }, { headers: { prefer: 'wait=60' } })
@@ -317,7 +317,7 @@ void t.test('a write that is waiting answers when the account is deleted meanwhi
 })
 
 void t.test(
-  'PATCH takes the media type of merge patches; a state of null is active again; two at once both count',
+  'PATCH account accepts the media type of merge patches, sets a null state to active, and keeps two concurrent changes',
   async (t) => {
     const database = await postgres.create(t)
     const { request } = await startApp(t, database)

@@ -5,13 +5,13 @@ import { startApp } from '../support/app.ts'
 t.setTimeout(120_000)
 const postgres = await startPostgres(t)
 
-void t.test('GET /livez says that the process answers', async (t) => {
+void t.test('GET /livez returns 200', async (t) => {
   const { request } = await startApp(t, await postgres.create(t))
   const { status, body } = await request('GET', '/livez', undefined, { key: null })
   t.strictSame([status, body], [200, { status: 'ok', checks: {} }])
 })
 
-void t.test('GET /readyz says that no agent has registered', async (t) => {
+void t.test('GET /readyz reports that no agent has registered a host', async (t) => {
   const { request } = await startApp(t, await postgres.create(t))
   t.match(await request('GET', '/readyz', undefined, { key: null }), {
     status: 503,
@@ -19,7 +19,7 @@ void t.test('GET /readyz says that no agent has registered', async (t) => {
   })
 })
 
-void t.test('GET /readyz says that no agent was heard of lately', async (t) => {
+void t.test('GET /readyz reports that no agent has reported in the last 10 seconds', async (t) => {
   const database = await postgres.create(t)
   const { request } = await startApp(t, database)
   await addHost(database.agent)
@@ -30,7 +30,7 @@ void t.test('GET /readyz says that no agent was heard of lately', async (t) => {
   })
 })
 
-void t.test('GET /readyz says that all is there when one agent is', async (t) => {
+void t.test('GET /readyz returns 200 if one agent is alive', async (t) => {
   const database = await postgres.create(t)
   const { request } = await startApp(t, database)
   await addHost(database.agent, 'h1')

@@ -8,7 +8,7 @@ import { isProblem } from '../support/problem.ts'
 t.setTimeout(120_000)
 const postgres = await startPostgres(t)
 
-void t.test('hosts are listed and read, with pool and facilities', async (t) => {
+void t.test('GET hosts and GET host return pool and facilities', async (t) => {
   const database = await postgres.create(t)
   const { request } = await startApp(t, database)
   await addHost(database.agent, 'h2', 1)
@@ -46,16 +46,16 @@ void t.test('hosts are listed and read, with pool and facilities', async (t) => 
   t.strictSame(read.body, h1)
 })
 
-void t.test('a host tells whether its agent lives', async (t) => {
+void t.test('GET host reports whether the agent is alive', async (t) => {
   const database = await postgres.create(t)
   const { request } = await startApp(t, database)
   await addHost(database.agent)
-  t.notOk('heartbeatAt' in (await request('GET', '/v1/hosts/h1')).body, 'it never beat')
+  t.notOk('heartbeatAt' in (await request('GET', '/v1/hosts/h1')).body, 'the agent never reported')
   await startLooking(t, database.agent)
   t.match(await request('GET', '/v1/hosts/h1'), { body: { alive: true, heartbeatAt: /Z$/ } })
 })
 
-void t.test('the pool counts slots, who waits and what cannot be used', async (t) => {
+void t.test('GET pool returns slots, waiting accounts and slots that cannot be used', async (t) => {
   const database = await postgres.create(t)
   const { request } = await startApp(t, database)
   await addHost(database.agent, 'h1', 2)
@@ -75,7 +75,7 @@ void t.test('the pool counts slots, who waits and what cannot be used', async (t
   })
 })
 
-void t.test('the pool is changed once, however often it is said', async (t) => {
+void t.test('PUT pool is idempotent', async (t) => {
   const database = await postgres.create(t)
   const { request } = await startApp(t, database)
   await addHost(database.agent)
@@ -85,11 +85,11 @@ void t.test('the pool is changed once, however often it is said', async (t) => {
   t.match(await request('PUT', '/v1/hosts/h1/pool', spec), { status: 200, body: spec })
   t.strictSame(await changed(), { generation: 2, audited: 1 })
   t.match(await request('PUT', '/v1/hosts/h1/pool', spec), { status: 200, body: spec })
-  t.strictSame(await changed(), { generation: 2, audited: 1 }, 'the same again changes nothing')
+  t.strictSame(await changed(), { generation: 2, audited: 1 }, 'an equal spec changes nothing')
   t.match(await request('GET', '/v1/hosts/h1/pool'), { status: 200, body: spec })
 })
 
-void t.test('changes are what the agent would do now', async (t) => {
+void t.test('GET changes returns what the agent would change', async (t) => {
   const database = await postgres.create(t)
   const { request } = await startApp(t, database)
   await addHost(database.agent)
@@ -99,20 +99,20 @@ void t.test('changes are what the agent would do now', async (t) => {
   t.strictSame(answer.body['data'], [plannedChange])
   const again = await request('GET', '/v1/hosts/h1/changes')
   t.equal(again.status, 200)
-  t.strictSame(again.body['data'], [plannedChange], 'asked again')
+  t.strictSame(again.body['data'], [plannedChange], 'a second request')
   t.strictSame(await database.owner.query('select plan_wanted, plan_made from hosts'), [
     { plan_wanted: 2, plan_made: 2 },
   ])
 })
 
-void t.test('changes of a host whose agent is silent are not waited for', async (t) => {
+void t.test('GET changes does not wait for an agent that does not report', async (t) => {
   const database = await postgres.create(t)
   const { request } = await startApp(t, database)
   await addHost(database.agent)
   isProblem(t, await request('GET', '/v1/hosts/h1/changes'), { status: 503, code: 'host_silent' })
 })
 
-void t.test('a host that is not there is not found', async (t) => {
+void t.test('requests for a host that does not exist return 404', async (t) => {
   const { request } = await startApp(t, await postgres.create(t))
   for (const url of ['/v1/hosts/none', '/v1/hosts/none/pool', '/v1/hosts/none/changes']) {
     isProblem(t, await request('GET', url), { status: 404, code: 'host_not_found' })
@@ -125,7 +125,7 @@ void t.test('a host that is not there is not found', async (t) => {
   t.strictSame([none.status, none.body], [200, { data: [] }])
 })
 
-void t.test('hosts are for admins only', async (t) => {
+void t.test('the routes of hosts require an admin key', async (t) => {
   const database = await postgres.create(t)
   const { request } = await startApp(t, database)
   await addHost(database.agent)

@@ -7,7 +7,7 @@ import { startApp } from '../support/app.ts'
 t.setTimeout(120_000)
 const postgres = await startPostgres(t)
 
-void t.test('GET /metrics is for admins', async (t) => {
+void t.test('GET /metrics requires an admin key', async (t) => {
   const database = await postgres.create(t)
   const { request } = await startApp(t, database)
   t.equal((await request('GET', '/metrics', undefined, { key: null })).status, 401)
@@ -15,7 +15,7 @@ void t.test('GET /metrics is for admins', async (t) => {
   t.equal((await request('GET', '/metrics', undefined, { key })).status, 403)
 })
 
-void t.test('GET /metrics reports the drift of each host, and its total only grows', async (t) => {
+void t.test('GET /metrics returns the drift of each host and its total', async (t) => {
   const database = await postgres.create(t)
   const { app, adminKey } = await startApp(t, database)
   await addHost(database.agent, 'h1')
@@ -32,7 +32,7 @@ void t.test('GET /metrics reports the drift of each host, and its total only gro
   ])
 })
 
-void t.test('renderMetrics() escapes what would end a label', async (t) => {
+void t.test('renderMetrics() escapes characters that would end a label', async (t) => {
   const database = await postgres.create(t)
   await addHost(database.agent, 'h1')
   const host = await findHost(database.owner, 'h1')

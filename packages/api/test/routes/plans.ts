@@ -18,7 +18,7 @@ void t.test('a plan is created, replaced, read, listed and deleted', async (t) =
   t.match(
     await request('PUT', '/v1/plans/small', smallPlan),
     { status: 200, body: { generation: 1 } },
-    'the same again changes nothing',
+    'an equal spec changes nothing',
   )
   t.match(await request('PUT', '/v1/plans/small', { ...smallPlan, ports: 4 }), {
     status: 200,
@@ -29,11 +29,11 @@ void t.test('a plan is created, replaced, read, listed and deleted', async (t) =
   t.equal(list.status, 200)
   t.strictSame(names(list), ['small'])
   t.match(await request('DELETE', '/v1/plans/small'), { status: 204 })
-  t.match(await request('DELETE', '/v1/plans/small'), { status: 204 }, 'also the second time')
+  t.match(await request('DELETE', '/v1/plans/small'), { status: 204 }, 'DELETE is idempotent')
   t.match(await request('GET', '/v1/plans/small'), { status: 404, body: { code: 'plan_not_found' } })
 })
 
-void t.test('a plan that an account has is not deleted', async (t) => {
+void t.test('DELETE plan refuses a plan that an account has', async (t) => {
   const database = await postgres.create(t)
   const { request } = await startApp(t, database)
   await addHost(database.agent)
@@ -42,7 +42,7 @@ void t.test('a plan that an account has is not deleted', async (t) => {
   t.match(await request('DELETE', '/v1/plans/small'), { status: 409, body: { code: 'plan_in_use' } })
 })
 
-void t.test('plans are listed by pages', async (t) => {
+void t.test('GET plans lists pages', async (t) => {
   const { request } = await startApp(t, await postgres.create(t))
   for (const name of ['a', 'b', 'c']) await request('PUT', `/v1/plans/${name}`, smallPlan)
   const first = await request('GET', '/v1/plans?limit=2')
@@ -54,7 +54,7 @@ void t.test('plans are listed by pages', async (t) => {
   t.match(await request('GET', '/v1/plans?cursor=nonsense'), { status: 400, body: { code: 'request_invalid' } })
 })
 
-void t.test('a changed plan is a new generation of the accounts that have it', async (t) => {
+void t.test('PUT plan increases the generation of the accounts that have the plan', async (t) => {
   const database = await postgres.create(t)
   const { request } = await startApp(t, database)
   await addHost(database.agent)
@@ -66,7 +66,7 @@ void t.test('a changed plan is a new generation of the accounts that have it', a
   t.match(await request('GET', '/v1/accounts/shop'), { body: { generation: 1 } })
 })
 
-void t.test('a plan keeps every limit, and the order of its words does not matter', async (t) => {
+void t.test('PUT plan keeps every limit, and ignores the order of fields', async (t) => {
   const { request } = await startApp(t, await postgres.create(t))
   t.match(await request('PUT', '/v1/plans/whole', fullPlan), { status: 201 })
   const { name, generation, createdAt, updatedAt, ...spec } = (await request('GET', '/v1/plans/whole')).body
@@ -76,7 +76,7 @@ void t.test('a plan keeps every limit, and the order of its words does not matte
   t.match(await request('PUT', '/v1/plans/whole', turned), { status: 200, body: { generation: 1 } })
 })
 
-void t.test('a reseller reads plans and does not write them', async (t) => {
+void t.test('a reseller can read plans but cannot write them', async (t) => {
   const database = await postgres.create(t)
   const { request } = await startApp(t, database)
   const key = await addReseller(database.owner, 'acme')

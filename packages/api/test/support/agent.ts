@@ -2,15 +2,15 @@ import type { Database } from '@puppy/state'
 import { notify, observed, wanted } from '@puppy/state/store/notify'
 import type { Cleanup } from '@puppy/host/testing'
 
-/** What an agent says of everything: one facility is content. */
+/** The conditions that the agent of a test records: one facility has applied the spec. */
 export const contented = [
   { type: 'accounts', status: 'true', reason: 'applied', message: 'wrote /etc/passwd', at: '2026-01-01T00:00:00.000Z' },
 ] as const
 export const plannedChange = { facility: 'accounts', target: 'p10000', action: 'create', command: 'useradd p10000' }
 
-/** Stands in for the agent: told of work it records it as looked at, with the agent's rights, and touches no machine. */
+/** Starts a stand-in for the agent. At each notification it records everything as observed, with the agent's rights. */
 export async function startLooking(t: Cleanup, agent: Database, host = 'h1'): Promise<void> {
-  // For the whole test: how long a test takes must not decide whether its agent is alive.
+  // The agent must stay alive for the whole test, however long the test takes.
   await agent.query(`update hosts set heartbeat_at = now() + interval '1 hour' where name = $1`, [host])
   const client = await agent.connect()
   let last = Promise.resolve()

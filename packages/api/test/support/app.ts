@@ -8,25 +8,25 @@ import type { TestDatabase } from '@puppy/state/testing'
 export interface TestApp {
   readonly app: FastifyInstance
   readonly adminKey: string
-  /** Sends a request with the admin's key (or another, or none with null) and gives status, headers and JSON. */
+  /** Sends a request with the admin's key (or another, or none with null). Returns status, headers and JSON. */
   request(method: InjectOptions['method'], url: string, body?: unknown, options?: RequestOptions): Promise<Answer>
 }
 
 export interface RequestOptions {
   readonly key?: string | null
   readonly headers?: Readonly<Record<string, string>>
-  /** Sent as it is, in place of a JSON body. */
+  /** Sent unchanged, in place of a JSON body. */
   readonly raw?: string
 }
 
 export interface Answer {
   readonly status: number
   readonly headers: Readonly<Record<string, unknown>>
-  // What a caller sees is looked at by the assertions, not by types.
+  // The assertions check what a caller receives, not the types.
   readonly body: Record<string, never> & Readonly<Record<string, unknown>>
 }
 
-/** The service on a database, with the API's rights only. Without an agent nothing is ever looked at, so nobody waits. */
+/** Starts the service on a database, with the rights of the API only. Without an agent no host is alive, so no request waits. */
 export async function startApp(t: Test, database: TestDatabase, required: readonly string[] = []): Promise<TestApp> {
   const observer = createObserver(database.api)
   const app = await createApp({

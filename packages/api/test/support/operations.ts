@@ -3,13 +3,13 @@ import { smallPlan } from '@puppy/state/testing'
 export interface Operation {
   readonly method: 'GET' | 'PUT' | 'PATCH' | 'DELETE'
   readonly url: string
-  /** As the document writes it. */
+  /** The path as in the OpenAPI document. */
   readonly path: string
   readonly access: 'public' | 'reseller' | 'admin'
   readonly body?: object
 }
 
-/** Every operation of the API, with a request that is good in form. `plugins/openapi.ts` sees that none is missing. */
+/** Every operation of the API, with a well-formed request. `plugins/openapi.ts` checks that none is missing. */
 export const operations: readonly Operation[] = [
   { method: 'GET', path: '/livez', url: '/livez', access: 'public' },
   { method: 'GET', path: '/readyz', url: '/readyz', access: 'public' },
