@@ -17,7 +17,8 @@ const word = (pattern: string, instead: string): Word => ({ pattern: new RegExp(
 
 /** Words for people who learned English second. Code spans are not prose, so a word that must be named stands in backticks. */
 const words: readonly Word[] = [
-  word('nobody|no one', 'no process, no user'),
+  // The system has a user of that name.
+  word('(?<!user )(?:nobody|no one)', 'no process, no user'),
   word('somebody|someone', 'another user, another process'),
   word('anybody|anyone', 'any user, any process'),
   word('whoever', 'the process that, the user who'),

@@ -171,7 +171,7 @@ void t.test('runAgent() refuses the name of another machine, and slots of anothe
   }
 })
 
-void t.test('runAgent() accepts another layout while there are no slots', async (t) => {
+void t.test('runAgent() accepts another layout while no slot exists', async (t) => {
   const database = await postgres.create(t)
   await registerHost(database.agent, registration)
   const layout = { ...smallLayout, firstUid: 20_000 }
@@ -244,7 +244,7 @@ void t.test('runAgent() logs a background task that fails, and continues', async
 })
 
 void t.test(
-  'runAgent() meters traffic where the firewall works, and starts a complete pass when there are no counters',
+  'runAgent() meters traffic where the firewall works, and starts a complete pass when the counters are missing',
   async (t) => {
     const [here, without] = [await postgres.create(t), await postgres.create(t)]
     const asked = { here: 0, without: 0 }

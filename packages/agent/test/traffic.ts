@@ -78,7 +78,7 @@ void t.test('sampleTraffic() continues the total after a flush, a replaced table
   count(100)
   await sample()
   nft.flushRuleset()
-  t.equal(await sample(), false, 'it reports that there are no counters')
+  t.equal(await sample(), false, 'it reports that the counters are missing')
   t.equal(await sent(blog), 100, 'a deleted table counts nothing')
   await load()
   count(300)

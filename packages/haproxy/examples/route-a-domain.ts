@@ -1,4 +1,4 @@
-// Serves one domain through a HAProxy of its own on loopback, suspends it, and cleans up. Runs as anybody.
+// Serves one domain through a HAProxy of its own on loopback, suspends it, and cleans up. Needs no root.
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer, request } from 'node:http'

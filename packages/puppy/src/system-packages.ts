@@ -59,7 +59,7 @@ export async function ensurePackages(machine: Host, { install, say }: InstallOpt
   const apt = machine.program('apt-get')
   if (!install || apt === undefined) {
     const why = install
-      ? 'there is no apt-get to install them; install the programs of'
+      ? 'apt-get, which installs them, was not found; install the programs of'
       : 'PUPPY_NO_INSTALL=1 is set; run'
     throw new StartError(`Packages are missing, and ${why} this command and start again: ${installLine(missing)}`)
   }

@@ -40,7 +40,7 @@ export async function ensureSystemUsers(
     const nobody = await findUser(machine, 'nobody')
     if (nobody === undefined)
       throw new StartError(
-        'The user nobody does not exist, and the database and the API run as nobody with PUPPY_ROOT; create it',
+        'The user nobody does not exist, and with PUPPY_ROOT the database and the API run as that user; create it',
       )
     return { postgres: nobody, api: nobody, haproxy: await proxyUser(machine) }
   }
@@ -67,13 +67,13 @@ export async function findOwn(machine: Host): Promise<SystemUsers | undefined> {
   return { postgres, api, haproxy: await proxyUser(machine) }
 }
 
-/** Finds the user for HAProxy's workers, which never run as root: that of its package, or else nobody. */
+/** Finds the user for HAProxy's workers, which never run as root: that of its package, or else the user nobody. */
 async function proxyUser(machine: Host): Promise<ProxyUser> {
   const user = (await findUser(machine, 'haproxy')) ?? (await findUser(machine, 'nobody'))
   const group = parseGroup((await machine.read('/etc/group')) ?? '').find(({ gid }) => gid === user?.gid)
   if (user === undefined || group === undefined) {
     throw new StartError(
-      'HAProxy runs as the user haproxy or nobody, and neither exists with a group; run "apt-get install haproxy"',
+      'HAProxy runs as the user haproxy or as the user nobody, and neither exists with a group; run "apt-get install haproxy"',
     )
   }
   return { user: user.name, group: group.name, uid: user.uid }

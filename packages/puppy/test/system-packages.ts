@@ -61,7 +61,7 @@ const refusals: [title: string, install: boolean, apt: FakeProgram | undefined, 
     'on another kind of system',
     true,
     undefined,
-    /^Packages are missing, and there is no apt-get to install them; install the programs of this command/,
+    /^Packages are missing, and apt-get, which installs them, was not found; install the programs of this command/,
   ],
   [
     'when apt fails',

@@ -40,7 +40,7 @@ void t.test(
     t.equal(
       await ensureSystemUsers(host, { live: true, privileged: false }),
       undefined,
-      'without root there are no such users',
+      'without root no such user exists',
     )
     t.strictSame(host.commands, [])
   },

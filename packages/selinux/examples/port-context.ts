@@ -1,4 +1,4 @@
-// Gives a TCP port a type of its own, in the machine's policy or in the one below a folder, and prints the modules. Needs root.
+// Sets a type of its own for a TCP port, in the machine's policy or in the one below a folder, and prints the modules. Needs root.
 import { createHost } from '@puppy/host'
 import { openPolicy } from '@puppy/selinux'
 import { renderRecords } from '@puppy/selinux/cil'

@@ -365,7 +365,7 @@ void t.test('rollback() restores all items or none', async (t) => {
   t.strictSame(await modules(), ['a', 'b'])
 })
 
-void t.test('ensure() and read() report that there is no SELinux', async (t) => {
+void t.test('ensure() and read() report that SELinux is off', async (t) => {
   await t.rejects(openPolicy(createFakeHost()).ensure({}), { code: 'SELINUX_DISABLED' })
   await t.rejects(openPolicy(createFakeHost(), { type: 'default' }).read(), { code: 'SELINUX_DISABLED' })
 })

@@ -76,7 +76,7 @@ export async function planSessions(
   const profile = renderPamProfile({ group, title: 'Limits of Puppy for cron jobs of its tenants' })
   const [update, text] = [host.program('pam-auth-update'), await host.read(common)]
   if (update === undefined || text === undefined)
-    return remark(`there is no pam-auth-update(8) or no ${common}; run "apt-get install libpam-runtime"`)
+    return remark(`pam-auth-update(8) or ${common} does not exist; run "apt-get install libpam-runtime"`)
   const rules = await planRules(host, policy, { modules: { [sessionsModule]: pamPolicy } })
   if (typeof rules === 'string') return remark(rules)
   const stands = (await host.read(pamProfilePath)) === profile && isInstalled(text, group)

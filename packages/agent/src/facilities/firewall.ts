@@ -233,6 +233,6 @@ export async function removeFirewall(
     await host.run([systemctl, 'daemon-reload'], run)
   }
   if (rulesFile !== undefined) await host.remove(rulesFile)
-  // Where the firewall does not work there is no table, and reading it would fail.
+  // Where the firewall does not work, the table does not exist, and reading it would fail.
   if ((await firewall.probe(options)).works) await firewall.remove(options)
 }

@@ -228,6 +228,6 @@ void t.test('removePolicy() removes only Puppy’s modules', async (t) => {
   t.strictSame([...policy.modules.keys()], ['foreign'])
   t.equal(policy.forgotten, true)
   const off = open({ mode: 'disabled' })
-  off.policy.unreadable = new Error('there is no policy')
+  off.policy.unreadable = new Error('no policy is installed')
   await removePolicy(off)
 })

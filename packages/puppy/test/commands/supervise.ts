@@ -5,7 +5,7 @@ import { scratchFolder } from '@puppy/host/testing'
 
 void t.test('shorten() copies and empties a long log, and keeps a short one', async (t) => {
   const log = `${scratchFolder(t)}/api.log`
-  t.equal(await shorten(log, 10), false, 'there is no log')
+  t.equal(await shorten(log, 10), false, 'the log does not exist')
   writeFileSync(log, 'x'.repeat(10))
   t.equal(await shorten(log, 10), false)
   writeFileSync(log, 'y'.repeat(11))

@@ -105,7 +105,7 @@ export async function tidyGenerations(host: Host, { type, modules }: ObservedPol
 /**
  * Reads the state before the last transaction of this library whose result is still in the store, as a spec.
  *
- * @throws SelinuxError `SELINUX_NO_PREVIOUS` when there is no such transaction, or the text of a previous module is missing.
+ * @throws SelinuxError `SELINUX_NO_PREVIOUS` when the store has no such transaction, or the text of a previous module is missing.
  */
 export async function previousSpec(host: Host, observed: ObservedPolicy): Promise<PolicySpec> {
   const { type } = observed

@@ -11,7 +11,7 @@ void t.test('readDenials() returns only the denials of the SELinux user', async 
   t.equal(denialsOf(['', 'x', ...lines], 'puppy_u').length, 3)
 })
 
-void t.test('readDenials() reads the kernel log when there is no audit log', async (t) => {
+void t.test('readDenials() reads the kernel log when the audit log does not exist', async (t) => {
   const kernel = lines.map((line) => line.replace('type=AVC msg=', '[    1.000000] audit: type=1400 '))
   const host = createFakeHost({ programs: { '/bin/dmesg': () => ({ stdout: kernel.join('\n') }) } })
   t.equal((await readDenials(host)).length, 3)

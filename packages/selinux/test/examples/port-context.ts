@@ -16,7 +16,7 @@ void t.test('the example sets the type of a port once', { skip: noStore }, async
   t.match(stderr, /SELINUX_INVALID/)
 })
 
-void t.test('the example reports that there is no policy', async (t) => {
+void t.test('the example reports that no policy is installed', async (t) => {
   const { status, stderr } = run('14000', t.testdir({}))
   t.equal(status, 1)
   t.match(stderr, /SELINUX_DISABLED/)

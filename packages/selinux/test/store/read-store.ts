@@ -72,7 +72,7 @@ void t.test('readStore() reads booleans of the store, and of the kernel when the
   t.strictSame((await read(configured)).loaded, undefined, 'SELinux is off')
 })
 
-void t.test('readType() and readStore() report that there is no policy, with steps', async (t) => {
+void t.test('readType() and readStore() report that no policy is installed, with steps', async (t) => {
   t.equal(await readType(createFakeHost({ files: { '/etc/selinux/config': 'SELINUXTYPE=mls\n' } })), 'mls')
   const failed = { code: 'SELINUX_DISABLED', message: /apt-get install selinux-basics selinux-policy-default/ }
   await t.rejects(readType(createFakeHost()), failed)

@@ -14,7 +14,7 @@ const logged: PolicyChange = { facility, target: 'dontaudit', action: 'log' }
 const rebuild: PolicyChange = { facility, target: 'file /a', action: 'rebuild' }
 const remove: PolicyChange = { facility, target: 'module puppy_a', action: 'remove', module: 'puppy_a', name: old }
 
-void t.test('semoduleWords() removes modules first, and rebuilds when there is no change of a module', async (t) => {
+void t.test('semoduleWords() removes modules first, and rebuilds when no module changes', async (t) => {
   const seen = observedStore([old], { disabled: [name], empty: ['/a', '/b'] })
   const { changes } = planPolicy({ modules: { puppy_a: 'text' } }, seen)
   t.strictSame(semoduleWords(changes, inRun), ['-X', '400', '-r', old, '-i', `/run/${name}`, '-e', name])
