@@ -24,11 +24,11 @@ const rows: readonly (readonly [title: string, verdicts: readonly Verdict[], exp
     [{ ...good, reason: 'kept', at: now.toISOString() }],
   ],
   [
-    'gives a new type the time of now and the others theirs',
+    'sets the present time for a new type and keeps the time of the others',
     [{ ...good, type: 'haproxy' }, good],
     [{ ...good, type: 'haproxy', at: now.toISOString() }, ...before],
   ],
-  ['forgets a type that nobody speaks of any more', [], []],
+  ['removes a type without a verdict', [], []],
 ]
 for (const [title, verdicts, expected] of rows) {
   void t.test(`updateConditions() ${title}`, (t) => {
@@ -37,14 +37,14 @@ for (const [title, verdicts, expected] of rows) {
   })
 }
 
-void t.test('updateConditions() lets go of a message that is gone', (t) => {
+void t.test('updateConditions() removes a message that the new verdict does not have', (t) => {
   const [condition] = updateConditions([{ ...good, message: 'old', at: then }], [good], now)
   t.strictSame(condition, { ...good, at: then })
   t.end()
 })
 
 const generations: readonly (readonly [title: string, generation: number, observed: number, expected: boolean])[] = [
-  ['nobody has looked yet', 1, 0, false],
+  ['no spec was observed yet', 1, 0, false],
   ['an older spec was observed', 3, 2, false],
   ['the newest spec was observed', 3, 3, true],
 ]
@@ -63,13 +63,13 @@ interface Case {
 }
 const yes: readonly Condition['status'][] = ['true', 'true']
 const cases: readonly (readonly [title: string, expected: boolean, Case])[] = [
-  ['everybody says yes', true, {}],
+  ['every condition is true', true, {}],
   ['a layer that is not required is missing', true, { missing: ['selinux'], required: ['quota'] }],
   ['a required layer is missing', false, { missing: ['selinux', 'quota'], required: ['quota'] }],
-  ['one says no', false, { statuses: ['true', 'false'] }],
-  ['one does not know', false, { statuses: ['true', 'unknown'] }],
-  ['nobody said anything', false, { statuses: [] }],
-  ['they spoke of an older spec', false, { observedGeneration: 1 }],
+  ['one condition is false', false, { statuses: ['true', 'false'] }],
+  ['one condition is unknown', false, { statuses: ['true', 'unknown'] }],
+  ['no condition exists', false, { statuses: [] }],
+  ['an older spec was observed', false, { observedGeneration: 1 }],
 ]
 for (const [title, expected, { observedGeneration = 2, statuses = yes, missing = [], required = [] }] of cases) {
   void t.test(`ready() is ${String(expected)} when ${title}`, (t) => {

@@ -6,7 +6,7 @@ for (const [name, error] of [
   ['DatabaseError', new DatabaseError('It broke')],
   ['StartError', new StartError('It broke')],
 ] as const) {
-  void t.test(`${name} is named in a trace, and the name is no field of its own`, (t) => {
+  void t.test(`${name} has its name in a trace, and not as an own field`, (t) => {
     t.equal(String(error), `${name}: It broke`)
     t.match(inspect(error), new RegExp(`^${name}: It broke\\n`))
     t.notOk(Object.keys(error).includes('name'))

@@ -10,14 +10,14 @@ const rows: readonly (readonly [
   expected: readonly string[],
 ])[] = [
   ['none where all work', all, []],
-  ['all of a host that has not spoken yet', {}, isolationLayers],
+  ['all of a host that has not reported yet', {}, isolationLayers],
   ['one that does not work', { ...all, quota: { works: false, reason: 'not_mounted' } }, ['quota']],
   [
-    'several in the order in which they are built',
+    'several, in the order in which they are built',
     { haproxy: { works: true }, quota: { works: true } },
     ['accounts', 'cgroups', 'firewall', 'selinux'],
   ],
-  ['none for a facility that is no layer', { ...all, postgres: { works: false } }, []],
+  ['none for a facility that is not a layer', { ...all, postgres: { works: false } }, []],
 ]
 for (const [title, facilities, expected] of rows) {
   void t.test(`missingLayers() names ${title}`, (t) => {

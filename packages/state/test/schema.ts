@@ -2,7 +2,7 @@ import t from 'tap'
 import { Type as Typebox } from 'typebox'
 import { Type } from '../src/schema.ts'
 
-/** Everything that the builders make, by either of them. */
+/** Builds a schema with every builder of either Type. */
 function all(from: typeof Type) {
   const name = from.String({ pattern: '^a$', description: 'A name.' })
   return [
@@ -24,7 +24,7 @@ void t.test('Type makes the schemas that typebox makes', async (t) => {
     t.strictSame(JSON.parse(JSON.stringify(schema)), expected[index], JSON.stringify(schema))
 })
 
-void t.test('Type.Optional() leaves the schema that it is given as it is', async (t) => {
+void t.test('Type.Optional() does not change its argument', async (t) => {
   const name = Type.String()
   Type.Optional(name)
   t.strictSame(Type.Object({ name }).required, ['name'])

@@ -8,7 +8,7 @@ export const contented = [
 ] as const
 export const plannedChange = { facility: 'accounts', target: 'p10000', action: 'create', command: 'useradd p10000' }
 
-/** Starts a stand-in for the agent. At each notification it records everything as observed, with the agent's rights. */
+/** Starts a stand-in for the agent, with its rights. At each notification it records everything as observed. It touches no machine. */
 export async function startLooking(t: Cleanup, agent: Database, host = 'h1'): Promise<void> {
   // The agent must stay alive for the whole test, however long the test takes.
   await agent.query(`update hosts set heartbeat_at = now() + interval '1 hour' where name = $1`, [host])

@@ -36,7 +36,7 @@ async function ask(url: string, sql: string) {
   }
 }
 
-void t.test('startEmbedded() starts, adopts what runs, and listens on its socket only', async (t) => {
+void t.test('startEmbedded() starts a server, adopts a running one, and listens only on its socket', async (t) => {
   const at = options(t)
   const first = await startEmbedded(at)
   t.equal(first.adopted, false)
@@ -45,10 +45,10 @@ void t.test('startEmbedded() starts, adopts what runs, and listens on its socket
   const second = await startEmbedded(at)
   t.match(second, { adopted: true, pid: first.pid })
   t.equal(await stopEmbedded(at.stateDir), true)
-  t.equal(await stopEmbedded(at.stateDir), false, 'again is nothing')
+  t.equal(await stopEmbedded(at.stateDir), false, 'a second stop does nothing')
 })
 
-void t.test('startEmbedded() after kill -9 of the server, with its data', async (t) => {
+void t.test('startEmbedded() keeps the data after kill -9 of the server', async (t) => {
   const at = options(t)
   const first = await startEmbedded(at)
   await ask(first.urls.owner, 'create table kept as select 1 as one')
@@ -58,7 +58,7 @@ void t.test('startEmbedded() after kill -9 of the server, with its data', async 
   t.strictSame(await ask(second.urls.owner, 'select one from kept'), [{ one: 1 }])
 })
 
-void t.test('startEmbedded() never uses a cluster or a copy that was left half made', async (t) => {
+void t.test('startEmbedded() does not use an unfinished cluster', async (t) => {
   const at = options(t)
   const home = join(at.stateDir, 'postgres')
   mkdirSync(join(home, 'data.new/base'), { recursive: true })
@@ -68,7 +68,7 @@ void t.test('startEmbedded() never uses a cluster or a copy that was left half m
   t.strictSame(await ask(urls.owner, 'select 1 as one'), [{ one: 1 }])
 })
 
-void t.test('startEmbedded() is not fooled by a pid file of another process', async (t) => {
+void t.test('startEmbedded() ignores a pid file that names another process', async (t) => {
   const at = options(t)
   const first = await startEmbedded(at)
   const file = join(at.stateDir, 'postgres/data/postmaster.pid')
@@ -82,12 +82,12 @@ void t.test('startEmbedded() is not fooled by a pid file of another process', as
   t.match(
     await identifyProcess(createHost(), process.ppid),
     { started: other?.started },
-    'the other process was left alone',
+    'the other process still runs',
   )
   t.strictSame(await ask(second.urls.owner, 'select 1 as one'), [{ one: 1 }])
 })
 
-/** A start in a process of its own, killed at some moment; what it had started lives on. */
+/** Starts a cluster in a separate process and kills that process at a given moment. Its child processes continue. */
 async function startAndKill(at: EmbeddedOptions, moment: () => boolean): Promise<void> {
   const module = import.meta.resolve('../../src/database/embedded.ts')
   const script = `const { startEmbedded } = await import(${JSON.stringify(module)})
@@ -99,22 +99,19 @@ async function startAndKill(at: EmbeddedOptions, moment: () => boolean): Promise
   await ended
 }
 
-void t.test(
-  'startEmbedded() after kill -9 in the middle of initdb waits for it, and makes the cluster again',
-  async (t) => {
-    const at = options(t)
-    const home = join(at.stateDir, 'postgres')
-    await startAndKill(at, () => existsSync(join(home, 'data.new/PG_VERSION')))
-    t.notOk(existsSync(join(home, 'data')), 'the half made one is not the cluster')
-    const { urls, adopted } = await startEmbedded(at)
-    t.equal(adopted, false)
-    t.strictSame(await ask(urls.owner, 'select 1 as one'), [{ one: 1 }])
-    t.notOk(existsSync(join(home, 'data.new')))
-  },
-)
+void t.test('startEmbedded() waits for an initdb that outlived kill -9, and creates the cluster again', async (t) => {
+  const at = options(t)
+  const home = join(at.stateDir, 'postgres')
+  await startAndKill(at, () => existsSync(join(home, 'data.new/PG_VERSION')))
+  t.notOk(existsSync(join(home, 'data')), 'the unfinished folder is not the cluster')
+  const { urls, adopted } = await startEmbedded(at)
+  t.equal(adopted, false)
+  t.strictSame(await ask(urls.owner, 'select 1 as one'), [{ one: 1 }])
+  t.notOk(existsSync(join(home, 'data.new')))
+})
 
 void t.test(
-  'startEmbedded() after kill -9 in the middle of copying the binaries',
+  'startEmbedded() copies the binaries again after kill -9 of a copy',
   { skip: isRoot ? false : 'needs root: otherwise nothing is copied' },
   async (t) => {
     const at = options(t)
@@ -124,11 +121,11 @@ void t.test(
     await startAndKill(at, () => names().length > 0)
     const { urls } = await startEmbedded(at)
     t.strictSame(await ask(urls.agent, 'select 1 as one'), [{ one: 1 }])
-    t.equal(names().length, 1, 'one copy, whole')
+    t.equal(names().length, 1, 'one complete copy')
   },
 )
 
-void t.test('startEmbedded() gives the end of the log when the server does not come up', async (t) => {
+void t.test('startEmbedded() throws the last lines of the log if the server does not start', async (t) => {
   const at = options(t)
   await startEmbedded(at)
   await stopEmbedded(at.stateDir)
@@ -142,20 +139,20 @@ void t.test('startEmbedded() gives the end of the log when the server does not c
 void t.test('startEmbedded() writes the map of peers at every start', async (t) => {
   const at = options(t)
   await startEmbedded(at)
-  await startEmbedded({ ...at, peers: { ...at.peers, agent: 'somebody-else' } })
+  await startEmbedded({ ...at, peers: { ...at.peers, agent: 'another-user' } })
   const map = readFileSync(join(at.stateDir, 'postgres/data/pg_ident.conf'), 'utf8')
-  t.match(map, /^puppy somebody-else puppy_agent$/m)
+  t.match(map, /^puppy another-user puppy_agent$/m)
   t.notMatch(map, new RegExp(`^puppy ${userInfo().username} puppy_agent$`, 'm'))
   const rules = readFileSync(join(at.stateDir, 'postgres/data/pg_hba.conf'), 'utf8').trim().split('\n')
   t.ok(
     rules.every((line) => /^local all puppy(_api|_agent)? peer map=puppy$/.test(line)),
-    'nothing but peers by socket',
+    'only peers on the socket',
   )
 })
 
 void t.test(
-  'only whoever the map names may be a role',
-  { skip: isRoot ? false : 'needs root to become somebody else' },
+  'a user that the map does not name cannot connect as a role',
+  { skip: isRoot ? false : 'needs root to become another user' },
   async (t) => {
     const at = options(t)
     const { urls } = await startEmbedded(at)

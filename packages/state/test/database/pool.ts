@@ -5,14 +5,14 @@ import { startPostgres } from '../support/database.ts'
 
 const postgres = await startPostgres(t)
 
-void t.test('openDatabase(): 64-bit numbers are numbers', async (t) => {
+void t.test('openDatabase() returns 64-bit integers as numbers', async (t) => {
   const { owner } = await postgres.create(t)
   t.strictSame(await owner.query('select 9007199254740991::int8 as big, $1::text as word', ['x']), [
     { big: 9_007_199_254_740_991, word: 'x' },
   ])
 })
 
-void t.test('transaction() commits, and rolls back what throws', async (t) => {
+void t.test('transaction() commits, and rolls back after an error', async (t) => {
   const { owner } = await postgres.create(t)
   await owner.query('create table x (n int)')
   await owner.transaction((tx) => tx.query('insert into x values (1)'))
@@ -24,7 +24,7 @@ void t.test('transaction() commits, and rolls back what throws', async (t) => {
   t.strictSame(await owner.query('select n from x'), [{ n: 1 }])
 })
 
-void t.test('snapshot() sees one moment and writes nothing', async (t) => {
+void t.test('snapshot() sees one state of the database and refuses writes', async (t) => {
   const { owner } = await postgres.create(t)
   await owner.query('create table x (n int)')
   const counts = await owner.snapshot(async (tx) => {
@@ -39,20 +39,23 @@ void t.test('snapshot() sees one moment and writes nothing', async (t) => {
   )
 })
 
-void t.test('a refused statement keeps its SQLSTATE; a database that is away is database_unavailable', async (t) => {
-  const { owner } = await postgres.create(t)
-  await t.rejects(owner.query('select nothing from nowhere'), { code: '42P01' })
-  const away = openDatabase({ url: 'postgres://x@127.0.0.1:1/x', name: 'test' })
-  t.teardown(() => away.end())
-  await t.rejects(away.query('select 1'), { code: 'database_unavailable' })
-  await t.rejects(
-    away.transaction((tx) => tx.query('select 1')),
-    { code: 'database_unavailable' },
-  )
-  await t.rejects(away.connect(), { code: 'database_unavailable' })
-})
+void t.test(
+  'query() keeps the SQLSTATE of a refused statement, and throws database_unavailable without a server',
+  async (t) => {
+    const { owner } = await postgres.create(t)
+    await t.rejects(owner.query('select nothing from nowhere'), { code: '42P01' })
+    const away = openDatabase({ url: 'postgres://x@127.0.0.1:1/x', name: 'test' })
+    t.teardown(() => away.end())
+    await t.rejects(away.query('select 1'), { code: 'database_unavailable' })
+    await t.rejects(
+      away.transaction((tx) => tx.query('select 1')),
+      { code: 'database_unavailable' },
+    )
+    await t.rejects(away.connect(), { code: 'database_unavailable' })
+  },
+)
 
-void t.test('a connection that the server cuts while idle is replaced', async (t) => {
+void t.test('openDatabase() replaces an idle connection that the server closes', async (t) => {
   const { owner, api } = await postgres.create(t)
   await api.query('select 1')
   await owner.query(
@@ -62,7 +65,7 @@ void t.test('a connection that the server cuts while idle is replaced', async (t
   t.strictSame(await again(), [{ one: 1 }])
 })
 
-void t.test('a connection that is cut inside a transaction fails that transaction and nothing else', async (t) => {
+void t.test('transaction() fails if the server closes its connection, and the next query works', async (t) => {
   const { owner, api } = await postgres.create(t)
   const cut = api.transaction(async (tx) => {
     const [{ pid } = { pid: 0 }] = await tx.query<{ pid: number }>('select pg_backend_pid() as pid')
@@ -71,10 +74,10 @@ void t.test('a connection that is cut inside a transaction fails that transactio
     await tx.query('select 1')
   })
   await t.rejects(cut, { code: 'database_unavailable' })
-  t.strictSame(await api.query('select 1 as one'), [{ one: 1 }], 'the process lives and goes on')
+  t.strictSame(await api.query('select 1 as one'), [{ one: 1 }], 'the process continues')
 })
 
-void t.test('asUnavailable() passes on what is no error', async (t) => {
+void t.test('asUnavailable() returns a value that is not an error unchanged', async (t) => {
   t.equal(asUnavailable('x'), 'x')
 })
 
@@ -84,8 +87,8 @@ const codes: [title: string, code: string | undefined, unavailable: boolean][] =
   ['a connection failure', '08006', true],
   ['too many connections', '53300', true],
   ['no socket', 'ENOENT', true],
-  ['nobody who listens', 'ECONNREFUSED', true],
-  ['a connection that was cut', 'ECONNRESET', true],
+  ['a port without a server', 'ECONNREFUSED', true],
+  ['a connection that was closed', 'ECONNRESET', true],
   ['a pipe that broke', 'EPIPE', true],
   ['an error of the driver', undefined, true],
   ['a duplicate', '23505', false],
@@ -101,11 +104,11 @@ for (const [title, code, unavailable] of codes) {
     const error = Object.assign(new Error(title), code === undefined ? {} : { code })
     const told = asUnavailable(error)
     t.equal(told instanceof DatabaseError, unavailable)
-    t.equal(unavailable && told instanceof Error ? told.cause : told, error, 'what happened is kept')
+    t.equal(unavailable && told instanceof Error ? told.cause : told, error, 'the original error is kept')
   })
 }
 
-void t.test('transaction() leaves no connection behind, whatever was thrown', async (t) => {
+void t.test('transaction() returns its connection to the pool after every error', async (t) => {
   const { urls } = await postgres.create(t)
   const single = openDatabase({ url: urls.owner, name: 'single', connections: 1 })
   t.teardown(() => single.end())

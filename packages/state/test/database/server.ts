@@ -3,7 +3,7 @@ import t from 'tap'
 import { scratchFolder } from '@puppy/host/testing'
 import { readServer, stopEmbedded } from '../../src/database/server.ts'
 
-void t.test('readServer() and stopEmbedded() take no other process for the server', async (t) => {
+void t.test('readServer() and stopEmbedded() ignore a pid file that does not name the server', async (t) => {
   const folder = scratchFolder(t)
   t.equal(await readServer(folder), undefined, 'no file')
   mkdirSync(`${folder}/postgres/data`, { recursive: true })

@@ -44,7 +44,7 @@ async function prepare(t: Parameters<typeof postgres.create>[0]) {
   return databases
 }
 
-void t.test('insertAccount() enters what findAccount() and findAccountsById() give', async (t) => {
+void t.test('insertAccount() inserts what findAccount() and findAccountsById() return', async (t) => {
   const { api, agent } = await prepare(t)
   const wanted = { plan: 'small', sshKeys: [sshKey], state: 'suspended', labels: { customer: '42' } } as const
   const who = { reseller: 'root', name: 'blog' }
@@ -68,7 +68,7 @@ void t.test('insertAccount() enters what findAccount() and findAccountsById() gi
   t.strictSame(await findAccountsById(agent, []), [])
 })
 
-void t.test('insertAccount() is refused a second account of a name, but not of another reseller', async (t) => {
+void t.test('insertAccount() refuses a second account with the same name, except of another reseller', async (t) => {
   const { api, owner } = await prepare(t)
   await addReseller(owner, 'acme')
   await addAccount(api, 'blog')
@@ -76,13 +76,13 @@ void t.test('insertAccount() is refused a second account of a name, but not of a
   await t.resolves(addAccount(api, 'blog', { reseller: 'acme' }))
 })
 
-void t.test('insertAccount() is refused a slot that somebody has', async (t) => {
+void t.test('insertAccount() refuses a slot that another account has', async (t) => {
   const { api } = await prepare(t)
   await addAccount(api, 'blog', { slot: 1 })
   await t.rejects(addAccount(api, 'shop', { slot: 1 }), { code: '23505' })
 })
 
-void t.test('findAccount() finds no other name, no other reseller and nobody who was deleted', async (t) => {
+void t.test('findAccount() finds no other name, no account of another reseller and no deleted account', async (t) => {
   const { api, owner } = await prepare(t)
   await addReseller(owner, 'acme')
   const id = await addAccount(api, 'blog')
@@ -92,21 +92,24 @@ void t.test('findAccount() finds no other name, no other reseller and nobody who
   t.equal(await findAccount(api, { reseller: 'root', name: 'blog' }), undefined)
 })
 
-void t.test('findAccount() with a lock waits for who changes the row, and sees what came of it', async (t) => {
-  const { api, owner } = await prepare(t)
-  const who = { reseller: 'root', name: 'blog' }
-  const id = await addAccount(api, 'blog')
-  const { found, waiting } = await owner.transaction(async (tx) => {
-    await updateAccount(tx, id, { ...spec, labels: { a: '1' } })
-    const waiting = api.transaction((other) => findAccount(other, who, true))
-    await untilBlocked(owner)
-    return { found: await findAccount(api, who), waiting }
-  })
-  t.strictSame(found?.labels, {}, 'without a lock it sees what was there before')
-  t.strictSame((await waiting)?.labels, { a: '1' })
-})
+void t.test(
+  'findAccount() with a lock waits for a transaction that changes the row, and returns the new row',
+  async (t) => {
+    const { api, owner } = await prepare(t)
+    const who = { reseller: 'root', name: 'blog' }
+    const id = await addAccount(api, 'blog')
+    const { found, waiting } = await owner.transaction(async (tx) => {
+      await updateAccount(tx, id, { ...spec, labels: { a: '1' } })
+      const waiting = api.transaction((other) => findAccount(other, who, true))
+      await untilBlocked(owner)
+      return { found: await findAccount(api, who), waiting }
+    })
+    t.strictSame(found?.labels, {}, 'without a lock it returns the old row')
+    t.strictSame((await waiting)?.labels, { a: '1' })
+  },
+)
 
-void t.test('listAccounts() gives pages in order, of one reseller or of all', async (t) => {
+void t.test('listAccounts() returns pages in order, of one reseller or of all', async (t) => {
   const { api, owner } = await prepare(t)
   await addReseller(owner, 'acme')
   const [first] = [await addAccount(api, 'b'), await addAccount(api, 'a', { reseller: 'acme' })]
@@ -122,7 +125,7 @@ void t.test('listAccounts() gives pages in order, of one reseller or of all', as
   t.strictSame(await list(undefined, first), ['a', 'c'])
 })
 
-void t.test('updateAccount() moves the generation when something differs, and writes nothing otherwise', async (t) => {
+void t.test('updateAccount() increases the generation if the spec differs, and writes nothing otherwise', async (t) => {
   const { api, owner } = await prepare(t)
   await addPlan(api, 'large', { ports: 8 })
   const id = await addAccount(api, 'blog')
@@ -146,28 +149,31 @@ void t.test('updateAccount() moves the generation when something differs, and wr
   t.equal(await updateAccount(api, id, { ...spec, labels: { b: '2', a: '1' } }), false, 'labels have no order')
 })
 
-void t.test('touchAccounts() moves the generation of a plan or an account, and names the hosts', async (t) => {
-  const { agent, api } = await prepare(t)
-  await addHost(agent, 'h2')
-  await addPlan(api, 'large')
-  const ids = [
-    await addAccount(api, 'a'),
-    await addAccount(api, 'b'),
-    await addAccount(api, 'c', { host: 'h2' }),
-    await addAccount(api, 'other', { plan: 'large' }),
-    await addAccount(api, 'gone'),
-  ]
-  await markAccountDeleted(api, ids[4] ?? 0)
-  const generations = async () =>
-    (await findAccountsById(api, ids)).toSorted((a, b) => a.id - b.id).map((a) => a.generation)
-  t.strictSame((await touchAccounts(api, { plan: 'small' })).toSorted(), ['h1', 'h2'])
-  t.strictSame(await generations(), [2, 2, 2, 1, 2], 'the deleted one was not touched, only deleted')
-  t.strictSame(await touchAccounts(api, { id: ids[3] ?? 0 }), ['h1'])
-  t.strictSame(await generations(), [2, 2, 2, 2, 2])
-  t.strictSame(await touchAccounts(api, { plan: 'nobody-has-it' }), [])
-})
+void t.test(
+  'touchAccounts() increases the generation of the accounts of a plan or of one account, and returns the hosts',
+  async (t) => {
+    const { agent, api } = await prepare(t)
+    await addHost(agent, 'h2')
+    await addPlan(api, 'large')
+    const ids = [
+      await addAccount(api, 'a'),
+      await addAccount(api, 'b'),
+      await addAccount(api, 'c', { host: 'h2' }),
+      await addAccount(api, 'other', { plan: 'large' }),
+      await addAccount(api, 'gone'),
+    ]
+    await markAccountDeleted(api, ids[4] ?? 0)
+    const generations = async () =>
+      (await findAccountsById(api, ids)).toSorted((a, b) => a.id - b.id).map((a) => a.generation)
+    t.strictSame((await touchAccounts(api, { plan: 'small' })).toSorted(), ['h1', 'h2'])
+    t.strictSame(await generations(), [2, 2, 2, 1, 2], 'the deleted account has the 2 of its deletion')
+    t.strictSame(await touchAccounts(api, { id: ids[3] ?? 0 }), ['h1'])
+    t.strictSame(await generations(), [2, 2, 2, 2, 2])
+    t.strictSame(await touchAccounts(api, { plan: 'unused' }), [])
+  },
+)
 
-void t.test('accountsToVisit() returns those whose spec, or that of a domain, was not observed yet', async (t) => {
+void t.test('accountsToVisit() returns accounts of which the spec or a domain was not observed yet', async (t) => {
   const { agent, api } = await prepare(t)
   await addHost(agent, 'h2')
   const [a, b] = [await addAccount(api, 'a'), await addAccount(api, 'b')]
@@ -188,10 +194,10 @@ void t.test('accountsToVisit() returns those whose spec, or that of a domain, wa
   t.strictSame(await visit(), [])
   await markDomainsDeleted(api, { id: domain })
   await recordObservations(agent, 'domains', [seen(domain, 2)])
-  t.strictSame(await visit(), ['b'], 'it has a domain that is going')
+  t.strictSame(await visit(), ['b'], 'it has a deleted domain')
 })
 
-void t.test('purgeAccounts() removes deleted accounts once nothing of theirs is left', async (t) => {
+void t.test('purgeAccounts() deletes the rows of deleted accounts of which nothing is left', async (t) => {
   const { agent, api, owner } = await prepare(t)
   const id = await addAccount(api, 'blog')
   await addAccount(api, 'stays')
@@ -200,7 +206,7 @@ void t.test('purgeAccounts() removes deleted accounts once nothing of theirs is 
   await markDomainsDeleted(api, { account: id })
   await releaseSlot(api, 'h1', 0)
   await markAccountDeleted(api, id)
-  t.equal(await purgeAccounts(agent, 'h1'), 0, 'a domain and a slot are there')
+  t.equal(await purgeAccounts(agent, 'h1'), 0, 'it still has a domain and a slot')
   await owner.query('delete from domains where id = $1', [domain])
   t.equal(await purgeAccounts(agent, 'h1'), 0, 'the slot was not evicted')
   const evicted = { n: 0, from: 'dirty', to: 'dirty', evicted: true, reason: null, message: null } as const
@@ -212,7 +218,7 @@ void t.test('purgeAccounts() removes deleted accounts once nothing of theirs is 
 })
 
 void t.test(
-  'purgeAccounts() removes one whose slot somebody else has by now, and one that never had any',
+  'purgeAccounts() deletes an account whose slot another account has, and one that never had a slot',
   async (t) => {
     const { agent, api } = await prepare(t)
     for (const slot of [0, null]) await markAccountDeleted(api, await addAccount(api, 'blog', { slot }))
@@ -239,7 +245,7 @@ void t.test('recordObservations() records many at once', async (t) => {
   await recordObservations(agent, 'accounts', [])
 })
 
-void t.test('recordObservations() never overwrites a newer one', async (t) => {
+void t.test('recordObservations() never overwrites a newer observation', async (t) => {
   const { agent, api } = await prepare(t)
   const id = await addAccount(api, 'blog')
   const who = { reseller: 'root', name: 'blog' }
@@ -255,7 +261,7 @@ void t.test('recordObservations() never overwrites a newer one', async (t) => {
   t.strictSame(await observed(), [3, [repaired]], 'the same generation may be observed again')
 })
 
-void t.test('recordObservations() writes nothing when it says what stands there', async (t) => {
+void t.test('recordObservations() writes nothing if the observation is equal', async (t) => {
   const { agent, api, owner } = await prepare(t)
   const id = await addAccount(api, 'blog')
   await recordObservations(agent, 'accounts', [seen(id, 1)])
@@ -265,7 +271,7 @@ void t.test('recordObservations() writes nothing when it says what stands there'
   t.strictSame(await row(), before)
 })
 
-void t.test('accounts are written by the API, not by the agent', async (t) => {
+void t.test('the API may write accounts, and the agent may not', async (t) => {
   const { agent, api } = await prepare(t)
   const id = await addAccount(api, 'blog')
   await t.rejects(updateAccount(agent, id, { ...spec, state: 'suspended' }), { code: '42501' })

@@ -6,7 +6,7 @@ import { actor, one } from '../support/rows.ts'
 const postgres = await startPostgres(t)
 const entry = { action: 'account.create', target: 'root/blog' }
 
-void t.test('writeAudit() writes down who did what, from where and when', async (t) => {
+void t.test('writeAudit() records the caller, the action, the address and the time', async (t) => {
   const { api, owner } = await postgres.create(t)
   await writeAudit(api, actor, { ...entry, details: { plan: 'small' } })
   await writeAudit(api, actor, entry)
@@ -17,20 +17,20 @@ void t.test('writeAudit() writes down who did what, from where and when', async 
   ])
 })
 
-void t.test('writeAudit() leaves nothing of a transaction that is rolled back', async (t) => {
+void t.test('writeAudit() leaves no row if its transaction is rolled back', async (t) => {
   const { api, owner } = await postgres.create(t)
   const failing = api.transaction(async (tx) => {
     await writeAudit(tx, actor, entry)
-    throw new Error('changed my mind')
+    throw new Error('rolled back')
   })
-  await t.rejects(failing, { message: 'changed my mind' })
+  await t.rejects(failing, { message: 'rolled back' })
   t.match(await one(owner, 'select count(*)::int as count from audit'), { count: 0 })
 })
 
-void t.test('the API can add to the audit and neither change nor remove any of it', async (t) => {
+void t.test('the API can add audit rows, and cannot change or delete them', async (t) => {
   const { agent, api } = await postgres.create(t)
   await writeAudit(api, actor, entry)
-  await t.rejects(api.query(`update audit set target = 'nobody'`), { code: '42501' })
+  await t.rejects(api.query(`update audit set target = 'other'`), { code: '42501' })
   await t.rejects(api.query('delete from audit'), { code: '42501' })
   await t.rejects(writeAudit(agent, actor, entry), { code: '42501' })
 })

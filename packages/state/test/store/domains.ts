@@ -22,7 +22,7 @@ import { startPostgres } from '../support/database.ts'
 const postgres = await startPostgres(t)
 const names = (rows: readonly DomainRow[]) => rows.map(({ name }) => name)
 
-/** A host, a plan, the account `blog` of root and the account `shop` of acme. */
+/** Adds a host, a plan, the account `blog` of root and the account `shop` of acme. */
 async function prepare(t: Parameters<typeof postgres.create>[0]) {
   const databases = await postgres.create(t)
   await addHost(databases.agent)
@@ -33,7 +33,7 @@ async function prepare(t: Parameters<typeof postgres.create>[0]) {
   return { ...databases, blog, shop }
 }
 
-void t.test('insertDomain() enters what findDomain() and findDomainsById() give', async (t) => {
+void t.test('insertDomain() inserts what findDomain() and findDomainsById() return', async (t) => {
   const { api, agent, shop } = await prepare(t)
   const id = await insertDomain(api, 'shop.example', shop, 10_248)
   const row = await findDomain(api, 'shop.example')
@@ -59,14 +59,14 @@ void t.test('insertDomain() enters what findDomain() and findDomainsById() give'
   await t.rejects(insertDomain(api, 'shop.example', shop, 10_249), { code: '23505' })
 })
 
-void t.test('findDomain() says when the account is suspended', async (t) => {
+void t.test('findDomain() returns whether the account is suspended', async (t) => {
   const { api, owner, blog } = await prepare(t)
   await insertDomain(api, 'blog.example', blog, 10_240)
   await owner.query(`update accounts set state = 'suspended' where id = $1`, [blog])
   t.match(await findDomain(api, 'blog.example'), { suspended: true })
 })
 
-void t.test('domainsOf() and listDomains() give those that are not deleted, by name', async (t) => {
+void t.test('domainsOf() and listDomains() return domains that are not deleted, by name', async (t) => {
   const { api, blog, shop } = await prepare(t)
   for (const name of ['c.example', 'a.example', 'gone.example']) await insertDomain(api, name, blog, 10_240)
   await insertDomain(api, 'b.example', shop, 10_248)
@@ -90,8 +90,8 @@ const rivals: readonly (readonly [title: string, theirs: string, ours: string, e
   ['a name below', 'shop.example.com', 'example.com', 'shop.example.com'],
   ['a name far below', 'a.b.c.example.com', 'example.com', 'a.b.c.example.com'],
   ['no name beside it', 'shop.example.com', 'blog.example.com', undefined],
-  ['no name that only ends alike', 'myexample.com', 'example.com', undefined],
-  ['no name that ours only ends like', 'example.com', 'myexample.com', undefined],
+  ['no name with the same ending', 'myexample.com', 'example.com', undefined],
+  ['no name that is only the ending of ours', 'example.com', 'myexample.com', undefined],
   ['no name that a pattern would match', 'shopxexample.com', 'shop.example.com', undefined],
 ]
 for (const [title, theirs, ours, expected] of rivals) {
@@ -99,13 +99,13 @@ for (const [title, theirs, ours, expected] of rivals) {
     const { api, shop } = await prepare(t)
     await insertDomain(api, theirs, shop, 10_248)
     t.equal(await findRival(api, ours, 'root'), expected)
-    t.equal(await findRival(api, ours, 'acme'), undefined, 'nobody is a rival of oneself')
+    t.equal(await findRival(api, ours, 'acme'), undefined, 'a reseller is not its own rival')
     await markDomainsDeleted(api, { account: shop })
-    t.equal(await findRival(api, ours, 'root'), undefined, 'once deleted it is nobody’s')
+    t.equal(await findRival(api, ours, 'root'), undefined, 'a deleted domain is not a rival')
   })
 }
 
-void t.test('lockDomainFamily() lets one at a time into a family, until the transaction ends', async (t) => {
+void t.test('lockDomainFamily() locks one family until the end of the transaction', async (t) => {
   const { api, owner } = await prepare(t)
   const order: string[] = []
   const second = await owner.transaction(async (tx) => {
@@ -123,7 +123,7 @@ void t.test('lockDomainFamily() lets one at a time into a family, until the tran
   t.strictSame(order, ['another family', 'first', 'second'])
 })
 
-void t.test('domainsBeyondPorts() names a domain on a port that so many ports would not include', async (t) => {
+void t.test('domainsBeyondPorts() finds a domain on a port beyond the given number of ports', async (t) => {
   const { api, blog, shop } = await prepare(t)
   await insertDomain(api, 'blog.example', blog, 10_240)
   await insertDomain(api, 'shop.example', shop, 10_248 + 2)
@@ -136,7 +136,7 @@ void t.test('domainsBeyondPorts() names a domain on a port that so many ports wo
   t.equal(await domainsBeyondPorts(api, { account: blog, ports: 1 }), undefined)
 })
 
-void t.test('updateDomain() moves it and forgets who listened', async (t) => {
+void t.test('updateDomain() moves a domain and resets its listener', async (t) => {
   const { api, agent, blog, shop } = await prepare(t)
   const id = await insertDomain(api, 'a.example', blog, 10_240)
   await recordListeners(agent, [{ id, listener: 'listening' }])
@@ -144,7 +144,7 @@ void t.test('updateDomain() moves it and forgets who listened', async (t) => {
   t.match(await findDomain(api, 'a.example'), { id, account: shop, port: 10_249, generation: 2, listener: null })
 })
 
-void t.test('markDomainsDeleted() marks one or all of an account, once', async (t) => {
+void t.test('markDomainsDeleted() marks one domain or all domains of an account, only once', async (t) => {
   const { api, blog, shop } = await prepare(t)
   const ids = [
     await insertDomain(api, 'a.example', blog, 10_240),
@@ -168,7 +168,7 @@ void t.test('markDomainsDeleted() marks one or all of an account, once', async (
   t.not(await insertDomain(api, 'a.example', shop, 10_248), ids[0], 'the name is free again')
 })
 
-void t.test('domainsOfHost() gives deleted ones until purgeDomains() removes them, and only them', async (t) => {
+void t.test('domainsOfHost() returns deleted domains until purgeDomains() deletes their rows', async (t) => {
   const { agent, api, blog } = await prepare(t)
   await addHost(agent, 'h2')
   const elsewhere = await addAccount(api, 'elsewhere', { host: 'h2' })
@@ -190,7 +190,7 @@ void t.test('domainsOfHost() gives deleted ones until purgeDomains() removes the
   t.strictSame(names(await domainsOfHost(agent, 'h1')), ['b.example'])
 })
 
-void t.test('recordListeners() records many, and writes nothing when it says what stands there', async (t) => {
+void t.test('recordListeners() records many listeners, and writes nothing if they are equal', async (t) => {
   const { agent, api, owner, blog } = await prepare(t)
   const [a, b] = [
     await insertDomain(api, 'a.example', blog, 10_240),
@@ -218,7 +218,7 @@ void t.test('recordListeners() records many, and writes nothing when it says wha
   t.match(await findDomain(api, 'b.example'), { listener: 'nobody' })
 })
 
-void t.test('domains are written by the API, not by the agent', async (t) => {
+void t.test('the API may write domains, and the agent may not', async (t) => {
   const { agent, api, blog } = await prepare(t)
   await t.rejects(insertDomain(agent, 'a.example', blog, 10_240), { code: '42501' })
   const id = await insertDomain(api, 'a.example', blog, 10_240)

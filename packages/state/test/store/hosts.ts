@@ -28,7 +28,7 @@ const registration = {
 } as const
 const applied: Condition = { type: 'accounts', status: 'true', reason: 'applied', at: '2026-01-01T00:00:00.000Z' }
 
-void t.test('registerHost() enters a host the first time', async (t) => {
+void t.test('registerHost() inserts a host the first time', async (t) => {
   const { agent, api } = await postgres.create(t)
   const row = await registerHost(agent, registration)
   t.strictSame(row, {
@@ -51,14 +51,14 @@ void t.test('registerHost() enters a host the first time', async (t) => {
   t.equal(await findHost(api, 'h2'), undefined)
 })
 
-void t.test('registerHost() leaves the pool that an operator chose, and follows the mode', async (t) => {
+void t.test('registerHost() keeps the pool that an operator set, and updates the mode', async (t) => {
   const { agent, api } = await postgres.create(t)
   await registerHost(agent, registration)
   await setPool(api, 'h1', { free: 3, max: 30 })
   t.match(await registerHost(agent, { ...registration, mode: 'live' }), { mode: 'live', poolFree: 3, poolMax: 30 })
 })
 
-void t.test('registerHost() takes a new layout only while there are no slots', async (t) => {
+void t.test('registerHost() accepts a new layout only while the host has no slots', async (t) => {
   const { agent } = await postgres.create(t)
   const layout = { ...defaultLayout, firstPort: 20_000 }
   await registerHost(agent, registration)
@@ -69,19 +69,16 @@ void t.test('registerHost() takes a new layout only while there are no slots', a
   })
 })
 
-void t.test(
-  'registerHost() changes nothing for another machine, and gives the machine that has the name',
-  async (t) => {
-    const { agent } = await postgres.create(t)
-    await registerHost(agent, registration)
-    t.match(await registerHost(agent, { ...registration, machineId: 'b', mode: 'live' }), {
-      machineId: 'a',
-      mode: 'dry_run',
-    })
-  },
-)
+void t.test('registerHost() changes nothing for another machine, and returns the row that has the name', async (t) => {
+  const { agent } = await postgres.create(t)
+  await registerHost(agent, registration)
+  t.match(await registerHost(agent, { ...registration, machineId: 'b', mode: 'live' }), {
+    machineId: 'a',
+    mode: 'dry_run',
+  })
+})
 
-void t.test('listHosts() gives all by name', async (t) => {
+void t.test('listHosts() returns all hosts by name', async (t) => {
   const { agent, api } = await postgres.create(t)
   t.strictSame(await listHosts(api), [])
   for (const name of ['b', 'c', 'a']) await addHost(agent, name, 0)
@@ -100,24 +97,21 @@ void t.test('beat() makes a host alive for ten seconds', async (t) => {
   t.match(await findHost(api, 'h1'), { alive: false, heartbeatAt: Date })
 })
 
-void t.test(
-  'recordHost() records what was seen and counts as a heartbeat; the generation never goes back',
-  async (t) => {
-    const { agent, api } = await postgres.create(t)
-    await addHost(agent)
-    const facilities = { quota: { works: false, reason: 'not_mounted' } }
-    await recordHost(agent, 'h1', { generation: 2, facilities, conditions: [applied] })
-    const seen = async () => {
-      const row = await findHost(api, 'h1')
-      return [row?.observedGeneration, row?.facilities, row?.conditions, row?.alive]
-    }
-    t.strictSame(await seen(), [2, facilities, [applied], true])
-    await recordHost(agent, 'h1', { generation: 1, facilities: {}, conditions: [] })
-    t.strictSame(await seen(), [2, {}, [], true])
-  },
-)
+void t.test('recordHost() records an observation and a heartbeat, and never decreases the generation', async (t) => {
+  const { agent, api } = await postgres.create(t)
+  await addHost(agent)
+  const facilities = { quota: { works: false, reason: 'not_mounted' } }
+  await recordHost(agent, 'h1', { generation: 2, facilities, conditions: [applied] })
+  const seen = async () => {
+    const row = await findHost(api, 'h1')
+    return [row?.observedGeneration, row?.facilities, row?.conditions, row?.alive]
+  }
+  t.strictSame(await seen(), [2, facilities, [applied], true])
+  await recordHost(agent, 'h1', { generation: 1, facilities: {}, conditions: [] })
+  t.strictSame(await seen(), [2, {}, [], true])
+})
 
-void t.test('askForPlan() counts what was asked for, recordPlan() what was made', async (t) => {
+void t.test('askForPlan() counts requested plans, and recordPlan() counts plans that were made', async (t) => {
   const { agent, api } = await postgres.create(t)
   await addHost(agent)
   const change: PlannedChange = { facility: 'quota', target: 'p10000', action: 'set', before: '0', after: '1' }
@@ -128,10 +122,10 @@ void t.test('askForPlan() counts what was asked for, recordPlan() what was made'
   t.match(await findHost(api, 'h1'), { planWanted: 2, planMade: 2 })
   t.strictSame((await findHost(api, 'h1'))?.changes, [change])
   await recordPlan(agent, 'h1', 1, [])
-  t.match(await findHost(api, 'h1'), { planMade: 2 }, 'it never goes back')
+  t.match(await findHost(api, 'h1'), { planMade: 2 }, 'it never decreases')
 })
 
-void t.test('setPool() moves the generation when something differs, and writes nothing otherwise', async (t) => {
+void t.test('setPool() increases the generation if the pool differs, and writes nothing otherwise', async (t) => {
   const { agent, api, owner } = await postgres.create(t)
   await addHost(agent)
   t.equal(await setPool(api, 'h1', { free: 5, max: 50 }), true)
@@ -143,15 +137,15 @@ void t.test('setPool() moves the generation when something differs, and writes n
   t.equal(await setPool(api, 'h2', { free: 5, max: 50 }), false)
 })
 
-void t.test('chooseHost() gives none without a host', async (t) => {
+void t.test('chooseHost() returns undefined without a host', async (t) => {
   t.equal(await chooseHost((await postgres.create(t)).api), undefined)
 })
 
-void t.test('chooseHost() prefers a host that lives to one with more free slots', async (t) => {
+void t.test('chooseHost() prefers a host that is alive to one with more free slots', async (t) => {
   const { agent, api } = await postgres.create(t)
   await addHost(agent, 'a', 5)
   await addHost(agent, 'b', 1)
-  t.match(await chooseHost(api), { name: 'a' }, 'nobody lives')
+  t.match(await chooseHost(api), { name: 'a' }, 'no host is alive')
   await beat(agent, 'b')
   t.match(await chooseHost(api), { name: 'b' })
 })
@@ -165,7 +159,7 @@ void t.test('chooseHost() prefers the host with most free slots', async (t) => {
   t.match(await chooseHost(api), { name: 'a' })
 })
 
-void t.test('chooseHost() prefers, where nothing is free, the host with most room to grow', async (t) => {
+void t.test('chooseHost() prefers the host with most room to grow if no slot is free', async (t) => {
   const { agent, api } = await postgres.create(t)
   await addPlan(api)
   await addHost(agent, 'full', 1)
@@ -174,14 +168,14 @@ void t.test('chooseHost() prefers, where nothing is free, the host with most roo
   await setPool(api, 'large', { free: 1, max: 5 })
   await takeSlot(api, 'full')
   for (let taken = 0; taken < 3; taken += 1) await takeSlot(api, 'large')
-  t.match(await chooseHost(api), { name: 'large' }, 'the other has fewer slots, and will never have one more')
+  t.match(await chooseHost(api), { name: 'large' }, 'the other host has fewer slots and is at its maximum')
   await setPool(api, 'full', { free: 1, max: 2 })
   await addAccount(api, 'first', { host: 'large', slot: null })
   await addAccount(api, 'second', { host: 'large', slot: null })
-  t.match(await chooseHost(api), { name: 'full' }, 'those who wait have the room of the large one')
+  t.match(await chooseHost(api), { name: 'full' }, 'the waiting accounts need the room of the large host')
 })
 
-void t.test('hosts are registered and observed by agents only', async (t) => {
+void t.test('agents may register and record hosts, and the API may not', async (t) => {
   const { api } = await postgres.create(t)
   await t.rejects(registerHost(api, registration), { code: '42501' })
   await t.rejects(recordHost(api, 'h1', { generation: 1, facilities: {}, conditions: [] }), { code: '42501' })

@@ -8,14 +8,14 @@ const postgres = await startPostgres(t)
 const admin = { reseller: 'root', scopes: ['admin'], label: 'test' } as const
 const idOf = (key: string) => key.split('_')[1]
 
-void t.test('generateKey() never makes the same twice', (t) => {
+void t.test('generateKey() makes a different key each time', (t) => {
   const keys = Array.from({ length: 1000 }, generateKey)
   t.equal(new Set(keys.map(idOf)).size, 1000)
   t.ok(keys.every((key) => /^puppy_[0-9a-f]{10}_[0-9a-f]{48}$/.test(key)))
   t.end()
 })
 
-void t.test('findCaller() knows an admin and a reseller by their keys', async (t) => {
+void t.test('findCaller() returns an admin and a reseller for their keys', async (t) => {
   const { api, owner } = await postgres.create(t)
   const key = generateKey()
   await insertKey(owner, key, admin)
@@ -36,15 +36,15 @@ void t.test('insertKey() stores no secret', async (t) => {
 const broken: readonly (readonly [title: string, change: (key: string) => string])[] = [
   ['nothing', () => ''],
   ['another secret', (key) => `${key.slice(0, -1)}${key.endsWith('0') ? '1' : '0'}`],
-  ['a secret that goes on', (key) => `${key}0`],
+  ['a secret with one more character', (key) => `${key}0`],
   ['the secret of another key', (key) => key.replace(/^puppy_[^_]+/, 'puppy_abcd')],
   ['an id alone', (key) => key.replace(/_[^_]+$/, '_')],
   ['upper case', (key) => key.toUpperCase()],
-  ['a space before', (key) => ` ${key}`],
-  ['a newline behind', (key) => `${key}\n`],
-  ['a NUL within', (key) => key.replace('_', '_\0')],
+  ['a space before it', (key) => ` ${key}`],
+  ['a newline after it', (key) => `${key}\n`],
+  ['a NUL in it', (key) => key.replace('_', '_\0')],
 ]
-void t.test('findCaller() does not know', async (t) => {
+void t.test('findCaller() returns undefined for an invalid key', async (t) => {
   const { api, owner } = await postgres.create(t)
   const key = generateKey()
   await insertKey(owner, key, admin)
@@ -53,7 +53,7 @@ void t.test('findCaller() does not know', async (t) => {
   t.ok(await findCaller(api, key))
 })
 
-void t.test('findCaller() does not know an expired key, nor a revoked one', async (t) => {
+void t.test('findCaller() returns undefined for an expired and for a revoked key', async (t) => {
   const { api, owner } = await postgres.create(t)
   const key = generateKey()
   await insertKey(owner, key, admin)
@@ -65,7 +65,7 @@ void t.test('findCaller() does not know an expired key, nor a revoked one', asyn
   t.equal(await findCaller(api, key), undefined)
 })
 
-void t.test('findCaller() takes any text without an error', async (t) => {
+void t.test('findCaller() accepts any text without an error', async (t) => {
   const { api } = await postgres.create(t)
   const near = fc.string({ unit: fc.constantFrom('puppy', '_', 'a', '0', "'", '\0', '\n'), maxLength: 60 })
   await fc.assert(
@@ -75,7 +75,7 @@ void t.test('findCaller() takes any text without an error', async (t) => {
   )
 })
 
-void t.test('insertKey() gives a key that is there a new secret, and the old one no longer opens', async (t) => {
+void t.test('insertKey() replaces the secret of an existing key, and the old secret no longer works', async (t) => {
   const { api, owner } = await postgres.create(t)
   const [old, fresh] = ['a', 'b'].map((letter) => `puppy_first_${letter.repeat(48)}`)
   await insertKey(owner, old ?? '', admin)
@@ -85,7 +85,7 @@ void t.test('insertKey() gives a key that is there a new secret, and the old one
   t.equal(await findCaller(api, old ?? ''), undefined)
 })
 
-void t.test('insertKey() with the same secret does not bring a revoked key back', async (t) => {
+void t.test('insertKey() with the same secret does not restore a revoked key', async (t) => {
   const { api, owner } = await postgres.create(t)
   const key = generateKey()
   await insertKey(owner, key, admin)
@@ -94,12 +94,12 @@ void t.test('insertKey() with the same secret does not bring a revoked key back'
   t.equal(await findCaller(api, key), undefined)
 })
 
-void t.test('insertKey() refuses what is no key, and says nothing of it', async (t) => {
+void t.test('insertKey() refuses a text that is not a key, and does not repeat the text', async (t) => {
   const { owner } = await postgres.create(t)
   await t.rejects(insertKey(owner, 'hunter2', admin), new TypeError('A key has the form puppy_<id>_<secret>'))
 })
 
-void t.test('insertKey() is not for the API', async (t) => {
+void t.test('insertKey() is refused for the API', async (t) => {
   const { api } = await postgres.create(t)
   await t.rejects(insertKey(api, generateKey(), admin), { code: '42501' })
 })

@@ -20,7 +20,7 @@ const reading = (account: number | null, bytes: number): MeterReading => ({
   counted: { uid: 10_000, sentBytes: bytes, sentPackets: 1, receivedBytes: bytes, receivedPackets: 1 },
 })
 
-void t.test('listMeters() gives every slot, who has it, and what it said last', async (t) => {
+void t.test('listMeters() returns every slot with its account and its last reading', async (t) => {
   const { agent, account } = await prepare(t)
   t.strictSame(await listMeters(agent, 'h1'), [
     { n: 0, account, clean: false, metered: true, last: null },
@@ -32,7 +32,7 @@ void t.test('listMeters() gives every slot, who has it, and what it said last', 
   t.strictSame(await listMeters(agent, 'h2'), [])
 })
 
-void t.test('stepMeters() adds to the account, and passes over a meter that has gone on since', async (t) => {
+void t.test('stepMeters() adds to the account, and skips a meter that was updated since', async (t) => {
   const { agent, api, account } = await prepare(t)
   const [one, two] = [reading(account, 1), reading(account, 2)]
   await stepMeters(agent, 'h1', [{ n: 0, before: null, last: one, sent: 3, received: 4 }])
@@ -44,7 +44,7 @@ void t.test('stepMeters() adds to the account, and passes over a meter that has 
   await stepMeters(agent, 'h1', [])
 })
 
-void t.test('stepMeters() passes over slots and accounts that are not there', async (t) => {
+void t.test('stepMeters() skips slots and accounts that do not exist', async (t) => {
   const { agent, api, owner, account } = await prepare(t)
   await owner.query('update accounts set deleted_at = now() where id = $1', [account])
   await stepMeters(agent, 'h1', [
@@ -56,7 +56,7 @@ void t.test('stepMeters() passes over slots and accounts that are not there', as
   t.strictSame(await owner.query('select n from meters order by n'), [{ n: 0 }, { n: 1 }])
 })
 
-void t.test('a total of traffic goes beside what the proxy counted', async (t) => {
+void t.test('stepMeters() keeps what the proxy counted', async (t) => {
   const { agent, api, account } = await prepare(t)
   await agent.query('insert into usage (account, requests) values ($1, 9)', [account])
   t.match(await findUsage(api, account), { requests: 9, sent: null, received: null })

@@ -5,7 +5,7 @@ import { startPostgres } from '../support/database.ts'
 
 const postgres = await startPostgres(t)
 
-void t.test('upsertPlan() creates, replaces, and writes nothing when it says what stands there', async (t) => {
+void t.test('upsertPlan() creates and replaces a plan, and writes nothing if it is equal', async (t) => {
   const { api, owner } = await postgres.create(t)
   const row = () => one(owner, 'select xmin::text, generation from plans')
   t.strictSame(await upsertPlan(api, 'small', smallPlan), { created: true, changed: true })
@@ -22,11 +22,11 @@ void t.test('upsertPlan() creates, replaces, and writes nothing when it says wha
   })
 })
 
-void t.test('findPlan() gives undefined for a plan that there is not', async (t) => {
+void t.test('findPlan() returns undefined for a plan that does not exist', async (t) => {
   t.equal(await findPlan((await postgres.create(t)).agent, 'small'), undefined)
 })
 
-void t.test('listPlans() gives pages by name', async (t) => {
+void t.test('listPlans() returns pages by name', async (t) => {
   const { api } = await postgres.create(t)
   for (const name of ['c', 'a', 'b']) await addPlan(api, name)
   const list = async (after: string, limit: number) => (await listPlans(api, { after, limit })).map(({ name }) => name)
@@ -35,7 +35,7 @@ void t.test('listPlans() gives pages by name', async (t) => {
   t.strictSame(await list('c', 2), [])
 })
 
-void t.test('deletePlan() says whether there was one, and is refused while an account has it', async (t) => {
+void t.test('deletePlan() returns whether the plan existed, and is refused while an account has it', async (t) => {
   const { agent, api } = await postgres.create(t)
   await addPlan(api)
   t.equal(await deletePlan(api, 'small'), true)

@@ -5,7 +5,7 @@ import { startPostgres } from '../support/database.ts'
 
 const postgres = await startPostgres(t)
 
-void t.test('resellerExists() knows the built-in one and those that were added', async (t) => {
+void t.test('resellerExists() returns true for the built-in reseller and for added ones', async (t) => {
   const { api, owner } = await postgres.create(t)
   await addReseller(owner, 'acme')
   t.strictSame(await Promise.all(['root', 'acme', 'nobody', ''].map((name) => resellerExists(api, name))), [

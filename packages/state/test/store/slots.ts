@@ -30,7 +30,7 @@ const update = (n: number, from: SlotUpdate['from'], to: SlotUpdate['to']): Slot
   message: null,
 })
 
-void t.test('readBuiltSlots() names slots that are built, with who has them and their policy', async (t) => {
+void t.test('readBuiltSlots() returns built slots with their egress policy', async (t) => {
   const { agent, api, owner } = await postgres.create(t)
   await addHost(agent, 'h1', 6)
   await addPlan(api)
@@ -44,12 +44,12 @@ void t.test('readBuiltSlots() names slots that are built, with who has them and 
     { n: 0, egress: 'local', free: false },
     { n: 1, egress: 'default', free: false },
     { n: 2, egress: 'default', free: true },
-    // Its ports are not open while it is scrubbed.
+    // The ports of a slot are not free while it is scrubbed.
     { n: 5, egress: 'default', free: false },
   ])
 })
 
-void t.test('insertSlots() enters the lowest numbers that are not there, below max', async (t) => {
+void t.test('insertSlots() inserts the lowest missing numbers below max', async (t) => {
   const { agent, owner } = await postgres.create(t)
   await addHost(agent, 'h1', 3)
   await owner.query('delete from slots where n = 1')
@@ -63,54 +63,54 @@ void t.test('insertSlots() enters the lowest numbers that are not there, below m
       [3, 'building'],
     ],
   )
-  t.equal(await insertSlots(agent, 'h1', 10, 6), 2, 'no more than max allows')
+  t.equal(await insertSlots(agent, 'h1', 10, 6), 2, 'at most max')
   t.equal(await insertSlots(agent, 'h1', 10, 6), 0)
 })
 
-void t.test('insertSlots() is not for the API', async (t) => {
+void t.test('insertSlots() is refused for the API', async (t) => {
   const { agent, api } = await postgres.create(t)
   await addHost(agent)
   await t.rejects(insertSlots(api, 'h1', 1, 2816), { code: '42501' })
 })
 
-void t.test('takeSlot() in 50 concurrent transactions never gives one twice', async (t) => {
+void t.test('takeSlot() takes each slot only once in 50 concurrent transactions', async (t) => {
   const { agent, urls } = await postgres.create(t)
   await addHost(agent, 'h1', 40)
   const many = openDatabase({ url: urls.api, name: 'many', connections: 50 })
   t.teardown(() => many.end())
-  // Nobody commits before all have taken, or have been told that there is none.
+  // No transaction commits before each has a slot or has found none.
   let arrived = 0
   let open = () => {}
-  const everybody = new Promise<void>((resolve) => (open = resolve))
+  const allArrived = new Promise<void>((resolve) => (open = resolve))
   const take = () =>
     many.transaction(async (tx) => {
       const n = await takeSlot(tx, 'h1')
       if ((arrived += 1) === 50) open()
-      await everybody
+      await allArrived
       return n
     })
   const taken = (await Promise.all(Array.from({ length: 50 }, take))).filter((n) => n !== undefined)
   t.strictSame(
     taken.toSorted((a, b) => a - b),
     Array.from({ length: 40 }, (_, n) => n),
-    'each one once, and ten went without',
+    'each slot once, and none for ten transactions',
   )
   t.match(await countSlots(agent, 'h1'), { free: 0, taken: 40 })
 })
 
-void t.test('takeSlot() in transactions that roll back leaves the slot free', async (t) => {
+void t.test('takeSlot() leaves the slot free if the transaction rolls back', async (t) => {
   const { agent, api } = await postgres.create(t)
   await addHost(agent, 'h1', 1)
   const failing = api.transaction(async (tx) => {
     t.equal(await takeSlot(tx, 'h1'), 0)
-    throw new Error('changed my mind')
+    throw new Error('rolled back')
   })
-  await t.rejects(failing, { message: 'changed my mind' })
+  await t.rejects(failing, { message: 'rolled back' })
   t.equal(await takeSlot(api, 'h1'), 0)
   t.equal(await takeSlot(api, 'h1'), undefined, 'none left')
 })
 
-void t.test('takeSlot() gives the never used first, then the one that has been free longest', async (t) => {
+void t.test('takeSlot() takes slots that were never used first, then the one that has been free longest', async (t) => {
   const { agent, api, owner } = await postgres.create(t)
   await addHost(agent, 'h1', 5)
   for (const [n, minutes] of [
@@ -124,7 +124,7 @@ void t.test('takeSlot() gives the never used first, then the one that has been f
   t.strictSame(order, [2, 4, 1, 3, 0, undefined])
 })
 
-void t.test('takeSlot() passes over slots that are not free, and those of other hosts', async (t) => {
+void t.test('takeSlot() skips slots that are not free, and slots of other hosts', async (t) => {
   const { agent, api } = await postgres.create(t)
   await addHost(agent, 'h1', 4)
   await addHost(agent, 'h2', 1)
@@ -135,7 +135,7 @@ void t.test('takeSlot() passes over slots that are not free, and those of other 
   t.match(await countSlots(api, 'h2'), { free: 1 })
 })
 
-void t.test('releaseSlot() makes a taken slot dirty, and only a taken one', async (t) => {
+void t.test('releaseSlot() makes only a taken slot dirty', async (t) => {
   const { agent, api } = await postgres.create(t)
   await addHost(agent, 'h1', 2)
   t.equal(await takeSlot(api, 'h1'), 0)
@@ -147,7 +147,7 @@ void t.test('releaseSlot() makes a taken slot dirty, and only a taken one', asyn
   ])
 })
 
-void t.test('countSlots() counts by state and gives 0 for the others', async (t) => {
+void t.test('countSlots() counts by state and returns 0 for states without a slot', async (t) => {
   const { agent, api } = await postgres.create(t)
   await addHost(agent, 'h1', 4)
   await insertSlots(agent, 'h1', 2, 2816)
@@ -157,7 +157,7 @@ void t.test('countSlots() counts by state and gives 0 for the others', async (t)
   t.strictSame(await countSlots(api, 'h2'), { building: 0, free: 0, taken: 0, dirty: 0, blocked: 0 })
 })
 
-void t.test('slotsToVisit() gives those to build and to evict, or all', async (t) => {
+void t.test('slotsToVisit() returns slots to build and to evict, or all slots', async (t) => {
   const { agent, api } = await postgres.create(t)
   await addHost(agent, 'h1', 3)
   await insertSlots(agent, 'h1', 1, 2816)
@@ -171,7 +171,7 @@ void t.test('slotsToVisit() gives those to build and to evict, or all', async (t
   t.strictSame(await numbers(false), [3], 'an evicted one waits for its scrub')
 })
 
-void t.test('slotsToScrub() gives evicted slots, and refused ones again after half a minute', async (t) => {
+void t.test('slotsToScrub() returns evicted slots, and those that failed again after half a minute', async (t) => {
   const { agent, owner } = await postgres.create(t)
   await addHost(agent, 'h1', 4)
   const refused = { ...update(0, 'free', 'dirty'), reason: 'files_left', message: '2 files' }
@@ -191,7 +191,7 @@ void t.test('slotsToScrub() gives evicted slots, and refused ones again after ha
   )
 })
 
-void t.test('slotsToScrub() gives twenty at a time, those that wait longest first', async (t) => {
+void t.test('slotsToScrub() returns at most twenty slots, those that wait longest first', async (t) => {
   const { agent, owner } = await postgres.create(t)
   await addHost(agent, 'h1', 25)
   await owner.query(`update slots set state = 'dirty', changed_at = now() - n * interval '1 second'`)
@@ -201,7 +201,7 @@ void t.test('slotsToScrub() gives twenty at a time, those that wait longest firs
   )
 })
 
-void t.test('recordSlots() changes only a slot that is still in the state it was in', async (t) => {
+void t.test('recordSlots() changes only a slot that is still in the state `from`', async (t) => {
   const { agent, api } = await postgres.create(t)
   await addHost(agent, 'h1', 2)
   await takeSlot(api, 'h1')
@@ -220,7 +220,7 @@ void t.test('recordSlots() changes only a slot that is still in the state it was
   await recordSlots(agent, 'h1', [])
 })
 
-void t.test('recordSlots() writes nothing when it says what stands there', async (t) => {
+void t.test('recordSlots() writes nothing if the slot is equal', async (t) => {
   const { agent, owner } = await postgres.create(t)
   await addHost(agent, 'h1', 1)
   const row = () => one(owner, 'select xmin::text, changed_at from slots where n = 0')
@@ -229,7 +229,7 @@ void t.test('recordSlots() writes nothing when it says what stands there', async
   t.strictSame(await row(), before)
 })
 
-void t.test('assignWaiting() gives free slots to accounts that wait, oldest first', async (t) => {
+void t.test('assignWaiting() assigns free slots to accounts that wait, oldest first', async (t) => {
   const { agent, api } = await postgres.create(t)
   await addHost(agent, 'h1', 3)
   await addPlan(api)
@@ -248,7 +248,7 @@ void t.test('assignWaiting() gives free slots to accounts that wait, oldest firs
   t.equal(await agent.transaction((tx) => assignWaiting(tx, 'h1')), 0)
 })
 
-void t.test('listOccupants() names who sits where, without those who leave or wait', async (t) => {
+void t.test('listOccupants() returns accounts that have a slot, without deleted ones', async (t) => {
   const { agent, api } = await postgres.create(t)
   await addHost(agent)
   await addPlan(api)
@@ -258,7 +258,7 @@ void t.test('listOccupants() names who sits where, without those who leave or wa
   t.strictSame(await listOccupants(agent, 'h1'), [{ slot: 0, account: stays }])
 })
 
-void t.test('readDemand() counts who waits, what was released and which accounts may go', async (t) => {
+void t.test('readDemand() counts waiting accounts, released slots and deleted accounts', async (t) => {
   const { agent, api } = await postgres.create(t)
   await addHost(agent)
   await addPlan(api)
@@ -269,7 +269,7 @@ void t.test('readDemand() counts who waits, what was released and which accounts
   t.strictSame(await readDemand(agent, 'h1'), { waiting: 1, released: 1, deleted: 1 })
 })
 
-void t.test('slotsToScrub() waits until the routes of a deleted account have been seen gone', async (t) => {
+void t.test('slotsToScrub() omits a slot until the routes of its deleted account are removed', async (t) => {
   const { agent, api, owner } = await postgres.create(t)
   await addHost(agent, 'h1', 1)
   await addPlan(api)

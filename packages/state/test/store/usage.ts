@@ -23,9 +23,9 @@ const reading = (account: number, [requests, bytesIn, bytesOut]: Counted): Readi
 })
 
 const rows: readonly (readonly [title: string, readings: readonly Counted[], expected: Counted])[] = [
-  ['takes the first reading whole', [[1, 10, 100]], [1, 10, 100]],
+  ['adds all of the first reading', [[1, 10, 100]], [1, 10, 100]],
   [
-    'adds what is new',
+    'adds the difference to the last reading',
     [
       [1, 10, 100],
       [3, 40, 500],
@@ -33,7 +33,7 @@ const rows: readonly (readonly [title: string, readings: readonly Counted[], exp
     [3, 40, 500],
   ],
   [
-    'adds nothing twice',
+    'adds nothing for an equal reading',
     [
       [1, 10, 100],
       [1, 10, 100],
@@ -49,7 +49,7 @@ const rows: readonly (readonly [title: string, readings: readonly Counted[], exp
     [7, 70, 700],
   ],
   [
-    'goes on from there',
+    'adds differences again after that reset',
     [
       [5, 50, 500],
       [2, 20, 200],
@@ -91,7 +91,7 @@ for (const [title, readings, [requests, bytesIn, bytesOut]] of rows) {
   })
 }
 
-void t.test('addReadings() only lets totals grow, and by no more than was read', async (t) => {
+void t.test('addReadings() never decreases totals, and adds no more than was read', async (t) => {
   const { agent, account } = await prepare(t)
   const count = fc.integer({ min: 0, max: 2 ** 40 })
   await fc.assert(
@@ -107,7 +107,7 @@ void t.test('addReadings() only lets totals grow, and by no more than was read',
   )
 })
 
-void t.test('addReadings() adds many, and passes over accounts that are gone', async (t) => {
+void t.test('addReadings() adds many readings, and skips accounts that do not exist', async (t) => {
   const { agent, api, account } = await prepare(t)
   const [other, gone] = [await addAccount(api, 'shop'), await addAccount(api, 'gone')]
   await markAccountDeleted(api, gone)
@@ -124,7 +124,7 @@ void t.test('addReadings() adds many, and passes over accounts that are gone', a
   t.equal(await findUsage(api, -1), undefined)
 })
 
-void t.test('recordDisk() keeps what is so now, and writes only what differs', async (t) => {
+void t.test('recordDisk() records the present values, and writes only what differs', async (t) => {
   const { agent, api, owner, account } = await prepare(t)
   const gone = await addAccount(api, 'gone')
   await markAccountDeleted(api, gone)
@@ -142,12 +142,12 @@ void t.test('recordDisk() keeps what is so now, and writes only what differs', a
   await recordDisk(agent, [])
   t.strictSame(await owner.query(version), before)
   await recordDisk(agent, [{ account, disk: { ...disk, inodes: { used: 1 } } }])
-  t.strictSame((await findUsage(api, account))?.disk, { ...disk, inodes: { used: 1 } }, 'it shrinks too')
+  t.strictSame((await findUsage(api, account))?.disk, { ...disk, inodes: { used: 1 } }, 'the values can decrease')
   await addReadings(agent, [reading(account, [1, 2, 3])])
   t.match(await findUsage(api, account), { disk: { inodes: { used: 1 } }, requests: 1 })
 })
 
-void t.test('forgetDisk() forgets those of one host', async (t) => {
+void t.test('forgetDisk() removes the disk use of one host', async (t) => {
   const { agent, api, owner, account } = await prepare(t)
   await addHost(agent, 'h2')
   const other = await addAccount(api, 'other', { host: 'h2' })

@@ -7,19 +7,21 @@ import { startEmbedded, stopEmbedded, type SystemUser } from '../../src/database
 import { grant, migrate } from '../../src/database/migrate.ts'
 import { openDatabase, type Database } from '../../src/database/pool.ts'
 
-/** As root PostgreSQL refuses to run, so `nobody` does it; otherwise we do. */
+/** PostgreSQL refuses to run as root. If the test is root, the server runs as this user. */
 export const nobody: SystemUser = { name: 'nobody', uid: 65_534, gid: 65_534 }
+
 export interface TestDatabase {
-  /** As the owner: sees and does everything. */
+  /** With the rights of the owner, who can do everything. */
   readonly owner: Database
-  /** With the API's and the agent's rights. */
+  /** With the rights of the API. */
   readonly api: Database
+  /** With the rights of the agent. */
   readonly agent: Database
   readonly urls: { readonly owner: string; readonly api: string; readonly agent: string }
 }
 
 export interface TestPostgres {
-  /** A migrated database of the test's own, cloned from a template. */
+  /** Creates a migrated database for one test, cloned from a template. */
   create(t: Test): Promise<TestDatabase>
 }
 
@@ -34,7 +36,7 @@ export const sharedServer = 'PUPPY_TEST_POSTGRES'
 /** Holds the path of a cluster that a runner made for tests to copy. Set by `makeTestCluster`'s caller. */
 export const testCluster = 'PUPPY_TEST_CLUSTER'
 
-/** Makes a cluster with an empty database in it, as the first start on a host does, and returns its folder. No server uses it. */
+/** Creates a cluster with an empty database, as the first start on a host does. Returns its folder. No server uses it. */
 export async function makeTestCluster(t: Cleanup): Promise<string> {
   const stateDir = scratchFolder(t)
   const self = userInfo().username
@@ -49,8 +51,8 @@ export async function makeTestCluster(t: Cleanup): Promise<string> {
 }
 
 /**
- * Starts a real PostgreSQL that nobody but tests uses, and that forgets everything at the end: it never waits for a disk.
- * We may be any of its roles.
+ * Starts a real PostgreSQL for tests only. It never waits for a disk, because its data is deleted at the end. The caller may connect as any
+ * of its roles.
  */
 export async function startTestServer(t: Cleanup): Promise<TestServer> {
   const stateDir = scratchFolder(t)
@@ -73,7 +75,7 @@ export async function startTestServer(t: Cleanup): Promise<TestServer> {
   return { urls }
 }
 
-/** Uses the PostgreSQL of the runner, or starts one for this test file. Each test has a database of its own in it. */
+/** Uses the PostgreSQL of the runner, or starts one for this test file. Each test has its own database in it. */
 export async function startPostgres(t: Cleanup): Promise<TestPostgres> {
   const shared = process.env[sharedServer]
   const { urls } = shared === undefined ? await startTestServer(t) : { urls: JSON.parse(shared) as TestServer['urls'] }

@@ -1,4 +1,4 @@
-/** What the tests of every package on top of the database use: a real PostgreSQL for each file, and rows. */
+/** Support for tests of every package that uses the database: a real PostgreSQL for each file, and rows. */
 export { nobody, startPostgres, testCluster } from './database.ts'
 export type { TestDatabase, TestPostgres } from './database.ts'
 export { acceptedPlans, fullPlan, refusedPlans } from './plans.ts'

@@ -1,5 +1,5 @@
 const least = { class: 'production', ports: 1, domains: 0 }
-/** A plan with every limit. A test checks that none is left out. */
+/** A plan with every limit. A test checks that none is missing. */
 export const fullPlan = {
   class: 'development',
   cpu: { max: 0.5, weight: 100 },
@@ -11,50 +11,50 @@ export const fullPlan = {
   domains: 10_000,
 }
 
-/** Plans that are good, by what is special about them. */
+/** Valid plans, named by what is special about them. */
 export const acceptedPlans: readonly (readonly [title: string, spec: unknown])[] = [
-  ['the least', least],
-  ['everything', fullPlan],
+  ['the minimum', least],
+  ['every limit', fullPlan],
   ['groups of limits without a limit', { ...least, cpu: {}, memory: {}, pids: {}, io: {}, disk: {} }],
   ['a hundredth of a processor', { ...least, cpu: { max: 0.01 } }],
   ['10,000 processors', { ...least, cpu: { max: 10_000 } }],
-  ['the least and the most weight', { ...least, cpu: { weight: 1 }, io: { weight: 10_000 } }],
-  ['the most pids that the kernel knows', { ...least, pids: { max: 4_194_304 } }],
+  ['the lowest and the highest weight', { ...least, cpu: { weight: 1 }, io: { weight: 10_000 } }],
+  ['the highest number of pids of the kernel', { ...least, pids: { max: 4_194_304 } }],
   ['as many bytes as a number holds exactly', { ...least, memory: { max: Number.MAX_SAFE_INTEGER } }],
-  ['no memory at all, as the kernel does', { ...least, memory: { max: 0 } }],
+  ['zero memory, as the kernel does', { ...least, memory: { max: 0 } }],
 ]
 
-/** Plans that are not, and where each fault is. */
+/** Invalid plans, with the pointers of their faults. */
 export const refusedPlans: readonly (readonly [title: string, spec: unknown, pointers: readonly string[]])[] = [
   ['nothing', {}, ['/class', '/ports', '/domains']],
   ['a list', [], ['']],
   ['null', null, ['']],
-  ['a class that there is not', { ...least, class: 'staging' }, ['/class']],
-  ['a field that there is not', { ...least, colour: 'red' }, ['/colour']],
-  ['a limit that there is not', { ...least, memory: { min: 1 } }, ['/memory/min']],
+  ['an unknown class', { ...least, class: 'staging' }, ['/class']],
+  ['an unknown field', { ...least, colour: 'red' }, ['/colour']],
+  ['an unknown limit', { ...least, memory: { min: 1 } }, ['/memory/min']],
   ['a number as text', { ...least, ports: '3' }, ['/ports']],
   ['null for a group of limits', { ...least, cpu: null }, ['/cpu']],
   ['null for a limit', { ...least, memory: { max: null } }, ['/memory/max']],
   ['the word max', { ...least, memory: { max: 'max' } }, ['/memory/max']],
-  ['no port', { ...least, ports: 0 }, ['/ports']],
+  ['zero ports', { ...least, ports: 0 }, ['/ports']],
   ['more ports than a slot has', { ...least, ports: 9 }, ['/ports']],
   ['a fraction of a port', { ...least, ports: 1.5 }, ['/ports']],
-  ['fewer than no domains', { ...least, domains: -1 }, ['/domains']],
+  ['a negative number of domains', { ...least, domains: -1 }, ['/domains']],
   ['too many domains', { ...least, domains: 10_001 }, ['/domains']],
-  ['no processor', { ...least, cpu: { max: 0 } }, ['/cpu/max']],
+  ['zero processors', { ...least, cpu: { max: 0 } }, ['/cpu/max']],
   ['too many processors', { ...least, cpu: { max: 10_001 } }, ['/cpu/max']],
   ['a weight of 0', { ...least, cpu: { weight: 0 } }, ['/cpu/weight']],
   ['a weight beyond 10,000', { ...least, io: { weight: 10_001 } }, ['/io/weight']],
   [
-    'fewer than no bytes',
+    'a negative number of bytes',
     { ...least, memory: { high: -1, max: -1, swapMax: -1 } },
     ['/memory/high', '/memory/max', '/memory/swapMax'],
   ],
-  ['half a byte', { ...least, disk: { bytes: 1.5 } }, ['/disk/bytes']],
-  ['no byte, which to the kernel is no limit', { ...least, disk: { bytes: 0 } }, ['/disk/bytes']],
-  ['no inode, which is none either', { ...least, disk: { inodes: 0 } }, ['/disk/inodes']],
+  ['a fraction of a byte', { ...least, disk: { bytes: 1.5 } }, ['/disk/bytes']],
+  ['zero bytes, which the kernel takes as no limit', { ...least, disk: { bytes: 0 } }, ['/disk/bytes']],
+  ['zero inodes, which the kernel takes as no limit', { ...least, disk: { inodes: 0 } }, ['/disk/inodes']],
   ['bytes that a number does not hold exactly', { ...least, disk: { bytes: 2 ** 53 } }, ['/disk/bytes']],
-  ['fewer than no inodes', { ...least, disk: { inodes: -1 } }, ['/disk/inodes']],
-  ['no process', { ...least, pids: { max: 0 } }, ['/pids/max']],
-  ['more pids than the kernel knows', { ...least, pids: { max: 4_194_305 } }, ['/pids/max']],
+  ['a negative number of inodes', { ...least, disk: { inodes: -1 } }, ['/disk/inodes']],
+  ['zero processes', { ...least, pids: { max: 0 } }, ['/pids/max']],
+  ['more pids than the kernel allows', { ...least, pids: { max: 4_194_305 } }, ['/pids/max']],
 ]

@@ -10,10 +10,10 @@ import { upsertPlan } from '../../src/store/plans.ts'
 import { insertSlots, recordSlots, takeSlot } from '../../src/store/slots.ts'
 
 export const smallPlan = { class: 'production', ports: 3, domains: 2 } as const
-/** A real key, made by ssh-keygen for this test; its private half was thrown away. */
+/** A real key, made by ssh-keygen for tests. Its private key was deleted. */
 export const sshKey = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAID7D6y52RDNHJK7uQzG1AWwISlViTOYzR8ktOapgHJNu anna'
 
-/** A reseller with a key of its own. */
+/** Inserts a reseller and a key for it. Returns the key. */
 export async function addReseller(owner: Database, name: string): Promise<string> {
   await owner.query('insert into resellers (name) values ($1)', [name])
   const key = generateKey()
@@ -21,7 +21,7 @@ export async function addReseller(owner: Database, name: string): Promise<string
   return key
 }
 
-/** A registered host with free slots, as an agent would leave it. */
+/** Registers a host with free slots, as an agent does. */
 export async function addHost(agent: Database, name = 'h1', free = 10): Promise<void> {
   await registerHost(agent, {
     name,
@@ -39,7 +39,7 @@ export async function addHost(agent: Database, name = 'h1', free = 10): Promise<
   await recordSlots(agent, name, slots)
 }
 
-/** Whoever does something in a test. */
+/** The caller of the actions in a test. */
 export const actor: Actor = {
   caller: { key: 'test', reseller: 'root', admin: true },
   address: '127.0.0.1',
@@ -56,23 +56,23 @@ export interface Given {
   readonly reseller?: string
   readonly host?: string
   readonly plan?: string
-  /** A free one when absent, none when null. */
+  /** Absent: a free slot. Null: no slot. */
   readonly slot?: number | null
 }
 
-/** An account as the API enters it; gives its id. */
+/** Inserts an account as the API does. Returns its id. */
 export async function addAccount(api: Database, name: string, given: Given = {}): Promise<number> {
   const { reseller = 'root', host = 'h1', plan = 'small' } = given
   const slot = given.slot === undefined ? await takeSlot(api, host) : (given.slot ?? undefined)
   return insertAccount(api, { reseller, name }, { ...spec, plan, host, slot })
 }
 
-/** What the owner sees, one row at most. */
+/** Returns the first row of a query, or an empty object. */
 export async function one(owner: Database, text: string, ...values: unknown[]): Promise<Record<string, unknown>> {
   return (await owner.query<Record<string, unknown>>(text, values))[0] ?? {}
 }
 
-/** Waits until somebody in this database waits for a lock that another one has. */
+/** Waits until a connection to this database waits for a lock of another connection. */
 export async function untilBlocked(owner: Database): Promise<void> {
   const blocked = `select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`
   while ((await owner.query(blocked)).length === 0) await sleep(5)
