@@ -9,6 +9,7 @@ import { checkLinks } from './links.ts'
 import { checkMirror, checkTests } from './mirror.ts'
 import { checkPicture } from './picture.ts'
 import { checkPrivileges } from './privileges.ts'
+import { checkProse } from './prose.ts'
 import { checkReadmes } from './readmes.ts'
 import { readTree } from './tree.ts'
 
@@ -28,6 +29,7 @@ const faults = [
   ...checkErrors(tree),
   ...checkReadmes(tree),
   ...checkPicture(tree),
+  ...checkProse(tree, pages),
 ]
 for (const line of privileges.proven) console.log(`tools: ${line}`)
 for (const fault of faults) console.error(fault)
