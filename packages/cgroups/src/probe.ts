@@ -112,7 +112,9 @@ async function look(host: Host, options: ProbeOptions): Promise<CgroupProbe> {
   const controllers = (cgroupfs.read(rootPath, 'cgroup.controllers') ?? '').split(/\s+/).filter((word) => word !== '')
   const features: Record<CgroupFeature, FeatureProbe> = {
     slices: featureOf(isRecent(systemd), withoutSystemd(systemd).message),
-    portRules: featureOf(isRecent(systemd) && systemd?.bpf === true, 'systemd was built without BPF'),
+    portRules: isRecent(systemd)
+      ? featureOf(systemd?.bpf === true, 'systemd was built without BPF')
+      : featureOf(false, withoutSystemd(systemd).message),
     pressure: featureOf(
       await isReadable(host, '/proc/pressure/cpu'),
       'the kernel was built without PSI, or PSI is off',

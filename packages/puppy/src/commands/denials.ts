@@ -1,4 +1,3 @@
-import { parseArgs } from 'node:util'
 import { slotAt, slotCount, type SlotLayout } from '@puppy/accounts'
 import { followDenials, readDenials, SelinuxError, type Dontaudit } from '@puppy/selinux'
 import { groupDenials, suggest, type Denial, type DenialGroup } from '@puppy/selinux/denials'
@@ -6,6 +5,7 @@ import { pairNumber, parseLevel } from '@puppy/selinux/level'
 import { openTenantPolicy, transactionTimes, printable } from '@puppy/agent'
 import type { Config } from '../config.ts'
 import { StartError } from '@puppy/state'
+import { parseOptions } from '../options.ts'
 import { layoutOf, openHosts } from '../wiring.ts'
 
 /**
@@ -70,15 +70,7 @@ function userAt(level: string, layout: SlotLayout): string | undefined {
 
 function optionsIn(args: readonly string[]): { readonly follow: boolean; readonly hidden: Dontaudit | undefined } {
   const options = { follow: { type: 'boolean', default: false }, hidden: { type: 'string' } } as const
-  const { follow, hidden } = parse(() => parseArgs({ args: [...args], options }).values)
+  const { follow, hidden } = parseOptions(args, options)
   if (hidden === undefined || hidden === 'logged' || hidden === 'silent') return { follow, hidden }
   throw new StartError(`--hidden ${hidden} is invalid; expected logged or silent`)
-}
-
-function parse<Value>(read: () => Value): Value {
-  try {
-    return read()
-  } catch (error) {
-    throw new StartError(error instanceof Error ? error.message : String(error))
-  }
 }

@@ -1,7 +1,7 @@
-import { parseArgs } from 'node:util'
 import { slotCount } from '@puppy/accounts/slots'
 import type { Config } from '../config.ts'
 import { openDatabase, StartError } from '@puppy/state'
+import { parseOptions } from '../options.ts'
 import { databaseUrls } from '../places.ts'
 import { findHost, setPool } from '@puppy/state/store/hosts'
 import { notify, wanted } from '@puppy/state/store/notify'
@@ -9,7 +9,7 @@ import { countSlots } from '@puppy/state/store/slots'
 
 /** Runs `puppy pool [--free N] [--max N]`: prints the slots of this host, and sets how many stay free and how many there may be. */
 export async function pool(config: Config, args: readonly string[]): Promise<void> {
-  const { values } = parseArgs({ args: [...args], options: { free: { type: 'string' }, max: { type: 'string' } } })
+  const options = parseOptions(args, { free: { type: 'string' }, max: { type: 'string' } })
   const database = openDatabase({ url: databaseUrls(config).owner, name: 'puppy pool', connections: 1 })
   try {
     const row = await findHost(database, config.host)
@@ -17,7 +17,7 @@ export async function pool(config: Config, args: readonly string[]): Promise<voi
       throw new StartError(
         `Cannot read the pool: host ${config.host} is not registered; start its agent with "npm start" on that host`,
       )
-    const spec = { free: number('free', values.free, row.poolFree), max: number('max', values.max, row.poolMax) }
+    const spec = { free: number('free', options.free, row.poolFree), max: number('max', options.max, row.poolMax) }
     if (spec.max > slotCount(row.layout))
       throw new StartError(
         `--max ${spec.max} is too large: host ${config.host} has ports for ${slotCount(row.layout)} slots`,
