@@ -15,7 +15,7 @@ for (const path of ['/home', '/srv/xfs']) {
     const none = { soft: 'none', hard: 'none' } as const
     t.teardown(() => quota.ensure([10_000, 10_001, 10_002].map((id) => ({ id, bytes: none, inodes: none }))))
     const run = await runReadme(t, 'quota', { "'/home'": `'${path}'` })
-    t.match(run, { code: 0, output: /^10000 is limited\n10001 is limited\n/ }, run.output)
+    t.match(run, { code: 0, output: /^user 10000 is limited\nuser 10001 is limited\n/ }, run.output)
     const [first, , third] = await quota.report([10_000, 10_001, 10_002])
     t.strictSame([first?.bytes.hard, third?.bytes.hard], ['none', 2 ** 30])
   })
