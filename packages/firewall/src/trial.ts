@@ -15,7 +15,7 @@ import { renderRestore } from './restore.ts'
 export interface TrialOptions extends EffectOptions {
   /** Seconds after which systemd restores the table unless `confirm` is called: 1 to 86,400. */
   readonly seconds: number
-  /** Continues where systemd does not run. In that case the table is not restored automatically. */
+  /** Continues where systemd does not run. In that case no timer is started: to go back, apply the previous spec. */
   readonly unattended?: boolean
 }
 

@@ -12,5 +12,5 @@ const skip =
 void t.test('the program of the README loads, tries, meters and removes the table', { skip }, async (t) => {
   const run = await runReadme(t, 'firewall')
   t.match(run, { code: 0, output: /^10000 \d+ \d+$/m }, run.output)
-  t.notMatch(execFileSync('nft', ['list', 'tables'], { encoding: 'utf8' }), 'puppy')
+  t.notMatch(execFileSync('/usr/sbin/nft', ['list', 'tables'], { encoding: 'utf8' }), 'puppy')
 })
