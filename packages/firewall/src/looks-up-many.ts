@@ -7,7 +7,7 @@ const enough = 32
  * Returns whether a transaction has so many elements that `/etc/passwd` should be hidden from nft. Pure.
  *
  * nft(8) first tries the uid in an element as a login name, and the C library reads `/etc/passwd` once for each. For 2,816 tenants with a
- * login this takes 1.5 seconds, and the rest of the transaction 0.05 seconds.
+ * login this takes 1.5 seconds of a transaction of 1.6 seconds.
  */
 export function looksUpMany(commands: readonly NftCommand[]): boolean {
   let count = 0
