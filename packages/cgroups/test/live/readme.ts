@@ -15,7 +15,7 @@ void t.test('the program of the README limits a group and a slice, and watches t
     await host.run(['/usr/bin/rm', '-rf', '/etc/systemd/system/user-10001.slice.d'], { touches: 'machine' })
     await host.run(['/usr/bin/systemctl', 'daemon-reload'], { touches: 'machine', timeout: 120_000 })
   })
-  const run = await runReadme(t, 'cgroups', { '10_000': '40_000' })
+  const run = await runReadme(t, 'cgroups', { '10_000': '30_000' })
   t.match(run, { code: 0, output: /usageUsec: \d+n/ }, run.output)
   t.equal(await host.status('/sys/fs/cgroup/demo'), undefined)
 })
