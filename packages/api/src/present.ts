@@ -136,7 +136,7 @@ export function presentHost(host: HostRow, pool: PoolAnswer): HostAnswer {
   }
 }
 
-/** Returns 201 or 200 if the host has observed the newest spec, and 202 if it has not. */
+/** Returns 201 or 200 if the host has tried to apply the newest spec, with success or not. Returns 202 if it has not tried yet. */
 export function writeStatus(thing: Observed, created: boolean): 200 | 201 | 202 {
   if (!looked(thing)) return 202
   return created ? 201 : 200

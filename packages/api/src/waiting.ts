@@ -19,7 +19,7 @@ export function parsePrefer(header: string | undefined): number {
   return wait === undefined ? usual : Math.min(Number(wait), longest)
 }
 
-/** Waits until the agent of the host has observed a row. Does not wait if the agent has not reported in the last 10 seconds. */
+/** Waits until the agent has tried to apply a row. Does not wait if the agent has not reported in the last 10 seconds. */
 export async function waitForHost(
   request: FastifyRequest<{ Headers: PreferHeader }>,
   observer: Observer,

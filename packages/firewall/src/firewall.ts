@@ -21,7 +21,7 @@ export interface FirewallOptions extends ProgramOptions {
 export type FirewallProbe = Probe<FirewallError, 'trial'>
 
 export interface Tried extends FirewallApplied {
-  /** Whether systemd restores the table unless the trial is confirmed. */
+  /** Whether a timer of systemd restores the table unless the trial is confirmed. False when nothing changed. */
   readonly armed: boolean
 }
 
@@ -66,7 +66,8 @@ export interface Firewall extends Facility<
 
   /**
    * Applies the spec like `ensure`, and starts a systemd timer that restores the previous table unless `confirm` is called in time. The
-   * timer also works when this process is killed. If the table already matches the spec, no timer is started.
+   * timer also works when this process is killed. If the table already matches the spec, nothing changes, no timer is started, `armed` is
+   * false, and `confirm` throws.
    *
    * @throws FirewallError as `ensure`, and `FIREWALL_UNATTENDED` where systemd does not run, `FIREWALL_CONFLICT` while another trial is
    *   not confirmed.
@@ -76,7 +77,8 @@ export interface Firewall extends Facility<
   /**
    * Confirms a trial, so that the table stays. Any process may call it.
    *
-   * @throws FirewallError `FIREWALL_TIMEOUT` when the table was already restored.
+   * @throws FirewallError `FIREWALL_TIMEOUT` when no trial is pending: the table was already restored, the trial was confirmed before, or
+   *   the trial changed nothing.
    */
   confirm(options?: EffectOptions): Promise<void>
 

@@ -11,7 +11,7 @@ export interface Need {
   readonly why: string
 }
 
-/** The programs that Puppy needs. */
+/** The programs that Puppy needs and whose packages it installs: haproxy, nftables, util-linux, and systemd's standalone tools. */
 export const needs: readonly Need[] = [
   { program: 'haproxy', package: 'haproxy', why: 'routes web traffic to tenants' },
   {

@@ -200,7 +200,8 @@ async function probeQuota(
  * Returns the limits of an account. The limits of a plan are hard limits. A limit that the plan does not have is lifted, whichever program
  * set it.
  *
- * A limit below the current use is refused, and the old limit stays. An id that has no limit yet receives the refused limit nevertheless: without one, a tenant can fill the disk for all tenants.
+ * A limit below the current use is refused, and the old limit stays. If an id has no limit yet, the new limit is set although it is below
+ * the use: without a limit, a tenant can fill the disk for all tenants.
  */
 function specOf({ slot, disk }: Tenant, found: QuotaReading | undefined): QuotaSpec {
   const { bytes = 'none', inodes = 'none' } = disk

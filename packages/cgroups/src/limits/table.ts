@@ -73,7 +73,8 @@ const columns: Readonly<Record<LimitName, Columns>> = {
 }
 
 /**
- * Every limit, in the order in which limits are written. The compiler requires a row for each key of `Limits`.
+ * Every limit, in the order in which limits are written. The compiler requires a row for each key of `Limits` in `limits.ts`, so add a new
+ * key there first.
  *
  * `hugetlb`, `misc` and `raw` have no rows, because their keys depend on the machine.
  *

@@ -42,8 +42,8 @@ interface Counters {
 }
 
 /**
- * Yields the events of groups until the caller leaves the loop or the signal is aborted. Includes groups that are created later or created
- * again. Needs no root.
+ * Yields the events of groups. The iteration ends only when the caller leaves the loop or the signal is aborted. It does not end when a
+ * group is removed, because it includes groups that are created later or created again. Needs no root.
  *
  * Does not queue events: a slow caller gets the sum. Wakes up by inotify, with one instance for all groups. Throttling is found by reading.
  *

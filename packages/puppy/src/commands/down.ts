@@ -57,7 +57,10 @@ export async function down(config: Config, args: readonly string[]): Promise<voi
   )
 }
 
-/** Removes all slots. Returns how many could not be removed. Keeps, and does not count, a slot whose name or uid a person has. */
+/**
+ * Removes all slots. Returns how many could not be removed. Keeps a slot whose name, uid, group or home belongs to another user, and does
+ * not count this slot as a failure.
+ */
 async function removeTenants(layout: SlotLayout, host: Host): Promise<number> {
   const slots = Array.from({ length: slotCount(layout) }, (_, n) => slotAt(layout, n))
   const homes = new Set(await host.list(layout.homes))
