@@ -12,6 +12,10 @@ export interface Context {
 
 const identifier = /^[A-Za-z_][A-Za-z0-9_.-]{0,254}$/
 
+/** The rule of `isIdentifier` in words, for error messages. */
+export const identifierRule =
+  'a name of a user, role or type begins with a letter or _ and has only letters, digits, _, . and -'
+
 /** Returns whether a text can be the name of a user, role or type. */
 export function isIdentifier(text: string): boolean {
   return identifier.test(text)
@@ -43,12 +47,7 @@ export function contextIn(text: string): Context | undefined {
 /** Renders a context with its range in the form of the kernel. @throws SelinuxError `SELINUX_INVALID` for an invalid name. */
 export function renderContext({ user, role, type, range }: Context): string {
   const wrong = [user, role, type].find((word) => !isIdentifier(word))
-  if (wrong !== undefined) {
-    throw invalid(
-      wrong,
-      'a name of a user, role or type begins with a letter or _ and has only letters, digits, _, . and -',
-    )
-  }
+  if (wrong !== undefined) throw invalid(wrong, identifierRule)
   return range === undefined ? `${user}:${role}:${type}` : `${user}:${role}:${type}:${renderRange(range)}`
 }
 

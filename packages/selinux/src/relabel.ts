@@ -1,6 +1,6 @@
 import { hasSelinux, type EffectOptions, type Host } from '@puppy/host'
 import { asOwner } from './as-owner.ts'
-import { isIdentifier } from './context.ts'
+import { identifierRule, isIdentifier } from './context.ts'
 import { SelinuxError } from './errors.ts'
 import { renderLevel, type Level } from './level.ts'
 import { effectOptions, programOf, runCommand } from './program.ts'
@@ -100,13 +100,7 @@ const someFailed = 255
 
 async function assertSpec(host: Host, { path, user, uid }: RelabelSpec): Promise<void> {
   assertTree(path)
-  if (!isIdentifier(user)) {
-    throw invalid(
-      'relabel as the user',
-      user,
-      'a name of a SELinux user begins with a letter or _ and has only letters, digits, _, . and -',
-    )
-  }
+  if (!isIdentifier(user)) throw invalid('relabel as the user', user, identifierRule)
   if (!Number.isInteger(uid) || uid < 1) {
     throw new RangeError(`Cannot relabel files of uid ${uid}: use a uid of 1 or higher`)
   }

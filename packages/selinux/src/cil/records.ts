@@ -1,5 +1,5 @@
 import { runsOf } from '../category-runs.ts'
-import { isIdentifier, type Context } from '../context.ts'
+import { identifierRule, isIdentifier, type Context } from '../context.ts'
 import { SelinuxError } from '../errors.ts'
 import type { Level, LevelRange } from '../level.ts'
 import { cilText, renderCil, rendered, type CilExpression } from './expression.ts'
@@ -141,11 +141,7 @@ function contextExpression({ user, role, type, range = lowest }: Context): CilEx
 
 function named(name: string): string {
   if (isIdentifier(name)) return name
-  throw invalid(
-    'use the name',
-    name,
-    'a name of a user, role or type begins with a letter or _ and has only letters, digits, _, . and -',
-  )
+  throw invalid('use the name', name, identifierRule)
 }
 
 const ranges = new WeakMap<LevelRange, CilExpression>()

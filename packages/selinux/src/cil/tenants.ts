@@ -1,4 +1,4 @@
-import { isIdentifier } from '../context.ts'
+import { identifierRule, isIdentifier } from '../context.ts'
 import { SelinuxError } from '../errors.ts'
 import { everyCategory, singleLevel, type Level, type LevelRange } from '../level.ts'
 import { renderCil, type CilExpression } from './expression.ts'
@@ -149,7 +149,7 @@ function namesOf({ user = 'puppy_u', portType = 'puppy_port_t' }: TenantPolicy) 
       throw new SelinuxError('SELINUX_INVALID', {
         operation: 'use the name',
         target: value,
-        detail: 'a name of a user, role or type begins with a letter or _ and has only letters, digits, _, . and -',
+        detail: identifierRule,
       })
     }
   }
