@@ -137,6 +137,8 @@ export function openFirewall(host: Host, options: FirewallOptions = {}): Firewal
       return observed === undefined ? [] : parseTraffic(observed)
     },
     remove: async (effect = {}) => {
+      // A pending trial would load the table again.
+      await rollback.cancel(effect)
       if ((await program.list(table, effect)) === undefined) return { changed: false }
       await program.apply(`remove the table ${table}`, deleteTable(table), effect)
       return { changed: true }

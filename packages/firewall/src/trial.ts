@@ -30,6 +30,8 @@ export interface Rollback {
   arm(before: ObservedTable | undefined, options: TrialOptions): Promise<boolean>
   /** Stops the timer. @throws FirewallError `FIREWALL_TIMEOUT` when the table was already restored, or no trial is pending. */
   disarm(options?: EffectOptions): Promise<void>
+  /** Stops the timer of a pending trial, if there is one. */
+  cancel(options?: EffectOptions): Promise<void>
 }
 
 export interface RollbackFacts {
@@ -43,6 +45,10 @@ export function openRollback(host: Host, { table, folder, nft }: RollbackFacts):
   const unit = `puppy-firewall-${table}-rollback`
   const name = `rollback-${table}.json`
   const files = openFiles(host, folder)
+  const stop = async (options: EffectOptions) => {
+    await host.run([toolOf(host, 'systemctl'), 'stop', `${unit}.timer`], runOptions('machine', options))
+    await files.remove(name)
+  }
   return Object.freeze<Rollback>({
     arm: async (before, options) => {
       const { seconds, unattended = false } = options
@@ -76,6 +82,9 @@ export function openRollback(host: Host, { table, folder, nft }: RollbackFacts):
       await host.run(command, runOptions('machine', options))
       return true
     },
+    cancel: async (options = {}) => {
+      if (await isArmed(host, unit, options)) await stop(options)
+    },
     disarm: async (options = {}) => {
       if (!(await isArmed(host, unit, options))) {
         const detail =
@@ -86,8 +95,7 @@ export function openRollback(host: Host, { table, folder, nft }: RollbackFacts):
           detail,
         })
       }
-      await host.run([toolOf(host, 'systemctl'), 'stop', `${unit}.timer`], runOptions('machine', options))
-      await files.remove(name)
+      await stop(options)
     },
   })
 }

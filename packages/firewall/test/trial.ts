@@ -74,6 +74,18 @@ void t.test('systemd reverts a trial that is not confirmed', async (t) => {
   await t.rejects(firewall.confirm(), { code: 'FIREWALL_TIMEOUT', message: /was already restored/ })
 })
 
+void t.test('remove() ends a pending trial, which would load the table again', async (t) => {
+  const { host, timer } = machine()
+  const firewall = openFirewall(host)
+  await firewall.ensure(settings)
+  await firewall.trial({ ...settings, callers: [0] }, { seconds: 30 })
+  t.ok(timer())
+  t.strictSame(await firewall.remove(), { changed: true })
+  t.equal(timer(), undefined)
+  t.equal(await host.status('/run/puppy-firewall/rollback-puppy.json'), undefined)
+  t.strictSame(await firewall.remove(), { changed: false })
+})
+
 void t.test('trial() stays armed after an error, unless nft refused the table', async (t) => {
   const { host, fire, timer } = machine()
   let listings = 0
