@@ -8,6 +8,8 @@ import { cgroups } from './cgroups.ts'
 import { renderClaim, type Bench, type Claim } from './claim.ts'
 import { firewall } from './firewall.ts'
 import { firewallProxy } from './firewall-proxy.ts'
+import { haproxy } from './haproxy.ts'
+import { host } from './host.ts'
 import { memory } from './memory.ts'
 import { quota } from './quota.ts'
 import { selinuxLoaded } from './selinux-loaded.ts'
@@ -19,6 +21,8 @@ const benches: Readonly<Record<string, Bench>> = {
   cgroups,
   firewall,
   'firewall-proxy': firewallProxy,
+  haproxy,
+  host,
   memory,
   quota,
   selinux,

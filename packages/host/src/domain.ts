@@ -25,6 +25,7 @@ export async function inOurDomain(host: Host, command: Command): Promise<Command
 
 /**
  * Runs a command in our own SELinux domain, as described at `inOurDomain`, without an extra start. For tools that take seconds to start.
+ * A command that itself ends with exit code 126 runs a second time, so use this for commands that only read.
  *
  * @throws HostError as `Host.run`
  */

@@ -23,6 +23,29 @@ void t.test('createHost() conforms below a root folder', async (t) => {
   await hostConforms(t, { host, folder: '/data', cat, no })
 })
 
+void t.test(
+  'createHost() with a root that does not exist reads nothing, and refuses to write with an error of its own',
+  async (t) => {
+    const host = createHost({ root: `${t.testdir()}/missing` })
+    t.equal(await host.read('/etc/passwd'), undefined)
+    t.strictSame(await host.list('/etc'), [])
+    const error = {
+      code: 'HOST_WRITE_FAILED',
+      facts: { errno: 'ENOENT' },
+      message: /the root folder .* create it first/,
+    }
+    const writes: readonly (() => Promise<unknown>)[] = [
+      () => host.replace('/x', 'x'),
+      () => host.makeFolder('/etc'),
+      () => host.remove('/x'),
+      () => host.lock('/x'),
+    ]
+    for (const write of writes) await t.rejects(write(), error)
+    const [many] = await host.replaceMany([{ path: '/x', text: 'x' }])
+    t.match(many?.error, error)
+  },
+)
+
 void t.test('createHost() with a root writes nothing outside of it', async (t) => {
   const outside = t.testdir({ root: {}, other: { passwd: 'untouched' } })
   const host = createHost({ root: `${outside}/root` })

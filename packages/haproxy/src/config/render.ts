@@ -52,8 +52,8 @@ export function addressesMissing(settings: Pick<ProxySettings, 'listen' | 'tls'>
 }
 
 /**
- * HAProxy reads every certificate authority of the system for its own HTTP client, in each check and each start. This takes three quarters
- * of the 70 ms of a check, and causes 150 denials where SELinux confines HAProxy. This configuration does not use that client.
+ * HAProxy reads every certificate authority of the system for its own HTTP client, in each check and each start. This takes two thirds of
+ * a check (`npm run bench -- haproxy`), and causes 150 denials where SELinux confines HAProxy. This configuration does not use that client.
  */
 const noClient = ['.if feature(OPENSSL)', 'httpclient.ssl.verify none', '.endif']
 

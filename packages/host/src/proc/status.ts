@@ -35,23 +35,22 @@ export interface ProcessStatus {
  * name such as `\rUid:\t0` with a real carriage return is still the name.
  */
 export function parseStatus(text: string): ProcessStatus | undefined {
-  const [first = '', ...rest] = text.split('\n')
-  if (!first.startsWith('Name:\t') || rest.at(-1) !== '') return undefined
-  const fields = new Map<string, string>()
-  for (const line of rest) {
-    const end = line.indexOf(':\t')
-    const key = line.slice(0, Math.max(0, end))
+  if (!text.startsWith('Name:\t') || !text.endsWith('\n')) return undefined
+  // A search for each key, because splitting the sixty lines takes longer than the kernel needs to write them.
+  const field = (key: string) => {
+    const line = `\n${key}:\t`
+    const at = text.indexOf(line)
     // A key that occurs twice has no value.
-    fields.set(key, fields.has(key) ? '' : line.slice(end + 2))
+    if (at < 0 || text.includes(line, at + 1)) return ''
+    return text.slice(at + line.length, text.indexOf('\n', at + 1))
   }
-  const field = (key: string) => fields.get(key) ?? ''
   const number = (key: string) => parseId(field(key))
   const [pid, parent, threads] = [number('Pid'), number('PPid'), number('Threads')]
   const [uids, gids] = [parseIds(field('Uid')), parseIds(field('Gid'))]
   const [, state] = /^([A-Za-z]) \(/.exec(field('State')) ?? []
   if (pid === undefined || parent === undefined || threads === undefined) return undefined
   if (uids === undefined || gids === undefined || state === undefined) return undefined
-  const name = unescapeName(first.slice('Name:\t'.length))
+  const name = unescapeName(text.slice('Name:\t'.length, text.indexOf('\n')))
   return { pid, parent, name, state, threads, uid: uids[0], uids, gids, alive: isAlive(state, threads) }
 }
 
