@@ -8,7 +8,8 @@ const sshKeys = Type.Array(Type.String({ minLength: 1, maxLength: 16_384 }), {
   description: keysDescription,
 })
 const state = explained('What the account may do.', {
-  active: 'the limits of the plan apply. It exactly undoes the other two states',
+  active:
+    'the limits of the plan apply. It undoes the other two states, except that ended processes do not start again',
   throttled: 'programs continue with a tenth of a processor, few processes and little disk throughput',
   suspended: 'logins are refused, no process runs, the proxy reports the suspension, and all data stays',
 })

@@ -45,7 +45,10 @@ export const listener = Type.Optional(
 export const observed = {
   generation: Count('Increases with every change of the spec.'),
   observedGeneration: Count('The newest generation of the spec that the host has observed, with success or not.'),
-  ready: Type.Boolean({ description: 'Whether every facility of the host has applied the newest spec.' }),
+  ready: Type.Boolean({
+    description:
+      'Whether every facility that works on the host has applied the newest spec. `missing` lists the isolation layers that do not.',
+  }),
   missing: Type.Array(Type.String(), { description: 'The isolation layers that the host does not have.' }),
   conditions: Type.Array(Type.Ref('Condition'), { description: 'One entry for each facility that has reported.' }),
 }

@@ -13,7 +13,7 @@ export async function key(config: Config, args: readonly string[]): Promise<void
     const reseller = options.reseller ?? 'root'
     if (!(await resellerExists(database, reseller)))
       throw new StartError(
-        `Cannot create a key: reseller ${reseller} does not exist; create it with PUT /v1/resellers/${reseller}`,
+        `Cannot create a key: reseller ${reseller} does not exist; docs/operating.md, "Keys", shows how to create it`,
       )
     const made = generateKey()
     const scopes = options.reseller === undefined ? (['admin'] as const) : (['reseller'] as const)
