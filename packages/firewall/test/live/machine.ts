@@ -70,6 +70,17 @@ void t.test('systemd reverts a trial that cuts off ssh, although the process was
   await firewall.confirm()
   await sleep(5000)
   t.strictSame(await changesOf(firewall, { ...settings, callers: [0] }), [], 'a confirmed table stays')
+
+  await firewall.trial(settings, { seconds: 600 })
+  run('systemctl', 'start', `puppy-firewall-${table}-rollback.service`)
+  run('systemctl', 'stop', `puppy-firewall-${table}-rollback.timer`)
+  t.strictSame(await changesOf(firewall, { ...settings, callers: [0] }), [], 'docs/firewall.md undoes a trial at once')
+  await t.rejects(firewall.confirm(), { code: 'FIREWALL_TIMEOUT' })
+
+  await firewall.trial(settings, { seconds: 3 })
+  await firewall.remove()
+  await sleep(5000)
+  t.equal(await firewall.read(), undefined, 'a removed table stays removed')
 })
 
 void t.test('a systemd service can load the table, although the policy confines nft there', { skip }, async (t) => {
