@@ -76,7 +76,8 @@ export function openRollback(host: Host, { table, folder, nft }: RollbackFacts):
       }
       const file = await files.write(name, renderRestore(table, before))
       const timer = [`--unit=${unit}`, `--on-active=${seconds}s`, '--timer-property=AccuracySec=100ms', '--collect']
-      const service = ['--property=BindReadOnlyPaths=/dev/null:/etc/passwd']
+      // A oneshot, so that `systemctl start`, by which an operator undoes a trial, ends after nft.
+      const service = ['--service-type=oneshot', '--property=BindReadOnlyPaths=/dev/null:/etc/passwd']
       const words = [...timer, ...service, '--', ...nft(), '-j', '-f', file]
       const command: Command = [toolOf(host, 'systemd-run'), ...words]
       await host.run(command, runOptions('machine', options))

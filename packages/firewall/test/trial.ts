@@ -49,6 +49,7 @@ void t.test('systemd reverts a trial that is not confirmed', async (t) => {
     '--on-active=30s',
     '--timer-property=AccuracySec=100ms',
     '--collect',
+    '--service-type=oneshot',
     '--property=BindReadOnlyPaths=/dev/null:/etc/passwd',
     '--',
     '/usr/sbin/nft',
