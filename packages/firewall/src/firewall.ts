@@ -85,7 +85,7 @@ export interface Firewall extends Facility<
   /** Reads the counters of every tenant, sorted by uid. Runs nft once. */
   traffic(options?: EffectOptions): Promise<readonly TrafficReading[]>
 
-  /** Deletes the table, if it exists. */
+  /** Ends a pending trial, and deletes the table if it exists. */
   remove(options?: EffectOptions): Promise<{ readonly changed: boolean }>
 }
 
