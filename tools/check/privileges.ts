@@ -32,8 +32,8 @@ const facility: Ban = {
   pattern: /^packages\/(accounts|cgroups|firewall|haproxy|quota|selinux)\//,
 }
 const program: Ban = {
-  what: 'module that can start a program (node:child_process, execa, @puppy/host)',
-  pattern: /^(node:(child_process|cluster|worker_threads|module|vm)|execa|packages\/host\/.*)$/,
+  what: 'module that can start a program (node:child_process, @puppy/host)',
+  pattern: /^(node:(child_process|cluster|worker_threads|module|vm)|packages\/host\/.*)$/,
 }
 const effect: Ban = {
   what: 'module except those of Node that only compute',

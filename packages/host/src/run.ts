@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process'
 import { open } from 'node:fs/promises'
 import { once } from 'node:events'
-import type { ExecaError } from 'execa'
 import { hide, renderCommand } from './args.ts'
 import type { Command, RunOptions, RunResult, StartedProgram, StartOptions } from './command.ts'
 import { HostError } from './errors.ts'
 import { systemFolders } from './find-program.ts'
+import { runToEnd, type EndedRun } from './run-to-end.ts'
 
 const baseEnvironment = { LC_ALL: 'C', PATH: systemFolders.join(':') }
 
@@ -19,72 +19,61 @@ export interface RunContext {
 /** Runs a program until it ends: `Host.run`. */
 export async function runProgram(command: Command, options: RunOptions, context: RunContext): Promise<RunResult> {
   assertCommand(command)
-  const shown = renderCommand(command, options.secrets)
-  const operation = `run ${basename(command[0])}`
+  const attempt = {
+    operation: `run ${basename(command[0])}`,
+    shown: renderCommand(command, options.secrets),
+    options: { ...options, timeout: options.timeout ?? 30_000, maxOutput: options.maxOutput ?? 16 * 1024 * 1024 },
+  }
   if (options.touches === 'machine' && !context.live) {
     const detail = 'it changes the machine, and this host is only a folder; plan the change, or use a host with root /'
-    throw new HostError('HOST_NOT_LIVE', { operation, command: shown, detail })
+    throw new HostError('HOST_NOT_LIVE', { operation: attempt.operation, command: attempt.shown, detail })
   }
-  const inherited = options.touches === 'nothing' || options.daemon === true ? [] : context.heldDescriptors()
   const [program, ...args] = command
-  // execa takes half of the memory of this package. A process that never runs a program to its end does not load it.
-  const { execa, ExecaError: Failure } = await import('execa')
-  const result = await execa(program, args, {
-    cwd: '/',
+  const { input, signal } = options
+  const inherited = options.touches === 'nothing' || options.daemon === true ? [] : context.heldDescriptors()
+  const ended = await runToEnd(program, args, {
     env: { ...baseEnvironment, ...options.env },
-    extendEnv: false,
-    ...(options.input === undefined ? {} : { input: options.input }),
-    stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe', ...asPassedOn(inherited)],
-    stripFinalNewline: false,
-    timeout: options.timeout ?? 30_000,
-    maxBuffer: options.maxOutput ?? 16 * 1024 * 1024,
-    forceKillAfterDelay: 2000,
-    reject: false,
-    ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
+    inherited,
+    timeout: attempt.options.timeout,
+    maxOutput: attempt.options.maxOutput,
+    ...(input === undefined ? {} : { input }),
+    ...(signal === undefined ? {} : { signal }),
   })
-  if (result instanceof Failure) return rejectFailure(result, { operation, shown, options })
-  return { exitCode: 0, stdout: String(result.stdout), stderr: String(result.stderr) }
-}
-
-/** execa also passes on descriptors above 2, but its types allow options only for the first three. */
-function asPassedOn(descriptors: readonly number[]): readonly 'inherit'[] {
-  return descriptors as readonly unknown[] as readonly 'inherit'[]
+  return judge(ended, attempt)
 }
 
 interface Attempt {
   readonly operation: string
   readonly shown: string
-  readonly options: RunOptions
+  readonly options: RunOptions & Required<Pick<RunOptions, 'timeout' | 'maxOutput'>>
 }
 
-function rejectFailure(failure: ExecaError, { operation, shown, options }: Attempt): RunResult {
-  const stderr = hide(String(failure.stderr ?? ''), options.secrets ?? [])
+/** Returns the output, or throws the error of a run that failed. */
+function judge(ended: EndedRun, { operation, shown, options }: Attempt): RunResult {
+  const { stdout, exitCode } = ended
+  if (ended.stoppedBy === undefined && exitCode !== undefined && (options.accept ?? [0]).includes(exitCode))
+    return { exitCode, stdout, stderr: ended.stderr }
+  const stderr = hide(ended.stderr, options.secrets ?? [])
   const facts = { operation, command: shown, stderr: stderr.trim().slice(-2000) }
-  if (failure.isCanceled) throw new HostError('HOST_ABORTED', { ...facts, detail: 'the caller aborted it' })
-  if (failure.timedOut) {
-    throw new HostError('HOST_TIMEOUT', {
-      ...facts,
-      detail: `the program did not end within ${options.timeout ?? 30_000} ms and was terminated`,
-    })
+  if (ended.stoppedBy === 'abort') throw new HostError('HOST_ABORTED', { ...facts, detail: 'the caller aborted it' })
+  if (ended.stoppedBy === 'timeout') {
+    const detail = `the program did not end within ${options.timeout} ms and was terminated`
+    throw new HostError('HOST_TIMEOUT', { ...facts, detail })
   }
-  if (failure.isMaxBuffer) {
-    const detail = `the program wrote more than ${options.maxOutput ?? 16 * 1024 * 1024} bytes and was terminated`
+  if (ended.stoppedBy === 'output') {
+    const detail = `the program wrote more than ${options.maxOutput} bytes and was terminated`
     throw new HostError('HOST_OUTPUT_TOO_LARGE', { ...facts, stderr: '', detail })
   }
-  if (failure.code === 'ENOENT' || failure.code === 'EACCES') {
-    throw new HostError('HOST_PROGRAM_NOT_FOUND', {
-      ...facts,
-      detail: 'the program does not exist, or this process may not execute it',
-    })
-  }
-  if (failure.exitCode !== undefined && (options.accept ?? [0]).includes(failure.exitCode)) {
-    return { exitCode: failure.exitCode, stdout: String(failure.stdout ?? ''), stderr: String(failure.stderr ?? '') }
+  const code = (ended.error as NodeJS.ErrnoException | undefined)?.code
+  if (code === 'ENOENT' || code === 'EACCES') {
+    const detail = 'the program does not exist, or this process may not execute it'
+    throw new HostError('HOST_PROGRAM_NOT_FOUND', { ...facts, detail })
   }
   throw new HostError('HOST_PROGRAM_FAILED', {
     ...facts,
-    ...(failure.exitCode === undefined ? {} : { exitCode: failure.exitCode }),
-    ...(failure.signal === undefined ? {} : { detail: `terminated by ${failure.signal}` }),
-    cause: options.secrets === undefined ? failure : undefined,
+    ...(exitCode === undefined ? {} : { exitCode }),
+    ...(ended.signal === undefined ? {} : { detail: `terminated by ${ended.signal}` }),
+    ...(code === undefined ? {} : { detail: `it could not be started: ${code}` }),
   })
 }
 

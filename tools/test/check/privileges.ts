@@ -82,7 +82,7 @@ const violations: readonly (readonly [what: string, path: string, line: string, 
   [
     'a program behind a pure subpath',
     'packages/accounts/src/login/key.ts',
-    "import { execa } from 'execa'",
+    "import { spawn } from 'node:child_process'",
     [/^@puppy\/api must load no module/, /^pure subpaths must/],
   ],
   [
