@@ -12,7 +12,7 @@ const programsOf = {
   pool: ['systemd-sysusers', 'systemd-tmpfiles', 'getent', 'userdel', 'groupdel'],
   keys: ['ssh-keygen'],
   logins: ['sshd', 'usermod'],
-  eviction: ['setpriv', 'kill', 'find', 'rm', 'ipcrm'],
+  eviction: ['setpriv', 'find', 'rm', 'ipcrm'],
 } as const satisfies Readonly<Record<Exclude<AccountFeature, 'linger'>, readonly Tool[]>>
 
 const works: FeatureProbe = Object.freeze({ works: true, steps: [] })

@@ -1,102 +1,120 @@
 import { HostError, runOptions, runsSystemd, waitFor, type EffectOptions, type Host } from '@puppy/host'
-import { processesOf, readProcesses, type ProcessStatus } from '@puppy/host/proc'
-import { findProgram } from '../program.ts'
+import { readProcesses, readStat, readStatus, type ProcessStatus } from '@puppy/host/proc'
+import { isAbort } from '../abort.ts'
 import { assertTenantUid } from '../slots.ts'
+import { killUids } from './kill.ts'
 
 /** The result of ending the processes of some uids. */
 export interface Ended {
-  /** The number of processes that ended, by real uid. */
+  /** The number of processes that ended, by the uid that they were found for. */
   readonly ended: ReadonlyMap<number, number>
   /** The processes that still run. */
   readonly left: readonly ProcessStatus[]
 }
 
+/** Milliseconds for one program. It prevents a tenant that delays one program from delaying all other tenants. */
+const stepTimeout = 5000
+
 export interface EndOptions extends EffectOptions {
-  /** Milliseconds to wait for all processes to end. Default 10,000. */
+  /** Milliseconds to wait for all processes to end. Default 8,000. */
   readonly endTimeout?: number
+  /**
+   * Ends whole groups of processes first, such as the cgroup of each uid. It also reaches processes that gained the rights of another user.
+   * It must reject only when the signal is aborted: the processes that are left decide.
+   */
+  readonly endGroups?: (uids: readonly number[], options: EffectOptions) => Promise<void>
 }
 
 /**
  * Ends every process of these uids with SIGKILL, until `/proc` shows none or the timeout is over. Live hosts only.
  *
- * For each uid, `setpriv` changes to that uid and `kill -KILL -1` reaches every process that it may signal, in one system call. So a
- * process that forks as fast as it can does not escape, and no process of another user can be killed. With systemd the slice of the user is
- * also stopped, with its user manager and sessions.
+ * A process belongs to a uid if one of its four uids is that uid, or one of its four gids is the gid with the same number. Each uid is
+ * killed at least once, even without a visible process. With systemd the slice of the user is also stopped, with its user manager and
+ * sessions. No uid delays or fails the others, and the call takes at most `endTimeout` and a few seconds.
  *
- * @throws RangeError for a uid that cannot belong to a tenant; HostError.
- * @see kill(2), setpriv(1)
+ * @throws RangeError for a uid that cannot belong to a tenant; AccountError `ACCOUNT_PROGRAM_MISSING`; HostError.
+ * @see kill(2), cgroups(7)
  */
 export async function endProcesses(machine: Host, uids: readonly number[], options: EndOptions = {}): Promise<Ended> {
   uids.forEach(assertTenantUid)
+  if (uids.length === 0) return { ended: new Map(), left: [] }
+  const { endTimeout = 8000, endGroups } = options
+  const step = { ...options, timeout: Math.min(options.timeout ?? stepTimeout, stepTimeout) }
   const all = new Set(uids)
   const seen = new Map<number, ProcessStatus>()
-  let left = processesOf(await readProcesses(machine), all)
-  // Each uid is killed at least once, even without a visible process: a process that is hidden in /proc still receives signals of kill(2).
-  await Promise.all(uids.map((uid) => killUid(machine, uid, options)))
-  await stopSlices(machine, uids, options)
+  const processes = await readProcesses(machine)
+  let left = belonging(processes, all)
+  await endGroups?.(uids, step)
+  await killUids(machine, uids, processes, step)
+  await stopSlices(machine, uids, step)
   const endAgain = async () => {
     for (const process of left) seen.set(process.pid, process)
-    left = processesOf(await readProcesses(machine), all)
-    if (left.length > 0) await killAll(machine, left, all, options)
-    return left.length === 0
+    const now = await readProcesses(machine)
+    left = belonging(now, all)
+    if (left.length === 0) return true
+    await killUids(machine, [...new Set(left.flatMap((process) => idsOf(process, all)))], now, step)
+    await killEach(machine, left, all)
+    return false
   }
-  await waitFor(endAgain, { ...options, timeout: options.endTimeout ?? 10_000, longestPause: 200 })
-  await forgetFailures(machine, uids, options)
-  return { ended: countEnded(seen, left), left }
+  await waitFor(endAgain, { ...options, timeout: endTimeout, longestPause: 200 })
+  await forgetFailures(machine, uids, step)
+  return { ended: countEnded(seen, left, all), left }
+}
+
+/** Returns the live processes that belong to one of these uids, or to a group with the same number. Pure. */
+export function belonging(processes: readonly ProcessStatus[], uids: ReadonlySet<number>): readonly ProcessStatus[] {
+  return processes.filter((process) => process.alive && idsOf(process, uids).length > 0)
+}
+
+/** Returns those of these uids to which a process belongs. Pure. */
+export function idsOf(
+  { uids, gids }: Pick<ProcessStatus, 'uids' | 'gids'>,
+  all: ReadonlySet<number>,
+): readonly number[] {
+  return [...uids, ...gids].filter((id) => all.has(id))
 }
 
 function countEnded(
   seen: ReadonlyMap<number, ProcessStatus>,
   left: readonly ProcessStatus[],
+  all: ReadonlySet<number>,
 ): ReadonlyMap<number, number> {
   const still = new Set(left.map(({ pid }) => pid))
   const gone = [...seen.values()].filter(({ pid }) => !still.has(pid))
-  return new Map([...Map.groupBy(gone, ({ uid }) => uid)].map(([uid, processes]) => [uid, processes.length]))
-}
-
-async function killAll(
-  machine: Host,
-  processes: readonly ProcessStatus[],
-  all: ReadonlySet<number>,
-  options: EffectOptions,
-) {
-  const uids = new Set(processes.flatMap((process) => process.uids).filter((uid) => all.has(uid)))
-  await Promise.all([...uids].map((uid) => killUid(machine, uid, options)))
+  return new Map([...Map.groupBy(gone, (process) => idsOf(process, all)[0]!)].map(([uid, list]) => [uid, list.length]))
 }
 
 /**
- * `--` is needed by procps 4.0.4, which fails on `-KILL -1`. Exit code 1: no process was signalled. The tenant can kill this program
- * before it acts, and then the caller runs it again. `daemon` prevents it from inheriting our locks: a process with the uid of a tenant must
- * not have our descriptors.
+ * Kills processes one by one. This reaches those that have an id of a tenant only as effective uid or as gid. The start time is read before
+ * the ids, so that a signal never reaches another process that received the pid meanwhile.
  */
-async function killUid(machine: Host, uid: number, options: EffectOptions): Promise<void> {
-  const command = [...becoming(machine, uid), findProgram(machine, 'kill'), '-KILL', '--', '-1'] as const
-  try {
-    await machine.run([...command], runOptions('machine', options, { accept: [0, 1], daemon: true }))
-  } catch (error) {
-    if (!(error instanceof HostError) || error.code !== 'HOST_PROGRAM_FAILED' || error.facts.exitCode !== undefined)
-      throw error
+async function killEach(machine: Host, processes: readonly ProcessStatus[], all: ReadonlySet<number>): Promise<void> {
+  for (const { pid } of processes.filter((process) => process.pid > 1)) {
+    const found = await readStat(machine, pid)
+    const process = found === undefined ? undefined : await readStatus(machine, pid)
+    if (found === undefined || process === undefined || idsOf(process, all).length === 0) continue
+    await machine.signal({ pid, started: found.started }, 'SIGKILL')
   }
-}
-
-/** Returns the arguments before a command that make it run as a tenant, without the groups of root. */
-export function becoming(machine: Host, uid: number): readonly [string, ...string[]] {
-  assertTenantUid(uid)
-  return [findProgram(machine, 'setpriv'), '--reuid', `${uid}`, '--regid', `${uid}`, '--clear-groups', '--']
 }
 
 /** Exit code 5: some slices are not loaded, which is the usual case. */
 async function stopSlices(machine: Host, uids: readonly number[], options: EffectOptions): Promise<void> {
-  const systemctl = (await runsSystemd(machine)) ? machine.program('systemctl') : undefined
-  if (systemctl === undefined || uids.length === 0) return
-  const slices = uids.map((uid) => `user-${uid}.slice`)
-  await machine.run([systemctl, 'stop', ...slices], runOptions('machine', options, { accept: [0, 1, 5] }))
+  await runSystemctl(machine, ['stop', ...uids.map((uid) => `user-${uid}.slice`)], options)
 }
 
 /** A killed user manager stays in `systemctl --failed` until it is reset. Exit code 1: none of the units exists. */
 async function forgetFailures(machine: Host, uids: readonly number[], options: EffectOptions): Promise<void> {
+  await runSystemctl(machine, ['reset-failed', ...uids.map((uid) => `user@${uid}.service`)], options)
+}
+
+/** A tenant can delay the end of its own slice, and systemd may be busy. An error is ignored: only the processes that are left decide. */
+async function runSystemctl(machine: Host, words: readonly string[], options: EffectOptions): Promise<void> {
   const systemctl = (await runsSystemd(machine)) ? machine.program('systemctl') : undefined
-  if (systemctl === undefined || uids.length === 0) return
-  const units = uids.map((uid) => `user@${uid}.service`)
-  await machine.run([systemctl, 'reset-failed', ...units], runOptions('machine', options, { accept: [0, 1, 4, 5] }))
+  if (systemctl === undefined) return
+  const accept = [0, 1, 4, 5]
+  try {
+    await machine.run([systemctl, ...words], runOptions('machine', options, { accept }))
+  } catch (error) {
+    if (isAbort(error) || !(error instanceof HostError)) throw error
+  }
 }

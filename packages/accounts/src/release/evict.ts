@@ -7,7 +7,7 @@ import type { PasswdEntry } from '../passwd.ts'
 import { slotBlocked } from '../pool/judge.ts'
 import type { Slot } from '../slots.ts'
 import { readUsers } from '../users.ts'
-import { becoming, endProcesses, type Ended, type EndOptions } from './end.ts'
+import { endProcesses, idsOf, type Ended, type EndOptions } from './end.ts'
 
 /** The result for the login and the processes of one slot. */
 export interface EvictResult {
@@ -48,7 +48,7 @@ export async function evict(
   const ended = host.live ? await endProcesses(host, uids, options) : undefined
   return slots.map((slot): EvictResult => {
     const error = blocked.get(slot.n)
-    if (error === undefined) return resultOf(host, slot, results.get(slot.n), ended)
+    if (error === undefined) return resultOf(slot, results.get(slot.n), ended)
     return { n: slot.n, target: slot.user, ended: 0, error }
   })
 }
@@ -61,17 +61,11 @@ function blockOf(slot: Slot, users: readonly PasswdEntry[]): readonly (readonly 
   return [[slot.n, slotBlocked(operation, slot, { reason, detail })]]
 }
 
-function resultOf(
-  host: Host,
-  { n, user, uid }: Slot,
-  closed: LoginResult | undefined,
-  ended: Ended | undefined,
-): EvictResult {
+function resultOf({ n, user, uid }: Slot, closed: LoginResult | undefined, ended: Ended | undefined): EvictResult {
   const common = { n, target: user, ended: ended?.ended.get(uid) ?? 0 }
   if (closed?.error !== undefined) return { ...common, error: closed.error }
-  if (ended === undefined)
-    return { ...common, steps: [renderCommand([...becoming(host, uid), 'kill', '-KILL', '--', '-1'])] }
-  const left = ended.left.filter(({ uids }) => uids.includes(uid))
+  if (ended === undefined) return { ...common, steps: [renderCommand(['/usr/bin/pkill', '-KILL', '-U', `${uid}`])] }
+  const left = ended.left.filter((process) => idsOf(process, new Set([uid])).length > 0)
   return left.length === 0 ? common : { ...common, error: processesLeft(user, left) }
 }
 

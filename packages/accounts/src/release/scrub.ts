@@ -1,6 +1,5 @@
-import { HostError, quoted, runOptions, runsSystemd, type Host } from '@puppy/host'
-import { processesOf, readProcesses } from '@puppy/host/proc'
-import { isAbort } from '../abort.ts'
+import { quoted, runOptions, runsSystemd, type Host } from '@puppy/host'
+import { readProcesses } from '@puppy/host/proc'
 import { AccountError } from '../errors.ts'
 import { readStates, slotBlocked } from '../pool/judge.ts'
 import { readSkeleton } from '../pool/read.ts'
@@ -8,7 +7,7 @@ import { renderTmpfiles, runTmpfiles } from '../pool/tmpfiles.ts'
 import { findProgram } from '../program.ts'
 import { isSafeFolder } from '../safe-folder.ts'
 import { assertSlots, type Slot, type SlotLayout } from '../slots.ts'
-import { becoming, endProcesses, type EndOptions } from './end.ts'
+import { belonging, endProcesses, idsOf, type EndOptions } from './end.ts'
 import { ipcOf, readIpc, removeIpc } from './ipc.ts'
 import { unmountAll } from './mounts.ts'
 import { removeEntries, removeStrays, removing, search, type SearchFolders } from './search.ts'
@@ -196,7 +195,6 @@ async function emptyHomes(host: Host, slots: readonly Slot[], options: ScrubOpti
   )
   const homes = full.flat()
   if (homes.length === 0) return
-  if (host.live) for (const slot of homes) await emptyAsTenant(host, slot, options)
   const starts = homes.map(({ home }) => host.path(home))
   await host.run(
     [findProgram(host, 'find'), ...starts, ...insides(host)],
@@ -208,24 +206,11 @@ function insides(host: Host): readonly string[] {
   return ['-xdev', '-mindepth', '1', '-maxdepth', '1', ...removing(host)]
 }
 
-/**
- * Root removes what this step cannot remove or does not finish. With `daemon`, a process with the uid of the tenant inherits none of our
- * locks.
- */
-async function emptyAsTenant(machine: Host, { home, uid }: Slot, options: ScrubOptions): Promise<void> {
-  const command = [...becoming(machine, uid), findProgram(machine, 'find'), home, ...insides(machine)] as const
-  try {
-    await machine.run([...command], runOptions('machine', options, { accept: [0, 1], daemon: true }))
-  } catch (error) {
-    if (!(error instanceof HostError) || isAbort(error)) throw error
-  }
-}
-
 async function prove(host: Host, slots: readonly Slot[], folders: SearchFolders, options: ScrubOptions) {
   const files = await search(host, folders, slots, options)
   const named = await readNamed(host, slots)
   const uids = new Set(slots.map(({ uid }) => uid))
-  const processes = host.live ? processesOf(await readProcesses(host), uids) : []
+  const processes = host.live ? belonging(await readProcesses(host), uids) : []
   const objects = host.live ? ipcOf(await readIpc(host), uids) : []
   return new Map(
     slots.map(({ n, uid, user, home }): readonly [number, readonly string[]] => [
@@ -234,7 +219,7 @@ async function prove(host: Host, slots: readonly Slot[], folders: SearchFolders,
         ...files.get(n)!.map((path) => (path === home ? `${path} itself` : path)),
         ...named.filter((path) => path.endsWith(`/${user}`)),
         ...processes
-          .filter((process) => process.uids.includes(uid))
+          .filter((process) => idsOf(process, new Set([uid])).length > 0)
           .map(({ pid, name }) => `process ${pid} ${quoted(name)}`),
         ...objects.filter((object) => object.uid === uid || object.cuid === uid).map(({ kind, id }) => `${kind} ${id}`),
       ],

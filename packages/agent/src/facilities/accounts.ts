@@ -10,6 +10,7 @@ import {
   scrub,
   type AccountError,
   type Base,
+  type EndOptions,
   type Login,
   type Logins,
   type Pool,
@@ -23,16 +24,21 @@ import type { Facility, Given, Served, SlotToBuild, SlotVerdict, SlotVerdicts, S
 
 const name = 'accounts'
 
+type Ending = EndOptions & { readonly signal: AbortSignal }
+
 /** Where the users of tenants are created. */
 export interface AccountsOptions {
   readonly host: Host
   /** The real machine, even when `host` is a folder: listening ports always belong to the machine. */
   readonly machine: Host
   readonly layout: SlotLayout
+  /** Ends the slices of uids before their processes are ended one uid after the other. */
+  readonly endGroups?: EndOptions['endGroups']
 }
 
 /** Creates the facility for users, homes, keys and logins. On release, it removes everything that a tenant left behind. */
-export function accountsFacility({ host, machine, layout }: AccountsOptions): Facility {
+export function accountsFacility({ host, machine, layout, endGroups }: AccountsOptions): Facility {
+  const ending = endGroups === undefined ? {} : { endGroups }
   const readReservations = createReservations(machine)
   const [base, pool, logins] = [openBase(host, layout), openPool(host, layout), openLogins(host)]
   return Object.freeze<Facility>({
@@ -46,9 +52,9 @@ export function accountsFacility({ host, machine, layout }: AccountsOptions): Fa
     prepare: (signal: AbortSignal) => prepare(base, signal),
     build: (slots: readonly SlotToBuild[], signal: AbortSignal) => build(pool, readReservations, slots, signal),
     serve: (view: { readonly tenants: readonly Tenant[] }, signal: AbortSignal) =>
-      serve({ host, pool, logins }, view.tenants, signal),
-    evict: (slots: readonly Slot[], signal: AbortSignal) => evictSlots(host, slots, signal),
-    scrub: (slots: readonly Slot[], signal: AbortSignal) => scrubSlots(host, layout, slots, signal),
+      serve({ host, pool, logins }, view.tenants, { ...ending, signal }),
+    evict: (slots: readonly Slot[], signal: AbortSignal) => evictSlots(host, slots, { ...ending, signal }),
+    scrub: (slots: readonly Slot[], signal: AbortSignal) => scrubSlots(host, layout, slots, { ...ending, signal }),
   })
 }
 
@@ -131,8 +137,9 @@ function loginOf(tenant: Tenant): Login {
 async function serve(
   { host, pool, logins }: { readonly host: Host; readonly pool: Pool; readonly logins: Logins },
   tenants: readonly Tenant[],
-  signal: AbortSignal,
+  ending: Ending,
 ): Promise<Step<Served>> {
+  const { signal } = ending
   const slots = tenants.map(({ slot }) => ({ ...slot, taken: true }))
   const users = pool.plan(slots, await pool.read(slots, { signal, reserved: noReservations }))
   const observed = await logins.read(tenants.map(loginOf), { signal })
@@ -149,7 +156,7 @@ async function serve(
     apply: async () => {
       const { results } = await logins.apply(changeSet, { signal })
       for (const { n, error } of results) if (error !== undefined) errors.set(n, error)
-      const left = await endSuspended(host, suspended, signal)
+      const left = await endSuspended(host, suspended, ending)
       const accounts = tenants.map(({ id, slot }): [number, Verdict] => {
         const message = errors.get(slot.n)?.message
         const mismatch = `user ${slot.user} or its home does not match slot ${slot.n}; the agent repairs it within a minute`
@@ -172,25 +179,25 @@ function failed(reason: string, message: string): Verdict {
  * Ends the processes of suspended slots. Returns the uids that still have processes. Ends none for a host that is a folder: there, the
  * uid may belong to a person of this machine.
  */
-async function endSuspended(host: Host, slots: readonly Slot[], signal: AbortSignal): Promise<ReadonlySet<number>> {
+async function endSuspended(host: Host, slots: readonly Slot[], ending: EndOptions): Promise<ReadonlySet<number>> {
   if (!host.live || slots.length === 0) return new Set()
   const { left } = await endProcesses(
     host,
     slots.map(({ uid }) => uid),
-    { signal },
+    ending,
   )
-  return new Set(left.map(({ uid }) => uid))
+  return new Set(left.flatMap(({ uids, gids }) => [...uids, ...gids]))
 }
 
 async function evictSlots(
   host: Host,
   slots: readonly Slot[],
-  signal: AbortSignal,
+  ending: EndOptions,
 ): Promise<Step<ReadonlyMap<number, Given>>> {
   return {
     changes: slots.map(({ user }) => ({ facility: name, target: user, action: 'end its logins and processes' })),
     apply: async () => {
-      const results = await evict(host, slots, { signal })
+      const results = await evict(host, slots, ending)
       return new Map(results.map(({ n, error }) => [n, givenOf(error)]))
     },
   }
@@ -200,12 +207,12 @@ async function scrubSlots(
   host: Host,
   layout: SlotLayout,
   slots: readonly Slot[],
-  signal: AbortSignal,
+  ending: EndOptions,
 ): Promise<Step<ReadonlyMap<number, Given>>> {
   return {
     changes: slots.map(({ user }) => ({ facility: name, target: user, action: 'delete its data' })),
     apply: async () => {
-      const results = await scrub(host, layout, slots, { signal })
+      const results = await scrub(host, layout, slots, ending)
       return new Map(results.map(({ n, error }) => [n, givenOf(error)]))
     },
   }

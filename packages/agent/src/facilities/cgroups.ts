@@ -1,6 +1,5 @@
 import { slotAt, slotCount, type Slot, type SlotLayout } from '@puppy/accounts'
 import {
-  CgroupError,
   findDisk,
   openCgroups,
   openSlices,
@@ -8,7 +7,6 @@ import {
   slicePath,
   userSlice,
   type Cgroupfs,
-  type Cgroups,
   type Slices,
   type SliceResult,
   type SliceSpec,
@@ -29,13 +27,12 @@ import {
   type Tenant,
   type View,
 } from './facility.ts'
+import { endSlices } from '../cgroups/end-slices.ts'
 import { removeSessions, sessionsKeeper } from '../cgroups/sessions.ts'
 import { buildPortRules, emptySlice } from '../cgroups/slice-port-rules.ts'
 import { throttledLimits } from '../cgroups/throttle.ts'
 
 const condition = 'limits'
-/** Milliseconds until the processes of a slice must have ended after SIGKILL. Processes that hang in the kernel do not end later either. */
-const killTimeout = 10_000
 
 /** Where slices are limited. */
 export interface CgroupsFacilityOptions {
@@ -77,14 +74,14 @@ export function cgroupsFacility(options: CgroupsFacilityOptions): Facility {
         apply: async () => {
           const { results } = await slices.apply(changeSet, { signal })
           const bySlice = new Map(results.map((result) => [result.target, result]))
-          const left = await endAll(
+          const left = await endSlices(
             groups,
-            tenants.filter(({ suspended }) => suspended).map(({ slot }) => slot),
+            tenants.filter(({ suspended }) => suspended).map(({ slot }) => slot.uid),
             signal,
           )
           const accounts = tenants.flatMap((tenant): [number, Verdict][] => {
             const result = bySlice.get(userSlice(tenant.slot.uid))
-            const trouble = left.get(tenant.slot.n)
+            const trouble = left.get(tenant.slot.uid)
             if (trouble !== undefined) return [[tenant.id, failed('processes_left', trouble)]]
             return result === undefined ? [] : [[tenant.id, verdictOf(result, tenant, disk)]]
           })
@@ -105,10 +102,14 @@ export function cgroupsFacility(options: CgroupsFacilityOptions): Facility {
       return {
         changes: busy.map(({ uid }) => ({ facility: 'cgroups', target: userSlice(uid), action: 'end its processes' })),
         apply: async () => {
-          const left = await endAll(groups, slots, signal)
+          const left = await endSlices(
+            groups,
+            slots.map(({ uid }) => uid),
+            signal,
+          )
           return new Map(
-            slots.map(({ n }) => {
-              const message = left.get(n)
+            slots.map(({ n, uid }) => {
+              const message = left.get(uid)
               return [n, message === undefined ? { done: true } : { done: false, message }]
             }),
           )
@@ -161,30 +162,6 @@ async function stateOf(slices: Slices, signal?: AbortSignal): Promise<FacilitySt
 
 function sliceOf({ slot, limits, throttled }: Tenant, disk: string | undefined): SliceSpec {
   return { ...emptySlice(slot), limits: throttled ? throttledLimits(limits, disk) : limits }
-}
-
-/**
- * Ends every process in the slices of slots, also processes of another user. One write for each slice ends all its processes, so that a
- * process that forks cannot escape.
- *
- * @returns error messages by slot
- */
-async function endAll(
-  groups: Cgroups,
-  slots: readonly Slot[],
-  signal: AbortSignal,
-): Promise<ReadonlyMap<number, string>> {
-  const left = new Map<number, string>()
-  for (const { n, uid } of slots) {
-    const path = slicePath(userSlice(uid))
-    try {
-      if (groups.exists(path) && groups.state(path).populated) await groups.kill(path, { signal, timeout: killTimeout })
-    } catch (error) {
-      if (!(error instanceof CgroupError)) throw error
-      if (error.code !== 'CGROUP_GONE') left.set(n, error.message)
-    }
-  }
-  return left
 }
 
 function failed(reason: string, message: string): Verdict {

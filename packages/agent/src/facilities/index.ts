@@ -1,10 +1,12 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { slotAt, slotCount, type SlotLayout } from '@puppy/accounts'
+import { slotAt, slotCount, type EndOptions, type SlotLayout } from '@puppy/accounts'
+import { openCgroups } from '@puppy/cgroups'
 import type { ConfigSpec, Haproxy } from '@puppy/haproxy'
 import type { Host } from '@puppy/host'
 import type { Quota } from '@puppy/quota'
 import { openPolicy, type Policy, type PolicyOptions } from '@puppy/selinux'
+import { endSlices } from '../cgroups/end-slices.ts'
 import { accountsFacility } from './accounts.ts'
 import { cgroupsFacility } from './cgroups.ts'
 import type { Facility } from './facility.ts'
@@ -48,10 +50,16 @@ export function facilitiesOf(options: FacilitiesOptions): {
   const { gather, asked } = everybody()
   const { signal } = options
   const policy = openTenantPolicy(host, layout, { gather, ...(signal === undefined ? {} : { signal }) })
-  const cgroups = cgroupsFacility({ host, layout, policy, runFolder: join(options.runDir, 'cgroups') })
+  const runFolder = join(options.runDir, 'cgroups')
+  const cgroups = cgroupsFacility({ host, layout, policy, runFolder })
+  const groups = openCgroups(host)
+  const endGroups = async (uids: readonly number[], ending: EndOptions) => {
+    await endSlices(groups, uids, ending.signal ?? new AbortController().signal)
+  }
+  const accounts = accountsFacility({ ...options, endGroups })
   const selinux = selinuxFacility({ host, layout, policy, asked })
   const quota = quotaFacility({ host, quota: options.quota, tenantUids })
-  return { facilities: [accountsFacility(options), cgroups, quota, firewall, selinux, ports, proxy], proxy }
+  return { facilities: [accounts, cgroups, quota, firewall, selinux, ports, proxy], proxy }
 }
 
 /** Milliseconds to wait for the levels of slots. Where SELinux does not work they never come. */

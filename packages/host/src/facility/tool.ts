@@ -22,7 +22,6 @@ const debianPackages = {
   ip: 'iproute2',
   ipcrm: 'util-linux',
   journalctl: 'systemd',
-  kill: 'procps',
   load_policy: 'policycoreutils',
   loginctl: 'systemd',
   lsattr: 'e2fsprogs',
