@@ -11,6 +11,7 @@ export type AccountErrorCode =
   | 'ACCOUNT_PROGRAM_MISSING'
   | 'ACCOUNT_SLOT_BLOCKED'
   | 'ACCOUNT_SLOT_DIRTY'
+  | 'ACCOUNT_SLOT_UNPROVED'
   | 'ACCOUNT_SSHD_REFUSED'
   | 'ACCOUNT_STALE'
 
@@ -31,7 +32,8 @@ export type SlotFault = 'account_wrong' | 'home_wrong'
 export interface AccountErrorFacts extends FacilityErrorFacts {
   /** For `ACCOUNT_SLOT_BLOCKED` the reason. For `ACCOUNT_NOT_APPLIED` the part of the slot that is wrong. */
   readonly reason?: BlockReason | SlotFault
-  /** For `ACCOUNT_SLOT_DIRTY` and `ACCOUNT_PROCESSES_LEFT`: the first of the remaining paths, processes and IPC objects. */
+  /** For `ACCOUNT_SLOT_DIRTY` and `ACCOUNT_PROCESSES_LEFT`: the first of the remaining paths, processes and IPC objects. For
+   * `ACCOUNT_SLOT_UNPROVED`: the folders in which a set-user-ID file may be open. */
   readonly left?: readonly string[]
 }
 

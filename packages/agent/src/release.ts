@@ -48,11 +48,15 @@ async function releaseSlots(
   how: 'evict' | 'scrub',
 ): Promise<ReadonlyMap<number, string>> {
   const trouble = new Map<number, string>()
+  const names = new Set(pass.working.map(({ name }) => name))
+  const act = async (facility: Facility, left: readonly Slot[]) => {
+    const step = how === 'evict' ? facility.evict?.(left, pass.signal) : facility.scrub?.(left, pass.signal, names)
+    return (await step) ?? { changes: [], apply: async () => new Map() }
+  }
   for (const facility of how === 'evict' ? pass.working.toReversed() : pass.working) {
-    const act = facility[how]
     const left = how === 'evict' ? slots : slots.filter(({ n }) => !trouble.has(n))
-    if (act === undefined || left.length === 0) continue
-    const given = await attempt(pass, facility.name, () => act(left, pass.signal), {
+    if (facility[how] === undefined || left.length === 0) continue
+    const given = await attempt(pass, facility.name, () => act(facility, left), {
       planned: new Map(),
       failed: (message) => new Map(left.map(({ n }) => [n, { done: false, message }])),
     })

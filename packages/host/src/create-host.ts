@@ -5,10 +5,12 @@ import { findProgram } from './find-program.ts'
 import type { Host } from './host.ts'
 import { assertInside } from './inside.ts'
 import { createLocks } from './lock.ts'
+import type { Mount } from './proc/mountinfo.ts'
 import type { ProcessIdentity } from './process-identity.ts'
 import { createRelabel } from './relabel.ts'
 import { runProgram, startProgram } from './run.ts'
 import { sendSignal } from './signal.ts'
+import { unmountExactly } from './unmount.ts'
 
 /** Options of `createHost`. */
 export interface HostOptions {
@@ -36,6 +38,8 @@ export function createHost(options: HostOptions = {}): Host {
     program: findProgram,
     start: startProgram,
     run,
+    unmount: (mount: Mount, options: Pick<RunOptions, 'signal' | 'timeout'> = {}) =>
+      unmountExactly(mount, options, { live, run }),
     signal: async (process: ProcessIdentity, signal: NodeJS.Signals) => sendSignal(process, signal, live),
   })
 }

@@ -1,6 +1,7 @@
 import type { Command, RunOptions, RunResult, StartedProgram, StartOptions } from './command.ts'
 import type { Files } from './files.ts'
 import type { Lock, LockOptions } from './lock.ts'
+import type { Mount } from './proc/mountinfo.ts'
 import type { ProcessIdentity } from './process-identity.ts'
 
 /**
@@ -47,6 +48,19 @@ export interface Host extends Files {
    * @see kill(2)
    */
   signal(process: ProcessIdentity, signal: NodeJS.Signals): Promise<boolean>
+
+  /**
+   * Unmounts one mount, and the mounts below it. The unmount is lazy: a busy mount disappears from the tree at once, and ends when no process
+   * uses it. Returns false when the mount does not exist, or when its mount point does not lead to it: it is covered, or a user moves
+   * folders of the path at this moment. Then the caller may read the mounts again and repeat the call.
+   *
+   * No other mount is unmounted, also when a user replaces a folder of the path by a link meanwhile.
+   *
+   * @param mount as `readMounts` returned it
+   * @throws HostError as `run`, `HOST_NOT_LIVE`.
+   * @see umount(8), open(2) about O_PATH
+   */
+  unmount(mount: Mount, options?: Pick<RunOptions, 'signal' | 'timeout'>): Promise<boolean>
 
   /** Returns the path of a program in the system folders (`/usr/sbin`, `/usr/bin`, `/sbin`, `/bin`), or undefined. Ignores `PATH`. */
   program(name: string): string | undefined

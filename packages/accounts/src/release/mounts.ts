@@ -1,10 +1,9 @@
-import { runOptions, type EffectOptions, type Host } from '@puppy/host'
+import type { EffectOptions, Host } from '@puppy/host'
 import { readMounts, type Mount } from '@puppy/host/proc'
-import { findProgram } from '../program.ts'
 
 /** A mount that belongs to a user: a FUSE mount, or `/run/user/UID`. */
 export interface UserMount {
-  readonly path: string
+  readonly mount: Mount
   readonly uid: number
 }
 
@@ -21,21 +20,31 @@ export interface UserMount {
  * @see proc_pid_mountinfo(5), mount.fuse3(8)
  */
 export function userMounts(mounts: readonly Mount[]): readonly UserMount[] {
-  return mounts.flatMap(({ mountPoint: path, fileSystem, options }) => {
+  return mounts.flatMap((mount) => {
+    const { mountPoint, fileSystem, options } = mount
     const owner = fileSystem.startsWith('fuse') ? options.find((option) => option.startsWith('user_id=')) : undefined
-    const uid = /^user_id=(\d+)$/.exec(owner ?? '')?.[1] ?? /^\/run\/user\/(\d+)$/.exec(path)?.[1]
-    return uid === undefined ? [] : [{ path, uid: Number(uid) }]
+    const uid = /^user_id=(\d+)$/.exec(owner ?? '')?.[1] ?? /^\/run\/user\/(\d+)$/.exec(mountPoint)?.[1]
+    return uid === undefined ? [] : [{ mount, uid: Number(uid) }]
   })
 }
 
+/** How often the mounts are read. A neighbour that moves the folders of a mount point all the time is unlucky within a few attempts. */
+const attempts = 20
+
 /**
- * Unmounts the mounts of these uids, innermost first. The unmount is lazy: a busy mount disappears from the tree at once, and ends when no
- * process uses it.
+ * Unmounts the mounts of these uids. The mounts are read again until none is left, because a mount can cover another, and a neighbour can
+ * move the folder of a mount point while it is unmounted. Returns the mounts that are left.
  */
-export async function unmountAll(host: Host, uids: ReadonlySet<number>, options: EffectOptions = {}): Promise<void> {
-  const mounts = userMounts(await readMounts(host)).filter(({ uid }) => uids.has(uid))
-  if (mounts.length === 0) return
-  const paths = mounts.map(({ path }) => path).toReversed()
-  const command = [findProgram(host, 'umount'), '--lazy', '--', ...paths] as const
-  await host.run([...command], runOptions('machine', options, { accept: [0, 1, 32, 64] }))
+export async function unmountAll(
+  host: Host,
+  uids: ReadonlySet<number>,
+  options: EffectOptions = {},
+): Promise<readonly UserMount[]> {
+  let left: readonly UserMount[] = []
+  for (let attempt = 0; attempt < attempts; attempt += 1) {
+    left = userMounts(await readMounts(host)).filter(({ uid }) => uids.has(uid))
+    if (left.length === 0) return left
+    for (const { mount } of left) await host.unmount(mount, options)
+  }
+  return left
 }

@@ -6,6 +6,7 @@ import { environmentFolder, keysFolder, lingerFolder } from '../login/read.ts'
 import { readStates, slotBlocked, type SlotState } from '../pool/judge.ts'
 import { readSlots } from '../pool/read.ts'
 import { findProgram, prefixArguments } from '../program.ts'
+import { releasedFolder } from './proof.ts'
 import { isSafeFolder } from '../safe-folder.ts'
 import { assertSlots, type Slot, type SlotLayout } from '../slots.ts'
 
@@ -94,7 +95,8 @@ async function removeAccount(
 ): Promise<void> {
   assertNotAborted(options, 'remove slots')
   try {
-    for (const folder of [keysFolder, environmentFolder, lingerFolder]) await host.remove(`${folder}/${user}`)
+    for (const folder of [keysFolder, environmentFolder, releasedFolder, lingerFolder])
+      await host.remove(`${folder}/${user}`)
     await runShadowTool(host, 'userdel', user, options)
     await runShadowTool(host, 'groupdel', user, options)
   } catch (error) {

@@ -1,128 +1,156 @@
-import { HostError, runOptions, type Command, type EffectOptions, type Host } from '@puppy/host'
+import { HostError, type Command, type EffectOptions, type Host } from '@puppy/host'
 import { isAbort } from '../abort.ts'
 import { findProgram } from '../program.ts'
 import type { Slot } from '../slots.ts'
+import type { PrivateView } from './private-view.ts'
 
 /** The folders to search, as paths of the machine. */
-export interface SearchFolders {
+interface SearchFolders {
   /** The folder that contains the homes. The search covers the contents of homes, but not the homes themselves. */
   readonly homes: readonly string[]
   readonly others: readonly string[]
 }
 
+/** What a search works on. */
+export interface SearchPlace {
+  readonly host: Host
+  readonly view: PrivateView
+  readonly folders: SearchFolders
+}
+
+/** The id of a group that no user is a member of. @see systemd's "Users, Groups, UIDs and GIDs" */
+const nogroup = 65_534
+
 /**
- * Renders find(1) tests that match files of these uids: `( -uid +9999 -uid -10003 -o -uid 10007 )`. Pure.
+ * Renders find(1) tests that match files with one of these ids as owner or group: `( -uid +9999 -uid -10003 -o -gid +9999 -gid -10003 )`.
+ * Pure.
  *
- * Adjacent uids become one range, so for a pool of thousands find compares each file only once or twice.
+ * Adjacent ids become one range, so for a pool of thousands find compares each file only once or twice.
  */
-export function renderOwners(uids: readonly number[]): readonly string[] {
-  const ranges: { first: number; last: number }[] = []
-  for (const uid of [...new Set(uids)].toSorted((one, other) => one - other)) {
-    const range = ranges.at(-1)
-    if (range?.last === uid - 1) range.last = uid
-    else ranges.push({ first: uid, last: uid })
-  }
-  const tests = ranges.flatMap(({ first, last }) => [
-    '-o',
-    ...(first === last ? ['-uid', `${first}`] : ['-uid', `+${first - 1}`, '-uid', `-${last + 1}`]),
-  ])
+export function renderOwners(ids: readonly number[]): readonly string[] {
+  const tests = (['-uid', '-gid'] as const).flatMap((test) =>
+    rangesOf(ids).flatMap((range) => renderRange(test, range)),
+  )
   return ['(', ...tests.slice(1), ')']
 }
 
+interface Range {
+  readonly first: number
+  last: number
+}
+
+function rangesOf(ids: readonly number[]): readonly Range[] {
+  const ranges: Range[] = []
+  for (const id of [...new Set(ids)].toSorted((one, other) => one - other)) {
+    const range = ranges.at(-1)
+    if (range?.last === id - 1) range.last = id
+    else ranges.push({ first: id, last: id })
+  }
+  return ranges
+}
+
+function renderRange(test: '-uid' | '-gid', { first, last }: Range): readonly string[] {
+  return ['-o', ...(first === last ? [test, `${first}`] : [test, `+${first - 1}`, test, `-${last + 1}`])]
+}
+
 /**
- * Removes the direct entries of these folders that belong to these uids, with their contents. Only root and the owner may be able to move
- * entries of these folders: the folders belong to root or are sticky.
+ * Removes the homes of slots with everything in them, and the direct entries of the other folders that belong to these slots, with their
+ * contents. Only root and the owner may be able to move entries of these folders: the folders belong to root or are sticky.
  */
 export async function removeEntries(
-  host: Host,
-  folders: readonly string[],
-  uids: readonly number[],
+  { host, view, folders }: SearchPlace,
+  slots: readonly Slot[],
   options: EffectOptions,
-) {
-  const owners = renderOwners(uids)
-  await sweep(host, folders, ['-mindepth', '1', '-maxdepth', '1', ...owners, ...removing(host)], options)
-}
-
-/** Returns the arguments with which find(1) removes each match recursively, on its own file system. */
-export function removing(host: Host): readonly string[] {
-  return ['-exec', findProgram(host, 'rm'), '-rf', '--one-file-system', '--', '{}', '+']
+): Promise<void> {
+  const rm = [findProgram(host, 'rm'), '-rf', '--one-file-system', '--'] as const
+  const homes = folders.homes.length === 0 ? [] : slots.map(({ home }) => view.inside(home))
+  if (homes.length > 0) await view.run([...rm, ...homes], options)
+  const owners = rangesOf(slots.map(({ uid }) => uid)).flatMap((range) => renderRange('-uid', range))
+  const tests = ['-mindepth', '1', '-maxdepth', '1', '(', ...owners.slice(1), ')', '-exec', ...rm, '{}', '+']
+  await sweep({ host, view }, folders.others, tests, options)
 }
 
 /**
- * Removes single files of these uids at any depth in folders of other users. `-delete` of find works on an open folder, so it does not
+ * Removes single files of these slots at any depth in folders of other users. `-delete` of find works on an open folder, so it does not
  * follow a folder that is replaced by a link meanwhile.
+ *
+ * A folder with files of other users cannot be deleted. It becomes the property of the owner of the folder that contains it. So do files
+ * that cannot be deleted, such as a terminal. A file of another user with the group of a slot only loses this group. chown(1) runs in the
+ * folder that find has open and changes only what still belongs to the slot, and no link is followed.
  */
-export async function removeStrays(
-  host: Host,
-  folders: SearchFolders,
-  uids: readonly number[],
-  options: EffectOptions,
-) {
-  const owners = renderOwners(uids)
-  await sweep(host, folders.homes, ['-mindepth', '2', ...owners, '-delete'], options)
-  await sweep(host, folders.others, ['-mindepth', '1', ...owners, '-delete'], options)
+export async function removeStrays(place: SearchPlace, slots: readonly Slot[], options: EffectOptions): Promise<void> {
+  const owners = rangesOf(slots.map(({ uid }) => uid)).flatMap((range) => renderRange('-uid', range))
+  await sweepAll(place, ['(', ...owners.slice(1), ')', '-delete'], options)
+  const found = await search(place, slots, options)
+  const chown = [findProgram(place.host, 'chown'), '--no-dereference'] as const
+  for (const { uid, gid } of slots.filter((slot) => found.get(slot.n)!.length > 0)) {
+    const owned = ['-uid', `${uid}`, '-execdir', ...chown, `--from=${uid}`, '--reference=.', '--', '{}', '+']
+    const grouped = ['-gid', `${gid}`, '-execdir', ...chown, `--from=:${gid}`, `:${nogroup}`, '--', '{}', '+']
+    await sweepAll(place, owned, options)
+    await sweepAll(place, grouped, options)
+  }
 }
 
 /** The result of a search, by slot number: the first twenty files of each slot, or why the search failed. */
 export type Found = ReadonlyMap<number, readonly string[]>
 
 /**
- * Searches for all files that these slots own, with one run of find(1) for the homes and one for the other folders.
+ * Searches for all files whose owner or group belongs to these slots, with one run of find(1) for the homes and one for the other folders.
  *
- * A folder that root may not read (a FUSE mount of another user) looks empty and is skipped. A search that does not finish proves nothing:
- * then the result of every slot is the error.
+ * A search that does not finish proves nothing: then the result of every slot is the error.
  *
  * @throws HostError `HOST_ABORTED`.
  */
-export async function search(
-  host: Host,
-  folders: SearchFolders,
-  slots: readonly Slot[],
-  options: EffectOptions,
-): Promise<Found> {
-  const uids = slots.map(({ uid }) => uid)
+export async function search(place: SearchPlace, slots: readonly Slot[], options: EffectOptions): Promise<Found> {
+  const print = [...renderOwners(slots.map(({ uid }) => uid)), '-printf', '%U\\0%G\\0%p\\0']
   try {
-    const print = [...renderOwners(uids), '-printf', '%U\\0%p\\0']
-    const inHomes = await sweep(host, folders.homes, ['-mindepth', '2', ...print], options)
-    const elsewhere = await sweep(host, folders.others, ['-mindepth', '1', ...print], options)
-    return arrange(host, slots, parseFound(inHomes + elsewhere))
+    return arrange(place.view, slots, parseFound(await sweepAll(place, print, options)))
   } catch (error) {
     if (!(error instanceof HostError) || isAbort(error)) throw error
     if (error.code !== 'HOST_OUTPUT_TOO_LARGE' || slots.length === 1)
       return new Map(slots.map(({ n }) => [n, [error.message]]))
-    return searchEach(host, folders, slots, options)
+    return searchEach(place, slots, options)
   }
 }
 
 /** Searches for each slot alone, when one of them has so many files that the whole list does not fit. */
-async function searchEach(
-  host: Host,
-  folders: SearchFolders,
-  slots: readonly Slot[],
-  options: EffectOptions,
-): Promise<Found> {
+async function searchEach(place: SearchPlace, slots: readonly Slot[], options: EffectOptions): Promise<Found> {
   const found = new Map<number, readonly string[]>()
   for (const slot of slots) {
-    for (const [n, paths] of await search(host, folders, [slot], options)) found.set(n, paths)
+    for (const [n, paths] of await search(place, [slot], options)) found.set(n, paths)
   }
   return found
 }
 
-/** Parses the output of find: alternating owner and path, each terminated by a NUL, which no file name contains. Pure. */
-export function parseFound(text: string): readonly { readonly uid: number; readonly path: string }[] {
-  const words = text.split('\0')
-  return words.flatMap((path, index) => {
-    const uid = index % 2 === 1 ? Number(words[index - 1]) : Number.NaN
-    return Number.isSafeInteger(uid) && words[index - 1] !== '' ? [{ uid, path }] : []
-  })
+/** A file that a search found. */
+export interface FoundFile {
+  readonly uid: number
+  readonly gid: number
+  readonly path: string
 }
 
-function arrange(host: Host, slots: readonly Slot[], found: ReturnType<typeof parseFound>): Found {
-  const byUid = Map.groupBy(found, ({ uid }) => uid)
-  const strip = host.live ? 0 : host.root.length
-  return new Map(
-    slots.map(({ n, uid }) => [n, (byUid.get(uid) ?? []).slice(0, 20).map(({ path }) => path.slice(strip))]),
+/** Parses the output of find: owner, group and path in turn, each terminated by a NUL, which no file name contains. Pure. */
+export function parseFound(text: string): readonly FoundFile[] {
+  const words = text.split('\0')
+  return Array.from({ length: Math.floor(words.length / 3) }, (_, at) => words.slice(at * 3, at * 3 + 3)).flatMap(
+    ([uid = '', gid = '', path = '']) =>
+      /^\d{1,10}$/.test(uid) && /^\d{1,10}$/.test(gid) ? [{ uid: Number(uid), gid: Number(gid), path }] : [],
   )
+}
+
+function arrange(view: PrivateView, slots: readonly Slot[], found: readonly FoundFile[]): Found {
+  const paths = new Map<number, string[]>(slots.map(({ uid }) => [uid, []]))
+  for (const { uid, gid, path } of found) {
+    const list = paths.get(uid) ?? paths.get(gid)
+    if (list !== undefined && list.length < 20) list.push(view.outside(path))
+  }
+  return new Map(slots.map(({ n, uid }) => [n, paths.get(uid)!]))
+}
+
+/** Runs find in the homes, without the homes themselves, and in the other folders. Returns what both printed. */
+async function sweepAll({ host, view, folders }: SearchPlace, tests: readonly string[], options: EffectOptions) {
+  const inHomes = await sweep({ host, view }, folders.homes, ['-mindepth', '2', ...tests], options)
+  return inHomes + (await sweep({ host, view }, folders.others, ['-mindepth', '1', ...tests], options))
 }
 
 /**
@@ -130,20 +158,14 @@ function arrange(host: Host, slots: readonly Slot[], found: ReturnType<typeof pa
  * a root folder no link is followed. Exit code 1: a file disappeared or could not be read.
  */
 async function sweep(
-  host: Host,
+  { host, view }: Pick<SearchPlace, 'host' | 'view'>,
   folders: readonly string[],
   tests: readonly string[],
   options: EffectOptions,
 ): Promise<string> {
   if (folders.length === 0) return ''
-  const starts = folders.map((folder) => host.path(folder))
-  const command: Command = [
-    findProgram(host, 'find'),
-    host.live ? '-H' : '-P',
-    ...starts,
-    '-ignore_readdir_race',
-    '-xdev',
-    ...tests,
-  ]
-  return (await host.run(command, runOptions('files', options, { accept: [0, 1] }))).stdout
+  const starts = folders.map((folder) => view.inside(folder))
+  const find = [findProgram(host, 'find'), host.live ? '-H' : '-P'] as const
+  const command: Command = [...find, ...starts, '-ignore_readdir_race', '-xdev', ...tests]
+  return (await view.run(command, options)).stdout
 }

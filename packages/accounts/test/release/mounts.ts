@@ -10,11 +10,14 @@ const text = `24 1 0:22 / /run rw - tmpfs tmpfs rw,mode=755
 `
 
 void t.test('userMounts() finds FUSE mounts and runtime folders', (t) => {
-  t.strictSame(userMounts(parseMountinfo(text)), [
-    { path: '/home/p10000/a b', uid: 10_000 },
-    { path: '/run/user/10001', uid: 10_001 },
-    { path: '/home/p10000/a b/c', uid: 10_000 },
-  ])
+  t.strictSame(
+    userMounts(parseMountinfo(text)).map(({ mount, uid }) => [mount.mountPoint, uid]),
+    [
+      ['/home/p10000/a b', 10_000],
+      ['/run/user/10001', 10_001],
+      ['/home/p10000/a b/c', 10_000],
+    ],
+  )
   t.end()
 })
 
@@ -28,10 +31,21 @@ void t.test('userMounts() ignores all other mounts', (t) => {
   t.end()
 })
 
-void t.test('unmountAll() unmounts the innermost first, and no mount of another user', async (t) => {
-  const host = createFakeHost({ files: { '/proc/self/mountinfo': text }, programs: { '/usr/bin/umount': () => ({}) } })
-  await unmountAll(host, new Set([5]))
-  t.strictSame(host.commands, [])
-  await unmountAll(host, new Set([10_000]))
-  t.strictSame(host.commands, [['/usr/bin/umount', '--lazy', '--', '/home/p10000/a b/c', '/home/p10000/a b']])
+void t.test('unmountAll() unmounts the mounts of these users, also covered ones, and no other', async (t) => {
+  const covering = '100 97 0:54 / /home/p10000/a\\040b rw - fuse y rw,user_id=10000\n'
+  const host = createFakeHost({ files: { '/proc/self/mountinfo': text + covering } })
+  t.strictSame(await unmountAll(host, new Set([5])), [])
+  t.strictSame(host.unmounted, [])
+  t.strictSame(await unmountAll(host, new Set([10_000])), [])
+  t.strictSame(host.unmounted, ['/home/p10000/a b/c', '/home/p10000/a b', '/home/p10000/a b'])
+  t.match(await host.read('/proc/self/mountinfo'), /^24 1 .*\n98 24 .*\n$/)
+})
+
+void t.test('unmountAll() returns the mounts that it could not unmount', async (t) => {
+  const host = createFakeHost({ files: { '/proc/self/mountinfo': text } })
+  const left = await unmountAll({ ...host, unmount: async () => false }, new Set([10_001]))
+  t.strictSame(
+    left.map(({ mount }) => mount.id),
+    [98],
+  )
 })

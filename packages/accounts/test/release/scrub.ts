@@ -96,7 +96,7 @@ void t.test('scrub() reports what it cannot remove, and cleans the other slots',
   // Files that are removed in /tmp appear again, as if a process had not ended.
   const run: typeof host.run = async (command, options) => {
     const result = await host.run(command, options)
-    if (command.includes('-delete')) {
+    if (command.includes('-delete') || command.includes('-execdir')) {
       writeFileSync(host.path('/tmp/one'), '')
       chownSync(host.path('/tmp/one'), 10_000, 10_000)
     }

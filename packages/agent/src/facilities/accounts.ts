@@ -15,6 +15,7 @@ import {
   type Logins,
   type Pool,
   type PortReservations,
+  type ScrubOptions,
   type Slot,
   type SlotLayout,
 } from '@puppy/accounts'
@@ -34,10 +35,12 @@ export interface AccountsOptions {
   readonly layout: SlotLayout
   /** Ends the slices of uids before their processes are ended one uid after the other. */
   readonly endGroups?: EndOptions['endGroups']
+  /** Returns the mount points of file systems on which the facility `quota` counts the files of released slots. */
+  readonly counted?: (signal: AbortSignal) => Promise<readonly string[]>
 }
 
 /** Creates the facility for users, homes, keys and logins. On release, it removes everything that a tenant left behind. */
-export function accountsFacility({ host, machine, layout, endGroups }: AccountsOptions): Facility {
+export function accountsFacility({ host, machine, layout, endGroups, counted }: AccountsOptions): Facility {
   const ending = endGroups === undefined ? {} : { endGroups }
   const readReservations = createReservations(machine)
   const [base, pool, logins] = [openBase(host, layout), openPool(host, layout), openLogins(host)]
@@ -54,7 +57,14 @@ export function accountsFacility({ host, machine, layout, endGroups }: AccountsO
     serve: (view: { readonly tenants: readonly Tenant[] }, signal: AbortSignal) =>
       serve({ host, pool, logins }, view.tenants, { ...ending, signal }),
     evict: (slots: readonly Slot[], signal: AbortSignal) => evictSlots(host, slots, { ...ending, signal }),
-    scrub: (slots: readonly Slot[], signal: AbortSignal) => scrubSlots(host, layout, slots, { ...ending, signal }),
+    scrub: async (slots: readonly Slot[], signal: AbortSignal, working?: ReadonlySet<string>) => {
+      const places = working?.has('quota') === true ? await counted?.(signal) : undefined
+      return scrubSlots(host, layout, slots, {
+        ...ending,
+        signal,
+        ...(places === undefined ? {} : { counted: places }),
+      })
+    },
   })
 }
 
@@ -207,12 +217,12 @@ async function scrubSlots(
   host: Host,
   layout: SlotLayout,
   slots: readonly Slot[],
-  ending: EndOptions,
+  options: ScrubOptions,
 ): Promise<Step<ReadonlyMap<number, Given>>> {
   return {
     changes: slots.map(({ user }) => ({ facility: name, target: user, action: 'delete its data' })),
     apply: async () => {
-      const results = await scrub(host, layout, slots, ending)
+      const results = await scrub(host, layout, slots, options)
       return new Map(results.map(({ n, error }) => [n, givenOf(error)]))
     },
   }

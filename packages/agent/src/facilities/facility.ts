@@ -136,8 +136,14 @@ export interface Facility {
   /**
    * Removes what the accounts of released slots left behind, and verifies it. Slots that an earlier facility could not clean are not
    * passed. May take long. Runs in the background.
+   *
+   * @param working the names of the facilities that take part. A later one may prove what this one cannot.
    */
-  scrub?(slots: readonly Slot[], signal: AbortSignal): Promise<Step<ReadonlyMap<number, Given>>>
+  scrub?(
+    slots: readonly Slot[],
+    signal: AbortSignal,
+    working?: ReadonlySet<string>,
+  ): Promise<Step<ReadonlyMap<number, Given>>>
   /** Checks whether everything that the facility applied is still there, for `puppy doctor`. */
   inspect?(view: View, signal: AbortSignal): Promise<readonly Finding[]>
 }

@@ -56,9 +56,9 @@ export function facilitiesOf(options: FacilitiesOptions): {
   const endGroups = async (uids: readonly number[], ending: EndOptions) => {
     await endSlices(groups, uids, ending.signal ?? new AbortController().signal)
   }
-  const accounts = accountsFacility({ ...options, endGroups })
-  const selinux = selinuxFacility({ host, layout, policy, asked })
   const quota = quotaFacility({ host, quota: options.quota, tenantUids })
+  const accounts = accountsFacility({ ...options, endGroups, counted: (signal) => quota.counted(signal) })
+  const selinux = selinuxFacility({ host, layout, policy, asked })
   return { facilities: [accounts, cgroups, quota, firewall, selinux, ports, proxy], proxy }
 }
 

@@ -38,13 +38,19 @@ export interface QuotaFacilityOptions {
   readonly tenantUids: { readonly first: number; readonly last: number }
 }
 
+/** The facility, and where it proves that a released slot owns nothing. */
+export interface QuotaFacility extends Facility {
+  /** Returns the mount points on which `scrub` counts the files of each slot. @throws Error when quota does not work */
+  counted(signal: AbortSignal): Promise<readonly string[]>
+}
+
 /**
  * Creates the facility for disk limits: the user quota of each slot's uid on the file system of the homes. A suspended account keeps its
  * limits. A released slot keeps them until it is verified to be empty.
  *
  * Reads one report when there are tenants to serve. Runs `setquota` once when limits differ.
  */
-export function quotaFacility(options: QuotaFacilityOptions): Facility {
+export function quotaFacility(options: QuotaFacilityOptions): QuotaFacility {
   const { host, quota, tenantUids } = options
   /** The result of a probe. It does not change while the file system stays mounted. */
   let place: QuotaPlace | undefined
@@ -59,8 +65,9 @@ export function quotaFacility(options: QuotaFacilityOptions): Facility {
   const open = watchPlaces(host)
   /** The limits that were set, by uid, with their account. If they differ later, they were changed from outside Puppy. */
   const seen = new Map<number, string>()
-  return Object.freeze<Facility>({
+  return Object.freeze<QuotaFacility>({
     name,
+    counted: async (signal: AbortSignal) => [(await find(signal)).mount.mountPoint],
     judges: ['accounts'],
     probe: async (signal: AbortSignal) => {
       const found = await probeQuota(options, signal)

@@ -87,6 +87,7 @@ export function countedHost(host: Host, effects: Effects, fail: (what: string, c
         : perform(`run ${command.join(' ')}`, () => host.run(command, options)),
     signal: (process, signal) =>
       perform(`send ${signal} to the process ${process.pid}`, () => host.signal(process, signal), Boolean),
+    unmount: (mount, options) => perform(`unmount ${mount.mountPoint}`, () => host.unmount(mount, options), Boolean),
     start: (command, options) => perform(`start ${command.join(' ')}`, () => host.start(command, options)),
     replace: (path, text, options) => perform(`replace ${path}`, () => host.replace(path, text, options), changed),
     replaceMany: (files) =>

@@ -1,6 +1,7 @@
 import { renderCommand } from '../args.ts'
 import type { Command, RunOptions, RunResult, StartedProgram } from '../command.ts'
 import { HostError } from '../errors.ts'
+import { parseMountinfo } from '../proc/mountinfo.ts'
 import { readStat } from '../proc/process.ts'
 import { assertSignalable } from '../process-identity.ts'
 import type { FakeHost, FakeHostOptions, FakeProgram } from './fake-host.ts'
@@ -15,6 +16,7 @@ export function createFakeHost(options: FakeHostOptions = {}): FakeHost {
   const entries = new Map<string, Entry>([['/', folder()]])
   const commands: Command[] = []
   const signals: FakeHost['signals'][number][] = []
+  const unmounted: string[] = []
   const programs = options.programs ?? {}
   const live = options.live ?? true
   for (const [path, text] of Object.entries(options.files ?? {})) plant(entries, path, text)
@@ -24,6 +26,7 @@ export function createFakeHost(options: FakeHostOptions = {}): FakeHost {
     live,
     commands,
     signals,
+    unmounted,
     ...fakeFiles(entries),
     ask: async (path, question) => answerOf(options.answers ?? {}, path, question),
     append: (path, text) => appendTo(entries, path, text),
@@ -40,6 +43,20 @@ export function createFakeHost(options: FakeHostOptions = {}): FakeHost {
       signals.push({ pid, signal })
       if (options.onSignal !== undefined) options.onSignal({ pid, signal, host })
       else if (signal === 'SIGKILL' || signal === 'SIGTERM') host.endProcess(pid)
+      return true
+    },
+    unmount: async (mount) => {
+      if (!live) throw new HostError('HOST_NOT_LIVE', { operation: `unmount ${mount.mountPoint}` })
+      const path = '/proc/self/mountinfo'
+      const lines = ((await host.read(path)) ?? '').split('\n').slice(0, -1)
+      const mounts = parseMountinfo(lines.map((line) => `${line}\n`).join(''))
+      const last = mounts.findLast(({ mountPoint }) => mountPoint === mount.mountPoint)
+      if (last === undefined || last.id !== mount.id) return false
+      unmounted.push(mount.mountPoint)
+      const gone = new Set([mount.id])
+      for (const { id, parent } of mounts) if (gone.has(parent)) gone.add(id)
+      const left = lines.filter((line) => !gone.has(Number(line.split(' ', 1)[0])))
+      await host.replace(path, left.map((line) => `${line}\n`).join(''))
       return true
     },
     lock: fakeLocks(entries),

@@ -30,6 +30,8 @@ export interface FakeHostOptions {
 export interface FakeHost extends Host {
   /** Every command that was run or started, oldest first. */
   readonly commands: readonly Command[]
+  /** The mount point of every mount that `unmount` removed from `/proc/self/mountinfo`, oldest first. */
+  readonly unmounted: readonly string[]
   /** Every signal that was sent, oldest first. */
   readonly signals: readonly { readonly pid: number; readonly signal: NodeJS.Signals }[]
   /** Removes a process from `/proc`, as if it had ended. */

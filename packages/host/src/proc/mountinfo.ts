@@ -1,4 +1,4 @@
-import type { Host } from '../host.ts'
+import type { Files } from '../files.ts'
 
 /** A mount of a mount namespace. @see proc_pid_mountinfo(5) */
 export interface Mount {
@@ -21,7 +21,7 @@ export interface Mount {
 }
 
 /** Reads the mounts of our mount namespace, in the order of the kernel. @throws HostError `HOST_READ_FAILED` */
-export async function readMounts(host: Pick<Host, 'read'>): Promise<readonly Mount[]> {
+export async function readMounts(host: Pick<Files, 'read'>): Promise<readonly Mount[]> {
   return parseMountinfo((await host.read('/proc/self/mountinfo')) ?? '')
 }
 

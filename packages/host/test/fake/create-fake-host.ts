@@ -1,4 +1,5 @@
 import t from 'tap'
+import { parseMountinfo } from '../../src/proc/index.ts'
 import { createFakeHost, renderFakeProcess } from '../../src/fake/index.ts'
 import { endProcess } from '../../src/process.ts'
 import { hostConforms } from '../support/host-conforms.ts'
@@ -83,4 +84,18 @@ void t.test('createFakeHost() supports ask() and files that grow', async (t) => 
     restarted: false,
   })
   t.throws(() => host.append('/var/log/b', 'x'), { code: 'HOST_WRITE_FAILED' })
+})
+
+void t.test('createFakeHost() unmounts a mount and those below it, but no covered one', async (t) => {
+  const line = (id: number, parent: number, path: string) => `${id} ${parent} 0:${id} / ${path} rw - tmpfs none rw\n`
+  const text = line(1, 1, '/') + line(2, 1, '/a') + line(3, 2, '/a/b') + line(4, 2, '/a')
+  const host = createFakeHost({ files: { '/proc/self/mountinfo': text } })
+  const [, below, , above] = parseMountinfo(text)
+  t.equal(await host.unmount(below!), false)
+  t.equal(await host.unmount(above!), true)
+  t.equal(await host.unmount(below!), true)
+  t.equal(await host.unmount(below!), false)
+  t.strictSame(host.unmounted, ['/a', '/a'])
+  t.equal(await host.read('/proc/self/mountinfo'), line(1, 1, '/'))
+  await t.rejects(createFakeHost({ live: false }).unmount(below!), { code: 'HOST_NOT_LIVE' })
 })
