@@ -16,7 +16,7 @@ import type { GuestDefinition } from './guest.ts'
 const bootable =
   'systemd-sysv dbus dbus-user-session libpam-systemd udev kmod login passwd util-linux linux-image-cloud-amd64'
 const policy = 'selinux-policy-default selinux-utils policycoreutils policycoreutils-python-utils semodule-utils auditd'
-const managedByPuppy = 'haproxy nftables quota openssh-server openssh-client cron at e2fsprogs xfsprogs'
+const managedByPuppy = 'haproxy nftables quota openssh-server openssh-client cron at e2fsprogs xfsprogs keyutils'
 const usedByTestsAndTenants =
   'iproute2 procps attr acl rsync curl ca-certificates openssl git python3 gcc libc6-dev make stress-ng'
 /** Other services of a host with Puppy. The tests start them. */

@@ -11,7 +11,7 @@ export interface Need {
   readonly why: string
 }
 
-/** The programs that Puppy needs and whose packages it installs: haproxy, nftables, util-linux, and systemd's standalone tools. */
+/** The programs that Puppy needs and whose packages it installs: haproxy, nftables, util-linux, keyutils, and systemd's standalone tools. */
 export const needs: readonly Need[] = [
   { program: 'haproxy', package: 'haproxy', why: 'routes web traffic to tenants' },
   {
@@ -27,7 +27,8 @@ export const needs: readonly Need[] = [
     why: 'creates their homes',
   },
   { program: 'nft', package: 'nftables', why: 'lets only a tenant use its ports' },
-  { program: 'setpriv', package: 'util-linux', why: 'ends processes with the uid of their tenant' },
+  { program: 'setpriv', package: 'util-linux', why: 'ends processes of a tenant' },
+  { program: 'keyctl', package: 'keyutils', why: 'removes keys of former tenants from the kernel' },
 ]
 
 /** Returns the needs that the machine lacks. Pure. */

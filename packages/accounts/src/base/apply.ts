@@ -3,7 +3,7 @@ import { HostError, isUnfinished, type Applied, type EffectOptions, type Host, t
 import { assertNotAborted, isAbort } from '../abort.ts'
 import { AccountError } from '../errors.ts'
 import type { BaseChange, BaseChangeSet, BaseFile } from './plan.ts'
-import { baseFolders, readPaths, reloadMark, sshdDropIn, type BaseObservation } from './read.ts'
+import { baseFolders, folderMode, readPaths, reloadMark, sshdDropIn, type BaseObservation } from './read.ts'
 import { checkSshd, reloadSshd } from './sshd.ts'
 
 /** The result for one folder or file. Its target is the path. */
@@ -120,7 +120,7 @@ async function perform(
   progress: Progress,
   options: EffectOptions,
 ): Promise<void> {
-  if (action === 'make folder') await host.makeFolder(target, { mode: 0o755, uid: 0, gid: 0 })
+  if (action === 'make folder') await host.makeFolder(target, { mode: folderMode(target), uid: 0, gid: 0 })
   else if (action === 'remove file') await host.remove(target)
   else if (action === 'remove folder') await removeFolder(host, target)
   else if (action === 'reload sshd') {

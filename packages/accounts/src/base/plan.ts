@@ -3,6 +3,7 @@ import { AccountError } from '../errors.ts'
 import {
   baseFiles,
   baseFolders,
+  folderMode,
   generator,
   profile,
   reloadMark,
@@ -64,7 +65,7 @@ function planPresent(observed: BaseObservation): BaseChangeSet {
   const written = outdated.some(([path]) => path === sshdDropIn)
   return {
     changes: [
-      ...missing.map((target) => change(target, 'make folder', { after: 'root 0755' })),
+      ...missing.map((target) => change(target, 'make folder', { after: `root 0${folderMode(target).toString(8)}` })),
       ...outdated.map(([target, { mode }]) => change(target, 'write file', { after: `root 0${mode.toString(8)}` })),
       ...reloads(observed, written),
     ],

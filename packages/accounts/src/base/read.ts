@@ -1,5 +1,5 @@
 import { runsSystemd, type EffectOptions, type Host } from '@puppy/host'
-import { environmentFolder, keysFolder, ownFolder } from '../login/read.ts'
+import { environmentFolder, keysFolder, loginFolderMode, ownFolder, releasedFolder } from '../login/read.ts'
 import type { SlotLayout } from '../slots.ts'
 import { checkSshd, readUsePam } from './sshd.ts'
 
@@ -13,7 +13,13 @@ export const generator = '/etc/systemd/user-environment-generators/50-puppy'
 export const reloadMark = `${ownFolder}/sshd-reload`
 
 /** The folders of this package, parents first. */
-export const baseFolders: readonly string[] = [ownFolder, keysFolder, environmentFolder]
+export const baseFolders: readonly string[] = [ownFolder, keysFolder, environmentFolder, releasedFolder]
+
+/** Returns the mode of a folder of this package. Only root reads which slots were released. Pure. */
+export function folderMode(path: string): number {
+  return path === releasedFolder ? 0o700 : loginFolderMode
+}
+
 /** The files of this package. */
 export const baseFiles: readonly string[] = [profile, generator, sshdDropIn]
 
@@ -24,7 +30,7 @@ interface FileState {
 }
 
 interface FolderState {
-  /** Whether it is a folder of root with mode 0755. */
+  /** Whether it is a folder of root with the mode of `folderMode`. */
   readonly right: boolean
   /** The names in the folder. */
   readonly names: readonly string[]
@@ -77,7 +83,7 @@ export async function readPaths(host: Host): Promise<Pick<BaseObservation, 'relo
 async function readFolder(host: Host, path: string): Promise<readonly [string, FolderState] | undefined> {
   const status = await host.status(path)
   if (status === undefined) return undefined
-  const right = status.kind === 'folder' && status.mode === 0o755 && status.uid === 0 && status.gid === 0
+  const right = status.kind === 'folder' && status.mode === folderMode(path) && status.uid === 0 && status.gid === 0
   return [path, { right, names: status.kind === 'folder' ? await host.list(path) : [] }]
 }
 

@@ -14,7 +14,16 @@ import { AccountError } from '../errors.ts'
 import { findProgram, prefixArguments } from '../program.ts'
 import type { Slot } from '../slots.ts'
 import { emptyState, loginParts, sameState, type LoginChangeSet, type LoginWork } from './plan.ts'
-import { environmentFolder, keysFolder, lingerFolder, ownFolder, readLogins, type LoginState } from './read.ts'
+import {
+  environmentFolder,
+  keysFolder,
+  lingerFolder,
+  loginFileMode,
+  loginFolderMode,
+  ownFolder,
+  readLogins,
+  type LoginState,
+} from './read.ts'
 
 /** The result for the login of one slot. Its target is the user name. */
 export interface LoginResult extends ItemResult<AccountError> {
@@ -27,7 +36,7 @@ type Failures = Map<number, HostError>
 const operation = 'apply the login of'
 
 /**
- * Applies a change set: `/etc/puppy/keys/<user>` and `/etc/puppy/env/<user>` (root, 0644), linger and expiry.
+ * Applies a change set: `/etc/puppy/keys/<user>` and `/etc/puppy/env/<user>` (root and the group of the slot, 0640), linger and expiry.
  *
  * Needs root. The files of all users are written in one batch. With systemd, linger takes one run of `loginctl` for all users; without
  * systemd it is a file. Expiry takes one run of `usermod` for each user whose login opens or closes. A login that changed after it was read
@@ -94,7 +103,7 @@ function resultOf({ slot, before, after }: LoginWork, seen: LoginState, failure:
 /** When a login closes, the account expires before its files are removed. So no new session starts, even after a failure in between. */
 async function perform(host: Host, work: readonly LoginWork[], failures: Failures, options: EffectOptions) {
   for (const folder of [ownFolder, keysFolder, environmentFolder])
-    await host.makeFolder(folder, { mode: 0o755, uid: 0, gid: 0 })
+    await host.makeFolder(folder, { mode: loginFolderMode, uid: 0, gid: 0 })
   for (const item of work) {
     if (item.after.expired !== item.before.expired)
       await attempt(item, failures, options, () => setExpiry(host, item, options))
@@ -128,7 +137,7 @@ async function writeFiles(host: Host, work: readonly LoginWork[], failures: Fail
         ['environment', environmentFolder],
       ] as const
     ).flatMap(([part, folder]) =>
-      item.before[part] === item.after[part]
+      item.before[part] === item.after[part] && (item.before.exposed !== true || item.after[part] === undefined)
         ? []
         : [{ slot: item.slot, path: `${folder}/${item.slot.user}`, text: item.after[part] }],
     ),
@@ -139,19 +148,19 @@ async function writeFiles(host: Host, work: readonly LoginWork[], failures: Fail
   const written = files.flatMap(({ slot, path, text }) =>
     text === undefined || failures.has(slot.n) ? [] : [{ slot, path, text }],
   )
-  await replaceAll(host, written, failures, options)
+  const owned = written.map((file) => ({ ...file, mode: loginFileMode, gid: file.slot.gid }))
+  await replaceAll(host, owned, failures, options)
 }
 
 async function replaceAll(
   host: Host,
-  files: readonly { readonly slot: Slot; readonly path: string; readonly text: string }[],
+  files: readonly (Pick<FileText, 'path' | 'text' | 'mode' | 'gid'> & { readonly slot: Slot })[],
   failures: Failures,
   options: EffectOptions,
 ): Promise<void> {
   if (files.length === 0) return
   assertNotAborted(options, 'apply logins')
-  const texts = files.map(({ path, text }): FileText => ({ path, text, mode: 0o644, uid: 0, gid: 0 }))
-  const replaced = await host.replaceMany(texts)
+  const replaced = await host.replaceMany(files.map(({ slot: _, ...file }): FileText => ({ ...file, uid: 0 })))
   files.forEach(({ slot }, index) => {
     const error = replaced[index]?.error
     if (error !== undefined) failures.set(slot.n, error)
@@ -181,7 +190,7 @@ async function writeLinger(host: Host, work: readonly LoginWork[], failures: Fai
   const [on, off] = [work.filter(({ after }) => after.linger), work.filter(({ after }) => !after.linger)]
   for (const { slot } of off) await attempt({ slot }, failures, options, () => host.remove(path(slot)))
   if (on.length > 0) await host.makeFolder(lingerFolder, { mode: 0o755 })
-  const files = on.map(({ slot }) => ({ slot, path: path(slot), text: '' }))
+  const files = on.map(({ slot }) => ({ slot, path: path(slot), text: '', mode: 0o644, gid: 0 }))
   await replaceAll(host, files, failures, options)
 }
 

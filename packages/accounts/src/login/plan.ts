@@ -40,7 +40,7 @@ export interface LoginChangeSet extends ChangeSet<Change, AccountError> {
 }
 
 /** The parts of a login, in display order. */
-export const loginParts = ['keys', 'environment', 'linger', 'expired'] as const
+export const loginParts = ['keys', 'environment', 'exposed', 'linger', 'expired'] as const
 
 /** The state of a user without keys, variables and linger. */
 export const emptyState: LoginState = Object.freeze({ linger: false, expired: false })
@@ -110,6 +110,7 @@ function changesOf({ slot: { user }, before, after }: LoginWork): readonly Chang
       before: countLines(before.environment),
       after: `${countLines(after.environment)} in ${environmentFolder}/${user}`,
     }),
+    ...change('exposed', { action: 'protect files', after: 'root and its group, 0640' }),
     ...change('linger', {
       action: 'set linger',
       before: onOff(before.linger),

@@ -1,4 +1,4 @@
-import type { Host } from '@puppy/host'
+import type { FileStatus, Host } from '@puppy/host'
 import type { Slot } from '../slots.ts'
 import { readShadow } from '../users.ts'
 
@@ -11,6 +11,18 @@ export const keysFolder = '/etc/puppy/keys'
 /** Contains one file with variables for each user. */
 export const environmentFolder = '/etc/puppy/env'
 
+/** The files belong to root and the group of their slot: sshd and the shell read them as the tenant, and no other tenant may. */
+export const loginFileMode = 0o640
+
+/**
+ * Contains one file for each slot that was scrubbed and not proved clean, with the id of that boot. A restart closes all files and ends all
+ * processes, so after it the search of names is a proof.
+ */
+export const releasedFolder = '/etc/puppy/released'
+
+/** The mode of the folders of this package: tenants pass through and do not see the names of others. */
+export const loginFolderMode = 0o711
+
 /** logind(8) starts a user manager at boot for every user with a file in this folder. */
 export const lingerFolder = '/var/lib/systemd/linger'
 
@@ -19,6 +31,8 @@ export interface LoginState {
   /** The text of the keys file. Absent when the file does not exist. The same applies to `environment`. */
   readonly keys?: string
   readonly environment?: string
+  /** Present when a file does not belong to root and the group of the slot with mode 0640, so that other tenants may read it. */
+  readonly exposed?: true
   readonly linger: boolean
   readonly expired: boolean
 }
@@ -38,16 +52,20 @@ export async function readLogins(host: Host, slots: readonly Slot[]): Promise<Lo
   const lingering = new Set(await host.list(lingerFolder))
   const shadow = (await readShadow(host)) ?? []
   const expired = new Set(shadow.filter(({ expire }) => expire !== undefined).map(({ name }) => name))
-  const states = slots.map(async ({ user }): Promise<readonly [string, LoginState]> => {
+  const states = slots.map(async ({ user, gid }): Promise<readonly [string, LoginState]> => {
     const [keys, environment] = await Promise.all([
       host.read(`${keysFolder}/${user}`, { maxBytes }),
       host.read(`${environmentFolder}/${user}`, { maxBytes }),
     ])
+    const files = await Promise.all([keysFolder, environmentFolder].map((folder) => host.status(`${folder}/${user}`)))
+    const isPrivate = (file: FileStatus) => file.uid === 0 && file.gid === gid && file.mode === loginFileMode
+    const exposed = files.some((file) => file !== undefined && !isPrivate(file))
     return [
       user,
       {
         ...(keys === undefined ? {} : { keys }),
         ...(environment === undefined ? {} : { environment }),
+        ...(exposed ? { exposed } : {}),
         linger: lingering.has(user),
         expired: expired.has(user),
       },

@@ -1,13 +1,7 @@
 import type { Host } from '@puppy/host'
 import { findMountOf, readBootId, readMounts } from '@puppy/host/proc'
-import { ownFolder } from '../login/read.ts'
+import { loginFolderMode, ownFolder, releasedFolder } from '../login/read.ts'
 import type { Slot } from '../slots.ts'
-
-/**
- * Contains one file for each slot that was scrubbed and not proved clean, with the id of that boot. A restart closes all files and ends all
- * processes, so after it the search of names is a proof.
- */
-export const releasedFolder = `${ownFolder}/released`
 
 /** A folder in which a tenant can leave a file that another user may still run with the rights of the tenant. */
 export interface UnprovedFolder {
@@ -67,7 +61,7 @@ export async function readRestarted(host: Host, slots: readonly Slot[]): Promise
     const before = (await host.read(`${releasedFolder}/${user}`))?.trim()
     if (before !== undefined && before !== '' && before !== boot && boot !== 'unknown') restarted.add(n)
     else if (before !== boot) {
-      await host.makeFolder(ownFolder, { mode: 0o711, uid: 0, gid: 0 })
+      await host.makeFolder(ownFolder, { mode: loginFolderMode, uid: 0, gid: 0 })
       await host.makeFolder(releasedFolder, { mode: 0o700, uid: 0, gid: 0 })
       await host.replace(`${releasedFolder}/${user}`, `${boot}\n`, { mode: 0o600, uid: 0, gid: 0 })
     }

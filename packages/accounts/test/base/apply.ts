@@ -18,7 +18,7 @@ void t.test('applyBase() writes the files once, and removes them', { skip }, asy
   await host.replace('/etc/ssh/sshd_config', include)
   const base = openBase(host, layout)
   const first = await base.ensure('present')
-  t.equal(first.changes.length, 6)
+  t.equal(first.changes.length, 7)
   t.matchOnlyStrict(first.steps, [/on the machine itself/])
   t.match(await host.status('/etc/systemd/user-environment-generators/50-puppy'), { mode: 0o755, uid: 0 })
   const before = statSync(host.path(dropIn), { bigint: true }).mtimeNs
@@ -26,7 +26,7 @@ void t.test('applyBase() writes the files once, and removes them', { skip }, asy
   t.strictSame([second.changed, second.changes, second.steps], [false, [], []])
   t.equal(statSync(host.path(dropIn), { bigint: true }).mtimeNs, before)
   await host.replace('/etc/puppy/keys/.puppy-0123456789ab.tmp', 'what a killed write left')
-  t.equal((await base.ensure('absent')).changes.length, 6)
+  t.equal((await base.ensure('absent')).changes.length, 7)
   t.equal(await host.status('/etc/puppy'), undefined)
   t.equal(await host.status(dropIn), undefined)
   t.ok(await host.status('/etc/ssh/sshd_config.d'), 'a folder of the system stays')
@@ -62,6 +62,7 @@ void t.test('applyBase() does not overwrite a file that changed after it was rea
       ['/etc/puppy', undefined],
       ['/etc/puppy/keys', undefined],
       ['/etc/puppy/env', undefined],
+      ['/etc/puppy/released', undefined],
       ['/etc/profile.d/puppy.sh', 'ACCOUNT_STALE'],
       ['/etc/systemd/user-environment-generators/50-puppy', undefined],
     ],
@@ -139,7 +140,7 @@ void t.test('applyBase() reloads the unit that is active', async (t) => {
     stdout: args[0] === 'list-units' ? 'ssh.service loaded active running OpenBSD\n' : '',
   }))
   const { changes, results, ...rest } = await openBase(host, defaultLayout).ensure('present')
-  t.equal(changes.length, 7)
+  t.equal(changes.length, 8)
   t.ok(results.every(({ changed, error }) => changed && error === undefined))
   t.strictSame(rest, { changed: true, warnings: [], steps: [] })
   t.strictSame(host.commands.at(-1), ['/usr/bin/systemctl', 'reload', 'ssh.service'])

@@ -16,6 +16,7 @@ const targets = [
   '/etc/puppy',
   '/etc/puppy/keys',
   '/etc/puppy/env',
+  '/etc/puppy/released',
   '/etc/profile.d/puppy.sh',
   '/etc/systemd/user-environment-generators/50-puppy',
   dropIn,

@@ -17,7 +17,10 @@ const empty: BaseObservation = {
   files: new Map(),
 }
 const folders = new Map(
-  ['/etc/puppy', '/etc/puppy/keys', '/etc/puppy/env'].map((path) => [path, { right: true, names: [] as string[] }]),
+  ['/etc/puppy', '/etc/puppy/keys', '/etc/puppy/env', '/etc/puppy/released'].map((path) => [
+    path,
+    { right: true, names: [] as string[] },
+  ]),
 )
 const right: BaseObservation = {
   ...empty,
@@ -36,6 +39,7 @@ void t.test('planBase() plans folders before files, and a reload of sshd after i
     'make folder /etc/puppy',
     'make folder /etc/puppy/keys',
     'make folder /etc/puppy/env',
+    'make folder /etc/puppy/released',
     'write file /etc/profile.d/puppy.sh',
     'write file /etc/systemd/user-environment-generators/50-puppy',
     `write file ${dropIn}`,
@@ -43,14 +47,14 @@ void t.test('planBase() plans folders before files, and a reload of sshd after i
   ])
   t.strictSame(changeSet.warnings, [])
   t.equal(changeSet.changes.at(-1)?.command, 'systemctl reload ssh.service')
-  t.equal(changeSet.changes[4]?.after, 'root 0755')
+  t.equal(changeSet.changes[5]?.after, 'root 0755')
   t.end()
 })
 
 void t.test('planBase() plans nothing where everything is right', (t) => {
   const changeSet = planBase('present', right)
   t.strictSame([titles(changeSet), changeSet.refused], [[], []])
-  t.equal(changeSet.targets.length, 6)
+  t.equal(changeSet.targets.length, 7)
   t.end()
 })
 
@@ -113,6 +117,7 @@ void t.test('planBase() removes files first, then folders from the inside', (t) 
     'remove file /etc/systemd/user-environment-generators/50-puppy',
     `remove file ${dropIn}`,
     `reload sshd ${dropIn}`,
+    'remove folder /etc/puppy/released',
     'remove folder /etc/puppy/env',
     'remove folder /etc/puppy/keys',
     'remove folder /etc/puppy',
@@ -134,7 +139,7 @@ void t.test('planBase() refuses to remove folders with logins', (t) => {
   ])
   t.strictSame(
     changeSet.changes.flatMap(({ action, target }) => (action === 'remove folder' ? [target] : [])),
-    ['/etc/puppy/env'],
+    ['/etc/puppy/released', '/etc/puppy/env'],
   )
   t.end()
 })

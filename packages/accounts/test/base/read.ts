@@ -9,7 +9,8 @@ const include = 'Include /etc/ssh/sshd_config.d/*.conf\n'
 
 void t.test('readBase() below a root reads its files and runs no sshd', { skip: whyNot() }, async (t) => {
   const { host, layout } = scratch(t, 0, { ssh: { sshd_config: include } } as never)
-  await host.makeFolder('/etc/puppy/keys', { mode: 0o755 })
+  await host.makeFolder('/etc/puppy', { mode: 0o711 })
+  await host.makeFolder('/etc/puppy/keys', { mode: 0o711 })
   await host.replace('/etc/puppy/keys/p10000', 'k')
   await host.makeFolder('/etc/puppy/env', { mode: 0o700 })
   await host.makeFolder('/etc/profile.d')

@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs'
+import { chmodSync, chownSync, statSync } from 'node:fs'
 import { HostError, type Host } from '@puppy/host'
 import { createFakeHost } from '@puppy/host/fake'
 import t from 'tap'
@@ -39,8 +39,9 @@ void t.test('applyLogins() writes, closes and opens a login, and then writes not
     { n: 1, target: 'p10001', changed: false },
   ])
   t.equal(await host.read('/etc/puppy/keys/p10000'), `${someKey} anna\n`)
-  t.match(await host.status('/etc/puppy/keys/p10000'), { mode: 0o644, uid: 0, gid: 0 })
-  t.match(await host.status('/etc/puppy/keys'), { mode: 0o755, uid: 0 }, 'sshd can traverse it as the user')
+  t.match(await host.status('/etc/puppy/keys/p10000'), { mode: 0o640, uid: 0, gid: 10_000 })
+  t.match(await host.status('/etc/puppy/env/p10000'), { mode: 0o640, uid: 0, gid: 10_000 })
+  t.match(await host.status('/etc/puppy/keys'), { mode: 0o711, uid: 0 }, 'sshd can traverse it as the user')
   t.equal(await host.read('/var/lib/systemd/linger/p10000'), '')
   t.equal(await host.read('/etc/puppy/keys/p10001'), undefined, 'no file is written without keys')
 
@@ -62,6 +63,29 @@ void t.test('applyLogins() writes, closes and opens a login, and then writes not
     results: [{ n: 0, target: 'p10000', changed: false }],
   })
   t.strictSame(times(), before)
+})
+
+void t.test('applyLogins() protects files that other tenants could read', { skip }, async (t) => {
+  const { host, layout, slots } = scratch(t, 1)
+  await openPool(host, layout).ensure(slots)
+  const login = { slot: slots[0]!, keys: [someKey], environment: { A: '1' }, linger: false, open: true }
+  const logins = openLogins(host)
+  await logins.ensure([login])
+  for (const [path, mode, uid, gid] of [
+    ['/etc/puppy/keys/p10000', 0o644, 0, 10_000],
+    ['/etc/puppy/env/p10000', 0o640, 10_000, 10_000],
+    ['/etc/puppy/keys/p10000', 0o640, 0, 0],
+  ] as const) {
+    chmodSync(host.path(path), mode)
+    chownSync(host.path(path), uid, gid)
+    const { changes } = await logins.ensure([login])
+    t.strictSame(
+      changes.map(({ action }) => action),
+      ['protect files'],
+    )
+    t.match(await host.status(path), { mode: 0o640, uid: 0, gid: 10_000 })
+  }
+  t.strictSame((await logins.ensure([login])).changes, [])
 })
 
 void t.test('applyLogins() does not change a login that changed after it was read', { skip }, async (t) => {

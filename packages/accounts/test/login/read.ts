@@ -15,7 +15,7 @@ void t.test('readLogins() reads keys, variables, linger and expiry, and leaves o
   t.strictSame(
     await readLogins(createHost({ root }), slots),
     new Map([
-      ['p10000', { keys: 'k\n', environment: 'A=1\n', linger: true, expired: true }],
+      ['p10000', { keys: 'k\n', environment: 'A=1\n', exposed: true, linger: true, expired: true }],
       ['p10001', { linger: false, expired: false }],
     ]),
   )
