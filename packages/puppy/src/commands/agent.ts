@@ -44,6 +44,7 @@ export async function agent(config: Config): Promise<void> {
         host: config.host,
         facilities,
         dryRun: config.dryRun,
+        auditDays: config.auditDays,
         log,
         machine,
         registration: {
