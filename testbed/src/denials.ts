@@ -31,7 +31,7 @@ export function summarizeDenials(lines: readonly string[]): readonly string[] {
 }
 
 function describe(line: string): string {
-  const [, permissions] = /avc: +denied +\{ (.+?) \}/.exec(line) ?? []
+  const [, permissions] = /avc: {1,9}denied {1,9}\{ ([^{}]{1,400}) \}/.exec(line) ?? []
   const field = (name: string) => new RegExp(`\\b${name}=("[^"]*"|\\S+)`).exec(line)?.[1] ?? '?'
   if (permissions === undefined) return line
   return `${field('comm')} ${permissions}: ${field('scontext')} on ${field('tclass')} ${field('tcontext')}`

@@ -9,7 +9,7 @@ export type Accelerator = 'kvm' | 'tcg'
  * The device alone is not enough: a para-virtual /dev/kvm cannot run a stock kernel.
  */
 export function chooseAccelerator(cpuinfo: string, mayOpenKvm: boolean): Accelerator {
-  return mayOpenKvm && /^flags\s*:.*\b(vmx|svm)\b/m.test(cpuinfo) ? 'kvm' : 'tcg'
+  return mayOpenKvm && /(?:^|\n)flags[ \t]*:[^\n]*\b(?:vmx|svm)\b/.test(cpuinfo) ? 'kvm' : 'tcg'
 }
 
 /** A network card on the network between guests. The first guest has a socket for each other guest. */

@@ -1,9 +1,10 @@
-/** Checks the project's own rules: mirrored tests, the directions of imports, what each process loads, and pages that describe the code. */
+/** Checks the project's own rules: mirrored tests, the directions of imports, what each process loads, pages that describe the code, and slow regular expressions. */
 import { existsSync } from 'node:fs'
 import { glob, readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { checkAssertions } from './assertions.ts'
 import { checkErrors } from './errors.ts'
+import { checkExpressions } from './expressions.ts'
 import { checkImports } from './imports.ts'
 import { checkLinks } from './links.ts'
 import { checkMirror, checkTests } from './mirror.ts'
@@ -27,6 +28,7 @@ const faults = [
   ...checkImports(tree),
   ...privileges.faults,
   ...checkErrors(tree),
+  ...checkExpressions(tree),
   ...checkReadmes(tree),
   ...checkPicture(tree),
   ...checkProse(tree, pages),

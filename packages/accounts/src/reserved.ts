@@ -82,10 +82,11 @@ export function parseServices(text: string): readonly ReservedPorts[] {
 /** Parses the TCP rows of `semanage port -l`: `memcache_port_t   tcp   11211` or `x_port_t  tcp  6001-6010, 6100`. Pure. */
 export function parsePortLabels(text: string): readonly ReservedPorts[] {
   return text.split('\n').flatMap((line) => {
-    const [, owner, list] = /^(\S+)\s+tcp\s+([\d, -]+)$/.exec(line) ?? []
-    if (owner === undefined || list === undefined) return []
+    const [owner, protocol, ...words] = line.trim().split(/\s+/)
+    const list = words.join('')
+    if (owner === undefined || protocol !== 'tcp' || !/^[\d,-]+$/.test(list)) return []
     return list.split(',').flatMap((word) => {
-      const [first, last = first] = word.trim().split('-').map(Number)
+      const [first, last = first] = word.split('-').map(Number)
       return first === undefined || !(first > 0) || !(last! >= first) || last! > 65_535
         ? []
         : [{ first, last: last!, owner }]

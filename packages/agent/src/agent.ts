@@ -4,6 +4,7 @@ import type { Haproxy } from '@puppy/haproxy'
 import type { Host } from '@puppy/host'
 import type { Quota } from '@puppy/quota'
 import { StartError, type Connection } from '@puppy/state'
+import { trimAudit } from '@puppy/state/store/audit'
 import { beat, findHost, registerHost, type Registration } from '@puppy/state/store/hosts'
 import { wanted } from '@puppy/state/store/notify'
 import type { HaproxyFacility } from './facilities/haproxy.ts'
@@ -20,6 +21,8 @@ import { sampleTraffic } from './traffic.ts'
 export interface AgentOptions extends ReconcileContext {
   readonly registration: Registration
   readonly machine: Host
+  /** Days for which the entries of the audit are kept. */
+  readonly auditDays: number
   /** Absent in a dry run, which starts no HAProxy. */
   readonly proxy?: { readonly facility: HaproxyFacility; readonly haproxy: Haproxy }
   /** The firewall whose counters are recorded as traffic. Absent in a dry run, which records nothing. */
@@ -40,6 +43,9 @@ const meterEvery = 5000
 /** Each sample runs repquota once, which lists all tenants. */
 const diskEvery = 10_000
 const reviveEvery = 250
+const trimEvery = 600_000
+/** The entries of one reseller that the audit keeps. They take less than 100 MB. */
+const auditEntries = 50_000
 const firstKeyOfHostLock = 7_077_081
 
 /**
@@ -160,6 +166,7 @@ async function work(options: AgentOptions, client: Connection, told: AbortSignal
     every(meterEvery, signal, options, () => count(options, hostStatus)),
     every(diskEvery, signal, options, () => measureDisk(options, hostStatus, signal)),
     every(reviveEvery, signal, options, () => revive(options, signal)),
+    every(trimEvery, signal, options, () => trim(options)),
     every(500, signal, options, async () => {
       if (hostStatus !== undefined && (await scrub(options, hostStatus, signal)) > 0) bell.ring()
     }),
@@ -225,6 +232,11 @@ async function measureDisk(
   if (quota === undefined || hostStatus === undefined) return
   const works = hostStatus.states['quota']?.works === true
   await sampleDisk(database, host, works ? { layout, quota } : undefined, signal)
+}
+
+/** Deletes old entries of the audit. The API may not, because an attacker who controls it would delete its traces. */
+async function trim({ database, dryRun, auditDays }: AgentOptions): Promise<void> {
+  if (!dryRun) await trimAudit(database, { days: auditDays, entries: auditEntries })
 }
 
 async function revive({ proxy, log }: AgentOptions, signal: AbortSignal): Promise<void> {

@@ -12,9 +12,8 @@ import { listOccupants } from '@puppy/state/store/slots'
  */
 const reachable = new Set(['127.0.0.1', '0.0.0.0', '::', '::ffff:7f00:1', '::ffff:0:0'])
 
-/** Returns what the proxy would find on a port. Pure. */
-export function listenerState(port: number, listeners: readonly Listener[]): ListenerState {
-  const here = listeners.filter((listener) => listener.port === port)
+/** Returns what the proxy would find on a port with these listeners. Pure. */
+export function listenerState(here: readonly Listener[]): ListenerState {
   if (here.length === 0) return 'nobody'
   return here.some(({ address }) => reachable.has(address)) ? 'listening' : 'wrong_address'
 }
@@ -23,11 +22,11 @@ export function listenerState(port: number, listeners: readonly Listener[]): Lis
 export async function sampleListeners(database: Database, host: string, machine: Host): Promise<void> {
   const domains = (await domainsOfHost(database, host)).filter(({ deletedAt }) => deletedAt === null)
   if (domains.length === 0) return
-  const listeners = await readListeners(machine)
+  const byPort = Map.groupBy(await readListeners(machine), ({ port }) => port)
   const seen = domains.map(({ id, port, listener }) => ({
     id,
     was: listener,
-    listener: listenerState(port, listeners),
+    listener: listenerState(byPort.get(port) ?? []),
   }))
   await recordListeners(
     database,

@@ -30,7 +30,7 @@ const content: Facility = {
 }
 
 function optionsOf(database: TestDatabase, more: Partial<AgentOptions> = {}) {
-  return { ...contextOf(database, [content]), registration, machine: createHost(), ...more }
+  return { ...contextOf(database, [content]), registration, machine: createHost(), auditDays: 365, ...more }
 }
 
 interface Running {

@@ -24,7 +24,8 @@ export async function createApp(
 ): Promise<FastifyInstance> {
   const app = Fastify({
     ...options,
-    bodyLimit: 1024 * 1024,
+    // The routes of accounts allow more. @see routes/accounts.ts
+    bodyLimit: 16 * 1024,
     requestTimeout: 30_000,
     routerOptions: { maxParamLength: 300 },
     frameworkErrors: (error, request, reply) => void answerBadPath(error, request, reply),

@@ -1,5 +1,6 @@
 /** The codes of the API's errors. They are independent of HTTP: `problems.ts` maps each code to a status. */
 export type ApiErrorCode =
+  | 'account_limit'
   | 'account_not_found'
   | 'account_unknown'
   | 'account_without_slot'
@@ -28,6 +29,7 @@ export type ApiErrorCode =
   | 'request_invalid'
   | 'reseller_unknown'
   | 'ssh_key_invalid'
+  | 'too_many_plans'
   | 'unauthorized'
   | 'unsupported_media_type'
 

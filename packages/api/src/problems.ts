@@ -3,6 +3,7 @@ import type { Problem } from './schemas/problem.ts'
 
 /** The HTTP status of each error code. */
 export const statusOf: Readonly<Record<ApiErrorCode, number>> = {
+  account_limit: 409,
   account_not_found: 404,
   account_unknown: 422,
   account_without_slot: 409,
@@ -31,6 +32,7 @@ export const statusOf: Readonly<Record<ApiErrorCode, number>> = {
   request_invalid: 400,
   reseller_unknown: 422,
   ssh_key_invalid: 422,
+  too_many_plans: 409,
   unauthorized: 401,
   unsupported_media_type: 415,
 }

@@ -61,11 +61,22 @@ void t.test('createApp() answers HEAD like GET, without a body', async (t) => {
   t.equal(answer.body, '')
 })
 
-void t.test('createApp() accepts a body of almost 1 MiB', async (t) => {
-  const raw = JSON.stringify({ nope: 'a'.repeat(1024 * 1024 - 20) })
-  isProblem(t, await request('PUT', '/v1/plans/small', undefined, { raw }), {
-    status: 400,
-    code: 'request_invalid',
-    pointer: '/nope',
+for (const [method, url, kibibytes] of [
+  ['PUT', '/v1/plans/small', 16],
+  ['PUT', '/v1/domains/example.com', 16],
+  ['PUT', '/v1/hosts/h1/pool', 16],
+  ['PUT', '/v1/accounts/blog', 256],
+  ['PATCH', '/v1/accounts/blog', 256],
+] as const) {
+  void t.test(`createApp() accepts a body of ${kibibytes} KiB, and no larger one: ${method} ${url}`, async (t) => {
+    const bodyOf = (length: number) => {
+      const raw = JSON.stringify({ nope: '' })
+      return raw.replace('""', JSON.stringify('a'.repeat(length - raw.length)))
+    }
+    const send = (length: number) => request(method, url, undefined, { raw: bodyOf(length) })
+    isProblem(t, await send(kibibytes * 1024), { status: 400, code: 'request_invalid', pointer: '/nope' })
+    const refused = await send(kibibytes * 1024 + 1)
+    isProblem(t, refused, { status: 413, code: 'payload_too_large' })
+    t.match(refused.body['detail'], `${kibibytes} KiB`)
   })
-})
+}

@@ -1,5 +1,6 @@
 import t, { type Test } from 'tap'
 import { addHost, addReseller, smallPlan, sshKey, startPostgres } from '@puppy/state/testing'
+import { auditDetails } from '@puppy/state/store/audit'
 import { startApp } from './support/app.ts'
 
 t.setTimeout(120_000)
@@ -26,14 +27,25 @@ type Row = readonly [
   entry: object,
 ]
 const account = { plan: 'small', sshKeys: [], state: 'active', labels: {} }
+const changed = (fields: object) => auditDetails({ before: account, after: { ...account, ...fields } })
 const rows: readonly Row[] = [
-  ['a new plan', 'PUT', '/v1/plans/new', smallPlan, { action: 'plan.create', target: 'new', details: smallPlan }],
+  [
+    'a new plan',
+    'PUT',
+    '/v1/plans/new',
+    smallPlan,
+    { action: 'plan.create', target: 'new', details: auditDetails({ after: smallPlan }) },
+  ],
   [
     'a changed plan',
     'PUT',
     '/v1/plans/small',
     { ...smallPlan, ports: 8 },
-    { action: 'plan.replace', target: 'small', details: { ...smallPlan, ports: 8 } },
+    {
+      action: 'plan.replace',
+      target: 'small',
+      details: auditDetails({ before: smallPlan, after: { ...smallPlan, ports: 8 } }),
+    },
   ],
   ['a deleted plan', 'DELETE', '/v1/plans/unused', undefined, { action: 'plan.delete', target: 'unused' }],
   [
@@ -41,21 +53,25 @@ const rows: readonly Row[] = [
     'PUT',
     '/v1/accounts/new',
     { plan: 'small', sshKeys: [sshKey] },
-    { action: 'account.create', target: 'root/new', details: { ...account, sshKeys: [sshKey] } },
+    {
+      action: 'account.create',
+      target: 'root/new',
+      details: auditDetails({ after: { ...account, sshKeys: [sshKey] } }),
+    },
   ],
   [
     'a changed account',
     'PUT',
     '/v1/accounts/blog',
     { plan: 'small', state: 'suspended' },
-    { action: 'account.change', target: 'root/blog', details: { ...account, state: 'suspended' } },
+    { action: 'account.change', target: 'root/blog', details: changed({ state: 'suspended' }) },
   ],
   [
     'a patched account',
     'PATCH',
     '/v1/accounts/blog',
     { labels: { a: '1' } },
-    { action: 'account.change', target: 'root/blog', details: { ...account, labels: { a: '1' } } },
+    { action: 'account.change', target: 'root/blog', details: changed({ labels: { a: '1' } }) },
   ],
   [
     'a deleted account with its domain',
@@ -69,14 +85,22 @@ const rows: readonly Row[] = [
     'PUT',
     '/v1/domains/new.example.com',
     { account: 'blog', port: 10_241 },
-    { action: 'domain.create', target: 'new.example.com', details: { account: 'blog', port: 10_241 } },
+    {
+      action: 'domain.create',
+      target: 'new.example.com',
+      details: auditDetails({ after: { account: 'blog', port: 10_241 } }),
+    },
   ],
   [
     'a moved domain',
     'PUT',
     '/v1/domains/example.com',
     { account: 'blog', port: 10_241 },
-    { action: 'domain.move', target: 'example.com', details: { account: 'blog', port: 10_241 } },
+    {
+      action: 'domain.move',
+      target: 'example.com',
+      details: auditDetails({ before: { account: 'blog', port: 10_240 }, after: { account: 'blog', port: 10_241 } }),
+    },
   ],
   [
     'a deleted domain',
@@ -90,7 +114,11 @@ const rows: readonly Row[] = [
     'PUT',
     '/v1/hosts/h1/pool',
     { free: 5, max: 50 },
-    { action: 'pool.change', target: 'h1', details: { free: 5, max: 50 } },
+    {
+      action: 'pool.change',
+      target: 'h1',
+      details: auditDetails({ before: { free: 10, max: 2816 }, after: { free: 5, max: 50 } }),
+    },
   ],
 ]
 for (const [title, method, url, body, entry] of rows) {
@@ -123,6 +151,20 @@ void t.test('a write of an admin for a reseller is recorded with the key of the 
   await addReseller(database.owner, 'acme')
   await request('PUT', '/v1/accounts/shop?reseller=acme', { plan: 'small' })
   t.match((await audit()).at(-1), { key_id: adminKey.split('_')[1], reseller: 'root', target: 'acme/shop' })
+})
+
+void t.test('the audit grows by less than 2 KiB with each of the largest requests', async (t) => {
+  const { request, audit } = await start(t)
+  const size = async () => JSON.stringify((await audit()).map(({ details }) => details)).length
+  const [keys, labels] = [Array.from({ length: 90 }, () => sshKey), {} as Record<string, string>]
+  for (let n = 0; n < 32; n += 1) labels[`${'l'.repeat(60)}${n}`] = 'v'.repeat(255)
+  const before = await size()
+  for (let n = 0; n < 10; n += 1) {
+    const sshKeys = keys.map((key) => `${key} ${n} ${'x'.repeat(1000)}`)
+    const { status } = await request('PUT', '/v1/accounts/blog', { plan: 'small', sshKeys, labels })
+    t.equal(status, 202)
+  }
+  t.ok((await size()) - before < 10 * 2048, `${(await size()) - before} bytes`)
 })
 
 void t.test('the audit contains no key, secret or digest', async (t) => {

@@ -26,7 +26,7 @@ async function addRows({ owner, agent }: TestDatabase): Promise<Rows> {
      values ('root', 'blog', 'h1', 'small', '{}', 'active', '{}') returning id`,
   )
   const [domain] = await owner.query<{ id: number }>(
-    `insert into domains (name, account, port) values ('example.com', $1, 10240) returning id`,
+    `insert into domains (name, registrable, account, port) values ('example.com', 'example.com', $1, 10240) returning id`,
     [account?.id],
   )
   return { account: account?.id ?? 0, domain: domain?.id ?? 0 }

@@ -197,10 +197,26 @@ const noEarlyDemux =
   'early demultiplexing is off, so received traffic is not counted; ' +
   'run "sysctl -w net.ipv4.ip_early_demux=1 net.ipv4.tcp_early_demux=1"'
 
+/** The protocols whose sockets send through another socket that has no file, and so no uid, and the modules that have them. */
+const withoutUid: Readonly<Record<string, string>> = { SMC: 'smc', SMC6: 'smc', RXRPC: 'rxrpc' }
+
+/** Returns a warning when the kernel has a protocol with which a tenant can send packets without a uid. */
+async function withoutUidWarning(host: Host): Promise<readonly string[]> {
+  const names = ((await host.read('/proc/net/protocols')) ?? '').split('\n').map((line) => line.split(' ')[0] ?? '')
+  const modules = [...new Set(names.flatMap((name) => withoutUid[name] ?? []))]
+  if (modules.length === 0) return []
+  const lines = modules.map((module) => `"install ${module} /bin/false"`).join(' and ')
+  return [
+    `the kernel module ${modules.join(' and ')} is loaded, so tenants can send packets without a uid, and egress policies do not apply ` +
+      `to them; if this host does not need it, write ${lines} to /etc/modprobe.d/puppy.conf and reboot`,
+  ]
+}
+
 /** Reads the kernel settings that stop rules or counters from working. */
 async function readWarnings(host: Host): Promise<readonly string[]> {
   const read = async (name: string) => (await host.read(`/proc/sys/net/ipv4/${name}`))?.trim()
   const cookies = await read('tcp_syncookies')
   const demux = [await read('ip_early_demux'), await read('tcp_early_demux')]
-  return [...(cookies === '2' ? [alwaysCookies] : []), ...(demux.includes('0') ? [noEarlyDemux] : [])]
+  const settings = [...(cookies === '2' ? [alwaysCookies] : []), ...(demux.includes('0') ? [noEarlyDemux] : [])]
+  return [...settings, ...(await withoutUidWarning(host))]
 }

@@ -53,3 +53,15 @@ void t.test('probe() warns about settings that stop rules or counters from worki
   const host = createFakeHost({ files, programs: { '/usr/sbin/nft': createFakeNft().program } })
   t.equal((await openFirewall(host).probe()).warnings.length, 2)
 })
+
+void t.test('probe() warns about modules with which tenants can send packets without a uid', async (t) => {
+  const warningsOf = async (protocols: string) => {
+    const files = { '/proc/net/protocols': `protocol  size sockets  memory press\n${protocols}` }
+    const host = createFakeHost({ files, programs: { '/usr/sbin/nft': createFakeNft().program } })
+    return (await openFirewall(host).probe()).warnings
+  }
+  t.strictSame(await warningsOf('TCP       2304      4     433   no\nMPTCP 1936 0 433 no\n'), [])
+  const [warning, ...more] = await warningsOf('SMC 1 0 -1 NI\nSMC6 1 0 -1 NI\nRXRPC 1 0 -1 NI\n')
+  t.strictSame(more, [])
+  t.match(warning, /^the kernel module smc and rxrpc is loaded, .*"install smc \/bin\/false" and "install rxrpc/)
+})

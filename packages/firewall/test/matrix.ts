@@ -93,7 +93,8 @@ void t.test(
         target: 'chain answer',
         action: 'change',
         before: 'a rule without comment',
-        after: /^puppy:answer-own:\S+, puppy:answer-squatter:\S+, puppy:answer-cookie:\S+$/,
+        after:
+          /^puppy:answer-own:\S+, puppy:answer-squatter:\S+, puppy:answer-cookie:\S+, puppy:answer-unjudged-tcp:\S+, puppy:answer-unjudged-udp:\S+$/,
       },
     ])
     const before = await byBob.heard()

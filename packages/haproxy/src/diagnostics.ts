@@ -26,7 +26,7 @@ export function parseDiagnostics(text: string): readonly Diagnostic[] {
   }
   return found.flatMap(({ level, message }) => {
     if (level !== 'alert' && level !== 'warning') return []
-    const line = /\[[^\]]*:([0-9]+)\]/.exec(message)?.[1]
+    const line = /\[[^[\]]{0,4200}:([0-9]{1,9})\]/.exec(message)?.[1]
     return [{ level, message, ...(line === undefined ? {} : { line: Number(line) }) }]
   })
 }

@@ -20,10 +20,15 @@ export const oldestVersion = { major: 2, minor: 6 } as const
  * ```
  */
 export function parseVersion(output: string): Version | undefined {
-  const parts = /^HA-?Proxy version (([0-9]{1,4})\.([0-9]{1,4})\S*)/m.exec(output)
+  const parts = /(?:^|\n)HA-?Proxy version (([0-9]{1,4})\.([0-9]{1,4})\S*)/.exec(output)
   if (parts === null) return undefined
   const [, text = '', major, minor] = parts
-  return { text, major: Number(major), minor: Number(minor), openssl: /^Feature list :.*\s\+OPENSSL\b/m.test(output) }
+  return {
+    text,
+    major: Number(major),
+    minor: Number(minor),
+    openssl: /(?:^|\n)Feature list :[^\n]* \+OPENSSL\b/.test(output),
+  }
 }
 
 /** Returns whether a program of this version can run the configuration. Pure. */

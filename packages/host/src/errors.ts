@@ -1,5 +1,6 @@
 import { FacilityError, type FacilityErrorFacts } from './facility/error.ts'
-import { sentenceOf } from './sentence.ts'
+import { printable, printableLines } from './printable.ts'
+import { quoted, sentenceOf } from './sentence.ts'
 
 /** A stable code for each kind of failure. `docs/errors.md` has one line for each code. */
 export type HostErrorCode =
@@ -40,13 +41,18 @@ export class HostError extends FacilityError<HostErrorCode, HostErrorFacts> {
   }
 }
 
+/** The longest path that the kernel accepts. @see PATH_MAX in limits.h(0p) */
+const longestPath = 4096
+
 function sentence(facts: HostErrorFacts): string {
-  const target = facts.path === undefined ? '' : ` ${JSON.stringify(facts.path)}`
-  return sentenceOf(`${facts.operation}${target}`, [
+  const target = facts.path === undefined ? '' : ` ${quoted(facts.path, longestPath)}`
+  return sentenceOf(`${printable(facts.operation)}${target}`, [
     facts.exitCode === undefined ? undefined : `exit code ${facts.exitCode}`,
-    facts.detail,
-    facts.stderr === undefined || facts.stderr === '' ? undefined : `the program reported: ${facts.stderr}`,
-    facts.command === undefined ? undefined : `command: ${facts.command}`,
+    facts.detail === undefined ? undefined : printable(facts.detail),
+    facts.stderr === undefined || facts.stderr === ''
+      ? undefined
+      : `the program reported: ${printableLines(facts.stderr)}`,
+    facts.command === undefined ? undefined : `command: ${printable(facts.command)}`,
   ])
 }
 
@@ -73,4 +79,5 @@ function reasonOf(cause: unknown): Pick<HostErrorFacts, 'errno' | 'detail' | 'ca
 
 export { FacilityError, isCausedBy, renderFacts } from './facility/error.ts'
 export type { FacilityErrorFacts } from './facility/error.ts'
+export { isPrintable, printable, printableLines } from './printable.ts'
 export { quoted, sentenceOf } from './sentence.ts'

@@ -4,7 +4,7 @@ import { askFile } from './ask.ts'
 import { errno, HostError, readFailed, writeFailed } from './errors.ts'
 import type { FileText, Replaced } from './file-text.ts'
 import { assertInside } from './inside.ts'
-import { readLinesOf, type Lines, type Place } from './lines.ts'
+import { readEachLineOf, readLinesOf, type Lines, type Place } from './lines.ts'
 import { replaceMany } from './replace-many.ts'
 import { readText, replaceFile, statusOf, syncFolder, type ReadOptions, type Relabel } from './replace.ts'
 import { sameMetadata, type FileStatus, type ReplaceOptions } from './status.ts'
@@ -30,6 +30,16 @@ export interface Files {
    * @throws HostError `HOST_READ_FAILED`, `HOST_FILE_TOO_LARGE` (a line of more than one MiB).
    */
   readLines(path: string, after?: Place | 'end'): Promise<Lines | undefined>
+
+  /**
+   * Reads a file line by line, and calls `visit` for each line until it returns false. A last line without a line feed is a line too. Returns
+   * false when the file does not exist.
+   *
+   * Takes memory for a few lines only, so it also reads tables of the kernel that users can make arbitrarily long.
+   *
+   * @throws HostError `HOST_READ_FAILED`, `HOST_FILE_TOO_LARGE` (a line of more than one MiB).
+   */
+  readEachLine(path: string, visit: (line: string) => boolean): Promise<boolean>
 
   /**
    * Writes a question to a kernel file that answers (selinuxfs has such files), and reads the answer from the same open file. Returns
@@ -94,6 +104,7 @@ export function createFiles(root: string, relabel?: Relabel): Files {
     path,
     read: (name, options) => readText(path(name), options),
     readLines: (name, after) => readLinesOf(path(name), after),
+    readEachLine: (name, visit) => readEachLineOf(path(name), visit),
     ask: (name, question) => askFile(path(name), question),
     list: (name) => listFolder(path(name)),
     status: (name) => statusOf(path(name)),

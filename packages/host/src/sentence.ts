@@ -1,3 +1,5 @@
+import { printable } from './printable.ts'
+
 /**
  * Renders the message of an error: what was attempted, why it failed, and what to do. Pure.
  *
@@ -9,7 +11,7 @@ export function sentenceOf(attempt: string, reasons: readonly (string | undefine
   return `Cannot ${attempt}${known.length === 0 ? '' : `: ${known.join('; ')}`}`
 }
 
-/** Renders untrusted text for a message: quoted, with control characters escaped, cut after 200 characters. Pure. */
-export function quoted(text: string): string {
-  return JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}…` : text)
+/** Renders untrusted text for a message: quoted, with what is not printable escaped, cut after 200 characters. Pure. */
+export function quoted(text: string, most = 200): string {
+  return printable(JSON.stringify(text.length > most ? `${text.slice(0, most)}…` : text))
 }

@@ -48,5 +48,5 @@ async function findMountPoint({ id, parent, device }: Mount): Promise<Buffer | u
 
 async function readMountId(descriptor: number): Promise<number> {
   const text = await readFile(`/proc/self/fdinfo/${descriptor}`, 'utf8')
-  return Number(/^mnt_id:\t(\d+)$/m.exec(text)?.[1])
+  return Number(/\nmnt_id:\t(\d+)\n/.exec(text)?.[1])
 }

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { errno, HostError } from '../src/errors.ts'
+import { errno, HostError, isPrintable, renderFacts } from '../src/errors.ts'
 
 void t.test('HostError has a message with operation, path and reason', async (t) => {
   const error = new HostError('HOST_WRITE_FAILED', { operation: 'replace', path: '/etc/x', detail: 'ENOSPC' })
@@ -20,4 +20,21 @@ void t.test('errno() returns the code of an error, and undefined for other value
   t.equal(errno(Object.assign(new Error('x'), { code: 'ENOENT' })), 'ENOENT')
   t.equal(errno(new Error('x')), undefined)
   t.equal(errno('ENOENT'), undefined)
+})
+
+void t.test('the message of an error has no raw control character of its facts', async (t) => {
+  const hostile = 'a\u001b[2J\u009b\u202e\u2028b'
+  const facts = {
+    operation: `read ${hostile}`,
+    path: `/tmp/${hostile}\n`,
+    target: `${hostile}\n`,
+    value: `${hostile}\n`,
+    detail: `${hostile}\n`,
+    command: `rm ${hostile}\n`,
+    steps: [hostile],
+  }
+  const messages = [new HostError('HOST_READ_FAILED', facts).message, renderFacts(facts, 'the tool')]
+  for (const message of messages) t.ok(isPrintable(message), JSON.stringify(message))
+  const said = renderFacts({ operation: 'read', said: `${hostile}\nsecond` }, 'the tool')
+  t.ok(isPrintable(said.replace('\n', '')) && said.includes('\n'), 'the lines of a program stay')
 })

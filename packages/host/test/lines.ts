@@ -52,3 +52,18 @@ void t.test('readLines() reads at most one MiB, and refuses a longer line', asyn
   await t.rejects(host.readLines('/long'), { code: 'HOST_FILE_TOO_LARGE' })
   t.strictSame((await host.readLines('/bytes'))?.lines, ['\ufffd'])
 })
+
+void t.test('readEachLine() reads a file of any length, and refuses a long line', async (t) => {
+  const host = createHost({ root: t.testdir({ empty: '', long: 'x'.repeat(1024 * 1024 + 70_000) }) })
+  // Lines of all lengths, so that pieces end inside of lines and inside of characters.
+  const lines = Array.from({ length: 3000 }, (_, n) => 'ä'.repeat(n % 97))
+  await host.replace('/many', `${lines.join('\n')}\n`)
+  const visited: string[] = []
+  t.ok(await host.readEachLine('/many', (line) => visited.push(line) > 0))
+  t.strictSame(visited, lines)
+  t.ok(await host.readEachLine('/empty', () => t.fail('the file has no line')))
+  await t.rejects(
+    host.readEachLine('/long', () => true),
+    { code: 'HOST_FILE_TOO_LARGE' },
+  )
+})

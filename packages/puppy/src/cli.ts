@@ -1,6 +1,7 @@
 import { cannotStart, DatabaseError, StartError } from '@puppy/state/errors'
 import type { Config } from './config.ts'
 import { restartIfStripped } from './restart.ts'
+import { warn, warnOf } from './say.ts'
 
 type CommandOf = (config: Config, args: readonly string[]) => Promise<void>
 
@@ -60,14 +61,14 @@ const [name = '', ...args] = process.argv.slice(2)
 try {
   const run = await load(name)
   if (run === undefined) {
-    console.error(usage())
+    warn(usage())
     process.exitCode = name === '' || name === 'help' || name === '--help' ? 0 : 64
   } else {
     if (['up', 'api', 'agent'].includes(name)) await restartIfStripped()
     await run(args)
   }
 } catch (error) {
-  if (error instanceof StartError || error instanceof DatabaseError) console.error(error.message)
-  else console.error(error)
+  if (error instanceof StartError || error instanceof DatabaseError) warn(error.message)
+  else warnOf(error)
   process.exitCode = error instanceof StartError ? cannotStart : 1
 }

@@ -52,6 +52,13 @@ const settings = {
     `the facilities that an account needs to be ready, separated by commas, from ${isolationLayers.join(', ')}`,
     'selinux,quota',
   ),
+  PUPPY_ACCOUNTS_PER_RESELLER: text('^[0-9]{1,7}$', 'the number of accounts that a reseller can have', '1000'),
+  PUPPY_DOMAINS_PER_RESELLER: text('^[0-9]{1,7}$', 'the number of domains that a reseller can have', '10000'),
+  PUPPY_AUDIT_DAYS: text(
+    '^([7-9]|[1-9][0-9]{1,4})$',
+    'the number of days for which the audit is kept, at least 7',
+    '365',
+  ),
   PUPPY_ADMIN_KEY: text(
     '^puppy_[a-z0-9]{4,32}_[a-z0-9]{32,128}$',
     'the first admin key',
@@ -97,6 +104,9 @@ export interface Config {
   readonly host: string
   readonly pool: number
   readonly require: readonly string[]
+  /** How much a reseller other than root can have. */
+  readonly most: { readonly accounts: number; readonly domains: number }
+  readonly auditDays: number
   readonly adminKey: string | undefined
   readonly dryRun: boolean
   readonly root: string
@@ -144,6 +154,11 @@ export function readConfig(env: NodeJS.ProcessEnv, surroundings: Surroundings = 
     host: given.PUPPY_HOST ?? slugOf(surroundings.hostname),
     pool: Number(given.PUPPY_POOL ?? 10),
     require: given.PUPPY_REQUIRE?.split(',') ?? [],
+    most: {
+      accounts: Number(given.PUPPY_ACCOUNTS_PER_RESELLER ?? 1000),
+      domains: Number(given.PUPPY_DOMAINS_PER_RESELLER ?? 10_000),
+    },
+    auditDays: Number(given.PUPPY_AUDIT_DAYS ?? 365),
     adminKey: given.PUPPY_ADMIN_KEY,
     dryRun,
     root,

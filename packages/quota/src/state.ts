@@ -41,7 +41,9 @@ const kinds = { User: 'user', Group: 'group', Project: 'project' } as const
  */
 export function parseState(text: string): QuotaState {
   if (text.trim() === '') return { user: off, group: off, project: off }
-  const sections = [...text.matchAll(/^(User|Group|Project) quota state on .*\n((?:(?!\w+ quota state on).*\n)*)/gm)]
+  const sections = [
+    ...text.matchAll(/(?<![^\n])(User|Group|Project) quota state on [^\n]*\n((?:(?!\w+ quota state on)[^\n]*\n)*)/g),
+  ]
   const states = new Map(sections.map(([, name = '', body = '']) => [name, parseKind(body)]))
   const [user, group, project] = (['User', 'Group', 'Project'] as const).map((name) => states.get(name))
   if (sections.length === 3 && user !== undefined && group !== undefined && project !== undefined)
@@ -55,13 +57,13 @@ export function parseState(text: string): QuotaState {
 }
 
 function parseKind(body: string): KindState | undefined {
-  const accounting = /^ {2}Accounting: (ON|OFF)$/m.exec(body)?.[1]
-  const enforcement = /^ {2}Enforcement: (ON|OFF)$/m.exec(body)?.[1]
+  const accounting = /(?:^|\n) {2}Accounting: (ON|OFF)(?:\n|$)/.exec(body)?.[1]
+  const enforcement = /(?:^|\n) {2}Enforcement: (ON|OFF)(?:\n|$)/.exec(body)?.[1]
   if (accounting === undefined || enforcement === undefined) return undefined
   if (accounting === 'OFF') return off
-  const inode = /^ {2}Inode: #(\d{1,15}) /m.exec(body)?.[1]
-  const bytes = parseGrace(/^Blocks grace time: \[([^\]\n]{1,40})\]$/m.exec(body)?.[1])
-  const inodes = parseGrace(/^Inodes grace time: \[([^\]\n]{1,40})\]$/m.exec(body)?.[1])
+  const inode = /(?:^|\n) {2}Inode: #(\d{1,15}) /.exec(body)?.[1]
+  const bytes = parseGrace(/(?:^|\n)Blocks grace time: \[([^\]\n]{1,40})\](?:\n|$)/.exec(body)?.[1])
+  const inodes = parseGrace(/(?:^|\n)Inodes grace time: \[([^\]\n]{1,40})\](?:\n|$)/.exec(body)?.[1])
   if (bytes === undefined || inodes === undefined) return undefined
   return {
     accounting: true,

@@ -155,7 +155,7 @@ async function processFault(host: Host, tenants: readonly Tenant[], user: string
   for (const { pid, uid, alive } of await readProcesses(host)) {
     const tenant = byUid.get(uid)
     if (tenant === undefined || !alive) continue
-    const text = ((await readProcessFile(host, pid, 'attr/current')) ?? '').replace(/[\0\n]+$/, '')
+    const [text = ''] = ((await readProcessFile(host, pid, 'attr/current')) ?? '').split(/[\0\n]/, 1)
     if (text === '' || passing.some((start) => text.startsWith(`${start}:`))) continue
     const context = contextIn(text)
     if (context === undefined || !isAt(context, user, tenant.level)) {

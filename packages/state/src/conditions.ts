@@ -1,3 +1,5 @@
+import { printableLines } from '@puppy/host/errors'
+
 /** What one facility reports about one account, domain or host. */
 export interface Condition {
   /** The facility, or what it observed: `accounts`, `haproxy`, `slot`, `ports`. */
@@ -14,16 +16,20 @@ export interface Condition {
 
 export type Verdict = Omit<Condition, 'at'>
 
-/** Returns new verdicts as conditions. The time of a condition changes only with its status or reason. Pure. */
+/**
+ * Returns new verdicts as conditions. The time of a condition changes only with its status or reason. Escapes what is not printable in
+ * messages, which admins read in a terminal. Pure.
+ */
 export function updateConditions(
   before: readonly Condition[],
   verdicts: readonly Verdict[],
   now: Date,
 ): readonly Condition[] {
-  return verdicts.map((verdict) => {
+  return verdicts.map(({ message, ...verdict }) => {
     const old = before.find(({ type }) => type === verdict.type)
     const same = old !== undefined && old.status === verdict.status && old.reason === verdict.reason
-    return { ...verdict, at: same ? old.at : now.toISOString() }
+    const shown = message === undefined ? {} : { message: printableLines(message) }
+    return { ...verdict, ...shown, at: same ? old.at : now.toISOString() }
   })
 }
 

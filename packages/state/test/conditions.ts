@@ -83,3 +83,13 @@ for (const [title, expected, { observedGeneration = 2, statuses = yes, missing =
     t.end()
   })
 }
+
+void t.test('updateConditions() escapes what is not printable in a message', async (t) => {
+  const message = 'process 7 "a\u001b[2J\u009b\u202e" is left'
+  const [condition] = updateConditions(
+    [],
+    [{ type: 'ports', status: 'false', reason: 'squatted', message }],
+    new Date(),
+  )
+  t.equal(condition?.message, 'process 7 "a\\u001b[2J\\u009b\\u202e" is left')
+})

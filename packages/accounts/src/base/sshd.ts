@@ -16,7 +16,7 @@ export async function checkSshd(host: Host, options: EffectOptions): Promise<str
 export async function readUsePam(host: Host, options: EffectOptions): Promise<boolean> {
   const command = [findProgram(host, 'sshd'), '-T', '-C', 'user=root,host=localhost,addr=127.0.0.1'] as const
   const run = await host.run([...command], runOptions('nothing', options, { accept: [0, 1, 255] }))
-  return !/^usepam no$/m.test(run.stdout)
+  return !/(?:^|\n)usepam no(?:\n|$)/.test(run.stdout)
 }
 
 /**
@@ -29,7 +29,7 @@ export async function reloadSshd(host: Host, options: EffectOptions): Promise<re
   if (systemctl === undefined) return ['reload sshd: send SIGHUP to its main process (kill -HUP PID)']
   const list = ['list-units', '--no-legend', '--plain', '--state=active', 'ssh.service', 'sshd.service'] as const
   const { stdout } = await host.run([systemctl, ...list], runOptions('nothing', options))
-  const units = [...new Set(stdout.match(/^sshd?\.service/gm))]
+  const units = [...new Set(stdout.match(/(?<![^\n])sshd?\.service/g))]
   if (units.length > 0) await host.run([systemctl, 'reload', ...units], runOptions('machine', options))
   return []
 }

@@ -154,13 +154,15 @@ async function writeFiles(host: Host, work: readonly LoginWork[], failures: Fail
 
 async function replaceAll(
   host: Host,
-  files: readonly (Pick<FileText, 'path' | 'text' | 'mode' | 'gid'> & { readonly slot: Slot })[],
+  files: readonly (Required<Pick<FileText, 'path' | 'text' | 'mode' | 'gid'>> & { readonly slot: Slot })[],
   failures: Failures,
   options: EffectOptions,
 ): Promise<void> {
   if (files.length === 0) return
   assertNotAborted(options, 'apply logins')
-  const replaced = await host.replaceMany(files.map(({ slot: _, ...file }): FileText => ({ ...file, uid: 0 })))
+  const replaced = await host.replaceMany(
+    files.map(({ path, text, mode, gid }): FileText => ({ path, text, mode, uid: 0, gid })),
+  )
   files.forEach(({ slot }, index) => {
     const error = replaced[index]?.error
     if (error !== undefined) failures.set(slot.n, error)

@@ -24,7 +24,16 @@ export interface AuthorizedKey {
   readonly fingerprint: string
 }
 
-const maxBytes = 16 * 1024
+/** The limits of the keys of one account. Lengths are in bytes. */
+export const keyLimits = Object.freeze({
+  /** Of one line. sshd accepts at most 16 KiB, and the largest RSA key that it accepts needs 3 KiB. */
+  line: 16 * 1024,
+  comment: 1024,
+  /** The number of keys. */
+  keys: 100,
+  /** Of all lines together: enough for a hundred RSA keys of 8,192 bits. */
+  sum: 160 * 1024,
+})
 
 /** Checks the fields after the type inside a blob. Each function returns the number of bits of the key, or why the key is invalid. */
 const shapes: Readonly<Record<KeyType, (fields: readonly Buffer[]) => number | string>> = {
@@ -44,18 +53,22 @@ const shapes: Readonly<Record<KeyType, (fields: readonly Buffer[]) => number | s
  *
  * Accepts only keys that `ssh-keygen -l` reads back byte for byte: an ECDSA point is on its curve, and RSA numbers are encoded as RFC 4251
  * requires. Refuses more than ssh-keygen does: options before the type, certificates, DSA, RSA below 2,048 bits or with an exponent below 3
- * or above 64 bits, even RSA numbers, control characters, and lines over 16 KiB.
+ * or above 64 bits, even RSA numbers, control characters, text that is not Unicode, comments over 1 KiB, and lines over 16 KiB. Takes time
+ * in proportion to the length.
  *
  * @throws AccountError `ACCOUNT_KEY_INVALID`.
  * @see "AUTHORIZED_KEYS FILE FORMAT" in sshd(8), RFC 4253 section 6.6, RFC 5656 section 3.1
  */
 export function parseKey(text: string): AuthorizedKey {
-  if (Buffer.byteLength(text) > maxBytes) throw keyInvalid('it is longer than 16 KiB; paste a single key')
+  if (Buffer.byteLength(text) > keyLimits.line) throw keyInvalid('it is longer than 16 KiB; paste a single key')
   if (/[\p{Cc}\u2028\u2029]/u.test(text))
     throw keyInvalid('it contains a line break or another control character; enter each key separately')
-  const [, type = '', blob = '', comment = ''] = /^ *([^ ]+) +([^ ]+)(?: +(.*?))? *$/.exec(text) ?? []
+  if (!text.isWellFormed()) throw keyInvalid('it contains half of a surrogate pair, which is not valid Unicode')
+  const [start, type = '', blob = ''] = /^ *([^ ]+) +([^ ]+) */.exec(text) ?? ['']
+  const comment = withoutBlanksAfter(text.slice(start.length))
   if (type === '') throw keyInvalid('it must have the form "type base64 comment"; paste the line of the .pub file')
   if (!isKeyType(type)) throw keyInvalid(wrongType(type))
+  if (Buffer.byteLength(comment) > keyLimits.comment) throw keyInvalid('its comment is longer than 1 KiB; shorten it')
   const bytes = decode(blob)
   const [inner, ...fields] = splitFields(bytes)
   if (inner?.toString('latin1') !== type)
@@ -65,9 +78,36 @@ export function parseKey(text: string): AuthorizedKey {
   return { type, blob, comment, bits, fingerprint: fingerprintOf(bytes) }
 }
 
+/** Returns why an account cannot have these keys together, or undefined. Does not check each key. Pure. */
+export function keyListFault(keys: readonly string[]): string | undefined {
+  if (keys.length > keyLimits.keys) return `${keys.length} keys are more than the limit of ${keyLimits.keys}`
+  const sum = keys.reduce((total, key) => total + Buffer.byteLength(key), 0)
+  return sum > keyLimits.sum
+    ? `the keys together have ${sum} bytes, more than the limit of ${keyLimits.sum}`
+    : undefined
+}
+
+/**
+ * Parses the keys of one account. Pure.
+ *
+ * @throws AccountError `ACCOUNT_KEY_INVALID` for the first invalid key, and for more than `keyLimits` allows.
+ */
+export function parseKeys(keys: readonly string[]): readonly AuthorizedKey[] {
+  const fault = keyListFault(keys)
+  if (fault !== undefined) throw keyInvalid(fault)
+  return keys.map((key) => parseKey(key))
+}
+
 /** Renders a key as one line, without a line break. Pure. */
 export function renderKey({ type, blob, comment }: AuthorizedKey): string {
   return comment === '' ? `${type} ${blob}` : `${type} ${blob} ${comment}`
+}
+
+/** Only blanks are removed. An expression such as ` +$` takes time in proportion to the square of the blanks. */
+function withoutBlanksAfter(text: string): string {
+  let end = text.length
+  while (text[end - 1] === ' ') end -= 1
+  return text.slice(0, end)
 }
 
 function isKeyType(type: string): type is KeyType {
@@ -115,5 +155,6 @@ function isApplication(application: Buffer | undefined): boolean {
 }
 
 function fingerprintOf(bytes: Buffer): string {
-  return `SHA256:${createHash('sha256').update(bytes).digest('base64').replace(/=+$/, '')}`
+  // The digest has 32 bytes, so its base64 has 43 characters and one `=`.
+  return `SHA256:${createHash('sha256').update(bytes).digest('base64').slice(0, 43)}`
 }

@@ -2,7 +2,7 @@ import type { Change, ChangeSet, Refused } from '@puppy/host'
 import { AccountError } from '../errors.ts'
 import type { Slot } from '../slots.ts'
 import { renderEnvironment, type Environment } from './environment.ts'
-import { parseKey, renderKey } from './key.ts'
+import { parseKeys, renderKey } from './key.ts'
 import { environmentFolder, keysFolder, type LoginObservation, type LoginState } from './read.ts'
 
 /** The login of the tenant of a slot. */
@@ -86,7 +86,7 @@ function workOf(login: Login, before: LoginState): LoginWork | RefusedLogin {
 
 /** @throws AccountError `ACCOUNT_KEY_INVALID`, `ACCOUNT_ENVIRONMENT_INVALID`. */
 function stateOf({ keys, environment, linger, open }: Login): LoginState {
-  const lines = [...new Set(keys.map((key) => renderKey(parseKey(key))))].map((line) => `${line}\n`).join('')
+  const lines = [...new Set(parseKeys(keys).map((key) => renderKey(key)))].map((line) => `${line}\n`).join('')
   const variables = renderEnvironment(environment)
   return {
     ...(open && lines !== '' ? { keys: lines } : {}),

@@ -72,7 +72,8 @@ async function clear(machine: Host, uid: number, options: EffectOptions): Promis
     if (before.length === 0) return []
     if (keyctl === undefined) return [`keys in ${before.join(', ')}; to remove them: ${installStep('keyctl')}`]
     // The persistent keyring is linked to the user keyring first, because only a reachable keyring can be cleared.
-    const persistent = /^\d+$/m.exec((await run(keyctl, 'get_persistent', '@u')).stdout)?.[0]
+    const answer = (await run(keyctl, 'get_persistent', '@u')).stdout.trim()
+    const persistent = /^\d+$/.test(answer) ? answer : undefined
     for (const keyring of [...(persistent === undefined ? [] : [persistent]), '@us', '@u'])
       await run(keyctl, 'clear', keyring)
     const after = parseKeyrings((await run(findProgram(machine, 'cat'), '/proc/keys')).stdout, uid)

@@ -90,8 +90,8 @@ export function openView(host: Host, folders: readonly string[]): PrivateView {
       return placeOf(folder) + path.slice(folder.length)
     },
     outside: (path: string) => {
-      const [, place = '', rest = ''] = /^\/[a-z]+\/(\d+)(.*)$/s.exec(path) ?? []
-      return (folders[Number(place)] ?? '') + rest
+      const place = /^\/[a-z]+\/(\d+)(?=\/|$)/.exec(path)
+      return place === null ? path : (folders[Number(place[1])] ?? '') + path.slice(place[0].length)
     },
     run: async (command: Command, options: EffectOptions) => {
       // The command may be longer than the kernel allows for one argument.

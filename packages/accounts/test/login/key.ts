@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import t from 'tap'
 import { AccountError } from '../../src/errors.ts'
-import { parseKey, renderKey } from '../../src/login/key.ts'
+import { keyLimits, keyListFault, parseKey, parseKeys, renderKey } from '../../src/login/key.ts'
 import { askKeygen, bytesOf, field, keygen, line, realKeys, skip } from '../support/keys.ts'
 import { someKey } from '../support/scratch.ts'
 
@@ -80,6 +80,8 @@ const bad: readonly (readonly [string, string, RegExp])[] = [
   ['RSA with an empty modulus', line('ssh-rsa', Buffer.from([3]), Buffer.alloc(0)), /0 bits/],
   ['RSA that is all zeros', line('ssh-rsa', Buffer.from([3]), Buffer.alloc(256)), /damaged/],
   ['more than 16 KiB', `${someKey} ${'x'.repeat(16_384)}`, /16 KiB/],
+  ['a comment over 1 KiB', `${someKey} ${'ä'.repeat(513)}`, /comment is longer than 1 KiB/],
+  ['half of a surrogate pair', `${someKey} a\ud800`, /surrogate/],
 ]
 for (const [what, text, why] of bad) {
   void t.test(`parseKey() refuses ${what}`, (t) => {
@@ -87,6 +89,48 @@ for (const [what, text, why] of bad) {
     t.end()
   })
 }
+
+void t.test('parseKey() accepts a comment of 1 KiB, and blanks do not count', (t) => {
+  const comment = 'x'.repeat(keyLimits.comment)
+  t.equal(parseKey(`${someKey} ${comment}${' '.repeat(9000)}`).comment, comment)
+  t.end()
+})
+
+void t.test('parseKey() takes time in proportion to the length', (t) => {
+  const blanks = ' '.repeat(15_900)
+  const hostile = [
+    ...['', 'a', 'a b', ...someKey.split(' ')].flatMap((word) => [`${word}${blanks}`, `${blanks}${word}${blanks}a`]),
+    `${someKey} a${blanks}b`,
+    `${someKey} ${'a '.repeat(7900)}`,
+    `ssh-rsa ${'='.repeat(15_900)}`,
+    `ssh-rsa ${'A'.repeat(15_900)}`,
+    'a '.repeat(7900),
+  ]
+  const started = performance.now()
+  // With a quadratic expression, one of them takes 200 ms.
+  for (const text of hostile) {
+    for (let n = 0; n < 10; n += 1) {
+      try {
+        parseKey(text)
+      } catch (error) {
+        t.equal((error as AccountError).code, 'ACCOUNT_KEY_INVALID')
+      }
+    }
+  }
+  t.ok(performance.now() - started < 2000, 'a hundred hostile lines take less than two seconds')
+  t.end()
+})
+
+void t.test('parseKeys() limits the number of keys and their sum, before it parses one', (t) => {
+  const most = Array.from({ length: keyLimits.keys }, () => someKey)
+  t.strictSame(parseKeys(most).length, keyLimits.keys)
+  t.equal(keyListFault(most), undefined)
+  t.throws(() => parseKeys([...most, 'nonsense']), { code: 'ACCOUNT_KEY_INVALID', message: /101 keys .* 100/ })
+  const long = 'x'.repeat(keyLimits.line)
+  t.equal(keyListFault(Array(10).fill(long)), undefined)
+  t.throws(() => parseKeys(Array(11).fill(long)), { code: 'ACCOUNT_KEY_INVALID', message: /180224 bytes.* 163840/ })
+  t.end()
+})
 
 void t.test('parseKey() throws only ACCOUNT_KEY_INVALID', (t) => {
   const blobs = fc.uint8Array({ maxLength: 200 }).map((bytes) => Buffer.from(bytes).toString('base64'))

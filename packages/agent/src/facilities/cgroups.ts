@@ -11,10 +11,9 @@ import {
   type SliceResult,
   type SliceSpec,
 } from '@puppy/cgroups'
-import type { Host } from '@puppy/host'
+import { printable, type Host } from '@puppy/host'
 import type { Policy } from '@puppy/selinux'
 import type { Verdict } from '@puppy/state'
-import { printable } from '../printable.ts'
 import type { FacilityState } from '@puppy/state/store/hosts'
 import {
   servedNothing,

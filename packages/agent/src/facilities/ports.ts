@@ -1,9 +1,8 @@
 import type { Slot } from '@puppy/accounts'
 import { parsePasswd } from '@puppy/accounts/passwd'
-import type { Host } from '@puppy/host'
+import { printable, type Host } from '@puppy/host'
 import { findHolders, readListeners, type Listener, type ProcessStatus } from '@puppy/host/proc'
 import type { Verdict } from '@puppy/state'
-import { printable } from '../printable.ts'
 import { servedNothing, type Facility, type Finding, type Served, type Step, type View } from './facility.ts'
 
 const name = 'ports'

@@ -244,13 +244,16 @@ function shown({ bytes, inodes }: { readonly [what in keyof BothLimits]: { reado
   return `${words(bytes.hard, 'bytes')}, ${words(inodes.hard, 'files')}`
 }
 
-/** Lifts the limits of these uids, for a purge. Does nothing where limits are not enforced. */
+/**
+ * Lifts the limits of these uids, for a purge. Does nothing where limits are not enforced. Returns a message for each uid whose limits could
+ * not be lifted.
+ */
 export async function removeQuotas(
   { host, quota }: Pick<QuotaFacilityOptions, 'host' | 'quota'>,
   uids: readonly number[],
-): Promise<void> {
-  if (!host.live) return
+): Promise<readonly string[]> {
+  if (!host.live) return []
   const { works, mount, bounds } = await quota.probe()
-  if (!works || mount === undefined || bounds === undefined) return
-  for (const [, message] of await liftLimits(quota, { kind: quota.kind, mount, bounds }, uids)) console.warn(message)
+  if (!works || mount === undefined || bounds === undefined) return []
+  return [...(await liftLimits(quota, { kind: quota.kind, mount, bounds }, uids)).values()]
 }

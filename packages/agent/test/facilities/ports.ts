@@ -67,7 +67,7 @@ void t.test('portsFacility() reports another user’s listener on a port, and th
           type: 'ports',
           status: 'false',
           reason: 'squatted',
-          message: `another user uses a port of this account: python3 (pid 4242), wor?ker (pid 4243) of user ${curious.slot.user} listens on 127.0.0.1:${third}; the firewall blocks connections to it; end it with "kill 4242 4243"`,
+          message: `another user uses a port of this account: python3 (pid 4242), wor\\u001bker (pid 4243) of user ${curious.slot.user} listens on 127.0.0.1:${third}; the firewall blocks connections to it; end it with "kill 4242 4243"`,
         },
       ],
       [8, mine],

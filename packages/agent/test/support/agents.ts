@@ -46,7 +46,7 @@ export function addAccount(
 
 /** Inserts a domain of an account. */
 export function addDomain(owner: Database, name: string, account: number, port: number): Promise<number> {
-  return insertDomain(owner, name, account, port)
+  return insertDomain(owner, name, name, account, port)
 }
 
 /** Returns the context of a pass on `h1`, with the lines that it logged. */

@@ -4,6 +4,7 @@ import { ApiError } from '../errors.ts'
 import {
   findAccount,
   insertAccount,
+  countAccountsOfReseller,
   updateAccount,
   type AccountName,
   type AccountRow,
@@ -14,7 +15,7 @@ import { countDomains, domainsBeyondPorts } from '@puppy/state/store/domains'
 import { chooseHost, type HostRow } from '@puppy/state/store/hosts'
 import { notify, wanted } from '@puppy/state/store/notify'
 import { findPlan, type PlanRow } from '@puppy/state/store/plans'
-import { resellerExists } from '@puppy/state/store/resellers'
+import { lockReseller, resellerExists } from '@puppy/state/store/resellers'
 import { countSlots, countWaiting, takeSlot } from '@puppy/state/store/slots'
 import { assertSshKeys } from './ssh-keys.ts'
 
@@ -25,16 +26,18 @@ const uniqueViolation = '23505'
  *
  * Without a free slot the account waits until the agent has built one.
  *
- * @throws ApiError `ssh_key_invalid`, `plan_unknown`, `plan_ports`, `domain_limit`, `no_host`, `pool_exhausted`, `reseller_unknown`.
+ * @param most the number of accounts that a reseller other than root can have
+ * @throws ApiError `account_limit`, `ssh_key_invalid`, `plan_unknown`, `plan_ports`, `domain_limit`, `no_host`, `pool_exhausted`, `reseller_unknown`.
  */
 export async function putAccount(
   db: Database,
   actor: Actor,
   who: AccountName,
   spec: AccountSpec,
+  most: number,
 ): Promise<{ created: boolean; id: number }> {
   assertSshKeys(spec.sshKeys)
-  const attempt = () => db.transaction((tx) => putInside(tx, actor, who, spec))
+  const attempt = () => db.transaction((tx) => putInside(tx, actor, who, spec, most))
   // Two requests create the same name at once: the second attempt finds the row of the other request and changes it.
   return attempt().catch((error: unknown) => {
     if (errno(error) === uniqueViolation) return attempt()
@@ -42,11 +45,11 @@ export async function putAccount(
   })
 }
 
-async function putInside(tx: Queryable, actor: Actor, who: AccountName, spec: AccountSpec) {
-  const plan = await planOf(tx, spec, true)
+async function putInside(tx: Queryable, actor: Actor, who: AccountName, spec: AccountSpec, most: number) {
+  const plan = await planOf(tx, spec, 'share')
   const existing = await findAccount(tx, who, true)
   if (existing !== undefined) return converge(tx, actor, existing, spec, plan)
-  return create(tx, actor, who, spec)
+  return create(tx, actor, who, spec, most)
 }
 
 async function converge(tx: Queryable, actor: Actor, existing: AccountRow, spec: AccountSpec, plan: PlanRow) {
@@ -55,11 +58,16 @@ async function converge(tx: Queryable, actor: Actor, existing: AccountRow, spec:
     await writeAudit(tx, actor, {
       action: 'account.change',
       target: `${existing.reseller}/${existing.name}`,
-      details: spec,
+      before: specOf(existing),
+      after: spec,
     })
     await notify(tx, wanted, existing.host)
   }
   return { created: false, id: existing.id }
+}
+
+function specOf({ plan, sshKeys, state, labels }: AccountRow): AccountSpec {
+  return { plan, sshKeys, state, labels }
 }
 
 async function assertFits(tx: Queryable, account: AccountRow, plan: PlanRow): Promise<void> {
@@ -106,7 +114,7 @@ export async function changeAccount(
  * Returns the plan of a spec. With `lock`, locks the plan row until commit. Lock order is always plan, then account, to avoid a deadlock
  * with `putPlan`.
  */
-async function planOf(tx: Queryable, { plan }: AccountSpec, lock = false): Promise<PlanRow> {
+async function planOf(tx: Queryable, { plan }: AccountSpec, lock?: 'share'): Promise<PlanRow> {
   const row = await findPlan(tx, plan, lock)
   if (row !== undefined) return row
   throw new ApiError('plan_unknown', `Plan ${plan} does not exist. GET /v1/plans lists the plans.`, [
@@ -114,22 +122,34 @@ async function planOf(tx: Queryable, { plan }: AccountSpec, lock = false): Promi
   ])
 }
 
-async function create(tx: Queryable, actor: Actor, who: AccountName, spec: AccountSpec) {
+async function create(tx: Queryable, actor: Actor, who: AccountName, spec: AccountSpec, most: number) {
   if (!(await resellerExists(tx, who.reseller)))
     throw new ApiError(
       'reseller_unknown',
       `Reseller ${who.reseller} does not exist. Correct the parameter "reseller".`,
       [{ pointer: 'reseller', detail: 'must be the name of an existing reseller' }],
     )
+  await assertFewer(tx, who.reseller, most)
   const host = await chooseHost(tx)
   if (host === undefined)
     throw new ApiError('no_host', 'No agent has registered a host yet. Start one: "npm start" on the host.')
   const slot = await takeSlot(tx, host.name)
   if (slot === undefined) await assertRoom(tx, host)
   const id = await insertAccount(tx, who, { ...spec, host: host.name, slot })
-  await writeAudit(tx, actor, { action: 'account.create', target: `${who.reseller}/${who.name}`, details: spec })
+  await writeAudit(tx, actor, { action: 'account.create', target: `${who.reseller}/${who.name}`, after: spec })
   await notify(tx, wanted, host.name)
   return { created: true, id }
+}
+
+/** Refuses an account beyond the limit of the reseller. Locks the reseller until commit, so that concurrent requests count each other. */
+async function assertFewer(tx: Queryable, reseller: string, most: number): Promise<void> {
+  if (reseller === 'root') return
+  await lockReseller(tx, reseller)
+  if ((await countAccountsOfReseller(tx, reseller)) < most) return
+  throw new ApiError(
+    'account_limit',
+    `Reseller ${reseller} has reached the limit of ${most} accounts. Accounts that are being deleted count too. Delete an account, or ask the operator to raise PUPPY_ACCOUNTS_PER_RESELLER.`,
+  )
 }
 
 /** Refuses an account that the pool has no room for. An account may wait only for a slot that will be built or scrubbed. */

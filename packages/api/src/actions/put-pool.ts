@@ -25,7 +25,12 @@ export async function putPool(
       )
     }
     if (!(await setPool(tx, host, pool))) return
-    await writeAudit(tx, actor, { action: 'pool.change', target: host, details: pool })
+    await writeAudit(tx, actor, {
+      action: 'pool.change',
+      target: host,
+      before: { free: row.poolFree, max: row.poolMax },
+      after: pool,
+    })
     await notify(tx, wanted, host)
   })
 }

@@ -1,8 +1,18 @@
-import { AccountError, parseKey } from '@puppy/accounts/keys'
+import { AccountError, keyListFault, parseKey } from '@puppy/accounts/keys'
 import { ApiError, type Fault } from '../errors.ts'
 
-/** Refuses SSH keys that sshd would not use. Pure. @throws ApiError `ssh_key_invalid`, which points at each of them. */
+/**
+ * Refuses SSH keys that sshd would not use, and more of them than an account can have. Pure.
+ *
+ * @throws ApiError `ssh_key_invalid`, which points at each invalid key, or at the list.
+ */
 export function assertSshKeys(keys: readonly string[]): void {
+  const excess = keyListFault(keys)
+  if (excess !== undefined) {
+    throw new ApiError('ssh_key_invalid', `The account cannot have these SSH keys: ${excess}. Remove some of them.`, [
+      { pointer: '/sshKeys', detail: excess },
+    ])
+  }
   const faults = keys.flatMap((key, index) => faultOf(key, `/sshKeys/${index}`))
   if (faults.length > 0) {
     throw new ApiError(

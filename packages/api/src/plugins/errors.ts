@@ -110,15 +110,18 @@ function answerError(
     const detail = `Invalid request ${partNames[part] ?? part}. The field "errors" lists the faults.`
     return sendProblem(reply, request, 'request_invalid', detail, faultsIn(part, faultsOf(error.validation)))
   }
-  const [code, detail] = knownFailure(error)
+  const [code, detail] = knownFailure(error, request.routeOptions.bodyLimit)
   if (code === 'internal') request.log.error({ err: error }, 'unexpected error')
   return sendProblem(reply, request, code, detail)
 }
 
 /** Maps the errors of Fastify, by their codes, to a code of the API and a detail. */
-function knownFailure(error: FastifyError): readonly [ApiErrorCode, string] {
+function knownFailure(error: FastifyError, bodyLimit: number | undefined): readonly [ApiErrorCode, string] {
   if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE')
-    return ['payload_too_large', 'The body is larger than 1 MiB (1,048,576 bytes).']
+    return [
+      'payload_too_large',
+      `The body is larger than the limit of this route, ${Math.floor((bodyLimit ?? 0) / 1024)} KiB.`,
+    ]
   if (error.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE')
     return ['unsupported_media_type', 'Unsupported Content-Type of the body. Send "Content-Type: application/json".']
   if (error.code === 'FST_ERR_CTP_EMPTY_JSON_BODY') return ['malformed_json', 'The body is empty. Send a JSON object.']

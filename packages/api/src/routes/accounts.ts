@@ -27,6 +27,8 @@ import { problems } from '../schemas/problem.ts'
 import { waitForHost } from '../waiting.ts'
 
 const tags = ['accounts']
+/** The largest keys take 160 KiB and the labels 40 KiB. */
+const bodyLimit = 256 * 1024
 const params = Type.Object({ account: Slug('The name of the account.') })
 const querystring = Type.Object(resellerQuery, strict)
 const listQuery = Type.Object({ ...pageQuery, ...resellerQuery }, strict)
@@ -45,7 +47,7 @@ const written = {
 }
 
 export async function accountRoutes(app: FastifyInstance, dependencies: Dependencies): Promise<void> {
-  const { database, observer, required } = dependencies
+  const { database, observer, required, most } = dependencies
   const whose = (request: FastifyRequest<Named>) => ({
     reseller: resellerOf(request, request.query.reseller),
     name: request.params.account,
@@ -59,13 +61,8 @@ export async function accountRoutes(app: FastifyInstance, dependencies: Dependen
       await listHosts(database),
     ]
     const context = { hosts: new Map(hosts.map((row) => [row.name, row])), required, admin: callerOf(request).admin }
-    return rows.map((row) =>
-      presentAccount(
-        row,
-        domains.filter(({ account }) => account === row.id),
-        context,
-      ),
-    )
+    const byAccount = Map.groupBy(domains, ({ account }) => account)
+    return rows.map((row) => presentAccount(row, byAccount.get(row.id) ?? [], context))
   }
   const find = async (request: FastifyRequest<Named>) => {
     const who = whose(request)
@@ -131,6 +128,7 @@ export async function accountRoutes(app: FastifyInstance, dependencies: Dependen
   app.put<Write & { Body: AccountSpec }>(
     '/v1/accounts/:account',
     {
+      bodyLimit,
       schema: {
         operationId: 'putAccount',
         tags,
@@ -148,7 +146,8 @@ export async function accountRoutes(app: FastifyInstance, dependencies: Dependen
     async (request, reply) => {
       const { plan, sshKeys = [], state = 'active', labels = {} } = request.body
       const who = whose(request)
-      const { created, id } = await putAccount(database, actorOf(request), who, { plan, sshKeys, state, labels })
+      const spec = { plan, sshKeys, state, labels }
+      const { created, id } = await putAccount(database, actorOf(request), who, spec, most.accounts)
       const row = await settled(request, id)
       return reply.code(writeStatus(row, created)).send((await present(request, [row]))[0])
     },
@@ -157,6 +156,7 @@ export async function accountRoutes(app: FastifyInstance, dependencies: Dependen
   app.patch<Write & { Body: AccountPatch }>(
     '/v1/accounts/:account',
     {
+      bodyLimit,
       schema: {
         operationId: 'patchAccount',
         tags,

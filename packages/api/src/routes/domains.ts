@@ -44,7 +44,7 @@ interface Write extends Named {
 
 export async function domainRoutes(
   app: FastifyInstance,
-  { database, observer, required }: Dependencies,
+  { database, observer, required, most }: Dependencies,
 ): Promise<void> {
   const present = async (request: FastifyRequest, rows: readonly DomainRow[]) => {
     const hosts = await listHosts(database)
@@ -121,7 +121,7 @@ export async function domainRoutes(
         summary: 'Create or move a domain',
         description:
           'Routes the host name to a port of an account of the same reseller. Idempotent. ' +
-          'A name is refused while another reseller has it, or a name above or below it.',
+          'All names of one registrable domain (one label more than its public suffix) belong to one reseller, the first who has one.',
         params,
         querystring,
         headers: preferHeader,
@@ -136,7 +136,8 @@ export async function domainRoutes(
     },
     async (request, reply) => {
       const reseller = resellerOf(request, request.query.reseller)
-      const { created, id } = await putDomain(database, actorOf(request), reseller, request.params.domain, request.body)
+      const { body, params: named } = request
+      const { created, id } = await putDomain(database, actorOf(request), reseller, named.domain, body, most.domains)
       const row = await settled(request, id)
       return reply.code(writeStatus(row, created)).send((await present(request, [row]))[0])
     },

@@ -1,10 +1,13 @@
+import { keyLimits } from '@puppy/accounts/keys'
 import type { Static } from 'typebox'
 import { Type } from '@puppy/state/schema'
 import { Count, explained, listener, nextCursor, observed, plainPattern, Slug, Time } from './common.ts'
 
-const keysDescription = 'Public SSH keys. Each is one line without options: type, base64 and an optional comment.'
-const sshKeys = Type.Array(Type.String({ minLength: 1, maxLength: 16_384 }), {
-  maxItems: 100,
+const keysDescription =
+  'Public SSH keys. Each is one line without options: type, base64 and an optional comment. ' +
+  `A line has at most ${keyLimits.line} bytes, a comment at most ${keyLimits.comment}, and all lines together at most ${keyLimits.sum}.`
+const sshKeys = Type.Array(Type.String({ minLength: 1, maxLength: keyLimits.line }), {
+  maxItems: keyLimits.keys,
   description: keysDescription,
 })
 const state = explained('What the account may do.', {

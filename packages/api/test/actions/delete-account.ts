@@ -27,7 +27,7 @@ async function prepare(t: Parameters<typeof postgres.create>[0]) {
 
 void t.test('removeAccount() releases the name, the slot and the domains at once', async (t) => {
   const { api, owner, id } = await prepare(t)
-  await insertDomain(api, 'blog.example', id, 10_240)
+  await insertDomain(api, 'blog.example', 'blog.example', id, 10_240)
   t.equal(await removeAccount(api, actor, blog), id)
   t.matchOnlyStrict(
     (await findAccountsById(api, [id])).map(({ deletedAt, generation, slot }) => [deletedAt, generation, slot]),
@@ -41,7 +41,7 @@ void t.test('removeAccount() releases the name, the slot and the domains at once
     ],
   )
   t.equal(await findDomain(api, 'blog.example'), undefined)
-  const again = await putAccount(api, actor, blog, spec)
+  const again = await putAccount(api, actor, blog, spec, 1000)
   t.ok(again.created)
   t.strictSame(
     (await findAccountsById(api, [again.id])).map(({ slot }) => slot),

@@ -10,7 +10,11 @@ async function prepare(t: Parameters<typeof postgres.create>[0]) {
   await addHost(databases.agent)
   await addPlan(databases.api)
   const account = await addAccount(databases.api, 'blog')
-  return { ...databases, id: await insertDomain(databases.api, 'blog.example', account, 10_240), account }
+  return {
+    ...databases,
+    id: await insertDomain(databases.api, 'blog.example', 'blog.example', account, 10_240),
+    account,
+  }
 }
 
 void t.test('removeDomain() marks a domain deleted only once', async (t) => {

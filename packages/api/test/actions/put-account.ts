@@ -2,7 +2,10 @@ import t from 'tap'
 import { putAccount } from '../../src/actions/put-account.ts'
 import { removePlan } from '../../src/actions/delete-plan.ts'
 import { findAccount, findAccountsById, markAccountDeleted } from '@puppy/state/store/accounts'
+import { auditDetails } from '@puppy/state/store/audit'
 import { insertDomain } from '@puppy/state/store/domains'
+import type { ApiError } from '../../src/errors.ts'
+import { removeAccount } from '../../src/actions/delete-account.ts'
 import { setPool } from '@puppy/state/store/hosts'
 import { upsertPlan } from '@puppy/state/store/plans'
 import { countSlots, countWaiting, releaseSlot } from '@puppy/state/store/slots'
@@ -38,7 +41,7 @@ void t.test('putAccount() creates an account on a free slot, notifies the agent 
   const told: string[] = []
   listener.on('notification', ({ channel, payload }) => told.push(`${channel} ${payload ?? ''}`))
   await listener.query('listen puppy_wanted')
-  const { created, id } = await putAccount(api, actor, blog, { ...spec, sshKeys: [sshKey] })
+  const { created, id } = await putAccount(api, actor, blog, { ...spec, sshKeys: [sshKey] }, 1000)
   t.equal(created, true)
   t.matchOnlyStrict(await findAccountsById(api, [id]), [
     {
@@ -60,15 +63,15 @@ void t.test('putAccount() creates an account on a free slot, notifies the agent 
   await listener.query('select 1')
   t.strictSame(told, ['puppy_wanted h1'])
   t.strictSame(await owner.query('select action, target, details from audit'), [
-    { action: 'account.create', target: 'root/blog', details: { ...spec, sshKeys: [sshKey] } },
+    { action: 'account.create', target: 'root/blog', details: auditDetails({ after: { ...spec, sshKeys: [sshKey] } }) },
   ])
 })
 
 void t.test('putAccount() changes an existing account, and does nothing if the spec is equal', async (t) => {
   const { api, owner } = await prepare(t)
-  const { id } = await putAccount(api, actor, blog, spec)
-  t.strictSame(await putAccount(api, actor, blog, spec), { created: false, id })
-  t.strictSame(await putAccount(api, actor, blog, { ...spec, plan: 'large' }), { created: false, id })
+  const { id } = await putAccount(api, actor, blog, spec, 1000)
+  t.strictSame(await putAccount(api, actor, blog, spec, 1000), { created: false, id })
+  t.strictSame(await putAccount(api, actor, blog, { ...spec, plan: 'large' }, 1000), { created: false, id })
   t.match(await findAccount(api, blog), { plan: 'large', generation: 2, slot: 0 })
   t.strictSame(await owner.query('select action from audit order by id'), [
     { action: 'account.create' },
@@ -78,7 +81,7 @@ void t.test('putAccount() changes an existing account, and does nothing if the s
 
 void t.test('putAccount() creates one account on one slot in concurrent calls with the same name', async (t) => {
   const { api, agent } = await prepare(t, 10)
-  const puts = Array.from({ length: 10 }, () => putAccount(api, actor, blog, spec))
+  const puts = Array.from({ length: 10 }, () => putAccount(api, actor, blog, spec, 1000))
   const answers = await Promise.all(puts)
   t.equal(answers.filter(({ created }) => created).length, 1)
   t.equal(new Set(answers.map(({ id }) => id)).size, 1)
@@ -89,7 +92,7 @@ void t.test('putAccount() changes an account that another transaction is creatin
   const { api, owner } = await prepare(t)
   const { second, id } = await owner.transaction(async (tx) => {
     const id = await addAccount({ ...owner, query: tx.query }, 'blog')
-    const second = putAccount(api, actor, blog, { ...spec, state: 'suspended' })
+    const second = putAccount(api, actor, blog, { ...spec, state: 'suspended' }, 1000)
     await untilBlocked(owner)
     return { second, id }
   })
@@ -101,45 +104,64 @@ void t.test('putAccount() accepts the same name from two resellers', async (t) =
   const { api, owner } = await prepare(t)
   await addReseller(owner, 'acme')
   const [ours, theirs] = [
-    await putAccount(api, actor, blog, spec),
-    await putAccount(api, actor, { reseller: 'acme', name: 'blog' }, spec),
+    await putAccount(api, actor, blog, spec, 1000),
+    await putAccount(api, actor, { reseller: 'acme', name: 'blog' }, spec, 1000),
   ]
   t.ok(theirs.created)
   t.not(ours.id, theirs.id)
 })
 
+void t.test('putAccount() stays within the limit of the reseller, which does not apply to root', async (t) => {
+  const { agent, api, owner } = await postgres.create(t)
+  await addHost(agent, 'h1', 20)
+  await addPlan(api)
+  await addReseller(owner, 'acme')
+  const put = (reseller: string, name: string) => putAccount(api, actor, { reseller, name }, spec, 3)
+  const answers = await Promise.allSettled(Array.from({ length: 8 }, (_, n) => put('acme', `a${n}`)))
+  const codes = answers.map((one) => (one.status === 'fulfilled' ? one.status : (one.reason as ApiError).code))
+  t.equal(codes.filter((code) => code === 'fulfilled').length, 3)
+  t.equal(codes.filter((code) => code === 'account_limit').length, 5)
+  const existing = `a${codes.indexOf('fulfilled')}`
+  t.notOk((await put('acme', existing)).created, 'an existing account can be changed')
+  await removeAccount(api, actor, { reseller: 'acme', name: existing })
+  await t.rejects(put('acme', 'more'), { code: 'account_limit' }, 'until the agent has removed the deleted account')
+  for (let n = 0; n < 4; n += 1) t.ok((await put('root', `r${n}`)).created)
+})
+
 void t.test('putAccount() refuses a plan, a reseller or a host that does not exist', async (t) => {
   const { api } = await prepare(t)
-  const unknown = await t.rejects(putAccount(api, actor, blog, { ...spec, plan: 'none' }), { code: 'plan_unknown' })
+  const unknown = await t.rejects(putAccount(api, actor, blog, { ...spec, plan: 'none' }, 1000), {
+    code: 'plan_unknown',
+  })
   t.strictSame(pointersOf(unknown), ['/plan'])
-  await t.rejects(putAccount(api, actor, { reseller: 'none', name: 'blog' }, spec), { code: 'reseller_unknown' })
+  await t.rejects(putAccount(api, actor, { reseller: 'none', name: 'blog' }, spec, 1000), { code: 'reseller_unknown' })
   const empty = await postgres.create(t)
   await addPlan(empty.api)
-  await t.rejects(putAccount(empty.api, actor, blog, spec), { code: 'no_host' })
+  await t.rejects(putAccount(empty.api, actor, blog, spec, 1000), { code: 'no_host' })
 })
 
 void t.test('putAccount() refuses a plan without the ports that the account’s domains use', async (t) => {
   const { api } = await prepare(t)
-  const { id } = await putAccount(api, actor, blog, { ...spec, plan: 'large' })
-  await insertDomain(api, 'blog.example', id, 10_243)
+  const { id } = await putAccount(api, actor, blog, { ...spec, plan: 'large' }, 1000)
+  await insertDomain(api, 'blog.example', 'blog.example', id, 10_243)
   const refused = { code: 'plan_ports', message: /blog\.example/ }
-  t.strictSame(pointersOf(await t.rejects(putAccount(api, actor, blog, spec), refused)), ['/plan'])
+  t.strictSame(pointersOf(await t.rejects(putAccount(api, actor, blog, spec, 1000), refused)), ['/plan'])
   t.match(await findAccount(api, blog), { plan: 'large', generation: 1 })
 })
 
 void t.test('putAccount() refuses a plan that allows fewer domains than the account has', async (t) => {
   const { api } = await prepare(t)
-  const { id } = await putAccount(api, actor, blog, { ...spec, plan: 'large' })
-  for (const name of ['a.example', 'b.example', 'c.example']) await insertDomain(api, name, id, 10_240)
-  const refused = await t.rejects(putAccount(api, actor, blog, spec), { code: 'domain_limit' })
+  const { id } = await putAccount(api, actor, blog, { ...spec, plan: 'large' }, 1000)
+  for (const name of ['a.example', 'b.example', 'c.example']) await insertDomain(api, name, name, id, 10_240)
+  const refused = await t.rejects(putAccount(api, actor, blog, spec, 1000), { code: 'domain_limit' })
   t.strictSame(pointersOf(refused), ['/plan'])
-  t.strictSame(await putAccount(api, actor, blog, { ...spec, plan: 'large' }), { created: false, id })
+  t.strictSame(await putAccount(api, actor, blog, { ...spec, plan: 'large' }, 1000), { created: false, id })
 })
 
 void t.test('putAccount() waits for a slot of a pool that can grow, and refuses at its maximum', async (t) => {
   const { agent, api, owner } = await prepare(t, 1)
   await setPool(api, 'h1', { free: 1, max: 2 })
-  const put = (name: string) => putAccount(api, actor, { reseller: 'root', name }, spec)
+  const put = (name: string) => putAccount(api, actor, { reseller: 'root', name }, spec, 1000)
   await put('a')
   const { id } = await put('b')
   t.strictSame(
@@ -161,11 +183,11 @@ void t.test('putAccount() waits for a slot of a pool that can grow, and refuses 
 
 void t.test('putAccount() waits for a transaction that changes its plan, and checks the new plan', async (t) => {
   const { api, owner } = await prepare(t)
-  const { id } = await putAccount(api, actor, blog, { ...spec, plan: 'large' })
-  await insertDomain(api, 'blog.example', id, 10_242)
+  const { id } = await putAccount(api, actor, blog, { ...spec, plan: 'large' }, 1000)
+  await insertDomain(api, 'blog.example', 'blog.example', id, 10_242)
   const put = await owner.transaction(async (tx) => {
     await upsertPlan(tx, 'small', { ...smallPlan, ports: 1 })
-    const put = putAccount(api, actor, blog, spec).catch((error: unknown) => error)
+    const put = putAccount(api, actor, blog, spec, 1000).catch((error: unknown) => error)
     await untilBlocked(owner)
     return { put }
   })
@@ -176,7 +198,7 @@ void t.test('putAccount() refuses a plan that removePlan() deletes at the same t
   const { api, owner } = await prepare(t)
   const put = await owner.transaction(async (tx) => {
     await removePlan({ ...owner, transaction: (work) => work(tx) }, actor, 'small')
-    const put = putAccount(api, actor, blog, spec).catch((error: unknown) => error)
+    const put = putAccount(api, actor, blog, spec, 1000).catch((error: unknown) => error)
     await untilBlocked(owner)
     return { put }
   })

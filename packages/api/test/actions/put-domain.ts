@@ -4,6 +4,7 @@ import type { ApiError } from '../../src/errors.ts'
 import { putDomain } from '../../src/actions/put-domain.ts'
 import { putPlan } from '../../src/actions/put-plan.ts'
 import { findAccount, updateAccount } from '@puppy/state/store/accounts'
+import { auditDetails } from '@puppy/state/store/audit'
 import { countDomains, findDomain, markDomainsDeleted } from '@puppy/state/store/domains'
 import {
   addHost,
@@ -21,6 +22,7 @@ import { pointersOf } from '../support/problem.ts'
 
 const postgres = await startPostgres(t)
 const first = defaultLayout.firstPort
+const detailsOf = (after: object) => auditDetails({ after })
 
 /** Adds the accounts `blog` and `shop` of root on slots 0 and 1, and `theirs` of acme on slot 2. */
 async function prepare(t: Parameters<typeof postgres.create>[0]) {
@@ -33,7 +35,7 @@ async function prepare(t: Parameters<typeof postgres.create>[0]) {
   const [blog, shop] = [await addAccount(api, 'blog'), await addAccount(api, 'shop')]
   const theirs = await addAccount(api, 'theirs', { reseller: 'acme' })
   const put = (name: string, account: string, port: number, reseller = 'root') =>
-    putDomain(api, actor, reseller, name, { account, port })
+    putDomain(api, actor, reseller, name, { account, port }, 10_000)
   return { ...databases, blog, shop, theirs, put }
 }
 
@@ -44,7 +46,7 @@ void t.test('putDomain() routes a domain, and does nothing if it is already rout
   t.strictSame(await put('blog.example', 'blog', first), { created: false, id })
   t.match(await findDomain(api, 'blog.example'), { id, account: blog, port: first, generation: 1 })
   t.strictSame(await owner.query('select action, target, details from audit'), [
-    { action: 'domain.create', target: 'blog.example', details: { account: 'blog', port: first } },
+    { action: 'domain.create', target: 'blog.example', details: detailsOf({ account: 'blog', port: first }) },
   ])
 })
 
@@ -121,24 +123,75 @@ void t.test('putDomain() stays within the limit of the plan in concurrent calls'
   t.equal(await countDomains(api, blog), 2)
 })
 
-void t.test('putDomain() refuses a domain of another reseller, and the names above and below it', async (t) => {
-  const { put } = await prepare(t)
-  await put('shop.theirs.example', 'theirs', first + 16, 'acme')
-  for (const name of ['shop.theirs.example', 'theirs.example', 'a.shop.theirs.example'])
-    await t.rejects(put(name, 'blog', first), { code: 'domain_taken' })
-  t.ok((await put('blog.theirs.example', 'blog', first)).created, 'a name beside it is free')
+void t.test('putDomain() refuses every name of a registrable domain of another reseller', async (t) => {
+  const { api, put } = await prepare(t)
+  await put('shop.theirs.co.uk', 'theirs', first + 16, 'acme')
+  const names = ['shop.theirs.co.uk', 'theirs.co.uk', 'a.shop.theirs.co.uk', 'blog.theirs.co.uk', 'a.b.theirs.co.uk']
+  for (const name of names) {
+    const error = await t.rejects(put(name, 'blog', first), { code: 'domain_taken', message: /theirs\.co\.uk/ })
+    t.strictSame(pointersOf(error), ['domain'])
+  }
+  for (const name of ['nottheirs.co.uk', 'theirs.com']) t.ok((await put(name, 'blog', first)).created, name)
+  await t.rejects(put('shop.theirs.co.uk', 'shop', first + 8), { code: 'domain_taken' }, 'a move to another reseller')
+  await markDomainsDeleted(api, { id: (await findDomain(api, 'shop.theirs.co.uk'))?.id ?? 0 })
+  t.ok((await put('blog.theirs.co.uk', 'shop', first + 8)).created, 'free after the last name is deleted')
+  const back = put('shop.theirs.co.uk', 'theirs', first + 16, 'acme')
+  await t.rejects(back, { code: 'domain_taken' })
 })
 
-void t.test('putDomain() accepts a name from only one of two concurrent resellers', async (t) => {
+void t.test('putDomain() lets the accounts of one reseller share a registrable domain', async (t) => {
   const { put } = await prepare(t)
-  const answers = await Promise.allSettled([
-    put('example.com', 'blog', first),
-    put('www.example.com', 'theirs', first + 16, 'acme'),
-  ])
-  t.strictSame(
-    answers.map((one) => (one.status === 'fulfilled' ? one.status : (one.reason as ApiError).code)).toSorted(),
-    ['domain_taken', 'fulfilled'],
-  )
+  t.ok((await put('example.com', 'blog', first)).created)
+  t.ok((await put('shop.example.com', 'shop', first + 8)).created)
+  t.notOk((await put('shop.example.com', 'blog', first)).created, 'a move between them')
+})
+
+void t.test('putDomain() lets resellers share a suffix below which other people register names', async (t) => {
+  const { put } = await prepare(t)
+  t.ok((await put('ours.github.io', 'blog', first)).created)
+  t.ok((await put('theirs.github.io', 'theirs', first + 16, 'acme')).created)
+  await t.rejects(put('a.ours.github.io', 'theirs', first + 16, 'acme'), { code: 'domain_taken' })
+})
+
+void t.test(
+  'putDomain() accepts a name of a registrable domain from only one of two concurrent resellers',
+  async (t) => {
+    const { put } = await prepare(t)
+    for (const [ours, theirs] of [
+      ['example.com', 'www.example.com'],
+      ['a.example.org', 'b.example.org'],
+    ] as const) {
+      const answers = await Promise.allSettled([
+        put(ours, 'blog', first),
+        put(theirs, 'theirs', first + 16, 'acme'),
+        put(`x.${ours}`, 'shop', first + 8),
+        put(`x.${theirs}`, 'theirs', first + 16, 'acme'),
+      ])
+      const codes = answers.map((one) => (one.status === 'fulfilled' ? one.status : (one.reason as ApiError).code))
+      t.strictSame(
+        codes.toSorted(),
+        ['domain_taken', 'domain_taken', 'fulfilled', 'fulfilled'],
+        `${ours} and ${theirs}`,
+      )
+      t.equal(codes[0], codes[2], 'both names belong to one reseller')
+    }
+  },
+)
+
+void t.test('putDomain() stays within the limit of the reseller, which does not apply to root', async (t) => {
+  const { api } = await prepare(t)
+  await addPlan(api, 'wide', { ports: 8, domains: 100 })
+  for (const reseller of ['acme', 'root']) await addAccount(api, 'wide', { reseller, plan: 'wide' })
+  const place = async (reseller: string) =>
+    first + 8 * ((await findAccount(api, { reseller, name: 'wide' }))?.slot ?? 0)
+  const [acme, root] = [await place('acme'), await place('root')]
+  const put = (reseller: string, port: number, name: string) =>
+    putDomain(api, actor, reseller, name, { account: 'wide', port }, 3)
+  const answers = await Promise.allSettled(Array.from({ length: 8 }, (_, n) => put('acme', acme, `a${n}.example`)))
+  const codes = answers.map((one) => (one.status === 'fulfilled' ? one.status : (one.reason as ApiError).code))
+  t.equal(codes.filter((code) => code === 'fulfilled').length, 3)
+  t.equal(codes.filter((code) => code === 'domain_limit').length, 5)
+  for (let n = 0; n < 4; n += 1) t.ok((await put('root', root, `r${n}.example`)).created)
 })
 
 void t.test('putDomain() creates a new row if the domain is deleted at the same time', async (t) => {
@@ -170,10 +223,8 @@ void t.test('putDomain() checks the new plan if the account’s plan changes at 
 void t.test('putDomain() and putPlan() at the same time leave no domain on a port outside the plan', async (t) => {
   const { api, owner, put } = await prepare(t)
   const domainFirst = await owner.transaction(async (tx) => {
-    await putDomain({ ...owner, transaction: (work) => work(tx) }, actor, 'root', 'blog.example', {
-      account: 'blog',
-      port: first + 2,
-    })
+    const target = { account: 'blog', port: first + 2 }
+    await putDomain({ ...owner, transaction: (work) => work(tx) }, actor, 'root', 'blog.example', target, 10_000)
     const plan = putPlan(api, actor, 'small', { ...smallPlan, ports: 1 }).catch((error: unknown) => error)
     await untilBlocked(owner)
     return { plan }

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { putPlan } from '../../src/actions/put-plan.ts'
 import { findAccountsById } from '@puppy/state/store/accounts'
+import { auditDetails } from '@puppy/state/store/audit'
 import { insertDomain, updateDomain } from '@puppy/state/store/domains'
 import { findPlan } from '@puppy/state/store/plans'
 import { addHost, smallPlan, startPostgres, actor, addAccount } from '@puppy/state/testing'
@@ -14,8 +15,12 @@ void t.test('putPlan() creates and replaces a plan, and does nothing if the spec
   t.strictSame(await putPlan(api, actor, 'small', smallPlan), { created: false })
   t.strictSame(await putPlan(api, actor, 'small', { ...smallPlan, ports: 4 }), { created: false })
   t.strictSame(await owner.query('select action, target, details from audit order by id'), [
-    { action: 'plan.create', target: 'small', details: smallPlan },
-    { action: 'plan.replace', target: 'small', details: { ...smallPlan, ports: 4 } },
+    { action: 'plan.create', target: 'small', details: auditDetails({ after: smallPlan }) },
+    {
+      action: 'plan.replace',
+      target: 'small',
+      details: auditDetails({ before: smallPlan, after: { ...smallPlan, ports: 4 } }),
+    },
   ])
 })
 
@@ -44,7 +49,7 @@ void t.test('putPlan() refuses to remove a port that a domain points to', async 
   await addHost(agent)
   await putPlan(api, actor, 'small', smallPlan)
   const account = await addAccount(api, 'blog')
-  const domain = await insertDomain(api, 'blog.example', account, 10_242)
+  const domain = await insertDomain(api, 'blog.example', 'blog.example', account, 10_242)
   const refused = { code: 'plan_ports', message: /blog\.example/ }
   const error = await t.rejects(putPlan(api, actor, 'small', { ...smallPlan, ports: 2 }), refused)
   t.strictSame(pointersOf(error), ['/ports'])
@@ -69,4 +74,11 @@ void t.test('putPlan() refuses limits that contradict each other', async (t) => 
   t.strictSame(pointersOf(error), ['/memory/high'])
   t.equal(await findPlan(api, 'small'), undefined)
   await t.resolves(putPlan(api, actor, 'small', { ...smallPlan, memory: { ...memory, high: memory.max } }))
+})
+
+void t.test('putPlan() refuses more plans than a thousand, and changes the existing ones', async (t) => {
+  const { api, owner } = await postgres.create(t)
+  await owner.query(`insert into plans (name, spec) select 'p' || n, $1 from generate_series(1, 1000) n`, [smallPlan])
+  await t.rejects(putPlan(api, actor, 'more', smallPlan), { code: 'too_many_plans' })
+  t.strictSame(await putPlan(api, actor, 'p7', { ...smallPlan, ports: 2 }), { created: false })
 })

@@ -2,6 +2,7 @@ import { defaultLayout, slotCount } from '@puppy/accounts'
 import t from 'tap'
 import type { ApiError } from '../../src/errors.ts'
 import { putPool } from '../../src/actions/put-pool.ts'
+import { auditDetails } from '@puppy/state/store/audit'
 import { findHost } from '@puppy/state/store/hosts'
 import { addHost, startPostgres, actor } from '@puppy/state/testing'
 
@@ -15,7 +16,13 @@ void t.test('putPool() changes the pool, and does nothing if it is equal', async
   await putPool(api, actor, 'h1', { free: 3, max: most })
   t.match(await findHost(api, 'h1'), { poolFree: 3, poolMax: most, generation: 2 })
   const audit = await owner.query('select action, target, details from audit')
-  t.strictSame(audit, [{ action: 'pool.change', target: 'h1', details: { free: 3, max: most } }])
+  t.strictSame(audit, [
+    {
+      action: 'pool.change',
+      target: 'h1',
+      details: auditDetails({ before: { free: 10, max: most }, after: { free: 3, max: most } }),
+    },
+  ])
 })
 
 void t.test('putPool() refuses more slots than the host has ports for', async (t) => {

@@ -23,3 +23,11 @@ void t.test('assertSshKeys() points at each invalid key with its reason, and at 
   ])
   t.end()
 })
+
+void t.test('assertSshKeys() points at the list when the keys together are too long', (t) => {
+  const error = t.throws(() => assertSshKeys(Array(11).fill(`${sshKey} ${' '.repeat(16_000)}`)), {
+    code: 'ssh_key_invalid',
+  })
+  matchWhole(t, (error as ApiError).faults, [{ pointer: '/sshKeys', detail: /bytes, more than the limit of 163840/ }])
+  t.end()
+})

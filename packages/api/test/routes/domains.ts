@@ -174,8 +174,8 @@ const neighbours: readonly [string, string, number][] = [
   ['the same name', 'shop.example.com', 409],
   ['a name below it', 'a.b.shop.example.com', 409],
   ['the name above it', 'example.com', 409],
-  ['a name beside it', 'other.example.com', 202],
-  ['a name with the same ending', 'workshop.example.com', 202],
+  ['a name beside it', 'other.example.com', 409],
+  ['a registrable domain with the same ending', 'anexample.com', 202],
   ['the same label below another domain', 'shop.example.net', 202],
 ]
 for (const [title, name, status] of neighbours) {

@@ -4,6 +4,7 @@ import { createApp } from '../../src/app.ts'
 import { createObserver } from '../../src/observer.ts'
 import { generateKey, insertKey } from '@puppy/state/store/keys'
 import type { TestDatabase } from '@puppy/state/testing'
+import type { Dependencies } from '../../src/dependencies.ts'
 
 export interface TestApp {
   readonly app: FastifyInstance
@@ -27,12 +28,18 @@ export interface Answer {
 }
 
 /** Starts the service on a database, with the rights of the API only. Without an agent no host is alive, so no request waits. */
-export async function startApp(t: Test, database: TestDatabase, required: readonly string[] = []): Promise<TestApp> {
+export async function startApp(
+  t: Test,
+  database: TestDatabase,
+  required: readonly string[] = [],
+  most: Dependencies['most'] = { accounts: 1000, domains: 10_000 },
+): Promise<TestApp> {
   const observer = createObserver(database.api)
   const app = await createApp({
     database: database.api,
     observer,
     required,
+    most,
   })
   t.teardown(async () => {
     await observer.close()

@@ -85,7 +85,7 @@ function parseQuota(text: string): LimitValue | undefined {
 
 /** Parses `100` of `cpu.weight` or `default 100` of `io.weight`. An idle group has 0 in the file, which is not a weight. */
 function parseWeight(text: string): LimitValue | undefined {
-  const weight = /^(?:default )?(\d{1,5})$/m.exec(text.trim())?.[1]
+  const weight = /(?:^|\n)(?:default )?(\d{1,5})(?:\n|$)/.exec(text.trim())?.[1]
   return weight === undefined || weight === '0' ? undefined : Number(weight)
 }
 

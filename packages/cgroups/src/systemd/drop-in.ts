@@ -33,8 +33,9 @@ export function renderDropIn(limits: Limits, portRules?: PortRules): string {
  */
 export function parseDropIn(text: string): readonly { readonly property: string; readonly value: string }[] {
   return text.split('\n').flatMap((line) => {
-    const [, property, value] = /^\s*([A-Za-z]{1,64})\s*=\s*(.*?)\s*$/.exec(line) ?? []
-    return property === undefined || value === undefined ? [] : [{ property, value }]
+    const at = line.indexOf('=')
+    const property = line.slice(0, Math.max(at, 0)).trim()
+    return /^[A-Za-z]{1,64}$/.test(property) ? [{ property, value: line.slice(at + 1).trim() }] : []
   })
 }
 

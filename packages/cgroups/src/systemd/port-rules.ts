@@ -28,7 +28,7 @@ const families: Readonly<Record<string, PortRuleLink['family']>> = { '8': 'inet'
  * ```
  */
 export function parsePortRuleLink(text: string): PortRuleLink | undefined {
-  const of = (key: string) => new RegExp(`^${key}:\\s*(\\w{1,20})$`, 'm').exec(text)?.[1] ?? ''
+  const of = (key: string) => new RegExp(`(?:^|\n)${key}:\\s*(\\w{1,20})(?:\n|$)`).exec(text)?.[1] ?? ''
   const family = of('link_type') === 'cgroup' ? families[of('attach_type')] : undefined
   const [id, group] = [of('link_id'), of('cgroup_id')]
   if (family === undefined || !/^\d{1,10}$/.test(id) || !/^\d+$/.test(group)) return undefined

@@ -24,11 +24,13 @@ export interface Pressure {
  */
 export function parsePressure(text: string): Pressure {
   const shares: { some?: PressureShare; full?: PressureShare } = {}
-  for (const [, kind, ten, sixty, all, total = ''] of text.matchAll(line)) {
+  for (const line of text.split('\n')) {
+    const [, kind, ten, sixty, all, total] = share.exec(line.trim()) ?? []
+    if (total === undefined) continue
     shares[kind as 'some'] = { avg10: Number(ten), avg60: Number(sixty), avg300: Number(all), total: BigInt(total) }
   }
   return shares
 }
 
-const line =
-  /^[^\S\n]*(some|full) avg10=(\d{1,3}\.\d+) avg60=(\d{1,3}\.\d+) avg300=(\d{1,3}\.\d+) total=(\d{1,20})[^\S\n]*$/gm
+const share =
+  /^(some|full) avg10=(\d{1,3}\.\d{1,9}) avg60=(\d{1,3}\.\d{1,9}) avg300=(\d{1,3}\.\d{1,9}) total=(\d{1,20})$/

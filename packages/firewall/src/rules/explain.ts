@@ -9,7 +9,8 @@ export interface Question {
    * - `in`: another host sends to `port` of this host.
    */
   readonly direction: 'out' | 'answer' | 'in'
-  readonly uid: number
+  /** `none`: a packet of a socket without a file, such as that below AF_SMC, or of no socket. */
+  readonly uid: number | 'none'
   readonly port: number
   readonly protocol: 'tcp' | 'udp'
   /** The destination of `out`. Default `127.0.0.1`. */
@@ -64,6 +65,7 @@ function explainIn(spec: FirewallSpec, { port }: Question): Explanation {
 
 function explainAnswer(spec: FirewallSpec, { uid, port, protocol }: Question): Explanation {
   const slot = slotOf(spec, port)
+  if (uid === 'none') return explainUnjudgedAnswer(spec, slot, { port, protocol })
   if (slot?.uid === uid) return said('accept', 'answer-own', `port ${port} belongs to uid ${uid}`)
   if (slot !== undefined) {
     return said(
@@ -84,6 +86,19 @@ function explainAnswer(spec: FirewallSpec, { uid, port, protocol }: Question): E
   )
 }
 
+function explainUnjudgedAnswer(
+  spec: FirewallSpec,
+  slot: Slot | undefined,
+  { port, protocol }: Pick<Question, 'port' | 'protocol'>,
+): Explanation {
+  if (slot !== undefined) {
+    const rule = protocol === 'tcp' ? 'answer-cookie' : 'answer-unjudged-udp'
+    return said('drop', rule, `port ${port} belongs to uid ${slot.uid}, and the packet has no uid`)
+  }
+  const guarded = protocol === 'tcp' && port >= 1024 && spec.guards?.some((guard) => guard.port === port) === true
+  return guarded ? said('drop', 'guard-cookie', `port ${port} is guarded, and the packet has no uid`) : untouched
+}
+
 function explainOut(spec: FirewallSpec, question: Question): Explanation {
   const { uid, port, protocol, address = '127.0.0.1', hostAddresses = [] } = question
   const local =
@@ -93,11 +108,20 @@ function explainOut(spec: FirewallSpec, question: Question): Explanation {
       address,
     )
   const slot = local ? slotOf(spec, port) : undefined
-  const reached = slot === undefined ? undefined : explainReach(spec, slot, question)
+  const networks = (spec.metadata ?? metadataAddresses).map((text) => parseNetwork(text))
+  if (uid === 'none') {
+    if (slot !== undefined) {
+      const why = `port ${port} belongs to uid ${slot.uid}, and the packet has no uid`
+      return said('reject', `reach-unjudged-${protocol}`, why)
+    }
+    const refused = !local && protocol === 'tcp' && port !== 53 && isInside(networks, address)
+    if (!refused) return untouched
+    return said('reject', 'unjudged-metadata', `${address} is a metadata address, and the packet has no uid`)
+  }
+  const reached = slot === undefined ? undefined : explainReach(spec, slot, { ...question, uid })
   if (reached?.verdict === 'reject') return reached
   const { first, last } = spec.tenantUids
   if (uid < first || uid > last) return reached ?? untouched
-  const networks = (spec.metadata ?? metadataAddresses).map((text) => parseNetwork(text))
   if (isInside(networks, address) && port !== 53) {
     const rule = protocol === 'tcp' ? 'metadata-tcp' : 'metadata'
     return said(
@@ -110,7 +134,11 @@ function explainOut(spec: FirewallSpec, question: Question): Explanation {
   return explainEgress(spec, { uid, port, protocol })
 }
 
-function explainReach({ callers }: FirewallSpec, slot: Slot, { uid, port, protocol }: Question): Explanation {
+function explainReach(
+  { callers }: FirewallSpec,
+  slot: Slot,
+  { uid, port, protocol }: Pick<Question, 'port' | 'protocol'> & { readonly uid: number },
+): Explanation {
   if (callers.includes(uid)) {
     return said('accept', 'reach-caller', `uid ${uid} is a caller, which may reach the ports of every tenant`)
   }
@@ -121,7 +149,7 @@ function explainReach({ callers }: FirewallSpec, slot: Slot, { uid, port, protoc
 
 function explainEgress(
   spec: FirewallSpec,
-  { uid, port, protocol }: Pick<Question, 'uid' | 'port' | 'protocol'>,
+  { uid, port, protocol }: Pick<Question, 'port' | 'protocol'> & { readonly uid: number },
 ): Explanation {
   const policy = spec.egress?.find((one) => one.uid === uid)?.policy ?? 'default'
   const tcp = protocol === 'tcp'

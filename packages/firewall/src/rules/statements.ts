@@ -25,6 +25,13 @@ export const transport: Json = is({ meta: { key: 'l4proto' } }, one('tcp', 'udp'
 export const tcp: Json = is({ meta: { key: 'l4proto' } }, 'tcp')
 /** The second packet of a handshake: SYN and ACK. */
 export const handshake: Json = is({ '&': [payload('tcp', 'flags'), 0x12] }, 0x12)
+/** A packet that opens a TCP connection: SYN without ACK. */
+export const opening: Json = is({ '&': [payload('tcp', 'flags'), 0x12] }, 0x02)
+export const udp: Json = is({ meta: { key: 'l4proto' } }, 'udp')
+/**
+ * A packet with a uid. A rule about `skuid` matches no packet without a uid, whether it says `==` or `!=`. No user can have this uid.
+ */
+export const hasUid: Json = isNot(skuid, 2 ** 32 - 1)
 /** TCP without a SYN, after the handshake. Rules check the two packets of the handshake with a SYN. */
 export const judged: Json = isNot({ '&': [payload('tcp', 'flags'), 0x02] }, 0x02)
 export const out = (op: '==' | '!='): Json => ({ match: { op, left: { meta: { key: 'oif' } }, right: 'lo' } })

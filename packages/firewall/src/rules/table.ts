@@ -8,11 +8,13 @@ import {
   drop,
   fromInside,
   handshake,
+  hasUid,
   is,
   isNot,
   judged,
   jump,
   one,
+  opening,
   out,
   pair,
   payload,
@@ -23,6 +25,7 @@ import {
   sourcePort,
   tcp,
   transport,
+  udp,
 } from './statements.ts'
 
 /**
@@ -31,6 +34,9 @@ import {
  * No rule is specific to one tenant: tenants are elements of sets. No rule uses connection tracking, for two reasons. The first answer of
  * a squatter belongs to an established connection and must be checked. Tenants could fill the table of connections, which would cut off
  * every user.
+ *
+ * Every chain about a uid ends with rules for packets without one. They refuse what opens a connection, and UDP. The kernel also sends
+ * resets, and the last packets of sockets that their process has closed. Those have no uid either, and pass.
  *
  * @throws FirewallError `FIREWALL_INVALID`
  */
@@ -128,6 +134,7 @@ function chainsOf(spec: FirewallSpec): readonly Chain[] {
     { name: 'guard', rules: guardRules },
     { name: 'tenant', rules: tenantRules },
     { name: 'metadata', rules: metadataRules },
+    { name: 'unjudged', rules: unjudgedRules },
     { name: 'open', rules: [] },
     { name: 'client', rules: clientRules },
     { name: 'local', rules: [rule('egress-local-tcp', tcp, reset), rule('egress-local', prohibited)] },
@@ -166,6 +173,8 @@ function outputRules(spec: FirewallSpec): readonly Rule[] {
     ...(from === undefined ? [] : [rule('answers', from[0], ...from[1], jump('answer'))]),
     rule('guards', is(payload('tcp', 'sport'), '@guarded'), jump('guard')),
     rule('tenants', is(skuid, range(first, last)), jump('tenant')),
+    rule('unjudged4', out('!='), opening, is(payload('ip', 'daddr'), '@metadata4'), jump('unjudged')),
+    rule('unjudged6', out('!='), opening, is(payload('ip6', 'daddr'), '@metadata6'), jump('unjudged')),
     metered('sent', out('!=')),
   ]
 }
@@ -184,20 +193,28 @@ function inputRules(spec: FirewallSpec): readonly Rule[] {
  *
  * A packet without a socket has no uid, and no rule about a uid matches it. The reset from a closed port is such a packet and must pass.
  * A listener whose short queue is full answers by SYN cookie, which has no socket either. A squatter would then receive the request of
- * the visitor. Therefore only the owner's socket can answer a handshake.
+ * the visitor. Therefore only the owner's socket can answer a handshake. A socket of the kernel, such as that below AF_SMC or AF_RXRPC,
+ * has no uid either, so its connections and its datagrams are dropped.
  */
 const answerRules: readonly Rule[] = [
   rule('answer-own', is(pair(skuid, sourcePort), '@own'), back),
   rule('answer-squatter', isNot(pair(skuid, sourcePort), '@own'), drop),
   rule('answer-cookie', handshake, drop),
+  rule('answer-unjudged-tcp', opening, drop),
+  rule('answer-unjudged-udp', udp, drop),
 ]
 
-/** Callers are not tenants, so no later rule applies to them. */
+/**
+ * Callers are not tenants, so no later rule applies to them. The last two rules are for packets without a uid. On loopback all other TCP
+ * was accepted before.
+ */
 const reachRules: readonly Rule[] = [
   rule('reach-caller', is(skuid, '@callers'), accept),
   rule('reach-own', is(pair(skuid, destinationPort), '@own'), back),
   rule('reach-other-tcp', isNot(skuid, '@callers'), tcp, reset),
   rule('reach-other', isNot(skuid, '@callers'), prohibited),
+  rule('reach-unjudged-tcp', opening, reset),
+  rule('reach-unjudged-udp', udp, prohibited),
 ]
 
 /** Below port 1024 SYN cookies are allowed: no tenant can listen there, and only cookies survive a SYN flood from outside. */
@@ -220,6 +237,16 @@ const metadataRules: readonly Rule[] = [
   rule('metadata-dns', transport, is(destinationPort, 53), back),
   rule('metadata-tcp', tcp, reset),
   rule('metadata', prohibited),
+]
+
+/**
+ * Rules for a connection to a metadata address. Without a uid, it may be a tenant's. Everything else without a uid that leaves the host may
+ * be the kernel's own: NFS, tunnels.
+ */
+const unjudgedRules: readonly Rule[] = [
+  rule('unjudged-uid', hasUid, back),
+  rule('unjudged-dns', is(payload('tcp', 'dport'), 53), back),
+  rule('unjudged-metadata', reset),
 ]
 
 const clientRules: readonly Rule[] = [

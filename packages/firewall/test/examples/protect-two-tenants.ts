@@ -10,7 +10,7 @@ void t.test('the example runs', { skip: cannotRun }, async (t) => {
   const said = await run([process.execPath, '--no-warnings', script, lab.netns])
   t.match(
     said,
-    /^add table 10 chains[\s\S]*false[\s\S]*belongs to uid 10000; uid 10001 is neither the owner nor a caller[\s\S]*sentBytes: 0/,
+    /^add table 11 chains[\s\S]*false[\s\S]*belongs to uid 10000; uid 10001 is neither the owner nor a caller[\s\S]*sentBytes: 0/,
   )
   t.equal(await lab.nft('list', 'ruleset'), '', 'it leaves no rules behind')
 })

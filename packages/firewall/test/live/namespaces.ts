@@ -3,4 +3,4 @@ import t from 'tap'
 
 // An emulated machine takes ten times as long.
 t.setTimeout(600_000)
-for (const name of ['matrix', 'metering-live', 'trial']) await import(`../${name}.ts`)
+for (const name of ['matrix', 'unjudged', 'metering-live', 'trial']) await import(`../${name}.ts`)

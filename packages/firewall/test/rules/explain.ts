@@ -17,6 +17,20 @@ const rows: readonly (readonly [question: Question, verdict: Explanation['verdic
   [{ direction: 'out', uid: bob, port: 10_240, protocol: 'tcp', address: '10.77.0.9' }, 'accept', 'egress'],
   [{ direction: 'out', uid: alice, port: 53, protocol: 'udp', address: '168.63.129.16' }, 'accept'],
   [{ direction: 'out', uid: dave, port: 53, protocol: 'udp', address: '168.63.129.16' }, 'reject', 'egress-local'],
+  [{ direction: 'answer', uid: 'none', port: 10_240, protocol: 'tcp' }, 'drop', 'answer-cookie'],
+  [{ direction: 'answer', uid: 'none', port: 10_240, protocol: 'udp' }, 'drop', 'answer-unjudged-udp'],
+  [{ direction: 'answer', uid: 'none', port: 8420, protocol: 'tcp' }, 'drop', 'guard-cookie'],
+  [{ direction: 'answer', uid: 'none', port: 8420, protocol: 'udp' }, 'accept'],
+  [{ direction: 'answer', uid: 'none', port: 443, protocol: 'tcp' }, 'accept'],
+  [{ direction: 'out', uid: 'none', port: 10_240, protocol: 'tcp' }, 'reject', 'reach-unjudged-tcp'],
+  [{ direction: 'out', uid: 'none', port: 10_240, protocol: 'udp' }, 'reject', 'reach-unjudged-udp'],
+  [{ direction: 'out', uid: 'none', port: 10_240, protocol: 'tcp', address: '10.77.0.9' }, 'accept'],
+  [
+    { direction: 'out', uid: 'none', port: 80, protocol: 'tcp', address: '169.254.169.254' },
+    'reject',
+    'unjudged-metadata',
+  ],
+  [{ direction: 'out', uid: 'none', port: 53, protocol: 'tcp', address: '168.63.129.16' }, 'accept'],
 ]
 for (const [question, verdict, rule] of rows) {
   void t.test(`explain() ${JSON.stringify(question)}`, async (t) => {

@@ -76,8 +76,8 @@ export interface CrtList {
 
 /** Parses a crt-list that `renderCrtList` wrote. Skips any other line. Never throws. */
 export function parseCrtList(text: string): CrtList {
-  const served = [...text.matchAll(/^# ([0-9a-f]{64})\n(\/.*)$/gm)]
-  const refused = [...text.matchAll(/^# refused ([0-9a-f]{64}) (\/.*)$/gm)]
+  const served = [...text.matchAll(/(?<![^\n])# ([0-9a-f]{64})\n(\/[^\n]*)/g)]
+  const refused = [...text.matchAll(/(?<![^\n])# refused ([0-9a-f]{64}) (\/[^\n]*)/g)]
   const byPath = (rows: readonly RegExpExecArray[]) => new Map(rows.map(([, digest = '', path = '']) => [path, digest]))
   return { served: byPath(served), refused: byPath(refused) }
 }

@@ -35,7 +35,7 @@ export function renderConfig(settings: ProxySettings, facts: ConfigFacts = {}): 
 
 /** Returns the `description` of a rendered configuration, or undefined when the text is not from `renderConfig`. */
 export function configDescription(text: string): string | undefined {
-  return /^ {2}description (puppy-[0-9a-f]{16})$/m.exec(text)?.[1]
+  return /(?:^|\n) {2}description (puppy-[0-9a-f]{16})(?:\n|$)/.exec(text)?.[1]
 }
 
 /**
@@ -44,7 +44,9 @@ export function configDescription(text: string): string | undefined {
  * A port that the configuration binds on another address is not returned: a reload hands it over.
  */
 export function addressesMissing(settings: Pick<ProxySettings, 'listen' | 'tls'>, text: string): readonly string[] {
-  const bound = new Set([...text.matchAll(/^ {2}bind \S*:([0-9]+)(?: |$)/gm)].map((line) => Number(line[1])))
+  const bound = new Set(
+    [...text.matchAll(/(?<![^\n]) {2}bind \S*:([0-9]+)(?=[ \n]|$)/g)].map((line) => Number(line[1])),
+  )
   return [...settings.listen, ...(settings.tls?.listen ?? [])].filter((address) => {
     const parsed = parseListen(address)
     return parsed !== undefined && !bound.has(parsed.port)

@@ -29,7 +29,7 @@ export interface MapStatus {
  */
 export function parseMapList(text: string): readonly MapStatus[] {
   return text.split('\n').flatMap((line) => {
-    const parts = /^-?[0-9]+ \((.*?)\) .*curr_ver=([0-9]+) next_ver=([0-9]+) entry_cnt=([0-9]+)$/.exec(line)
+    const parts = /^-?[0-9]+ \(([^)]*)\) [^=]*curr_ver=([0-9]+) next_ver=([0-9]+) entry_cnt=([0-9]+)$/.exec(line)
     if (parts === null) return []
     const [, name = '', current, prepared, entries] = parts
     return [{ name, current: Number(current), prepared: Number(prepared), entries: Number(entries) }]

@@ -45,7 +45,9 @@ export function parseUsage(text: string): readonly TenantUsage[] {
 }
 
 function parseUsageLine(line: string): TenantUsage {
-  const fields = new Map([...line.matchAll(/([A-Za-z0-9_()]+)=([0-9]+)/g)].map((pair) => [pair[1], Number(pair[2])]))
+  const fields = new Map(
+    [...line.matchAll(/(?<![A-Za-z0-9_()])([A-Za-z0-9_()]+)=([0-9]+)/g)].map((pair) => [pair[1], Number(pair[2])]),
+  )
   const field = (name: string) => fields.get(name) ?? 0
   const slot = fields.get('key')
   if (slot === undefined || !line.startsWith('0x')) {

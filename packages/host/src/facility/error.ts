@@ -1,3 +1,4 @@
+import { printable, printableLines } from '../printable.ts'
 import { quoted, sentenceOf } from '../sentence.ts'
 
 /** The facts of a failure. The message is a sentence made from them. */
@@ -40,18 +41,21 @@ export abstract class FacilityError<
 }
 
 /**
- * Renders the facts of a failure as one sentence: what was attempted, on what, why it failed and what to do. Pure.
+ * Renders the facts of a failure as one sentence: what was attempted, on what, why it failed and what to do. Escapes what is not printable,
+ * because facts contain names that users choose. Keeps the lines of `said`. Pure.
  *
  * @param speaker the source of `facts.said`: `nft`, `systemd`
  */
 export function renderFacts(facts: FacilityErrorFacts, speaker: string): string {
   const target = facts.target === undefined ? '' : ` ${quoted(facts.target)}`
   const value = facts.value === undefined ? '' : `, value ${quoted(facts.value)}`
-  return sentenceOf(`${facts.operation}${target}${value}`, [
+  return sentenceOf(`${printable(facts.operation)}${target}${value}`, [
     facts.errno === undefined ? undefined : `the kernel answered ${facts.errno}`,
-    facts.detail,
-    facts.said === undefined || facts.said === '' ? undefined : `${speaker} reported: ${facts.said}`,
-    facts.steps === undefined || facts.steps.length === 0 ? undefined : `to enable it: ${facts.steps.join(', then ')}`,
+    facts.detail === undefined ? undefined : printable(facts.detail),
+    facts.said === undefined || facts.said === '' ? undefined : `${speaker} reported: ${printableLines(facts.said)}`,
+    facts.steps === undefined || facts.steps.length === 0
+      ? undefined
+      : `to enable it: ${printable(facts.steps.join(', then '))}`,
   ])
 }
 

@@ -86,13 +86,19 @@ function linesOf(path: string, entry: Entry | undefined, after?: Place | 'end'):
 
 /** Creates the access to files in memory. */
 export function fakeFiles(entries: Map<string, Entry>): Omit<Files, 'ask'> {
-  return {
+  const files: Omit<Files, 'ask'> = {
     path: located,
     read: async (name, options = {}) => {
       const entry = entries.get(located(name))
       if (entry?.status.kind === 'folder') refuse('read', name, 'EISDIR')
       if (entry === undefined || entry.text.length <= (options.maxBytes ?? Infinity)) return entry?.text
       throw new HostError('HOST_FILE_TOO_LARGE', { operation: 'read', path: name })
+    },
+    readEachLine: async (name, visit) => {
+      const text = await files.read(name)
+      if (text === undefined) return false
+      if (text !== '') (text.endsWith('\n') ? text.slice(0, -1) : text).split('\n').every((line) => visit(line))
+      return true
     },
     readLines: async (name, after) => linesOf(name, entries.get(located(name)), after),
     list: async (name) => {
@@ -112,6 +118,7 @@ export function fakeFiles(entries: Map<string, Entry>): Omit<Files, 'ask'> {
     makeFolder: async (name, options = {}) => putFolder(entries, located(name), options),
     remove: async (name) => removeEntry(entries, located(name)),
   }
+  return files
 }
 
 function put(entries: Map<string, Entry>, path: string, text: string, options: ReplaceOptions) {

@@ -16,10 +16,41 @@ export interface Listener {
   readonly inode: number
 }
 
-/** Reads the listening TCP sockets of our network namespace from `/proc/net/tcp` and `tcp6`. @throws HostError `HOST_READ_FAILED` */
-export async function readListeners(host: Pick<Host, 'read'>): Promise<readonly Listener[]> {
-  const [four, six] = await Promise.all([host.read('/proc/net/tcp'), host.read('/proc/net/tcp6')])
-  return [...parseListeners(four ?? '', 'ipv4', endianness()), ...parseListeners(six ?? '', 'ipv6', endianness())]
+/** Sockets that are returned for each user and port. A user can listen on millions of addresses of 127.0.0.0/8. */
+const mostOfOne = 16
+
+/**
+ * Reads the listening TCP sockets of our network namespace from `/proc/net/tcp` and `tcp6`. Returns at most 16 sockets for each user and
+ * port.
+ *
+ * The kernel lists the listening sockets before all connections. Reading ends at the first connection, so that connections, which every
+ * visitor can open, cost no time. Takes memory for the returned sockets only.
+ *
+ * @throws HostError `HOST_READ_FAILED`
+ */
+export async function readListeners(host: Pick<Host, 'readEachLine'>): Promise<readonly Listener[]> {
+  const [four, six] = [await readTable(host, 'tcp', 'ipv4'), await readTable(host, 'tcp6', 'ipv6')]
+  return [...four, ...six]
+}
+
+async function readTable(
+  host: Pick<Host, 'readEachLine'>,
+  table: 'tcp' | 'tcp6',
+  family: Listener['family'],
+): Promise<readonly Listener[]> {
+  const parse = lineParser(family, endianness())
+  const listeners: Listener[] = []
+  const counts = new Map<string, number>()
+  await host.readEachLine(`/proc/net/${table}`, (line) => {
+    const listener = parse(line)
+    if (listener === undefined || listener === 'connection') return listener === undefined
+    const key = `${listener.uid} ${listener.port}`
+    const count = counts.get(key) ?? 0
+    counts.set(key, count + 1)
+    if (count < mostOfOne) listeners.push(listener)
+    return true
+  })
+  return listeners
 }
 
 /**
@@ -40,16 +71,29 @@ export function parseListeners(
   family: Listener['family'],
   order: 'LE' | 'BE' = 'LE',
 ): readonly Listener[] {
+  const parse = lineParser(family, order)
+  return text
+    .split('\n')
+    .map((line) => parse(line))
+    .filter((one) => typeof one === 'object')
+}
+
+/** Returns a parser of one line. It returns `connection` for a socket in another state, and undefined for a line of another form. */
+function lineParser(
+  family: Listener['family'],
+  order: 'LE' | 'BE',
+): (line: string) => Listener | 'connection' | undefined {
   const digits = family === 'ipv4' ? 8 : 32
   const form = new RegExp(
-    `^ *\\d+: ([0-9A-F]{${digits}}):([0-9A-F]{4}) [0-9A-F:]+ 0A \\S+ \\S+ \\S+ +(\\d{1,10}) +\\d+ (\\d{1,15}) `,
+    `^ *\\d{1,10}: ([0-9A-F]{${digits}}):([0-9A-F]{4}) [0-9A-F:]{1,40} ([0-9A-F]{2}) \\S+ \\S+ \\S+ +(\\d{1,10}) +\\d+ (\\d{1,15}) `,
   )
-  return text.split('\n').flatMap((line) => {
-    const [, address, port, uid, inode] = form.exec(line) ?? []
-    if (address === undefined || port === undefined) return []
+  return (line) => {
+    const [, address, port, state, uid, inode] = form.exec(line) ?? []
+    if (address === undefined || port === undefined) return undefined
+    if (state !== '0A') return 'connection'
     const number = Number.parseInt(port, 16)
-    return [{ address: renderAddress(address, order), family, port: number, uid: Number(uid), inode: Number(inode) }]
-  })
+    return { address: renderAddress(address, order), family, port: number, uid: Number(uid), inode: Number(inode) }
+  }
 }
 
 function renderAddress(hex: string, order: 'LE' | 'BE'): string {

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
-import { createServer, type AddressInfo } from 'node:net'
+import { appendFileSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { connect, createServer, type AddressInfo } from 'node:net'
 import fc from 'fast-check'
 import t from 'tap'
 import { matchWhole } from '../support/match-whole.ts'
@@ -73,6 +74,78 @@ for (const [address, family] of [
     t.ok(pids.includes(process.pid), 'findHolders() finds this process')
   })
 }
+
+const socket = (n: number, state: string, uid: number, port = '2800') =>
+  `${String(n).padStart(4)}: 0100007F:${port} 00000000:0000 ${state} 00000000:00000000 00:00000000 00000000 ${String(uid).padStart(5)}        0 ${4711 + n} 1 0000000000000000 100 0 0 10 0\n`
+
+void t.test(
+  'readListeners() reads a table of 100 MB in little time and memory, and finds what is hidden in it',
+  async (t) => {
+    const root = t.testdir({ proc: { net: {} } })
+    const many = 300_000
+    const lines = [head]
+    for (let n = 0; n < many; n += 1) lines.push(socket(n, '0A', 10_001))
+    lines.push(socket(many, '0A', 10_002))
+    // Connections follow. Reading them would take ten times as long.
+    const connections = Array.from({ length: 10_000 }, (_, n) => socket(many + n, '01', 0)).join('')
+    writeFileSync(`${root}/proc/net/tcp`, lines.join(''))
+    for (let n = 0; n < 50; n += 1) appendFileSync(`${root}/proc/net/tcp`, connections)
+    t.ok(
+      statSync(`${root}/proc/net/tcp`).size > 100 * 1024 * 1024,
+      'the table is longer than any text that is read whole',
+    )
+    const before = process.memoryUsage().rss
+    const started = performance.now()
+    const listeners = await readListeners(createHost({ root }))
+    const took = performance.now() - started
+    t.equal(listeners.length, 17, 'sixteen of one user and port, and the other user')
+    t.equal(listeners.at(-1)?.uid, 10_002)
+    t.ok(took < 10_000, `${Math.round(took)} ms`)
+    const grown = (process.memoryUsage().rss - before) / 1024 / 1024
+    t.ok(grown < 200, `${Math.round(grown)} MiB`)
+    t.comment(`${Math.round(took)} ms, ${Math.round(grown)} MiB`)
+  },
+)
+
+void t.test('readListeners() stops at the first connection', async (t) => {
+  const host = createFakeHost({
+    files: { '/proc/net/tcp': head + socket(0, '0A', 1) + socket(1, '01', 1) + socket(2, '0A', 2) },
+  })
+  t.strictSame(
+    (await readListeners(host)).map(({ uid }) => uid),
+    [1],
+  )
+  t.strictSame(await readListeners(createFakeHost({ files: {} })), [], 'without a table')
+})
+
+void t.test('the kernel lists listening sockets before connections', async (t) => {
+  const servers = await Promise.all(
+    Array.from({ length: 20 }, async () => {
+      const server = createServer((connection) => connection.on('error', () => {})).listen(0, '127.0.0.1')
+      await once(server, 'listening')
+      const client = connect((server.address() as AddressInfo).port, '127.0.0.1')
+      await once(client, 'connect')
+      return { server, client }
+    }),
+  )
+  const states = readFileSync('/proc/net/tcp', 'latin1')
+    .split('\n')
+    .slice(1, -1)
+    .map((line) => line.trim().split(/\s+/)[3])
+  const last = states.lastIndexOf('0A')
+  t.ok(states.includes('01'), 'a connection')
+  t.strictSame(
+    states.slice(0, last + 1).filter((state) => state !== '0A'),
+    [],
+  )
+  const found = await readListeners(createHost())
+  for (const { server, client } of servers) {
+    const { port } = server.address() as AddressInfo
+    t.ok(found.some((listener) => listener.port === port))
+    client.destroy()
+    server.close()
+  }
+})
 
 void t.test(
   'findHolders() finds every process that holds a socket, and reads only processes of its user',

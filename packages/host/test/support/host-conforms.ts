@@ -64,6 +64,17 @@ export async function hostConforms(t: Test, { host, folder, cat, no, startProces
     { lines: [], place: { ...first?.place, offset: 12 }, restarted: false },
     'readLines() from the end',
   )
+  const visited: string[] = []
+  t.ok(await host.readEachLine(grown, (line) => visited.push(line) < 3))
+  t.strictSame(visited, ['one', 'twö', 'hal'], 'readEachLine() visits the last line too')
+  t.ok(await host.readEachLine(grown, (line) => visited.push(line) < 4))
+  t.strictSame(visited.slice(3), ['one'], 'readEachLine() stops')
+  t.notOk(await host.readEachLine(`${folder}/nothing`, () => true), 'readEachLine() of nothing')
+  await fails(
+    'HOST_READ_FAILED',
+    host.readEachLine(folder, () => true),
+    'readEachLine() of a folder',
+  )
   await host.replace(grown, 'other\n')
   const replaced = await host.readLines(grown, first?.place)
   t.matchOnlyStrict(

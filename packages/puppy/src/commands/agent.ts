@@ -10,6 +10,7 @@ import { openHosts, proxySettings, firewallSettings } from '../wiring.ts'
 import { ensureSystemUsers, findOwn } from '../system-users.ts'
 import { untilToldToEnd } from './signals.ts'
 import { slotCount } from '@puppy/accounts/slots'
+import { say } from '../say.ts'
 
 /** Runs `puppy agent`: makes this host match the database until SIGINT or SIGTERM. */
 export async function agent(config: Config): Promise<void> {
@@ -44,6 +45,7 @@ export async function agent(config: Config): Promise<void> {
         host: config.host,
         facilities,
         dryRun: config.dryRun,
+        auditDays: config.auditDays,
         log,
         machine,
         registration: {
@@ -99,5 +101,5 @@ function log(line: string, facts: object = {}): void {
   if (now - (told.get(text) ?? 0) < 600_000) return
   if (told.size > 1000) told.clear()
   told.set(text, now)
-  console.log(JSON.stringify({ time: new Date(now).toISOString(), message: line, ...facts }))
+  say(JSON.stringify({ time: new Date(now).toISOString(), message: line, ...facts }))
 }

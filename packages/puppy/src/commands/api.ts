@@ -14,7 +14,7 @@ export async function api(config: Config): Promise<void> {
   const users = await ensureSystemUsers(machine, config)
   const database = openDatabase({ url: databaseUrls(config).api, name: 'puppy api', connections: 20 })
   const observer = createObserver(database)
-  const dependencies = { database, observer, required: config.require }
+  const dependencies = { database, observer, required: config.require, most: config.most }
   const app = await createApp(dependencies, {
     logger: { level: config.logLevel === 'info' ? 'warn' : config.logLevel },
   })

@@ -2,11 +2,13 @@ import { slotAt, slotCount, type SlotLayout } from '@puppy/accounts'
 import { followDenials, readDenials, SelinuxError, type Dontaudit } from '@puppy/selinux'
 import { groupDenials, suggest, type Denial, type DenialGroup } from '@puppy/selinux/denials'
 import { pairNumber, parseLevel } from '@puppy/selinux/level'
-import { openTenantPolicy, transactionTimes, printable } from '@puppy/agent'
+import { openTenantPolicy, transactionTimes } from '@puppy/agent'
+import { printable } from '@puppy/host'
 import type { Config } from '../config.ts'
 import { StartError } from '@puppy/state'
 import { parseOptions } from '../options.ts'
 import { layoutOf, openHosts } from '../wiring.ts'
+import { say } from '../say.ts'
 
 /**
  * Runs `puppy denials`: prints what SELinux denied to which tenant, how often, and what it means. `--follow` continues with new denials.
@@ -27,11 +29,11 @@ export async function denials(config: Config, args: readonly string[]): Promise<
     for (const { error } of results) if (error !== undefined) throw error
     const undo = hidden === 'logged' ? '; to turn it off, run "npm run puppy -- denials --hidden silent"' : ''
     const state = hidden === 'logged' ? 'on' : 'off'
-    console.log(`Logging of hidden denials is ${changed ? 'now' : 'already'} ${state}${undo}`)
+    say(`Logging of hidden denials is ${changed ? 'now' : 'already'} ${state}${undo}`)
     return
   }
   const show = (found: readonly Denial[]) => {
-    for (const group of groupDenials(found)) console.log(lineOf(group, layout))
+    for (const group of groupDenials(found)) say(lineOf(group, layout))
   }
   const end = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => end.abort())

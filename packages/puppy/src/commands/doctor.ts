@@ -10,6 +10,7 @@ import { listHosts, type FacilityState } from '@puppy/state/store/hosts'
 import { readBuiltSlots } from '@puppy/state/store/slots'
 import { installLine, missingNeeds } from '../system-packages.ts'
 import { findOwn } from '../system-users.ts'
+import { say } from '../say.ts'
 
 /** Runs `puppy doctor`: reports what works on this host, what does not, and what to do. The exit status is 1 if anything does not work. */
 export async function doctor(config: Config): Promise<void> {
@@ -32,20 +33,20 @@ export async function doctor(config: Config): Promise<void> {
   for (const facility of facilities) {
     const state = await facility.probe(AbortSignal.timeout(30_000))
     states[facility.name] = state
-    say(
+    report(
       state.works,
       `${facility.name}${state.version === undefined ? '' : ` ${state.version}`}`,
       state.reason ?? state.remedy,
     )
   }
   const missing = missingNeeds((program) => machine.program(program) !== undefined)
-  if (missing.length > 0) say(false, 'packages', `run "${installLine(missing)}"`)
-  say(
+  if (missing.length > 0) report(false, 'packages', `run "${installLine(missing)}"`)
+  report(
     site.systemd,
     'systemd',
     'it does not run this host, so a tenant’s user services end with its last login (no linger)',
   )
-  say(await haproxy.alive(), 'haproxy process', 'not running; start it with "npm start"')
+  report(await haproxy.alive(), 'haproxy process', 'not running; start it with "npm start"')
   const view = await checkDatabase(config)
   if (view !== undefined) {
     await inspect(
@@ -53,11 +54,11 @@ export async function doctor(config: Config): Promise<void> {
       view,
     )
   }
-  console.log(`Missing isolation layers: ${missingLayers(states).join(', ') || 'none'}`)
+  say(`Missing isolation layers: ${missingLayers(states).join(', ') || 'none'}`)
 }
 
-function say(works: boolean, what: string, otherwise?: string): void {
-  console.log(`${works ? 'ok    ' : 'NOT OK'} ${what}${works || otherwise === undefined ? '' : `: ${otherwise}`}`)
+function report(works: boolean, what: string, otherwise?: string): void {
+  say(`${works ? 'ok    ' : 'NOT OK'} ${what}${works || otherwise === undefined ? '' : `: ${otherwise}`}`)
   if (!works) process.exitCode = 1
 }
 
@@ -66,9 +67,9 @@ async function inspect(facilities: readonly Facility[], view: View): Promise<voi
   for (const facility of facilities) {
     try {
       const findings = (await facility.inspect?.(view, AbortSignal.timeout(30_000))) ?? []
-      for (const { works, what, otherwise } of findings) say(works, what, otherwise)
+      for (const { works, what, otherwise } of findings) report(works, what, otherwise)
     } catch (error) {
-      say(false, facility.name, error instanceof Error ? error.message : undefined)
+      report(false, facility.name, error instanceof Error ? error.message : undefined)
     }
   }
 }
@@ -78,15 +79,15 @@ async function checkDatabase(config: Config): Promise<View | undefined> {
   const database = openDatabase({ url: databaseUrls(config).owner, name: 'puppy doctor', connections: 1 })
   try {
     const hosts = await listHosts(database)
-    say(true, 'database')
+    report(true, 'database')
     for (const { name, alive } of hosts)
-      say(alive, `agent of ${name}`, 'no heartbeat in the last 10 seconds; start it with "npm start" on that host')
+      report(alive, `agent of ${name}`, 'no heartbeat in the last 10 seconds; start it with "npm start" on that host')
     const layout = hosts.find(({ name }) => name === config.host)?.layout
     if (layout === undefined) return undefined
     const builtSlots = await readBuiltSlots(database, config.host)
     return checkView(layout, [], [], { complete: true, builtSlots }).view
   } catch (error) {
-    say(false, 'database', error instanceof Error ? error.message : undefined)
+    report(false, 'database', error instanceof Error ? error.message : undefined)
     return undefined
   } finally {
     await database.end()

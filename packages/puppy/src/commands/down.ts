@@ -3,7 +3,7 @@ import { evict, openBase, removeSlots, scrub, slotAt, slotCount, type SlotLayout
 import { parsePasswd } from '@puppy/accounts/passwd'
 import { removeLimits, removeFirewall, openTenantPolicy, removeQuotas, removePolicy } from '@puppy/agent'
 import { openHaproxy } from '@puppy/haproxy'
-import { isUnfinished, runsSystemd, type Host } from '@puppy/host'
+import { isUnfinished, printable, runsSystemd, type Host } from '@puppy/host'
 import { openQuota } from '@puppy/quota'
 import type { Config } from '../config.ts'
 import { stopEmbedded } from '@puppy/state/embedded'
@@ -12,6 +12,7 @@ import { placesOf } from '../places.ts'
 import { layoutOf, openHosts, proxySettings, firewallSettings } from '../wiring.ts'
 import { endFirmly } from '../processes.ts'
 import { ensureSystemUsers, findOwn, removeSystemUsers } from '../system-users.ts'
+import { say, warn } from '../say.ts'
 
 /** Runs `puppy down`: stops all processes of Puppy. With `--purge`, also removes all that Puppy created, tenants and data included. */
 export async function down(config: Config, args: readonly string[]): Promise<void> {
@@ -29,7 +30,7 @@ export async function down(config: Config, args: readonly string[]): Promise<voi
     const running = await places[name].read()
     if (running === undefined) continue
     await endFirmly(machine, running, 30_000)
-    console.log(`Stopped puppy ${name} (pid ${running.pid})`)
+    say(`Stopped puppy ${name} (pid ${running.pid})`)
   }
   let left = 0
   if (purging) {
@@ -42,8 +43,8 @@ export async function down(config: Config, args: readonly string[]): Promise<voi
     await removeBase(layout, host)
     await proxy.remove()
   } else await proxy.stop()
-  console.log('Stopped HAProxy')
-  if (await stopEmbedded(config.stateDir)) console.log('Stopped the database')
+  say('Stopped HAProxy')
+  if (await stopEmbedded(config.stateDir)) say('Stopped the database')
   if (!purging) return
   if (left > 0) {
     throw new StartError(
@@ -51,8 +52,8 @@ export async function down(config: Config, args: readonly string[]): Promise<voi
     )
   }
   await removeState(config, machine)
-  if (config.live) for (const name of await removeSystemUsers(machine)) console.log(`Removed the user ${name}`)
-  console.log(
+  if (config.live) for (const name of await removeSystemUsers(machine)) say(`Removed the user ${name}`)
+  say(
     'Removed everything that Puppy created. Installed packages, such as haproxy, stay; remove them with apt if you do not need them.',
   )
 }
@@ -69,11 +70,11 @@ async function removeTenants(layout: SlotLayout, host: Host): Promise<number> {
   for (const { n, error } of await scrub(host, layout, present))
     // The user is removed, so no next tenant needs the proof.
     if (error !== undefined && error.code !== 'ACCOUNT_SLOT_UNPROVED')
-      console.warn(`Slot ${n} could not be cleaned: ${error.message}`)
+      warn(`Slot ${n} could not be cleaned: ${error.message}`)
   const results = await removeSlots(host, layout, slots)
   const failures = results.flatMap(({ n, error }) => (error === undefined ? [] : [{ n, error }]))
-  for (const { n, error } of failures) console.warn(`Slot ${n} was not removed: ${error.message}`)
-  console.log(`Removed the users and homes of ${results.filter(({ changed }) => changed).length} slots`)
+  for (const { n, error } of failures) warn(`Slot ${n} was not removed: ${error.message}`)
+  say(`Removed the users and homes of ${results.filter(({ changed }) => changed).length} slots`)
   return failures.filter(({ error }) => error.code !== 'ACCOUNT_SLOT_BLOCKED').length
 }
 
@@ -83,7 +84,7 @@ async function removeBase(layout: SlotLayout, host: Host): Promise<void> {
   for (const { error } of results) {
     if (error === undefined) continue
     if (error.code !== 'ACCOUNT_FOLDER_IN_USE') throw error
-    console.warn(error.message)
+    warn(error.message)
   }
 }
 
@@ -91,10 +92,11 @@ async function removeBase(layout: SlotLayout, host: Host): Promise<void> {
 async function removeDiskLimits(layout: SlotLayout, host: Host): Promise<void> {
   const people = new Set(parsePasswd((await host.read('/etc/passwd')) ?? '').map(({ uid }) => uid))
   const uids = Array.from({ length: slotCount(layout) }, (_, n) => slotAt(layout, n).uid)
-  await removeQuotas(
+  const messages = await removeQuotas(
     { host, quota: openQuota(host, layout.homes) },
     uids.filter((uid) => !people.has(uid)),
   )
+  for (const message of messages) warn(message)
 }
 
 /** Deletes Puppy's files in the state and run folders. Keeps a folder that contains other files. */
@@ -126,8 +128,8 @@ async function removeState(config: Config, machine: Host): Promise<void> {
     for (const entry of unfinished) await machine.remove(`${folder}/${entry}`)
     const left = names.filter((entry) => !unfinished.includes(entry))
     if (left.length > 0)
-      console.warn(
-        `Kept the folder ${folder}, because it contains files that Puppy did not create: ${left.slice(0, 5).join(', ')}`,
+      warn(
+        `Kept the folder ${folder}, because it contains files that Puppy did not create: ${left.slice(0, 5).map(printable).join(', ')}`,
       )
     else await machine.remove(folder)
   }

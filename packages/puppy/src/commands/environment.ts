@@ -10,7 +10,7 @@ const shared = [
   'PUPPY_LOG_LEVEL',
 ] as const
 const own = {
-  api: ['PUPPY_LISTEN', 'PUPPY_REQUIRE'],
+  api: ['PUPPY_LISTEN', 'PUPPY_REQUIRE', 'PUPPY_ACCOUNTS_PER_RESELLER', 'PUPPY_DOMAINS_PER_RESELLER'],
   agent: [
     'PUPPY_HOST',
     'PUPPY_POOL',
@@ -19,6 +19,7 @@ const own = {
     'PUPPY_CERTIFICATES',
     'PUPPY_FIRST_UID',
     'PUPPY_FIRST_PORT',
+    'PUPPY_AUDIT_DAYS',
   ],
 } as const
 

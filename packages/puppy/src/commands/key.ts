@@ -4,6 +4,7 @@ import { parseOptions } from '../options.ts'
 import { databaseUrls } from '../places.ts'
 import { generateKey, insertKey } from '@puppy/state/store/keys'
 import { resellerExists } from '@puppy/state/store/resellers'
+import { say } from '../say.ts'
 
 /** Runs `puppy key [--reseller NAME]`: creates a key and prints it once. */
 export async function key(config: Config, args: readonly string[]): Promise<void> {
@@ -18,7 +19,7 @@ export async function key(config: Config, args: readonly string[]): Promise<void
     const made = generateKey()
     const scopes = options.reseller === undefined ? (['admin'] as const) : (['reseller'] as const)
     await insertKey(database, made, { reseller, scopes, label: 'made by puppy key' })
-    console.log(made)
+    say(made)
   } finally {
     await database.end()
   }

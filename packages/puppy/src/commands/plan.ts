@@ -1,9 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../config.ts'
 import { openDatabase, StartError } from '@puppy/state'
+import { printable } from '@puppy/host/errors'
 import { databaseUrls } from '../places.ts'
 import { askForPlan, findHost } from '@puppy/state/store/hosts'
 import { notify, wanted } from '@puppy/state/store/notify'
+import { say } from '../say.ts'
 
 /** Runs `puppy plan`: prints what the agent of this host would change now, one line for each change. */
 export async function plan(config: Config): Promise<void> {
@@ -21,8 +23,8 @@ export async function plan(config: Config): Promise<void> {
       const row = await findHost(database, config.host)
       if (row !== undefined && row.planMade >= number) {
         for (const { facility, target, action, command } of row.changes)
-          console.log([facility, target, action, command].filter(Boolean).join('\t'))
-        console.log(`${row.changes.length} changes`)
+          say([facility, target, action, command ?? ''].filter(Boolean).map(printable).join('\t'))
+        say(`${row.changes.length} changes`)
         return
       }
       if (Date.now() > until)

@@ -6,6 +6,7 @@ import { databaseUrls } from '../places.ts'
 import { findHost, setPool } from '@puppy/state/store/hosts'
 import { notify, wanted } from '@puppy/state/store/notify'
 import { countSlots } from '@puppy/state/store/slots'
+import { say } from '../say.ts'
 
 /** Runs `puppy pool [--free N] [--max N]`: prints the slots of this host, and sets how many stay free and how many there may be. */
 export async function pool(config: Config, args: readonly string[]): Promise<void> {
@@ -23,9 +24,7 @@ export async function pool(config: Config, args: readonly string[]): Promise<voi
         `--max ${spec.max} is too large: host ${config.host} has ports for ${slotCount(row.layout)} slots`,
       )
     if (await setPool(database, config.host, spec)) await notify(database, wanted, config.host)
-    console.log(
-      JSON.stringify({ host: config.host, ...spec, slots: await countSlots(database, config.host) }, undefined, 2),
-    )
+    say(JSON.stringify({ host: config.host, ...spec, slots: await countSlots(database, config.host) }, undefined, 2))
   } finally {
     await database.end()
   }

@@ -14,6 +14,7 @@ import { ensureSystemUsers, type SystemUsers } from '../system-users.ts'
 import { childEnvironment } from './environment.ts'
 import { untilToldToEnd } from './signals.ts'
 import type { Answer, Report } from './stages.ts'
+import { say, warn } from '../say.ts'
 
 /**
  * Runs `puppy start`: everything that `puppy up` does once. This is a separate process, so that `up` does not keep modules in memory that
@@ -31,7 +32,7 @@ export async function start(config: Config): Promise<void> {
 async function startAll(config: Config, supervisor: Supervisor): Promise<void> {
   const machine = createHost()
   if (config.privileged && config.live && !config.dryRun)
-    await ensurePackages(machine, { install: config.install, say: console.log })
+    await ensurePackages(machine, { install: config.install, say })
   const isEmbedded = usesEmbedded(config)
   await makeFolders(machine, config)
   const places = placesOf(config)
@@ -67,7 +68,7 @@ async function startAll(config: Config, supervisor: Supervisor): Promise<void> {
   const remarks = await untilLooked(config, began, supervisor.ending)
   if (supervisor.ending.aborted) return
   announce(config, keyFile)
-  for (const remark of remarks) console.warn(remark)
+  for (const remark of remarks) warn(remark)
   // The agent has compared the layout with the one in the database, so the slots here have this layout.
   await machine.replace(places.slots, `${JSON.stringify(config.layout)}\n`, { mode: 0o644 })
 }
@@ -168,12 +169,12 @@ async function prepareDatabase(config: Config): Promise<void> {
   const owner = openDatabase({ url: urls.owner, name: 'puppy up', connections: 2 })
   try {
     const applied = await migrate(owner)
-    if (applied.length > 0) console.log(`Applied database migrations: ${applied.join(', ')}`)
+    if (applied.length > 0) say(`Applied database migrations: ${applied.join(', ')}`)
     const roles = usesEmbedded(config)
       ? { api: 'puppy_api', agent: 'puppy_agent' }
       : { api: await roleOf(urls.api), agent: await roleOf(urls.agent) }
     if (roles.api === roles.agent)
-      console.warn(
+      warn(
         'Warning: the API and the agent use the same database role; use two roles, so that the API cannot create slots',
       )
     await grant(owner, roles)
@@ -242,7 +243,7 @@ function announce(config: Config, keyFile: string | undefined): void {
   const mode = config.dryRun
     ? 'Dry run: Puppy plans changes and applies none. To apply them, start it as root without PUPPY_DRY_RUN=1.'
     : `Tenants are served on ${addresses.join(', ')}.`
-  console.log(`Puppy is ready on ${url}
+  say(`Puppy is ready on ${url}
   docs       ${url}/docs
   admin key  ${keyFile ?? 'the one in PUPPY_ADMIN_KEY'}
   logs       ${placesOf(config).logs}

@@ -8,6 +8,7 @@ import { cannotStart, StartError } from '@puppy/state/errors'
 import { nodeCommand } from '../node-command.ts'
 import { endFirmly } from '../processes.ts'
 import type { Program } from './stages.ts'
+import { warn } from '../say.ts'
 
 /** A process that is started again when it ends. */
 export interface Supervised {
@@ -55,7 +56,7 @@ async function keep(
     if (signal.aborted) return new Promise(() => {})
     if (exitCode === cannotStart) throw new StartError(await lastLine(log))
     if (Date.now() - started > 10_000) pause = 100
-    console.warn(`The ${name} process ended and is started again; see ${log}`)
+    warn(`The ${name} process ended and is started again; see ${log}`)
     await sleep(pause, undefined, { signal }).catch(() => {})
     if (signal.aborted) return new Promise(() => {})
     running = await startOnce()

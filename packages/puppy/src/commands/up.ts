@@ -9,6 +9,7 @@ import { PartFailed, runPart } from './part.ts'
 import { untilToldToEnd } from './signals.ts'
 import type { Prepared } from './stages.ts'
 import { shorten, supervise, type Supervised } from './supervise.ts'
+import { warn } from '../say.ts'
 
 /**
  * Runs `puppy up`: starts everything on this machine and keeps it running until SIGINT or SIGTERM. HAProxy continues after that.
@@ -86,7 +87,7 @@ async function keepDatabase({ isEmbedded, stateDir }: Prepared, signal: AbortSig
     if (!isEmbedded || signal.aborted) continue
     server ??= await readServer(stateDir)
     if (server !== undefined && (await isRunning(machine, server))) continue
-    console.warn('The database ended and is started again')
+    warn('The database ended and is started again')
     await runPart('database').ended
     server = undefined
   }

@@ -15,7 +15,7 @@ void t.test('denials() prints the tenant, and makes the names of its programs pr
   t.strictSame(shown(line('s0:c0,c1'), line('s0:c0,c1')), [
     'p10000\t2 times\tthe file a has the level s0:c4,c9 of another tenant; the policy isolates tenants, so no action is needed (program: sh)\t2026-11-21T19:39:27.943Z',
   ])
-  t.matchOnlyStrict(shown(line('s0:c1,c2', '\u001b[2J')), [/^p10002\tonce\t.* \(program: sh\?\[2J/])
+  t.matchOnlyStrict(shown(line('s0:c1,c2', '\u001b[2J')), [/^p10002\tonce\t.* \(program: sh\\u001b\[2J/])
   t.matchOnlyStrict(shown(line('s0:c900,c901')), [/^s0:c900,c901\t/], 'a level of no slot')
 })
 

@@ -53,6 +53,28 @@ void t.test('down --purge removes a run folder outside the state folder', { skip
   t.notOk(existsSync(runDir), output)
 })
 
+void t.test('down --purge prints no name of a file raw', { skip: cannotRun }, async (t) => {
+  const puppy = await createPuppy(t, { firstPort: 32_600 })
+  await puppy.up()
+  await puppy.api('PUT', '/v1/plans/small', smallPlan)
+  await puppy.api('PUT', '/v1/accounts/blog', { plan: 'small' })
+  // It would set the title of the terminal, clear the screen, reverse text and forge a line.
+  const hostile = 'a\u001b]0;x\u0007\u001b[2J\u009b2J\u202e\u2028\nRemoved everything'
+  for (const folder of ['home/p10000', 'home/p10000/.ssh', 'tmp', 'home']) {
+    mkdirSync(join(puppy.root, folder), { recursive: true })
+    writeFileSync(join(puppy.root, folder, hostile), '')
+  }
+  writeFileSync(join(puppy.stateDir, hostile), '')
+  const { output } = await puppy.command('down', '--purge')
+  t.match(output, 'a\\u001b]0;x\\u0007', 'the name is shown')
+  t.notMatch(output, /(?!\n)[\p{C}\p{Zl}\p{Zp}]/u)
+  t.strictSame(
+    output.split('\n').filter((line) => line === 'Removed everything'),
+    [],
+    'no line is forged',
+  )
+})
+
 void t.test('down() refuses an unknown option', { skip: cannotRun }, async (t) => {
   const puppy = await createPuppy(t, { firstPort: 32_200 })
   t.match(await puppy.command('down', '--everything'), { code: 78, output: /^Unknown argument --everything of down/ })

@@ -19,7 +19,7 @@ export interface Denial {
 
 /** The beginning of a denial: in the log of auditd(8), and in the kernel log on a machine without auditd. */
 const beginning =
-  /^(?:(?:node=\S+ )?type=(?:AVC|(USER_AVC)) msg=|\[ *\d+\.\d+\] audit: type=(?:1400|(1107)) )audit\((\d{1,12}\.\d{3}):\d+\):.*?avc: +denied +\{ ([a-z0-9_ ]{1,400}) \} for (.*)$/
+  /^(?:(?:node=\S+ )?type=(?:AVC|(USER_AVC)) msg=|\[ *\d+\.\d+\] audit: type=(?:1400|(1107)) )audit\((\d{1,12}\.\d{3}):\d+\):.*?avc: +denied +\{ ([a-z0-9_ ]{1,400}) \} for ([^]*)$/
 
 /** The contexts. They come after every text that a process can choose, such as names of files, so the last match counts. */
 const contexts =
@@ -43,7 +43,7 @@ export function parseDenial(line: string): Denial | undefined {
   const [, user, kernelUser, seconds, acts, rest = ''] = beginning.exec(line) ?? []
   if (seconds === undefined || acts === undefined) return undefined
   const byService = user !== undefined || kernelUser !== undefined
-  if (byService && rest.replace(/ exe=.*$/, '').length > uncut) return undefined
+  if (byService && wordsOfService(rest).length > uncut) return undefined
   const [, source = '', target = '', name = '', permissive] = [...rest.matchAll(contexts)].at(-1) ?? []
   const [from, to] = [contextIn(source), contextIn(target)]
   if (from === undefined || to === undefined) return undefined
@@ -64,10 +64,16 @@ export function parseDenial(line: string): Denial | undefined {
   }
 }
 
+/** Returns what the service logged. The kernel appends the program last, so an earlier ` exe=` is a word of the caller. */
+function wordsOfService(text: string): string {
+  const end = text.lastIndexOf(' exe=')
+  return end < 0 ? text : text.slice(0, end)
+}
+
 /** Returns the first value of each name. A quoted value may contain any text. */
 function fieldsOf(text: string): ReadonlyMap<string, string> {
   const fields = new Map<string, string>()
-  for (const [, name = '', inQuotes, plain = ''] of text.matchAll(/(\w+)=(?:"([^"]*)"|([^\s"']+))/g))
+  for (const [, name = '', inQuotes, plain = ''] of text.matchAll(/(?<!\w)(\w+)=(?:"([^"]*)"|([^\s"']+))/g))
     if (!fields.has(name)) fields.set(name, inQuotes ?? decoded(plain))
   return fields
 }

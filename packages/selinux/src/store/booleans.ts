@@ -11,7 +11,8 @@ import { selinuxfs } from '../state.ts'
  *     httpd_can_network_connect=1
  */
 export function parseLocal(text: string): Readonly<Record<string, boolean>> {
-  const found = [...text.matchAll(/^[ \t]*([A-Za-z0-9_]+)[ \t]*=[ \t]*(1|0|true|false)[ \t]*$/gim)]
+  const lines = text.split('\n').map((line) => /^([A-Za-z0-9_]+)[ \t]*=[ \t]*(1|0|true|false)$/i.exec(line.trim()))
+  const found = lines.filter((line) => line !== null)
   return Object.fromEntries(found.map(([, name = '', value = '']) => [name, /^(1|true)$/i.test(value)]))
 }
 

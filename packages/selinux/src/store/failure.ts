@@ -14,8 +14,14 @@ export function isLocked(said: string): boolean {
  * exist.
  */
 export function reasonIn(stderr: string): string {
-  const lines = stderr.split('\n').filter((line) => !/in password file|Removing last .* module/.test(line))
+  const lines = stderr.split('\n').filter((line) => !isRepeated(line))
   return lines.join('\n').trim().slice(-1000)
+}
+
+/** Returns whether libsemanage prints a line once for every user that does not exist. */
+function isRepeated(line: string): boolean {
+  const removing = line.indexOf('Removing last ')
+  return line.includes('in password file') || (removing >= 0 && line.includes(' module', removing))
 }
 
 /** Returns whether a tool failed without a reason. libsemanage does not report every write that fails because the disk is full. */
@@ -37,13 +43,13 @@ export function failureOf(cause: HostError, store: string, ours: readonly string
     return new SelinuxError('SELINUX_TIMEOUT', { operation, target: store, detail, cause })
   }
   const said = reasonIn(cause.facts.stderr ?? '')
-  const missing = /^no library: (.*)$/m.exec(said)?.[1]
+  const missing = /(?:^|\n)no library: ([^\n]*)/.exec(said)?.[1]
   if (missing !== undefined) {
     const detail = 'libsemanage cannot be used from Python'
     const steps = [installStep('semanage')]
     return new SelinuxError('SELINUX_NOT_INSTALLED', { operation, detail, said: missing, steps, cause })
   }
-  const unknown = /^no boolean: (\w+)$/m.exec(said)?.[1]
+  const unknown = /(?:^|\n)no boolean: (\w+)(?:\n|$)/.exec(said)?.[1]
   if (unknown !== undefined) return noBoolean(unknown)
   if (/No space left on device|Disk quota exceeded/.test(said)) {
     return new SelinuxError('SELINUX_NO_SPACE', {

@@ -63,6 +63,6 @@ export function libraryCheck(host: Host): Command | undefined {
  *     boolean httpd_can_network_connect 1
  */
 export function parseValues(stdout: string): Readonly<Record<string, boolean>> {
-  const found = [...stdout.matchAll(/^boolean ([A-Za-z0-9_]+) ([01])$/gm)]
+  const found = [...stdout.matchAll(/(?<![^\n])boolean ([A-Za-z0-9_]+) ([01])(?=\n|$)/g)]
   return Object.fromEntries(found.map(([, name = '', value]) => [name, value === '1']))
 }

@@ -64,6 +64,19 @@ void t.test('parseDenial() uses the contexts of a service and not those of its c
     undefined,
     'a message that may be cut off is ignored',
   )
+  t.equal(
+    parseDenial(service(` exe=x${forged} ${'x'.repeat(900)}`, '')),
+    undefined,
+    'a word of the caller does not end the message of the service',
+  )
+})
+
+void t.test('parseDenial() takes time in proportion to the length', async (t) => {
+  const started = performance.now()
+  for (const word of ['avc:  denied  { a } for  ', ' scontext=a', ' exe=', 'a', '"', 'a="', ' ', '{ '])
+    for (const end of ['', '\r', '\u2028'])
+      parseDenial(lines[0]!.replace('pid=', `${word.repeat(200_000 / word.length)}${end} pid=`))
+  t.ok(performance.now() - started < 5000, 'lines of 200,000 characters')
 })
 
 void t.test('parseDenial() refuses words that a policy cannot have', async (t) => {

@@ -74,7 +74,7 @@ export async function grant(owner: Database, roles: { readonly api: string; read
     ':agent': pg.escapeIdentifier(roles.agent),
   }
   const statements = readFileSync(new URL('grants.sql', folder), 'utf8')
-    .replaceAll(/^--.*$/gm, '')
+    .replaceAll(/(?<![^\n])--[^\n]*/g, '')
     .split(';')
     .filter((statement) => statement.trim() !== '')
     .map((statement) => statement.replaceAll(/:(api|agent)\b/g, (name) => names[name] ?? name))

@@ -56,6 +56,14 @@ export function findAccountsById(db: Queryable, ids: readonly number[]): Promise
   return db.query<AccountRow>(`select ${columns} from ${tables} where a.id = any($1)`, [ids])
 }
 
+/** Counts the accounts of a reseller, including deleted ones of which something is left on a host. */
+export async function countAccountsOfReseller(tx: Queryable, reseller: string): Promise<number> {
+  const rows = await tx.query<{ count: number }>('select count(*)::int as count from accounts where reseller = $1', [
+    reseller,
+  ])
+  return rows[0]?.count ?? 0
+}
+
 export interface AccountFilter {
   readonly reseller: string | undefined
   readonly after: number

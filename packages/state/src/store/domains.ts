@@ -65,13 +65,12 @@ export async function lockDomainFamily(tx: Queryable, registrable: string): Prom
   await tx.query(`select pg_advisory_xact_lock(7077080, hashtext($1))`, [registrable])
 }
 
-/** Finds a domain of another reseller that equals this name or is above or below it. */
-export async function findRival(tx: Queryable, name: string, reseller: string): Promise<string | undefined> {
-  const parents = name.split('.').map((_, index, labels) => labels.slice(index).join('.'))
+/** Finds a domain of another reseller that is this registrable domain or is below it. A trigger of the table has the same rule. */
+export async function findRival(tx: Queryable, registrable: string, reseller: string): Promise<string | undefined> {
   const rows = await tx.query<{ name: string }>(
     `select d.name from ${tables} where d.deleted_at is null and a.reseller <> $1
-       and (d.name = any($2) or right(d.name, length($3)) = $3) limit 1`,
-    [reseller, parents, `.${name}`],
+       and (d.name = $2 or reverse(d.name) like reverse('.' || $2) || '%') limit 1`,
+    [reseller, registrable],
   )
   return rows[0]?.name
 }
@@ -81,6 +80,14 @@ export async function countDomains(tx: Queryable, account: number): Promise<numb
     'select count(*)::int as count from domains where account = $1 and deleted_at is null',
     [account],
   )
+  return rows[0]?.count ?? 0
+}
+
+/** Counts the domains of a reseller, including deleted ones whose routes the agent has not removed yet. */
+export async function countDomainsOfReseller(tx: Queryable, reseller: string): Promise<number> {
+  const rows = await tx.query<{ count: number }>(`select count(*)::int as count from ${tables} where a.reseller = $1`, [
+    reseller,
+  ])
   return rows[0]?.count ?? 0
 }
 
@@ -98,10 +105,21 @@ export async function domainsBeyondPorts(
   return rows[0]?.name
 }
 
-export async function insertDomain(tx: Queryable, name: string, account: number, port: number): Promise<number> {
+/**
+ * Inserts a domain. PostgreSQL refuses it (23P01) if another reseller has a name of the same registrable domain.
+ *
+ * @param registrable the domain that the name equals or is below of: one label more than its public suffix
+ */
+export async function insertDomain(
+  tx: Queryable,
+  name: string,
+  registrable: string,
+  account: number,
+  port: number,
+): Promise<number> {
   const rows = await tx.query<{ id: number }>(
-    'insert into domains (name, account, port) values ($1, $2, $3) returning id',
-    [name, account, port],
+    'insert into domains (name, registrable, account, port) values ($1, $2, $3, $4) returning id',
+    [name, registrable, account, port],
   )
   return rows[0]?.id ?? 0
 }

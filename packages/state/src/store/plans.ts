@@ -11,9 +11,12 @@ export interface PlanRow {
 
 const columns = `name, spec, generation, created_at as "createdAt", updated_at as "updatedAt"`
 
-/** Finds a plan. With `lock`, no other transaction can change or delete it until the end of this one. */
-export async function findPlan(db: Queryable, name: string, lock = false): Promise<PlanRow | undefined> {
-  const sharing = lock ? 'for share' : ''
+/**
+ * Finds a plan. With a lock, no other transaction can change or delete it until the end of this one; with `update`, none can lock it
+ * either.
+ */
+export async function findPlan(db: Queryable, name: string, lock?: 'share' | 'update'): Promise<PlanRow | undefined> {
+  const sharing = lock === undefined ? '' : `for ${lock}`
   return (await db.query<PlanRow>(`select ${columns} from plans where name = $1 ${sharing}`, [name]))[0]
 }
 
@@ -25,6 +28,10 @@ export function listPlans(
     page.after,
     page.limit,
   ])
+}
+
+export async function countPlans(db: Queryable): Promise<number> {
+  return (await db.query<{ count: number }>('select count(*)::int as count from plans'))[0]?.count ?? 0
 }
 
 /** Creates or replaces a plan, unless it is equal. Returns whether the plan was created, and whether it was written. */

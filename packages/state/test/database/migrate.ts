@@ -77,6 +77,8 @@ const denied: [role: 'api' | 'agent', what: string, sql: string][] = [
   ['agent', 'read keys', 'select * from keys'],
   ['agent', 'change the SSH keys of an account', `update accounts set ssh_keys = '{}'`],
   ['agent', 'read the audit', 'select * from audit'],
+  ['agent', 'delete audit rows', 'delete from audit'],
+  ['api', 'trim the audit', 'select trim_audit(0, 0, 1000)'],
   ['agent', 'delete a plan', 'delete from plans'],
   ['agent', 'insert a domain', `insert into domains (name, account, port) values ('x', 1, 1)`],
   ['agent', 'move a domain', 'update domains set port = 1'],
@@ -128,4 +130,22 @@ void t.test('grant() works if all roles are the same role', async (t) => {
   await grant(owner, { api: 'puppy', agent: 'puppy' })
   await grant(owner, { api: 'puppy', agent: 'puppy' })
   t.ok(await owner.query('select 1 from slots'))
+})
+
+void t.test('migrate() keeps domains of an earlier version, and shortens long entries of the audit', async (t) => {
+  const { owner } = await postgres.create(t)
+  const migrations = readMigrations()
+  const last = migrations.findIndex(({ name: file }) => file === '0006_audit_and_domain_owners')
+  await owner.query('drop schema public cascade')
+  await owner.query('create schema public')
+  await migrate(owner, migrations.slice(0, last))
+  await owner.query(`insert into audit (action, target, details) values ('a', 'short', '{"a": 1}')`)
+  await owner.query(
+    `insert into audit (action, target, details) values ('a', 'long', jsonb_build_object('a', repeat('x', 1000000)))`,
+  )
+  await migrate(owner)
+  t.matchOnlyStrict(await owner.query('select target, details from audit order by id'), [
+    { target: 'short', details: { a: 1 } },
+    { target: 'long', details: { sha256: /^[0-9a-f]{64}$/, bytes: 1_000_009 } },
+  ])
 })

@@ -1,6 +1,7 @@
 import t from 'tap'
 import {
   countDomains,
+  countDomainsOfReseller,
   domainsBeyondPorts,
   domainsOf,
   domainsOfHost,
@@ -35,7 +36,7 @@ async function prepare(t: Parameters<typeof postgres.create>[0]) {
 
 void t.test('insertDomain() inserts what findDomain() and findDomainsById() return', async (t) => {
   const { api, agent, shop } = await prepare(t)
-  const id = await insertDomain(api, 'shop.example', shop, 10_248)
+  const id = await insertDomain(api, 'shop.example', 'shop.example', shop, 10_248)
   const row = await findDomain(api, 'shop.example')
   t.matchOnlyStrict(row, {
     id,
@@ -56,20 +57,20 @@ void t.test('insertDomain() inserts what findDomain() and findDomainsById() retu
     deletedAt: null,
   })
   t.strictSame(await findDomainsById(agent, [id, id + 1]), [row])
-  await t.rejects(insertDomain(api, 'shop.example', shop, 10_249), { code: '23505' })
+  await t.rejects(insertDomain(api, 'shop.example', 'shop.example', shop, 10_249), { code: '23505' })
 })
 
 void t.test('findDomain() returns whether the account is suspended', async (t) => {
   const { api, owner, blog } = await prepare(t)
-  await insertDomain(api, 'blog.example', blog, 10_240)
+  await insertDomain(api, 'blog.example', 'blog.example', blog, 10_240)
   await owner.query(`update accounts set state = 'suspended' where id = $1`, [blog])
   t.match(await findDomain(api, 'blog.example'), { suspended: true })
 })
 
 void t.test('domainsOf() and listDomains() return domains that are not deleted, by name', async (t) => {
   const { api, blog, shop } = await prepare(t)
-  for (const name of ['c.example', 'a.example', 'gone.example']) await insertDomain(api, name, blog, 10_240)
-  await insertDomain(api, 'b.example', shop, 10_248)
+  for (const name of ['c.example', 'a.example', 'gone.example']) await insertDomain(api, name, name, blog, 10_240)
+  await insertDomain(api, 'b.example', 'b.example', shop, 10_248)
   await markDomainsDeleted(api, { id: (await findDomain(api, 'gone.example'))?.id ?? 0 })
   t.strictSame(names(await domainsOf(api, [blog])), ['a.example', 'c.example'])
   t.strictSame(names(await domainsOf(api, [blog, shop])), ['a.example', 'b.example', 'c.example'])
@@ -83,27 +84,81 @@ void t.test('domainsOf() and listDomains() return domains that are not deleted, 
   t.equal(await countDomains(api, 0), 0)
 })
 
-const rivals: readonly (readonly [title: string, theirs: string, ours: string, expected: string | undefined])[] = [
-  ['the same name', 'shop.example.com', 'shop.example.com', 'shop.example.com'],
-  ['a name above', 'example.com', 'shop.example.com', 'example.com'],
-  ['a name far above', 'example.com', 'a.b.c.example.com', 'example.com'],
-  ['a name below', 'shop.example.com', 'example.com', 'shop.example.com'],
-  ['a name far below', 'a.b.c.example.com', 'example.com', 'a.b.c.example.com'],
-  ['no name beside it', 'shop.example.com', 'blog.example.com', undefined],
-  ['no name with the same ending', 'myexample.com', 'example.com', undefined],
-  ['no name that is only the ending of ours', 'example.com', 'myexample.com', undefined],
-  ['no name that a pattern would match', 'shopxexample.com', 'shop.example.com', undefined],
+const rivals: readonly (readonly [title: string, theirs: string, family: string, found: boolean])[] = [
+  ['the registrable domain', 'example.com', 'example.com', true],
+  ['a name below it', 'shop.example.com', 'example.com', true],
+  ['a name far below it', 'a.b.c.example.com', 'example.com', true],
+  ['no name with the same ending', 'myexample.com', 'example.com', false],
+  ['no name that is only the ending of it', 'example.com', 'myexample.com', false],
+  ['no name of another suffix', 'example.com', 'example.org', false],
 ]
-for (const [title, theirs, ours, expected] of rivals) {
-  void t.test(`findRival() finds ${title}`, async (t) => {
-    const { api, shop } = await prepare(t)
-    await insertDomain(api, theirs, shop, 10_248)
-    t.equal(await findRival(api, ours, 'root'), expected)
-    t.equal(await findRival(api, ours, 'acme'), undefined, 'a reseller is not its own rival')
+for (const [title, theirs, family, found] of rivals) {
+  void t.test(`findRival() finds ${title}, and the database refuses it`, async (t) => {
+    const { api, blog, shop } = await prepare(t)
+    const id = await insertDomain(api, theirs, theirs.split('.').slice(-2).join('.'), shop, 10_248)
+    t.equal(await findRival(api, family, 'root'), found ? theirs : undefined)
+    t.equal(await findRival(api, family, 'acme'), undefined, 'a reseller is not its own rival')
+    const ours = `blog.${family}`
+    const insert = () => insertDomain(api, ours, family, blog, 10_240)
+    if (found) await t.rejects(insert(), { code: '23P01' })
+    else t.ok((await insert()) > 0)
     await markDomainsDeleted(api, { account: shop })
-    t.equal(await findRival(api, ours, 'root'), undefined, 'a deleted domain is not a rival')
+    t.equal(await findRival(api, family, 'root'), undefined, 'a deleted domain is not a rival')
+    if (!found) return
+    t.ok((await insert()) > 0)
+    const restore = 'update domains set deleted_at = null where id = $1'
+    await t.rejects(api.query(restore, [id]), { code: '23P01' })
   })
 }
+
+void t.test('the database refuses two names of one registrable domain in concurrent transactions', async (t) => {
+  const { api, owner, blog, shop } = await prepare(t)
+  const { second } = await owner.transaction(async (tx) => {
+    await insertDomain(tx, 'a.example.com', 'example.com', blog, 10_240)
+    const second = insertDomain(api, 'b.example.com', 'example.com', shop, 10_248).catch((error: unknown) => error)
+    await untilBlocked(owner)
+    return { second }
+  })
+  t.match(await second, { code: '23P01', constraint: 'domains_of_one_reseller' })
+})
+
+void t.test('the database refuses a domain that moves to another reseller', async (t) => {
+  const { api, blog, shop } = await prepare(t)
+  const id = await insertDomain(api, 'a.example.com', 'example.com', blog, 10_240)
+  await t.rejects(updateDomain(api, id, shop, 10_248), { code: '23P01' })
+  await updateDomain(api, id, blog, 10_241)
+})
+
+void t.test(
+  'the database refuses a domain without its registrable domain, and rows of earlier versions count',
+  async (t) => {
+    const { api, owner, blog, shop } = await prepare(t)
+    const insert = (name: string, family: string | null, account = blog) =>
+      api.query('insert into domains (name, registrable, account, port) values ($1, $2, $3, 10240)', [
+        name,
+        family,
+        account,
+      ])
+    for (const family of [null, '', 'example.org', 'ample.com', 'www.example.com', '%.com', '%'])
+      await t.rejects(insert('a.example.com', family), { code: '23514' }, String(family))
+    await insert('a.example.com', 'example.com', shop)
+    await owner.query('alter table domains disable trigger domain_owner')
+    await owner.query('update domains set registrable = null')
+    await owner.query('alter table domains enable trigger domain_owner')
+    await t.rejects(insert('b.example.com', 'example.com'), { code: '23P01' })
+  },
+)
+
+void t.test('countDomainsOfReseller() counts deleted domains until the agent has removed them', async (t) => {
+  const { agent, api, blog, shop } = await prepare(t)
+  const id = await insertDomain(api, 'a.example', 'a.example', shop, 10_248)
+  await insertDomain(api, 'b.example', 'b.example', shop, 10_248)
+  await insertDomain(api, 'c.example', 'c.example', blog, 10_240)
+  await markDomainsDeleted(api, { id })
+  t.equal(await countDomainsOfReseller(api, 'acme'), 2)
+  await purgeDomains(agent, [id])
+  t.equal(await countDomainsOfReseller(api, 'acme'), 1)
+})
 
 void t.test('lockDomainFamily() locks one family until the end of the transaction', async (t) => {
   const { api, owner } = await prepare(t)
@@ -125,9 +180,9 @@ void t.test('lockDomainFamily() locks one family until the end of the transactio
 
 void t.test('domainsBeyondPorts() finds a domain on a port beyond the given number of ports', async (t) => {
   const { api, blog, shop } = await prepare(t)
-  await insertDomain(api, 'blog.example', blog, 10_240)
-  await insertDomain(api, 'shop.example', shop, 10_248 + 2)
-  await insertDomain(api, 'gone.example', shop, 10_248 + 7)
+  await insertDomain(api, 'blog.example', 'blog.example', blog, 10_240)
+  await insertDomain(api, 'shop.example', 'shop.example', shop, 10_248 + 2)
+  await insertDomain(api, 'gone.example', 'gone.example', shop, 10_248 + 7)
   await markDomainsDeleted(api, { id: (await findDomain(api, 'gone.example'))?.id ?? 0 })
   t.equal(await domainsBeyondPorts(api, { plan: 'small', ports: 3 }), undefined)
   t.equal(await domainsBeyondPorts(api, { plan: 'small', ports: 2 }), 'shop.example')
@@ -137,19 +192,20 @@ void t.test('domainsBeyondPorts() finds a domain on a port beyond the given numb
 })
 
 void t.test('updateDomain() moves a domain and resets its listener', async (t) => {
-  const { api, agent, blog, shop } = await prepare(t)
-  const id = await insertDomain(api, 'a.example', blog, 10_240)
+  const { api, agent, blog } = await prepare(t)
+  const other = await addAccount(api, 'other')
+  const id = await insertDomain(api, 'a.example', 'a.example', blog, 10_240)
   await recordListeners(agent, [{ id, listener: 'listening' }])
-  await updateDomain(api, id, shop, 10_249)
-  t.match(await findDomain(api, 'a.example'), { id, account: shop, port: 10_249, generation: 2, listener: null })
+  await updateDomain(api, id, other, 10_257)
+  t.match(await findDomain(api, 'a.example'), { id, account: other, port: 10_257, generation: 2, listener: null })
 })
 
 void t.test('markDomainsDeleted() marks one domain or all domains of an account, only once', async (t) => {
   const { api, blog, shop } = await prepare(t)
   const ids = [
-    await insertDomain(api, 'a.example', blog, 10_240),
-    await insertDomain(api, 'b.example', blog, 10_240),
-    await insertDomain(api, 'c.example', shop, 10_248),
+    await insertDomain(api, 'a.example', 'a.example', blog, 10_240),
+    await insertDomain(api, 'b.example', 'b.example', blog, 10_240),
+    await insertDomain(api, 'c.example', 'c.example', shop, 10_248),
   ]
   const state = async () =>
     (await domainsOfHost(api, 'h1')).map(({ generation, deletedAt }) => [generation, deletedAt !== null])
@@ -165,17 +221,17 @@ void t.test('markDomainsDeleted() marks one domain or all domains of an account,
     [2, true],
     [1, false],
   ])
-  t.not(await insertDomain(api, 'a.example', shop, 10_248), ids[0], 'the name is free again')
+  t.not(await insertDomain(api, 'a.example', 'a.example', shop, 10_248), ids[0], 'the name is free again')
 })
 
 void t.test('domainsOfHost() returns deleted domains until purgeDomains() deletes their rows', async (t) => {
   const { agent, api, blog } = await prepare(t)
   await addHost(agent, 'h2')
   const elsewhere = await addAccount(api, 'elsewhere', { host: 'h2' })
-  await insertDomain(api, 'elsewhere.example', elsewhere, 10_240)
+  await insertDomain(api, 'elsewhere.example', 'elsewhere.example', elsewhere, 10_240)
   const [a, b] = [
-    await insertDomain(api, 'a.example', blog, 10_240),
-    await insertDomain(api, 'b.example', blog, 10_240),
+    await insertDomain(api, 'a.example', 'a.example', blog, 10_240),
+    await insertDomain(api, 'b.example', 'b.example', blog, 10_240),
   ]
   await markDomainsDeleted(api, { id: a })
   t.matchOnlyStrict(
@@ -193,8 +249,8 @@ void t.test('domainsOfHost() returns deleted domains until purgeDomains() delete
 void t.test('recordListeners() records many listeners, and writes nothing if they are equal', async (t) => {
   const { agent, api, owner, blog } = await prepare(t)
   const [a, b] = [
-    await insertDomain(api, 'a.example', blog, 10_240),
-    await insertDomain(api, 'b.example', blog, 10_241),
+    await insertDomain(api, 'a.example', 'a.example', blog, 10_240),
+    await insertDomain(api, 'b.example', 'b.example', blog, 10_241),
   ]
   await recordListeners(agent, [
     { id: a, listener: 'listening' },
@@ -220,7 +276,7 @@ void t.test('recordListeners() records many listeners, and writes nothing if the
 
 void t.test('the API may write domains, and the agent may not', async (t) => {
   const { agent, api, blog } = await prepare(t)
-  await t.rejects(insertDomain(agent, 'a.example', blog, 10_240), { code: '42501' })
-  const id = await insertDomain(api, 'a.example', blog, 10_240)
+  await t.rejects(insertDomain(agent, 'a.example', 'a.example', blog, 10_240), { code: '42501' })
+  const id = await insertDomain(api, 'a.example', 'a.example', blog, 10_240)
   await t.rejects(updateDomain(agent, id, blog, 10_241), { code: '42501' })
 })

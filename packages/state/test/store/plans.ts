@@ -1,5 +1,5 @@
 import t from 'tap'
-import { deletePlan, findPlan, listPlans, upsertPlan } from '../../src/store/plans.ts'
+import { countPlans, deletePlan, findPlan, listPlans, upsertPlan } from '../../src/store/plans.ts'
 import { addHost, smallPlan, addAccount, addPlan, one } from '../support/rows.ts'
 import { startPostgres } from '../support/database.ts'
 
@@ -44,4 +44,11 @@ void t.test('deletePlan() returns whether the plan existed, and is refused while
   await addPlan(api)
   await addAccount(api, 'blog')
   await t.rejects(deletePlan(api, 'small'), { code: '23503' })
+})
+
+void t.test('countPlans() counts plans', async (t) => {
+  const { api } = await postgres.create(t)
+  t.equal(await countPlans(api), 0)
+  await upsertPlan(api, 'small', smallPlan)
+  t.equal(await countPlans(api), 1)
 })

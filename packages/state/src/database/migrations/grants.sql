@@ -9,10 +9,11 @@ grant select on all tables in schema public to :api;
 grant insert, update, delete on plans to :api;
 grant insert (reseller, name, host, slot, plan, ssh_keys, state, labels) on accounts to :api;
 grant update (plan, ssh_keys, state, labels, generation, updated_at, deleted_at) on accounts to :api;
-grant insert (name, account, port) on domains to :api;
+grant insert (name, registrable, account, port) on domains to :api;
 grant update (account, port, generation, updated_at, listener, deleted_at) on domains to :api;
 grant insert on audit to :api;
 grant execute on function take_slot, release_slot to :api, :agent;
+grant execute on function trim_audit to :agent;
 grant update (pool_free, pool_max, generation, plan_wanted) on hosts to :api;
 
 grant select on hosts, slots, plans, accounts, domains, usage, meters to :agent;
