@@ -2,4 +2,5 @@
 export { AccountError } from './errors.ts'
 export type { AccountErrorCode, AccountErrorFacts } from './errors.ts'
 export { parseKey, renderKey } from './login/key.ts'
+export { keysFault, mostKeyBytes, mostKeys } from './login/keys-fault.ts'
 export type { AuthorizedKey, KeyType } from './login/key.ts'

@@ -2,7 +2,8 @@ import type { Change, ChangeSet, Refused } from '@puppy/host'
 import { AccountError } from '../errors.ts'
 import type { Slot } from '../slots.ts'
 import { renderEnvironment, type Environment } from './environment.ts'
-import { parseKey, renderKey } from './key.ts'
+import { keyInvalid, parseKey, renderKey } from './key.ts'
+import { keysFault } from './keys-fault.ts'
 import { environmentFolder, keysFolder, type LoginObservation, type LoginState } from './read.ts'
 
 /** The login of the tenant of a slot. */
@@ -53,9 +54,9 @@ export function noLogin(slot: Slot): Login {
 /**
  * Plans the changes for these logins. Pure.
  *
- * A login with an invalid key or variable is refused completely, and the other logins are not affected. Keys are written as
- * `type base64 comment`, without duplicates. `open: false` removes keys and linger and expires the account, which sshd, cron and at
- * respect. The variables stay. An expiry that an administrator set on an open login is removed.
+ * A login with an invalid key or variable is refused completely, and the other logins are not affected. So is one with more than 100 keys or
+ * 256 KiB of keys. Keys are written as `type base64 comment`, without duplicates. `open: false` removes keys and linger, whatever the keys
+ * are, and expires the account, which sshd, cron and at respect. The variables stay. An expiry that an administrator set on an open login is removed.
  */
 export function planLogins(logins: readonly Login[], observed: LoginObservation): LoginChangeSet {
   const items = logins.map((login) => workOf(login, observed.get(login.slot.user) ?? emptyState))
@@ -86,10 +87,15 @@ function workOf(login: Login, before: LoginState): LoginWork | RefusedLogin {
 
 /** @throws AccountError `ACCOUNT_KEY_INVALID`, `ACCOUNT_ENVIRONMENT_INVALID`. */
 function stateOf({ keys, environment, linger, open }: Login): LoginState {
-  const lines = [...new Set(keys.map((key) => renderKey(parseKey(key))))].map((line) => `${line}\n`).join('')
+  // A closed login has no keys, so an invalid key never keeps a login open.
+  const fault = keysFault(keys)
+  if (open && fault !== undefined) throw keyInvalid(`the keys ${fault}; give fewer or shorter keys`)
+  const lines = [...new Set((open ? keys : []).map((key) => renderKey(parseKey(key))))]
+    .map((line) => `${line}\n`)
+    .join('')
   const variables = renderEnvironment(environment)
   return {
-    ...(open && lines !== '' ? { keys: lines } : {}),
+    ...(lines !== '' ? { keys: lines } : {}),
     ...(variables === '' ? {} : { environment: variables }),
     linger: open && linger,
     expired: !open,

@@ -1,9 +1,13 @@
-import { AccountError, parseKey } from '@puppy/accounts/keys'
+import { AccountError, keysFault, parseKey } from '@puppy/accounts/keys'
 import { ApiError, type Fault } from '../errors.ts'
 
 /** Refuses SSH keys that sshd would not use. Pure. @throws ApiError `ssh_key_invalid`, which points at each of them. */
 export function assertSshKeys(keys: readonly string[]): void {
-  const faults = keys.flatMap((key, index) => faultOf(key, `/sshKeys/${index}`))
+  const together = keysFault(keys)
+  const faults =
+    together === undefined
+      ? keys.flatMap((key, index) => faultOf(key, `/sshKeys/${index}`))
+      : [{ pointer: '/sshKeys', detail: `The keys ${together}.` }]
   if (faults.length > 0) {
     throw new ApiError(
       'ssh_key_invalid',

@@ -1,10 +1,12 @@
 import type { Static } from 'typebox'
+import { mostKeys } from '@puppy/accounts/keys'
 import { Type } from '@puppy/state/schema'
 import { Count, explained, listener, nextCursor, observed, plainPattern, Slug, Time } from './common.ts'
 
-const keysDescription = 'Public SSH keys. Each is one line without options: type, base64 and an optional comment.'
+const keysDescription =
+  'Public SSH keys. Each is one line without options: type, base64 and an optional comment. Together at most 262,144 bytes.'
 const sshKeys = Type.Array(Type.String({ minLength: 1, maxLength: 16_384 }), {
-  maxItems: 100,
+  maxItems: mostKeys,
   description: keysDescription,
 })
 const state = explained('What the account may do.', {
