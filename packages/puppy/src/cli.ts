@@ -1,4 +1,4 @@
-import { cannotStart, DatabaseError, StartError } from '@puppy/state/errors'
+import { cannotStart, DatabaseError, HostBusy, StartError, tryLater } from '@puppy/state/errors'
 import type { Config } from './config.ts'
 import { restartIfStripped } from './restart.ts'
 
@@ -67,7 +67,7 @@ try {
     await run(args)
   }
 } catch (error) {
-  if (error instanceof StartError || error instanceof DatabaseError) console.error(error.message)
-  else console.error(error)
-  process.exitCode = error instanceof StartError ? cannotStart : 1
+  const later = error instanceof DatabaseError || error instanceof HostBusy
+  console.error(error instanceof StartError || later ? error.message : error)
+  process.exitCode = error instanceof StartError ? cannotStart : later ? tryLater : 1
 }
