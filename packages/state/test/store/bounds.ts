@@ -8,7 +8,9 @@ import {
 } from '../../src/store/accounts.ts'
 import { bounded, largestGeneration, largestNumber, nextGeneration } from '../../src/store/bounds.ts'
 import { askForPlan, findHost, recordHost, recordPlan, setPool } from '../../src/store/hosts.ts'
+import { domainsOfHost, insertDomain } from '../../src/store/domains.ts'
 import { listPlans, upsertPlan } from '../../src/store/plans.ts'
+import { readBuiltSlots } from '../../src/store/slots.ts'
 import { addAccount, addHost, addPlan, smallPlan } from '../support/rows.ts'
 import { startPostgres } from '../support/database.ts'
 
@@ -30,6 +32,37 @@ void t.test('bounded() returns null for a value with too many bytes, also for on
   t.strictSame(await owner.query(`select ${bounded('value', 1001)} is null as refused from texts where n = 2`), [
     { refused: true },
   ])
+})
+
+void t.test('what the agent reads of the API’s columns has a bounded size', async (t) => {
+  const { api, agent } = await postgres.create(t)
+  await addHost(agent)
+  await addPlan(api)
+  const id = await addAccount(api, 'blog')
+  await insertDomain(api, 'blog.example.com', id, 10_240)
+  const read = async () => {
+    const [account] = await accountsToVisit(agent, 'h1', true)
+    const [domain] = await domainsOfHost(agent, 'h1')
+    const [slot] = await readBuiltSlots(agent, 'h1')
+    return { account, domain, slot }
+  }
+  t.match(await read(), { account: { planSpec: smallPlan, sshKeys: [] }, slot: { egress: 'default' } })
+  await api.query(`update plans set spec = spec || jsonb_build_object('egress', repeat('x', 10000))`)
+  t.equal((await read()).slot?.egress, 'x'.repeat(20))
+  await api.query(`update plans set spec = spec || jsonb_build_object('egress', repeat('x', 20000000))`)
+  await api.query(
+    `update accounts set ssh_keys = array[repeat('x', 20000000)], labels = to_jsonb(repeat('x', 20000000))`,
+  )
+  await api.query(`update domains set listener = repeat('x', 20000000)`)
+  await api.query(`insert into domains (name, account, port) values (repeat('a', 200000), $1, 10241)`, [id])
+  const { account, domain, slot } = await read()
+  t.strictSame([account?.planSpec, account?.sshKeys, slot?.egress], [null, null, 'default'])
+  t.notOk(account !== undefined && 'labels' in account, 'the agent does not read labels')
+  t.equal(domain?.name.length, 254)
+  t.strictSame(
+    (await domainsOfHost(agent, 'h1')).map(({ listener }) => listener),
+    [null, null],
+  )
 })
 
 void t.test('nextGeneration() grows by one, and starts again out of range, unlike the observed one', async (t) => {
