@@ -46,7 +46,8 @@ void t.test('what the agent reads of the API’s columns has a bounded size', as
     const [slot] = await readBuiltSlots(agent, 'h1')
     return { account, domain, slot }
   }
-  t.match(await read(), { account: { planSpec: smallPlan, sshKeys: [] }, slot: { egress: 'default' } })
+  const usual = await read()
+  t.strictSame([usual.account?.planSpec, usual.account?.sshKeys, usual.slot?.egress], [smallPlan, [], 'default'])
   await api.query(`update plans set spec = spec || jsonb_build_object('egress', repeat('x', 10000))`)
   t.equal((await read()).slot?.egress, 'x'.repeat(20))
   await api.query(`update plans set spec = spec || jsonb_build_object('egress', repeat('x', 20000000))`)
