@@ -3,16 +3,17 @@ import type { Firewall } from '@puppy/firewall'
 import type { Haproxy } from '@puppy/haproxy'
 import type { Host } from '@puppy/host'
 import type { Quota } from '@puppy/quota'
-import { StartError, type Connection } from '@puppy/state'
+import { HostBusy, StartError, type Connection } from '@puppy/state'
 import { trimAudit } from '@puppy/state/store/audit'
 import { beat, findHost, registerHost, type Registration } from '@puppy/state/store/hosts'
+import { takeLease } from '@puppy/state/store/leases'
 import { wanted } from '@puppy/state/store/notify'
 import type { HaproxyFacility } from './facilities/haproxy.ts'
 import { sampleDisk } from './disk.ts'
 import { sampleProcesses } from './process-usage.ts'
 import { scrub } from './release.ts'
 import type { HostStatus, ReconcileContext } from './pass.ts'
-import { reconcile } from './reconcile.ts'
+import { HostGone, reconcile } from './reconcile.ts'
 import { refill } from './slots.ts'
 import { sampleListeners, sampleUsage } from './samples.ts'
 import { sampleTraffic } from './traffic.ts'
@@ -35,6 +36,8 @@ const pollEvery = 2000
 const completeEvery = 60_000
 /** Milliseconds until a complete pass after a facility failed. The cause may end soon, such as a busy port or a full disk. */
 const retryEvery = 5000
+/** Milliseconds until the next pass after one that could not run. They double with each such pass. */
+const [firstPause, longestPause] = [500, 60_000]
 /** While requests come more often than this, slots are built only for accounts that wait for one. */
 const quiet = 250
 const sampleEvery = 2000
@@ -46,22 +49,21 @@ const reviveEvery = 250
 const trimEvery = 600_000
 /** The entries of one reseller that the audit keeps. They take less than 100 MB. */
 const auditEntries = 50_000
-const firstKeyOfHostLock = 7_077_081
 
 /**
  * Makes one host match the database until `signal` aborts.
  *
- * Uses a separate database connection that holds an advisory lock and listens for notifications. When this connection is lost, the lock
- * is lost too, and all running work is aborted.
+ * Uses a separate database connection that has the lease of the host and listens for notifications. When this connection is lost, the lease
+ * is lost too, and all running work is aborted. A pass that fails is logged and tried again, with longer and longer pauses.
  *
- * @throws StartError when another agent manages this host, when the host's name belongs to another machine, or when its slots were built
- * with another layout.
+ * @throws HostBusy when another agent manages this host. StartError when the host's name belongs to another machine, or when its slots were
+ * built with another layout. HostGone when the host was deleted. Error when the connection is lost.
  */
 export async function runAgent(options: AgentOptions, signal: AbortSignal): Promise<void> {
   const client = await options.database.connect()
   const lost = new AbortController()
   client.once('end', () =>
-    lost.abort(new Error(`Lost the database connection that holds the lock of host ${options.host}`)),
+    lost.abort(new Error(`Lost the database connection that has the lease of host ${options.host}`)),
   )
   const both = AbortSignal.any([signal, lost.signal])
   try {
@@ -80,15 +82,10 @@ async function takeHost(
   { database, registration, host }: AgentOptions,
   signal: AbortSignal,
 ): Promise<void> {
-  // The server may keep the session of an agent that was just killed, and its lock, for a moment.
-  for (let attempt = 0; ; attempt += 1) {
-    const { rows } = await client.query<{ held: boolean }>('select pg_try_advisory_lock($1, hashtext($2)) as held', [
-      firstKeyOfHostLock,
-      host,
-    ])
-    if (rows[0]?.held === true) break
+  // The server may keep the session of an agent that was just killed, and its lease, for a moment.
+  for (let attempt = 0; !(await takeLease(client, host)); attempt += 1) {
     if (attempt >= 50)
-      throw new StartError(
+      throw new HostBusy(
         `Cannot manage host ${host}: another agent manages it; stop that agent, or set another PUPPY_HOST for this one`,
       )
     await sleep(100, undefined, { signal })
@@ -172,16 +169,35 @@ async function work(options: AgentOptions, client: Connection, told: AbortSignal
     }),
   ]
   try {
+    let pause = firstPause
+    let retryIn = retryEvery
     while (!signal.aborted) {
-      const complete = Date.now() >= completeAt || options.dryRun
-      if (complete) completeAt = Date.now() + completeEvery
-      hostStatus = await reconcile(options, { complete, signal }, hostStatus)
-      if (complete && hostStatus.conditions.some(({ reason }) => reason === 'failed'))
-        completeAt = Date.now() + retryEvery
-      if (await planIsWanted(options)) await reconcile(options, { complete: true, planOnly: true, signal })
-      if (await bell.wait(quiet, signal)) continue
-      if (!signal.aborted) await refill(options, hostStatus, signal)
-      await bell.wait(pollEvery - quiet, signal)
+      try {
+        const complete = Date.now() >= completeAt || options.dryRun
+        if (complete) completeAt = Date.now() + completeEvery
+        hostStatus = await reconcile(options, { complete, signal }, hostStatus)
+        const failed = hostStatus.conditions.some(({ reason }) => reason === 'failed')
+        if (Object.keys(hostStatus.failures).length > 0 || (complete && failed)) {
+          completeAt = Math.min(completeAt, Date.now() + retryIn)
+          if (complete) retryIn = Math.min(retryIn * 2, completeEvery)
+        } else if (complete) retryIn = retryEvery
+        if (await planIsWanted(options)) await reconcile(options, { complete: true, planOnly: true, signal })
+        pause = firstPause
+        if (await bell.wait(quiet, signal)) continue
+        if (!signal.aborted) await refill(options, hostStatus, signal)
+        await bell.wait(pollEvery - quiet, signal)
+      } catch (error) {
+        if (error instanceof HostGone) throw error
+        if (signal.aborted) break
+        options.log('A pass failed and will run again', {
+          error: error instanceof Error ? error.message : 'failed without an error message',
+          stack: error instanceof Error ? error.stack : undefined,
+        })
+        // A notification does not end this pause: what failed may fail at once again.
+        await sleep(pause, undefined, { signal }).catch(() => {})
+        pause = Math.min(pause * 2, longestPause)
+        completeAt = 0
+      }
     }
   } finally {
     failed.abort()
@@ -192,7 +208,7 @@ async function work(options: AgentOptions, client: Connection, told: AbortSignal
 async function planIsWanted({ database, host, dryRun }: AgentOptions): Promise<boolean> {
   if (dryRun) return false
   const row = await findHost(database, host)
-  return row !== undefined && row.planWanted > row.planMade
+  return row !== undefined && row.planWanted !== row.planMade
 }
 
 async function sample({ database, host, machine, proxy }: AgentOptions, signal: AbortSignal): Promise<void> {

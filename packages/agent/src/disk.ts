@@ -2,6 +2,7 @@ import { slotAt, slotCount, type SlotLayout } from '@puppy/accounts'
 import type { Meter, Quota } from '@puppy/quota'
 import type { Database } from '@puppy/state'
 import { listOccupants } from '@puppy/state/store/slots'
+import { recordOthers } from '@puppy/state/store/record'
 import { forgetDisk, recordDisk, type DiskMeter } from '@puppy/state/store/usage'
 
 /** Where disk use is read. */
@@ -29,12 +30,13 @@ export async function sampleDisk(
   if (occupants.length === 0) return
   const uids = occupants.map(({ slot }) => slotAt(layout, slot).uid)
   const readings = await quota.report(uids, { signal, timeout: 10_000 })
-  await recordDisk(
+  await recordOthers(
     database,
     readings.flatMap(({ bytes, inodes }, at) => {
       const account = occupants[at]?.account
       return account === undefined ? [] : [{ account, disk: { bytes: diskMeter(bytes), inodes: diskMeter(inodes) } }]
     }),
+    recordDisk,
   )
 }
 

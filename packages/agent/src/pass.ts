@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { Verdict, Database } from '@puppy/state'
+import type { Verdict, Database, Queryable } from '@puppy/state'
+import { recordEach } from '@puppy/state/store/record'
 import type { FacilityState, HostRow, PlannedChange } from '@puppy/state/store/hosts'
 import type { Facility, Step } from './facilities/facility.ts'
 
@@ -28,6 +29,8 @@ export interface HostStatus {
   readonly conditions: readonly Verdict[]
   /** The last repair of each facility. */
   readonly repairs: Readonly<Record<string, Repair>>
+  /** The parts of the last pass that failed, with the reason. Each is tried again in the next pass. */
+  readonly failures: Readonly<Record<string, string>>
 }
 
 /** A change from outside Puppy that was reverted. */
@@ -42,6 +45,8 @@ export interface PassInput extends ReconcileContext, PassOptions {
   /** The planned changes. The facilities add to it while they plan. */
   readonly changes: PlannedChange[]
   readonly recording: boolean
+  /** The parts that failed, with the reason. The pass adds to it. */
+  readonly failures: Record<string, string>
 }
 
 /** One pass, with the facilities that work. */
@@ -72,6 +77,48 @@ export async function attempt<Result>(
     pass.log(`${facility} failed`, { error: message, stack: error instanceof Error ? error.stack : undefined })
     return otherwise.failed(message)
   }
+}
+
+/**
+ * Runs one part of a pass. An error affects only this part: it is logged, kept for the host's condition `agent`, and `otherwise` is the
+ * result. A pass that was aborted ends.
+ */
+export async function partOf<Result>(
+  pass: Pick<PassInput, 'log' | 'signal' | 'failures'>,
+  name: string,
+  work: () => Promise<Result>,
+  otherwise: Result,
+): Promise<Result> {
+  try {
+    return await work()
+  } catch (error) {
+    pass.signal.throwIfAborted()
+    const message = error instanceof Error ? error.message : 'failed without an error message'
+    pass.log(`A part of a pass failed and will run again: ${name}`, {
+      error: message,
+      stack: error instanceof Error ? error.stack : undefined,
+    })
+    pass.failures[name] = message
+    return otherwise
+  }
+}
+
+/**
+ * Records items with `recordEach`. Items that the database refused are logged, kept for the host's condition `agent`, and recorded again in
+ * the next pass.
+ */
+export async function recordAll<Item>(
+  pass: Pick<PassInput, 'database' | 'log' | 'failures'>,
+  what: string,
+  items: readonly Item[],
+  write: (db: Queryable, items: readonly Item[]) => Promise<unknown>,
+): Promise<void> {
+  const refused = await recordEach(pass.database, items, write)
+  const [first] = refused
+  if (first === undefined) return
+  const message = `${refused.length} of ${items.length} could not be recorded: ${first.message}`
+  pass.log(`The database refused ${what}`, { error: message })
+  pass.failures[`record ${what}`] = message
 }
 
 /** Returns a change as the database and the API show it, without what a facility adds to perform it, such as the text of a module. */

@@ -14,6 +14,7 @@ import {
 import type { Host } from '@puppy/host'
 import { readBootId } from '@puppy/host/proc'
 import type { Database } from '@puppy/state'
+import { recordOthers } from '@puppy/state/store/record'
 import {
   listProcessesUsed,
   recordProcessesUsed,
@@ -55,7 +56,7 @@ export async function sampleProcesses(
     const processes = useOf(before, usages.get(pathOf(n)), boot)
     return isDeepStrictEqual(processes, before) ? [] : [{ account, processes }]
   })
-  await recordProcessesUsed(database, used)
+  await recordOthers(database, used, recordProcessesUsed)
 }
 
 /** Returns the use of an account so far. A slice that does not exist uses nothing, and counts from zero when it is created. Pure. */

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
-import { looked, updateConditions, type Verdict } from '@puppy/state'
-import { accountsToVisit, recordObservations, type AccountRow } from '@puppy/state/store/accounts'
-import { domainsOfHost, purgeDomains, type DomainRow } from '@puppy/state/store/domains'
+import { updateConditions, type Verdict } from '@puppy/state'
+import { accountsToVisit, recordObservations, type AccountToVisit } from '@puppy/state/store/accounts'
+import { domainsOfHost, purgeDomains, type DomainToServe } from '@puppy/state/store/domains'
 import {
   findHost,
   recordDrift,
@@ -16,6 +16,8 @@ import type { Facility, Served } from './facilities/facility.ts'
 import { evict, purge } from './release.ts'
 import {
   attempt,
+  partOf,
+  recordAll,
   type PassInput,
   type HostStatus,
   type Pass,
@@ -41,35 +43,60 @@ export async function reconcile(
   before?: HostStatus,
 ): Promise<HostStatus> {
   const row = await findHost(context.database, context.host)
-  if (row === undefined)
-    throw new Error(
-      `Host ${context.host} is no longer registered in the database; start its agent again to register it`,
-    )
+  if (row === undefined) throw new HostGone(context.host)
   const changes: PlannedChange[] = []
   const recording = options.planOnly !== true
-  const input = { ...context, ...options, row, changes, recording, dryRun: context.dryRun || !recording }
+  const failures: Record<string, string> = {}
+  const input = { ...context, ...options, row, changes, recording, failures, dryRun: context.dryRun || !recording }
   const prepared = options.complete || before === undefined ? await prepare(input, before?.repairs ?? {}) : before
   const pass: Pass = {
     ...input,
     working: context.facilities.filter(({ name }) => prepared.states[name]?.works === true),
   }
-  const demand = await readDemand(context.database, context.host)
-  const waiting = recording && demand.waiting > 0 ? await assign(pass) : 0
+  // If the demand cannot be read, each part looks for its own work.
+  const demand = await partOf(pass, 'read the demand', () => readDemand(context.database, context.host), {
+    waiting: 1,
+    released: 1,
+    deleted: 1,
+  })
+  const waiting = recording && demand.waiting > 0 ? await partOf(pass, 'assign slots', () => assign(pass), 1) : 0
   const beforeBuilding = changes.length
-  if (options.complete || waiting > 0) await growAndBuild(pass)
+  if (options.complete || waiting > 0) await partOf(pass, 'build slots', () => growAndBuild(pass), undefined)
   const grew = changes.length > beforeBuilding
-  const { repairs, allObserved } = await serve(pass)
+  const { repairs, allObserved } = await partOf(pass, 'serve', () => serve(pass), { repairs: {}, allObserved: false })
   // Changes for a new slot or a changed row are ordinary work. All other changes are drift.
   const drift = options.complete && !input.dryRun && !grew && allObserved ? changes.length : undefined
-  const none = Object.keys(repairs).length === 0
-  const hostStatus = none ? prepared : { ...prepared, repairs: { ...prepared.repairs, ...repairs } }
-  if (options.complete || demand.released > 0) await evict(pass)
-  if (recording && (options.complete || demand.deleted > 0)) await purge(pass)
-  if (recording && (options.complete || !looked(row))) await recordHostStatus(pass, hostStatus)
-  if (drift !== undefined) await recordDrift(context.database, context.host, drift)
-  if (!recording || context.dryRun) await recordPlan(context.database, context.host, row.planWanted, changes)
-  await notify(context.database, observed, context.host)
+  if (options.complete || demand.released > 0) await partOf(pass, 'evict', () => evict(pass), undefined)
+  if (recording && (options.complete || demand.deleted > 0)) await partOf(pass, 'purge', () => purge(pass), undefined)
+  const hostStatus = { ...prepared, repairs: { ...prepared.repairs, ...repairs }, failures }
+  const { database, host } = context
+  const news = options.complete || !isLooked(row) || !isDeepStrictEqual(failures, prepared.failures)
+  if (recording && news) await partOf(pass, 'record the host', () => recordHostStatus(pass, hostStatus), undefined)
+  if (drift !== undefined) await partOf(pass, 'record drift', () => recordDrift(database, host, drift), undefined)
+  if (!recording || context.dryRun)
+    await partOf(pass, 'record the plan', () => recordPlan(database, host, row.planWanted, changes), undefined)
+  // Only a hint: the API also polls.
+  await partOf(pass, 'notify', () => notify(database, observed, host), undefined)
   return hostStatus
+}
+
+/** The host was deleted from the database. */
+export class HostGone extends Error {
+  static {
+    this.prototype.name = 'HostGone'
+  }
+
+  constructor(host: string) {
+    super(`Host ${host} is no longer registered in the database; start its agent again to register it`)
+  }
+}
+
+/** Returns whether the host has observed exactly this spec. A generation above that of the spec was observed before the row was restored. */
+function isLooked({
+  generation,
+  observedGeneration,
+}: Pick<AccountToVisit, 'generation' | 'observedGeneration'>): boolean {
+  return observedGeneration === generation
 }
 
 async function prepare(input: PassInput, repairs: HostStatus['repairs']): Promise<HostStatus> {
@@ -103,7 +130,7 @@ async function prepare(input: PassInput, repairs: HostStatus['repairs']): Promis
     conditions.push(prepared)
   }
   const told = Object.entries(repairs).filter(([, { at }]) => Date.now() - at.getTime() < repairToldFor)
-  return { states, conditions, repairs: Object.fromEntries(told) }
+  return { states, conditions, repairs: Object.fromEntries(told), failures: {} }
 }
 
 async function probeSafely(facility: Facility, signal: AbortSignal): Promise<FacilityState> {
@@ -186,8 +213,8 @@ async function serve(pass: Pass): Promise<ServedAll> {
 }
 
 /** Returns whether the host has applied the spec of a row and the row is not deleted. */
-function isObserved(row: AccountRow | DomainRow): boolean {
-  return looked(row) && row.deletedAt === null
+function isObserved(row: AccountToVisit | DomainToServe): boolean {
+  return isLooked(row) && row.deletedAt === null
 }
 
 interface Verdicts {
@@ -206,26 +233,40 @@ function append(lists: Map<number, Verdict[]>, id: number, verdict: Verdict): vo
 }
 
 async function record(
-  { database }: Pass,
-  accounts: readonly AccountRow[],
-  domains: readonly DomainRow[],
+  pass: Pass,
+  accounts: readonly AccountToVisit[],
+  domains: readonly DomainToServe[],
   verdicts: Verdicts,
 ): Promise<void> {
   const now = new Date()
-  const observe = (rows: readonly (AccountRow | DomainRow)[], found: Map<number, Verdict[]>) =>
+  const observe = (rows: readonly (AccountToVisit | DomainToServe)[], found: Map<number, Verdict[]>) =>
     rows
       .filter(({ deletedAt }) => deletedAt === null)
       .map((row) => ({ row, conditions: updateConditions(row.conditions, found.get(row.id) ?? [], now) }))
-      .filter(({ row, conditions }) => !looked(row) || !isDeepStrictEqual(row.conditions, conditions))
+      .filter(({ row, conditions }) => !isLooked(row) || !isDeepStrictEqual(row.conditions, conditions))
       .map(({ row: { id, generation }, conditions }) => ({ id, generation, conditions }))
-  await recordObservations(database, 'accounts', observe(accounts, verdicts.accounts))
-  await recordObservations(database, 'domains', observe(domains, verdicts.domains))
+  for (const [table, seen] of [
+    ['accounts', observe(accounts, verdicts.accounts)],
+    ['domains', observe(domains, verdicts.domains)],
+  ] as const)
+    await recordAll(pass, table, seen, (db, some) => recordObservations(db, table, some))
 }
 
 async function recordHostStatus({ database, host, row }: Pass, hostStatus: HostStatus): Promise<void> {
-  const verdicts = hostStatus.conditions.map((verdict) => withRepair(verdict, hostStatus.repairs[verdict.type]))
+  const verdicts = [
+    ...hostStatus.conditions.map((verdict) => withRepair(verdict, hostStatus.repairs[verdict.type])),
+    ...failureOf(hostStatus.failures),
+  ]
   const conditions = updateConditions(row.conditions, verdicts, new Date())
   await recordHost(database, host, { generation: row.generation, facilities: hostStatus.states, conditions })
+}
+
+/** Returns the condition of a pass of which a part failed. */
+function failureOf(failures: HostStatus['failures']): readonly Verdict[] {
+  const parts = Object.entries(failures)
+  if (parts.length === 0) return []
+  const message = parts.map(([part, why]) => `${part}: ${why}`).join('; ')
+  return [{ type: 'agent', status: 'false', reason: 'pass_failed', message: `the agent tries again: ${message}` }]
 }
 
 function withRepair(verdict: Verdict, repair: Repair | undefined): Verdict {

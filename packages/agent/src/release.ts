@@ -3,7 +3,7 @@ import { purgeAccounts } from '@puppy/state/store/accounts'
 import { findHost, type PlannedChange } from '@puppy/state/store/hosts'
 import { recordSlots, slotsToScrub, slotsToVisit, type SlotUpdate } from '@puppy/state/store/slots'
 import type { Facility } from './facilities/facility.ts'
-import { attempt, type HostStatus, type Pass, type ReconcileContext } from './pass.ts'
+import { attempt, recordAll, type HostStatus, type Pass, type ReconcileContext } from './pass.ts'
 
 /**
  * Evicts released slots. The facilities run in reverse order: the one that serves last releases first.
@@ -25,9 +25,9 @@ export async function evict(pass: Pass): Promise<void> {
     'evict',
   )
   if (!pass.recording) return
-  await recordSlots(
-    database,
-    host,
+  await recordAll(
+    pass,
+    'slots',
     rows.flatMap(({ n, evicted }): readonly SlotUpdate[] => {
       const message = given.get(n)
       if (message !== undefined)
@@ -35,6 +35,7 @@ export async function evict(pass: Pass): Promise<void> {
       // A slot that was evicted before keeps the message of its scrub.
       return evicted ? [] : [{ n, from: 'dirty', to: 'dirty', evicted: true, reason: null, message: null }]
     }),
+    (db, some) => recordSlots(db, pass.host, some),
   )
 }
 
@@ -82,10 +83,10 @@ export async function scrub(context: ReconcileContext, hostStatus: HostStatus, s
     rows.map(({ n }) => slotAt(row.layout, n)),
     'scrub',
   )
-  await recordSlots(
-    database,
-    host,
-    rows.map(({ n }) => {
+  await recordAll(
+    { ...context, failures: {} },
+    'slots',
+    rows.map(({ n }): SlotUpdate => {
       const message = trouble.get(n)
       if (message === undefined) return { n, from: 'dirty', to: 'building', evicted: true, reason: null, message: null }
       // The time in the message changes the row, so that the wait until the next attempt starts now.
@@ -98,6 +99,7 @@ export async function scrub(context: ReconcileContext, hostStatus: HostStatus, s
         message: `${message} (last tried at ${new Date().toISOString()})`,
       }
     }),
+    (db, some) => recordSlots(db, host, some),
   )
   return rows.length
 }

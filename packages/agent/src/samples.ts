@@ -3,6 +3,7 @@ import type { Host } from '@puppy/host'
 import { readListeners, type Listener } from '@puppy/host/proc'
 import type { Database } from '@puppy/state'
 import { domainsOfHost, recordListeners, type ListenerState } from '@puppy/state/store/domains'
+import { recordOthers } from '@puppy/state/store/record'
 import { addReadings } from '@puppy/state/store/usage'
 import { listOccupants } from '@puppy/state/store/slots'
 
@@ -28,9 +29,10 @@ export async function sampleListeners(database: Database, host: string, machine:
     was: listener,
     listener: listenerState(byPort.get(port) ?? []),
   }))
-  await recordListeners(
+  await recordOthers(
     database,
     seen.filter(({ was, listener }) => was !== listener),
+    recordListeners,
   )
 }
 
@@ -48,5 +50,5 @@ export async function sampleUsage(
     const account = occupants.get(slot)
     return account === undefined ? [] : [{ account, requests, bytesIn, bytesOut }]
   })
-  await addReadings(database, readings)
+  await recordOthers(database, readings, addReadings)
 }

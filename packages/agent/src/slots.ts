@@ -5,25 +5,44 @@ import {
   countSlots,
   countWaiting,
   insertSlots,
+  listWaiting,
   recordSlots,
   slotsToVisit,
   type SlotRow,
   type SlotUpdate,
 } from '@puppy/state/store/slots'
 import type { SlotVerdict } from './facilities/facility.ts'
-import { attempt, type HostStatus, type Pass, type ReconcileContext } from './pass.ts'
+import { attempt, partOf, recordAll, type HostStatus, type Pass, type ReconcileContext } from './pass.ts'
 
 /** Adds slots ahead of demand, and builds new and scrubbed ones. Runs only while no account waits for a slot. */
 export async function refill(context: ReconcileContext, hostStatus: HostStatus, signal: AbortSignal): Promise<void> {
   const row = await findHost(context.database, context.host)
   if (row === undefined) return
   const working = context.facilities.filter(({ name }) => hostStatus.states[name]?.works === true)
-  await growAndBuild({ ...context, row, working, signal, complete: false, changes: [], recording: true })
+  await growAndBuild({ ...context, row, working, signal, complete: false, changes: [], recording: true, failures: {} })
 }
 
-/** Assigns free slots to accounts that wait for one. Returns how many accounts still wait. */
-export async function assign({ database, host }: Pass): Promise<number> {
-  await database.transaction((tx) => assignWaiting(tx, host))
+/**
+ * Assigns free slots to accounts that wait for one. An account that cannot get one does not affect the others. Returns how many accounts
+ * still wait.
+ */
+export async function assign(pass: Pass): Promise<number> {
+  const { database, host } = pass
+  const waiting = await listWaiting(database, host)
+  if (waiting.length === 0) return 0
+  try {
+    await database.transaction((tx) => assignWaiting(tx, host, waiting))
+  } catch {
+    for (const id of waiting) {
+      const given = await partOf(
+        pass,
+        'assign slots',
+        () => database.transaction((tx) => assignWaiting(tx, host, [id])),
+        undefined,
+      )
+      if (given === 0) break
+    }
+  }
   return countWaiting(database, host)
 }
 
@@ -74,10 +93,11 @@ async function build(pass: Pass): Promise<void> {
       for (const [n, verdict] of found) verdicts.set(n, verdict)
     }
     if (pass.recording)
-      await recordSlots(
-        database,
-        host,
+      await recordAll(
+        pass,
+        'slots',
         rows.flatMap((slot) => built(slot, verdicts.get(slot.n))),
+        (db, some) => recordSlots(db, host, some),
       )
   }
 }

@@ -3,6 +3,7 @@ import { addTraffic, type Firewall, type TrafficReading } from '@puppy/firewall'
 import type { Host } from '@puppy/host'
 import { readBootId } from '@puppy/host/proc'
 import type { Database } from '@puppy/state'
+import { recordOthers } from '@puppy/state/store/record'
 import { listMeters, stepMeters, type MeterRow, type MeterStep } from '@puppy/state/store/meters'
 
 /** Where traffic counters are, and how a reset of them is recognised. */
@@ -37,7 +38,7 @@ export async function sampleTraffic(
     const step = stepOf(meter, readings.get(uid) ?? nothing(uid), boot)
     return step === undefined ? [] : [step]
   })
-  await stepMeters(database, host, steps)
+  await recordOthers(database, steps, (db, some) => stepMeters(db, host, some))
   return readings.size > 0 || !meters.some(({ metered }) => metered)
 }
 

@@ -2,7 +2,7 @@ import { createHost } from '@puppy/host'
 import t, { type Test } from 'tap'
 import { runAgent, type AgentOptions } from '../src/agent.ts'
 import type { Facility } from '../src/facilities/facility.ts'
-import { StartError } from '@puppy/state'
+import { openDatabase, StartError, type Database } from '@puppy/state'
 import { askForPlan, findHost, registerHost } from '@puppy/state/store/hosts'
 import { notify, wanted } from '@puppy/state/store/notify'
 import { startPostgres, type TestDatabase } from '@puppy/state/testing'
@@ -52,11 +52,10 @@ function start(t: Test, options: AgentOptions): Running {
   return { ended, end }
 }
 
-/** Returns the pid of the PostgreSQL process that serves the connection with the lock. */
-async function lockHolder({ owner }: TestDatabase): Promise<number | undefined> {
+/** Returns the pid of the PostgreSQL process that has the lease of `h1`. */
+async function leaseHolder({ owner }: TestDatabase): Promise<number | undefined> {
   const rows = await owner.query<{ pid: number }>(
-    `select pid from pg_locks where locktype = 'advisory' and granted
-       and database = (select oid from pg_database where datname = current_database())`,
+    `select l.pid from leases l join pg_stat_activity a on a.pid = l.pid and a.backend_start = l.started_at where l.host = 'h1'`,
   )
   return rows[0]?.pid
 }
@@ -71,14 +70,15 @@ void t.test(
     await addHostWith(database, [], { name: 'other' })
     const agent = start(t, optionsOf(database, { registration: { ...registration, poolFree: 2 } }))
     await until(async () => (await slotStates(database.owner)).length === 2)
-    t.match(await findHost(database.owner, 'h1'), { machineId: 'machine of h1', mode: 'live', alive: true, poolMax: 4 })
+    await until(async () => (await findHost(database.owner, 'h1'))?.alive === true)
+    t.match(await findHost(database.owner, 'h1'), { machineId: 'machine of h1', mode: 'live', poolMax: 4 })
     await until(async () => (await slotStates(database.owner)).join() === '0 free,1 free')
     await addAccount(database.owner, 'blog')
     await notify(database.owner, wanted, 'h1')
     const looked = 'select 1 from accounts where slot is not null and observed_generation = generation'
     await until(async () => (await database.owner.query(looked)).length === 1)
     await agent.end()
-    t.equal(await lockHolder(database), undefined, 'the lock is released')
+    t.equal(await leaseHolder(database), undefined, 'the lease has ended')
   },
 )
 
@@ -129,20 +129,20 @@ void t.test('runAgent() refuses a host that another agent manages', async (t) =>
   await until(async () => (await findHost(database.owner, 'h2'))?.observedGeneration === 1)
   t.pass('an agent for another host starts')
   await elsewhere.end()
-  await t.rejects(second.ended, { name: 'StartError', message: /^Cannot manage host h1: another agent manages it/ })
+  await t.rejects(second.ended, { name: 'HostBusy', message: /^Cannot manage host h1: another agent manages it/ })
   await first.end()
 })
 
-void t.test('runAgent() takes the lock when the previous agent ends', async (t) => {
+void t.test('runAgent() takes the lease when the previous agent ends', async (t) => {
   const database = await postgres.create(t)
   await addHostWith(database)
   const first = start(t, optionsOf(database))
   await until(() => observed(database))
-  const old = await lockHolder(database)
+  const old = await leaseHolder(database)
   start(t, optionsOf(database))
   await first.end()
-  await until(async () => ![old, undefined].includes(await lockHolder(database)))
-  t.pass('the second agent has the lock')
+  await until(async () => ![old, undefined].includes(await leaseHolder(database)))
+  t.pass('the second agent has the lease')
 })
 
 void t.test('runAgent() refuses the name of another machine, and slots of another layout', async (t) => {
@@ -167,7 +167,7 @@ void t.test('runAgent() refuses the name of another machine, and slots of anothe
     t.match(error, { message }, title)
     t.equal(error instanceof StartError, true, title)
     t.same(await findHost(database.owner, 'h1'), before, `${title}: the row of the host is unchanged`)
-    t.equal(await lockHolder(database), undefined, `${title}: the lock is released`)
+    t.equal(await leaseHolder(database), undefined, `${title}: the lease has ended`)
   }
 })
 
@@ -180,16 +180,16 @@ void t.test('runAgent() accepts another layout while no slot exists', async (t) 
   t.same((await findHost(database.owner, 'h1'))?.layout, layout)
 })
 
-void t.test('runAgent() ends with an error when the connection with the lock is lost', async (t) => {
+void t.test('runAgent() ends with an error when the connection with the lease is lost', async (t) => {
   const database = await postgres.create(t)
   await addHostWith(database)
   const agent = start(t, optionsOf(database))
   await until(() => observed(database))
-  await database.owner.query('select pg_terminate_backend($1)', [await lockHolder(database)])
-  await t.rejects(agent.ended, { message: 'Lost the database connection that holds the lock of host h1' })
+  await database.owner.query('select pg_terminate_backend($1)', [await leaseHolder(database)])
+  await t.rejects(agent.ended, { message: 'Lost the database connection that has the lease of host h1' })
 })
 
-void t.test('runAgent() aborts running work when the connection with the lock is lost', async (t) => {
+void t.test('runAgent() aborts running work when the connection with the lease is lost', async (t) => {
   const database = await postgres.create(t)
   await addHostWith(database)
   const { promise: aborted, resolve } = Promise.withResolvers<string>()
@@ -207,12 +207,12 @@ void t.test('runAgent() aborts running work when the connection with the lock is
   }
   const agent = start(t, optionsOf(database, { facilities: [slow] }))
   await serving
-  await database.owner.query('select pg_terminate_backend($1)', [await lockHolder(database)])
-  t.equal(await aborted, 'Lost the database connection that holds the lock of host h1')
-  await t.rejects(agent.ended, { message: 'Lost the database connection that holds the lock of host h1' })
+  await database.owner.query('select pg_terminate_backend($1)', [await leaseHolder(database)])
+  t.equal(await aborted, 'Lost the database connection that has the lease of host h1')
+  await t.rejects(agent.ended, { message: 'Lost the database connection that has the lease of host h1' })
 })
 
-void t.test('runAgent() rejects with the error of a pass', async (t) => {
+void t.test('runAgent() ends when its host was deleted', async (t) => {
   const database = await postgres.create(t)
   await addHostWith(database)
   const agent = start(t, optionsOf(database))
@@ -222,7 +222,7 @@ void t.test('runAgent() rejects with the error of a pass', async (t) => {
   await t.rejects(agent.ended, {
     message: 'Host h1 is no longer registered in the database; start its agent again to register it',
   })
-  t.equal(await lockHolder(database), undefined)
+  t.equal(await leaseHolder(database), undefined)
 })
 
 void t.test('runAgent() ends at once when it is aborted before it starts', async (t) => {
@@ -236,7 +236,8 @@ void t.test('runAgent() logs a background task that fails, and continues', async
   const database = await postgres.create(t)
   await addHostWith(database, ['dirty'])
   const context = contextOf(database, [content])
-  const unready = { ...createHost(), read: () => Promise.reject(new Error('no /proc')) }
+  const fails = () => Promise.reject(new Error('no /proc'))
+  const unready = { ...createHost(), read: fails, readEachLine: fails }
   const account = await addAccount(database.owner, 'blog')
   await addDomain(database.owner, 'blog.example.com', account, 10_240)
   start(t, { ...optionsOf(database), ...context, machine: unready })
@@ -305,4 +306,99 @@ void t.test('runAgent() records disk use where quota works, and deletes the reco
     async () => JSON.stringify(await diskOf(here)) !== JSON.stringify({ bytes: { used: 1 }, inodes: { used: 1 } }),
   )
   t.strictSame(await diskOf(here), { bytes: { used: 4096, limit: 8192 }, inodes: { used: 1 } })
+})
+
+void t.test('runAgent() serves the other accounts while the API’s role holds rows', async (t) => {
+  const database = await postgres.create(t)
+  await addHostWith(database, ['taken', 'taken'])
+  const held = await addAccount(database.owner, 'held', 0)
+  await addAccount(database.owner, 'other', 1)
+  const agent = openDatabase({ url: database.urls.agent, name: 'agent', lockTimeout: 300 })
+  t.teardown(() => agent.end())
+  const { promise: released, resolve: release } = Promise.withResolvers<void>()
+  const { promise: locked, resolve: locks } = Promise.withResolvers<void>()
+  const holding = database.api.transaction(async (tx) => {
+    await tx.query('select 1 from accounts where id = $1 for update', [held])
+    await tx.query('select 1 from hosts for update')
+    locks()
+    await released
+  })
+  t.teardown(() => (release(), holding))
+  await locked
+  const context = contextOf(database, [content], { database: agent })
+  const running = start(t, { ...optionsOf(database), ...context })
+  const looked = (name: string) =>
+    database.owner.query('select 1 from accounts where name = $1 and observed_generation = generation', [name])
+  await until(async () => (await looked('other')).length === 1)
+  t.strictSame(await looked('held'), [], 'the locked row is not recorded')
+  t.ok(context.lines.includes('The database refused accounts'))
+  release()
+  await holding
+  await until(async () => (await looked('held')).length === 1)
+  await until(() => observed(database))
+  await running.end()
+})
+
+void t.test('runAgent() continues after passes that fail, and reports them until one succeeds', async (t) => {
+  const database = await postgres.create(t)
+  await addHostWith(database, ['taken'])
+  let failing = 0
+  const broken: Database = {
+    ...database.agent,
+    // One part of the pass fails.
+    snapshot: (work) => (failing > 0 ? Promise.reject(new Error('no snapshot')) : database.agent.snapshot(work)),
+    query: (text, values) => {
+      // The whole pass fails.
+      if (failing > 2 && text.includes('from hosts where name')) {
+        failing -= 1
+        return Promise.reject(new Error('no host'))
+      }
+      if (failing > 0 && text.includes('pg_notify')) return Promise.reject(new Error('the queue is full'))
+      return database.agent.query(text, values)
+    },
+  }
+  const context = contextOf(database, [content], { database: broken })
+  const agent = start(t, { ...optionsOf(database), ...context })
+  await until(() => observed(database))
+  failing = 4
+  await addAccount(database.owner, 'blog', 0)
+  const conditions = async () => (await findHost(database.owner, 'h1'))?.conditions ?? []
+  await until(async () => (await conditions()).some(({ type }) => type === 'agent'))
+  t.ok(context.lines.includes('A pass failed and will run again'))
+  const told = (await conditions()).find(({ type }) => type === 'agent')
+  t.match(told, { status: 'false', reason: 'pass_failed', message: /serve: no snapshot/ })
+  failing = 0
+  const ready = 'select 1 from accounts where observed_generation = generation'
+  await until(async () => (await database.owner.query(ready)).length === 1)
+  await until(async () => !(await conditions()).some(({ type }) => type === 'agent'))
+  await agent.end()
+  t.pass('it ended only when it was aborted')
+})
+
+void t.test('runAgent() starts while the API’s role holds every lock that it can take', async (t) => {
+  const database = await postgres.create(t)
+  await addHostWith(database, ['taken'])
+  await addAccount(database.owner, 'blog', 0)
+  const { promise: released, resolve: release } = Promise.withResolvers<void>()
+  const { promise: locked, resolve: locks } = Promise.withResolvers<void>()
+  const holding = database.api.transaction(async (tx) => {
+    for (const classid of [7_077_079, 7_077_080, 7_077_081])
+      await tx.query('select pg_advisory_xact_lock($1::bigint), pg_advisory_xact_lock($1::integer, hashtext($2))', [
+        classid,
+        'h1',
+      ])
+    for (const table of ['hosts', 'plans', 'domains']) await tx.query(`select 1 from ${table} for update`)
+    for (const table of ['leases', 'accounts', 'slots', 'migrations'])
+      await tx.query(`lock table ${table} in access share mode`)
+    locks()
+    await released
+  })
+  t.teardown(() => (release(), holding))
+  await locked
+  const agent = openDatabase({ url: database.urls.agent, name: 'agent', lockTimeout: 300 })
+  t.teardown(() => agent.end())
+  start(t, { ...optionsOf(database), ...contextOf(database, [content], { database: agent }) })
+  const ready = 'select 1 from accounts where observed_generation = generation'
+  await until(async () => (await database.owner.query(ready)).length === 1)
+  t.ok(await leaseHolder(database))
 })

@@ -169,7 +169,7 @@ void t.test('reconcile() visits only changed rows in a scoped pass', async (t) =
   const hostStatus = await reconcile(context, complete)
   await database.owner.query('update accounts set generation = 2 where id = $1', [behind])
   seen.length = 0
-  t.equal(await reconcile(context, scoped, hostStatus), hostStatus)
+  t.strictSame(await reconcile(context, scoped, hostStatus), hostStatus)
   t.same(seen, ['one plans serve 1', 'one applies serve'])
   seen.length = 0
   await addDomain(database.owner, 'behind.example.com', behind, 10_248)

@@ -98,7 +98,7 @@ void t.test('refill() adds as many slots as are missing, in whole batches', asyn
     for (let index = 0; index < waiting; index += 1) await addAccount(database.owner, `waiting-${index}`)
     const context: ReconcileContext = contextOf(database, [facility('one')])
     const before = (await slotStates(database.owner)).length
-    await refill(context, { states: { one: { works: true } }, conditions: [], repairs: {} }, signal)
+    await refill(context, { states: { one: { works: true } }, conditions: [], repairs: {}, failures: {} }, signal)
     const after = await slotStates(database.owner)
     t.equal(after.length - before, added, title)
     const still = await database.owner.query('select 1 from accounts where slot is null')
@@ -115,6 +115,28 @@ void t.test('refill() does nothing for a host that is not registered', async (t)
   const database = await postgres.create(t)
   const seen: string[] = []
   const context = contextOf(database, [facility('one', { seen })])
-  await refill(context, { states: { one: { works: true } }, conditions: [], repairs: {} }, signal)
+  await refill(context, { states: { one: { works: true } }, conditions: [], repairs: {}, failures: {} }, signal)
   t.same(seen, [])
+})
+
+void t.test('reconcile() assigns slots one by one when the assignment of all is refused', async (t) => {
+  const database = await postgres.create(t)
+  await addHostWith(database, ['free', 'free', 'free'])
+  const ids = [
+    await addAccount(database.owner, 'a'),
+    await addAccount(database.owner, 'b'),
+    await addAccount(database.owner, 'c'),
+  ]
+  // A transaction that assigns a slot to the second account is refused.
+  await database.owner.query(
+    `create function refuse() returns trigger language plpgsql as $$ begin raise exception 'no slot for it'; end $$`,
+  )
+  await database.owner.query(
+    `create trigger refuse before update of slot on accounts for each row when (old.id = ${ids[1]}) execute function refuse()`,
+  )
+  const context = contextOf(database, [facility('one')])
+  const { failures } = await reconcile(context, scoped)
+  const rows = await database.owner.query('select slot from accounts order by id')
+  t.strictSame(rows, [{ slot: 0 }, { slot: null }, { slot: 1 }])
+  t.strictSame(failures, { 'assign slots': 'no slot for it' })
 })

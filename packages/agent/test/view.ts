@@ -141,3 +141,67 @@ void t.test('checkView() accepts no port outside the domain’s slot, whatever t
   )
   t.pass('every row is a route, refused or listed for removal')
 })
+
+void t.test('checkView() refuses each invalid row with its reason, and passes on its neighbours', async (t) => {
+  const accounts = [
+    accountRow(1, { slot: 0 }),
+    accountRow(2, { slot: 1, planSpec: null }),
+    accountRow(3, { slot: 2, holdsSlot: false }),
+    // A row that makes the check itself fail.
+    accountRow(4, {
+      slot: 3,
+      planSpec: new Proxy(
+        {},
+        {
+          ownKeys: () => {
+            throw new Error('no keys')
+          },
+          getOwnPropertyDescriptor: () => {
+            throw new Error('no keys')
+          },
+        },
+      ),
+    }),
+  ]
+  const domains = [
+    domainRow(5, { account: 1 }),
+    domainRow(6, { account: 1, name: 'a b' }),
+    domainRow(7, { account: 1, generation: 2 ** 53 }),
+    domainRow(8, { account: 2, slot: 1, port: 10_248 }),
+  ]
+  const { view, refusedAccounts, refusedDomains } = checkView(layout, accounts, domains)
+  const refused = { type: 'slot', status: 'false' }
+  t.matchOnlyStrict(
+    [...refusedAccounts],
+    [
+      [
+        2,
+        { ...refused, reason: 'row_invalid', message: /^the row in the database is not valid: the spec of its plan/ },
+      ],
+      [3, { ...refused, reason: 'slot_not_taken', message: /delete the account$/ }],
+      [4, { ...refused, reason: 'row_invalid', message: /the check failed: no keys/ }],
+    ],
+  )
+  t.matchOnlyStrict(
+    [...refusedDomains],
+    [
+      [6, { ...refused, reason: 'row_invalid', message: /its name is not valid/ }],
+      [7, { ...refused, reason: 'row_invalid', message: /its generation is not between/ }],
+    ],
+  )
+  t.strictSame(
+    view.tenants.map(({ id, domains: names }) => [id, names]),
+    [[1, ['domain-5.example.com', 'domain-7.example.com']]],
+  )
+  t.strictSame(
+    view.routes.map(({ id }) => id),
+    [5, 7, 8],
+    'routes of an invalid account and of an invalid generation stay',
+  )
+})
+
+void t.test('checkView() passes no key of a suspended account', async (t) => {
+  const { view } = checkView(layout, [accountRow(1, { state: 'suspended', sshKeys: [null] })], [])
+  t.match(view.tenants[0], { suspended: true })
+  t.strictSame(view.tenants[0]?.sshKeys, [])
+})

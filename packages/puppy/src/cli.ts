@@ -1,4 +1,4 @@
-import { cannotStart, DatabaseError, StartError } from '@puppy/state/errors'
+import { cannotStart, DatabaseError, HostBusy, StartError, tryLater } from '@puppy/state/errors'
 import type { Config } from './config.ts'
 import { restartIfStripped } from './restart.ts'
 import { warn, warnOf } from './say.ts'
@@ -68,7 +68,8 @@ try {
     await run(args)
   }
 } catch (error) {
-  if (error instanceof StartError || error instanceof DatabaseError) warn(error.message)
+  const later = error instanceof DatabaseError || error instanceof HostBusy
+  if (error instanceof StartError || later) warn(error.message)
   else warnOf(error)
-  process.exitCode = error instanceof StartError ? cannotStart : 1
+  process.exitCode = error instanceof StartError ? cannotStart : later ? tryLater : 1
 }

@@ -1,10 +1,11 @@
 import { inspect } from 'node:util'
 import t from 'tap'
-import { cannotStart, DatabaseError, StartError } from '../src/errors.ts'
+import { cannotStart, DatabaseError, HostBusy, StartError, tryLater } from '../src/errors.ts'
 
 for (const [name, error] of [
   ['DatabaseError', new DatabaseError('It broke')],
   ['StartError', new StartError('It broke')],
+  ['HostBusy', new HostBusy('It broke')],
 ] as const) {
   void t.test(`${name} has its name in a trace, and not as an own field`, (t) => {
     t.equal(String(error), `${name}: It broke`)
@@ -16,5 +17,10 @@ for (const [name, error] of [
 
 void t.test('cannotStart is EX_CONFIG of sysexits.h', (t) => {
   t.equal(cannotStart, 78)
+  t.end()
+})
+
+void t.test('tryLater is EX_TEMPFAIL of sysexits.h', (t) => {
+  t.equal(tryLater, 75)
   t.end()
 })

@@ -31,7 +31,7 @@ export interface LoginResult extends ItemResult<AccountError> {
 }
 
 /** Errors by slot number. */
-type Failures = Map<number, HostError>
+type Failures = Map<number, HostError | AccountError>
 
 const operation = 'apply the login of'
 
@@ -89,7 +89,11 @@ function staleResult({ n, user }: Slot): LoginResult {
   }
 }
 
-function resultOf({ slot, before, after }: LoginWork, seen: LoginState, failure: HostError | undefined): LoginResult {
+function resultOf(
+  { slot, before, after }: LoginWork,
+  seen: LoginState,
+  failure: HostError | AccountError | undefined,
+): LoginResult {
   const result = { n: slot.n, target: slot.user, changed: !sameState(seen, before) }
   if (failure === undefined && sameState(seen, after)) return result
   const wrong = loginParts.filter((part) => seen[part] !== after[part])
@@ -113,6 +117,12 @@ async function perform(host: Host, work: readonly LoginWork[], failures: Failure
   await setLinger(host, lingering, failures, options)
 }
 
+/** Returns the error of one user. Throws an abort, which concerns all users, and every error that is not of this package or the host. */
+function failureOf(error: unknown): HostError | AccountError {
+  if (error instanceof AccountError || (error instanceof HostError && !isAbort(error))) return error
+  throw error
+}
+
 async function attempt(
   { slot }: Pick<LoginWork, 'slot'>,
   failures: Failures,
@@ -123,8 +133,7 @@ async function attempt(
   try {
     await effect()
   } catch (error) {
-    if (!(error instanceof HostError) || isAbort(error)) throw error
-    failures.set(slot.n, error)
+    failures.set(slot.n, failureOf(error))
   }
 }
 
@@ -181,8 +190,8 @@ async function setLinger(host: Host, work: readonly LoginWork[], failures: Failu
   const loginctl = (await runsSystemd(host)) ? host.program('loginctl') : undefined
   if (loginctl === undefined) return writeLinger(host, work, failures, options)
   for (const enable of [false, true]) {
-    const users = work.filter(({ after }) => after.linger === enable).map(({ slot }) => slot.user)
-    await runLoginctl(host, [loginctl, `${enable ? 'en' : 'dis'}able-linger`], users, options)
+    const slots = work.filter(({ after }) => after.linger === enable).map(({ slot }) => slot)
+    await runLoginctl(host, [loginctl, `${enable ? 'en' : 'dis'}able-linger`], slots, failures, options)
   }
 }
 
@@ -196,15 +205,29 @@ async function writeLinger(host: Host, work: readonly LoginWork[], failures: Fai
   await replaceAll(host, files, failures, options)
 }
 
-/** loginctl stops at the first user that logind refuses. Then it runs again for each user alone. All users are read back later. */
+/**
+ * loginctl stops at the first user that logind refuses. Then it runs again for each user alone. When logind does not answer, a run for each
+ * user would wait as often as there are users, so all fail at once. All users are read back later.
+ */
 async function runLoginctl(
   host: Host,
   command: Command,
-  users: readonly string[],
+  slots: readonly Slot[],
+  failures: Failures,
   options: EffectOptions,
 ): Promise<void> {
-  if (users.length === 0) return
-  const run = await host.run([...command, ...users], runOptions('machine', options, { accept: [0, 1] }))
-  if (run.exitCode === 0 || users.length === 1) return
-  for (const user of users) await runLoginctl(host, command, [user], options)
+  if (slots.length === 0) return
+  assertNotAborted(options, 'apply logins')
+  const users = slots.map(({ user }) => user)
+  try {
+    const run = await host.run([...command, ...users], runOptions('machine', options, { accept: [0, 1] }))
+    if (run.exitCode === 0 || slots.length === 1) return
+  } catch (error) {
+    const failure = failureOf(error)
+    if (slots.length === 1 || failure.code === 'HOST_TIMEOUT') {
+      for (const { n } of slots) failures.set(n, failure)
+      return
+    }
+  }
+  for (const slot of slots) await runLoginctl(host, command, [slot], failures, options)
 }

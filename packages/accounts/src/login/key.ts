@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { AccountError } from '../errors.ts'
+import { keyLimits, keysFault } from './keys-fault.ts'
 import { damaged, ecdsa, rsa } from './numbers.ts'
 
 /** The accepted types of ssh keys. */
@@ -23,17 +24,6 @@ export interface AuthorizedKey {
   /** `SHA256:…`, as ssh-keygen prints it. */
   readonly fingerprint: string
 }
-
-/** The limits of the keys of one account. Lengths are in bytes. */
-export const keyLimits = Object.freeze({
-  /** Of one line. sshd accepts at most 16 KiB, and the largest RSA key that it accepts needs 3 KiB. */
-  line: 16 * 1024,
-  comment: 1024,
-  /** The number of keys. */
-  keys: 100,
-  /** Of all lines together: enough for a hundred RSA keys of 8,192 bits. */
-  sum: 160 * 1024,
-})
 
 /** Checks the fields after the type inside a blob. Each function returns the number of bits of the key, or why the key is invalid. */
 const shapes: Readonly<Record<KeyType, (fields: readonly Buffer[]) => number | string>> = {
@@ -78,23 +68,14 @@ export function parseKey(text: string): AuthorizedKey {
   return { type, blob, comment, bits, fingerprint: fingerprintOf(bytes) }
 }
 
-/** Returns why an account cannot have these keys together, or undefined. Does not check each key. Pure. */
-export function keyListFault(keys: readonly string[]): string | undefined {
-  if (keys.length > keyLimits.keys) return `${keys.length} keys are more than the limit of ${keyLimits.keys}`
-  const sum = keys.reduce((total, key) => total + Buffer.byteLength(key), 0)
-  return sum > keyLimits.sum
-    ? `the keys together have ${sum} bytes, more than the limit of ${keyLimits.sum}`
-    : undefined
-}
-
 /**
  * Parses the keys of one account. Pure.
  *
- * @throws AccountError `ACCOUNT_KEY_INVALID` for the first invalid key, and for more than `keyLimits` allows.
+ * @throws AccountError `ACCOUNT_KEY_INVALID` for the first invalid key, and when `keysFault` finds a fault.
  */
 export function parseKeys(keys: readonly string[]): readonly AuthorizedKey[] {
-  const fault = keyListFault(keys)
-  if (fault !== undefined) throw keyInvalid(fault)
+  const fault = keysFault(keys)
+  if (fault !== undefined) throw keyInvalid(`the keys ${fault}; remove some of them`)
   return keys.map((key) => parseKey(key))
 }
 

@@ -53,9 +53,9 @@ export function noLogin(slot: Slot): Login {
 /**
  * Plans the changes for these logins. Pure.
  *
- * A login with an invalid key or variable is refused completely, and the other logins are not affected. Keys are written as
- * `type base64 comment`, without duplicates. `open: false` removes keys and linger and expires the account, which sshd, cron and at
- * respect. The variables stay. An expiry that an administrator set on an open login is removed.
+ * A login with an invalid key or variable is refused completely, and the other logins are not affected. So is one with more keys than
+ * `keyLimits` allows. Keys are written as `type base64 comment`, without duplicates. `open: false` removes keys and linger, whatever the keys
+ * are, and expires the account, which sshd, cron and at respect. The variables stay. An expiry that an administrator set on an open login is removed.
  */
 export function planLogins(logins: readonly Login[], observed: LoginObservation): LoginChangeSet {
   const items = logins.map((login) => workOf(login, observed.get(login.slot.user) ?? emptyState))
@@ -86,10 +86,12 @@ function workOf(login: Login, before: LoginState): LoginWork | RefusedLogin {
 
 /** @throws AccountError `ACCOUNT_KEY_INVALID`, `ACCOUNT_ENVIRONMENT_INVALID`. */
 function stateOf({ keys, environment, linger, open }: Login): LoginState {
-  const lines = [...new Set(parseKeys(keys).map((key) => renderKey(key)))].map((line) => `${line}\n`).join('')
+  // A closed login has no keys, so an invalid key never keeps a login open.
+  const parsed = open ? parseKeys(keys) : []
+  const lines = [...new Set(parsed.map((key) => renderKey(key)))].map((line) => `${line}\n`).join('')
   const variables = renderEnvironment(environment)
   return {
-    ...(open && lines !== '' ? { keys: lines } : {}),
+    ...(lines !== '' ? { keys: lines } : {}),
     ...(variables === '' ? {} : { environment: variables }),
     linger: open && linger,
     expired: !open,

@@ -1,4 +1,4 @@
-import type { FileStatus, Host } from '@puppy/host'
+import { HostError, type FileStatus, type Host } from '@puppy/host'
 import type { Slot } from '../slots.ts'
 import { readShadow } from '../users.ts'
 
@@ -28,7 +28,10 @@ export const lingerFolder = '/var/lib/systemd/linger'
 
 /** The observed login of one user. */
 export interface LoginState {
-  /** The text of the keys file. Absent when the file does not exist. The same applies to `environment`. */
+  /**
+   * The text of the keys file. Absent when the file does not exist. Empty when it cannot be read or is larger than a file of a login: the
+   * next `apply` replaces or removes it. The same applies to `environment`.
+   */
   readonly keys?: string
   readonly environment?: string
   /** Present when a file does not belong to root and the group of the slot with mode 0640, so that other tenants may read it. */
@@ -44,9 +47,9 @@ const maxBytes = 1024 * 1024
 
 /**
  * Reads keys, variables, linger and expiry of these slots. Expiry is in `/etc/shadow`: without permission to read it, no user appears as
- * expired.
+ * expired. A file of one user that cannot be read does not affect the other users.
  *
- * @throws HostError `HOST_READ_FAILED`.
+ * @throws HostError `HOST_READ_FAILED` when the linger folder or `/etc/shadow` cannot be read.
  */
 export async function readLogins(host: Host, slots: readonly Slot[]): Promise<LoginObservation> {
   const lingering = new Set(await host.list(lingerFolder))
@@ -54,8 +57,8 @@ export async function readLogins(host: Host, slots: readonly Slot[]): Promise<Lo
   const expired = new Set(shadow.filter(({ expire }) => expire !== undefined).map(({ name }) => name))
   const states = slots.map(async ({ user, gid }): Promise<readonly [string, LoginState]> => {
     const [keys, environment] = await Promise.all([
-      host.read(`${keysFolder}/${user}`, { maxBytes }),
-      host.read(`${environmentFolder}/${user}`, { maxBytes }),
+      readOwn(host, `${keysFolder}/${user}`),
+      readOwn(host, `${environmentFolder}/${user}`),
     ])
     const files = await Promise.all([keysFolder, environmentFolder].map((folder) => host.status(`${folder}/${user}`)))
     const isPrivate = (file: FileStatus) => file.uid === 0 && file.gid === gid && file.mode === loginFileMode
@@ -72,4 +75,14 @@ export async function readLogins(host: Host, slots: readonly Slot[]): Promise<Lo
     ]
   })
   return new Map(await Promise.all(states))
+}
+
+/** The files are our own, so the state of one that cannot be read is only that it must be written again. */
+async function readOwn(host: Host, path: string): Promise<string | undefined> {
+  try {
+    return await host.read(path, { maxBytes })
+  } catch (error) {
+    if (error instanceof HostError) return ''
+    throw error
+  }
 }

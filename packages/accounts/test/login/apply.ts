@@ -187,3 +187,51 @@ void t.test('applyLogins() stops between two users when the signal is aborted', 
   await t.rejects(applyLogins(host, changeSet, { signal: controller.signal }), { code: 'HOST_ABORTED' })
   t.equal(host.commands.length, 1)
 })
+
+void t.test(
+  'applyLogins() replaces or removes a keys file that is too large, and serves the other users',
+  async (t) => {
+    const host = createFakeHost({
+      files: {
+        '/etc/puppy/keys/p10000': 'x'.repeat(2_000_000),
+        '/etc/puppy/keys/p10001': 'x'.repeat(2_000_000),
+      },
+    })
+    const spec = [login(0, { linger: false }), login(1, { keys: [], linger: false }), login(2, { linger: false })]
+    const { results } = await applyLogins(host, await planNow(host, spec))
+    t.strictSame(results.map(shown), [
+      { n: 0, target: 'p10000', changed: true },
+      { n: 1, target: 'p10001', changed: true },
+      { n: 2, target: 'p10002', changed: true },
+    ])
+    t.equal(await host.read('/etc/puppy/keys/p10000'), `${someKey} anna\n`)
+    t.equal(await host.read('/etc/puppy/keys/p10001'), undefined)
+  },
+)
+
+void t.test('applyLogins() fails only for the users whose expiry or linger cannot be set', async (t) => {
+  const closing = login(0, { open: false })
+  const withoutUsermod = createFakeHost()
+  const one = await applyLogins(withoutUsermod, await planNow(withoutUsermod, [closing, login(1)]))
+  t.matchOnlyStrict(one.results.map(shown), [
+    { n: 0, target: 'p10000', changed: false, code: 'ACCOUNT_NOT_APPLIED', message: /usermod/ },
+    { n: 1, target: 'p10001', changed: true },
+  ])
+  let runs = 0
+  const host = createFakeHost({
+    files: { '/run/systemd/system/x': '' },
+    programs: {
+      '/usr/bin/loginctl': () => {
+        runs += 1
+        throw new HostError('HOST_TIMEOUT', { operation: 'run loginctl' })
+      },
+    },
+  })
+  const other = await applyLogins(host, await planNow(host, [login(0), login(1), login(2, { linger: false })]))
+  t.matchOnlyStrict(other.results.map(shown), [
+    { n: 0, target: 'p10000', changed: true, code: 'ACCOUNT_NOT_APPLIED', message: /loginctl/ },
+    { n: 1, target: 'p10001', changed: true, code: 'ACCOUNT_NOT_APPLIED', message: /loginctl/ },
+    { n: 2, target: 'p10002', changed: true },
+  ])
+  t.equal(runs, 1, 'a logind that does not answer is not asked for each user')
+})

@@ -104,3 +104,26 @@ void t.test('sameState() compares every part', (t) => {
   t.equal(sameState(state, { linger: true, expired: false }), false)
   t.end()
 })
+
+void t.test(
+  'planLogins() refuses keys that are too many or no texts, and closes a login whatever its keys are',
+  async (t) => {
+    const slot = slotAt(defaultLayout, 0)
+    const other = slotAt(defaultLayout, 1)
+    const login = { slot, environment: {}, linger: false, open: true }
+    const good = { ...login, slot: other, keys: [someKey] }
+    for (const keys of [[null], [[someKey]], ['x'.repeat(300_000)], Array.from({ length: 101 }, () => someKey)]) {
+      const spec = { ...login, keys: keys as readonly string[] }
+      const { refused, work } = planLogins([spec, good], new Map())
+      t.strictSame(
+        [refused.map(({ n, error }) => [n, error.code]), work.map(({ slot: { n } }) => n)],
+        [[[0, 'ACCOUNT_KEY_INVALID']], [1]],
+      )
+      const closed = planLogins(
+        [{ ...spec, open: false }],
+        new Map([[slot.user, { keys: 'k', linger: false, expired: false }]]),
+      )
+      t.strictSame([closed.refused, closed.work[0]?.after], [[], { linger: false, expired: true }])
+    }
+  },
+)

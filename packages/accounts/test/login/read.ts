@@ -20,3 +20,22 @@ void t.test('readLogins() reads keys, variables, linger and expiry, and leaves o
     ]),
   )
 })
+
+void t.test(
+  'readLogins() returns an empty text for a file that cannot be read, and reads the other users',
+  async (t) => {
+    const root = t.testdir({
+      etc: { puppy: { keys: { p10000: 'x'.repeat(1024 * 1024 + 1), p10001: { folder: {} }, p10002: 'k\n' }, env: {} } },
+    })
+    const slots = [0, 1, 2].map((n) => slotAt(defaultLayout, n))
+    const none = { exposed: true as const, linger: false, expired: false }
+    t.strictSame(
+      await readLogins(createHost({ root }), slots),
+      new Map([
+        ['p10000', { keys: '', ...none }],
+        ['p10001', { keys: '', ...none }],
+        ['p10002', { keys: 'k\n', ...none }],
+      ]),
+    )
+  },
+)

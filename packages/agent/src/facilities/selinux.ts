@@ -1,5 +1,5 @@
 import type { Slot, SlotLayout } from '@puppy/accounts'
-import type { Host } from '@puppy/host'
+import { HostError, type Host } from '@puppy/host'
 import { inspect, readContexts, readState, relabel, SelinuxError, type Policy } from '@puppy/selinux'
 import { renderLevel, renderRange } from '@puppy/selinux/level'
 import type { Verdict } from '@puppy/state'
@@ -194,7 +194,8 @@ async function labelHomes(host: Host, slots: readonly Slot[], signal: AbortSigna
         try {
           await relabel(host, { path, user, level, uid }, { types: true, signal, timeout: relabelFor })
         } catch (error) {
-          if (!(error instanceof SelinuxError)) throw error
+          signal.throwIfAborted()
+          if (!(error instanceof SelinuxError) && !(error instanceof HostError)) throw error
           const reason = error.code === 'SELINUX_TIMEOUT' ? 'labelling' : 'label_failed'
           verdicts.set(slot.n, { status: 'failed', reason, message: error.message })
         }

@@ -22,13 +22,13 @@ import { selinuxFacility } from '../../src/facilities/selinux.ts'
 import { createFakePolicy } from './policy.ts'
 import { openTestProxy } from './proxy.ts'
 
-const layout = { firstPort: 20_000, portLimit: 20_032 } as const
+const firstPort = 20_000
 
 /** Creates every facility of the agent: accounts with real files below a folder, the real HAProxy, and the fakes of the libraries. */
-export async function everyFacility(t: Test, base: Parameters<typeof slotAt>[0]) {
-  const own = { ...base, ...layout }
-  const slots = [0, 1, 2, 3].map((n) => slotAt(own, n))
-  const uids = { first: slots[0]!.uid, last: slots[3]!.uid }
+export async function everyFacility(t: Test, base: Parameters<typeof slotAt>[0], count = 4) {
+  const own = { ...base, firstPort, portLimit: firstPort + count * base.portsPerSlot }
+  const slots = Array.from({ length: count }, (_, n) => slotAt(own, n))
+  const uids = { first: slots[0]!.uid, last: slots.at(-1)!.uid }
   const cgroups = createFakeCgroups({ version: 257, bpf: true })
   const cgroupsHost = createFakeHost({ programs: cgroups.programs, files: { ...cgroups.files, '/run/x': '' } })
   const quota = createFakeQuota()
@@ -68,7 +68,7 @@ export async function everyFacility(t: Test, base: Parameters<typeof slotAt>[0])
     portsFacility({ host: accountsHost, firewallStands: () => true }),
     haproxyFacility(proxy.haproxy, proxy.spec),
   ]
-  return { layout: own, facilities }
+  return { layout: own, facilities, accountsHost }
 }
 
 /** Returns programs of which a fake find(1) prints and sets contexts of homes. */

@@ -1,15 +1,14 @@
 import { defaultLayout, type SlotLayout } from '@puppy/accounts'
-import type { AccountRow } from '@puppy/state/store/accounts'
-import type { DomainRow } from '@puppy/state/store/domains'
+import type { AccountToVisit } from '@puppy/state/store/accounts'
+import type { DomainToServe } from '@puppy/state/store/domains'
 
-const at = new Date('2026-01-01T00:00:00.000Z')
-const fresh = { generation: 1, observedGeneration: 0, conditions: [], createdAt: at, updatedAt: at, deletedAt: null }
+const fresh = { generation: 1, observedGeneration: 0, conditions: [], deletedAt: null }
 
 /** A layout with four slots, 0 to 3, and the ports 10240 to 10271. */
 export const smallLayout: SlotLayout = { ...defaultLayout, portLimit: defaultLayout.firstPort + 32 }
 
 /** Returns an account as a row of the database. */
-export function accountRow(id: number, more: Partial<AccountRow> = {}): AccountRow {
+export function accountRow(id: number, more: Partial<AccountToVisit> = {}): AccountToVisit {
   return {
     ...fresh,
     id,
@@ -21,13 +20,13 @@ export function accountRow(id: number, more: Partial<AccountRow> = {}): AccountR
     planSpec: { class: 'production', ports: 3, domains: 2 },
     sshKeys: [],
     state: 'active',
-    labels: {},
+    holdsSlot: true,
     ...more,
   }
 }
 
 /** Returns a domain of an account on slot 0 as a row of the database. */
-export function domainRow(id: number, more: Partial<DomainRow> = {}): DomainRow {
+export function domainRow(id: number, more: Partial<DomainToServe> = {}): DomainToServe {
   return {
     ...fresh,
     id,

@@ -1,4 +1,4 @@
-import { AccountError, keyListFault, parseKey } from '@puppy/accounts/keys'
+import { AccountError, keysFault, parseKey } from '@puppy/accounts/keys'
 import { ApiError, type Fault } from '../errors.ts'
 
 /**
@@ -7,11 +7,13 @@ import { ApiError, type Fault } from '../errors.ts'
  * @throws ApiError `ssh_key_invalid`, which points at each invalid key, or at the list.
  */
 export function assertSshKeys(keys: readonly string[]): void {
-  const excess = keyListFault(keys)
+  const excess = keysFault(keys)
   if (excess !== undefined) {
-    throw new ApiError('ssh_key_invalid', `The account cannot have these SSH keys: ${excess}. Remove some of them.`, [
-      { pointer: '/sshKeys', detail: excess },
-    ])
+    throw new ApiError(
+      'ssh_key_invalid',
+      `The account cannot have these SSH keys: they ${excess}. Remove some of them.`,
+      [{ pointer: '/sshKeys', detail: `The keys ${excess}.` }],
+    )
   }
   const faults = keys.flatMap((key, index) => faultOf(key, `/sshKeys/${index}`))
   if (faults.length > 0) {

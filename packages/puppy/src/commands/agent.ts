@@ -35,7 +35,8 @@ export async function agent(config: Config): Promise<void> {
     firewall: firewallOptions,
     signal: ending.signal,
   })
-  const database = openDatabase({ url: databaseUrls(config).agent, name: 'puppy agent', connections: 5 })
+  const url = databaseUrls(config).agent
+  const database = openDatabase({ url, name: 'puppy agent', connections: 5, lockTimeout: 3000 })
   void untilToldToEnd().then((signal) => ending.abort(new Error(`The agent was stopped by ${signal}`)))
   const locks = await lockHosts(config, machine, host, ending.signal)
   try {

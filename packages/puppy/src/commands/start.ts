@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createHost, HostError, type Host } from '@puppy/host'
 import type { Config } from '../config.ts'
 import { startEmbedded, type EmbeddedOptions } from '@puppy/state/embedded'
-import { grant, migrate, openDatabase, type Database, StartError } from '@puppy/state'
+import { confine, grant, migrate, openDatabase, type Database, StartError } from '@puppy/state'
 import { databaseUrls, placesOf } from '../places.ts'
 import { endFirmly } from '../processes.ts'
 import { findHost } from '@puppy/state/store/hosts'
@@ -178,6 +178,8 @@ async function prepareDatabase(config: Config): Promise<void> {
         'Warning: the API and the agent use the same database role; use two roles, so that the API cannot create slots',
       )
     await grant(owner, roles)
+    // The owner of an external database is rarely a superuser. docs/operating.md lists what to set there.
+    if (usesEmbedded(config)) await confine(owner, roles)
   } finally {
     await owner.end()
   }

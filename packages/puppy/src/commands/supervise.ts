@@ -4,7 +4,7 @@ import { errno } from '@puppy/host/errors'
 import { machine, startProgram } from '@puppy/host/lean'
 import { identifyProcess, openPidFile, type ProcessIdentity } from '@puppy/host/process'
 import type { StartedProgram } from '@puppy/host'
-import { cannotStart, StartError } from '@puppy/state/errors'
+import { cannotStart, StartError, tryLater } from '@puppy/state/errors'
 import { nodeCommand } from '../node-command.ts'
 import { endFirmly } from '../processes.ts'
 import type { Program } from './stages.ts'
@@ -12,12 +12,13 @@ import { warn } from '../say.ts'
 
 /** A process that is started again when it ends. */
 export interface Supervised {
-  /** Rejects with a StartError when the process reports that it cannot start at all. */
+  /** Rejects with a StartError when the process reports at its first start that it cannot start at all. */
   readonly failed: Promise<never>
   stop(): Promise<void>
 }
 
 const largestLog = 10 * 1024 * 1024
+const longestPause = 5000
 
 /** Starts `puppy NAME` in its own session, so that it outlives this process. Starts it again when it ends. */
 export async function supervise(program: Program, signal: AbortSignal): Promise<Supervised> {
@@ -50,21 +51,70 @@ async function keep(
   startOnce: () => Promise<StartedProgram>,
 ): Promise<never> {
   let running = first
-  for (let pause = 100; ; pause = Math.min(pause * 2, 5000)) {
+  for (let pause = 100; ; pause = Math.min(pause * 2, longestPause)) {
     const started = Date.now()
     const { exitCode } = await running.exited
     if (signal.aborted) return new Promise(() => {})
-    if (exitCode === cannotStart) throw new StartError(await lastLine(log))
+    // Later, the cause may be one that passes, and the other processes serve tenants meanwhile.
+    if (exitCode === cannotStart && running === first) throw new StartError(await lastLine(log))
     if (Date.now() - started > 10_000) pause = 100
-    warn(`The ${name} process ended and is started again; see ${log}`)
+    const why = exitCode === cannotStart || exitCode === tryLater ? `: ${await lastLine(log)}` : ''
+    warn(`The ${name} process ended and is started again; see ${log}${why}`)
+    const again = await startAgain(name, signal, pause, startOnce)
+    if (again === undefined) return new Promise(() => {})
+    running = again
+  }
+}
+
+/** Starts a process again after a pause. If it cannot be started, as on a full disk, tries again. Undefined when the signal aborts first. */
+async function startAgain(
+  name: string,
+  signal: AbortSignal,
+  first: number,
+  startOnce: () => Promise<StartedProgram>,
+): Promise<StartedProgram | undefined> {
+  for (let pause = first; ; pause = Math.min(pause * 2, longestPause)) {
     await sleep(pause, undefined, { signal }).catch(() => {})
-    if (signal.aborted) return new Promise(() => {})
-    running = await startOnce()
+    if (signal.aborted) return undefined
+    try {
+      return await startOnce()
+    } catch (error) {
+      warn(`The ${name} process cannot be started, and is tried again: ${messageOf(error)}`)
+    }
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+/**
+ * Does work every few milliseconds until the signal aborts. Does not resolve before. A failure is printed, and the work is done again after
+ * a longer and longer pause: it must not end the processes that serve tenants.
+ */
+export async function keepDoing(
+  what: string,
+  milliseconds: number,
+  signal: AbortSignal,
+  work: () => Promise<void>,
+): Promise<void> {
+  let pause = milliseconds
+  while (!signal.aborted) {
+    await sleep(pause, undefined, { signal }).catch(() => {})
+    if (signal.aborted) return
+    try {
+      await work()
+      pause = milliseconds
+    } catch (error) {
+      warn(`Cannot ${what}, and will try again: ${messageOf(error)}`)
+      pause = Math.min(Math.max(pause * 2, milliseconds), Math.max(longestPause, milliseconds))
+    }
   }
 }
 
 async function lastLine(log: string): Promise<string> {
-  return ((await machine.read(log)) ?? '').trim().split('\n').at(-1) ?? ''
+  const text = await machine.read(log).catch(() => undefined)
+  return (text ?? '').trim().split('\n').at(-1) ?? ''
 }
 
 /** Copies a log of more than `largest` bytes to `LOG.1` and empties it. Programs that append to it continue. Returns whether it did. */

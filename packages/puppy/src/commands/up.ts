@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Lock } from '@puppy/host'
 import { HostError } from '@puppy/host/errors'
 import { lock, machine } from '@puppy/host/lean'
@@ -8,7 +7,7 @@ import { readServer, stopEmbedded } from '@puppy/state/server'
 import { PartFailed, runPart } from './part.ts'
 import { untilToldToEnd } from './signals.ts'
 import type { Prepared } from './stages.ts'
-import { shorten, supervise, type Supervised } from './supervise.ts'
+import { keepDoing, shorten, supervise, type Supervised } from './supervise.ts'
 import { warn } from '../say.ts'
 
 /**
@@ -72,23 +71,21 @@ async function lockUp({ lock: path, stateDir }: Prepared): Promise<Lock> {
 }
 
 /** Shortens the logs every minute. Does not resolve before the signal aborts. */
-async function keepLogsShort({ logs }: Prepared, signal: AbortSignal): Promise<void> {
-  while (!signal.aborted) {
+function keepLogsShort({ logs }: Prepared, signal: AbortSignal): Promise<void> {
+  return keepDoing('shorten the logs', 60_000, signal, async () => {
     for (const log of logs) await shorten(log)
-    await sleep(60_000, undefined, { signal }).catch(() => {})
-  }
+  })
 }
 
 /** Starts the embedded database again when it ends. Does not resolve before the signal aborts. */
-async function keepDatabase({ isEmbedded, stateDir }: Prepared, signal: AbortSignal): Promise<void> {
+function keepDatabase({ isEmbedded, stateDir }: Prepared, signal: AbortSignal): Promise<void> {
   let server: ProcessIdentity | undefined
-  while (!signal.aborted) {
-    await sleep(500, undefined, { signal }).catch(() => {})
-    if (!isEmbedded || signal.aborted) continue
+  return keepDoing('start the database again', 500, signal, async () => {
+    if (!isEmbedded) return
     server ??= await readServer(stateDir)
-    if (server !== undefined && (await isRunning(machine, server))) continue
+    if (server !== undefined && (await isRunning(machine, server))) return
+    server = undefined
     warn('The database ended and is started again')
     await runPart('database').ended
-    server = undefined
-  }
+  })
 }

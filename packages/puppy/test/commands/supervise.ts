@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import t from 'tap'
-import { shorten } from '../../src/commands/supervise.ts'
+import { keepDoing, shorten } from '../../src/commands/supervise.ts'
 import { scratchFolder } from '@puppy/host/testing'
 
 void t.test('shorten() copies and empties a long log, and keeps a short one', async (t) => {
@@ -12,4 +12,25 @@ void t.test('shorten() copies and empties a long log, and keeps a short one', as
   t.equal(await shorten(log, 10), true)
   t.equal(readFileSync(log, 'utf8'), '')
   t.equal(readFileSync(`${log}.1`, 'utf8'), 'y'.repeat(11))
+})
+
+void t.test('keepDoing() repeats work that fails until it is aborted, and says why', async (t) => {
+  const ending = new AbortController()
+  const said = t.capture(console, 'warn', () => {})
+  let calls = 0
+  await keepDoing('count', 1, ending.signal, async () => {
+    calls += 1
+    if (calls === 5) ending.abort()
+    if (calls !== 3) throw new Error(`failure ${calls}`)
+  })
+  t.equal(calls, 5)
+  t.strictSame(
+    said().map(({ args }) => args),
+    [1, 2, 4, 5].map((n) => [`Cannot count, and will try again: failure ${n}`]),
+  )
+})
+
+void t.test('keepDoing() does nothing after it is aborted', async (t) => {
+  await keepDoing('fail', 1, AbortSignal.abort(), () => Promise.reject(new Error('it was called')))
+  t.pass('it resolved')
 })

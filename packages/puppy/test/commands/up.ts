@@ -3,6 +3,7 @@ import { createServer } from 'node:net'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import t from 'tap'
+import { embeddedUrls, openDatabase, type Database } from '@puppy/state'
 import { smallPlan, sshKey } from '@puppy/state/testing'
 import { killHard, scratchFolder } from '@puppy/host/testing'
 import { cannotRun, createPuppy, eventually, runCommand, serveName } from '../support/puppy.ts'
@@ -94,6 +95,51 @@ void t.test('up() starts processes again that end', skip, async (t) => {
   }
   t.match(await puppy.visit('nobody.example.com'), { status: 404 })
   t.match(await puppy.api('PUT', '/v1/accounts/late', { plan: 'small' }), { status: 201, body: { ready: true } })
+})
+
+void t.test('up() continues while its agent cannot start, and starts it again', skip, async (t) => {
+  const puppy = await createPuppy(t, { firstPort: 11_520 })
+  const { process: up, output } = await puppy.up()
+  await puppy.api('PUT', '/v1/plans/small', smallPlan)
+  const owner = openDatabase({ url: embeddedUrls(puppy).owner, name: 'test', connections: 2 })
+  t.teardown(() => owner.end())
+  const agent = openDatabase({ url: embeddedUrls(puppy).agent, name: 'test', connections: 1 })
+  t.teardown(() => agent.end())
+  const own = '(select backend_start from pg_stat_activity where pid = pg_backend_pid())'
+  const rows: [title: string, line: RegExp, prevent: string, allow: string, by?: Database][] = [
+    [
+      'another agent has the lease',
+      /The agent process ended and is started again; see .*: Cannot manage host h1: another agent manages it/,
+      `update leases set pid = pg_backend_pid(), started_at = ${own}`,
+      'update leases set pid = null',
+      agent,
+    ],
+    [
+      'the database has no connection for it',
+      /The agent process ended and is started again; see .*: The database does not answer/,
+      'alter role puppy_agent connection limit 0',
+      'alter role puppy_agent connection limit -1',
+    ],
+    [
+      'the name of the host belongs to another machine',
+      /The agent process ended and is started again; see .*: Cannot manage host h1: the name belongs to another machine/,
+      `update hosts set machine_id = 'moved ' || machine_id`,
+      `update hosts set machine_id = replace(machine_id, 'moved ', '')`,
+    ],
+  ]
+  for (const [index, [title, line, prevent, allow, by = owner]] of rows.entries()) {
+    await by.query(prevent)
+    await killHard(puppy.pidOf('agent'))
+    await eventually(title, async () => (line.test(output()) ? true : undefined))
+    t.equal(up.exitCode, null, `${title}: up continues`)
+    t.match(await puppy.api('GET', '/v1/accounts'), { status: 200 }, `${title}: the API answers`)
+    t.match(await puppy.visit('nobody.example.com'), { status: 404 }, `${title}: the proxy answers`)
+    await by.query(allow)
+    await eventually(`${title}: an account is ready afterwards`, async () => {
+      const { body } = await puppy.api('PUT', `/v1/accounts/blog-${index}`, { plan: 'small' })
+      return body['ready'] === true ? true : undefined
+    })
+  }
 })
 
 void t.test('up() refuses in one line', skip, async (t) => {

@@ -1,12 +1,11 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { createHash } from 'node:crypto'
 import pg from 'pg'
+import { errno } from '@puppy/host/errors'
 import { StartError } from '../errors.ts'
-import type { Database } from './pool.ts'
+import type { Database, Queryable } from './pool.ts'
 
 const folder = new URL('./migrations/', import.meta.url)
-/** Any number. All programs that migrate the same database must use the same one. */
-const migrationLock = 7_077_079
 
 export interface Migration {
   readonly name: string
@@ -34,11 +33,9 @@ export async function migrate(
   owner: Database,
   migrations: readonly Migration[] = readMigrations(),
 ): Promise<readonly string[]> {
+  await ensureHistory(owner)
   return owner.transaction(async (tx) => {
-    await tx.query('select pg_advisory_xact_lock($1)', [migrationLock])
-    await tx.query(
-      'create table if not exists migrations (name text primary key, sha256 text not null, applied_at timestamptz not null default now())',
-    )
+    await lockHistory(tx)
     const applied = await tx.query<{ name: string; sha256: string }>(
       'select name, sha256 from migrations order by name',
     )
@@ -50,6 +47,21 @@ export async function migrate(
     }
     return missing.map(({ name }) => name)
   })
+}
+
+/** Creates the table of migrations. Two sessions that create it at once: PostgreSQL refuses one of them, which then finds the table. */
+async function ensureHistory(owner: Database): Promise<void> {
+  const create =
+    'create table if not exists migrations (name text primary key, sha256 text not null, applied_at timestamptz not null default now())'
+  await owner.query(create).catch((error: unknown) => {
+    if (!['23505', '42P07'].includes(errno(error) ?? '')) throw error
+    return owner.query(create)
+  })
+}
+
+/** Waits for another migrator. Only the owner may take this lock, so the API's role cannot delay a migration by it. */
+async function lockHistory(tx: Queryable): Promise<void> {
+  await tx.query('lock table migrations in share row exclusive mode')
 }
 
 function assertHistory(applied: readonly { name: string; sha256: string }[], migrations: readonly Migration[]): void {
@@ -69,22 +81,44 @@ function assertHistory(applied: readonly { name: string; sha256: string }[], mig
 
 /** Grants the roles of the API and of the agent exactly the rights that they need. Both may be the same role. */
 export async function grant(owner: Database, roles: { readonly api: string; readonly agent: string }): Promise<void> {
-  const names: Record<string, string> = {
-    ':api': pg.escapeIdentifier(roles.api),
-    ':agent': pg.escapeIdentifier(roles.agent),
-  }
-  const statements = readFileSync(new URL('grants.sql', folder), 'utf8')
-    .replaceAll(/(?<![^\n])--[^\n]*/g, '')
-    .split(';')
-    .filter((statement) => statement.trim() !== '')
-    .map((statement) => statement.replaceAll(/:(api|agent)\b/g, (name) => names[name] ?? name))
   await owner.transaction(async (tx) => {
-    await tx.query('select pg_advisory_xact_lock($1)', [migrationLock])
-    const [self] = await tx.query<{ name: string }>('select current_user as name')
+    await lockHistory(tx)
+    const [self] = await tx.query<{ name: string; database: string }>(
+      'select current_user as name, current_database() as database',
+    )
+    const statements = readStatements('grants.sql', {
+      ':api': pg.escapeIdentifier(roles.api),
+      ':agent': pg.escapeIdentifier(roles.agent),
+      ':database': pg.escapeIdentifier(self?.database ?? ''),
+    })
     // An owner that is also one of the roles would revoke its own rights.
     const mixed = self !== undefined && [roles.api, roles.agent].includes(self.name)
     for (const statement of statements) {
       if (!(mixed && statement.trim().startsWith('revoke'))) await tx.query(statement)
     }
   })
+}
+
+/**
+ * Takes from the API's role what PostgreSQL lets every role do, and what no grant covers: see `confine.sql`. Needs a superuser, as the owner
+ * of the embedded database is.
+ */
+export async function confine(owner: Database, roles: { readonly api: string }): Promise<void> {
+  await owner.transaction(async (tx) => {
+    await lockHistory(tx)
+    for (const statement of readStatements('confine.sql', { ':api': pg.escapeIdentifier(roles.api) }))
+      await tx.query(statement)
+  })
+}
+
+/**
+ * Reads the statements of a file. Each ends with a semicolon at the end of a line, and its further lines are indented. Replaces names such as
+ * `:api`.
+ */
+function readStatements(file: string, names: Readonly<Record<string, string>>): readonly string[] {
+  return readFileSync(new URL(file, folder), 'utf8')
+    .replaceAll(/(?<![^\n])--[^\n]*/g, '')
+    .split(/;\n(?! )/)
+    .filter((statement) => statement.trim() !== '')
+    .map((statement) => statement.replaceAll(/:(api|agent|database)\b/g, (name) => names[name] ?? name))
 }

@@ -29,12 +29,31 @@ export interface DatabaseOptions {
   readonly name: string
   /** The maximum number of connections. Default: 10. */
   readonly connections?: number
+  /** Milliseconds that a statement waits for a row or table that another session has locked. Default: as long as a statement may take. */
+  readonly lockTimeout?: number
 }
 
-// 64-bit integers: ours stay below 2^53, and strings would compare by their characters.
+const { INT8, TIMESTAMPTZ } = pg.types.builtins
+
 const types = {
   getTypeParser: (oid: number): ((value: string) => unknown) =>
-    oid === pg.types.builtins.INT8 ? Number : pg.types.getTypeParser(oid, 'text'),
+    oid === INT8 ? parseInteger : oid === TIMESTAMPTZ ? parseTime : pg.types.getTypeParser(oid, 'text'),
+}
+
+/** 64-bit integers: ours stay below 2^53, and strings would compare by their characters. A larger one is the largest safe integer. */
+function parseInteger(text: string): number {
+  return Math.min(Math.max(Number(text), Number.MIN_SAFE_INTEGER), Number.MAX_SAFE_INTEGER)
+}
+
+const first = Date.parse('0001-01-01T00:00:00Z')
+const last = Date.parse('9999-12-31T23:59:59.999Z')
+const readTime = pg.types.getTypeParser(TIMESTAMPTZ, 'text') as (text: string) => Date | number
+
+/** `infinity`, and years that RFC 3339 cannot write, are the last or the first moment that it can. */
+function parseTime(text: string): Date {
+  const time = Number(readTime(text))
+  if (Number.isNaN(time)) return new Date(text.endsWith('BC') ? first : last)
+  return new Date(Math.min(Math.max(time, first), last))
 }
 
 /** Opens a pool of connections. It connects at the first statement. */
@@ -47,6 +66,7 @@ export function openDatabase(options: DatabaseOptions): Database {
     connectionTimeoutMillis: 5000,
     keepAlive: true,
     types,
+    ...(options.lockTimeout === undefined ? {} : { lock_timeout: options.lockTimeout }),
   }
   const pool = new pg.Pool({ ...settings, max: options.connections ?? 10 })
   // The pool replaces a connection that breaks while idle. Without a listener Node would end the process.

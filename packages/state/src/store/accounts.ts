@@ -1,6 +1,8 @@
 import type { Condition } from '../conditions.ts'
 import type { Queryable } from '../database/pool.ts'
 import type { PlanSpec } from '../plan-spec.ts'
+import { bounded, largestKeys, largestSpec, nextGeneration, observedGeneration } from './bounds.ts'
+import { renderJson } from './record.ts'
 
 export type AccountState = 'active' | 'throttled' | 'suspended'
 
@@ -27,6 +29,7 @@ const columns = `a.id, a.reseller, a.name, a.host, a.slot, a.plan, p.spec as "pl
   a.generation, a.observed_generation as "observedGeneration", a.conditions, a.created_at as "createdAt",
   a.updated_at as "updatedAt", a.deleted_at as "deletedAt"`
 const tables = 'accounts a join plans p on p.name = a.plan'
+const next = nextGeneration('generation', 'observed_generation')
 
 export interface AccountName {
   readonly reseller: string
@@ -109,7 +112,7 @@ export async function insertAccount(
 /** Writes the spec if it differs from the row. Returns whether it did. */
 export async function updateAccount(tx: Queryable, id: number, spec: AccountSpec): Promise<boolean> {
   const rows = await tx.query(
-    `update accounts set plan = $2, ssh_keys = $3, state = $4, labels = $5, generation = generation + 1, updated_at = now()
+    `update accounts set plan = $2, ssh_keys = $3, state = $4, labels = $5, generation = ${next}, updated_at = now()
      where id = $1 and (plan, ssh_keys, state, labels) is distinct from ($2::text, $3::text[], $4::text, $5::jsonb) returning id`,
     [id, spec.plan, spec.sshKeys, spec.state, JSON.stringify(spec.labels)],
   )
@@ -123,41 +126,65 @@ export async function touchAccounts(
 ): Promise<readonly string[]> {
   const [column, value] = 'plan' in where ? ['plan', where.plan] : ['id', where.id]
   const rows = await tx.query<{ host: string }>(
-    `update accounts set generation = generation + 1 where ${column} = $1 and deleted_at is null returning host`,
+    `update accounts set generation = ${next} where ${column} = $1 and deleted_at is null returning host`,
     [value],
   )
   return [...new Set(rows.map(({ host }) => host))]
 }
 
 export async function markAccountDeleted(tx: Queryable, id: number): Promise<void> {
-  await tx.query('update accounts set deleted_at = now(), generation = generation + 1 where id = $1', [id])
+  await tx.query(`update accounts set deleted_at = now(), generation = ${next} where id = $1`, [id])
 }
 
 /**
- * Returns the accounts whose newest spec, or that of one of their domains, was not observed yet; with `all`, every one that is not
- * deleted. Domains count because a tenant's environment names them.
+ * What the agent reads of an account. The API writes some of it. `checkView` of the agent checks all of it.
+ *
+ * Unlike the rows of the API it has no labels and times, which the agent does not use.
  */
-export function accountsToVisit(db: Queryable, host: string, all: boolean): Promise<readonly AccountRow[]> {
+export interface AccountToVisit extends Omit<
+  AccountRow,
+  'planSpec' | 'sshKeys' | 'state' | 'labels' | 'createdAt' | 'updatedAt'
+> {
+  /** Whether the slot is taken. A row with a slot that is not taken was not made by an action of the API. */
+  readonly holdsSlot: boolean
+  /** Null when it is larger than `largestSpec`. */
+  readonly planSpec: unknown
+  /** Null when they are larger than `largestKeys`. */
+  readonly sshKeys: unknown
+  readonly state: string
+}
+
+/**
+ * Returns the accounts with a slot whose newest spec, or that of one of their domains, was not observed yet; with `all`, every one that is
+ * not deleted. Domains count because a tenant's environment names them.
+ *
+ * A generation below the observed one counts too: a row that was restored from a backup may have one.
+ */
+export function accountsToVisit(db: Queryable, host: string, all: boolean): Promise<readonly AccountToVisit[]> {
   const filter = all
     ? 'true'
-    : `a.observed_generation < a.generation or exists (select 1 from domains d
-       where d.account = a.id and (d.observed_generation < d.generation or d.deleted_at is not null))`
-  return db.query<AccountRow>(
-    `select ${columns} from ${tables} where a.host = $1 and a.deleted_at is null and (${filter})
-       and exists (select 1 from slots s where s.host = a.host and s.n = a.slot and s.state = 'taken') order by a.id`,
+    : `a.observed_generation <> a.generation or exists (select 1 from domains d
+       where d.account = a.id and (d.observed_generation <> d.generation or d.deleted_at is not null))`
+  return db.query<AccountToVisit>(
+    `select a.id, a.reseller, a.name, a.host, a.slot, s.state = 'taken' as "holdsSlot", a.plan,
+       ${bounded('p.spec', largestSpec)} as "planSpec", ${bounded('a.ssh_keys', largestKeys)} as "sshKeys", a.state, a.generation,
+       a.observed_generation as "observedGeneration", a.conditions, a.deleted_at as "deletedAt"
+     from ${tables} join slots s on s.host = a.host and s.n = a.slot
+     where a.host = $1 and a.deleted_at is null and (${filter}) order by a.id`,
     [host],
   )
 }
 
 /**
  * Deletes the rows of deleted accounts of which nothing is left on the host: no domain row, and a slot that is evicted or belongs to
- * another account. Returns how many.
+ * another account. Leaves out a row that another session has locked. Returns how many.
  */
 export async function purgeAccounts(db: Queryable, host: string): Promise<number> {
   const rows = await db.query(
-    `delete from accounts a where a.host = $1 and a.deleted_at is not null
+    `delete from accounts where id in (select a.id from accounts a where a.host = $1 and a.deleted_at is not null
        and not exists (select 1 from domains d where d.account = a.id)
        and not exists (select 1 from slots s where s.host = a.host and s.n = a.slot and s.state = 'dirty' and not s.evicted)
+       for update skip locked)
      returning id`,
     [host],
   )
@@ -170,18 +197,22 @@ export interface Observation {
   readonly conditions: readonly Condition[]
 }
 
-/** Records observations of many accounts or domains in one statement. Never overwrites a newer observation. */
+/**
+ * Records observations of many accounts or domains in one statement. Never overwrites a newer observation, except one of a generation that
+ * the row does not have yet.
+ */
 export async function recordObservations(
   db: Queryable,
   table: 'accounts' | 'domains',
   seen: readonly Observation[],
 ): Promise<void> {
   if (seen.length === 0) return
+  const now = observedGeneration('t.generation', 'u.generation')
   await db.query(
-    `update ${table} t set observed_generation = u.generation, conditions = u.conditions
+    `update ${table} t set observed_generation = ${now}, conditions = u.conditions
      from jsonb_to_recordset($1::jsonb) as u(id bigint, generation bigint, conditions jsonb)
-     where t.id = u.id and t.observed_generation <= u.generation
-       and (t.observed_generation, t.conditions) is distinct from (u.generation, u.conditions)`,
-    [JSON.stringify(seen)],
+     where t.id = u.id and (t.observed_generation <= ${now} or t.observed_generation > t.generation)
+       and (t.observed_generation, t.conditions) is distinct from (${now}, u.conditions)`,
+    [renderJson(seen)],
   )
 }

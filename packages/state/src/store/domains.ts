@@ -1,5 +1,7 @@
 import type { Condition } from '../conditions.ts'
 import type { Queryable } from '../database/pool.ts'
+import { nextGeneration } from './bounds.ts'
+import { renderJson } from './record.ts'
 
 export type ListenerState = 'listening' | 'nobody' | 'wrong_address'
 
@@ -26,6 +28,7 @@ const columns = `d.id, d.name, d.account, a.name as "accountName", a.reseller, a
   d.generation, d.observed_generation as "observedGeneration", d.conditions, d.listener, d.created_at as "createdAt",
   d.updated_at as "updatedAt", d.deleted_at as "deletedAt"`
 const tables = 'domains d join accounts a on a.id = d.account'
+const next = nextGeneration('generation', 'observed_generation')
 
 /** Finds a domain that is not deleted. With `lock`, locks its row until the end of the transaction. */
 export async function findDomain(db: Queryable, name: string, lock = false): Promise<DomainRow | undefined> {
@@ -126,7 +129,7 @@ export async function insertDomain(
 
 export async function updateDomain(tx: Queryable, id: number, account: number, port: number): Promise<void> {
   await tx.query(
-    'update domains set account = $2, port = $3, generation = generation + 1, updated_at = now(), listener = null where id = $1',
+    `update domains set account = $2, port = $3, generation = ${next}, updated_at = now(), listener = null where id = $1`,
     [id, account, port],
   )
 }
@@ -137,19 +140,41 @@ export async function markDomainsDeleted(
 ): Promise<void> {
   const [column, value] = 'id' in where ? ['id', where.id] : ['account', where.account]
   await tx.query(
-    `update domains set deleted_at = now(), generation = generation + 1 where ${column} = $1 and deleted_at is null`,
+    `update domains set deleted_at = now(), generation = ${next} where ${column} = $1 and deleted_at is null`,
     [value],
   )
 }
 
-/** Returns every domain of a host, including deleted ones until the agent has removed their routes. */
-export function domainsOfHost(db: Queryable, host: string): Promise<readonly DomainRow[]> {
-  return db.query<DomainRow>(`select ${columns} from ${tables} where a.host = $1 order by d.name, d.id`, [host])
+/** What the agent reads of a domain. The API writes some of it. `checkView` of the agent checks all of it. */
+export type DomainToServe = Omit<DomainRow, 'createdAt' | 'updatedAt'>
+
+/**
+ * Returns every domain of a host, including deleted ones until the agent has removed their routes.
+ *
+ * A domain of a deleted account counts as deleted. Cuts a name that is too long, one character after the most that a host name has. A listener that the agent did not record counts as none.
+ */
+export function domainsOfHost(db: Queryable, host: string): Promise<readonly DomainToServe[]> {
+  return db.query<DomainToServe>(
+    `select d.id, left(d.name, 254) as name, d.account, a.name as "accountName", a.reseller, a.host, a.slot,
+       a.state = 'suspended' as suspended, d.port, d.generation, d.observed_generation as "observedGeneration", d.conditions,
+       case when d.listener in ('listening', 'nobody', 'wrong_address') then d.listener end as listener,
+       coalesce(d.deleted_at, a.deleted_at) as "deletedAt"
+     from ${tables} where a.host = $1 order by d.name, d.id`,
+    [host],
+  )
 }
 
-/** Deletes the rows of deleted domains whose routes the agent has removed. */
+/**
+ * Deletes the rows of deleted domains, and of domains of deleted accounts, whose routes the agent has removed. Leaves out a row that another
+ * session has locked.
+ */
 export async function purgeDomains(db: Queryable, ids: readonly number[]): Promise<void> {
-  if (ids.length > 0) await db.query('delete from domains where id = any($1) and deleted_at is not null', [ids])
+  if (ids.length === 0) return
+  await db.query(
+    `delete from domains where id in (select d.id from ${tables} where d.id = any($1)
+       and (d.deleted_at is not null or a.deleted_at is not null) for update of d skip locked)`,
+    [ids],
+  )
 }
 
 export async function recordListeners(
@@ -160,6 +185,6 @@ export async function recordListeners(
   await db.query(
     `update domains d set listener = u.listener from jsonb_to_recordset($1::jsonb) as u(id bigint, listener text)
      where d.id = u.id and d.listener is distinct from u.listener`,
-    [JSON.stringify(seen)],
+    [renderJson(seen)],
   )
 }

@@ -1,6 +1,9 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { SlotLayout } from '@puppy/accounts/slots'
 import type { Condition } from '../conditions.ts'
 import type { Queryable } from '../database/pool.ts'
+import { largestNumber, nextGeneration, observedGeneration } from './bounds.ts'
+import { renderJson } from './record.ts'
 
 /** `folder`: below a root folder, where only files change. */
 type HostMode = 'live' | 'folder' | 'dry_run'
@@ -75,8 +78,12 @@ export interface Registration {
 /**
  * Inserts a host. If it exists, updates its mode and, while it has no slots, its layout. Changes nothing if another machine has the name.
  * Returns the row that has the name.
+ *
+ * Writes nothing when the row is right, so that another session that has locked the row does not delay the start of an agent.
  */
 export async function registerHost(db: Queryable, host: Registration): Promise<HostRow | undefined> {
+  const found = await findHost(db, host.name)
+  if (found !== undefined && found.mode === host.mode && isDeepStrictEqual(found.layout, host.layout)) return found
   await db.query(
     `insert into hosts (name, machine_id, layout, mode, pool_free, pool_max) values ($1, $2, $3, $4, $5, $6)
      on conflict (name) do update set mode = excluded.mode,
@@ -97,11 +104,13 @@ export interface HostObservation {
   readonly conditions: readonly Condition[]
 }
 
+/** Records an observation and a heartbeat. The observed generation never decreases, unless it is above that of the row. */
 export async function recordHost(db: Queryable, name: string, seen: HostObservation): Promise<void> {
+  const observed = 'case when observed_generation > generation then $2 else greatest(observed_generation, $2) end'
   await db.query(
-    `update hosts set observed_generation = greatest(observed_generation, $2), facilities = $3, conditions = $4, heartbeat_at = now(), looked_at = now()
+    `update hosts set observed_generation = ${observedGeneration('generation', observed)}, facilities = $3, conditions = $4, heartbeat_at = now(), looked_at = now()
      where name = $1`,
-    [name, seen.generation, JSON.stringify(seen.facilities), JSON.stringify(seen.conditions)],
+    [name, seen.generation, renderJson(seen.facilities), renderJson(seen.conditions)],
   )
 }
 
@@ -116,23 +125,24 @@ export async function recordDrift(db: Queryable, name: string, changes: number):
 /** Asks the agent to plan its changes. Returns the number that `planMade` has reached when they are planned. */
 export async function askForPlan(db: Queryable, name: string): Promise<number | undefined> {
   const rows = await db.query<{ wanted: number }>(
-    'update hosts set plan_wanted = plan_wanted + 1 where name = $1 returning plan_wanted as wanted',
+    `update hosts set plan_wanted = ${nextGeneration('plan_wanted', 'plan_made')} where name = $1 returning plan_wanted as wanted`,
     [name],
   )
   return rows[0]?.wanted
 }
 
+/** Records a plan. `planMade` never decreases, unless it is above `planWanted`. */
 export async function recordPlan(
   db: Queryable,
   name: string,
   made: number,
   changes: readonly PlannedChange[],
 ): Promise<void> {
-  await db.query('update hosts set plan_made = greatest(plan_made, $2), changes = $3 where name = $1', [
-    name,
-    made,
-    JSON.stringify(changes),
-  ])
+  await db.query(
+    `update hosts set plan_made = case when plan_wanted not between 0 and ${largestNumber} then plan_wanted
+       when plan_made > plan_wanted then $2 else greatest(plan_made, $2) end, changes = $3 where name = $1`,
+    [name, made, renderJson(changes)],
+  )
 }
 
 export async function setPool(
@@ -141,7 +151,7 @@ export async function setPool(
   pool: { readonly free: number; readonly max: number },
 ): Promise<boolean> {
   const rows = await db.query(
-    `update hosts set pool_free = $2, pool_max = $3, generation = generation + 1
+    `update hosts set pool_free = $2, pool_max = $3, generation = ${nextGeneration('generation', 'observed_generation')}
      where name = $1 and (pool_free, pool_max) is distinct from ($2, $3) returning name`,
     [name, pool.free, pool.max],
   )

@@ -1,4 +1,5 @@
 import type { Queryable } from '../database/pool.ts'
+import { renderJson } from './record.ts'
 
 /** Bytes and packets that the firewall counted for a uid. */
 export interface TrafficCounters {
@@ -72,6 +73,6 @@ export async function stepMeters(db: Queryable, host: string, steps: readonly Me
      where a.deleted_at is null and s.n in (select n from moved union all select n from entered)
      on conflict (account) do update set sent = coalesce(u.sent, 0) + excluded.sent,
        received = coalesce(u.received, 0) + excluded.received, sampled_at = now()`,
-    [host, JSON.stringify(steps)],
+    [host, renderJson(steps)],
   )
 }

@@ -1,5 +1,6 @@
 import type { Queryable } from '../database/pool.ts'
 import type { PlanSpec } from '../plan-spec.ts'
+import { nextGeneration } from './bounds.ts'
 
 export interface PlanRow {
   readonly name: string
@@ -42,7 +43,7 @@ export async function upsertPlan(
 ): Promise<{ created: boolean; changed: boolean }> {
   const rows = await tx.query<{ created: boolean }>(
     `insert into plans as p (name, spec) values ($1, $2)
-     on conflict (name) do update set spec = excluded.spec, generation = p.generation + 1, updated_at = now()
+     on conflict (name) do update set spec = excluded.spec, generation = ${nextGeneration('p.generation')}, updated_at = now()
        where p.spec is distinct from excluded.spec
      returning (xmax = 0) as created`,
     [name, JSON.stringify(spec)],
@@ -52,5 +53,6 @@ export async function upsertPlan(
 
 /** Deletes a plan. Returns false if it does not exist. PostgreSQL refuses (23503) while accounts have it, even deleted ones. */
 export async function deletePlan(tx: Queryable, name: string): Promise<boolean> {
-  return (await tx.query('delete from plans where name = $1 returning name', [name])).length > 0
+  const rows = await tx.query<{ gone: boolean }>('select delete_plan($1) as gone', [name])
+  return rows[0]?.gone ?? false
 }

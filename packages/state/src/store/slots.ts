@@ -1,4 +1,6 @@
 import type { Queryable } from '../database/pool.ts'
+import { largestSpec } from './bounds.ts'
+import { renderJson } from './record.ts'
 
 export type SlotState = 'building' | 'free' | 'taken' | 'dirty' | 'blocked'
 
@@ -44,7 +46,7 @@ export interface BuiltSlotRow {
 /** Returns every slot that is built and not blocked, with the egress policy of its account's plan. */
 export function readBuiltSlots(db: Queryable, host: string): Promise<readonly BuiltSlotRow[]> {
   return db.query<BuiltSlotRow>(
-    `select s.n, coalesce(p.spec->>'egress', 'default') as egress, s.state = 'free' as free from slots s
+    `select s.n, coalesce(left(case when pg_column_size(p.spec) <= ${largestSpec} then p.spec->>'egress' end, 20), 'default') as egress, s.state = 'free' as free from slots s
      left join accounts a on a.host = s.host and a.slot = s.n and a.deleted_at is null
      left join plans p on p.name = a.plan
      where s.host = $1 and s.state in ('free', 'taken', 'dirty') order by s.n`,
@@ -112,15 +114,27 @@ export async function recordSlots(db: Queryable, host: string, updates: readonly
      from jsonb_to_recordset($2::jsonb) as u(n int, "from" text, "to" text, evicted boolean, reason text, message text)
      where slots.host = $1 and slots.n = u.n and slots.state = u.from
        and (slots.state, slots.evicted, slots.reason, slots.message) is distinct from (u.to, u.evicted, u.reason, u.message)`,
-    [host, JSON.stringify(updates)],
+    [host, renderJson(updates)],
   )
 }
 
-/** Assigns free slots to accounts that wait for one, oldest first. Returns how many. */
-export async function assignWaiting(tx: Queryable, host: string): Promise<number> {
-  const waiting = await tx.query<{ id: number }>(
-    `select id from accounts where host = $1 and slot is null and deleted_at is null order by created_at, id for update skip locked`,
+/** Returns the accounts that wait for a slot, oldest first. */
+export async function listWaiting(db: Queryable, host: string): Promise<readonly number[]> {
+  const rows = await db.query<{ id: number }>(
+    'select id from accounts where host = $1 and slot is null and deleted_at is null order by created_at, id',
     [host],
+  )
+  return rows.map(({ id }) => id)
+}
+
+/**
+ * Assigns free slots to these accounts, in their order, until no slot is free. Leaves out an account that has a slot or that another
+ * session has locked. Returns how many got one.
+ */
+export async function assignWaiting(tx: Queryable, host: string, accounts: readonly number[]): Promise<number> {
+  const waiting = await tx.query<{ id: number }>(
+    `select id from accounts where id = any($1) and slot is null and deleted_at is null order by created_at, id for update skip locked`,
+    [accounts],
   )
   let given = 0
   for (const { id } of waiting) {

@@ -1,4 +1,5 @@
 import type { Queryable } from '../database/pool.ts'
+import { renderJson } from './record.ts'
 
 /** What the proxy has counted for an account since its counters were reset. */
 export interface Reading {
@@ -84,7 +85,7 @@ export async function addReadings(db: Queryable, readings: readonly Reading[]): 
      where exists (select 1 from accounts a where a.id = r.account and a.deleted_at is null)
      on conflict (account) do update set requests = ${grown('requests', 'requests')}, bytes_in = ${grown('bytes_in', 'bytesIn')},
        bytes_out = ${grown('bytes_out', 'bytesOut')}, counted = excluded.counted, sampled_at = now()`,
-    [JSON.stringify(readings)],
+    [renderJson(readings)],
   )
 }
 
@@ -99,7 +100,7 @@ export async function recordDisk(
      select r.account, r.disk from jsonb_to_recordset($1::jsonb) as r(account bigint, disk jsonb)
      where exists (select 1 from accounts a where a.id = r.account and a.deleted_at is null)
      on conflict (account) do update set disk = excluded.disk, sampled_at = now() where u.disk is distinct from excluded.disk`,
-    [JSON.stringify(readings)],
+    [renderJson(readings)],
   )
 }
 
@@ -136,6 +137,6 @@ export async function recordProcessesUsed(
      select r.account, r.processes from jsonb_to_recordset($1::jsonb) as r(account bigint, processes jsonb)
      where exists (select 1 from accounts a where a.id = r.account and a.deleted_at is null)
      on conflict (account) do update set processes = excluded.processes, sampled_at = now()`,
-    [JSON.stringify(used)],
+    [renderJson(used)],
   )
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import t from 'tap'
-import { grant, migrate, readMigrations } from '../../src/database/migrate.ts'
+import { confine, grant, migrate, readMigrations } from '../../src/database/migrate.ts'
 import { startPostgres } from '../support/database.ts'
 import { addHost } from '../support/rows.ts'
 
@@ -67,6 +67,15 @@ const denied: [role: 'api' | 'agent', what: string, sql: string][] = [
   ['api', 'insert a reseller', `insert into resellers (name) values ('x')`],
   ['api', 'delete a slot', 'delete from slots'],
   ['api', 'create a table', 'create table x (n int)'],
+  ...['plans', 'accounts', 'domains', 'hosts', 'slots', 'audit', 'keys', 'migrations', 'leases'].map(
+    (table): [role: 'api', what: string, sql: string] => [
+      'api',
+      `lock the table ${table}`,
+      `lock table ${table} in row exclusive mode`,
+    ],
+  ),
+  ['api', 'delete a plan without delete_plan()', 'delete from plans'],
+  ['api', 'change the creation time of a plan', 'update plans set created_at = now()'],
   ['api', 'free a slot that was not scrubbed', `update slots set state = 'free' where n = 1`],
   ['api', 'renumber a slot', 'update slots set n = 7 where n = 1'],
   [
@@ -91,7 +100,10 @@ for (const [role, what, sql] of denied) {
   void t.test(`grant(): the ${role} may not ${what}`, async (t) => {
     const database = await postgres.create(t)
     await addHost(database.agent)
-    await t.rejects(database[role].query(sql), { code: '42501' })
+    await t.rejects(
+      database[role].transaction((tx) => tx.query(sql)),
+      { code: '42501' },
+    )
   })
 }
 
@@ -106,13 +118,21 @@ void t.test('grant() revokes the rights of an earlier version, also on columns',
   await t.rejects(database.agent.query('select * from keys'), { code: '42501' })
 })
 
+void t.test('grant() takes the right to create temporary tables', async (t) => {
+  const { owner, api } = await postgres.create(t)
+  await grant(owner, { api: 'puppy_api', agent: 'puppy_agent' })
+  await t.rejects(api.query('create temporary table x (n int)'), { code: '42501' })
+})
+
 void t.test('grant() quotes the names of roles', async (t) => {
   const { owner } = await postgres.create(t)
   const name = 'it"s; drop table slots'
   const quoted = '"it""s; drop table slots"'
   await owner.query(`create role ${quoted}`)
   await grant(owner, { api: name, agent: 'puppy_agent' })
-  t.strictSame(await owner.query(`select has_table_privilege($1, 'plans', 'insert') as may`, [name]), [{ may: true }])
+  t.strictSame(await owner.query(`select has_any_column_privilege($1, 'plans', 'insert') as may`, [name]), [
+    { may: true },
+  ])
   await owner.query(`drop owned by ${quoted}`)
   await owner.query(`drop role ${quoted}`)
 })
@@ -148,4 +168,52 @@ void t.test('migrate() keeps domains of an earlier version, and shortens long en
     { target: 'short', details: { a: 1 } },
     { target: 'long', details: { sha256: /^[0-9a-f]{64}$/, bytes: 1_000_009 } },
   ])
+})
+
+void t.test('migrate() and grant() wait for no lock that the API’s role can take', async (t) => {
+  const { owner, api } = await postgres.create(t)
+  const { promise: released, resolve: release } = Promise.withResolvers<void>()
+  const { promise: locked, resolve: locks } = Promise.withResolvers<void>()
+  const holding = api.transaction(async (tx) => {
+    await tx.query('select pg_advisory_xact_lock(7077079), pg_advisory_xact_lock(7077079, 0)')
+    await tx.query('select 1 from migrations')
+    locks()
+    await released
+  })
+  await locked
+  t.strictSame(await migrate(owner), [])
+  await grant(owner, { api: 'puppy_api', agent: 'puppy_agent' })
+  release()
+  await holding
+})
+
+void t.test('confine() takes from the API’s role what PostgreSQL lets every role do', async (t) => {
+  const { owner, api, agent } = await postgres.create(t)
+  const [{ name } = { name: '' }] = await owner.query<{ name: string }>(
+    `select 'confined_' || pg_backend_pid() as name`,
+  )
+  await owner.query(`create role ${name} login`)
+  await owner.query(`grant puppy_api to ${name}`)
+  await confine(owner, { api: name })
+  t.strictSame(await owner.query('select rolconnlimit, rolconfig from pg_roles where rolname = $1', [name]), [
+    { rolconnlimit: 50, rolconfig: ['temp_file_limit=1GB'] },
+  ])
+  for (const sql of [
+    'select pg_advisory_lock(7077079)',
+    'select pg_try_advisory_xact_lock(1)',
+    'select pg_advisory_xact_lock(7077079)',
+    'select lo_create(0)',
+    'select lo_creat(-1)',
+    `select lo_from_bytea(0, 'x')`,
+    `select pg_logical_emit_message(false, 'a', 'b')`,
+    `set temp_file_limit = '2GB'`,
+  ])
+    await t.rejects(api.query(sql), { code: '42501' }, sql)
+  await owner.transaction(async (tx) => {
+    await tx.query(`set local role ${name}`)
+    await tx.query('select pg_advisory_xact_lock(7077080, 1)')
+  })
+  await t.rejects(agent.query('select pg_advisory_xact_lock(7077080, 1)'), { code: '42501' })
+  await owner.query(`drop owned by ${name}`)
+  await owner.query(`drop role ${name}`)
 })

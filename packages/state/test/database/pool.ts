@@ -116,3 +116,47 @@ void t.test('transaction() returns its connection to the pool after every error'
     await single.transaction((tx) => tx.query(sql)).catch(() => {})
   t.strictSame(await single.query('select 1 as one'), [{ one: 1 }])
 })
+
+void t.test(
+  'openDatabase() returns numbers and times that JavaScript does not hold as the nearest that it does',
+  async (t) => {
+    const { owner } = await postgres.create(t)
+    const numbers = await owner.query(
+      'select 9223372036854775807 as largest, -9223372036854775808 as smallest, 9007199254740992 as above, 7::bigint as seven',
+    )
+    t.strictSame(numbers, [
+      { largest: Number.MAX_SAFE_INTEGER, smallest: Number.MIN_SAFE_INTEGER, above: Number.MAX_SAFE_INTEGER, seven: 7 },
+    ])
+    const [times] = await owner.query<Record<string, Date>>(
+      `select 'infinity'::timestamptz as after, '-infinity'::timestamptz as before, '4713-01-01 BC'::timestamptz as bc,
+       '294276-12-31'::timestamptz as late, '10000-01-01'::timestamptz as y10k, '2026-01-02T03:04:05Z'::timestamptz as usual`,
+    )
+    const texts = Object.fromEntries(Object.entries(times ?? {}).map(([key, time]) => [key, time.toISOString()]))
+    const [first, last] = ['0001-01-01T00:00:00.000Z', '9999-12-31T23:59:59.999Z']
+    t.strictSame(texts, {
+      after: last,
+      before: first,
+      bc: first,
+      late: last,
+      y10k: last,
+      usual: '2026-01-02T03:04:05.000Z',
+    })
+  },
+)
+
+void t.test('openDatabase() waits for a lock at most for lockTimeout', async (t) => {
+  const { owner, urls } = await postgres.create(t)
+  const hasty = openDatabase({ url: urls.owner, name: 'test', connections: 1, lockTimeout: 50 })
+  t.teardown(() => hasty.end())
+  const { promise: released, resolve: release } = Promise.withResolvers<void>()
+  const { promise: locked, resolve: locks } = Promise.withResolvers<void>()
+  const holding = owner.transaction(async (tx) => {
+    await tx.query('lock table plans')
+    locks()
+    await released
+  })
+  await locked
+  await t.rejects(hasty.query('select 1 from plans'), { code: '55P03' })
+  release()
+  await holding
+})

@@ -11,7 +11,6 @@ import {
   recordObservations,
   touchAccounts,
   updateAccount,
-  type AccountRow,
 } from '../../src/store/accounts.ts'
 import { insertDomain, markDomainsDeleted } from '../../src/store/domains.ts'
 import { recordSlots, releaseSlot, takeSlot } from '../../src/store/slots.ts'
@@ -29,7 +28,7 @@ import {
 import { startPostgres } from '../support/database.ts'
 
 const postgres = await startPostgres(t)
-const names = (rows: readonly AccountRow[]) => rows.map(({ name }) => name)
+const names = (rows: readonly { readonly name: string }[]) => rows.map(({ name }) => name)
 const applied: Condition = { type: 'accounts', status: 'true', reason: 'applied', at: '2026-01-01T00:00:00.000Z' }
 const seen = (id: number, generation: number, conditions: readonly Condition[] = [applied]) => ({
   id,
@@ -249,6 +248,7 @@ void t.test('recordObservations() never overwrites a newer observation', async (
   const { agent, api } = await prepare(t)
   const id = await addAccount(api, 'blog')
   const who = { reseller: 'root', name: 'blog' }
+  await api.query('update accounts set generation = 3')
   await recordObservations(agent, 'accounts', [seen(id, 3)])
   await recordObservations(agent, 'accounts', [seen(id, 2, [])])
   const observed = async () => {

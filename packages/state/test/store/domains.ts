@@ -15,13 +15,12 @@ import {
   purgeDomains,
   recordListeners,
   updateDomain,
-  type DomainRow,
 } from '../../src/store/domains.ts'
 import { addHost, addReseller, addAccount, addPlan, one, untilBlocked } from '../support/rows.ts'
 import { startPostgres } from '../support/database.ts'
 
 const postgres = await startPostgres(t)
-const names = (rows: readonly DomainRow[]) => rows.map(({ name }) => name)
+const names = (rows: readonly { readonly name: string }[]) => rows.map(({ name }) => name)
 
 /** Adds a host, a plan, the account `blog` of root and the account `shop` of acme. */
 async function prepare(t: Parameters<typeof postgres.create>[0]) {

@@ -101,6 +101,7 @@ void t.test('recordHost() records an observation and a heartbeat, and never decr
   const { agent, api } = await postgres.create(t)
   await addHost(agent)
   const facilities = { quota: { works: false, reason: 'not_mounted' } }
+  await api.query('update hosts set generation = 2')
   await recordHost(agent, 'h1', { generation: 2, facilities, conditions: [applied] })
   const seen = async () => {
     const row = await findHost(api, 'h1')

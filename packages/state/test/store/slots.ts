@@ -3,6 +3,7 @@ import { openDatabase } from '../../src/database/pool.ts'
 import { findAccount, markAccountDeleted } from '../../src/store/accounts.ts'
 import {
   assignWaiting,
+  listWaiting,
   countSlots,
   countWaiting,
   insertSlots,
@@ -237,7 +238,7 @@ void t.test('assignWaiting() assigns free slots to accounts that wait, oldest fi
   const gone = await findAccount(api, { reseller: 'root', name: 'gone' })
   await markAccountDeleted(api, gone?.id ?? 0)
   t.equal(await countWaiting(agent, 'h1'), 4)
-  t.equal(await agent.transaction((tx) => assignWaiting(tx, 'h1')), 3)
+  t.equal(await agent.transaction(async (tx) => assignWaiting(tx, 'h1', await listWaiting(tx, 'h1'))), 3)
   t.equal(await countWaiting(agent, 'h1'), 1)
   const slots = await Promise.all(
     ['first', 'second', 'third', 'fourth'].map(
@@ -245,7 +246,7 @@ void t.test('assignWaiting() assigns free slots to accounts that wait, oldest fi
     ),
   )
   t.strictSame(slots, [0, 1, 2, null])
-  t.equal(await agent.transaction((tx) => assignWaiting(tx, 'h1')), 0)
+  t.equal(await agent.transaction(async (tx) => assignWaiting(tx, 'h1', await listWaiting(tx, 'h1'))), 0)
 })
 
 void t.test('listOccupants() returns accounts that have a slot, without deleted ones', async (t) => {
@@ -286,4 +287,15 @@ void t.test('slotsToScrub() omits a slot until the routes of its deleted account
     (await slotsToScrub(agent, 'h1')).map(({ n }) => n),
     [0],
   )
+})
+
+void t.test('takeSlot() skips a free slot that the row of an account names', async (t) => {
+  const { agent, api } = await postgres.create(t)
+  await addHost(agent, 'h1', 3)
+  await addPlan(api)
+  await addAccount(api, 'thief', { slot: 0 })
+  t.equal(await takeSlot(api, 'h1'), 1)
+  await addAccount(api, 'blog')
+  const waits = await addAccount(api, 'waits', { slot: null })
+  t.equal(await agent.transaction((tx) => assignWaiting(tx, 'h1', [waits])), 0, 'only slot 0 is left')
 })
