@@ -1,4 +1,4 @@
-import { HostError, runOptions, type Command, type EffectOptions, type Host, type RunResult } from '@puppy/host'
+import { HostError, runOptions, type Command, type EffectOptions, type Host } from '@puppy/host'
 import { findProgram } from '../program.ts'
 
 /** Folders as their file systems have them: no mount hides a file in them. */
@@ -7,21 +7,22 @@ export interface PrivateView {
   inside(path: string): string
   /** Returns the path on the machine of a path in this view. */
   outside(path: string): string
-  /** Runs a program that sees this view. It may exit with 0 or 1. @throws HostError, also when the view cannot be made */
-  run(command: Command, options: EffectOptions): Promise<RunResult>
+  /**
+   * Runs programs one after the other that see this view. Each may exit with 0 or 1. Returns what they wrote to standard output.
+   *
+   * @throws HostError, also when the view cannot be made
+   */
+  run(commands: readonly Command[], options: EffectOptions): Promise<string>
 }
 
 /** The folder with POSIX message queues. It is a file system of its own, which a machine need not have mounted. */
 export const queueFolder = '/dev/mqueue'
 
-/**
- * Exit codes of the program that makes the view: it cannot make the view, and the command returned 1. Node itself returns 1 for an error in
- * the program.
- */
-const [unmade, one] = [120, 121]
+/** Exit code of the program that makes the view, when it cannot make it. Node itself returns 1 for an error in the program. */
+const unmade = 120
 
 /**
- * The program that mounts each folder again without what is mounted below it, and then runs a command. Its mount namespace ends with it, so
+ * The program that mounts each folder again without what is mounted below it, and then runs the commands. Its mount namespace ends with it, so
  * nothing remains when it is killed.
  *
  * First it unmounts what is mounted below the folders, in this namespace only, because the kernel does not remove a folder on which
@@ -31,7 +32,7 @@ const [unmade, one] = [120, 121]
 const maker = String.raw`
 const { execFileSync, spawnSync } = require('node:child_process')
 const { closeSync, constants, mkdirSync, openSync, readFileSync, realpathSync, statSync } = require('node:fs')
-const { mount, umount, base, folders, command } = JSON.parse(readFileSync(0, 'utf8'))
+const { mount, umount, base, folders, commands } = JSON.parse(readFileSync(0, 'utf8'))
 const run = (...words) => execFileSync(words[0], words.slice(1), { stdio: ['ignore', 'ignore', 'inherit'] })
 const pathOnly = 0o10000000 | constants.O_NOFOLLOW | constants.O_DIRECTORY
 const unescape = (word) => word.replaceAll(/\\([0-7]{3})/g, (_, octal) => String.fromCharCode(Number.parseInt(octal, 8)))
@@ -64,8 +65,10 @@ try {
   console.error(error.message)
   process.exit(${unmade})
 }
-const { status } = spawnSync(command[0], command.slice(1), { stdio: ['ignore', 'inherit', 'inherit'] })
-process.exit(status === 1 ? ${one} : (status ?? 122))`
+for (const [program, ...words] of commands) {
+  const { status } = spawnSync(program, words, { stdio: ['ignore', 'inherit', 'inherit'] })
+  if (status !== 0 && status !== 1) process.exit(121)
+}`
 
 /** Folders that every machine has, and in which a tmpfs is mounted for the time of one program. */
 const bases = ['/mnt', '/media', '/opt'] as const
@@ -93,19 +96,19 @@ export function openView(host: Host, folders: readonly string[]): PrivateView {
       const place = /^\/[a-z]+\/(\d+)(?=\/|$)/.exec(path)
       return place === null ? path : (folders[Number(place[1])] ?? '') + path.slice(place[0].length)
     },
-    run: async (command: Command, options: EffectOptions) => {
-      // The command may be longer than the kernel allows for one argument.
+    run: async (commands: readonly Command[], options: EffectOptions) => {
+      // The commands may be longer than the kernel allows for one argument.
       const input = JSON.stringify({
         mount: findProgram(host, 'mount'),
         umount: findProgram(host, 'umount'),
         base,
         folders,
-        command,
+        commands,
       })
       const unshare = [findProgram(host, 'unshare'), '--mount', '--propagation', 'private', '--'] as const
       const all = [...unshare, process.execPath, '--eval', maker] as const
-      const result = await host.run([...all], runOptions('machine', options, { input, accept: [0, one, unmade] }))
-      if (result.exitCode !== unmade) return { ...result, exitCode: result.exitCode === one ? 1 : 0 }
+      const result = await host.run([...all], runOptions('machine', options, { input, accept: [0, unmade] }))
+      if (result.exitCode !== unmade) return result.stdout
       throw new HostError('HOST_PROGRAM_FAILED', {
         operation: 'mount folders in a mount namespace',
         command: folders.join(' '),
@@ -120,7 +123,11 @@ function plainView(host: Host): PrivateView {
   return Object.freeze({
     inside: (path: string) => host.path(path),
     outside: (path: string) => path.slice(host.root.length),
-    run: (command: Command, options: EffectOptions) =>
-      host.run(command, runOptions('files', options, { accept: [0, 1] })),
+    run: async (commands: readonly Command[], options: EffectOptions) => {
+      let printed = ''
+      for (const command of commands)
+        printed += (await host.run(command, runOptions('files', options, { accept: [0, 1] }))).stdout
+      return printed
+    },
   })
 }

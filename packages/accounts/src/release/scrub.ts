@@ -14,7 +14,7 @@ import { unmountAll, userMounts } from './mounts.ts'
 import { openView, queueFolder } from './private-view.ts'
 import { forgetReleased, readRestarted, readUnproved, type UnprovedFolder } from './proof.ts'
 import { clearLastLogins, readCoreDumps, readJournals, readRecords, rotateJournals } from './records.ts'
-import { removeEntries, removeStrays, search, type SearchPlace } from './search.ts'
+import { removeFiles, type SearchPlace } from './search.ts'
 import { closeSockets } from './sockets.ts'
 
 /** Whether a slot is clean: the search found nothing of its former tenant, and its home is as new. */
@@ -184,9 +184,7 @@ async function clean(
   const { host } = place
   await removePaths(host, await readRecords(host, slots), options)
   const left = host.live ? await cleanMachine(host, slots, options) : new Map<number, readonly string[]>()
-  await removeEntries(place, slots, options)
-  await removeStrays(place, slots, options)
-  const files = await search(place, slots, options)
+  const files = await removeFiles(place, slots, options)
   const records = await readRecords(host, slots)
   const remaining = host.live ? await readRemaining(host, slots) : new Map<number, readonly string[]>()
   return new Map(

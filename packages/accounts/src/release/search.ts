@@ -53,58 +53,66 @@ function renderRange(test: '-uid' | '-gid', { first, last }: Range): readonly st
   return ['-o', ...(first === last ? [test, `${first}`] : [test, `+${first - 1}`, test, `-${last + 1}`])]
 }
 
-/**
- * Removes the homes of slots with everything in them, and the direct entries of the other folders that belong to these slots, with their
- * contents. Only root and the owner may be able to move entries of these folders: the folders belong to root or are sticky.
- */
-export async function removeEntries(
-  { host, view, folders }: SearchPlace,
-  slots: readonly Slot[],
-  options: EffectOptions,
-): Promise<void> {
-  const rm = [findProgram(host, 'rm'), '-rf', '--one-file-system', '--'] as const
-  const homes = folders.homes.length === 0 ? [] : slots.map(({ home }) => view.inside(home))
-  if (homes.length > 0) await view.run([...rm, ...homes], options)
-  const owners = rangesOf(slots.map(({ uid }) => uid)).flatMap((range) => renderRange('-uid', range))
-  const tests = ['-mindepth', '1', '-maxdepth', '1', '(', ...owners.slice(1), ')', '-exec', ...rm, '{}', '+']
-  await sweep({ host, view }, folders.others, tests, options)
-}
-
-/**
- * Removes single files of these slots at any depth in folders of other users. `-delete` of find works on an open folder, so it does not
- * follow a folder that is replaced by a link meanwhile.
- *
- * A folder with files of other users cannot be deleted. It becomes the property of the owner of the folder that contains it. So do files
- * that cannot be deleted, such as a terminal. A file of another user with the group of a slot only loses this group. chown(1) runs in the
- * folder that find has open and changes only what still belongs to the slot, and no link is followed.
- */
-export async function removeStrays(place: SearchPlace, slots: readonly Slot[], options: EffectOptions): Promise<void> {
-  const owners = rangesOf(slots.map(({ uid }) => uid)).flatMap((range) => renderRange('-uid', range))
-  await sweepAll(place, ['(', ...owners.slice(1), ')', '-delete'], options)
-  const found = await search(place, slots, options)
-  const chown = [findProgram(place.host, 'chown'), '--no-dereference'] as const
-  for (const { uid, gid } of slots.filter((slot) => found.get(slot.n)!.length > 0)) {
-    const owned = ['-uid', `${uid}`, '-execdir', ...chown, `--from=${uid}`, '--reference=.', '--', '{}', '+']
-    const grouped = ['-gid', `${gid}`, '-execdir', ...chown, `--from=:${gid}`, `:${nogroup}`, '--', '{}', '+']
-    await sweepAll(place, owned, options)
-    await sweepAll(place, grouped, options)
-  }
-}
-
 /** The result of a search, by slot number: the first twenty files of each slot, or why the search failed. */
 export type Found = ReadonlyMap<number, readonly string[]>
 
 /**
- * Searches for all files whose owner or group belongs to these slots, with one run of find(1) for the homes and one for the other folders.
+ * Removes all files of these slots, and then searches for them. Returns what is left. One run of find(1) covers all slots.
+ *
+ * - The homes of the slots are removed with everything in them. So are the direct entries of the other folders that belong to a slot: only
+ *   root and the owner may be able to move entries of these folders.
+ * - Single files in folders of other users are deleted at any depth. `-delete` of find works on an open folder, so it does not follow a
+ *   folder that is replaced by a link meanwhile.
+ * - A folder with files of other users cannot be deleted. It becomes the property of the owner of the folder that contains it. So does what
+ *   cannot be deleted, such as a terminal. A file of another user with the group of a slot only loses this group. chown(1) runs in the
+ *   folder that find has open, changes only what still belongs to the slot, and follows no link.
+ *
+ * @throws HostError `HOST_ABORTED`.
+ */
+export async function removeFiles(place: SearchPlace, slots: readonly Slot[], options: EffectOptions): Promise<Found> {
+  const before = await search(place, slots, options, removals(place, slots))
+  const left = slots.filter(({ n }) => before.get(n)!.length > 0)
+  if (left.length === 0) return before
+  const changes = left.flatMap((slot) => changesOfOwner(place, slot))
+  return search(place, slots, options, changes)
+}
+
+function removals({ host, view, folders }: SearchPlace, slots: readonly Slot[]): readonly Command[] {
+  const rm = [findProgram(host, 'rm'), '-rf', '--one-file-system', '--'] as const
+  const homes = folders.homes.length === 0 ? [] : slots.map(({ home }) => view.inside(home))
+  const ranges = rangesOf(slots.map(({ uid }) => uid)).flatMap((range) => renderRange('-uid', range))
+  const owners = ['(', ...ranges.slice(1), ')']
+  const entries = ['-mindepth', '1', '-maxdepth', '1', ...owners, '-exec', ...rm, '{}', '+']
+  return [
+    ...(homes.length === 0 ? [] : [[...rm, ...homes] as const]),
+    ...sweep({ host, view }, folders.others, entries),
+    ...sweepAll({ host, view, folders }, [...owners, '-delete']),
+  ]
+}
+
+function changesOfOwner(place: SearchPlace, { uid, gid }: Slot): readonly Command[] {
+  const chown = [findProgram(place.host, 'chown'), '--no-dereference'] as const
+  const owned = ['-uid', `${uid}`, '-execdir', ...chown, `--from=${uid}`, '--reference=.', '--', '{}', '+']
+  const grouped = ['-gid', `${gid}`, '-execdir', ...chown, `--from=:${gid}`, `:${nogroup}`, '--', '{}', '+']
+  return [...sweepAll(place, owned), ...sweepAll(place, grouped)]
+}
+
+/**
+ * Searches for all files whose owner or group belongs to these slots. Runs other programs first.
  *
  * A search that does not finish proves nothing: then the result of every slot is the error.
  *
  * @throws HostError `HOST_ABORTED`.
  */
-export async function search(place: SearchPlace, slots: readonly Slot[], options: EffectOptions): Promise<Found> {
+export async function search(
+  place: SearchPlace,
+  slots: readonly Slot[],
+  options: EffectOptions,
+  first: readonly Command[] = [],
+): Promise<Found> {
   const print = [...renderOwners(slots.map(({ uid }) => uid)), '-printf', '%U\\0%G\\0%p\\0']
   try {
-    return arrange(place.view, slots, parseFound(await sweepAll(place, print, options)))
+    return arrange(place.view, slots, parseFound(await place.view.run([...first, ...sweepAll(place, print)], options)))
   } catch (error) {
     if (!(error instanceof HostError) || isAbort(error)) throw error
     if (error.code !== 'HOST_OUTPUT_TOO_LARGE' || slots.length === 1)
@@ -147,25 +155,26 @@ function arrange(view: PrivateView, slots: readonly Slot[], found: readonly Foun
   return new Map(slots.map(({ n, uid }) => [n, paths.get(uid)!]))
 }
 
-/** Runs find in the homes, without the homes themselves, and in the other folders. Returns what both printed. */
-async function sweepAll({ host, view, folders }: SearchPlace, tests: readonly string[], options: EffectOptions) {
-  const inHomes = await sweep({ host, view }, folders.homes, ['-mindepth', '2', ...tests], options)
-  return inHomes + (await sweep({ host, view }, folders.others, ['-mindepth', '1', ...tests], options))
+/** Returns commands that run find in the homes, without the homes themselves, and in the other folders. */
+function sweepAll({ host, view, folders }: SearchPlace, tests: readonly string[]): readonly Command[] {
+  return [
+    ...sweep({ host, view }, folders.homes, ['-mindepth', '2', ...tests]),
+    ...sweep({ host, view }, folders.others, ['-mindepth', '1', ...tests]),
+  ]
 }
 
 /**
- * Runs find once. `-H` follows a link only at the start of the search, because an administrator may have replaced `/home` by a link. Below
- * a root folder no link is followed. Exit code 1: a file disappeared or could not be read.
+ * Returns the command that runs find in some folders, if there are any. `-H` follows a link only at the start of the search, because an
+ * administrator may have replaced `/home` by a link. Below a root folder no link is followed. Exit code 1: a file disappeared or could not
+ * be read.
  */
-async function sweep(
+function sweep(
   { host, view }: Pick<SearchPlace, 'host' | 'view'>,
   folders: readonly string[],
   tests: readonly string[],
-  options: EffectOptions,
-): Promise<string> {
-  if (folders.length === 0) return ''
+): readonly Command[] {
+  if (folders.length === 0) return []
   const starts = folders.map((folder) => view.inside(folder))
   const find = [findProgram(host, 'find'), host.live ? '-H' : '-P'] as const
-  const command: Command = [...find, ...starts, '-ignore_readdir_race', '-xdev', ...tests]
-  return (await view.run(command, options)).stdout
+  return [[...find, ...starts, '-ignore_readdir_race', '-xdev', ...tests]]
 }

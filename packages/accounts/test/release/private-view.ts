@@ -22,7 +22,7 @@ void t.test('openView() uses the files of a host that is only a folder as they a
   const view = openView(host, ['/tmp'])
   t.equal(view.inside('/tmp/x'), host.path('/tmp/x'))
   t.equal(view.outside(host.path('/tmp/x')), '/tmp/x')
-  t.match(await view.run(['/bin/echo', 'hello'], {}), { stdout: 'hello\n' })
+  t.equal(await view.run([['/bin/echo', 'hello'], ['/bin/false'], ['/bin/echo', 'again']], {}), 'hello\nagain\n')
 })
 
 const mounts = whyNot('unshare', 'mount') || cannotMount()
@@ -51,10 +51,10 @@ void t.test('the view shows what a mount hides, and removes its mount point', { 
     mkdirSync(odd)
     execFileSync('sh', ['-c', 'cd "$1" && for name in *; do test "$name" = hides || mount -t tmpfs none "$name"; done', 'sh', '${home}/p1'])
     const view = openView(createHost(), ['${home}'])
-    const listed = (await view.run(['/usr/bin/find', view.inside('${home}'), '-name', 'secret'], {})).stdout.trim()
+    const listed = (await view.run([['/bin/false'], ['/usr/bin/find', view.inside('${home}'), '-name', 'secret']], {})).trim()
     const before = existsSync('${home}/p1/hides/secret')
-    const removed = await view.run(['/bin/rm', '-rf', '--one-file-system', view.inside('${home}/p1')], {})
-    console.log(JSON.stringify({ listed: view.outside(listed), before, exitCode: removed.exitCode, left: existsSync('${home}/p1') }))`
+    await view.run([['/bin/rm', '-rf', '--one-file-system', view.inside('${home}/p1')]], {})
+    console.log(JSON.stringify({ listed: view.outside(listed), before, left: existsSync('${home}/p1') }))`
   const words = [
     '--mount',
     '--propagation',
@@ -65,10 +65,15 @@ void t.test('the view shows what a mount hides, and removes its mount point', { 
     script,
   ]
   const printed = execFileSync('unshare', words, { encoding: 'utf8', cwd: import.meta.dirname })
-  t.strictSame(JSON.parse(printed), { listed: `${home}/p1/hides/secret`, before: false, exitCode: 0, left: false })
+  t.strictSame(JSON.parse(printed), { listed: `${home}/p1/hides/secret`, before: false, left: false })
 })
 
 void t.test('the view reports that it cannot be made', { skip: mounts }, async (t) => {
   const view = openView(createHost(), ['/no/such/folder'])
-  await t.rejects(view.run(['/bin/true'], {}), { code: 'HOST_PROGRAM_FAILED', message: /cannot be searched/ })
+  await t.rejects(view.run([['/bin/true']], {}), { code: 'HOST_PROGRAM_FAILED', message: /cannot be searched/ })
+})
+
+void t.test('the view reports a program that fails', { skip: mounts }, async (t) => {
+  const view = openView(createHost(), [t.testdir()])
+  await t.rejects(view.run([['/bin/sh', '-c', 'exit 2'], ['/bin/true']], {}), { code: 'HOST_PROGRAM_FAILED' })
 })

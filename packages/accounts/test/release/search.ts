@@ -3,7 +3,7 @@ import { createFakeHost } from '@puppy/host/fake'
 import fc from 'fast-check'
 import t from 'tap'
 import { openView } from '../../src/release/private-view.ts'
-import { parseFound, removeEntries, removeStrays, renderOwners, search } from '../../src/release/search.ts'
+import { parseFound, removeFiles, renderOwners, search } from '../../src/release/search.ts'
 import { scratch, whyNot } from '../support/scratch.ts'
 
 const skip = whyNot('find', 'rm')
@@ -31,7 +31,7 @@ void t.test('parseFound() accepts any file name', (t) => {
 
 const give = (path: string, uid: number) => chownSync(path, uid, uid)
 
-void t.test('search() and removeStrays() select files by owner and do not follow links', { skip }, async (t) => {
+void t.test('search() and removeFiles() select files by owner and do not follow links', { skip }, async (t) => {
   const { host, slots, outside } = scratch(t, 2)
   const tmp = host.path('/tmp')
   writeFileSync(`${outside}/theirs`, '')
@@ -50,7 +50,7 @@ void t.test('search() and removeStrays() select files by owner and do not follow
       [1, ['/tmp/neighbour']],
     ]),
   )
-  await removeStrays(place, slots.slice(0, 1), {})
+  await removeFiles(place, slots.slice(0, 1), {})
   t.strictSame(
     await search(place, slots, {}),
     new Map([
@@ -61,14 +61,14 @@ void t.test('search() and removeStrays() select files by owner and do not follow
   t.ok(existsSync(`${outside}/theirs`))
 })
 
-void t.test('removeEntries() removes a folder with files of other users', { skip }, async (t) => {
+void t.test('removeFiles() removes a folder with files of other users', { skip }, async (t) => {
   const { host, slots } = scratch(t, 1)
   const folder = host.path('/tmp/theirs')
   mkdirSync(folder)
   writeFileSync(`${folder}/of-root`, '')
   give(folder, 10_000)
   writeFileSync(host.path('/tmp/of-root'), '')
-  await removeEntries({ host, folders: { homes: [], others: ['/tmp'] }, view: openView(host, ['/tmp']) }, slots, {})
+  await removeFiles({ host, folders: { homes: [], others: ['/tmp'] }, view: openView(host, ['/tmp']) }, slots, {})
   t.strictSame(await host.list('/tmp'), ['of-root'])
 })
 
@@ -80,7 +80,7 @@ void t.test('search() returns its error for every slot when find fails', async (
   t.matchOnlyStrict([...found.values()], [[/Cannot run/], [/Cannot run/]])
 })
 
-void t.test('removeStrays() takes a folder from a tenant when another user has files in it', { skip }, async (t) => {
+void t.test('removeFiles() takes a folder from a tenant when another user has files in it', { skip }, async (t) => {
   const { host, slots } = scratch(t, 2)
   const place = { host, folders: { homes: ['/home'], others: ['/tmp'] }, view: openView(host, ['/home', '/tmp']) }
   const at = (path: string) => host.path(path)
@@ -104,7 +104,7 @@ void t.test('removeStrays() takes a folder from a tenant when another user has f
     writeFileSync(at(path), '')
     chownSync(at(path), uid, gid)
   }
-  await removeStrays(place, slots.slice(0, 1), {})
+  await removeFiles(place, slots.slice(0, 1), {})
   const owner = async (path: string) => {
     const status = await host.status(path)
     return status === undefined ? 'deleted' : `${status.uid}:${status.gid}`
