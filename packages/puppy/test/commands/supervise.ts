@@ -16,7 +16,7 @@ void t.test('shorten() copies and empties a long log, and keeps a short one', as
 
 void t.test('keepDoing() repeats work that fails until it is aborted, and says why', async (t) => {
   const ending = new AbortController()
-  const said = t.capture(console, 'warn', () => {})
+  const said = t.capture(process.stderr, 'write', () => true)
   let calls = 0
   await keepDoing('count', 1, ending.signal, async () => {
     calls += 1
@@ -26,7 +26,7 @@ void t.test('keepDoing() repeats work that fails until it is aborted, and says w
   t.equal(calls, 5)
   t.strictSame(
     said().map(({ args }) => args),
-    [1, 2, 4, 5].map((n) => [`Cannot count, and will try again: failure ${n}`]),
+    [1, 2, 4, 5].map((n) => [`Cannot count, and will try again: failure ${n}\n`]),
   )
 })
 
