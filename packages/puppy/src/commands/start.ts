@@ -160,7 +160,7 @@ function embeddedOptions(config: Config, users: SystemUsers | undefined): Embedd
   const { stateDir, runDir } = config
   // Peer authentication uses the name of the uid in the user database, not the name in the environment.
   const self = users === undefined ? userInfo().username : 'root'
-  const server = users === undefined ? {} : { server: users.postgres }
+  const server = users === undefined ? {} : { server: users.postgres, clients: users.api.gid }
   return { stateDir, runDir, ...server, peers: { owner: self, agent: self, api: users?.api.name ?? self } }
 }
 

@@ -23,6 +23,8 @@ export interface EmbeddedOptions {
   readonly runDir: string
   /** The user that runs the server. Absent if this process is not root: then it is the user of this process. */
   readonly server?: SystemUser
+  /** The group that may connect, besides root and `server`. Absent: only these users may. */
+  readonly clients?: number
   /** The names of the operating system users that may connect as each role. */
   readonly peers: { readonly owner: string; readonly api: string; readonly agent: string }
 }
@@ -53,7 +55,9 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
   const at = folders(options)
   const owner = options.server === undefined ? {} : { uid: options.server.uid, gid: options.server.gid }
   await host.makeFolder(at.home, { mode: 0o755 })
-  await host.makeFolder(at.socket, { mode: 0o755, ...owner })
+  // Connections that say nothing use up the server before it asks who they are. So no other user reaches the socket.
+  const clients = options.clients === undefined ? { mode: 0o700 } : { mode: 0o710, gid: options.clients }
+  await host.makeFolder(at.socket, { ...owner, ...clients })
   const binaries = await install(options)
   await writeAccess(at.data, options)
   const running = await readServer(options.stateDir)

@@ -1,6 +1,6 @@
-import { spawn, spawnSync } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -27,6 +27,12 @@ function options(t: Cleanup): EmbeddedOptions {
   }
 }
 
+/** Connects to a socket and prints the result. */
+const tryConnect = `
+const socket = require('node:net').connect(process.env.SOCKET)
+socket.on('connect', () => { console.log('connected'); socket.destroy() })
+socket.on('error', (error) => console.log(error.code))`
+
 async function ask(url: string, sql: string) {
   const database = openDatabase({ url, name: 'test', connections: 1 })
   try {
@@ -47,6 +53,27 @@ void t.test('startEmbedded() starts a server, adopts a running one, and listens 
   t.equal(await stopEmbedded(at.stateDir), true)
   t.equal(await stopEmbedded(at.stateDir), false, 'a second stop does nothing')
 })
+
+void t.test(
+  'startEmbedded() allows only one group to reach the socket',
+  { skip: !isRoot && 'needs root' },
+  async (t) => {
+    const at = options(t)
+    const socket = join(at.runDir, 'postgres')
+    const listens = (uid: number, gid: number) =>
+      execFileSync(
+        'setpriv',
+        ['--reuid', `${uid}`, '--regid', `${gid}`, '--clear-groups', process.execPath, '--eval', tryConnect],
+        { cwd: '/', env: { SOCKET: join(socket, '.s.PGSQL.5432') }, encoding: 'utf8' },
+      ).trim()
+    await startEmbedded({ ...at, clients: 59_873 })
+    t.match(statSync(socket), { mode: 0o40710, uid: nobody.uid, gid: 59_873 })
+    t.equal(listens(59_871, 59_873), 'connected')
+    t.equal(listens(59_871, 59_872), 'EACCES')
+    await startEmbedded(at)
+    t.equal(listens(59_871, 59_873), 'EACCES', 'a running server is protected too')
+  },
+)
 
 void t.test('startEmbedded() keeps the data after kill -9 of the server', async (t) => {
   const at = options(t)
@@ -155,7 +182,7 @@ void t.test(
   { skip: isRoot ? false : 'needs root to become another user' },
   async (t) => {
     const at = options(t)
-    const { urls } = await startEmbedded(at)
+    const { urls } = await startEmbedded({ ...at, clients: 12_345 })
     const script = `
     const { default: pg } = await import(${JSON.stringify(import.meta.resolve('pg'))})
     process.setgroups([]); process.setgid(12345); process.setuid(12345)
