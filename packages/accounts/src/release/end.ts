@@ -12,11 +12,11 @@ export interface Ended {
   readonly left: readonly ProcessStatus[]
 }
 
-/** Milliseconds for one program. It prevents a tenant that delays one program from delaying all other tenants. */
-const stepTimeout = 5000
+/** Milliseconds for one program. It prevents a tenant that delays one program from delaying all other tenants. Node starts slowly on a busy machine. */
+const stepTimeout = 15_000
 
 export interface EndOptions extends EffectOptions {
-  /** Milliseconds to wait for all processes to end. Default 8,000. */
+  /** Milliseconds to wait for all processes to end. Default 10,000. */
   readonly endTimeout?: number
   /**
    * Ends whole groups of processes first, such as the cgroup of each uid. It also reaches processes that gained the rights of another user.
@@ -38,7 +38,7 @@ export interface EndOptions extends EffectOptions {
 export async function endProcesses(machine: Host, uids: readonly number[], options: EndOptions = {}): Promise<Ended> {
   uids.forEach(assertTenantUid)
   if (uids.length === 0) return { ended: new Map(), left: [] }
-  const { endTimeout = 8000, endGroups } = options
+  const { endTimeout = 10_000, endGroups } = options
   const step = { ...options, timeout: Math.min(options.timeout ?? stepTimeout, stepTimeout) }
   const all = new Set(uids)
   const seen = new Map<number, ProcessStatus>()
@@ -52,9 +52,11 @@ export async function endProcesses(machine: Host, uids: readonly number[], optio
     const now = await readProcesses(machine)
     left = belonging(now, all)
     if (left.length === 0) return true
-    await killUids(machine, [...new Set(left.flatMap((process) => idsOf(process, all)))], now, step)
+    // First one by one, because this starts no program. What forks meanwhile is left for the second step.
     await killEach(machine, left, all)
-    return false
+    await killUids(machine, [...new Set(left.flatMap((process) => idsOf(process, all)))], now, step)
+    left = belonging(await readProcesses(machine), all)
+    return left.length === 0
   }
   await waitFor(endAgain, { ...options, timeout: endTimeout, longestPause: 200 })
   await forgetFailures(machine, uids, step)

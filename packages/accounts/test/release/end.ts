@@ -52,21 +52,19 @@ void t.test('endProcesses() signals processes that have only a gid or an effecti
 })
 
 void t.test('endProcesses() sends no signal to a process that no longer belongs to the uid', async (t) => {
-  let calls = 0
   const host = createFakeHost({
     files: renderFakeProcess({ pid: 9, uid: 10_000 }),
-    programs: {
-      '/usr/bin/setpriv': async ({ host: changing }) => {
-        calls += 1
-        if (calls === 1) return {}
-        // The process has ended, and another user's process has its pid.
-        for (const [path, text] of Object.entries(renderFakeProcess({ pid: 9, uid: 10_001, started: 200 })))
-          await changing.replace(path, text)
-        return {}
-      },
-    },
+    programs: { '/usr/bin/setpriv': () => ({}) },
   })
-  t.strictSame((await endProcesses(host, [10_000], { endTimeout: 50 })).left, [])
+  const read: typeof host.read = async (path, options) => {
+    const text = await host.read(path, options)
+    // The process has ended, and another user's process has its pid.
+    if (path === '/proc/9/stat')
+      for (const [file, other] of Object.entries(renderFakeProcess({ pid: 9, uid: 10_001, started: 200 })))
+        await host.replace(file, other)
+    return text
+  }
+  t.strictSame((await endProcesses({ ...host, read }, [10_000], { endTimeout: 50 })).left, [])
   t.strictSame(host.signals, [])
 })
 
