@@ -56,10 +56,12 @@ void t.test('endProcesses() sends no signal to a process that no longer belongs 
     files: renderFakeProcess({ pid: 9, uid: 10_000 }),
     programs: { '/usr/bin/setpriv': () => ({}) },
   })
+  let reads = 0
   const read: typeof host.read = async (path, options) => {
     const text = await host.read(path, options)
-    // The process has ended, and another user's process has its pid.
-    if (path === '/proc/9/stat')
+    if (path === '/proc/9/status') reads += 1
+    // After the second list of processes, the process has ended, and another user's process has its pid.
+    if (path === '/proc/9/status' && reads === 2)
       for (const [file, other] of Object.entries(renderFakeProcess({ pid: 9, uid: 10_001, started: 200 })))
         await host.replace(file, other)
     return text
