@@ -6,6 +6,8 @@ export interface Version {
   readonly minor: number
   /** Whether the program was built with OpenSSL and so supports TLS. */
   readonly openssl: boolean
+  /** Whether the program was built with Lua, which the rules for bodies of requests need. */
+  readonly lua: boolean
 }
 
 /** The oldest supported version. HAProxy 2.5 introduced the counter arrays (`gpc(4)`), and 2.6 is the oldest version that was tested. */
@@ -23,7 +25,8 @@ export function parseVersion(output: string): Version | undefined {
   const parts = /^HA-?Proxy version (([0-9]{1,4})\.([0-9]{1,4})\S*)/m.exec(output)
   if (parts === null) return undefined
   const [, text = '', major, minor] = parts
-  return { text, major: Number(major), minor: Number(minor), openssl: /^Feature list :.*\s\+OPENSSL\b/m.test(output) }
+  const has = (feature: string) => new RegExp(`^Feature list :.*\\s\\+${feature}\\b`, 'm').test(output)
+  return { text, major: Number(major), minor: Number(minor), openssl: has('OPENSSL'), lua: has('LUA') }
 }
 
 /** Returns whether a program of this version can run the configuration. Pure. */
