@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { createHost } from '../packages/host/src/index.ts'
 import { scratchFolder } from '../packages/host/test/support/index.ts'
 import { renderConfig } from '../packages/haproxy/src/config/render.ts'
+import { requestBodyScript } from '../packages/haproxy/src/config/script.ts'
 import { claimOf, median, time, type Bench, type Claim } from './claim.ts'
 
 const rounds = 20
@@ -21,6 +22,7 @@ async function measureCheck(): Promise<Claim> {
   try {
     const settings = { folder, runFolder: folder, firstPort: 10_240, portsPerSlot: 8, slots: 2816 }
     const text = renderConfig({ ...settings, listen: ['127.0.0.1:18480'], connectionsPerTenant: 50 })
+    writeFileSync(`${folder}/request-body.lua`, requestBodyScript)
     for (const map of ['hosts', 'suspended']) writeFileSync(`${folder}/${map}.map`, '')
     writeFileSync(`${folder}/ours.cfg`, text)
     writeFileSync(`${folder}/today.cfg`, text.replace('httpclient.ssl.verify none', ''))

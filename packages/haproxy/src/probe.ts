@@ -24,13 +24,14 @@ export async function readProbe(
 export function probeVersion(output: string): Omit<HaproxyProbe, 'features'> {
   const version = parseVersion(output)
   const oldest = `${oldestVersion.major}.${oldestVersion.minor}`
-  const steps = [`install HAProxy ${oldest} or newer, built with OpenSSL`]
+  const steps = [`install HAProxy ${oldest} or newer, built with OpenSSL and Lua`]
   const unsupported = (detail: string) =>
     failed(new HaproxyError('HAPROXY_UNSUPPORTED', { operation: 'use the program haproxy', detail, steps }))
   if (version === undefined) return unsupported('"haproxy -vv" prints no version')
   const known = { version: version.text }
   if (!isSupported(version)) return { ...unsupported(`version ${version.text} is older than ${oldest}`), ...known }
   if (!version.openssl) return { ...unsupported('it was built without OpenSSL'), ...known }
+  if (!version.lua) return { ...unsupported('it was built without Lua'), ...known }
   return { works: true, ...known, steps: [], warnings: [] }
 }
 

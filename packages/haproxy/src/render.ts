@@ -2,6 +2,7 @@
 export { findCertificateFault } from './config/certificates.ts'
 export { configDescription, renderConfig } from './config/render.ts'
 export type { ConfigFacts } from './config/render.ts'
+export { requestBodyScript } from './config/script.ts'
 export { encodeCrtListRow, encodeLogFormat, encodeMapRow, encodeWord } from './encode.ts'
 export { renderUnit } from './lifecycle/unit.ts'
 export type { UnitFacts } from './lifecycle/unit.ts'

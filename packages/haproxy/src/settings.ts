@@ -39,6 +39,19 @@ export interface ConfigSpec extends PortRange {
   }
   /** How many requests of one tenant are served at a time. More are answered 503 at once. */
   readonly connectionsPerTenant: number
+  /**
+   * How many connections one address may have at a time: an IPv4 address, or a /64 of IPv6. HAProxy closes more at once. Default 1000.
+   */
+  readonly connectionsPerAddress?: number
+  /**
+   * How many requests of one address are served at a time, for all tenants together. More are answered 429 at once. Default: three quarters
+   * of `connectionsPerTenant`, at least 1, so that one address cannot take all of a tenant.
+   */
+  readonly requestsPerAddress?: number
+  /** The lowest rate of the body of a request, in bytes per second. A slower one is answered 400. 0 allows every rate. Default 500. */
+  readonly bodyRate?: number
+  /** How many seconds a body may lag behind `bodyRate`. Default 20. */
+  readonly bodyGrace?: number
   /** The user and the group that HAProxy changes to after it has bound its addresses. Absent: those of the caller. */
   readonly user?: string
   readonly group?: string
@@ -46,6 +59,21 @@ export interface ConfigSpec extends PortRange {
 
 /** A location and the spec of its configuration. */
 export interface ProxySettings extends ProxyLocation, ConfigSpec {}
+
+/** The limits of one visitor, with the bounds of each setting. */
+export const visitorBounds = {
+  connectionsPerAddress: { min: 1, max: 1_000_000 },
+  requestsPerAddress: { min: 1, max: 1_000_000 },
+  bodyRate: { min: 0, max: 1_000_000 },
+  bodyGrace: { min: 1, max: 3600 },
+} as const
+
+/** Returns the limits of one visitor, with their defaults. Pure. */
+export function visitorLimits(spec: ConfigSpec): Record<keyof typeof visitorBounds, number> {
+  const { connectionsPerTenant, connectionsPerAddress = 1000, bodyRate = 500, bodyGrace = 20 } = spec
+  const { requestsPerAddress = Math.max(1, Math.floor(connectionsPerTenant * 0.75)) } = spec
+  return { connectionsPerAddress, requestsPerAddress, bodyRate, bodyGrace }
+}
 
 /** The longest path of a unix socket that HAProxy 2.6 accepts, in bytes. */
 export const maxSocketPath = 97
@@ -58,8 +86,11 @@ export interface ProxyFiles {
   readonly hosts: string
   readonly suspended: string
   readonly crtList: string
+  /** The Lua script that judges the bodies of requests. */
+  readonly script: string
   readonly goodConfig: string
   readonly goodCrtList: string
+  readonly goodScript: string
   readonly staged: string
   readonly socket: string
   /** The folder that only HAProxy's own group may enter, and the socket in it. */
@@ -76,8 +107,10 @@ export function proxyFiles({ folder, runFolder }: Pick<ProxyLocation, 'folder' |
     hosts: `${folder}/hosts.map`,
     suspended: `${folder}/suspended.map`,
     crtList: `${folder}/certificates.crt-list`,
+    script: `${folder}/request-body.lua`,
     goodConfig: `${folder}/haproxy.cfg.good`,
     goodCrtList: `${folder}/certificates.crt-list.good`,
+    goodScript: `${folder}/request-body.lua.good`,
     staged: `${folder}/staged`,
     socket: `${runFolder}/haproxy.sock`,
     peersFolder: `${runFolder}/peers`,
@@ -119,8 +152,15 @@ function assertNumbers(settings: ProxySettings): void {
     if (!Number.isSafeInteger(value) || value < 1)
       throw refused(name, String(value), 'it must be a whole number above 0')
   }
+  for (const [name, value] of Object.entries(visitorLimits(settings))) assertBounds(name, value)
   const end = settings.firstPort + settings.slots * settings.portsPerSlot
   if (end > 65_536) throw refused('slots', String(settings.slots), `the last port would be ${end - 1}, above 65535`)
+}
+
+function assertBounds(name: string, value: number): void {
+  const { min, max } = visitorBounds[name as keyof typeof visitorBounds]
+  if (Number.isSafeInteger(value) && value >= min && value <= max) return
+  throw refused(name, String(value), `it must be a whole number from ${min} to ${max}`)
 }
 
 function assertName(name: string, value: string | undefined): void {

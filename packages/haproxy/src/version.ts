@@ -6,6 +6,8 @@ export interface Version {
   readonly minor: number
   /** Whether the program was built with OpenSSL and so supports TLS. */
   readonly openssl: boolean
+  /** Whether the program was built with Lua, which the rules for bodies of requests need. */
+  readonly lua: boolean
 }
 
 /** The oldest supported version. HAProxy 2.5 introduced the counter arrays (`gpc(4)`), and 2.6 is the oldest version that was tested. */
@@ -23,12 +25,9 @@ export function parseVersion(output: string): Version | undefined {
   const parts = /(?:^|\n)HA-?Proxy version (([0-9]{1,4})\.([0-9]{1,4})\S*)/.exec(output)
   if (parts === null) return undefined
   const [, text = '', major, minor] = parts
-  return {
-    text,
-    major: Number(major),
-    minor: Number(minor),
-    openssl: /(?:^|\n)Feature list :[^\n]* \+OPENSSL\b/.test(output),
-  }
+  const features = output.split('\n').find((line) => line.startsWith('Feature list :')) ?? ''
+  const has = (feature: string) => features.split(' ').includes(`+${feature}`)
+  return { text, major: Number(major), minor: Number(minor), openssl: has('OPENSSL'), lua: has('LUA') }
 }
 
 /** Returns whether a program of this version can run the configuration. Pure. */

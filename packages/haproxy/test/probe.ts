@@ -42,6 +42,7 @@ const versions: [output: string, works: boolean, reason: RegExp | undefined][] =
   ['HAProxy version 3.0.11-1 2025/06/02\nFeature list : -51DEGREES +OPENSSL +LUA\n', true, undefined],
   ['HA-Proxy version 2.2.9-2 2021\nFeature list : +OPENSSL\n', false, /2\.2\.9-2 is older than 2\.6/],
   ['HAProxy version 3.0.0 2024\nFeature list : -OPENSSL\n', false, /without OpenSSL/],
+  ['HAProxy version 3.0.1 2024\nFeature list : -LUA +OPENSSL\n', false, /without Lua/],
   ['something else', false, /no version/],
 ]
 for (const [output, works, reason] of versions) {

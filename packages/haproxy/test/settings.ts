@@ -1,5 +1,12 @@
 import t from 'tap'
-import { assertLocation, assertSettings, maxSocketPath, proxyFiles, type ProxySettings } from '../src/settings.ts'
+import {
+  assertLocation,
+  assertSettings,
+  maxSocketPath,
+  proxyFiles,
+  visitorLimits,
+  type ProxySettings,
+} from '../src/settings.ts'
 
 const sound: ProxySettings = {
   folder: '/var/lib/puppy/haproxy',
@@ -29,6 +36,14 @@ const unsound: [title: string, more: Partial<ProxySettings>][] = [
   ['no slots', { slots: 0 }],
   ['half a slot', { slots: 1.5 }],
   ['no connections', { connectionsPerTenant: 0 }],
+  ['no connections of an address', { connectionsPerAddress: 0 }],
+  ['too many connections of an address', { connectionsPerAddress: 1_000_001 }],
+  ['no requests of an address', { requestsPerAddress: 0 }],
+  ['half a request of an address', { requestsPerAddress: 1.5 }],
+  ['a negative rate', { bodyRate: -1 }],
+  ['a rate that is no number', { bodyRate: Number.NaN }],
+  ['too high a rate', { bodyRate: 1_000_001 }],
+  ['no grace', { bodyGrace: 0 }],
   ['ports above 65535', { slots: 7000 }],
   ['a user with a space', { user: 'a b' }],
   ['a group with a newline', { group: 'a\nuser root' }],
@@ -39,6 +54,19 @@ for (const [title, more] of unsound) {
     t.throws(() => assertSettings({ ...sound, ...more }), { code: 'HAPROXY_SETTINGS_INVALID' })
   })
 }
+
+void t.test('visitorLimits() leaves a quarter of a tenant to other addresses', async (t) => {
+  t.strictSame(visitorLimits({ ...sound, connectionsPerTenant: 200 }), {
+    connectionsPerAddress: 1000,
+    requestsPerAddress: 150,
+    bodyRate: 500,
+    bodyGrace: 20,
+  })
+  t.equal(visitorLimits({ ...sound, connectionsPerTenant: 1 }).requestsPerAddress, 1)
+  const own = { connectionsPerAddress: 1, requestsPerAddress: 1_000_000, bodyRate: 0, bodyGrace: 3600 }
+  t.strictSame(visitorLimits({ ...sound, ...own }), own)
+  t.doesNotThrow(() => assertSettings({ ...sound, ...own }))
+})
 
 void t.test('assertLocation() checks only the location', async (t) => {
   t.doesNotThrow(() => assertLocation({ folder: '/f', runFolder: '/r', service: 'front' }))

@@ -81,6 +81,21 @@ const settings = {
     'the absolute path of a folder of PEM files, each with certificate and key; turns on HTTPS',
     '/etc/puppy/certificates',
   ),
+  PUPPY_PROXY_ADDRESS_CONNECTIONS: text(
+    '^(1000000|[1-9][0-9]{0,5})$',
+    'the number of connections that one address may have to HAProxy, from 1 to 1000000',
+    '1000',
+  ),
+  PUPPY_PROXY_ADDRESS_REQUESTS: text(
+    '^(1000000|[1-9][0-9]{0,5})$',
+    'the number of requests of one address that HAProxy serves at a time, from 1 to 1000000',
+    '150',
+  ),
+  PUPPY_PROXY_BODY_RATE: text(
+    '^(1000000|0|[1-9][0-9]{0,5})$',
+    'the lowest rate of the body of a request, in bytes per second, from 0 to 1000000',
+    '500',
+  ),
   PUPPY_FIRST_UID: text('^[0-9]{4,9}$', 'the uid of slot 0', '10000'),
   PUPPY_FIRST_PORT: text('^[0-9]{4,5}$', 'the first port of slot 0', '10240'),
   PUPPY_NO_INSTALL: text('^[01]$', '1 to never install Debian packages, or 0', '1'),
@@ -116,6 +131,9 @@ export interface Config {
     readonly listen: readonly string[]
     readonly tlsListen: readonly string[]
     readonly certificates: string | undefined
+    readonly connectionsPerAddress: number
+    readonly requestsPerAddress: number
+    readonly bodyRate: number
   }
   readonly install: boolean
   readonly logLevel: string
@@ -168,6 +186,9 @@ export function readConfig(env: NodeJS.ProcessEnv, surroundings: Surroundings = 
       listen: splitAddresses('PUPPY_PROXY_LISTEN', given.PUPPY_PROXY_LISTEN ?? ':80'),
       tlsListen: splitAddresses('PUPPY_PROXY_TLS_LISTEN', given.PUPPY_PROXY_TLS_LISTEN ?? ':443'),
       certificates: given.PUPPY_CERTIFICATES,
+      connectionsPerAddress: Number(given.PUPPY_PROXY_ADDRESS_CONNECTIONS ?? 1000),
+      requestsPerAddress: Number(given.PUPPY_PROXY_ADDRESS_REQUESTS ?? 150),
+      bodyRate: Number(given.PUPPY_PROXY_BODY_RATE ?? 500),
     },
     install: given.PUPPY_NO_INSTALL !== '1',
     logLevel: given.PUPPY_LOG_LEVEL ?? 'info',

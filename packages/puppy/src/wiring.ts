@@ -70,7 +70,7 @@ function portOf(address: string): number {
 
 /** Returns the settings of HAProxy on this host. */
 export function proxySettings({ config, users, systemd }: Omit<Site, 'host'>): ProxySettings {
-  const { certificates, listen, tlsListen } = config.proxy
+  const { certificates, listen, tlsListen, connectionsPerAddress, requestsPerAddress, bodyRate } = config.proxy
   return {
     folder: placesOf(config).proxy,
     runFolder: join(config.runDir, 'haproxy'),
@@ -80,6 +80,9 @@ export function proxySettings({ config, users, systemd }: Omit<Site, 'host'>): P
     portsPerSlot: config.layout.portsPerSlot,
     slots: slotCount(config.layout),
     connectionsPerTenant: 200,
+    connectionsPerAddress,
+    requestsPerAddress,
+    bodyRate,
     ...(users === undefined ? {} : { user: users.haproxy.user, group: users.haproxy.group }),
     ...(systemd ? { service: 'puppy-haproxy' } : {}),
   }

@@ -22,7 +22,14 @@ void t.test('readConfig() as root manages the machine', async (t) => {
     root: '/',
     live: true,
     layout: defaultLayout,
-    proxy: { listen: [':80'], tlsListen: [':443'], certificates: undefined },
+    proxy: {
+      listen: [':80'],
+      tlsListen: [':443'],
+      certificates: undefined,
+      connectionsPerAddress: 1000,
+      requestsPerAddress: 150,
+      bodyRate: 500,
+    },
     install: true,
     logLevel: 'info',
     privileged: true,
@@ -67,6 +74,9 @@ void t.test('readConfig() reads every variable and returns a frozen object', asy
       PUPPY_PROXY_LISTEN: '127.0.0.1:8080,[::1]:8080',
       PUPPY_PROXY_TLS_LISTEN: ':8443',
       PUPPY_CERTIFICATES: '/etc/certs',
+      PUPPY_PROXY_ADDRESS_CONNECTIONS: '1000000',
+      PUPPY_PROXY_ADDRESS_REQUESTS: '20',
+      PUPPY_PROXY_BODY_RATE: '0',
       PUPPY_FIRST_UID: '20000',
       PUPPY_FIRST_PORT: '20000',
       PUPPY_NO_INSTALL: '1',
@@ -97,7 +107,14 @@ void t.test('readConfig() reads every variable and returns a frozen object', asy
     install: false,
     logLevel: 'debug',
     privileged: true,
-    proxy: { listen: ['127.0.0.1:8080', '[::1]:8080'], tlsListen: [':8443'], certificates: '/etc/certs' },
+    proxy: {
+      listen: ['127.0.0.1:8080', '[::1]:8080'],
+      tlsListen: [':8443'],
+      certificates: '/etc/certs',
+      connectionsPerAddress: 1_000_000,
+      requestsPerAddress: 20,
+      bodyRate: 0,
+    },
     layout: { ...defaultLayout, firstUid: 20_000, firstPort: 20_000 },
     urls: { owner: 'postgres://a@x/d', api: 'postgres://b@x/d', agent: 'postgres://c@x/d' },
   })
@@ -128,6 +145,14 @@ void t.test(
     }
   },
 )
+
+void t.test('readConfig() refuses limits of an address that are out of bounds', async (t) => {
+  for (const name of ['PUPPY_PROXY_ADDRESS_CONNECTIONS', 'PUPPY_PROXY_ADDRESS_REQUESTS', 'PUPPY_PROXY_BODY_RATE']) {
+    for (const value of ['1000001', '01', '1.5', ...(name.endsWith('RATE') ? [] : ['0'])]) {
+      t.ok(refusalOf({ [name]: value }).startsWith(`${name}="${value}" is invalid`), `${name}=${value}`)
+    }
+  }
+})
 
 void t.test('readConfig() treats an empty variable like one that is not set', async (t) => {
   t.strictSame(readConfig(Object.fromEntries(names.map((name) => [name, ''])), root), readConfig({}, root))

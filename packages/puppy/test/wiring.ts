@@ -7,7 +7,12 @@ import { openHosts, proxySettings, firewallSettings } from '../src/wiring.ts'
 const root = { uid: 0, hostname: 'h1', cwd: '/' }
 
 void t.test('proxySettings() and firewallSettings() follow the settings and the users', async (t) => {
-  const config = readConfig({ PUPPY_ROOT: '/tmp/x', PUPPY_CERTIFICATES: '/etc/certs' }, root)
+  const limits = {
+    PUPPY_PROXY_ADDRESS_CONNECTIONS: '7',
+    PUPPY_PROXY_ADDRESS_REQUESTS: '8',
+    PUPPY_PROXY_BODY_RATE: '9',
+  }
+  const config = readConfig({ PUPPY_ROOT: '/tmp/x', PUPPY_CERTIFICATES: '/etc/certs', ...limits }, root)
   const users = {
     postgres: { name: 'n', uid: 1, gid: 1 },
     api: { name: 'n', uid: 1, gid: 1 },
@@ -21,6 +26,10 @@ void t.test('proxySettings() and firewallSettings() follow the settings and the 
     tls: { listen: [':443'], certificates: ['/etc/certs'] },
     firstPort: 10_240,
     slots: 2816,
+    connectionsPerTenant: 200,
+    connectionsPerAddress: 7,
+    requestsPerAddress: 8,
+    bodyRate: 9,
     user: 'haproxy',
   })
   t.notOk('service' in proxySettings(site), 'a host that is a folder uses no unit of the machine')

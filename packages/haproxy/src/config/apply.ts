@@ -99,14 +99,14 @@ async function writeMaps({ host, files }: ProxyContext, { changes, observed }: C
   }
 }
 
-/** Checks and installs both files when one of them changes. */
+/** Checks and installs the files when one of them changes. */
 async function install(
   context: ProxyContext,
   { changes, observed, bundle }: ConfigChangeSet,
   { lost }: Lock,
   options: EffectOptions,
 ): Promise<CheckedBundle> {
-  const paths = new Set(['haproxy.cfg', 'certificates.crt-list', ...pathsIn(changes)])
+  const paths = new Set(['haproxy.cfg', 'certificates.crt-list', 'request-body.lua', ...pathsIn(changes)])
   if (!changes.some(({ target }) => paths.has(target))) return { ...bundle, refused: [], warnings: [] }
   const checked = await checkBundle(context, observed.certificates, observed.ipv6, options)
   lost.throwIfAborted()

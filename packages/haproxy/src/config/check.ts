@@ -1,6 +1,7 @@
 import { runOptions, type EffectOptions } from '@puppy/host'
 import { haproxyProgram, type LocationContext, type ProxyContext } from '../context.ts'
 import { messagesOf, parseDiagnostics } from '../diagnostics.ts'
+import { encodeWord } from '../encode.ts'
 import { HaproxyError, joinMessages } from '../errors.ts'
 import { renderBundle, type Bundle } from './bundle.ts'
 import { refuseCertificate, type Certificates, type RefusedCertificate } from './certificates.ts'
@@ -71,14 +72,19 @@ async function runCheck(context: ProxyContext, bundle: Bundle, options: EffectOp
   }
 }
 
-const stagedNames = ['haproxy.cfg', 'hosts.map', 'suspended.map', 'certificates.crt-list'] as const
+const stagedNames = ['haproxy.cfg', 'hosts.map', 'suspended.map', 'certificates.crt-list', 'request-body.lua'] as const
 
-async function stage({ host, files }: ProxyContext, bundle: Bundle): Promise<void> {
+async function stage({ host, files, real }: ProxyContext, bundle: Bundle): Promise<void> {
   const texts: Record<(typeof stagedNames)[number], string> = {
-    'haproxy.cfg': bundle.config,
+    // Only this name is an absolute path.
+    'haproxy.cfg': bundle.config.replace(
+      encodeWord(real.files.script),
+      encodeWord(`${real.files.staged}/request-body.lua`),
+    ),
     'hosts.map': (await host.read(files.hosts)) ?? '',
     'suspended.map': (await host.read(files.suspended)) ?? '',
     'certificates.crt-list': bundle.crtList ?? '',
+    'request-body.lua': bundle.script ?? '',
   }
   await host.makeFolder(files.staged, { mode: 0o700 })
   for (const name of stagedNames) await host.replace(`${files.staged}/${name}`, texts[name], { mode: 0o600 })

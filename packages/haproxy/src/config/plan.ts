@@ -37,8 +37,8 @@ export interface ObservedConfig {
 }
 
 /**
- * One planned change of the configuration. `target` is `haproxy.cfg`, `certificates.crt-list`, `haproxy.cfg.good`, `hosts.map`,
- * `suspended.map`, `haproxy.pid`, `process` or the path of a certificate.
+ * One planned change of the configuration. `target` is `haproxy.cfg`, `certificates.crt-list`, `request-body.lua`, `haproxy.cfg.good`,
+ * `hosts.map`, `suspended.map`, `haproxy.pid`, `process` or the path of a certificate.
  */
 export interface ConfigChange extends Change {
   readonly facility: 'haproxy'
@@ -71,6 +71,7 @@ export function planConfig(spec: ConfigSpec, observed: ObservedConfig): ConfigCh
   const changes = [
     ...planMaps(observed),
     ...planCertificates(observed.installed, bundle),
+    ...planFile('request-body.lua', observed.installed?.script, bundle.script),
     ...planFile('haproxy.cfg', observed.installed?.config, bundle.config),
     ...running,
     ...(running.length > 0 ? [] : planGood(observed, bundle)),

@@ -7,6 +7,7 @@ import type { Host } from '@puppy/host'
 import { configDescription, renderConfig } from '../../src/config/render.ts'
 import { installBundle } from '../../src/config/files.ts'
 import { hasIpv6 } from '../../src/config/read.ts'
+import { requestBodyScript } from '../../src/config/script.ts'
 import { openHaproxy, type Haproxy } from '../../src/haproxy.ts'
 import type { ConfigChange } from '../../src/config/plan.ts'
 import type { ConfigSpec } from '../../src/settings.ts'
@@ -20,6 +21,7 @@ void t.test('config.ensure() writes once and is idempotent', { skip }, async (t)
   t.strictSame(titles(await planNow(haproxy, spec)), [
     'add suspended.map',
     'add hosts.map',
+    'add request-body.lua',
     'add haproxy.cfg',
     'start process',
   ])
@@ -61,7 +63,7 @@ void t.test('config.ensure() reloads after a killed call that had only written t
   await haproxy.ensureRunning(spec)
   const changed = { ...spec, connectionsPerTenant: 7 }
   const config = renderConfig({ ...settings, connectionsPerTenant: 7 }, { ipv6: hasIpv6() })
-  await installBundle(context, { config })
+  await installBundle(context, { config, script: requestBodyScript })
   matchWhole(t, await haproxy.config.ensure(changed), {
     changed: true,
     reloaded: true,

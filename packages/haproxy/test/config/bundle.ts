@@ -36,9 +36,10 @@ void t.test('readBundle() and readGood() return undefined before the first insta
   t.strictSame(await readGood(context), { config: 'y' })
 })
 
-void t.test('sameBundle() compares both texts', async (t) => {
+void t.test('sameBundle() compares every text', async (t) => {
   t.ok(sameBundle(undefined, undefined))
   t.ok(sameBundle({ config: 'a', crtList: 'b' }, { config: 'a', crtList: 'b' }))
   t.notOk(sameBundle({ config: 'a' }, { config: 'a', crtList: '' }))
+  t.notOk(sameBundle({ config: 'a', script: 'x' }, { config: 'a', script: 'y' }))
   t.notOk(sameBundle({ config: 'a' }, undefined))
 })

@@ -10,7 +10,7 @@ void t.test(
     const { context } = await testProxy(t)
     await makeFolders(context)
     t.equal(await readGood(context), undefined)
-    for (const bundle of [{ config: 'a', crtList: 'b' }, { config: 'c' }]) {
+    for (const bundle of [{ config: 'a', crtList: 'b', script: 'd' }, { config: 'c' }]) {
       await installBundle(context, bundle)
       await keepGood(context, bundle)
       t.strictSame(await readBundle(context), bundle)
@@ -23,7 +23,8 @@ void t.test(
 void t.test('removeFiles() deletes only files of this package', async (t) => {
   const { context, settings } = await testProxy(t)
   await makeFolders(context)
-  await installBundle(context, { config: 'a', crtList: 'b' })
+  await installBundle(context, { config: 'a', crtList: 'b', script: 'd' })
+  await keepGood(context, { config: 'a', crtList: 'b', script: 'd' })
   await context.host.replace(`${settings.folder}/.puppy-0123456789ab.tmp`, 'x')
   await context.host.replace(`${settings.runFolder}/other.sock`, 'x')
   await removeFiles(context)

@@ -34,6 +34,12 @@ void t.test('planConfig() installs everything and starts', async (t) => {
     { facility: 'haproxy', target: 'hosts.map', action: 'add', after: '0 bytes' },
     { facility: 'haproxy', target: '/c/a.pem', action: 'add', after: a.digest },
     { facility: 'haproxy', target: '/c/b.pem', action: 'add', after: b.digest },
+    {
+      facility: 'haproxy',
+      target: 'request-body.lua',
+      action: 'add',
+      after: `${Buffer.byteLength(bundle.script ?? '')} bytes`,
+    },
     { facility: 'haproxy', target: 'haproxy.cfg', action: 'add', after: `${Buffer.byteLength(bundle.config)} bytes` },
     { facility: 'haproxy', target: 'process', action: 'start', after: description, command: 'haproxy -W' },
   ])
@@ -54,6 +60,11 @@ const differences: [title: string, observed: ObservedConfig, expected: readonly 
   ['a missing pid file', { ...good, process: { pid: 7, named: false, description } }, ['set haproxy.pid']],
   ['a HAProxy that ended', { ...running, installed: bundle, good: bundle, maps: good.maps }, ['start process']],
   ['a missing copy of the running files', { ...good, good: { config: 'x' } }, ['set haproxy.cfg.good']],
+  [
+    'a script that another program changed',
+    { ...good, installed: { ...bundle, script: 'x' } },
+    ['set request-body.lua'],
+  ],
   ['a map that HAProxy cannot load', { ...good, maps: { hosts: 'a.test\n', suspended: '' } }, ['set hosts.map']],
   ['rows of a map', { ...good, maps: { hosts: 'a.test 20001\n', suspended: '1 1\n' } }, []],
   [

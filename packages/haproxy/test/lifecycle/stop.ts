@@ -17,6 +17,8 @@ void t.test('stop() ends every process of ours and empties the run folder', { sk
     'haproxy.cfg.flock',
     'haproxy.cfg.good',
     'hosts.map',
+    'request-body.lua',
+    'request-body.lua.good',
     'suspended.map',
   ])
   await t.resolves(haproxy.stop(), 'stop() is idempotent')

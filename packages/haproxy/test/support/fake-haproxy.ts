@@ -63,7 +63,8 @@ export function createFakeHaproxy(files: Readonly<Record<string, string>> = {}):
         return {}
       },
       '/usr/sbin/haproxy': async ({ args, host }) => {
-        if (args.includes('-vv')) return { stdout: 'HAProxy version 3.0.11-1 2025/06/02\nFeature list : +OPENSSL\n' }
+        if (args.includes('-vv'))
+          return { stdout: 'HAProxy version 3.0.11-1 2025/06/02\nFeature list : +LUA +OPENSSL\n' }
         if ((await host.read(args[args.indexOf('-f') + 1] ?? '')) === undefined) return { exitCode: 1 }
         if (!args.includes('-c')) await start(host, args)
         return {}

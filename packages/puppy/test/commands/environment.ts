@@ -30,3 +30,19 @@ void t.test('childEnvironment() returns only the variables that a process needs'
   }
   t.notOk('PUPPY_PROXY_LISTEN' in api)
 })
+
+void t.test('childEnvironment() passes every setting of HAProxy to the agent', async (t) => {
+  const proxy = {
+    PUPPY_PROXY_LISTEN: ':8080',
+    PUPPY_PROXY_TLS_LISTEN: ':8443',
+    PUPPY_CERTIFICATES: '/c',
+    PUPPY_PROXY_ADDRESS_CONNECTIONS: '7',
+    PUPPY_PROXY_ADDRESS_REQUESTS: '8',
+    PUPPY_PROXY_BODY_RATE: '9',
+  }
+  const whole = { ...env, ...proxy }
+  const surroundings = { uid: 0, hostname: 'h1', cwd: '/' }
+  const given = childEnvironment(readConfig(whole, surroundings), 'agent', whole)
+  const { NODE_NO_WARNINGS: _, MALLOC_ARENA_MAX: __, ...settings } = given
+  t.strictSame(readConfig(settings, surroundings).proxy, readConfig(whole, surroundings).proxy)
+})
