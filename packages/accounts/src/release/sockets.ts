@@ -1,4 +1,5 @@
 import { findTool, runOptions, type EffectOptions, type Host } from '@puppy/host'
+import { readListeners } from '@puppy/host/proc'
 import type { Slot } from '../slots.ts'
 
 /** A TCP or UDP socket that keeps a port. */
@@ -31,7 +32,7 @@ export function parseSockets(text: string): readonly BoundSocket[] {
 
 /**
  * Closes the sockets with which former tenants still keep ports of their slots, although their processes have ended: another process
- * received the socket. Returns the sockets that are left, by uid. On a machine without ss(8) the result is empty.
+ * received the socket. Returns the sockets that are left, by uid. Without ss(8) no socket is closed, and only listening TCP sockets are found.
  *
  * @throws HostError
  */
@@ -41,24 +42,32 @@ export async function closeSockets(
   options: EffectOptions = {},
 ): Promise<ReadonlyMap<number, readonly string[]>> {
   const ss = findTool(machine, 'ss')
-  if (ss === undefined) return new Map()
   const ports = new Map(slots.map(({ uid, ports: own }) => [uid, new Set(own)]))
   const read = async () => {
-    const words = ['--no-header', '--numeric', '--extended', '--listening', '--tcp', '--udp'] as const
-    const { stdout } = await machine.run([ss, ...words], runOptions('nothing', options))
-    return parseSockets(stdout).filter(({ uid, port }) => ports.get(uid)?.has(port) === true)
+    const sockets = ss === undefined ? await readListening(machine) : await readBound(machine, ss, options)
+    return sockets.filter(({ uid, port }) => ports.get(uid)?.has(port) === true)
   }
-  const found = await read()
-  if (found.length === 0) return new Map()
-  for (const { protocol, port } of found) {
-    const filter = ['--kill', '--all', `--${protocol}`, 'sport', '=', `:${port}`] as const
-    await machine.run([ss, ...filter], runOptions('machine', options, { accept: [0, 1, 255] }))
+  let left = await read()
+  if (ss !== undefined && left.length > 0) {
+    for (const { protocol, port } of left) {
+      const filter = ['--kill', '--all', `--${protocol}`, 'sport', '=', `:${port}`] as const
+      await machine.run([ss, ...filter], runOptions('machine', options, { accept: [0, 1, 255] }))
+    }
+    left = await read()
   }
-  const left = Map.groupBy(await read(), ({ uid }) => uid)
   return new Map(
-    [...left].map(([uid, sockets]) => [
+    [...Map.groupBy(left, ({ uid }) => uid)].map(([uid, sockets]) => [
       uid,
       sockets.map(({ protocol, port }) => `a ${protocol} socket on port ${port} that another process holds`),
     ]),
   )
+}
+
+async function readBound(machine: Host, ss: string, options: EffectOptions): Promise<readonly BoundSocket[]> {
+  const words = ['--no-header', '--numeric', '--extended', '--listening', '--tcp', '--udp'] as const
+  return parseSockets((await machine.run([ss, ...words], runOptions('nothing', options))).stdout)
+}
+
+async function readListening(machine: Host): Promise<readonly BoundSocket[]> {
+  return (await readListeners(machine)).map(({ port, uid }) => ({ protocol: 'tcp', port, uid }))
 }

@@ -56,6 +56,15 @@ void t.test(
         ],
       ]),
     )
-    t.strictSame(await closeSockets(createFakeHost(), slots), new Map(), 'without ss')
   },
 )
+
+void t.test('closeSockets() finds listening sockets without ss, and closes none', async (t) => {
+  const line = (port: string, uid: number) =>
+    `   0: 0100007F:${port} 00000000:0000 0A 00000000:00000000 00:00000000 00000000 ${uid}        0 4711 1 x\n`
+  const table = `  sl  local_address\n${line('2800', 10_000)}${line('2808', 10_000)}${line('2801', 10_007)}`
+  const host = createFakeHost({ files: { '/proc/net/tcp': table } })
+  const left = await closeSockets(host, slots)
+  t.strictSame(left, new Map([[10_000, ['a tcp socket on port 10240 that another process holds']]]))
+  t.strictSame(host.commands, [])
+})
