@@ -1,18 +1,8 @@
-import { execFileSync } from 'node:child_process'
 import t from 'tap'
 import { createHost } from '../src/index.ts'
+import { cannotMount, inMountNamespace } from './support/mount-namespace.ts'
 
-const noMounts = () => {
-  try {
-    execFileSync('unshare', ['--mount', '--propagation', 'private', 'mount', '-t', 'tmpfs', 'none', '/mnt'], {
-      stdio: 'ignore',
-    })
-    return false
-  } catch {
-    return 'needs the rights to mount in a namespace'
-  }
-}
-const skip = noMounts()
+const skip = cannotMount()
 
 /** Runs a script in a mount namespace of its own. `mount(path)` mounts a tmpfs there, and `mountAt(path)` returns the last mount at it. */
 function inNamespace(folder: string, script: string): unknown {
@@ -28,16 +18,7 @@ function inNamespace(folder: string, script: string): unknown {
     const mountAt = async (path) => (await readMounts(host)).findLast(({ mountPoint }) => mountPoint === path)
     const print = (value) => console.log(JSON.stringify(value))
     ${script}`
-  const words = [
-    '--mount',
-    '--propagation',
-    'private',
-    process.execPath,
-    '--input-type=module-typescript',
-    '--eval',
-    all,
-  ]
-  return JSON.parse(execFileSync('unshare', words, { encoding: 'utf8' }))
+  return inMountNamespace(all)
 }
 
 void t.test('unmount() unmounts a mount and those below it', { skip }, async (t) => {

@@ -1,6 +1,6 @@
-import { execFileSync } from 'node:child_process'
 import { createHost } from '@puppy/host'
 import { createFakeHost } from '@puppy/host/fake'
+import { cannotMount, inMountNamespace } from '@puppy/host/testing'
 import t from 'tap'
 import { openView } from '../../src/release/private-view.ts'
 import { scratch, whyNot } from '../support/scratch.ts'
@@ -27,19 +27,9 @@ void t.test('openView() uses the files of a host that is only a folder as they a
 
 const mounts = whyNot('unshare', 'mount') || cannotMount()
 
-function cannotMount(): string | false {
-  try {
-    execFileSync('unshare', ['--mount', 'mount', '-t', 'tmpfs', 'none', '/mnt'], { stdio: 'ignore' })
-    return false
-  } catch {
-    return 'needs the rights to mount in a namespace'
-  }
-}
-
 void t.test('the view shows what a mount hides, and removes its mount point', { skip: mounts }, async (t) => {
   const folder = t.testdir({ home: { p1: { hides: { secret: 'x' } }, other: {} } })
   const home = `${folder}/home`
-  // In a mount namespace of its own, so that this machine keeps its mounts.
   const source = new URL('../../src/release/private-view.ts', import.meta.url).href
   const script = `
     import { execFileSync } from 'node:child_process'
@@ -55,17 +45,7 @@ void t.test('the view shows what a mount hides, and removes its mount point', { 
     const before = existsSync('${home}/p1/hides/secret')
     await view.run([['/bin/rm', '-rf', '--one-file-system', view.inside('${home}/p1')]], {})
     console.log(JSON.stringify({ listed: view.outside(listed), before, left: existsSync('${home}/p1') }))`
-  const words = [
-    '--mount',
-    '--propagation',
-    'private',
-    process.execPath,
-    '--input-type=module-typescript',
-    '--eval',
-    script,
-  ]
-  const printed = execFileSync('unshare', words, { encoding: 'utf8', cwd: import.meta.dirname })
-  t.strictSame(JSON.parse(printed), { listed: `${home}/p1/hides/secret`, before: false, left: false })
+  t.strictSame(inMountNamespace(script), { listed: `${home}/p1/hides/secret`, before: false, left: false })
 })
 
 void t.test('the view reports that it cannot be made', { skip: mounts }, async (t) => {

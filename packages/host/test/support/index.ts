@@ -1,4 +1,5 @@
 export { matchWhole } from './match-whole.ts'
+export { cannotMount, inMountNamespace } from './mount-namespace.ts'
 export { applicationFolder, readmeProgram, runReadme } from './readme.ts'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'

@@ -60,7 +60,7 @@ async function startPython(t: Test, slot: Slot | undefined, name: string, ...wor
   return child
 }
 
-/** Prepares the programs. Returns nothing. */
+/** Compiles and copies the programs of the attackers. */
 function build(): void {
   const sources = `${import.meta.dirname}/programs`
   mkdirSync(programs, { recursive: true })
@@ -309,7 +309,6 @@ void t.test('hostile tenants', { skip }, async (t) => {
     for (const [title, attack] of Object.entries(attacks).filter(([name]) =>
       name.includes(process.env['ATTACK'] ?? ''),
     )) {
-      // eslint-disable-next-line no-await-in-loop
       await t.test(`${configuration}: ${title}`, async (t) => {
         await attempt(t, attack)
       })
