@@ -124,7 +124,7 @@ async function requireProof(
 function unprovedError({ user }: Slot, unproved: readonly UnprovedFolder[]): AccountError {
   const places = unproved.map(({ folder }) => folder)
   const points = [...new Set(unproved.map(({ mountPoint }) => mountPoint))]
-  const detail = `nothing of its former tenant was found, but another user may still have a deleted set-user-ID file of ${places.join(', ')} open: ${points.join(', ')} is mounted without nosuid`
+  const detail = `nothing of its former tenant was found, but another user may still have a deleted set-user-ID file of ${places.join(', ')} open: ${points.join(', ')} ${points.length === 1 ? 'is' : 'are'} mounted without nosuid`
   const steps = [`mount ${places.join(', ')} with nosuid,nodev (/etc/fstab)`, 'restart the host']
   return new AccountError('ACCOUNT_SLOT_UNPROVED', { operation, target: user, detail, left: places, steps })
 }
