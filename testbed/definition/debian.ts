@@ -38,8 +38,6 @@ const debian = {
   mask: words(unneeded, quotaUnits, inTheWay),
   enable: ['systemd-networkd.service', 'ssh.service', 'cron.service', 'atd.service', 'auditd.service'],
   disable: ['firewalld.service'],
-  // Node generates machine code at run time. Without this boolean every Node ends at once in an unconfined shell.
-  booleans: ['allow_execmem'],
   kernelArguments: ['security=selinux', 'selinux=1', 'enforcing=1', 'psi=1', 'panic=5'],
   cpus: 2,
   memoryMiB: 3072,

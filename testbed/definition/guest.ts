@@ -10,8 +10,6 @@ export interface GuestDefinition {
   readonly mask: readonly string[]
   readonly enable: readonly string[]
   readonly disable: readonly string[]
-  /** Booleans of the SELinux policy that are on. */
-  readonly booleans: readonly string[]
   readonly kernelArguments: readonly string[]
   readonly cpus: number
   readonly memoryMiB: number

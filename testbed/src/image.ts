@@ -102,7 +102,6 @@ async function bootstrap(context: BuildContext, definition: GuestDefinition, bui
     TESTBED_OUT: building,
     TESTBED_KEY: `${paths.key}.pub`,
     TESTBED_ROOT_SIZE: definition.rootSize,
-    TESTBED_BOOLEANS: definition.booleans.join(' '),
     TESTBED_MASK: definition.mask.join(' '),
     TESTBED_ENABLE: definition.enable.join(' '),
     TESTBED_DISABLE: definition.disable.join(' '),

@@ -6,6 +6,8 @@ export type { BaseChange, BaseChangeSet, BaseFile, BaseSpec } from './base/plan.
 export type { BaseObservation } from './base/read.ts'
 export { AccountError } from './errors.ts'
 export type { AccountErrorCode, AccountErrorFacts, BlockReason, SlotFault } from './errors.ts'
+export { userMounts } from './mounts.ts'
+export type { UserMount } from './mounts.ts'
 export type { LoginResult } from './login/apply.ts'
 export type { Environment } from './login/environment.ts'
 export { openLogins } from './login/logins.ts'

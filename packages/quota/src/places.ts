@@ -4,7 +4,6 @@ import { findMount } from './mount.ts'
 import { QuotaError } from './errors.ts'
 import { runProgram } from './program.ts'
 import { stepsOf, unsupported } from './support.ts'
-import { sharedFolders } from './shared-folders.ts'
 import { readState, type Volume } from './volume.ts'
 
 /** A folder that every user can write to, on a file system where user quotas are not enforced. */
@@ -44,6 +43,9 @@ const spaceless = [
   'sysfs',
   'tracefs',
 ]
+
+/** Folders that every user of a Debian machine can write to and that no quota counts. */
+const sharedFolders: readonly string[] = ['/tmp', '/var/tmp', '/dev/shm']
 
 /** Deep enough for `/var/lib/php/sessions`. */
 const depth = 6
@@ -148,8 +150,8 @@ function sizeOf({ fileSystem, options }: Mount): number | undefined {
 }
 
 function stepsFor(path: string, mount: Mount): readonly string[] {
-  if (sharedFolders.some((shared) => shared === path))
-    return [`create a private ${path} for each tenant (see @puppy/quota/temporary)`]
+  if (sharedFolders.includes(path))
+    return [`create a private ${path} for each tenant, as the view of @puppy/accounts does`]
   if (unsupported(mount) === undefined) return stepsOf(mount, 'user', { accounting: false, enforcing: false })
   return [`remove the write permission for other users, unless a program needs it: chmod o-w ${path}`]
 }

@@ -23,7 +23,7 @@ export interface InspectOptions {
 }
 
 /** One check of `inspect`. */
-export type Check = 'mode' | 'policy' | 'apart' | 'ports' | 'processes' | 'homes'
+export type Check = 'mode' | 'policy' | 'apart' | 'ports' | 'programs' | 'processes' | 'homes'
 
 /** The result of one check. A check that failed to run does not hold. */
 export interface Finding {
@@ -79,6 +79,7 @@ export async function inspect(
     ['policy', () => policyFault(host, user), 'the policy for tenants is loaded'],
     ['apart', () => isolationFault(host, user), 'no tenant can access another tenant'],
     ['ports', () => portFault(host, user, portType), 'a tenant can bind only its own ports'],
+    ['programs', () => programFault(host, user), 'tenants may run programs that generate machine code, such as Node'],
     ['processes', () => processFault(host, tenants, user), 'every process of a tenant has the level of the tenant'],
     ['homes', () => homeFault(host, tenants, user), 'every home has the level of its tenant'],
   ]
@@ -128,6 +129,12 @@ async function portFault(host: Host, user: string, type: string): Promise<string
     { ...bind, target: port(other), expected: false },
     { ...bind, target: port(everyCategory), expected: false },
   ])
+}
+
+/** Node needs the right to execute memory that it wrote. Without it, Node ends at once. */
+async function programFault(host: Host, user: string): Promise<string | undefined> {
+  const tenant = process(user, one)
+  return firstFault(host, [{ source: tenant, target: tenant, class: 'process', act: 'execmem', expected: true }])
 }
 
 async function firstFault(

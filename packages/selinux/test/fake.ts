@@ -44,7 +44,7 @@ void t.test('createFakeSelinux() relabels a home, and isolates tenants after the
   t.match(await readState(host), { mode: 'enforcing', mls: true, type: 'default' })
   const faults = async () =>
     (await inspect(host, [{ ...tenant, home: '/home/p10000' }])).flatMap(({ check, holds }) => (holds ? [] : [check]))
-  t.strictSame(await faults(), ['policy', 'apart', 'ports', 'homes'])
+  t.strictSame(await faults(), ['policy', 'apart', 'ports', 'programs', 'homes'])
   await policy.ensure({ modules })
   t.strictSame(await faults(), ['homes'])
   const spec = { path: '/home/p10000', user: 'puppy_u', level: pairAt(0), uid: 10_000 }

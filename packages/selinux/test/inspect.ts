@@ -30,7 +30,7 @@ void t.test('inspect() reports that SELinux is off', async (t) => {
 void t.test('inspect() reports a check that cannot run as failed, and names each problem', async (t) => {
   const found = await inspectOne('unconfined_u:unconfined_r:unconfined_t:s0')
   t.match(found['mode'], { holds: false, message: /permissive/ })
-  for (const check of ['policy', 'apart', 'ports'])
+  for (const check of ['policy', 'apart', 'ports', 'programs'])
     t.match(found[check], { holds: false }, `${check} could not be inspected`)
   t.match(found['processes'], { holds: false, message: /process 7 of p10000 has the context unconfined_u/ })
   t.match(found['homes'], { holds: false, message: /relabel it/ })

@@ -163,5 +163,10 @@ function errorOf(
     })
   if (fault !== undefined) return failed('account_wrong', fault)
   if (state?.block !== undefined) return slotBlocked(operation, slot, state.block)
-  return state?.home === 'right' ? undefined : failed('home_wrong', `the home ${slot.home} is ${state?.home}`)
+  return state?.home === 'right'
+    ? undefined
+    : failed(
+        'home_wrong',
+        `the home ${slot.home} is ${state?.home === 'covered' ? 'below a mount of a user' : state?.home}`,
+      )
 }

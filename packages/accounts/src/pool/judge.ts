@@ -17,7 +17,7 @@ export interface SlotState {
   readonly hasUser: boolean
   readonly hasGroup: boolean
   readonly isMember: boolean
-  readonly home: 'absent' | 'wrong' | 'right'
+  readonly home: 'absent' | 'wrong' | 'right' | 'covered'
   /** What an administrator changed and the pool does not revert: a shell other than that of the layout. */
   readonly kept?: string
 }
@@ -34,6 +34,7 @@ export interface SlotIndex {
   readonly memberships: ReadonlyMap<string, readonly string[]>
   readonly shared: ReadonlySet<string>
   readonly homes: ReadonlyMap<number, FileStatus>
+  readonly covered: ReadonlySet<number>
 }
 
 /** Indexes an observation by name and number. Names are in lower case, because a directory service may ignore case. Pure. */
@@ -53,6 +54,7 @@ export function indexSlots(seen: SlotsObservation): SlotIndex {
     ),
     shared: new Set(shared?.members),
     homes: seen.homes,
+    covered: seen.covered,
   }
 }
 
@@ -72,7 +74,7 @@ export function judgeSlot(slot: Slot, index: SlotIndex): SlotState {
     hasUser: user !== undefined,
     hasGroup: group !== undefined,
     isMember: index.shared.has(slot.user),
-    home: judgeHome(slot, index.homes.get(slot.n)),
+    home: index.covered.has(slot.n) ? 'covered' : judgeHome(slot, index.homes.get(slot.n)),
     ...(otherShell ? { kept: `its shell is ${user.shell}, not ${index.layout.shell}` } : {}),
   }
 }

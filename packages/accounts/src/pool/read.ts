@@ -1,4 +1,6 @@
-import type { EffectOptions, FileStatus, Host } from '@puppy/host'
+import { HostError, type EffectOptions, type FileStatus, type Host } from '@puppy/host'
+import { readMounts } from '@puppy/host/proc'
+import { userMounts } from '../mounts.ts'
 import { parseGroup, type GroupEntry, type PasswdEntry, type ShadowEntry } from '../passwd.ts'
 import { noReservations, readReserved, type PortReservations } from '../reserved.ts'
 import { assertSlots, type Slot, type SlotLayout } from '../slots.ts'
@@ -17,6 +19,8 @@ export interface SlotsObservation {
   readonly shadow?: readonly ShadowEntry[]
   /** By slot number, without following links. Missing homes are not in the map. */
   readonly homes: ReadonlyMap<number, FileStatus>
+  /** The slots whose home is below a mount of a user, such as FUSE. Such a mount may refuse or never answer a request, also one of root. */
+  readonly covered: ReadonlySet<number>
   /** The plain files of `/etc/skel` that are copied to a new home. */
   readonly skeleton: readonly string[]
 }
@@ -74,14 +78,28 @@ export async function readSlots(
     groups,
     localGroups: parseGroup((await host.read('/etc/group')) ?? ''),
     ...(shadow === undefined ? {} : { shadow }),
-    homes: await readHomes(host, slots),
+    ...(await readHomes(host, slots)),
     skeleton: await readSkeleton(host),
   }
 }
 
-async function readHomes(host: Host, slots: readonly Slot[]): Promise<ReadonlyMap<number, FileStatus>> {
-  const seen = await Promise.all(slots.map(async ({ n, home }) => [n, await host.status(home)] as const))
-  return new Map(seen.filter((entry): entry is readonly [number, FileStatus] => entry[1] !== undefined))
+async function readHomes(host: Host, slots: readonly Slot[]): Promise<Pick<SlotsObservation, 'homes' | 'covered'>> {
+  const mounts = host.live ? userMounts(await readMounts(host)) : []
+  const points = new Set(mounts.map(({ mount }) => mount.mountPoint))
+  const covered = new Set(slots.filter(({ home }) => points.has(home)).map(({ n }) => n))
+  const homes = new Map<number, FileStatus>()
+  const read = async ({ n, home }: Slot) => {
+    try {
+      const status = await host.status(home)
+      if (status !== undefined) homes.set(n, status)
+    } catch (error) {
+      // The mount is newer than the list. It must not fail other slots.
+      if (!(error instanceof HostError)) throw error
+      covered.add(n)
+    }
+  }
+  await Promise.all(slots.filter(({ n }) => !covered.has(n)).map(read))
+  return { homes, covered }
 }
 
 /** Reads the names of the plain files in `/etc/skel`. Leaves out names that need quotes in a tmpfiles.d line. */

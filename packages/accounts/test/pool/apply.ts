@@ -136,6 +136,7 @@ void t.test('applyPool() runs nothing for a change set without changes', async (
     ],
     localGroups: [],
     shadow: [{ name: slot.user, locked: true }],
+    covered: new Set(),
     homes: new Map([[0, { kind: 'folder', mode: 0o700, uid: slot.uid, gid: slot.gid, size: 0 }]]),
     skeleton: [],
     reserved: noReservations,

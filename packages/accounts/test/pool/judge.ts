@@ -15,6 +15,7 @@ const right: SlotsObservation = {
   groups: [group, shared],
   localGroups: [group, shared],
   shadow: [{ name: 'p10003', locked: true }],
+  covered: new Set(),
   homes: new Map([[3, home]]),
   skeleton: [],
 }

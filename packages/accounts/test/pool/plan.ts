@@ -13,6 +13,7 @@ const nothing: PoolObservation = {
   localGroups: [],
   shadow: [],
   homes: new Map(),
+  covered: new Set(),
   skeleton: [],
   reserved: noReservations,
 }

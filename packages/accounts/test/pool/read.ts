@@ -1,6 +1,7 @@
-import { createHost } from '@puppy/host'
+import { createHost, HostError } from '@puppy/host'
 import { createFakeHost } from '@puppy/host/fake'
 import t from 'tap'
+import { indexSlots, judgeSlot } from '../../src/pool/judge.ts'
 import { readPool, readSkeleton } from '../../src/pool/read.ts'
 import { noReservations } from '../../src/reserved.ts'
 import { defaultLayout, slotAt } from '../../src/slots.ts'
@@ -26,6 +27,7 @@ void t.test('readPool() runs getent once per database', async (t) => {
     localGroups: [],
     shadow: [{ name: 'p10000', locked: true }],
     homes: new Map(),
+    covered: new Set(),
     skeleton: [],
     reserved: noReservations,
   })
@@ -44,6 +46,7 @@ void t.test('readPool() below a root reads only its files', async (t) => {
     groups: [{ name: 'g', gid: 7, members: ['a'] }],
     localGroups: [{ name: 'g', gid: 7, members: ['a'] }],
     shadow: [],
+    covered: new Set(),
     skeleton: ['.x'],
     reserved: noReservations,
   })
@@ -71,4 +74,27 @@ void t.test('readPool() reads the reservations of a machine, unless the options 
   t.strictSame((await readPool(host, defaultLayout, slots)).reserved.services, [nbd])
   const given = await readPool(host, defaultLayout, slots, { reserved: noReservations })
   t.equal(given.reserved, noReservations)
+})
+
+void t.test('readPool() does not ask a home that is below a mount of a user', async (t) => {
+  const [first, second] = slots as [(typeof slots)[0], (typeof slots)[0]]
+  const mounts = `90 1 0:52 / ${first.home} rw,nosuid,nodev - fuse.mine mine rw,user_id=${first.uid},group_id=${first.gid}\n`
+  const programs = { '/usr/bin/getent': () => ({ exitCode: 2 }) }
+  const fake = createFakeHost({ programs, files: { '/proc/self/mountinfo': mounts, [`${second.home}/.profile`]: '' } })
+  const asked: string[] = []
+  const refused = new HostError('HOST_READ_FAILED', { operation: 'read', path: second.home, errno: 'EACCES' })
+  const hostWith = (refuses: string) => ({
+    ...fake,
+    status: (path: string) => {
+      asked.push(path)
+      return path === refuses ? Promise.reject(refused) : fake.status(path)
+    },
+  })
+  const seen = await readPool(hostWith(''), defaultLayout, slots, { reserved: noReservations })
+  t.strictSame([[...seen.covered], [...seen.homes.keys()]], [[0], [1]])
+  t.notOk(asked.includes(first.home), 'it may never answer')
+  const late = await readPool(hostWith(second.home), defaultLayout, slots, { reserved: noReservations })
+  t.strictSame([[...late.covered], [...late.homes.keys()]], [[0, 1], []], 'a mount that is newer than the list')
+  const { home } = judgeSlot(first, indexSlots(seen))
+  t.equal(home, 'covered')
 })

@@ -27,7 +27,8 @@ import {
   type View,
 } from './facility.ts'
 import { endSlices } from '../cgroups/end-slices.ts'
-import { removeSessions, sessionsKeeper } from '../cgroups/sessions.ts'
+import { cgroupProfile } from '../sessions/cgroup-profile.ts'
+import { profileKeeper, removeProfile } from '../sessions/profile.ts'
 import { buildPortRules, emptySlice } from '../cgroups/slice-port-rules.ts'
 import { throttledLimits } from '../cgroups/throttle.ts'
 
@@ -62,7 +63,7 @@ export function cgroupsFacility(options: CgroupsFacilityOptions): Facility {
     condition,
     judges: ['accounts'],
     probe: (signal: AbortSignal) => stateOf(slices, signal),
-    prepare: sessionsKeeper({ host, group: layout.group, policy: options.policy }),
+    prepare: profileKeeper(options, cgroupProfile(layout.group)),
     build: (slots: readonly SlotToBuild[], signal: AbortSignal) => buildPortRules(slices, slots, signal),
     serve: async ({ tenants }: View, signal: AbortSignal): Promise<Step<Served>> => {
       const disk = tenants.some(({ throttled }) => throttled) ? await findDisk(host, layout.homes) : undefined
@@ -190,7 +191,7 @@ export async function removeLimits(
   options: Omit<CgroupsFacilityOptions, 'layout' | 'policy'>,
   layout: SlotLayout,
 ): Promise<void> {
-  await removeSessions(options.host)
+  await removeProfile(options.host, cgroupProfile(layout.group).files)
   const slices = openSlices(options.host, treeOf(options))
   if (!(await slices.probe()).works) return
   await slices.remove(Array.from({ length: slotCount(layout) }, (_, n) => userSlice(slotAt(layout, n).uid)))

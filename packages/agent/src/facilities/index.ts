@@ -15,6 +15,7 @@ import { haproxyFacility, type HaproxyFacility } from './haproxy.ts'
 import { portsFacility } from './ports.ts'
 import { quotaFacility } from './quota.ts'
 import { selinuxFacility } from './selinux.ts'
+import { viewFacility } from './view.ts'
 
 /** What the facilities of a host need. */
 export interface FacilitiesOptions {
@@ -56,10 +57,11 @@ export function facilitiesOf(options: FacilitiesOptions): {
   const endGroups = async (uids: readonly number[], ending: EndOptions) => {
     await endSlices(groups, uids, ending.signal ?? new AbortController().signal)
   }
-  const quota = quotaFacility({ host, quota: options.quota, tenantUids })
+  const view = viewFacility({ host, layout, policy })
+  const quota = quotaFacility({ host, quota: options.quota, tenantUids, replaced: () => view.replaced() })
   const accounts = accountsFacility({ ...options, endGroups, counted: (signal) => quota.counted(signal) })
   const selinux = selinuxFacility({ host, layout, policy, asked })
-  return { facilities: [accounts, cgroups, quota, firewall, selinux, ports, proxy], proxy }
+  return { facilities: [accounts, cgroups, view, quota, firewall, selinux, ports, proxy], proxy }
 }
 
 /** Milliseconds to wait for the levels of slots. Where SELinux does not work they never come. */

@@ -36,6 +36,8 @@ export interface QuotaFacilityOptions {
   readonly quota: Quota
   /** The uids of all possible slots, inclusive. */
   readonly tenantUids: { readonly first: number; readonly last: number }
+  /** Returns the folders that tenants cannot write to, because their sessions have others in their place. Default: none. */
+  readonly replaced?: () => readonly string[]
 }
 
 /** The facility, and where it proves that a released slot owns nothing. */
@@ -62,6 +64,7 @@ export function quotaFacility(options: QuotaFacilityOptions): QuotaFacility {
       )
     return place
   }
+  const isOpen = ({ path }: OpenPlace) => options.replaced?.().includes(path) !== true
   const open = watchPlaces(host)
   /** The limits that were set, by uid, with their account. If they differ later, they were changed from outside Puppy. */
   const seen = new Map<number, string>()
@@ -76,7 +79,7 @@ export function quotaFacility(options: QuotaFacilityOptions): QuotaFacility {
     },
     prepare: async (signal: AbortSignal): Promise<Step<readonly string[]>> => ({
       changes: [],
-      apply: async () => remarksOn(open(signal)),
+      apply: async () => remarksOn(open(signal).filter(isOpen)),
     }),
     serve: async ({ tenants }: View, signal: AbortSignal): Promise<Step<Served>> => {
       if (tenants.length === 0) return { changes: [], apply: async () => servedNothing }
@@ -134,7 +137,7 @@ export function quotaFacility(options: QuotaFacilityOptions): QuotaFacility {
       const { mountPoint } = (await find(signal)).mount
       return [
         { works: true, what: `disk limits are enforced on ${mountPoint}` },
-        ...(await findOpenPlaces(host, { signal })).map((place) => ({
+        ...(await findOpenPlaces(host, { signal })).filter(isOpen).map((place) => ({
           works: false,
           what: `disk limits in ${place.path}`,
           otherwise: `no user quota limits what tenants write there (${describe(place)}); ${place.steps.join(', then ')}`,

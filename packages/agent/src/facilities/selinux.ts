@@ -1,5 +1,6 @@
-import type { Slot, SlotLayout } from '@puppy/accounts'
+import { userMounts, type Slot, type SlotLayout } from '@puppy/accounts'
 import { HostError, type Host } from '@puppy/host'
+import { readMounts } from '@puppy/host/proc'
 import { inspect, readContexts, readState, relabel, SelinuxError, type Policy } from '@puppy/selinux'
 import { renderLevel, renderRange } from '@puppy/selinux/level'
 import type { Verdict } from '@puppy/state'
@@ -15,8 +16,9 @@ import {
   type Step,
   type View,
 } from './facility.ts'
-import { sessionsModule } from '../cgroups/sessions.ts'
 import { assertApplied } from '../selinux/change-set.ts'
+import { cgroupModule } from '../sessions/cgroup-profile.ts'
+import { viewModuleName } from '../sessions/view-profile.ts'
 import { slotLabels, tenantModules, tenantOf, transactionTimes, type Standing } from '../selinux/slot-labels.ts'
 
 const name = 'selinux'
@@ -138,7 +140,9 @@ export function selinuxFacility({ host, layout, policy, asked }: SelinuxFacility
 
 /** Checks in the kernel whether the loaded policy isolates tenants. Returns what is wrong, or undefined. */
 async function findFault(host: Host): Promise<string | undefined> {
-  const faults = (await inspect(host, [])).filter(({ check, holds }) => !holds && check !== 'mode')
+  const faults = (await inspect(host, [])).filter(
+    ({ check, holds }) => !holds && check !== 'mode' && check !== 'programs',
+  )
   return faults.length === 0 ? undefined : faults.map(({ message }) => message).join('; ')
 }
 
@@ -172,9 +176,13 @@ function labelling(slot: Slot) {
   return { facility: name, target: slot.home, action: 'label', after: renderLevel(tenantOf(slot).level) }
 }
 
-/** Finds the homes that exist and do not have their slot's level. Runs one process for all homes. */
+/**
+ * Finds the homes that exist and do not have their slot's level. Runs one process for all homes. Skips a home that is below a mount of a
+ * user: such a mount may never answer.
+ */
 async function findWrong(host: Host, slots: readonly Slot[], signal: AbortSignal): Promise<readonly Slot[]> {
-  const homes = slots.map(({ home }) => home)
+  const points = new Set(userMounts(await readMounts(host)).map(({ mount }) => mount.mountPoint))
+  const homes = slots.map(({ home }) => home).filter((home) => !points.has(home))
   const contexts = new Map((await readContexts(host, homes, { signal })).map(({ path, context }) => [path, context]))
   return slots.filter((slot) => {
     const context = contexts.get(slot.home)
@@ -225,6 +233,11 @@ function verdictOf(standing: Standing, home: SlotVerdict | undefined, enforcing:
 export async function removePolicy({ host, policy }: Pick<SelinuxFacilityOptions, 'host' | 'policy'>): Promise<void> {
   const { mode } = host.live ? await readState(host) : { mode: 'disabled' }
   if (mode !== 'disabled' && host.program('semodule') !== undefined)
-    assertApplied(await policy.ensure({ remove: [...Object.values(tenantModules), sessionsModule] }, transactionTimes))
+    assertApplied(
+      await policy.ensure(
+        { remove: [...Object.values(tenantModules), cgroupModule, viewModuleName] },
+        transactionTimes,
+      ),
+    )
   await policy.forget()
 }

@@ -27,9 +27,11 @@ interface Machine extends FakeQuotaOptions {
   readonly live?: boolean
   /** The output of find(1) for folders that every user can write to. */
   readonly places?: string
+  /** What sessions of tenants have replaced. */
+  readonly replaced?: readonly string[]
 }
 
-function open({ live = true, places = '', ...options }: Machine = {}) {
+function open({ live = true, places = '', replaced = [], ...options }: Machine = {}) {
   const fake = createFakeQuota(options)
   const files = { ...fake.files, [`${first.home}/.profile`]: '' }
   // As after a scrub: a home consists of the folder and one file.
@@ -39,7 +41,7 @@ function open({ live = true, places = '', ...options }: Machine = {}) {
   const quota = openQuota(host, '/home')
   const limits = async (uid: number) =>
     (await quota.report([uid])).flatMap(({ bytes, inodes }) => [bytes.soft, bytes.hard, inodes.soft, inodes.hard])
-  const facility = quotaFacility({ host, quota, tenantUids })
+  const facility = quotaFacility({ host, quota, tenantUids, replaced: () => replaced })
   const serve = async (...tenants: readonly Partial<Tenant>[]) =>
     (await facility.serve!(view(...tenants), signal)).apply()
   return { fake, host, quota, facility, serve, limits }
@@ -242,6 +244,12 @@ void t.test('quotaFacility() reports folders without limits, and does not wait f
       otherwise: /\(ext4 on \/\); create a private \/var\/tmp for each tenant/,
     },
   ])
+  const own = open({ places: `${254 * 256} /var/tmp\0`, replaced: ['/tmp', '/var/tmp'] }).facility
+  t.strictSame(
+    await own.inspect!(view(), signal),
+    [{ works: true, what: 'disk limits are enforced on /home' }],
+    'tenants have their own',
+  )
 })
 
 void t.test('removeQuotas() lifts only the limits of slots', async (t) => {

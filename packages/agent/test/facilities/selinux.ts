@@ -190,6 +190,7 @@ void t.test(
         'not SELinux: policy',
         'not SELinux: apart',
         'not SELinux: ports',
+        'not SELinux: programs',
         'ok every process of a tenant has the level of the tenant',
         'not SELinux: homes',
         'ok levels of slots in the policy',

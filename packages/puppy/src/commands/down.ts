@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { evict, openBase, removeSlots, scrub, slotAt, slotCount, type SlotLayout } from '@puppy/accounts'
 import { parsePasswd } from '@puppy/accounts/passwd'
-import { removeLimits, removeFirewall, openTenantPolicy, removeQuotas, removePolicy } from '@puppy/agent'
+import { removeLimits, removeFirewall, openTenantPolicy, removeQuotas, removePolicy, removeView } from '@puppy/agent'
 import { openHaproxy } from '@puppy/haproxy'
 import { isUnfinished, printable, runsSystemd, type Host } from '@puppy/host'
 import { openQuota } from '@puppy/quota'
@@ -37,6 +37,7 @@ export async function down(config: Config, args: readonly string[]): Promise<voi
     const layout = await layoutOf(config, machine)
     left = await removeTenants(layout, host)
     await removeLimits({ host, runFolder: join(config.runDir, 'cgroups') }, layout)
+    await removeView(host, layout)
     await removePolicy({ host, policy: openTenantPolicy(host, layout) })
     await removeDiskLimits(layout, host)
     await removeFirewall({ host, ...firewallSettings(site, proxy) })

@@ -1,6 +1,4 @@
 /** The whole README on a real machine: start, three requests, a login, a server, a curious neighbour, and a purge. */
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import {
   chmodSync,
   existsSync,
@@ -14,73 +12,29 @@ import {
 } from 'node:fs'
 import { release } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { createHost } from '@puppy/host'
 import { openQuota } from '@puppy/quota'
 import t, { type Test } from 'tap'
 import { smallPlan } from '@puppy/state/testing'
+import {
+  api,
+  cannotStart,
+  conditionsOf,
+  createKey,
+  puppyWords,
+  purge,
+  run,
+  start,
+  tenantOf,
+  type Tenant,
+} from '../support/live.ts'
 import { eventually, visit as visitProxy } from '../support/puppy.ts'
 
 // A quarter of an hour on an emulated machine that does nothing else.
 t.setTimeout(2_100_000)
 
-const checkout = fileURLToPath(new URL('../../../..', import.meta.url))
-const skip: string | false =
-  process.getuid?.() !== 0
-    ? 'it needs root'
-    : !existsSync('/run/systemd/system')
-      ? 'systemd does not run this machine'
-      : process.env['TESTBED_GUEST'] === undefined && ['/var/lib/puppy', '/etc/puppy'].some((path) => existsSync(path))
-        ? 'a Puppy is installed on this machine'
-        : false
-
 const longRun = process.env['TEST_FULL'] !== '1' && 'a long run: testbed test --full'
 const MiB = 2 ** 20
-
-interface Finished {
-  readonly code: number | null
-  readonly output: string
-}
-
-/** Runs a program to its end. Kills it after 400 s. */
-async function run(program: string, args: readonly string[], input = ''): Promise<Finished> {
-  const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'], timeout: 400_000, killSignal: 'SIGKILL' })
-  let output = ''
-  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()))
-  child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()))
-  // A program that reads no input may have ended before this.
-  child.stdin.on('error', () => undefined)
-  child.stdin.end(input)
-  await once(child, 'close')
-  return { code: child.exitCode, output }
-}
-
-/** Returns the arguments that `npm start` and `npm run puppy` pass to Node. */
-const puppyWords = (...words: readonly string[]) => [join(checkout, 'tools/bootstrap.mjs'), ...words]
-
-/** Starts Puppy as the README describes, and waits until it prints that it is ready. */
-async function start(t: Test, attempts = 2): Promise<void> {
-  // Fewer free slots than usual: a purge runs userdel for each, which takes seconds on an emulated machine.
-  const env = { ...process.env, PUPPY_POOL: '2' }
-  const child = spawn(process.execPath, puppyWords('up'), { cwd: checkout, env, stdio: ['ignore', 'pipe', 'pipe'] })
-  let output = ''
-  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()))
-  child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()))
-  t.teardown(async () => {
-    if (child.exitCode !== null || child.signalCode !== null) return
-    child.kill('SIGTERM')
-    await once(child, 'exit')
-  })
-  for (const until = Date.now() + 300_000; !output.includes('Puppy is ready'); await sleep(200)) {
-    if (child.exitCode !== null && attempts > 1 && /# Fatal error in|was ended by SIG(SEGV|TRAP|ILL)/.test(output)) {
-      t.comment('V8 crashed, which happens under emulation; trying again')
-      return start(t, attempts - 1)
-    }
-    if (child.exitCode !== null) throw new Error(`puppy up ended with ${child.exitCode}: ${output}`)
-    if (Date.now() > until) throw new Error(`puppy up is not ready after 5 minutes: ${output}`)
-  }
-}
 
 /** Kills the agent during its longest work, the build of the policy. The next agent does everything after this. */
 async function killAgentWhile(t: Test, program: string): Promise<void> {
@@ -100,57 +54,8 @@ async function killAgentWhile(t: Test, program: string): Promise<void> {
   await eventually('another agent starts', async () => (pidOf() === killed ? undefined : true), 180)
 }
 
-interface Answer {
-  readonly status: number
-  readonly body: Record<string, unknown>
-}
-
-/** Sends a request. An answer 202 becomes what a faster machine answers: the wait for the observation goes on here. */
-async function api(method: string, path: string, body?: unknown): Promise<Answer> {
-  const answer = await send(method, path, body)
-  if (answer.status !== 202) return answer
-  const { generation } = answer.body
-  return eventually(
-    `${method} ${path} is observed`,
-    async () => {
-      const now = await send('GET', path)
-      const isObserved = now.body['observedGeneration'] === now.body['generation']
-      return isObserved ? { status: generation === 1 ? 201 : 200, body: now.body } : undefined
-    },
-    480,
-  )
-}
-
-async function send(method: string, path: string, body?: unknown): Promise<Answer> {
-  const key = readFileSync('/var/lib/puppy/admin-key', 'utf8').trim()
-  const response = await fetch(`http://127.0.0.1:8420/v1${path}`, {
-    method,
-    headers: {
-      authorization: `Bearer ${key}`,
-      prefer: 'wait=60',
-      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-    },
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-  })
-  const text = await response.text()
-  return { status: response.status, body: text === '' ? {} : (JSON.parse(text) as Record<string, unknown>) }
-}
-
-/** Returns the conditions of an account or a domain as words: `limits true applied`. */
-function conditionsOf(body: Record<string, unknown>): readonly string[] {
-  const conditions = body['conditions'] as readonly Record<string, string>[]
-  return conditions.map(({ type, status, reason }) => `${type} ${status} ${reason}`)
-}
-
 /** Returns the answer of port 80 for a visitor. */
 const visit = (host: string) => visitProxy(80, host, '/', 60_000)
-
-interface Tenant {
-  readonly user: string
-  readonly uid: number
-  readonly home: string
-  readonly ports: readonly number[]
-}
 
 /** The quota of the file system of the homes. Any path on it opens it. */
 const quota = openQuota(createHost(), '/home')
@@ -160,8 +65,6 @@ async function readQuota({ uid }: Pick<Tenant, 'uid'>) {
   const [reading] = await quota.report([uid], { sync: true })
   return { used: reading?.bytes.used ?? 0, hard: reading?.bytes.hard, files: reading?.inodes.used ?? 0 }
 }
-
-const tenantOf = (body: Record<string, unknown>): Tenant => body as unknown as Tenant
 
 /** Returns everything that a tenant may leave on a machine. */
 function traces({ uid, user, home }: Tenant): readonly string[] {
@@ -192,26 +95,12 @@ function traces({ uid, user, home }: Tenant): readonly string[] {
   return [...inHome, ...processes, ...named.filter((path) => existsSync(path)), ...folders.flatMap(owned)]
 }
 
-void t.test('an empty machine serves a tenant, and is empty again after a purge', { skip }, async (t) => {
+void t.test('an empty machine serves a tenant, and is empty again after a purge', { skip: cannotStart }, async (t) => {
   const outer = t
   const keys = mkdtempSync('/root/.scenario-')
   t.teardown(() => rmSync(keys, { recursive: true, force: true }))
-  const isPurged = () => ['/var/lib/puppy', '/etc/puppy', '/run/puppy'].every((path) => !existsSync(path))
-  const purge = async () => (isPurged() ? undefined : run(process.execPath, puppyWords('down', '--purge')))
   t.teardown(purge)
-  await run('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', 'anna', '-f', `${keys}/key`])
-  const key = readFileSync(`${keys}/key.pub`, 'utf8').trim()
-  const options = ['StrictHostKeyChecking=no', 'UserKnownHostsFile=/dev/null', 'LogLevel=ERROR', 'BatchMode=yes']
-  const login = ({ user }: Tenant, line: string) =>
-    run('ssh', [
-      '-F',
-      'none',
-      '-i',
-      `${keys}/key`,
-      ...options.flatMap((o) => ['-o', o]),
-      `${user}@127.0.0.1`,
-      `. /etc/profile; ${line}`,
-    ])
+  const { key, login } = await createKey(keys)
   /** Runs several lines in one login, each in its own subshell: a login takes seconds under emulation. */
   const attempts = async (tenant: Tenant, lines: readonly string[]) => {
     const script = lines.map((line) => `( ${line} ) 2>&1; printf '\\n=%d=\\n' $?`).join('; ')
@@ -239,7 +128,12 @@ void t.test('an empty machine serves a tenant, and is empty again after a purge'
     status: 201,
     body: { ready: true },
   })
-  t.strictSame(first.body['missing'], [], 'every isolation layer works')
+  // The view is installed after the policy, in the background.
+  await eventually(
+    'every isolation layer works',
+    async () => ((await api('GET', '/accounts/blog')).body['missing'] as string[]).length === 0 || undefined,
+    240,
+  )
   t.match(await run('id', [blog.user]), { code: 0, output: `uid=${blog.uid}(${blog.user})` })
 
   await t.test('the tenant logs in with its key, starts a server, and is served', async (t) => {
@@ -288,6 +182,7 @@ END`
     t.strictSame(conditionsOf((await api('GET', '/accounts/blog')).body), [
       'accounts true applied',
       'limits true applied',
+      'view true applied',
       'quota true applied',
       'firewall true applied',
       'selinux true applied',
@@ -305,6 +200,7 @@ END`
     t.strictSame(conditionsOf(throttled.body), [
       'accounts true applied',
       'limits true throttled',
+      'view true applied',
       'quota true applied',
       'firewall true applied',
       'selinux true applied',
@@ -471,6 +367,8 @@ if os.fork() == 0:
       /^ok {5}firewall table$/m,
       /^ok {5}SELinux is enforcing$/m,
       /^ok {5}no tenant can access another tenant$/m,
+      /^ok {5}tenants may run programs that generate machine code, such as Node$/m,
+      /^ok {5}every process of a tenant has its own view$/m,
       /^ok {5}a tenant can bind only its own ports$/m,
       /^ok {5}every process of a tenant has the level of the tenant$/m,
       /^ok {5}every home has the level of its tenant$/m,

@@ -20,7 +20,7 @@ export interface FakeKernel {
 const classes = {
   file: ['read', 'write', 'getattr'],
   dir: ['search'],
-  process: ['signal', 'ptrace'],
+  process: ['signal', 'ptrace', 'execmem'],
   unix_stream_socket: ['connectto'],
   shm: ['read'],
   tcp_socket: ['name_bind', 'name_connect'],

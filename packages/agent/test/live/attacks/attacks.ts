@@ -139,7 +139,7 @@ const attacks: Readonly<Record<string, Attack>> = {
       run(
         'sh',
         '-c',
-        `cd ${attacker.home} && for name in *; do python3 ${programs}/fuse.py "$PWD/$name" ${neighbour.uid} & done; sleep 3`,
+        `cd ${attacker.home} && for name in *; do python3 ${programs}/fuse.py "$PWD/$name" ${neighbour.uid} >/dev/null 2>&1 & done; sleep 3`,
       )
       await startPython(t, undefined, 'fuse', `${attacker.home}`, `${attacker.uid}`)
       return (t) => {

@@ -156,7 +156,7 @@ void t.test('SELinux isolates two tenants in every kind of session', { skip }, a
   process.kill(stray.pid, 'SIGKILL')
   await removeAll()
   const missing = (await inspect(host, [])).filter(({ holds }) => !holds).map(({ check }) => check)
-  t.strictSame(missing, ['policy', 'apart', 'ports'], 'inspect() reports that the modules are removed')
+  t.strictSame(missing, ['policy', 'apart', 'ports', 'programs'], 'inspect() reports that the modules are removed')
 })
 
 function read(text: string): Attack {

@@ -5,11 +5,14 @@ def check(value, what):
     if value < 0:
         raise OSError(ctypes.get_errno(), what)
     return value
-user, session = ctypes.c_int(-4), ctypes.c_int(-5)
-add_key, keyctl = 248, 250
+own, user, session = ctypes.c_int(-3), ctypes.c_int(-4), ctypes.c_int(-5)
+add_key, keyctl, join, link, get_persistent = 248, 250, 1, 8, 22
+# Whoever possesses a keyring may add to it: it must be linked to the session keyring, as pam_keyinit does it.
+check(libc.syscall(keyctl, join, None), 'join')
+check(libc.syscall(keyctl, link, user, own), 'link')
 check(libc.syscall(add_key, b'user', b'left', b'secret', ctypes.c_size_t(6), user), 'add_key')
 check(libc.syscall(add_key, b'user', b'left', b'secret', ctypes.c_size_t(6), session), 'add_key')
-persistent = libc.syscall(keyctl, 22, ctypes.c_int(-1), user)
+persistent = libc.syscall(keyctl, get_persistent, ctypes.c_int(-1), own)
 if persistent > 0:
     check(libc.syscall(add_key, b'user', b'left', b'secret', ctypes.c_size_t(6), ctypes.c_int(persistent)), 'add_key')
 class Attributes(ctypes.Structure):

@@ -1,7 +1,7 @@
 import { createFakeHost } from '@puppy/host/fake'
 import { parseMountinfo } from '@puppy/host/proc'
 import t from 'tap'
-import { unmountAll, userMounts } from '../../src/release/mounts.ts'
+import { unmountAll, userMounts } from '../src/mounts.ts'
 
 const text = `24 1 0:22 / /run rw - tmpfs tmpfs rw,mode=755
 97 29 0:52 / /home/p10000/a\\040b rw,nosuid,nodev - fuse.sshfs host: rw,user_id=10000,group_id=10000
