@@ -1,8 +1,9 @@
-/** Checks the project's own rules: mirrored tests, the directions of imports, what each process loads, pages that describe the code, and slow regular expressions. */
-import { existsSync } from 'node:fs'
+/** Checks the project's own rules: mirrored tests, the directions of imports, what each process loads, pages that describe the code, tests of what SECURITY.md claims, and slow regular expressions. */
+import { existsSync, readFileSync } from 'node:fs'
 import { glob, readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { checkAssertions } from './assertions.ts'
+import { checkClaims } from './claims.ts'
 import { checkErrors } from './errors.ts'
 import { checkExpressions } from './expressions.ts'
 import { checkImports } from './imports.ts'
@@ -19,10 +20,15 @@ const tree = await readTree(root)
 const pages = new Map<string, string>()
 for await (const path of glob(['*.md', 'docs/**/*.md', '{packages/*,testbed}/README.md'], { cwd: fileURLToPath(root) }))
   pages.set(path, await readFile(new URL(path, root), 'utf8'))
+const readIfExists = (path: string) => {
+  const url = new URL(path, root)
+  return existsSync(url) ? readFileSync(url, 'utf8') : undefined
+}
 const privileges = checkPrivileges(tree)
 const faults = [
   ...checkAssertions(tree),
   ...checkLinks(pages, (path) => existsSync(new URL(path, root))),
+  ...checkClaims(readIfExists),
   ...checkMirror(tree),
   ...checkTests(tree),
   ...checkImports(tree),

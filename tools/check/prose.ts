@@ -1,7 +1,5 @@
-import { fromMarkdown } from 'mdast-util-from-markdown'
-import { gfmFromMarkdown } from 'mdast-util-gfm'
-import { gfm } from 'micromark-extension-gfm'
 import { parseSync, Visitor } from 'oxc-parser'
+import { parseMarkdown, textOf, type Markdown } from './markdown.ts'
 import type { Tree } from './tree.ts'
 
 /** What a sentence of Markdown may have. */
@@ -125,13 +123,6 @@ function withoutCode(text: string): string {
     .replaceAll(/^@example.*/gms, '')
 }
 
-interface Markdown {
-  readonly type: string
-  readonly value?: string
-  readonly children?: readonly Markdown[]
-  readonly position?: { readonly start: { readonly line: number } } | undefined
-}
-
 /** What has sentences of its own. */
 const blocks = ['paragraph', 'heading', 'tableCell']
 
@@ -139,15 +130,9 @@ const blocks = ['paragraph', 'heading', 'tableCell']
 function piecesOfPage(text: string): readonly Piece[] {
   const pieces: Piece[] = []
   const walk = (node: Markdown): void => {
-    if (blocks.includes(node.type)) pieces.push({ line: node.position?.start.line ?? 1, text: textOf(node) })
+    if (blocks.includes(node.type)) pieces.push({ line: node.position?.start.line ?? 1, text: textOf(node, () => 'x') })
     else for (const child of node.children ?? []) walk(child)
   }
-  walk(fromMarkdown(text, { extensions: [gfm()], mdastExtensions: [gfmFromMarkdown()] }))
+  walk(parseMarkdown(text))
   return pieces
-}
-
-function textOf({ type, value, children = [] }: Markdown): string {
-  if (type === 'inlineCode') return 'x'
-  if (type === 'break') return ' '
-  return type === 'text' ? (value ?? '') : children.map(textOf).join('')
 }

@@ -1,7 +1,7 @@
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { createHost } from '@puppy/host'
+import { createHost, readPolicyContexts } from '@puppy/host'
 import { openHaproxy } from '../../src/haproxy.ts'
 import { get, range, skip, tenant } from '../support/proxy.ts'
 
@@ -32,6 +32,12 @@ void t.test('systemd starts, restarts, reloads, stops and removes HAProxy', { sk
   t.match(planned.at(-1), { command: new RegExp(`systemctl enable --now ${service}\\.service`) })
   const first = await haproxy.ensureRunning(spec)
   t.ok(first.started)
+  const [confined] = await readPolicyContexts(host, ['/run/haproxy/admin.sock'])
+  const workers = readFileSync(`/proc/${first.pid}/task/${first.pid}/children`, 'utf8').trim().split(' ')
+  if (confined === undefined) t.comment('the policy of this machine does not confine HAProxy')
+  else
+    for (const pid of [first.pid, ...workers])
+      t.match(readFileSync(`/proc/${pid}/attr/current`, 'utf8'), /:haproxy_t:/, 'the policy confines it')
   const backend = await tenant(t)
   await haproxy.routes.ensure({ ...range, routes: [{ domain: 'a.test', port: backend.port }], suspended: [] })
   t.equal((await get(port, 'a.test')).status, 200)
