@@ -71,7 +71,9 @@ export function profileKeeper(
       apply: async () => {
         going = work()
         // If no policy must be built, the work ends at once.
-        await Promise.race([going, sleep(soon, undefined, { ref: false })])
+        const timer = new AbortController()
+        await Promise.race([going, sleep(soon, undefined, { signal: timer.signal }).catch(() => undefined)])
+        timer.abort()
         return going === undefined ? (failed?.remarks ?? []) : installing
       },
     }
