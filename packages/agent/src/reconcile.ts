@@ -104,15 +104,10 @@ async function prepare(input: PassInput, repairs: HostStatus['repairs']): Promis
   const states: Record<string, FacilityState> = {}
   const conditions: Verdict[] = []
   for (const facility of input.facilities) {
-    const state = await probeSafely(facility, signal)
-    states[facility.name] = state
-    if (!state.works) {
-      conditions.push({
-        type: facility.name,
-        status: 'false',
-        reason: 'missing',
-        message: state.reason ?? `${facility.name} does not work on this host and reported no reason`,
-      })
+    const before = await probeSafely(facility, signal)
+    states[facility.name] = before
+    if (!before.works && facility.installs !== true) {
+      conditions.push(missing(facility, before))
       continue
     }
     const prepared = await attempt<Verdict>(
@@ -127,10 +122,19 @@ async function prepare(input: PassInput, repairs: HostStatus['repairs']): Promis
         failed: (message) => ({ type: facility.name, status: 'false', reason: 'failed', message }),
       },
     )
-    conditions.push(prepared)
+    const state = before.works ? before : await probeSafely(facility, signal)
+    states[facility.name] = state
+    const remark = prepared.reason === 'degraded' ? prepared.message : undefined
+    const why = remark === undefined ? state : { ...state, reason: remark }
+    conditions.push(state.works || ['failed', 'dry_run'].includes(prepared.reason) ? prepared : missing(facility, why))
   }
   const told = Object.entries(repairs).filter(([, { at }]) => Date.now() - at.getTime() < repairToldFor)
   return { states, conditions, repairs: Object.fromEntries(told), failures: {} }
+}
+
+function missing({ name }: Facility, { reason }: FacilityState): Verdict {
+  const message = reason ?? `${name} does not work on this host and reported no reason`
+  return { type: name, status: 'false', reason: 'missing', message }
 }
 
 async function probeSafely(facility: Facility, signal: AbortSignal): Promise<FacilityState> {

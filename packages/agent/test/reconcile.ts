@@ -97,6 +97,39 @@ void t.test('reconcile() continues without a facility that does not work or cann
   }
 })
 
+void t.test('reconcile() prepares a facility that installs itself, and probes it again', async (t) => {
+  const database = await postgres.create(t)
+  await addHostWith(database, ['building', 'taken'])
+  await addAccount(database.owner, 'blog', 1)
+  const rows = [
+    ['it is installed', [], true, { type: 'one', status: 'true', reason: 'prepared' }],
+    ['it cannot be', ['no room'], false, { type: 'one', status: 'false', reason: 'missing', message: 'no room' }],
+    ['it is not, silently', [], false, { type: 'one', status: 'false', reason: 'missing', message: 'it is absent' }],
+  ] as const
+  for (const [title, remarks, succeeds, condition] of rows) {
+    const seen: string[] = []
+    const one: Facility = {
+      ...facility('one', { seen, remarks }),
+      installs: true,
+      probe: async () =>
+        succeeds && seen.includes('one applies prepare') ? { works: true } : { works: false, reason: 'it is absent' },
+    }
+    const { conditions, states } = await reconcile(contextOf(database, [one]), complete)
+    t.strictSame(conditions, [condition], title)
+    t.equal(states['one']?.works, succeeds, title)
+    t.equal(seen.includes('one applies serve'), succeeds, `${title}: whether serve is called`)
+  }
+  const seen: string[] = []
+  const planned: Facility = {
+    ...facility('one', { seen }),
+    installs: true,
+    probe: async () => ({ works: false, reason: 'it is absent' }),
+  }
+  const { conditions } = await reconcile({ ...contextOf(database, [planned]), dryRun: true }, complete)
+  t.strictSame(conditions, [{ type: 'one', status: 'unknown', reason: 'dry_run' }])
+  t.notOk(seen.includes('one applies prepare'), 'a dry run plans it')
+})
+
 void t.test('reconcile() reports the remarks of a preparation', async (t) => {
   const database = await postgres.create(t)
   await addHostWith(database)

@@ -15,7 +15,7 @@ const rows: readonly (readonly [
   [
     'several, in the order in which they are built',
     { haproxy: { works: true }, quota: { works: true } },
-    ['accounts', 'cgroups', 'view', 'firewall', 'selinux'],
+    ['accounts', 'cgroups', 'view', 'mounts', 'firewall', 'selinux'],
   ],
   ['none for a facility that is not a layer', { ...all, postgres: { works: false } }, []],
 ]

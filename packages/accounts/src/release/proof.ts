@@ -1,5 +1,5 @@
 import type { Host } from '@puppy/host'
-import { findMountOf, readBootId, readMounts } from '@puppy/host/proc'
+import { findMountOf, readBootId, readMounts, type Mount } from '@puppy/host/proc'
 import { loginFolderMode, ownFolder, releasedFolder } from '../login/read.ts'
 import type { Slot } from '../slots.ts'
 
@@ -27,8 +27,22 @@ export async function readUnproved(
   folders: readonly string[],
   counted: readonly string[],
 ): Promise<readonly UnprovedFolder[]> {
+  return (await readWritable(host, homes, folders))
+    .filter(({ mount }) => !mount.mountOptions.includes('nosuid') && !counted.includes(mount.mountPoint))
+    .map(({ folder, mount }) => ({ folder, mountPoint: mount.mountPoint }))
+}
+
+/**
+ * Returns the mount of each of these folders in which a tenant can create files, and of the folder of the homes. Folders that do not exist,
+ * or that only root can change, are left out. @throws HostError
+ */
+export async function readWritable(
+  host: Host,
+  homes: string,
+  folders: readonly string[],
+): Promise<readonly { readonly folder: string; readonly mount: Mount }[]> {
   const mounts = await readMounts(host)
-  const unproved: UnprovedFolder[] = []
+  const writable: { readonly folder: string; readonly mount: Mount }[] = []
   for (const folder of [homes, ...folders]) {
     const path = await followed(host, folder)
     const status = await host.status(path)
@@ -36,10 +50,9 @@ export async function readUnproved(
     // The homes belong to tenants, although the folder of homes does not.
     if (folder !== homes && (status.mode & 0o002) === 0) continue
     const mount = findMountOf(mounts, path)
-    if (mount === undefined || mount.mountOptions.includes('nosuid') || counted.includes(mount.mountPoint)) continue
-    unproved.push({ folder, mountPoint: mount.mountPoint })
+    if (mount !== undefined) writable.push({ folder, mount })
   }
-  return unproved
+  return writable
 }
 
 async function followed(host: Host, path: string, most = 8): Promise<string> {

@@ -119,6 +119,11 @@ export interface Facility {
   readonly name: string
   /** Whether it ends processes and removes files. While such a facility does not work, no slot is released. */
   readonly clears?: boolean
+  /**
+   * Whether `prepare` installs what `probe` looks for. Then `prepare` is also called while the facility does not work, and `probe` again
+   * after it.
+   */
+  readonly installs?: boolean
   /** The type of its conditions. Default: its name. */
   readonly condition?: string
   /** What has its conditions. Default: both. */

@@ -12,6 +12,7 @@ import { cgroupsFacility } from './cgroups.ts'
 import type { Facility } from './facility.ts'
 import { firewallFacility, type FirewallFacilityOptions } from './firewall.ts'
 import { haproxyFacility, type HaproxyFacility } from './haproxy.ts'
+import { mountsFacility } from './mounts.ts'
 import { portsFacility } from './ports.ts'
 import { quotaFacility } from './quota.ts'
 import { selinuxFacility } from './selinux.ts'
@@ -59,9 +60,10 @@ export function facilitiesOf(options: FacilitiesOptions): {
   }
   const view = viewFacility({ host, layout, policy })
   const quota = quotaFacility({ host, quota: options.quota, tenantUids, replaced: () => view.replaced() })
+  const mounts = mountsFacility({ host, layout, replaced: () => view.replaced() })
   const accounts = accountsFacility({ ...options, endGroups, counted: (signal) => quota.counted(signal) })
   const selinux = selinuxFacility({ host, layout, policy, asked })
-  return { facilities: [accounts, cgroups, view, quota, firewall, selinux, ports, proxy], proxy }
+  return { facilities: [accounts, cgroups, view, mounts, quota, firewall, selinux, ports, proxy], proxy }
 }
 
 /** Milliseconds to wait for the levels of slots. Where SELinux does not work they never come. */

@@ -54,6 +54,7 @@ export function viewFacility(options: ViewFacilityOptions): ViewFacility {
     name,
     replaced: () => (works ? privateFolders.map(([path]) => path) : []),
     judges: ['accounts'],
+    installs: true,
     probe: async (signal: AbortSignal): Promise<FacilityState> => {
       const no = (reason: string, remedy?: string): FacilityState => ({
         works: false,
