@@ -272,6 +272,11 @@ if os.fork() == 0:
       t.ok(code > 0, `${attempt}, at 777`)
       t.notMatch(output, /^open$/m, `${attempt}, at 777`)
     }
+    const [processes, shared] = await attempts(curious, ['ps -eo user:20,args', 'ls /tmp /dev/shm /home'])
+    t.match(processes?.output, curious.user, 'it sees its own processes')
+    t.notMatch(processes?.output, /http\.server|^root /m, 'and no others')
+    t.match(shared, { code: 2, output: /cannot open directory '\/home'/ })
+    t.notMatch(shared?.output, /^open$/m)
     t.match(await login(blog, 'cat ~/open /dev/shm/open && chmod 700 ~ && rm ~/open /dev/shm/open'), { code: 0 })
     t.not((await login(curious, `kill -9 $(cat /proc/[0-9]*/stat 2>/dev/null | grep python3 | cut -d' ' -f1)`)).code, 0)
     t.match(await visit('blog.example.com'), { status: 200 }, 'the blog still answers')
@@ -551,6 +556,8 @@ if os.fork() == 0:
       '/run/puppy-selinux',
       blog.home,
       '/etc/ssh/sshd_config.d/10-puppy.conf',
+      '/home/.temporary',
+      '/usr/libexec/puppy',
     ]) {
       t.notOk(existsSync(path), path)
     }
@@ -561,6 +568,7 @@ if os.fork() == 0:
     t.match(await run('systemctl', ['list-unit-files', '--no-legend', 'puppy*']), { output: '' })
     t.notMatch((await run('nft', ['list', 'tables'])).output, 'puppy')
     t.notMatch(readFileSync('/etc/pam.d/common-session-noninteractive', 'utf8'), 'puppy')
+    t.equal(statSync('/home').mode & 0o777, 0o755)
     t.notMatch((await run('ls', ['/var/lib/selinux/default/active/modules/400'])).output, 'puppy_')
     t.strictSame(await readQuota(blog), { used: 0, hard: 'none', files: 0 })
     t.strictSame(
