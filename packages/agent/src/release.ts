@@ -1,7 +1,7 @@
 import { slotAt, slotCount, type Slot } from '@puppy/accounts'
 import { purgeAccounts } from '@puppy/state/store/accounts'
 import { findHost, type PlannedChange } from '@puppy/state/store/hosts'
-import { recordSlots, slotsToScrub, slotsToVisit, type SlotUpdate } from '@puppy/state/store/slots'
+import { recordSlots, releaseAbandoned, slotsToScrub, slotsToVisit, type SlotUpdate } from '@puppy/state/store/slots'
 import type { Facility } from './facilities/facility.ts'
 import { attempt, recordAll, type HostStatus, type Pass, type ReconcileContext } from './pass.ts'
 
@@ -9,10 +9,14 @@ import { attempt, recordAll, type HostStatus, type Pass, type ReconcileContext }
  * Evicts released slots. The facilities run in reverse order: the one that serves last releases first.
  *
  * A complete pass evicts all dirty slots again, because a dry run, or an agent without one of the facilities, may have recorded a slot as
- * evicted without evicting it.
+ * evicted without evicting it. It also releases slots that are taken and that no account has.
  */
 export async function evict(pass: Pass): Promise<void> {
   const { database, host, row } = pass
+  if (pass.complete && pass.recording) {
+    const abandoned = await releaseAbandoned(database, host)
+    if (abandoned.length > 0) pass.log('slots without an account released', { slots: abandoned.join() })
+  }
   // If the facility that ends processes does not work, no slot may be recorded as evicted.
   if (pass.facilities.some((one) => one.clears === true && !pass.working.includes(one))) return
   const rows = (await slotsToVisit(database, host, pass.complete)).filter(

@@ -28,6 +28,25 @@ void t.test('reconcile() keeps a deleted account until its slot is evicted', asy
   t.same(context.lines, ['accounts removed'])
 })
 
+void t.test('reconcile() releases a taken slot that no account has', async (t) => {
+  const database = await postgres.create(t)
+  await addHostWith(database, ['taken', 'taken', 'taken'])
+  await addAccount(database.owner, 'blog', 0)
+  const id = await addAccount(database.owner, 'gone', 1)
+  // The API's role may write this without releasing the slot, and may take a slot for no account.
+  await database.api.query('update accounts set deleted_at = now() where id = $1', [id])
+  const seen: string[] = []
+  const context = contextOf(database, [facility('one', { seen })])
+  const planned = await reconcile(context, { ...complete, planOnly: true })
+  t.same(await slotStates(database.owner), ['0 taken', '1 taken', '2 taken'], 'a plan records nothing')
+  await reconcile(context, scoped, planned)
+  t.same(await slotStates(database.owner), ['0 taken', '1 taken', '2 taken'])
+  await reconcile(context, complete)
+  t.same(await slotStates(database.owner), ['0 taken', '1 dirty', '2 dirty'])
+  t.ok(seen.includes('one plans evict 1,2'), 'it is evicted in the same pass')
+  t.ok(context.lines.includes('slots without an account released'))
+})
+
 void t.test('scrub() sets clean slots to building, and keeps the others dirty', async (t) => {
   const database = await postgres.create(t)
   await addHostWith(database, ['dirty', 'dirty', 'free'])

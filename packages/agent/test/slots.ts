@@ -35,6 +35,7 @@ void t.test(
 void t.test('reconcile() keeps a slot building, with the reason, when it cannot be built', async (t) => {
   const database = await postgres.create(t)
   await addHostWith(database, ['building', 'free', 'taken'])
+  await addAccount(database.owner, 'blog', 2)
   await reconcile(contextOf(database, [facility('one', { fails: 'build' })]), complete)
   t.same(await slotStates(database.owner), ['0 building: build_failed', '1 building: build_failed', '2 taken'])
 })

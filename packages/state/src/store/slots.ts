@@ -97,6 +97,21 @@ export async function releaseSlot(tx: Queryable, host: string, n: number): Promi
   await tx.query('select release_slot($1, $2)', [host, n])
 }
 
+/**
+ * Releases taken slots that no account has. The API takes and releases a slot in the same transaction as its account, so only damaged rows
+ * have such slots. Agents only. Returns their numbers.
+ */
+export async function releaseAbandoned(db: Queryable, host: string): Promise<readonly number[]> {
+  const rows = await db.query<{ n: number }>(
+    `update slots set state = 'dirty', evicted = false, reason = null, message = null, changed_at = now()
+     where host = $1 and state = 'taken'
+       and not exists (select 1 from accounts a where a.host = slots.host and a.slot = slots.n and a.deleted_at is null)
+     returning n`,
+    [host],
+  )
+  return rows.map(({ n }) => n)
+}
+
 export interface SlotUpdate {
   readonly n: number
   /** Only a slot that is still in this state is changed. The API may have taken or released it meanwhile. */
