@@ -68,12 +68,17 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
 }
 
 /**
- * Installs the binaries and the cluster under a lock. A cp or initdb that outlives a killed start still holds the lock that it inherited.
- * This waits for that program, because it would write into the files of the new start.
+ * Installs the binaries and the cluster under a lock. A cp or initdb may outlive a killed start. The lock waits for that program, because
+ * it would write into the files of the new start.
  */
 async function install(options: EmbeddedOptions): Promise<string> {
   const { home } = folders(options)
-  const lock = await host.lock(join(home, 'install.lock'), { timeout: 120_000, purpose: 'installing PostgreSQL' })
+  const users = options.server === undefined ? [] : [options.server.uid]
+  const lock = await host.lock(join(home, 'install.lock'), {
+    timeout: 120_000,
+    purpose: 'installing PostgreSQL',
+    users,
+  })
   try {
     const binaries = await placeBinaries(home, options.server !== undefined)
     await initialise(options, binaries)
