@@ -46,8 +46,8 @@ export interface StartOptions {
   /** The file to which standard output and standard error are appended. The path is one of the machine, not one below the root. */
   readonly log: string
   readonly env?: Readonly<Record<string, string>>
-  readonly uid?: number
-  readonly gid?: number
+  /** Open descriptors of this process that the program inherits, from number 3 on. */
+  readonly descriptors?: readonly number[]
 }
 
 /** A program in its own session. It continues after this process ends. */

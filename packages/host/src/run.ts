@@ -99,9 +99,7 @@ export async function startProgram(command: Command, options: StartOptions): Pro
       cwd: '/',
       detached: true,
       env: { ...baseEnvironment, ...options.env },
-      stdio: ['ignore', log.fd, log.fd],
-      ...(options.uid === undefined ? {} : { uid: options.uid }),
-      ...(options.gid === undefined ? {} : { gid: options.gid }),
+      stdio: ['ignore', log.fd, log.fd, ...(options.descriptors ?? [])],
     })
     const exited = new Promise<Awaited<StartedProgram['exited']>>((resolve) => {
       child.once('exit', (code, signal) => resolve({ exitCode: code ?? undefined, signal: signal ?? undefined }))
