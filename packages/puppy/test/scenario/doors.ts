@@ -233,6 +233,8 @@ void t.test('another local user reaches no connection of the database, and takes
       const name = `/v1/accounts/a-${silent}-${round}`
       t.match(await puppy.api('PUT', name, { plan: 'small' }), { status: 201, body: { ready: true } }, name)
     }
+    const descriptors = readdirSync(`/proc/${puppy.pidOf('api')}/fd`).length
+    t.ok(descriptors > silent / 2 && descriptors < 1100, `the API has ${descriptors} descriptors`)
     child.kill('SIGKILL')
     await once(child, 'exit')
   }
