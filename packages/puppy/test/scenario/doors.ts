@@ -188,6 +188,7 @@ void t.test('up() ends an API that a killed up() has not recorded', skip, async 
   const puppy = await createPuppy(t, { firstPort: 12_520 })
   await puppy.up()
   const [up, api] = [puppy.pidOf('up'), puppy.pidOf('api')]
+  t.teardown(() => killHard(api))
   await killHard(up)
   rmSync(join(puppy.runDir, 'api.pid'))
   t.equal(isAlive(api), true)
