@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { AnySchema } from 'ajv'
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import type { Dependencies } from './dependencies.ts'
+import { limitConnections } from './connections.ts'
 import { authPlugin } from './plugins/auth.ts'
 import { answerBadPath, answerBadRequest, errorsPlugin } from './plugins/errors.ts'
 import { openapiPlugin } from './plugins/openapi.ts'
@@ -27,6 +28,9 @@ export async function createApp(
     // The routes of accounts allow more. @see routes/accounts.ts
     bodyLimit: 16 * 1024,
     requestTimeout: 30_000,
+    // A connection that sends no complete header is closed after this time, at the next check.
+    http: { headersTimeout: 10_000, connectionsCheckingInterval: 5000 },
+    keepAliveTimeout: 10_000,
     routerOptions: { maxParamLength: 300 },
     frameworkErrors: (error, request, reply) => void answerBadPath(error, request, reply),
     clientErrorHandler: answerBadRequest,
@@ -35,6 +39,7 @@ export async function createApp(
       return typeof given === 'string' && requestId.test(given) ? given : randomUUID()
     },
   })
+  limitConnections(app.server)
   app.setValidatorCompiler<AnySchema>(createValidator(namedSchemas))
   app.setSerializerCompiler(createSerializer(namedSchemas))
   app.removeContentTypeParser('text/plain')

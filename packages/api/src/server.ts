@@ -1,23 +1,23 @@
-import type { FastifyInstance } from 'fastify'
-import { StartError } from '@puppy/state'
-import { errno } from '@puppy/host/errors'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import type { FastifyInstance, FastifyListenOptions } from 'fastify'
 
-/** Listens on an address and returns the URL. @throws StartError with the reason in one line. */
-export async function listen(
-  app: FastifyInstance,
-  at: { readonly host: string; readonly port: number },
-): Promise<string> {
-  try {
-    return await app.listen(at)
-  } catch (error) {
-    const shown = `${at.host}:${at.port}`
-    const reasons: Record<string, string> = {
-      EADDRINUSE: `Cannot listen on ${shown}: another program listens there; stop that program or set PUPPY_LISTEN`,
-      EACCES: `Cannot listen on ${shown}: only root can open ports below 1024, and the API is not root; set PUPPY_LISTEN`,
-      EADDRNOTAVAIL: `Cannot listen on ${shown}: this machine does not have that address; set PUPPY_LISTEN`,
-    }
-    throw new StartError(
-      reasons[errno(error) ?? ''] ?? `Cannot listen on ${shown}: ${error instanceof Error ? error.message : ''}`,
-    )
+/** An address, or open descriptors of bound sockets that another process hands over. */
+export type ListenTarget =
+  | { readonly host: string; readonly port: number }
+  | { readonly descriptors: readonly [number, ...number[]] }
+
+/** Listens, and returns the URL. @throws Error with the errno as `code` */
+export async function listen(app: FastifyInstance, at: ListenTarget): Promise<string> {
+  if (!('descriptors' in at)) return app.listen(at)
+  const [first, ...others] = at.descriptors
+  // Fastify passes the options on to net.Server.listen(), whose `fd` has precedence over the host.
+  const options: FastifyListenOptions & { readonly fd: number } = { host: '0.0.0.0', fd: first }
+  const url = await app.listen(options)
+  for (const fd of others) {
+    const server = createServer((socket) => void app.server.emit('connection', socket)).listen({ fd })
+    await once(server, 'listening')
+    app.server.once('close', () => server.close())
   }
+  return url
 }

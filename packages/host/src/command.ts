@@ -25,9 +25,12 @@ export interface RunOptions {
   readonly accept?: readonly number[]
   /** Strings that are hidden in all messages. */
   readonly secrets?: readonly string[]
-  /** Environment variables in addition to `LC_ALL=C` and a fixed `PATH`. No other variable of this process is passed on. */
+  /**
+   * Environment variables in addition to `LC_ALL=C`, a fixed `PATH`, and `HOST_LOCKS` while a lock is held. No other variable of this
+   * process is passed on.
+   */
   readonly env?: Readonly<Record<string, string>>
-  /** The program moves to the background and stays there. It does not inherit the locks that this process holds. */
+  /** The program moves to the background and stays there. No lock waits for it. */
   readonly daemon?: boolean
 }
 
@@ -43,8 +46,8 @@ export interface StartOptions {
   /** The file to which standard output and standard error are appended. The path is one of the machine, not one below the root. */
   readonly log: string
   readonly env?: Readonly<Record<string, string>>
-  readonly uid?: number
-  readonly gid?: number
+  /** Open descriptors of this process that the program inherits, from number 3 on. */
+  readonly descriptors?: readonly number[]
 }
 
 /** A program in its own session. It continues after this process ends. */

@@ -28,7 +28,7 @@ export function createHost(options: HostOptions = {}): Host {
     return located
   })
   const run = (command: Command, options: RunOptions) =>
-    runProgram(command, options, { live, heldDescriptors: locks.descriptors })
+    runProgram(command, options, { live, marks: locks.marks, programStopped: locks.programStopped })
   const files = createFiles(root, live ? createRelabel(run) : undefined)
   return Object.freeze({
     root,

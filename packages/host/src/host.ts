@@ -1,6 +1,6 @@
 import type { Command, RunOptions, RunResult, StartedProgram, StartOptions } from './command.ts'
 import type { Files } from './files.ts'
-import type { Lock, LockOptions } from './lock.ts'
+import type { Lock, LockOptions } from './lock-options.ts'
 import type { Mount } from './proc/mountinfo.ts'
 import type { ProcessIdentity } from './process-identity.ts'
 
@@ -21,8 +21,8 @@ export interface Host extends Files {
   /**
    * Runs a program until it ends and returns its output.
    *
-   * A program that changes something inherits the descriptors of the locks held through this host. So a lock stays taken until that program
-   * has ended, even when this process is killed.
+   * A program inherits no lock. A program that changes something has the marks of the locks held through this host in its environment, as
+   * `HOST_LOCKS`. So if this process is killed, the next holder of the lock waits for the program.
    *
    * @throws HostError `HOST_PROGRAM_NOT_FOUND`, `HOST_PROGRAM_FAILED` (an exit code not in `accept`, or a signal), `HOST_TIMEOUT`,
    *   `HOST_ABORTED`, `HOST_OUTPUT_TOO_LARGE`, `HOST_NOT_LIVE`.
@@ -66,7 +66,8 @@ export interface Host extends Files {
   program(name: string): string | undefined
 
   /**
-   * Takes a lock. The lock is held until `release`, or until the last process that inherited it ends.
+   * Takes a lock. The lock is held until `release`, or until this process ends. If the last holder was killed, first waits for the programs
+   * that it left behind. A program that is stopped, or that runs after half of the timeout, receives SIGKILL.
    *
    * Waits at most `timeout` milliseconds (default 10,000). The lock file is never removed: after a removal two processes could hold the
    * lock.

@@ -2,74 +2,65 @@ import { spawn } from 'node:child_process'
 import { open, type FileHandle } from 'node:fs/promises'
 import { HostError } from './errors.ts'
 import { findProgram } from './find-program.ts'
+import { endLeftovers } from './leftovers.ts'
+import type { Lock, LockOptions } from './lock-options.ts'
 import { holdFolder, resolveLinks } from './visible-lock.ts'
-
-/** Options of `Host.lock`. */
-export interface LockOptions {
-  /** Milliseconds to wait for another holder. Default 10,000. 0 tries once. */
-  readonly timeout?: number
-  readonly signal?: AbortSignal
-  /** The purpose of the lock, for the error message of a process that waited too long. Default: only the process id. */
-  readonly purpose?: string
-  /**
-   * Also takes the lock that the npm package proper-lockfile takes for the file at this path: the folder `PATH.lock`. So this process and
-   * other Node programs that use proper-lockfile wait for each other. The file itself is neither opened nor written: flock(2) is taken on
-   * `PATH.flock` beside it. Default false.
-   */
-  readonly visible?: boolean
-}
-
-/** A held lock. It is also released when this process and every program that inherited it have ended. */
-export interface Lock extends AsyncDisposable {
-  readonly path: string
-  /**
-   * Aborted with a `HostError` `HOST_LOCK_LOST` when another program has taken a visible lock. That program assumed that this process had
-   * ended, because this process or the machine was stopped for ten seconds. flock(2) is still held. Never aborted for another reason.
-   */
-  readonly lost: AbortSignal
-  /** Releases the lock. Idempotent. */
-  release(): Promise<void>
-}
 
 /** The locks of one host. */
 export interface Locks {
   /** Takes a lock: `Host.lock`. */
   lock(path: string, options?: LockOptions): Promise<Lock>
-  /** Returns the descriptors of all held locks. */
-  descriptors(): readonly number[]
+  /** Returns the marks of all held locks. A program that changes something has them in its environment. */
+  marks(): readonly string[]
+  /** Records that a program was stopped before its end, so its own children may still run when the held locks are released. */
+  programStopped(): void
+}
+
+interface Held {
+  readonly file: FileHandle
+  readonly mark: string
+  /** Whether the next holder has to look for programs that still run. */
+  mayLeaveSome: boolean
 }
 
 /**
- * Creates locks that use flock(2) on a descriptor which started programs inherit.
+ * Creates locks that use flock(2) on a descriptor of this process.
  *
  * The lock belongs to the open file description and not to a process: flock(1) takes the lock on our descriptor and exits, and the lock
- * stays held. The kernel releases it with the last copy of the descriptor. So a crash leaves no stale lock, and a program that outlives
- * this process keeps the lock until it ends. A lock cannot be broken: holding it too long only delays another process, but two holders
- * would write the same files at once.
+ * stays held. No other program inherits the descriptor, so the kernel releases the lock when this process ends. So a crash leaves no stale
+ * lock. A lock cannot be broken: holding it too long only delays another process, but two holders would write the same files at once.
+ *
+ * The file of a held lock has a mark, and the programs of the holder have it in their environment. A release empties the file. So a mark in
+ * the file shows that the last holder was killed, and the next holder waits for its programs, or ends them, before it does anything.
  */
 export function createLocks(locate: (path: string) => Promise<string>): Locks {
-  const held = new Set<FileHandle>()
+  const held = new Set<Held>()
   return {
-    descriptors: () => [...held].map((file) => file.fd),
+    marks: () => [...held].map(({ mark }) => mark),
+    programStopped: () => {
+      for (const one of held) one.mayLeaveSome = true
+    },
     lock: async (path, options = {}) => {
       const { visible = false, timeout = defaultTimeout, signal } = options
       if (signal?.aborted === true) throw gaveUp(path)
       const until = performance.now() + timeout
+      const left = () => Math.max(0, until - performance.now())
       const located = await locate(path)
       const real = visible ? await resolveLinks(located) : located
       const file = await openLockFile(visible ? `${real}.flock` : real)
       try {
         await waitForFlock(file, real, options)
-        await writeHolder(file, options.purpose)
-        const left = Math.max(0, until - performance.now())
-        const folder = visible ? await holdFolder(`${real}.lock`, left, signal) : undefined
-        held.add(file)
+        await waitForLeftovers(file, real, left(), options)
+        const one: Held = { file, mark: newMark(), mayLeaveSome: false }
+        await writeHolder(one, options.purpose)
+        const folder = visible ? await holdFolder(`${real}.lock`, left(), signal) : undefined
+        held.add(one)
         return heldLock(path, folder?.lost, async () => {
-          if (!held.delete(file)) return
+          if (!held.delete(one)) return
           try {
             await folder?.release()
           } finally {
-            await file.close()
+            await letGo(one)
           }
         })
       } catch (error) {
@@ -81,6 +72,11 @@ export function createLocks(locate: (path: string) => Promise<string>): Locks {
 }
 
 const defaultTimeout = 10_000
+
+/** Returns a text that no other lock on this machine has had since its start. */
+function newMark(): string {
+  return `${process.pid}.${process.hrtime.bigint()}`
+}
 
 function gaveUp(path: string): HostError {
   return new HostError('HOST_ABORTED', { operation: 'lock', path, detail: 'the caller aborted it' })
@@ -114,8 +110,7 @@ async function waitForFlock(file: FileHandle, path: string, options: LockOptions
   const patience = timeout === 0 ? ['-n'] : ['-w', (timeout / 1000).toFixed(3)]
   const code = await runFlock(flock, ['-x', ...patience, '3'], file, path, options.signal)
   if (code === 0) return
-  const holder = (await file.read(Buffer.alloc(200), 0, 200, 0)).buffer.toString('utf8').replaceAll('\0', '').trim()
-  const last = holder === '' ? 'an unknown process' : holder
+  const last = /^(.{1,200}?), mark /.exec(await readHolder(file))?.[1] ?? 'an unknown process'
   const detail = `another process still holds the lock after ${timeout} ms; last taken by ${last}`
   throw new HostError('HOST_LOCK_TIMEOUT', { operation: 'lock', path, detail })
 }
@@ -148,7 +143,39 @@ function runFlock(
   })
 }
 
-async function writeHolder(file: FileHandle, purpose = 'a process'): Promise<void> {
+/** Waits until the programs of a holder that was killed have ended. */
+async function waitForLeftovers(
+  file: FileHandle,
+  path: string,
+  timeout: number,
+  { signal, users }: LockOptions,
+): Promise<void> {
+  const mark = /, mark ([0-9.]{3,40})\n$/.exec(await readHolder(file))?.[1]
+  if (mark === undefined) return
+  const some = { timeout, ...(signal === undefined ? {} : { signal }), ...(users === undefined ? {} : { users }) }
+  const pids = await endLeftovers(mark, some).catch((cause: unknown) => {
+    throw signal?.aborted === true ? gaveUp(path) : cause
+  })
+  if (pids.length === 0) return
+  const detail = `programs of the last holder, which was killed, still run after ${Math.round(timeout)} ms: process ${pids.join(', ')}`
+  throw new HostError('HOST_LOCK_TIMEOUT', { operation: 'lock', path, detail })
+}
+
+async function readHolder(file: FileHandle): Promise<string> {
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(1000), 0, 1000, 0)
+  return buffer.toString('utf8', 0, bytesRead)
+}
+
+async function writeHolder({ file, mark }: Held, purpose = 'a process'): Promise<void> {
   await file.truncate(0)
-  await file.appendFile(`${purpose}, process ${process.pid}\n`)
+  await file.appendFile(`${purpose}, process ${process.pid}, mark ${mark}\n`)
+}
+
+/** Empties the file, unless programs may be left, and releases flock(2) in any case. */
+async function letGo({ file, mayLeaveSome }: Held): Promise<void> {
+  try {
+    if (!mayLeaveSome) await file.truncate(0)
+  } finally {
+    await file.close()
+  }
 }

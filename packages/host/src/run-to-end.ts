@@ -6,8 +6,6 @@ export interface RunToEnd {
   readonly env: Readonly<Record<string, string>>
   /** Standard input. Absent: closed. */
   readonly input?: string
-  /** Open descriptors of this process that the program inherits, from number 3 on. */
-  readonly inherited: readonly number[]
   /** Milliseconds. */
   readonly timeout: number
   /** The most bytes of stdout, and of stderr. */
@@ -53,7 +51,7 @@ export async function runToEnd(program: string, args: readonly string[], options
     child = spawn(program, args, {
       cwd: '/',
       env: { ...options.env },
-      stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe', ...options.inherited],
+      stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     })
   } catch (error) {
     // Node throws for the errors that it does not report by an event, such as E2BIG.

@@ -5,6 +5,7 @@ import { hide, renderCommand } from './args.ts'
 import type { Command, RunOptions, RunResult, StartedProgram, StartOptions } from './command.ts'
 import { HostError } from './errors.ts'
 import { systemFolders } from './find-program.ts'
+import { marksVariable } from './leftovers.ts'
 import { runToEnd, type EndedRun } from './run-to-end.ts'
 
 const baseEnvironment = { LC_ALL: 'C', PATH: systemFolders.join(':') }
@@ -12,8 +13,10 @@ const baseEnvironment = { LC_ALL: 'C', PATH: systemFolders.join(':') }
 /** What `runProgram` needs besides its options. */
 export interface RunContext {
   readonly live: boolean
-  /** Returns the open descriptors that a program which changes something must inherit. */
-  readonly heldDescriptors: () => readonly number[]
+  /** Returns the marks of held locks, for the environment of a program that changes something. */
+  readonly marks: () => readonly string[]
+  /** Is called when such a program was stopped before its end. */
+  readonly programStopped: () => void
 }
 
 /** Runs a program until it ends: `Host.run`. */
@@ -30,15 +33,16 @@ export async function runProgram(command: Command, options: RunOptions, context:
   }
   const [program, ...args] = command
   const { input, signal } = options
-  const inherited = options.touches === 'nothing' || options.daemon === true ? [] : context.heldDescriptors()
+  const changes = options.touches !== 'nothing' && options.daemon !== true
+  const marks = changes ? context.marks().join(',') : ''
   const ended = await runToEnd(program, args, {
-    env: { ...baseEnvironment, ...options.env },
-    inherited,
+    env: { ...baseEnvironment, ...options.env, ...(marks === '' ? {} : { [marksVariable]: marks }) },
     timeout: attempt.options.timeout,
     maxOutput: attempt.options.maxOutput,
     ...(input === undefined ? {} : { input }),
     ...(signal === undefined ? {} : { signal }),
   })
+  if (changes && ended.stoppedBy !== undefined) context.programStopped()
   return judge(ended, attempt)
 }
 
@@ -95,9 +99,7 @@ export async function startProgram(command: Command, options: StartOptions): Pro
       cwd: '/',
       detached: true,
       env: { ...baseEnvironment, ...options.env },
-      stdio: ['ignore', log.fd, log.fd],
-      ...(options.uid === undefined ? {} : { uid: options.uid }),
-      ...(options.gid === undefined ? {} : { gid: options.gid }),
+      stdio: ['ignore', log.fd, log.fd, ...(options.descriptors ?? [])],
     })
     const exited = new Promise<Awaited<StartedProgram['exited']>>((resolve) => {
       child.once('exit', (code, signal) => resolve({ exitCode: code ?? undefined, signal: signal ?? undefined }))

@@ -17,7 +17,7 @@ void t.test('machine reads, replaces and removes', async (t) => {
 void t.test('lock() holds a lock that a second call waits for', async (t) => {
   const path = `${scratchFolder(t)}/lock`
   const held = await lock(path, { timeout: 0, purpose: 'a test' })
-  t.match(readFileSync(path, 'utf8'), /^a test, process \d+\n$/)
+  t.match(readFileSync(path, 'utf8'), /^a test, process \d+, mark [\d.]+\n$/)
   await t.rejects(lock(path, { timeout: 0 }), { code: 'HOST_LOCK_TIMEOUT' })
   await held.release()
   const next = await lock(path, { timeout: 0 })

@@ -2,7 +2,7 @@ import { getEventListeners } from 'node:events'
 import t from 'tap'
 import { runToEnd, type EndedRun, type RunToEnd } from '../src/run-to-end.ts'
 
-const common: RunToEnd = { env: { PATH: '/usr/bin:/bin' }, inherited: [], timeout: 20_000, maxOutput: 1_000_000 }
+const common: RunToEnd = { env: { PATH: '/usr/bin:/bin' }, timeout: 20_000, maxOutput: 1_000_000 }
 
 /** Milliseconds after which a run has waited for another process: each of these processes lives for twenty seconds. */
 const tooLong = 8000

@@ -5,7 +5,7 @@ import { inspect } from 'node:util'
 import t from 'tap'
 import { runProgram, startProgram, type RunContext } from '../src/run.ts'
 
-const context: RunContext = { live: true, heldDescriptors: () => [] }
+const context: RunContext = { live: true, marks: () => [], programStopped: () => {} }
 const looks = { touches: 'nothing' } as const
 
 void t.test('runProgram() passes on no environment variable of this process', async (t) => {

@@ -36,6 +36,7 @@ const commands: Readonly<Record<string, readonly [() => Promise<CommandOf>, stri
 const parts: Readonly<Record<string, () => Promise<CommandOf>>> = {
   start: async () => (await import('./commands/start.ts')).start,
   database: async () => (await import('./commands/start.ts')).startDatabase,
+  compile: async () => (await import('./commands/compile.ts')).compile,
 }
 
 function usage(): string {

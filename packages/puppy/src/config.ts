@@ -113,6 +113,8 @@ interface DatabaseUrls {
 /** All settings, read once. No other file reads the environment. */
 export interface Config {
   readonly listen: { readonly host: string; readonly port: number }
+  /** How many sockets another process handed over to this one, from descriptor 3 on. @see sd_listen_fds(3) */
+  readonly sockets: number
   readonly stateDir: string
   readonly runDir: string
   readonly urls: DatabaseUrls
@@ -146,6 +148,7 @@ export interface Surroundings {
   readonly uid: number
   readonly hostname: string
   readonly cwd: string
+  readonly pid?: number
 }
 
 /**
@@ -166,6 +169,7 @@ export function readConfig(env: NodeJS.ProcessEnv, surroundings: Surroundings = 
     )
   return Object.freeze({
     listen: parseAddress('PUPPY_LISTEN', given.PUPPY_LISTEN ?? '127.0.0.1:8420'),
+    sockets: readSockets(env, surroundings),
     stateDir,
     runDir: given.PUPPY_RUN_DIR ?? defaultRunDir(stateDir, privileged, live),
     urls: { owner: given.DATABASE_URL, api: given.API_DATABASE_URL, agent: given.AGENT_DATABASE_URL },
@@ -197,7 +201,21 @@ export function readConfig(env: NodeJS.ProcessEnv, surroundings: Surroundings = 
 }
 
 function currentSurroundings(): Surroundings {
-  return { uid: process.getuid?.() ?? -1, hostname: hostname(), cwd: process.cwd() }
+  return { uid: process.getuid?.() ?? -1, hostname: hostname(), cwd: process.cwd(), pid: process.pid }
+}
+
+/**
+ * Returns how many sockets were handed over. `LISTEN_PID` names the process that they are for. `puppy up` does not set it, because it does
+ * not know the pid before the process exists.
+ *
+ * @see sd_listen_fds(3)
+ */
+function readSockets({ LISTEN_FDS, LISTEN_PID }: NodeJS.ProcessEnv, { pid }: Surroundings): number {
+  if (LISTEN_FDS === undefined || (LISTEN_PID !== undefined && Number(LISTEN_PID) !== pid)) return 0
+  if (/^([1-9]|1[0-6])$/.test(LISTEN_FDS)) return Number(LISTEN_FDS)
+  throw new StartError(
+    `LISTEN_FDS=${JSON.stringify(LISTEN_FDS)} is invalid: expected the number of sockets that were handed over, from 1 to 16`,
+  )
 }
 
 function readEnvironment(env: NodeJS.ProcessEnv): Environment {

@@ -9,11 +9,13 @@ delete process.env[attempt]
  *
  * To read TypeScript, Node loads a type stripper that stays in memory until the process ends: 30 MB, and growing. The cache contains the
  * code without types. So a long-lived process starts once to fill the cache and once more to use it. Call it when all modules are loaded
- * and no work has started: open files and child processes are lost. Does nothing where the cache cannot be written.
+ * and no work has started: open files and child processes are lost. Does nothing where the cache cannot be written, and for a process that
+ * received a socket, which would be lost too.
  *
  * @see execve(2), "Module compile cache" in Node's documentation
  */
 export async function restartIfStripped(): Promise<void> {
+  if (process.env['LISTEN_FDS'] !== undefined) return
   const isReady = !hasStripper() && flags.every((flag) => process.execArgv.includes(flag))
   if (isReady || attempts >= 2 || process.execve === undefined) return
   const { enableCompileCache, flushCompileCache } = await import('node:module')

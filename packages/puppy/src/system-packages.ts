@@ -27,7 +27,7 @@ export const needs: readonly Need[] = [
     why: 'creates their homes',
   },
   { program: 'nft', package: 'nftables', why: 'lets only a tenant use its ports' },
-  { program: 'setpriv', package: 'util-linux', why: 'ends processes of a tenant' },
+  { program: 'setpriv', package: 'util-linux', why: 'starts processes without privileges' },
   { program: 'keyctl', package: 'keyutils', why: 'removes keys of former tenants from the kernel' },
 ]
 

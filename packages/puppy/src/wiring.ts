@@ -41,8 +41,8 @@ export function firewallSettings(
   haproxy: Pick<Haproxy, 'alive'>,
 ): FacilitiesOptions['firewall'] {
   const proxy = [0, ...(users === undefined ? [] : [users.haproxy.uid])]
-  // The API drops root before it listens.
-  const api = [users?.api.uid ?? process.getuid?.() ?? 0]
+  // The socket belongs to root, because `puppy up` binds it. The connections belong to the user of the API, which accepts them.
+  const api = users === undefined ? [process.getuid?.() ?? 0] : [0, users.api.uid]
   const apiListens = async () =>
     (await readListeners(host)).some(({ port, uid }) => port === config.listen.port && api.includes(uid))
   const { listen, tlsListen, certificates } = config.proxy

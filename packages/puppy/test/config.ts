@@ -9,6 +9,7 @@ const anna: Surroundings = { ...root, uid: 1000 }
 void t.test('readConfig() as root manages the machine', async (t) => {
   t.strictSame(readConfig({}, root), {
     listen: { host: '127.0.0.1', port: 8420 },
+    sockets: 0,
     stateDir: '/var/lib/puppy',
     runDir: '/run/puppy',
     urls: { owner: undefined, api: undefined, agent: undefined },
@@ -93,6 +94,7 @@ void t.test('readConfig() reads every variable and returns a frozen object', asy
   )
   t.strictSame(config, {
     listen: { host: '::1', port: 9000 },
+    sockets: 0,
     stateDir: '/srv/state',
     runDir: '/run/x',
     host: 'h2',
@@ -254,4 +256,13 @@ void t.test('slugOf() returns a slug for any host name', async (t) => {
     ['a_b', 'a-b'],
   ]
   for (const [name, slug] of rows) t.equal(slugOf(name), slug)
+})
+
+void t.test('readConfig() takes sockets that were handed over to this process', async (t) => {
+  const here = { ...root, pid: 42 }
+  t.equal(readConfig({ LISTEN_FDS: '2' }, here).sockets, 2, 'puppy up does not know the pid')
+  t.equal(readConfig({ LISTEN_FDS: '1', LISTEN_PID: '42' }, here).sockets, 1)
+  t.equal(readConfig({ LISTEN_FDS: '1', LISTEN_PID: '43' }, here).sockets, 0, 'they are for another process')
+  for (const LISTEN_FDS of ['0', '-1', '17', 'x', ''])
+    t.throws(() => readConfig({ LISTEN_FDS }, here), { message: /^LISTEN_FDS=".*" is invalid: expected the number of/ })
 })

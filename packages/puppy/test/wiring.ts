@@ -38,7 +38,7 @@ void t.test('proxySettings() and firewallSettings() follow the settings and the 
   matchWhole(t, firewallSettings(site, haproxy), {
     callers: [0, 3],
     guards: [
-      { name: 'api', port: 8420, uids: [1] },
+      { name: 'api', port: 8420, uids: [0, 1] },
       { name: 'proxy-80', port: 80, uids: [0, 3] },
       { name: 'proxy-443', port: 443, uids: [0, 3] },
     ],

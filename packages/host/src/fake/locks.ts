@@ -1,7 +1,7 @@
 import { dirname } from 'node:path'
 import { HostError } from '../errors.ts'
 import type { Host } from '../host.ts'
-import type { Lock, LockOptions } from '../lock.ts'
+import type { Lock, LockOptions } from '../lock-options.ts'
 import { folder, located, type Entry } from './files.ts'
 
 /** Creates the locks of a fake host. They exclude each other within that host. */

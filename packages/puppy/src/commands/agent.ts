@@ -68,8 +68,8 @@ export async function agent(config: Config): Promise<void> {
 }
 
 /**
- * Locks the machine and the host, so that one agent at a time changes a host. Programs of a killed agent inherit its lock, so this waits
- * until they end. A program inherits the locks of the host that runs it, so both hosts have a lock.
+ * Locks the machine and the host, so that one agent at a time changes a host. Waits for the programs that a killed agent left behind, and
+ * ends those that do not end. A program has the marks of the host that runs it, so both hosts have a lock.
  */
 async function lockHosts(config: Config, machine: Host, host: Host, signal: AbortSignal) {
   const options = { timeout: 120_000, signal, purpose: 'puppy agent' }

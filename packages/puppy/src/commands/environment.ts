@@ -1,17 +1,12 @@
 import type { Config } from '../config.ts'
 import { databaseUrls } from '../places.ts'
 
-const shared = [
-  'NODE_COMPILE_CACHE',
-  'PUPPY_STATE_DIR',
-  'PUPPY_RUN_DIR',
-  'PUPPY_ROOT',
-  'PUPPY_DRY_RUN',
-  'PUPPY_LOG_LEVEL',
-] as const
+const shared = ['NODE_COMPILE_CACHE', 'PUPPY_STATE_DIR', 'PUPPY_RUN_DIR', 'PUPPY_LOG_LEVEL'] as const
 const own = {
   api: ['PUPPY_LISTEN', 'PUPPY_REQUIRE', 'PUPPY_ACCOUNTS_PER_RESELLER', 'PUPPY_DOMAINS_PER_RESELLER'],
   agent: [
+    'PUPPY_ROOT',
+    'PUPPY_DRY_RUN',
     'PUPPY_HOST',
     'PUPPY_POOL',
     'PUPPY_PROXY_LISTEN',

@@ -12,18 +12,22 @@ export interface Prepared {
   readonly isEmbedded: boolean
 }
 
-/** The database is ready. `up` starts the processes. */
+/** The database is ready. `up` binds the addresses of the API, and starts the processes. */
 interface Processes {
   readonly stage: 'processes'
   readonly processes: readonly Program[]
+  /** The IP addresses and the port of the API. */
+  readonly addresses: readonly string[]
+  readonly port: number
 }
 
-/** The answer of `up`. */
-export type Answer = 'go on' | 'end'
+/** The answer of `up`. An errno: an address cannot be bound, and no process was started. */
+export type Answer = 'go on' | 'end' | { readonly errno: string }
 
 /** The API or the agent, and how it is started. */
 export interface Program {
   readonly name: 'api' | 'agent'
+  readonly command: readonly [string, ...string[]]
   readonly env: Readonly<Record<string, string>>
   readonly log: string
   readonly pidFile: string

@@ -1,7 +1,10 @@
+import { lookup } from 'node:dns/promises'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createHost, HostError, type Host } from '@puppy/host'
+import { processesOf, readProcesses, readProcessFile } from '@puppy/host/proc'
+import { identifyProcess } from '@puppy/host/process'
 import type { Config } from '../config.ts'
 import { startEmbedded, type EmbeddedOptions } from '@puppy/state/embedded'
 import { confine, grant, migrate, openDatabase, type Database, StartError } from '@puppy/state'
@@ -11,6 +14,9 @@ import { findHost } from '@puppy/state/store/hosts'
 import { generateKey, insertKey, isKey, revokeOthers } from '@puppy/state/store/keys'
 import { ensurePackages } from '../system-packages.ts'
 import { ensureSystemUsers, type SystemUsers } from '../system-users.ts'
+import { prepareApi } from '../api-process.ts'
+import { listenError, portPatience } from '../listen-error.ts'
+import { nodeCommand } from '../node-command.ts'
 import { childEnvironment } from './environment.ts'
 import { untilToldToEnd } from './signals.ts'
 import type { Answer, Report } from './stages.ts'
@@ -51,26 +57,61 @@ async function startAll(config: Config, supervisor: Supervisor): Promise<void> {
   })
   if (supervisor.ending.aborted) return
   const users = await ensureSystemUsers(machine, config)
+  const preparingApi = prepareApi(machine, config, users?.api)
+  preparingApi.catch(() => {})
   if (isEmbedded) await startEmbedded(embeddedOptions(config, users))
   await prepareDatabase(config)
   const began = await databaseTime(config)
   const keyFile = await ensureAdminKey(machine, config)
   for (const name of ['api', 'agent'] as const) await endOld(machine, config, name)
   if (supervisor.ending.aborted) return
+  const addresses = await addressesOf(machine, config)
+  const { command, env, remark } = await preparingApi
+  const received = { LISTEN_FDS: String(addresses.length) }
+  const programs = {
+    api: { command, env: { ...env, ...received } },
+    agent: { command: nodeCommand('agent'), env: childEnvironment(config, 'agent') },
+  }
   const processes = (['api', 'agent'] as const).map((name) => ({
     name,
-    env: childEnvironment(config, name),
+    ...programs[name],
     log: join(places.logs, `${name}.log`),
     pidFile: places[name].path,
   }))
-  await supervisor.ask({ stage: 'processes', processes })
+  await startProcesses(machine, config, supervisor, {
+    stage: 'processes',
+    processes,
+    addresses,
+    port: config.listen.port,
+  })
   await untilReady(config, supervisor.ending)
-  const remarks = await untilLooked(config, began, supervisor.ending)
+  const remarks = [...(remark === undefined ? [] : [remark]), ...(await untilLooked(config, began, supervisor.ending))]
   if (supervisor.ending.aborted) return
   announce(config, keyFile)
   for (const remark of remarks) warn(remark)
   // The agent has compared the layout with the one in the database, so the slots here have this layout.
   await machine.replace(places.slots, `${JSON.stringify(config.layout)}\n`, { mode: 0o644 })
+}
+
+/** Returns the IP addresses of PUPPY_LISTEN. `localhost` often has two. @throws StartError for a name without an address */
+async function addressesOf(machine: Host, { listen }: Config): Promise<readonly string[]> {
+  try {
+    return (await lookup(listen.host, { all: true })).map(({ address }) => address)
+  } catch (error) {
+    throw await listenError(machine, listen, error)
+  }
+}
+
+/** Asks `up` to start the processes. If another program has the port of the API, tries again for a while: it may be an API that is ending. */
+async function startProcesses(machine: Host, config: Config, supervisor: Supervisor, report: Report): Promise<void> {
+  for (const until = performance.now() + portPatience; !supervisor.ending.aborted; await sleep(250)) {
+    const answer = await supervisor.ask(report)
+    if (typeof answer === 'string') return
+    const error = Object.assign(new Error(answer.errno), { code: answer.errno })
+    if (answer.errno !== 'EADDRINUSE' || performance.now() > until)
+      throw await listenError(machine, config.listen, error)
+    await endUnrecorded(machine, config)
+  }
 }
 
 /** Starts the embedded database again when it has ended. `puppy up` runs it. */
@@ -86,20 +127,20 @@ function openSupervisor() {
     throw new StartError('"start" is a part of "up" and cannot run alone; run "npm start"')
   const ending = new AbortController()
   const lost = () => process.exit(1)
-  let settle = () => {}
+  let settle: (answer: Answer) => void = () => {}
   process.once('disconnect', lost)
   process.on('message', (answer: Answer) => {
     if (answer === 'end') ending.abort()
-    settle()
+    settle(answer)
   })
   void untilToldToEnd().then(() => ending.abort())
   return {
     ending: ending.signal,
     /** Reports the stage of this process, and waits until `up` has done its part. */
-    ask: async (report: Report): Promise<void> => {
-      const answered = new Promise<void>((resolve) => (settle = resolve))
+    ask: async (report: Report): Promise<Answer> => {
+      const answered = new Promise<Answer>((resolve) => (settle = resolve))
       process.send?.(report)
-      await answered
+      return answered
     },
     close: () => {
       process.removeListener('disconnect', lost)
@@ -217,6 +258,19 @@ async function ensureAdminKey(machine: Host, config: Config): Promise<string | u
 async function endOld(machine: Host, config: Config, name: 'api' | 'agent'): Promise<void> {
   const old = await placesOf(config)[name].read()
   if (old !== undefined) await endFirmly(machine, old, 10_000)
+}
+
+/** Ends APIs of these settings whose pid was not recorded, because `up` was killed right after it had started them. */
+async function endUnrecorded(machine: Host, config: Config): Promise<void> {
+  const users = await ensureSystemUsers(machine, config)
+  const uids = new Set([process.getuid?.() ?? 0, ...(users === undefined ? [] : [users.api.uid])])
+  for (const { pid } of processesOf(await readProcesses(machine), uids)) {
+    const found = await identifyProcess(machine, pid).catch(() => undefined)
+    if (found === undefined || found.command.slice(-2).join(' ') !== nodeCommand('api').slice(-2).join(' ')) continue
+    const environment = await readProcessFile(machine, pid, 'environ').catch(() => undefined)
+    if (environment?.split('\0').includes(`PUPPY_RUN_DIR=${config.runDir}`) === true)
+      await endFirmly(machine, found, 10_000)
+  }
 }
 
 function baseUrl({ listen }: Config): string {

@@ -5,7 +5,6 @@ import { machine, startProgram } from '@puppy/host/lean'
 import { identifyProcess, openPidFile, type ProcessIdentity } from '@puppy/host/process'
 import type { StartedProgram } from '@puppy/host'
 import { cannotStart, StartError, tryLater } from '@puppy/state/errors'
-import { nodeCommand } from '../node-command.ts'
 import { endFirmly } from '../processes.ts'
 import type { Program } from './stages.ts'
 import { warn } from '../say.ts'
@@ -20,13 +19,20 @@ export interface Supervised {
 const largestLog = 10 * 1024 * 1024
 const longestPause = 5000
 
-/** Starts `puppy NAME` in its own session, so that it outlives this process. Starts it again when it ends. */
-export async function supervise(program: Program, signal: AbortSignal): Promise<Supervised> {
-  const { name, env, log } = program
+/**
+ * Starts a program in its own session, so that it outlives this process. Starts it again when it ends. Each of its processes inherits the
+ * descriptors.
+ */
+export async function supervise(
+  program: Program,
+  descriptors: readonly number[],
+  signal: AbortSignal,
+): Promise<Supervised> {
+  const { command, env, log } = program
   const file = openPidFile(machine, program.pidFile)
   let current: ProcessIdentity | undefined
   const startOnce = async () => {
-    const started = await startProgram(nodeCommand(name), { log, env })
+    const started = await startProgram(command, { log, env, descriptors })
     current = await identifyProcess(machine, started.pid)
     await file.write(started.pid)
     return started

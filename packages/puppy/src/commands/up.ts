@@ -1,9 +1,10 @@
 import type { Lock } from '@puppy/host'
-import { HostError } from '@puppy/host/errors'
+import { errno, HostError } from '@puppy/host/errors'
 import { lock, machine } from '@puppy/host/lean'
 import { isRunning, openPidFile, type ProcessIdentity } from '@puppy/host/process'
 import { StartError } from '@puppy/state/errors'
 import { readServer, stopEmbedded } from '@puppy/state/server'
+import { bindSockets, type BoundSocket } from '../bound-socket.ts'
 import { PartFailed, runPart } from './part.ts'
 import { untilToldToEnd } from './signals.ts'
 import type { Prepared } from './stages.ts'
@@ -14,13 +15,15 @@ import { warn } from '../say.ts'
  * Runs `puppy up`: starts everything on this machine and keeps it running until SIGINT or SIGTERM. HAProxy continues after that.
  *
  * This process is long-lived, so it loads few modules. `puppy start`, a separate process, does the work of the start. This process holds
- * the lock, and starts and supervises the API and the agent.
+ * the lock and the socket of the API, and starts and supervises the API and the agent.
  */
 export async function up(): Promise<void> {
   const ending = new AbortController()
   const { promise: failed, reject: fail } = Promise.withResolvers<never>()
   failed.catch(() => {})
   const children: Supervised[] = []
+  // The sockets stay open while the API restarts: no other program can bind the port, and new connections wait.
+  let sockets: readonly BoundSocket[] = []
   let prepared: Prepared | undefined
   let held: Lock | undefined
   const start = runPart('start', async (report) => {
@@ -31,8 +34,14 @@ export async function up(): Promise<void> {
       await openPidFile(machine, report.pidFile).write(process.pid)
       return 'go on'
     }
+    try {
+      sockets = bindSockets(report.addresses, report.port)
+    } catch (error) {
+      return { errno: errno(error) ?? String(error) }
+    }
+    const descriptors = sockets.map(({ descriptor }) => descriptor)
     for (const program of report.processes) {
-      const child = await supervise(program, ending.signal)
+      const child = await supervise(program, program.name === 'api' ? descriptors : [], ending.signal)
       children.push(child)
       child.failed.catch(fail)
     }
@@ -53,6 +62,7 @@ export async function up(): Promise<void> {
     ending.abort()
     await start.end()
     await Promise.all(children.map((child) => child.stop()))
+    for (const socket of sockets) socket.close()
     if (prepared?.isEmbedded === true && held !== undefined) await stopEmbedded(prepared.stateDir)
     if (prepared !== undefined) await openPidFile(machine, prepared.pidFile).remove()
     await held?.release()

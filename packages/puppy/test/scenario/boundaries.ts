@@ -60,14 +60,16 @@ void t.test(
     const door = (pid: number) => doorOf(puppy, pid)
     const master = puppy.pidOf('haproxy')
     const [worker] = readFileSync(`/proc/${master}/task/${master}/children`, 'utf8').trim().split(' ').map(Number)
+    const listen = portOf(puppy.env['PUPPY_LISTEN'])
     for (const pid of [puppy.pidOf('up'), puppy.pidOf('agent'), master]) {
       const { groups: _, ...rest } = await door(pid)
-      t.strictSame(rest, { uid: 0, capable: true, tcp: [], unix: [] }, 'root, and listens nowhere')
+      // `up` holds the socket of the API, and accepts no connection on it.
+      const tcp = pid === puppy.pidOf('up') ? [[listen, 0]] : []
+      t.strictSame(rest, { uid: 0, capable: true, tcp, unix: [] })
     }
     // On a host that is a folder, the API and the database run as the user nobody.
     const nobody = { uid: 65_534, capable: false }
-    const listen = portOf(puppy.env['PUPPY_LISTEN'])
-    t.strictSame(await door(puppy.pidOf('api')), { ...nobody, groups: '65534', tcp: [[listen, 65_534]], unix: [] })
+    t.strictSame(await door(puppy.pidOf('api')), { ...nobody, groups: '', tcp: [[listen, 0]], unix: [] }, 'bound by up')
     const unix = ['postgres/.s.PGSQL.5432']
     t.strictSame(await door(puppy.pidOf('postgres')), { ...nobody, groups: '', tcp: [], unix })
     const inWorker = await door(worker ?? 0)

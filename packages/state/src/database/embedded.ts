@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
-import { createHost, errno, HostError, type Host } from '@puppy/host'
+import { createHost, errno, HostError, unprivileged, type Host } from '@puppy/host'
 import { StartError } from '../errors.ts'
 import { readServer } from './server.ts'
 import { database, embeddedUrls, roles, type RoleUrls } from './urls.ts'
@@ -68,12 +68,17 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
 }
 
 /**
- * Installs the binaries and the cluster under a lock. A cp or initdb that outlives a killed start still holds the lock that it inherited.
- * This waits for that program, because it would write into the files of the new start.
+ * Installs the binaries and the cluster under a lock. A cp or initdb may outlive a killed start. The lock waits for that program, because
+ * it would write into the files of the new start.
  */
 async function install(options: EmbeddedOptions): Promise<string> {
   const { home } = folders(options)
-  const lock = await host.lock(join(home, 'install.lock'), { timeout: 120_000, purpose: 'installing PostgreSQL' })
+  const users = options.server === undefined ? [] : [options.server.uid]
+  const lock = await host.lock(join(home, 'install.lock'), {
+    timeout: 120_000,
+    purpose: 'installing PostgreSQL',
+    users,
+  })
   try {
     const binaries = await placeBinaries(home, options.server !== undefined)
     await initialise(options, binaries)
@@ -141,8 +146,7 @@ async function initialise(options: EmbeddedOptions, binaries: string): Promise<v
 }
 
 function asUser(user: SystemUser | undefined, command: readonly [string, ...string[]]): readonly [string, ...string[]] {
-  if (user === undefined) return command
-  return [program('setpriv'), `--reuid=${user.uid}`, `--regid=${user.gid}`, '--clear-groups', '--', ...command]
+  return user === undefined ? command : unprivileged(host, user, command)
 }
 
 /** Writes the rules of peer authentication: the kernel reports the user of a connection, and the map lists the roles of each user. */
@@ -173,10 +177,9 @@ async function launch(options: EmbeddedOptions, binaries: string): Promise<numbe
     data,
     ...settings.flatMap((setting) => ['-c', setting]),
   ] as const
-  const user = options.server === undefined ? {} : { uid: options.server.uid, gid: options.server.gid }
   // After kill -9 of the server, its last children can hold the shared memory for a moment. Until then a new server refuses to start.
   for (let attempt = 0; ; attempt += 1) {
-    const started = await host.start([command[0], ...command.slice(1)], { log, ...user })
+    const started = await host.start(asUser(options.server, command), { log })
     started.forget()
     const died = await Promise.race([started.exited.then(() => true), answers(options, 20_000).then(() => false)])
     if (!died) return started.pid

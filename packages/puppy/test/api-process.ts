@@ -1,0 +1,64 @@
+import { createHost } from '@puppy/host'
+import { createFakeHost } from '@puppy/host/fake'
+import { isRoot } from '@puppy/host/testing'
+import t from 'tap'
+import { asRootAtFirst, notCompiled, prepareApi } from '../src/api-process.ts'
+import { readConfig } from '../src/config.ts'
+
+const user = { name: 'puppy-api', uid: 991, gid: 992 }
+const config = readConfig({ PUPPY_RUN_DIR: '/run/x' }, { uid: 0, hostname: 'h1', cwd: '/' })
+const isCheck = (args: readonly string[]) => args.includes('--reuid=991')
+
+void t.test('prepareApi() starts the API without privileges, and compiles its code when it must', async (t) => {
+  let compiled = false
+  const host = createFakeHost({
+    programs: {
+      '/usr/bin/setpriv': ({ args }) => {
+        if (isCheck(args)) return { exitCode: compiled ? 0 : notCompiled }
+        t.ok(args.includes('--ruid=991'), 'the cache belongs to root, and is that of the user')
+        compiled = true
+        return { exitCode: notCompiled }
+      },
+      '/usr/bin/chmod': () => ({}),
+    },
+  })
+  const { command, env, remark } = await prepareApi(host, config, user)
+  t.equal(remark, undefined)
+  for (const word of ['--reuid=991', '--regid=992', '--clear-groups', '--no-new-privs', '--bounding-set=-all'])
+    t.ok(command.includes(word), word)
+  t.equal(command.at(-1), 'api')
+  t.match(env, { PUPPY_RUN_DIR: '/run/x' })
+  const before = host.commands.length
+  t.strictSame((await prepareApi(host, config, user)).command, command)
+  t.equal(host.commands.length, before + 1, 'code that is compiled is only checked')
+})
+
+void t.test('prepareApi() starts as root at first if the user cannot read the code, and says so', async (t) => {
+  const host = createFakeHost({
+    programs: {
+      '/usr/bin/setpriv': ({ args }) => ({ exitCode: isCheck(args) ? 1 : 0 }),
+      [process.execPath]: () => ({}),
+    },
+  })
+  const { command, remark } = await prepareApi(host, config, user)
+  t.match(
+    remark,
+    /^api: the user puppy-api cannot read the code in .*, so the API starts as root and drops root before/,
+  )
+  t.strictSame(command, asRootAtFirst(host, command.slice(command.indexOf('--') + 1) as [string]))
+})
+
+void t.test('prepareApi() starts a plain process without root', async (t) => {
+  const { command } = await prepareApi(createFakeHost(), config, undefined)
+  t.equal(command[0], process.execPath)
+})
+
+const skip = { skip: isRoot ? false : 'needs root' }
+void t.test('asRootAtFirst() leaves root only the means to change its user', skip, async (t) => {
+  const host = createHost()
+  const { stdout } = await host.run(asRootAtFirst(host, ['/bin/cat', '/proc/self/status']), { touches: 'nothing' })
+  const fields = Object.fromEntries(stdout.split('\n').map((line) => line.split(/:\s*/, 2)))
+  // CAP_DAC_READ_SEARCH is 2, CAP_SETGID 6 and CAP_SETUID 7.
+  const few = '00000000000000c4'
+  t.match(fields, { NoNewPrivs: '1', CapInh: '0000000000000000', CapPrm: few, CapEff: few, CapBnd: few })
+})
