@@ -22,6 +22,13 @@ def names(path):
         return []
 
 
+def owner(path):
+    try:
+        return os.stat(path).st_uid
+    except OSError:
+        return None
+
+
 def run(*words):
     try:
         done = subprocess.run(words, capture_output=True, timeout=60, stdin=subprocess.DEVNULL)
@@ -36,7 +43,7 @@ def names_it(text):
 
 mine = f'{os.getpid()}'
 commands = ''.join(read(path) for path in glob.glob('/proc/[0-9]*/cmdline') if path.split('/')[2] != mine)
-owners = [os.stat(path).st_uid for path in glob.glob('/proc/[0-9]*') if os.path.exists(path)]
+owners = [owner(path) for path in glob.glob('/proc/[0-9]*')]
 apart = run('unshare', '--user', '--map-root-user', 'ps', '-eo', 'uid,args')
 tables = read('/proc/net/tcp') + read('/proc/net/tcp6')
 slice = f'/sys/fs/cgroup/user.slice/user-{uid}.slice'
@@ -63,7 +70,7 @@ seen = {
     'ports in /proc/net': f':{int(port):04X} ' in tables,
     'ss': f':{port} ' in run('ss', '-Hltn'),
     'names of abstract sockets': word in read('/proc/net/unix'),
-    'owners in /dev/pts': int(uid) in [os.stat(f'/dev/pts/{name}').st_uid for name in names('/dev/pts')],
+    'owners in /dev/pts': int(uid) in [owner(f'/dev/pts/{name}') for name in names('/dev/pts')],
     'mail and jobs': any(user in ' '.join(names(path)) for path in ('/var/mail', '/var/spool/cron/crontabs', '/var/spool/cron/atjobs')),
     'keys and variables': any(read(f'/etc/puppy/{path}/{user}') != '' for path in ('keys', 'env')),
     'dmesg': run('dmesg') != '',
