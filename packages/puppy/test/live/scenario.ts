@@ -259,6 +259,10 @@ if os.fork() == 0:
     // With open file modes, only SELinux denies the access.
     const open = 'echo open > ~/open; chmod 777 ~ ~/open; echo open > /dev/shm/open; chmod 777 /dev/shm/open'
     t.match(await login(blog, open), { code: 0 })
+    // A copy with the level of the tenant, where no folder of the tenant hides it.
+    const copy = `mkdir -m 755 /srv/open && cp --preserve=context,mode ${blog.home}/open /srv/open/`
+    t.match(await run('sh', ['-c', copy]), { code: 0, output: '' })
+    t.teardown(() => rmSync('/srv/open', { recursive: true, force: true }))
     const pid = (await login(blog, 'pgrep -n -u $USER python3')).output.trim()
     t.match(pid, /^\d+$/)
     const wideOpen = [
@@ -266,6 +270,7 @@ if os.fork() == 0:
       `cat ${blog.home}/open`,
       `touch ${blog.home}/mine`,
       'cat /dev/shm/open',
+      'cat /srv/open/open',
       `cat /proc/${pid}/cmdline`,
     ]
     for (const { line: attempt, code, output } of await attempts(curious, wideOpen)) {
