@@ -208,11 +208,13 @@ const work: readonly CilExpression[] = [
   optional('execmem', allow(domain, 'self', 'process', 'execmem')),
   // The output of a cron job goes to a file that crond opened and mails.
   optional('cron_output', allow(domain, 'crond_tmp_t', 'file', 'read', 'write', 'append', 'getattr', 'ioctl')),
-  // at(1) counts jobs in a file that the package creates and that no file context names. atd(8) links a job and deletes it.
+  // at(1) counts jobs in a file that the package creates and that no file context names. atd(8) links a job and deletes it. It maps the
+  // status page of SELinux, and runs no job without it.
   optional(
     'at_jobs',
     allow('user_crontab_t', 'unlabeled_t', 'file', 'getattr', 'open', 'read', 'write', 'lock'),
     allow('crond_t', 'user_cron_spool_t', 'file', 'write', 'link', 'unlink'),
+    allow('crond_t', 'security_t', 'file', 'map'),
   ),
   // systemd reads the type of the file system of a pidfd. Debian 13's policy has no type for this file system.
   ...[domain, 'user_systemd_t', 'user_dbusd_t'].map((name) =>

@@ -102,6 +102,14 @@ time.sleep(100000)`
   results['no view'] = parse((await run('setpriv', words)).output)
   results['ssh'] = parse((await login(nosy, line)).output)
   results['user service'] = parse((await login(nosy, `systemd-run --user --wait --pipe --quiet ${line}`)).output)
+  const show = () => {
+    const ways = Object.keys(results)
+    t.comment(`| place | ${ways.join(' | ')} |`)
+    for (const place of Object.keys(results['no view'] ?? {}))
+      t.comment(`| ${place} | ${ways.map((way) => results[way]?.[place]).join(' | ')} |`)
+  }
+  // Also when a way fails.
+  t.teardown(show)
   const read = (file: string) =>
     existsSync(`${nosy.home}/${file}`) ? readFileSync(`${nosy.home}/${file}`, 'utf8') : ''
   const byFile = async (file: string) =>
@@ -115,9 +123,6 @@ time.sleep(100000)`
   await login(nosy, 'crontab -r')
 
   const ways = Object.keys(results)
-  t.comment(`| place | ${ways.join(' | ')} |`)
-  for (const place of Object.keys(results['no view'] ?? {}))
-    t.comment(`| ${place} | ${ways.map((way) => results[way]?.[place]).join(' | ')} |`)
   for (const way of ways.filter((one) => one !== 'no view'))
     for (const place of closed) t.equal(results[way]?.[place], 'hidden', `${place}, by ${way}`)
   t.equal(results['no view']?.['command lines'], 'seen', 'without a view the same program sees it')
