@@ -108,8 +108,7 @@ time.sleep(100000)`
     for (const place of Object.keys(results['no view'] ?? {}))
       t.comment(`| ${place} | ${ways.map((way) => results[way]?.[place]).join(' | ')} |`)
   }
-  // Also when a way fails.
-  t.teardown(show)
+  show()
   const read = (file: string) =>
     existsSync(`${nosy.home}/${file}`) ? readFileSync(`${nosy.home}/${file}`, 'utf8') : ''
   const byFile = async (file: string) =>
@@ -122,6 +121,7 @@ time.sleep(100000)`
   results['cron'] = await byFile('cron.txt')
   await login(nosy, 'crontab -r')
 
+  show()
   const ways = Object.keys(results)
   for (const way of ways.filter((one) => one !== 'no view'))
     for (const place of closed) t.equal(results[way]?.[place], 'hidden', `${place}, by ${way}`)
