@@ -211,7 +211,7 @@ const refusals: [title: string, env: Record<string, string>, line: RegExp][] = [
   [
     'an unknown layer',
     { PUPPY_REQUIRE: 'selinux,qouta' },
-    /^PUPPY_REQUIRE="selinux,qouta" is invalid: .*accounts, cgroups, quota/,
+    /^PUPPY_REQUIRE="selinux,qouta" is invalid: .*accounts, cgroups, view, mounts, quota/,
   ],
   ['a list with an empty item', { PUPPY_REQUIRE: 'selinux,' }, /^PUPPY_REQUIRE="selinux," is invalid/],
   [

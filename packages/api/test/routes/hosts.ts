@@ -21,7 +21,7 @@ void t.test('GET hosts and GET host return pool and facilities', async (t) => {
     mode: 'live',
     alive: false,
     facilities: { haproxy: { works: true, version: '3.0.11' }, quota: { works: false, reason: 'off' } },
-    missing: ['accounts', 'cgroups', 'quota', 'firewall', 'selinux'],
+    missing: ['accounts', 'cgroups', 'view', 'mounts', 'quota', 'firewall', 'selinux'],
     conditions: [],
     pool: {
       free: 3,
