@@ -24,6 +24,8 @@ export async function createApp(
   options: Pick<FastifyServerOptions, 'logger'> = {},
 ): Promise<FastifyInstance> {
   const app = Fastify({
+    // A busy machine loads the modules of a plugin for longer than the default of ten seconds.
+    pluginTimeout: 120_000,
     ...options,
     // The routes of accounts allow more. @see routes/accounts.ts
     bodyLimit: 16 * 1024,
