@@ -28,6 +28,9 @@ export async function prepareApi(machine: Host, config: Config, user: SystemUser
   const command = nodeCommand('api')
   if (user === undefined) return { command, env }
   const load = nodeCommand('compile')
+  // Before the first start, the check alone would load all code twice: that user cannot write the cache.
+  const isFirst = !(await machine.list(compileCache)).some((name) => name.endsWith(`-${user.uid}`))
+  if (isFirst) await compileFor(machine, user, load, env)
   const check = await runCompile(machine, unprivileged(machine, user, load), env)
   if (check === notCompiled) await compileFor(machine, user, load, env)
   if (check === 0 || check === notCompiled) return { command: unprivileged(machine, user, command), env }
@@ -65,7 +68,7 @@ export const notCompiled = 3
 
 /** Runs `puppy compile`, and returns its exit code. Any failure means that the code cannot be read or compiled. */
 async function runCompile(machine: Host, command: Command, env: Readonly<Record<string, string>>): Promise<number> {
-  const options = { touches: 'nothing', env, timeout: 60_000, accept: [0, 1, notCompiled, 127] } as const
+  const options = { touches: 'nothing', env, timeout: 150_000, accept: [0, 1, notCompiled, 127] } as const
   try {
     return (await machine.run(command, options)).exitCode
   } catch (error) {

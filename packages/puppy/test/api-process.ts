@@ -4,6 +4,7 @@ import { isRoot } from '@puppy/host/testing'
 import t from 'tap'
 import { asRootAtFirst, notCompiled, prepareApi } from '../src/api-process.ts'
 import { readConfig } from '../src/config.ts'
+import { compileCache } from '../src/node-command.ts'
 
 const user = { name: 'puppy-api', uid: 991, gid: 992 }
 const config = readConfig({ PUPPY_RUN_DIR: '/run/x' }, { uid: 0, hostname: 'h1', cwd: '/' })
@@ -13,10 +14,11 @@ void t.test('prepareApi() starts the API without privileges, and compiles its co
   let compiled = false
   const host = createFakeHost({
     programs: {
-      '/usr/bin/setpriv': ({ args }) => {
+      '/usr/bin/setpriv': async ({ args, host: machine }) => {
         if (isCheck(args)) return { exitCode: compiled ? 0 : notCompiled }
         t.ok(args.includes('--ruid=991'), 'the cache belongs to root, and is that of the user')
         compiled = true
+        await machine.makeFolder(`${compileCache}/v24-x64-1-991`)
         return { exitCode: notCompiled }
       },
       '/usr/bin/chmod': () => ({}),
@@ -28,15 +30,20 @@ void t.test('prepareApi() starts the API without privileges, and compiles its co
     t.ok(command.includes(word), word)
   t.equal(command.at(-1), 'api')
   t.match(env, { PUPPY_RUN_DIR: '/run/x' })
-  const before = host.commands.length
+  const programs = () => host.commands.map(([program = '', ...args]) => (isCheck(args) ? 'check' : program))
+  t.strictSame(programs(), ['/usr/bin/setpriv', '/usr/bin/chmod', 'check'], 'at first, it is compiled at once')
   t.strictSame((await prepareApi(host, config, user)).command, command)
-  t.equal(host.commands.length, before + 1, 'code that is compiled is only checked')
+  t.equal(host.commands.length, 4, 'code that is compiled is only checked')
+  compiled = false
+  await prepareApi(host, config, user)
+  t.strictSame(programs().slice(4), ['check', '/usr/bin/setpriv', '/usr/bin/chmod'], 'changed code is compiled again')
 })
 
 void t.test('prepareApi() starts as root at first if the user cannot read the code, and says so', async (t) => {
   const host = createFakeHost({
     programs: {
       '/usr/bin/setpriv': ({ args }) => ({ exitCode: isCheck(args) ? 1 : 0 }),
+      '/usr/bin/chmod': () => ({}),
       [process.execPath]: () => ({}),
     },
   })

@@ -278,16 +278,16 @@ function baseUrl({ listen }: Config): string {
   return `http://${host.includes(':') ? `[${host}]` : host}:${listen.port}`
 }
 
-/** Waits until the API is ready, at most 3 minutes. If a process cannot start at all, `up` ends, and ends this process. */
+/** Waits until the API is ready, at most 5 minutes. If a process cannot start at all, `up` ends, and ends this process. */
 async function untilReady(config: Config, signal: AbortSignal): Promise<void> {
-  for (const until = Date.now() + 180_000; !signal.aborted;) {
+  for (const until = Date.now() + 300_000; !signal.aborted;) {
     const isReady = await fetch(`${baseUrl(config)}/readyz`, { signal: AbortSignal.timeout(5000) }).then(
       ({ ok }) => ok,
       () => false,
     )
     if (isReady) return
     if (Date.now() > until)
-      throw new StartError(`Puppy is not ready after 3 minutes; see the logs in ${placesOf(config).logs}`)
+      throw new StartError(`Puppy is not ready after 5 minutes; see the logs in ${placesOf(config).logs}`)
     await sleep(25)
   }
 }

@@ -53,13 +53,13 @@ export async function start(t: Test, attempts = 2): Promise<void> {
     child.kill('SIGTERM')
     await once(child, 'exit')
   })
-  for (const until = Date.now() + 300_000; !output.includes('Puppy is ready'); await sleep(200)) {
+  for (const until = Date.now() + 600_000; !output.includes('Puppy is ready'); await sleep(200)) {
     if (child.exitCode !== null && attempts > 1 && /# Fatal error in|was ended by SIG(SEGV|TRAP|ILL)/.test(output)) {
       t.comment('V8 crashed, which happens under emulation; trying again')
       return start(t, attempts - 1)
     }
     if (child.exitCode !== null) throw new Error(`puppy up ended with ${child.exitCode}: ${output}`)
-    if (Date.now() > until) throw new Error(`puppy up is not ready after 5 minutes: ${output}`)
+    if (Date.now() > until) throw new Error(`puppy up is not ready after 10 minutes: ${output}`)
   }
 }
 
