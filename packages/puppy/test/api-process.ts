@@ -30,7 +30,7 @@ void t.test('prepareApi() starts the API without privileges, and compiles its co
     t.ok(command.includes(word), word)
   t.equal(command.at(-1), 'api')
   t.match(env, { PUPPY_RUN_DIR: '/run/x' })
-  const programs = () => host.commands.map(([program = '', ...args]) => (isCheck(args) ? 'check' : program))
+  const programs = () => host.commands.map(([program, ...args]) => (isCheck(args) ? 'check' : program))
   t.strictSame(programs(), ['/usr/bin/setpriv', '/usr/bin/chmod', 'check'], 'at first, it is compiled at once')
   t.strictSame((await prepareApi(host, config, user)).command, command)
   t.equal(host.commands.length, 4, 'code that is compiled is only checked')

@@ -12,5 +12,5 @@ void t.test('doctor() reports what works, what does not and what to do', { skip:
   const after = await puppy.command('doctor')
   for (const line of [/^ok {5}haproxy \d/m, /^ok {5}database$/m, /^ok {5}agent of h1$/m, /^ok {5}haproxy process$/m])
     t.match(after.output, line)
-  t.match(after.output, /Missing isolation layers: cgroups, quota, firewall, selinux/)
+  t.match(after.output, /Missing isolation layers: cgroups, view, mounts, quota, firewall, selinux/)
 })
