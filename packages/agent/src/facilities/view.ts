@@ -1,7 +1,6 @@
 import type { Slot, SlotLayout } from '@puppy/accounts'
 import { privateFolders, readViews } from '@puppy/accounts/view'
 import { HostError, printable, type Host } from '@puppy/host'
-import { readMounts } from '@puppy/host/proc'
 import type { Policy } from '@puppy/selinux'
 import type { Verdict } from '@puppy/state'
 import type { FacilityState } from '@puppy/state/store/hosts'
@@ -34,6 +33,12 @@ export interface ViewFacility extends Facility {
   replaced(): readonly string[]
 }
 
+/** Why no view can be installed, and what to do. */
+interface Obstacle {
+  readonly reason: string
+  readonly remedy?: string
+}
+
 /** The mode of the folder of the homes: every user can enter a home that allows it, and only root can list the names. */
 const unlistable = 0o711
 /** The mode that the folder has on every distribution. Another one was set by the operator, and is not changed. */
@@ -50,34 +55,38 @@ export function viewFacility(options: ViewFacilityOptions): ViewFacility {
   const profile = viewProfile(layout)
   const keep = profileKeeper(options, profile)
   let [mountable, works] = [false, false]
+  /** Returns why no view can be installed on this host, or undefined. */
+  const findObstacle = async (signal: AbortSignal): Promise<Obstacle | undefined> => {
+    if (!host.live) return { reason: 'this host is only a folder (PUPPY_ROOT), and sessions need a real machine' }
+    if (host.program('pam-auth-update') === undefined)
+      return { reason: 'pam-auth-update(8) is not installed', remedy: 'run "apt-get install libpam-runtime"' }
+    const other = await findOther(host, profile)
+    if (other !== undefined) return other
+    const refused = mountable ? undefined : await tryMount(host, signal)
+    if (refused !== undefined) return { reason: `mount namespaces do not work on this host: ${refused}` }
+    mountable = true
+    return undefined
+  }
   return Object.freeze<ViewFacility>({
     name,
     replaced: () => (works ? privateFolders.map(([path]) => path) : []),
     judges: ['accounts'],
     installs: true,
     probe: async (signal: AbortSignal): Promise<FacilityState> => {
-      const no = (reason: string, remedy?: string): FacilityState => ({
-        works: false,
-        reason,
-        ...(remedy === undefined ? {} : { remedy }),
-      })
       works = false
-      if (!host.live) return no('this host is only a folder (PUPPY_ROOT), and sessions need a real machine')
-      if (host.program('pam-auth-update') === undefined)
-        return no('pam-auth-update(8) is not installed', 'run "apt-get install libpam-runtime"')
-      const other = await findOther(host, profile)
-      if (other !== undefined) return no(other.reason, other.remedy)
-      const refused = mountable ? undefined : await tryMount(host, signal)
-      if (refused !== undefined) return no(`mount namespaces do not work on this host: ${refused}`)
-      mountable = true
+      const obstacle = await findObstacle(signal)
+      if (obstacle !== undefined) return { works, ...obstacle }
       if (!(await isInstalled(host, profile)))
-        return no('the PAM profile is not installed', 'keep the agent running, which installs it')
+        return {
+          works,
+          reason: 'the PAM profile is not installed',
+          remedy: 'keep the agent running, which installs it',
+        }
       works = true
       return { works }
     },
     prepare: async (signal: AbortSignal): Promise<Step<readonly string[]>> => {
-      const other = await findOther(host, profile)
-      if (!host.live || other !== undefined) return { changes: [], apply: async () => [] }
+      if ((await findObstacle(signal)) !== undefined) return { changes: [], apply: async () => [] }
       const step = await keep(signal)
       const closes = await isListable(host, layout)
       if (!closes) return step
@@ -126,10 +135,7 @@ const most = 20
  * Returns why the view is not installed beside what the operator configured: pam_namespace in a PAM stack, which would apply our lines of
  * namespace.conf to all users, or a line of namespace.conf for one of our folders.
  */
-async function findOther(
-  host: Host,
-  { stacks, files, group }: SessionProfile,
-): Promise<{ readonly reason: string; readonly remedy: string } | undefined> {
+async function findOther(host: Host, { stacks, files, group }: SessionProfile): Promise<Obstacle | undefined> {
   const remedy = 'remove it, or keep it and do without the view'
   for (const stack of stacks) {
     const lines = ((await host.read(stack)) ?? '').split('\n').filter((line) => line !== '' && !line.startsWith('#'))
@@ -211,17 +217,18 @@ async function removeFolders(
   )
 }
 
-/** Removes the view, for a purge. No process of a tenant may run. */
+/** Removes the view, for a purge. No process of a tenant may run. Keeps what another program has in the same folders. */
 export async function removeView(host: Host, layout: Pick<SlotLayout, 'homes' | 'group'>): Promise<void> {
   if (!host.live) return
-  await removeProfile(host, viewProfile(layout).files)
-  if ((await host.read(recordOf(layout))) !== undefined && (await host.status(layout.homes))?.mode === unlistable)
-    await host.makeFolder(layout.homes, { mode: listable })
-  const mounts = await readMounts(host)
-  const below = temporaryFolder(layout)
-  if (mounts.some(({ mountPoint }) => mountPoint.startsWith(`${below}/`))) return
+  const { files, folders } = viewProfile(layout)
+  await removeProfile(host, files)
+  if ((await host.read(recordOf(layout))) !== undefined) {
+    if ((await host.status(layout.homes))?.mode === unlistable) await host.makeFolder(layout.homes, { mode: listable })
+    await host.remove(recordOf(layout))
+  }
+  const [parent, ...ours] = folders.map(({ path }) => path)
   const rm = host.program('rm') ?? '/usr/bin/rm'
-  await host.run([rm, '-rf', '--one-file-system', '--', below], { touches: 'machine', timeout: 600_000 })
-  const programs = '/usr/libexec/puppy'
-  if ((await host.list(programs)).length === 0) await host.remove(programs)
+  await host.run([rm, '-rf', '--one-file-system', '--', ...ours], { touches: 'machine', timeout: 600_000 })
+  for (const folder of [parent, files[0]?.path.replace(/\/[^/]*$/, '')])
+    if (folder !== undefined && (await host.list(folder)).length === 0) await host.remove(folder)
 }
