@@ -121,10 +121,13 @@ export function selinuxFacility({ host, layout, policy, asked }: SelinuxFacility
       }
     },
     inspect: async ({ builtSlots }: View): Promise<readonly Finding[]> => {
-      const findings = await inspect(
-        host,
-        builtSlots.map(({ slot }) => tenantOf(slot)),
-      )
+      const slots = builtSlots.map(({ slot }) => slot)
+      const readable = new Set(await uncovered(host, slots))
+      const tenants = slots.map((slot) => {
+        const { home, ...tenant } = tenantOf(slot)
+        return readable.has(slot) ? { ...tenant, home } : tenant
+      })
+      const findings = await inspect(host, tenants)
       await labels.reach(builtSlots.at(-1)?.slot.n ?? 0)
       const standing = await labels.look()
       const loaded = { works: standing.status === 'stands', what: 'levels of slots in the policy' }
@@ -176,13 +179,15 @@ function labelling(slot: Slot) {
   return { facility: name, target: slot.home, action: 'label', after: renderLevel(tenantOf(slot).level) }
 }
 
-/**
- * Finds the homes that exist and do not have their slot's level. Runs one process for all homes. Skips a home that is below a mount of a
- * user: such a mount may never answer.
- */
-async function findWrong(host: Host, slots: readonly Slot[], signal: AbortSignal): Promise<readonly Slot[]> {
+/** Returns the slots whose home is not below a mount of a user: such a mount may never answer. */
+async function uncovered(host: Host, slots: readonly Slot[]): Promise<readonly Slot[]> {
   const points = new Set(userMounts(await readMounts(host)).map(({ mount }) => mount.mountPoint))
-  const homes = slots.map(({ home }) => home).filter((home) => !points.has(home))
+  return slots.filter(({ home }) => !points.has(home))
+}
+
+/** Finds the homes that exist and do not have their slot's level. Runs one process for all homes. */
+async function findWrong(host: Host, slots: readonly Slot[], signal: AbortSignal): Promise<readonly Slot[]> {
+  const homes = (await uncovered(host, slots)).map(({ home }) => home)
   const contexts = new Map((await readContexts(host, homes, { signal })).map(({ path, context }) => [path, context]))
   return slots.filter((slot) => {
     const context = contexts.get(slot.home)

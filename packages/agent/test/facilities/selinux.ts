@@ -37,7 +37,9 @@ interface Machine {
 function open({ mode = 'enforcing', files = {}, live = true, without = '' }: Machine = {}) {
   const contexts = new Map(slots.map(({ home }) => [home, 'system_u:object_r:user_home_dir_t:s0']))
   const broken = new Set<string>()
+  const asked: string[] = []
   const find: FakeProgram = ({ args, input }) => {
+    asked.push(...args, ...(input ?? '').split('\0'))
     if (args.includes('-files0-from')) {
       const paths = (input ?? '').split('\0').filter((path) => contexts.has(path))
       return { stdout: paths.map((path) => `${contexts.get(path)}\0${path}\0`).join('') }
@@ -73,7 +75,7 @@ function open({ mode = 'enforcing', files = {}, live = true, without = '' }: Mac
   const facility = selinuxFacility({ host, layout: smallLayout, policy })
   const serve = async () => (await facility.serve!(view, signal)).apply()
   const build = async () => (await facility.build!(toBuild, signal)).apply()
-  return { host, policy, facility, serve, build, contexts, broken }
+  return { host, policy, facility, serve, build, contexts, broken, asked }
 }
 
 /** Waits until background work has ended. */
@@ -198,6 +200,18 @@ void t.test(
     )
   },
 )
+
+void t.test('selinuxFacility() asks no home that is below a mount of a user', async (t) => {
+  const mounts = `90 1 0:52 / ${first.home} rw,nosuid,nodev - fuse.mine mine rw,user_id=${first.uid},group_id=${first.gid}\n`
+  const { facility, serve, asked } = open({ files: { '/proc/self/mountinfo': mounts } })
+  await serve()
+  await soon()
+  const served = await serve()
+  await facility.inspect!(view, signal)
+  t.notOk(asked.includes(first.home), 'it may never answer')
+  t.ok(asked.includes(second.home), 'the home of its neighbour is labelled')
+  t.strictSame([...served.accounts.values()], [applied, applied])
+})
 
 void t.test('selinuxFacility() reverts a loaded policy that does not isolate tenants, and reports it', async (t) => {
   const open = async (commits: number, more: Readonly<Record<string, () => string>> = {}) => {
