@@ -29,7 +29,7 @@ export async function prepareApi(machine: Host, config: Config, user: SystemUser
   if (user === undefined) return { command, env }
   const load = nodeCommand('compile')
   // Before the first start, the check alone would load all code twice: that user cannot write the cache.
-  const isFirst = !(await machine.list(compileCache)).some((name) => name.endsWith(`-${user.uid}`))
+  const isFirst = !(await machine.list(env.NODE_COMPILE_CACHE)).some((name) => name.endsWith(`-${user.uid}`))
   if (isFirst) await compileFor(machine, user, load, env)
   const check = await runCompile(machine, unprivileged(machine, user, load), env)
   if (check === notCompiled) await compileFor(machine, user, load, env)

@@ -18,7 +18,7 @@ void t.test('prepareApi() starts the API without privileges, and compiles its co
         if (isCheck(args)) return { exitCode: compiled ? 0 : notCompiled }
         t.ok(args.includes('--ruid=991'), 'the cache belongs to root, and is that of the user')
         compiled = true
-        await machine.makeFolder(`${compileCache}/v24-x64-1-991`)
+        await machine.makeFolder(`${process.env['NODE_COMPILE_CACHE'] ?? compileCache}/v24-x64-1-991`)
         return { exitCode: notCompiled }
       },
       '/usr/bin/chmod': () => ({}),
@@ -37,6 +37,21 @@ void t.test('prepareApi() starts the API without privileges, and compiles its co
   compiled = false
   await prepareApi(host, config, user)
   t.strictSame(programs().slice(4), ['check', '/usr/bin/setpriv', '/usr/bin/chmod'], 'changed code is compiled again')
+})
+
+void t.test('prepareApi() uses the compile cache of the settings', async (t) => {
+  const before = process.env['NODE_COMPILE_CACHE']
+  process.env['NODE_COMPILE_CACHE'] = '/srv/cache'
+  t.teardown(() => {
+    if (before === undefined) delete process.env['NODE_COMPILE_CACHE']
+    else process.env['NODE_COMPILE_CACHE'] = before
+  })
+  const host = createFakeHost({
+    files: { '/srv/cache/v24-x64-1-991/code': '' },
+    programs: { '/usr/bin/setpriv': () => ({}), '/usr/bin/chmod': () => ({}) },
+  })
+  t.match((await prepareApi(host, config, user)).env, { NODE_COMPILE_CACHE: '/srv/cache' })
+  t.equal(host.commands.length, 1, 'its code is compiled already, and only checked')
 })
 
 void t.test('prepareApi() starts as root at first if the user cannot read the code, and says so', async (t) => {
