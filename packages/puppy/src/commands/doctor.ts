@@ -33,11 +33,7 @@ export async function doctor(config: Config): Promise<void> {
   for (const facility of facilities) {
     const state = await facility.probe(AbortSignal.timeout(30_000))
     states[facility.name] = state
-    report(
-      state.works,
-      `${facility.name}${state.version === undefined ? '' : ` ${state.version}`}`,
-      state.reason ?? state.remedy,
-    )
+    report(state.works, `${facility.name}${state.version === undefined ? '' : ` ${state.version}`}`, problemOf(state))
   }
   const missing = missingNeeds((program) => machine.program(program) !== undefined)
   if (missing.length > 0) report(false, 'packages', `run "${installLine(missing)}"`)
@@ -55,6 +51,12 @@ export async function doctor(config: Config): Promise<void> {
     )
   }
   say(`Missing isolation layers: ${missingLayers(states).join(', ') || 'none'}`)
+}
+
+/** Returns why a facility does not work and what to do. Some reasons end with the remedy already. Pure. */
+export function problemOf({ reason, remedy }: FacilityState): string | undefined {
+  if (reason === undefined || remedy === undefined) return reason ?? remedy
+  return reason.includes(remedy) ? reason : `${reason}; to enable it: ${remedy}`
 }
 
 function report(works: boolean, what: string, otherwise?: string): void {
