@@ -26,6 +26,7 @@ import {
   type Tenant,
   type View,
 } from './facility.ts'
+import { listProblems } from './findings.ts'
 import { endSlices } from '../cgroups/end-slices.ts'
 import { cgroupProfile } from '../sessions/cgroup-profile.ts'
 import { profileKeeper, removeProfile } from '../sessions/profile.ts'
@@ -121,29 +122,17 @@ export function cgroupsFacility(options: CgroupsFacilityOptions): Facility {
       const strays = await readStrays(host, users.keys())
       if (strays.length === 0)
         return [{ works: true, what: 'every process of a tenant is in the slice of its account' }]
-      const more = strays.length - most
-      return [
-        ...strays.slice(0, most).map(({ pid, uid, name, group, advice }) => ({
-          works: false,
+      return listProblems(
+        strays,
+        ({ pid, uid, name, group, advice }) => ({
           what: `process ${printable(name)} (pid ${pid}) of ${users.get(uid) ?? uid}`,
           otherwise: `it runs in ${printable(group)}, outside the limits of its account; ${advice}`,
-        })),
-        ...(more > 0
-          ? [
-              {
-                works: false,
-                what: `${more} more processes`,
-                otherwise: 'they also run outside the limits of their accounts',
-              },
-            ]
-          : []),
-      ]
+        }),
+        { name: 'processes', otherwise: 'they also run outside the limits of their accounts' },
+      )
     },
   })
 }
-
-/** How many processes are listed. */
-const most = 20
 
 /** Returns the options of `@puppy/cgroups`. */
 function treeOf({ runFolder, cgroupfs }: Pick<CgroupsFacilityOptions, 'runFolder' | 'cgroupfs'>) {

@@ -4,6 +4,7 @@ import { printable, type Host } from '@puppy/host'
 import { findHolders, readListeners, type Listener, type ProcessStatus } from '@puppy/host/proc'
 import type { Verdict } from '@puppy/state'
 import { servedNothing, type Facility, type Finding, type Served, type Step, type View } from './facility.ts'
+import { listProblems } from './findings.ts'
 
 const name = 'ports'
 
@@ -52,17 +53,14 @@ export function portsFacility({ host, firewallStands }: PortsFacilityOptions): F
     inspect: async (view: View): Promise<readonly Finding[]> => {
       const squatters = await readSquatters(host, view)
       if (squatters.length === 0) return [{ works: true, what: 'no other user listens on a port of a slot' }]
-      const more = squatters.length - 4 * most
-      return [
-        ...squatters.slice(0, 4 * most).map((squatter) => ({
-          works: false,
+      return listProblems(
+        squatters,
+        (squatter) => ({
           what: `port ${squatter.listener.port} of ${squatter.slot.user}`,
           otherwise: `${describe(squatter)}; ${remedy([squatter])}`,
-        })),
-        ...(more > 0
-          ? [{ works: false, what: `${more} more ports`, otherwise: 'other users listen on them too' }]
-          : []),
-      ]
+        }),
+        { name: 'ports', otherwise: 'other users listen on them too' },
+      )
     },
   })
 }

@@ -15,6 +15,7 @@ import {
   type Step,
   type View,
 } from './facility.ts'
+import { listProblems } from './findings.ts'
 
 const name = 'view'
 
@@ -113,23 +114,17 @@ export function viewFacility(options: ViewFacilityOptions): ViewFacility {
       const users = new Map(builtSlots.map(({ slot }) => [slot.uid, slot.user]))
       const wide = (await readViews(host, users.keys())).filter(({ shares }) => shares.length > 0)
       if (wide.length === 0) return [{ works: true, what: 'every process of a tenant has its own view' }]
-      const more = wide.length - most
-      return [
-        ...wide.slice(0, most).map(({ pid, uid, name: title, shares }) => ({
-          works: false,
+      return listProblems(
+        wide,
+        ({ pid, uid, name: title, shares }) => ({
           what: `process ${printable(title)} (pid ${pid}) of ${users.get(uid) ?? uid}`,
           otherwise: `it sees ${shares.join(', ')} as every user does, because its session began before the view was installed or without PAM; run "loginctl terminate-user ${users.get(uid) ?? uid}" and start it again`,
-        })),
-        ...(more > 0
-          ? [{ works: false, what: `${more} more processes`, otherwise: 'they also have no own view' }]
-          : []),
-      ]
+        }),
+        { name: 'processes', otherwise: 'they also have no own view' },
+      )
     },
   })
 }
-
-/** How many processes are listed. */
-const most = 20
 
 /**
  * Returns why the view is not installed beside what the operator configured: pam_namespace in a PAM stack, which would apply our lines of
