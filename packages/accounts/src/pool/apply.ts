@@ -163,10 +163,7 @@ function errorOf(
     })
   if (fault !== undefined) return failed('account_wrong', fault)
   if (state?.block !== undefined) return slotBlocked(operation, slot, state.block)
-  return state?.home === 'right'
-    ? undefined
-    : failed(
-        'home_wrong',
-        `the home ${slot.home} is ${state?.home === 'covered' ? 'below a mount of a user' : state?.home}`,
-      )
+  if (state?.home === 'right') return undefined
+  const what = state?.home === 'covered' ? 'below a mount of a user, or cannot be read' : state?.home
+  return failed('home_wrong', `the home ${slot.home} is ${what}`)
 }

@@ -30,10 +30,6 @@ export const privateFolders = [
   ['/dev/shm', 'shm'],
 ] as const satisfies readonly (readonly [path: string, name: string])[]
 
-/** The line of PAM that opens a view. */
-export const viewModule = 'pam_namespace.so ignore_config_error'
-/** The path of the profile for pam-auth-update(8). */
-export const viewProfilePath: string = pamProfilePath('puppy-view')
 /** The program that pam_namespace runs as root in the mount namespace of a new session. */
 const program = '/usr/libexec/puppy/open-view'
 
@@ -80,7 +76,11 @@ export function renderView({ group, below }: ViewOptions): ViewFiles {
     const method = n === privateFolders.length - 1 ? `user:iscript=${program}` : 'user:noinit'
     return `${path} ${below}/${name}/ ${method} root`
   })
-  const profile = renderPamProfile({ group, title: `View of members of ${group}`, module: viewModule })
+  const profile = renderPamProfile({
+    group,
+    title: `View of members of ${group}`,
+    module: 'pam_namespace.so ignore_config_error',
+  })
   const emptied = privateFolders.filter(([path]) => path !== '/var/tmp').map(([, name]) => `R! ${below}/${name}/*`)
   return {
     // pam_namespace requires that no user can enter the parents of the private folders.
@@ -92,7 +92,7 @@ export function renderView({ group, below }: ViewOptions): ViewFiles {
       { path: program, text: programText(below), mode: 0o755 },
       { path: '/etc/tmpfiles.d/puppy-view.conf', text: textOf(emptied), mode: 0o644 },
       { path: '/etc/security/namespace.d/puppy-view.conf', text: textOf(lines), mode: 0o644 },
-      { path: viewProfilePath, text: profile, mode: 0o644 },
+      { path: pamProfilePath('puppy-view'), text: profile, mode: 0o644 },
     ],
   }
 }
