@@ -36,12 +36,8 @@ void t.test('quota is on for users, groups and projects on both file systems', {
       t.match(said, new RegExp(`^${kind} quota on ${mount} .* is on`, 'm'))
 })
 
-void t.test('pressure is measured, and a user does not see the processes of other users', { skip }, async (t) => {
+void t.test('pressure is measured', { skip }, async (t) => {
   for (const kind of ['cpu', 'io', 'memory']) t.match(readFileSync(`/proc/pressure/${kind}`, 'utf8'), /^some avg10=/)
-  const seen = run('/usr/bin/setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups', 'ls', '/proc').split(
-    '\n',
-  )
-  t.notOk(seen.includes('1'))
 })
 
 void t.test('no unit has failed, and the pinned Node runs the tests', { skip }, async (t) => {

@@ -47,7 +47,7 @@ export function parseKeyrings(text: string, uid: number): readonly string[] {
  * Empties the keyrings of tenants that outlive their processes. Returns what is left of each, by uid. Does nothing for a uid without keys.
  *
  * The user keyring belongs to the real uid of a program, so keyctl(1) runs with the uid of the tenant, without any other process of it. In
- * the user session keyring there is a link to the user keyring, which is removed too.
+ * the user session keyring there is a link to the user keyring, which is removed too. Only root empties a persistent keyring.
  */
 export async function clearKeyrings(
   machine: Host,
@@ -71,15 +71,35 @@ async function clear(machine: Host, uid: number, options: EffectOptions): Promis
     const before = parseKeyrings((await run(findProgram(machine, 'cat'), '/proc/keys')).stdout, uid)
     if (before.length === 0) return []
     if (keyctl === undefined) return [`keys in ${before.join(', ')}; to remove them: ${installStep('keyctl')}`]
-    // The persistent keyring is linked to the user keyring first, because only a reachable keyring can be cleared.
-    const answer = (await run(keyctl, 'get_persistent', '@u')).stdout.trim()
-    const persistent = /^\d+$/.test(answer) ? answer : undefined
-    for (const keyring of [...(persistent === undefined ? [] : [persistent]), '@us', '@u'])
-      await run(keyctl, 'clear', keyring)
+    if (before.some((keyring) => keyring.startsWith('_persistent.')))
+      await clearPersistent(machine, keyctl, uid, options)
+    for (const keyring of ['@us', '@u']) await run(keyctl, 'clear', keyring)
     const after = parseKeyrings((await run(findProgram(machine, 'cat'), '/proc/keys')).stdout, uid)
     return after.length === 0 ? [] : [`keys in ${after.join(', ')}`]
   } catch (error) {
     if (!(error instanceof HostError) || isAbort(error)) throw error
     return [`keys: ${error.message}`]
   }
+}
+
+/**
+ * Empties the persistent keyring of a uid. Only a process that possesses a keyring may clear it, which root does while it is linked to the
+ * session keyring of its program. So one session links and clears it: keyctl(1) opens the session, and in it xargs(1) runs keyctl for each
+ * line.
+ *
+ * @see keyrings(7) about possession
+ */
+async function clearPersistent(machine: Host, keyctl: string, uid: number, options: EffectOptions): Promise<void> {
+  const inSession = (words: readonly string[], input?: string) =>
+    machine.run(
+      [keyctl, 'session', '-', ...words],
+      runOptions(
+        'machine',
+        { ...options, timeout: 5000 },
+        { accept: [0, 1, 123], ...(input === undefined ? {} : { input }) },
+      ),
+    )
+  const id = (await inSession([keyctl, 'get_persistent', '@s', `${uid}`])).stdout.trim()
+  if (!/^\d+$/.test(id)) return
+  await inSession([findProgram(machine, 'xargs'), '--max-lines=1', keyctl], `get_persistent @s ${uid}\nclear ${id}\n`)
 }

@@ -1,8 +1,11 @@
+import { execFileSync } from 'node:child_process'
+import { createHost } from '@puppy/host'
 import { createFakeHost, type FakeProgram } from '@puppy/host/fake'
 import fc from 'fast-check'
 import t from 'tap'
 import { defaultLayout, slotAt } from '../../src/index.ts'
 import { clearKeyrings, parseKeyrings, parseKeyUsers } from '../../src/release/keyrings.ts'
+import { whyNot } from '../support/scratch.ts'
 
 const slots = [0, 1].map((n) => slotAt(defaultLayout, n))
 const users = '    0:    44 43/43 31/1000000 590/25000000\n10000:     3 3/3 2/200 42/20000\n'
@@ -28,13 +31,12 @@ void t.test('parseKeyrings() returns the lasting keyrings of a uid that are not 
   t.end()
 })
 
-/** A kernel whose keyrings `keyctl clear` empties, except those in `stuck`. */
+/** A kernel without persistent keyrings, whose user keyring `keyctl clear` empties, unless it is stuck. */
 function kernel(stuck: boolean, keyctl = true) {
   let keys = full
   const setpriv: FakeProgram = ({ args }) => {
     const [program = '', ...words] = args.slice(args.indexOf('--') + 1)
     if (program.endsWith('/cat')) return { stdout: keys }
-    if (words[0] === 'get_persistent') return { stdout: '12345\n' }
     if (words[0] === 'clear' && words[1] === '@u' && !stuck) keys = line('_uid.10000', 'empty')
     return {}
   }
@@ -51,7 +53,7 @@ void t.test('clearKeyrings() empties the keyrings of uids with keys, with their 
   const cleared = host.commands.filter((command) => command.includes('clear'))
   t.strictSame(
     cleared.map((command) => command.at(-1)),
-    ['12345', '@us', '@u'],
+    ['@us', '@u'],
   )
   for (const command of host.commands)
     t.strictSame(command.slice(1, 4), ['--reuid=10000', '--regid=65534', '--clear-groups'])
@@ -63,6 +65,39 @@ void t.test('clearKeyrings() reports what is left, and how to remove it', async 
     new Map([[10_000, ['keys in _uid.10000: 2, _uid_ses.10000: 1']]]),
   )
   t.matchOnlyStrict((await clearKeyrings(kernel(false, false), slots)).get(10_000), [/apt-get install keyutils$/])
+})
+
+/** A uid that no other test uses: keyrings belong to the machine, not to a folder. */
+const own = { ...slotAt(defaultLayout, 0), uid: 61_977 }
+const as = (words: readonly string[], input = '') =>
+  execFileSync('setpriv', [`--reuid=${own.uid}`, `--regid=${own.uid}`, '--clear-groups', '--', ...words], {
+    input,
+    encoding: 'utf8',
+    stdio: ['pipe', 'pipe', 'ignore'],
+  })
+
+/** Returns why the keyrings of this kernel cannot be tested here, or false. */
+function cannotKeep(): string | false {
+  const why = whyNot('setpriv', 'keyctl', 'xargs')
+  if (why !== false) return why
+  try {
+    as(['keyctl', 'get_persistent', '@s'])
+    return false
+  } catch {
+    return 'this kernel or container has no persistent keyrings'
+  }
+}
+
+void t.test('clearKeyrings() empties all three keyrings of the kernel', { skip: cannotKeep() }, async (t) => {
+  // In one session, because only a keyring that is possessed takes a key.
+  const lines = ['link @u @s', 'link @us @s', 'get_persistent @s'].concat(
+    ['@u', '@us', `%:_persistent.${own.uid}`].map((keyring) => `add user left secret ${keyring}`),
+  )
+  as(['keyctl', 'session', '-', 'xargs', '--max-lines=1', 'keyctl'], lines.join('\n'))
+  const read = () => parseKeyrings(as(['cat', '/proc/keys']), own.uid).map((text) => text.split('.')[0])
+  t.strictSame(new Set(read()), new Set(['_persistent', '_uid', '_uid_ses']))
+  t.strictSame(await clearKeyrings(createHost(), [own]), new Map([[own.uid, []]]))
+  t.strictSame(read(), [])
 })
 
 void t.test('clearKeyrings() runs nothing without keys', async (t) => {

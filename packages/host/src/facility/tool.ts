@@ -62,6 +62,7 @@ const debianPackages = {
   unshare: 'util-linux',
   userdel: 'passwd',
   usermod: 'passwd',
+  xargs: 'findutils',
   xfs_io: 'xfsprogs',
   xfs_quota: 'xfsprogs',
 } as const satisfies Readonly<Record<string, string>>

@@ -202,15 +202,18 @@ export async function serveName(t: Cleanup, port: number, name: string): Promise
   return server
 }
 
-/** Repeats an attempt until it returns a value. @throws Error with `what` when the time is over. */
+/** An emulated guest is several times slower than a real host, and slower still while its host is busy. */
+const patience = process.env['TESTBED_GUEST'] === undefined ? 1 : 4
+
+/** Repeats an attempt until it returns a value. @throws Error with `what` when the time, longer in a guest, is over. */
 export async function eventually<Value>(
   what: string,
   attempt: () => Promise<Value | undefined>,
   seconds = 30,
 ): Promise<Value> {
-  for (const until = Date.now() + seconds * 1000; ; await sleep(100)) {
+  for (const until = Date.now() + seconds * patience * 1000; ; await sleep(100)) {
     const value = await attempt().catch(() => undefined)
     if (value !== undefined) return value
-    if (Date.now() > until) throw new Error(`Waited ${seconds} s for: ${what}`)
+    if (Date.now() > until) throw new Error(`Waited ${seconds * patience} s for: ${what}`)
   }
 }
