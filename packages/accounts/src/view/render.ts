@@ -21,6 +21,8 @@ export interface ViewFiles {
   readonly folders: readonly { readonly path: string; readonly mode: number }[]
   /** Files to write in this order. The last one is the profile for pam-auth-update(8). */
   readonly files: readonly ViewFile[]
+  /** Rules of the system bus. Write them when the group exists: dbus-daemon(1) ignores rules for a group that it does not know. */
+  readonly bus: ViewFile
 }
 
 /** The shared folders that a view replaces, and the name of the folder below `below` for each. */
@@ -30,34 +32,49 @@ export const privateFolders = [
   ['/dev/shm', 'shm'],
 ] as const satisfies readonly (readonly [path: string, name: string])[]
 
+/**
+ * Services of the system bus that tell every user who is logged in and what runs, also the command lines of other users
+ * (`systemctl status user-1000.slice`).
+ */
+const talkative = ['org.freedesktop.login1', 'org.freedesktop.systemd1']
+
+/** Folders in which systemd-logind describes the sessions and users of the machine. Every user can read them: who(1) does. */
+const records = ['/run/systemd/sessions', '/run/systemd/users']
+
 /** The program that pam_namespace runs as root in the mount namespace of a new session. */
 const program = '/usr/libexec/puppy/open-view'
 
 /**
- * Renders the program that mounts `/proc` for a session. pam_namespace calls it as root, in the mount namespace of the session, with the
+ * Renders the program that mounts `/proc` for a session, and empty folders over the records of systemd-logind. pam_namespace calls it as root, in the mount namespace of the session, with the
  * shared folder, its replacement, whether that is new, and the user.
  *
  * The private `/tmp` is there before: where it is not, this is not the namespace of a session, and the program does nothing. If the
- * operator has set `hidepid` for the whole machine, that option stays. The exit code is always 0: otherwise pam_namespace would stop, and
+ * operator has set `hidepid` for the whole machine, `/proc` is not mounted again. The exit code is always 0: otherwise pam_namespace would stop, and
  * the session would lack a private folder too.
  */
 function programText(below: string): string {
   return `#!/bin/sh
-# Puppy: limits /proc in the session of a tenant to the processes of that tenant. See docs/operators/isolation.md.
+# Puppy: limits what the session of a tenant sees of other users. See docs/operators/isolation.md.
 PATH=/usr/bin:/bin
 session=no
+limited=no
 while read -r _ _ _ root point _ rest; do
   case "$point $root" in "/tmp "*${below.slice(below.lastIndexOf('/'))}/tmp/"$4") session=yes ;; esac
-  case "$point $rest" in "/proc "*hidepid=*) exit 0 ;; esac
+  case "$point $rest" in "/proc "*hidepid=*) limited=yes ;; esac
 done </proc/self/mountinfo
-[ "$session" = yes ] && mount -n -t proc -o nosuid,nodev,noexec,hidepid=invisible proc /proc
+[ "$session" = yes ] || exit 0
+[ "$limited" = yes ] || mount -n -t proc -o nosuid,nodev,noexec,hidepid=invisible proc /proc
+for folder in ${records.join(' ')}; do
+  [ -d "$folder" ] && mount -n -t tmpfs -o ro,nosuid,nodev,noexec,size=4k,mode=755 none "$folder"
+done
 exit 0
 `
 }
 
 /**
- * Renders the files that limit what each member of a group sees: a private `/tmp`, `/var/tmp` and `/dev/shm`, and a `/proc` with the
- * processes of that member only. The folders are on the file system of the homes, so the user quota of the member counts them. All
+ * Renders the files that limit what each member of a group sees: a private `/tmp`, `/var/tmp` and `/dev/shm`, a `/proc` with the
+ * processes of that member only, and no records of systemd-logind. On the system bus, members cannot call systemd and systemd-logind; their
+ * own `systemctl --user` does not use it. The folders are on the file system of the homes, so the user quota of the member counts them. All
  * sessions of a member have the same ones. Pure.
  *
  * The view applies to every session that PAM opens: ssh, cron, at, and the services of the user. If it cannot be set up for a session,
@@ -65,7 +82,7 @@ exit 0
  * group are not affected. Open sessions do not change. A reboot empties the private `/tmp` and `/dev/shm`, as it empties the shared ones.
  *
  * @throws RangeError for a group or folder that a line of PAM or of namespace.conf cannot contain.
- * @see pam_namespace(8), namespace.conf(5), proc(5), pam_succeed_if(8), pam-auth-update(8)
+ * @see pam_namespace(8), namespace.conf(5), proc(5), pam_succeed_if(8), pam-auth-update(8), dbus-daemon(1)
  */
 export function renderView({ group, below }: ViewOptions): ViewFiles {
   if (!isGroupName(group)) throw invalid('group', group)
@@ -94,7 +111,21 @@ export function renderView({ group, below }: ViewOptions): ViewFiles {
       { path: '/etc/security/namespace.d/puppy-view.conf', text: textOf(lines), mode: 0o644 },
       { path: pamProfilePath('puppy-view'), text: profile, mode: 0o644 },
     ],
+    bus: { path: '/etc/dbus-1/system.d/puppy-view.conf', text: busText(group), mode: 0o644 },
   }
+}
+
+/** Renders the rules of the system bus. The name of a group needs no escaping in XML. */
+function busText(group: string): string {
+  return textOf([
+    '<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-BUS Bus Configuration 1.0//EN"',
+    '  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">',
+    '<busconfig>',
+    `  <policy group="${group}">`,
+    ...talkative.map((service) => `    <deny send_destination="${service}"/>`),
+    '  </policy>',
+    '</busconfig>',
+  ])
 }
 
 /** The programs of the policy that open sessions: sshd, cron and at, and login(1). */
@@ -126,6 +157,9 @@ export const viewPolicy: string = openers
     (allow ${opener} mount_exec_t (file (getattr open read map execute execute_no_trans)))
     (allow ${opener} proc_t (filesystem (mount getattr)))
     (allow ${opener} proc_t (dir (mounton)))
+    (allow ${opener} tmpfs_t (filesystem (mount getattr)))
+    (allow ${opener} systemd_sessions_runtime_t (dir (getattr search mounton)))
+    (allow ${opener} systemd_logind_runtime_t (dir (getattr search mounton)))
 )
 `,
   )

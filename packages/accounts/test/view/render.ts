@@ -42,6 +42,16 @@ void t.test('renderView() renders the view of the members of one group', async (
       mode: 0o644,
     },
   ])
+  t.match(renderView(wanted).bus, { path: '/etc/dbus-1/system.d/puppy-view.conf', mode: 0o644 })
+  t.strictSame(renderView(wanted).bus.text.split('\n').slice(2), [
+    '<busconfig>',
+    '  <policy group="puppy-tenants">',
+    '    <deny send_destination="org.freedesktop.login1"/>',
+    '    <deny send_destination="org.freedesktop.systemd1"/>',
+    '  </policy>',
+    '</busconfig>',
+    '',
+  ])
   t.strictSame(folders, [
     { path: '/home/.temporary', mode: 0o711 },
     { path: '/home/.temporary/tmp', mode: 0 },
@@ -131,6 +141,10 @@ void t.test('the program of a view limits /proc in its mount namespace only', { 
     'hidepid=invisible',
     'in the session of another user too',
   )
+  const records = 'mount -t tmpfs none /run; mkdir -p /run/systemd/sessions; echo x > /run/systemd/sessions/1'
+  const list = `${tenant} ls -A /run/systemd/sessions; ${tenant} stat -c %a /run/systemd/sessions`
+  t.equal(apart(`${records}; ${session}; ${open}; ${list}`), '755\n', 'the records of logind are hidden')
+  t.equal(apart(`${records}; ${open}; ${list}`), '1\n755\n', 'but not from other sessions')
   const respected = apart(`${session}; mount -t proc -o hidepid=noaccess proc /proc; ${open}; cat /proc/self/mountinfo`)
   t.notMatch(respected, 'hidepid=invisible', 'an option of the operator stays')
 })

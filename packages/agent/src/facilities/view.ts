@@ -1,4 +1,5 @@
 import type { Slot, SlotLayout } from '@puppy/accounts'
+import { parseGroup } from '@puppy/accounts/passwd'
 import { privateFolders, readViews } from '@puppy/accounts/view'
 import { HostError, printable, type Host } from '@puppy/host'
 import type { Policy } from '@puppy/selinux'
@@ -47,13 +48,15 @@ const listable = 0o755
 
 /**
  * Creates the facility that limits what sessions of tenants see of other users: private `/tmp`, `/var/tmp` and `/dev/shm`, a `/proc` with
- * the processes of the tenant only, and a folder of the homes that cannot be listed.
+ * the processes of the tenant only, a folder of the homes that cannot be listed, and no calls of systemd and systemd-logind on the system
+ * bus.
  *
  * Sessions that are open when the view is installed keep what they see until they end. `inspect` lists them.
  */
 export function viewFacility(options: ViewFacilityOptions): ViewFacility {
   const { host, layout } = options
   const profile = viewProfile(layout)
+  const { bus } = profile
   const keep = profileKeeper(options, profile)
   let [mountable, works] = [false, false]
   /** Returns why no view can be installed on this host, or undefined. */
@@ -104,7 +107,14 @@ export function viewFacility(options: ViewFacilityOptions): ViewFacility {
     serve: async ({ tenants }: View): Promise<Step<Served>> => {
       const verdict: Verdict = { type: name, status: 'true', reason: 'applied' }
       const accounts = new Map(tenants.map(({ id }): [number, Verdict] => [id, verdict]))
-      return { changes: [], apply: async () => ({ ...servedNothing, accounts }) }
+      const lacking = await lacksBusRules(host, layout)
+      return {
+        changes: lacking ? [{ facility: name, target: bus.path, action: 'install' }] : [],
+        apply: async () => {
+          if (lacking) await host.replace(bus.path, bus.text, { mode: bus.mode, uid: 0, gid: 0 })
+          return { ...servedNothing, accounts }
+        },
+      }
     },
     scrub: async (slots: readonly Slot[], signal: AbortSignal): Promise<Step<ReadonlyMap<number, Given>>> => ({
       changes: slots.map(({ user }) => ({ facility: name, target: user, action: 'remove its temporary folders' })),
@@ -166,6 +176,17 @@ async function tryMount(host: Host, signal: AbortSignal): Promise<string | undef
   }
 }
 
+/**
+ * Returns whether the system bus lacks our rules. They are written after the first slot, because dbus-daemon(1) ignores rules for a group
+ * that does not exist when it reads them. It reads a changed file at once.
+ */
+async function lacksBusRules(host: Host, layout: Pick<SlotLayout, 'homes' | 'group'>): Promise<boolean> {
+  const { path, text } = viewProfile(layout).bus
+  if (!host.live || (await host.status(path.slice(0, path.lastIndexOf('/'))))?.kind !== 'folder') return false
+  const groups = parseGroup((await host.read('/etc/group')) ?? '')
+  return groups.some((group) => group.name === layout.group) && (await host.read(path)) !== text
+}
+
 /** The texts of the record. It exists when we changed the mode of the homes. */
 const [begun, done] = ['begun\n', 'done\n']
 
@@ -215,8 +236,9 @@ async function removeFolders(
 /** Removes the view, for a purge. No process of a tenant may run. Keeps what another program has in the same folders. */
 export async function removeView(host: Host, layout: Pick<SlotLayout, 'homes' | 'group'>): Promise<void> {
   if (!host.live) return
-  const { files, folders } = viewProfile(layout)
+  const { files, folders, bus } = viewProfile(layout)
   await removeProfile(host, files)
+  await host.remove(bus.path)
   if ((await host.read(recordOf(layout))) !== undefined) {
     if ((await host.status(layout.homes))?.mode === unlistable) await host.makeFolder(layout.homes, { mode: listable })
     await host.remove(recordOf(layout))

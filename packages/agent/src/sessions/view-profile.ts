@@ -1,5 +1,5 @@
 import type { SlotLayout } from '@puppy/accounts'
-import { renderView, viewPolicy } from '@puppy/accounts/view'
+import { renderView, viewPolicy, type ViewFile } from '@puppy/accounts/view'
 import type { SessionProfile } from './profile.ts'
 
 /** The name of the SELinux module with the rules that a view needs. */
@@ -11,7 +11,7 @@ export function temporaryFolder({ homes }: Pick<SlotLayout, 'homes'>): string {
 }
 
 /** Returns the profile that limits what sessions of tenants see. */
-export function viewProfile(layout: Pick<SlotLayout, 'homes' | 'group'>): SessionProfile {
+export function viewProfile(layout: Pick<SlotLayout, 'homes' | 'group'>): SessionProfile & { readonly bus: ViewFile } {
   return {
     facility: 'view',
     without: 'tenants see the processes and the temporary files of other users',

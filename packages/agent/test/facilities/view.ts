@@ -180,6 +180,27 @@ void t.test('viewFacility() removes the temporary folders of released slots only
   t.match(given.get(1), { done: false, message: /var-tmp\/p\d+ cannot be removed/ })
 })
 
+void t.test('viewFacility() limits the system bus once the group exists, and a purge removes the rules', async (t) => {
+  const path = '/etc/dbus-1/system.d/puppy-view.conf'
+  const view: View = { complete: true, builtSlots: [], tenants: [], routes: [], suspended: [], goneRoutes: [] }
+  const serve = async ({ facility }: ReturnType<typeof open>) => facility.serve!(view, signal)
+  const without = open({ files: { '/etc/group': 'puppy-tenants:x:990:\n' } })
+  t.strictSame((await serve(without)).changes, [], 'a machine without a system bus needs no rules')
+  const early = open({ files: { '/etc/dbus-1/system.d/other.conf': '', '/etc/group': 'root:x:0:\n' } })
+  t.strictSame((await serve(early)).changes, [], 'dbus-daemon would ignore rules for an unknown group')
+  const machine = open({ files: { '/etc/dbus-1/system.d/other.conf': '', '/etc/group': 'puppy-tenants:x:990:\n' } })
+  const step = await serve(machine)
+  t.strictSame(step.changes, [{ facility: 'view', target: path, action: 'install' }])
+  await step.apply()
+  t.match(await machine.host.read(path), '<policy group="puppy-tenants">')
+  t.strictSame((await serve(machine)).changes, [])
+  await machine.host.replace(path, 'changed')
+  t.equal((await serve(machine)).changes.length, 1)
+  await prepare(machine)
+  await removeView(machine.host, smallLayout)
+  t.strictSame(await machine.host.list('/etc/dbus-1/system.d'), ['other.conf'])
+})
+
 void t.test('viewFacility() reports processes without a view', async (t) => {
   const ids = (uid: number) => [uid, uid, uid, uid].join('\t')
   const status = (pid: number) =>

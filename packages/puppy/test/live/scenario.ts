@@ -277,11 +277,19 @@ if os.fork() == 0:
       t.ok(code > 0, `${attempt}, at 777`)
       t.notMatch(output, /^open$/m, `${attempt}, at 777`)
     }
-    const [processes, shared] = await attempts(curious, ['ps -eo user:20,args', 'ls /tmp /dev/shm /home'])
+    const [processes, shared, units, sessions] = await attempts(curious, [
+      'ps -eo user:20,args',
+      'ls /tmp /dev/shm /home',
+      `systemctl --no-pager status user-${blog.uid}.slice`,
+      'loginctl --no-pager list-sessions; ls -A /run/systemd/sessions /run/systemd/users',
+    ])
     t.match(processes?.output, curious.user, 'it sees its own processes')
     t.notMatch(processes?.output, /http\.server|^root /m, 'and no others')
     t.match(shared, { code: 2, output: /cannot open directory '\/home'/ })
     t.notMatch(shared?.output, /^open$/m)
+    t.notMatch(units?.output, blog.user, 'systemd describes no other tenant')
+    t.notMatch(units?.output, 'http.server', 'nor its command lines')
+    t.notMatch(sessions?.output, new RegExp(`${blog.user}|${blog.uid}|root`), 'and logind no other session')
     t.match(await login(blog, 'cat ~/open /dev/shm/open && chmod 700 ~ && rm ~/open /dev/shm/open'), { code: 0 })
     t.not((await login(curious, `kill -9 $(cat /proc/[0-9]*/stat 2>/dev/null | grep python3 | cut -d' ' -f1)`)).code, 0)
     t.match(await visit('blog.example.com'), { status: 200 }, 'the blog still answers')

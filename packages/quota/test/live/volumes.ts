@@ -46,5 +46,7 @@ for (const mountPoint of ['/home', '/srv/xfs']) {
       close: async () => {},
     }),
   })
+  // The file system decides what the conformance suite checks; what the facility suite checks is decided before.
+  if (mountPoint !== '/home' && process.env['TEST_FULL'] !== '1') continue
   for (const { name, run } of checks) void t.test(`openQuota() on ${mountPoint}: ${name}`, { skip: missing }, run)
 }
