@@ -38,7 +38,7 @@ const debian = {
   mask: words(unneeded, quotaUnits, inTheWay),
   enable: ['systemd-networkd.service', 'ssh.service', 'cron.service', 'atd.service', 'auditd.service'],
   disable: ['firewalld.service'],
-  kernelArguments: ['security=selinux', 'selinux=1', 'enforcing=1', 'psi=1', 'panic=5'],
+  kernelArguments: ['security=selinux', 'selinux=1', 'enforcing=1', 'psi=1', 'panic=5', 'norandmaps'],
   cpus: 2,
   memoryMiB: 3072,
   rootSize: '6G',
