@@ -30,10 +30,13 @@ export function renderPamProfile({
 /**
  * The SELinux policy module for `semodule -i FILE.cil`. On machines with SELinux, install it before the profile. pam_systemd passes a
  * descriptor of the cron process to logind. The policy of Debian 13 denies this and logs nothing. logind is then disconnected from the bus,
- * and **no user can log in as usual until logind is restarted**.
+ * and **no user can log in as usual until logind is restarted**. The same happens after `su` from a shell of root, so there is a rule for
+ * programs without a domain of their own too: new sessions of tenants would be outside their slices.
  */
 export const pamPolicy = `(allow systemd_logind_t crond_t (fd (use)))
 (allow systemd_logind_t crond_t (dir (getattr open read search)))
 (allow systemd_logind_t crond_t (file (getattr open read)))
 (allow systemd_logind_t crond_t (lnk_file (read)))
+(optional puppy_cgroups_unconfined (allow systemd_logind_t unconfined_t (fd (use))))
+(optional puppy_cgroups_services (allow systemd_logind_t initrc_t (fd (use))))
 `

@@ -164,6 +164,12 @@ export const viewPolicy: string = openers
 `,
   )
   .join('')
+  // From cron, mount(8) runs in a domain of its own.
+  .concat(`(optional puppy_view_mount
+    (allow mount_t systemd_sessions_runtime_t (dir (getattr search mounton)))
+    (allow mount_t systemd_logind_runtime_t (dir (getattr search mounton)))
+)
+`)
 
 function textOf(lines: readonly string[]): string {
   return lines.map((line) => `${line}\n`).join('')

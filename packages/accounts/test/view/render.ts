@@ -63,7 +63,7 @@ void t.test('renderView() renders the view of the members of one group', async (
 void t.test('viewPolicy has balanced brackets and a block for each program that opens sessions', async (t) => {
   t.strictSame(
     [...viewPolicy.matchAll(/^\(optional (\w+)$/gm)].map(([, name]) => name),
-    ['puppy_view_sshd_t', 'puppy_view_crond_t', 'puppy_view_local_login_t'],
+    ['puppy_view_sshd_t', 'puppy_view_crond_t', 'puppy_view_local_login_t', 'puppy_view_mount'],
   )
   t.equal(viewPolicy.split('(').length, viewPolicy.split(')').length)
 })

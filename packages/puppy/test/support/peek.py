@@ -63,7 +63,8 @@ seen = {
     'loginctl': names_it(run('loginctl', '--no-pager', 'list-sessions') + run('loginctl', '--no-pager', 'list-users')),
     'systemctl, list of units': names_it(run('systemctl', '--no-pager', '--all', 'list-units')),
     'systemctl, processes of a unit': word in run('systemctl', '--no-pager', '--lines=0', 'status', f'user-{uid}.slice'),
-    'journalctl': word in run('journalctl', '--no-pager', '-n', '2000'),
+    # The own journal has the command line of this program.
+    'journalctl': any(line.endswith(f': {word}') for line in run('journalctl', '--no-pager', '-n', '2000').splitlines()),
     'names of sessions in /run/systemd': f'USER={user}' in ''.join(read(p) for p in glob.glob('/run/systemd/sessions/*')),
     'folders in /run/user': uid in names('/run/user'),
     'names of units in /sys/fs/cgroup': os.path.exists(slice),

@@ -144,7 +144,7 @@ time.sleep(100000)`
       nosy,
       "unshare -Urm sh -c 'umount /tmp; umount -l /tmp; umount /proc; ls /tmp; ps -e'",
     )
-    t.match(uncovered.output, /^kept$/m, 'a mount namespace of its own uncovers nothing')
+    t.match(uncovered.output, /^kept$|^unshare: /m, 'a mount namespace of its own uncovers nothing, or is denied')
     t.notMatch(uncovered.output, 'systemd-journal')
   })
 
@@ -155,12 +155,20 @@ time.sleep(100000)`
     )
     const shell = `ssh -F none -i ${keys}/key -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -o BatchMode=yes`
     t.match(await run('rsync', ['-e', shell, `${keys}/app.mjs`, `${nosy.user}@127.0.0.1:app.mjs`]), { code: 0 })
-    // The guest has the Node of the checkout only. Every user can run it.
-    const node = statSync(process.execPath).isFile() ? process.execPath : 'node'
+    // The Node of the checkout is on a disk without contexts. An operator installs it where programs are.
+    const node = '/usr/local/bin/node'
+    t.teardown(() => rmSync(node))
+    copyFileSync(process.execPath, node)
+    chmodSync(node, 0o755)
+    if (existsSync('/etc/selinux/config')) await run('restorecon', [node])
+    // A program in the home, as a version manager installs it, is also a program of the tenant.
+    const own = await login(nosy, 'cp /usr/bin/id my-id; systemd-run --user --wait --pipe --quiet ~/my-id -Z; id -Z')
+    const [service, session] = own.output.trim().split('\n')
+    t.equal(service, session, 'a service has the context of a session')
     const serve = `systemd-run --user --quiet --unit app ${node} app.mjs; for turn in $(seq 60); do curl -s http://127.0.0.1:$PORT/ && break; sleep 1; done`
     t.match(await login(nosy, serve), { output: 'from node' })
     t.match(await login(nosy, 'systemctl --user is-active app; systemctl --user stop app; systemctl --user --failed'), {
-      output: /^active\n.*0 loaded units/s,
+      output: /^active\n(?!.*app\.service)/s,
     })
     t.match(
       await login(nosy, 'ps -u $USER -o args | grep -c "^ps"; pgrep -u $USER -c systemd; id -un; df -h ~ | tail -1'),
@@ -189,10 +197,11 @@ time.sleep(100000)`
         await doctor(),
         new RegExp(`^NOT OK process sleep \\(pid \\d+\\) of ${nosy.user}: it sees /tmp, .*/proc`, 'm'),
       )
-      const person = ['-l', 'nobody', '-s', '/bin/sh', '-c', 'ls /tmp; ps -e | wc -l']
+      const person = ['-l', 'nobody', '-s', '/bin/sh', '-c', 'ls /tmp']
       writeFileSync('/tmp/everyone', '')
       t.teardown(() => rmSync('/tmp/everyone'))
       t.match(await run('su', person), { output: 'everyone' })
+      t.match(await run('loginctl', ['list-users']), { code: 0 }, 'logind still works after su')
     },
   )
 
