@@ -225,6 +225,17 @@ const work: readonly CilExpression[] = [
   // Other files that systemd creates in the runtime folder have the context of the default user.
   optional('manager_files', ['typeattributeset', 'ubacfile', ['user_systemd_t']]),
   optional('manager_labels', ['typeattributeset', 'can_change_object_identity', ['user_systemd_t']]),
+  // A unit starts a program of the home directly: then it is a program of the tenant, as it is from a shell. The policy denies it, and starts
+  // programs in ~/bin in the domain of the manager, which cannot read the configuration of OpenSSL.
+  ...['user_home_t', 'user_bin_t'].map((name) =>
+    optional(
+      `program_${name}`,
+      allow('user_systemd_t', name, 'file', 'getattr', 'open', 'read', 'map', 'execute'),
+      allow('user_systemd_t', domain, 'process', 'transition'),
+      allow(domain, name, 'file', 'entrypoint'),
+      ['typetransition', 'user_systemd_t', name, 'process', domain],
+    ),
+  ),
   // A user service whose output goes to the caller (systemd-run --pipe) receives the pipe of sshd.
   ...['user_systemd_t', 'user_dbusd_t'].map((name) =>
     optional(
