@@ -1,8 +1,9 @@
 /**
  * Packets of AF_SMC and AF_RXRPC, which have no uid, in a network namespace. Debian's kernel loads these modules for any user who opens such
- * a socket. Nothing of the host is changed, except that it may load the modules.
+ * a socket. Nothing of the host is changed, except that the modules may stay loaded while they are in use.
  */
-import { execFileSync, spawn } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { createInterface } from 'node:readline'
 import { createHost } from '@puppy/host'
@@ -14,6 +15,15 @@ t.setTimeout(600_000)
 
 const script = fileURLToPath(new URL('../support/kernel-sockets.py', import.meta.url))
 const python = createHost().program('python3')
+
+/** The modules that the tests load. They are unloaded, because `probe` warns while they are there. */
+const loaded = (): readonly string[] => readFileSync('/proc/modules', 'utf8').match(/^(smc|rxrpc) /gm) ?? []
+const before = cannotRun === false ? loaded() : []
+t.teardown(() => {
+  if (cannotRun !== false) return
+  for (const name of loaded().filter((one) => !before.includes(one)))
+    spawnSync('modprobe', ['--remove', name.trim()], { stdio: 'ignore' })
+})
 
 /** Returns why a family of sockets cannot be tested here. False when it can. */
 function lacks(family: 'smc' | 'rxrpc'): string | false {
