@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process'
 import t from 'tap'
 import { createFakeHost, createFakeUnshare, type FakeProgram } from '../src/fake/index.ts'
 import { createHost, runWithPasswd } from '../src/index.ts'
+import { readProcessFile } from '../src/proc/process.ts'
 
 const others = Object.fromEntries(['find', 'mount', 'timeout'].map((name) => [`/usr/bin/${name}`, () => ({})]))
 const look = { touches: 'nothing' } as const
@@ -66,7 +67,8 @@ void t.test('runWithPasswd() terminates a program after the timeout', { skip }, 
   const run = runWithPasswd(host, ['/bin/sh', '-c', script], options, { ...look, timeout: 300 })
   await t.rejects(run, { code: 'HOST_TIMEOUT' })
   const pid = readFileSync(`${folder}/pid`, 'utf8').trim()
-  while ((await host.read(`/proc/${pid}/stat`)) !== undefined) await new Promise((wake) => setTimeout(wake, 50))
+  while ((await readProcessFile(host, Number(pid), 'stat')) !== undefined)
+    await new Promise((wake) => setTimeout(wake, 50))
   t.pass('it has ended')
 })
 
