@@ -77,7 +77,8 @@ export async function api(method: string, path: string, body?: unknown): Promise
     `${method} ${path} is observed`,
     async () => {
       const now = await send('GET', path)
-      const isObserved = now.body['observedGeneration'] === now.body['generation']
+      // The body of an error has neither.
+      const isObserved = now.status === 200 && now.body['observedGeneration'] === now.body['generation']
       return isObserved ? { status: generation === 1 ? 201 : 200, body: now.body } : undefined
     },
     480,

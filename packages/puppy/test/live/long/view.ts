@@ -224,6 +224,7 @@ time.sleep(100000)`
       '/usr/share/pam-configs/puppy-view',
       '/etc/security/namespace.d/puppy-view.conf',
       '/etc/tmpfiles.d/puppy-view.conf',
+      '/etc/dbus-1/system.d/puppy-view.conf',
     ])
       t.notOk(existsSync(path), path)
     t.equal(statSync('/home').mode & 0o7777, 0o755)
