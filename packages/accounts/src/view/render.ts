@@ -39,7 +39,7 @@ export const privateFolders = [
 const talkative = ['org.freedesktop.login1', 'org.freedesktop.systemd1']
 
 /** Folders in which systemd-logind describes the sessions and users of the machine. Every user can read them: who(1) does. */
-const records = ['/run/systemd/sessions', '/run/systemd/users']
+export const records = ['/run/systemd/sessions', '/run/systemd/users'] as const
 
 /** The program that pam_namespace runs as root in the mount namespace of a new session. */
 const program = '/usr/libexec/puppy/open-view'

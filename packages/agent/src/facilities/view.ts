@@ -122,9 +122,10 @@ export function viewFacility(options: ViewFacilityOptions): ViewFacility {
     }),
     inspect: async ({ builtSlots }: View): Promise<readonly Finding[]> => {
       const users = new Map(builtSlots.map(({ slot }) => [slot.uid, slot.user]))
+      const rules = (await lacksBusRules(host, layout)) ? [{ works: false, ...noRules(bus.path) }] : []
       const wide = (await readViews(host, users.keys())).filter(({ shares }) => shares.length > 0)
-      if (wide.length === 0) return [{ works: true, what: 'every process of a tenant has its own view' }]
-      return listProblems(
+      if (wide.length === 0) return [...rules, { works: true, what: 'every process of a tenant has its own view' }]
+      const problems = listProblems(
         wide,
         ({ pid, uid, name: title, shares }) => ({
           what: `process ${printable(title)} (pid ${pid}) of ${users.get(uid) ?? uid}`,
@@ -132,6 +133,7 @@ export function viewFacility(options: ViewFacilityOptions): ViewFacility {
         }),
         { name: 'processes', otherwise: 'they also have no own view' },
       )
+      return [...rules, ...problems]
     },
   })
 }
@@ -160,6 +162,15 @@ async function findOther(host: Host, { stacks, files, group }: SessionProfile): 
     if (line !== undefined) return { reason: `${path} has its own line for ${line.trim().split(/\s/)[0]}`, remedy }
   }
   return undefined
+}
+
+/** Returns the finding for a system bus without our rules. */
+function noRules(path: string): Pick<Finding, 'what' | 'otherwise'> {
+  return {
+    what: `the system bus limits tenants with ${path}`,
+    otherwise:
+      'the file is absent or was changed, so tenants can ask systemd for the command lines and sessions of others; keep the agent running, which writes it once a minute',
+  }
 }
 
 /** Mounts `/proc` in a mount namespace that ends with the program. Returns why the kernel refuses it, or undefined. */

@@ -12,6 +12,7 @@ const [first, second] = slots as [(typeof slots)[0], (typeof slots)[0]]
 const stacks = ['/etc/pam.d/common-session', '/etc/pam.d/common-session-noninteractive']
 const profile = '/usr/share/pam-configs/puppy-view'
 const record = '/home/.temporary/homes-were-listable'
+const own = { works: true, what: 'every process of a tenant has its own view' }
 const common = '22 1 0:21 / /proc rw - proc proc rw\n23 1 254:1 / / rw - ext4 /dev/vda rw\n'
 
 interface Machine {
@@ -194,7 +195,12 @@ void t.test('viewFacility() limits the system bus once the group exists, and a p
   await step.apply()
   t.match(await machine.host.read(path), '<policy group="puppy-tenants">')
   t.strictSame((await serve(machine)).changes, [])
+  t.strictSame(await machine.facility.inspect!(view, signal), [own])
   await machine.host.replace(path, 'changed')
+  t.matchOnlyStrict(await machine.facility.inspect!(view, signal), [
+    { works: false, what: `the system bus limits tenants with ${path}`, otherwise: /absent or was changed/ },
+    own,
+  ])
   t.equal((await serve(machine)).changes.length, 1)
   await prepare(machine)
   await removeView(machine.host, smallLayout)
@@ -214,9 +220,7 @@ void t.test('viewFacility() reports processes without a view', async (t) => {
     goneRoutes: [],
   }
   const none = open({ files: { '/proc/1/mountinfo': common } })
-  t.strictSame(await none.facility.inspect!(view, signal), [
-    { works: true, what: 'every process of a tenant has its own view' },
-  ])
+  t.strictSame(await none.facility.inspect!(view, signal), [own])
   const pids = Array.from({ length: 22 }, (_, n) => 100 + n)
   const files = Object.fromEntries(
     pids.flatMap((pid) => [
