@@ -53,6 +53,14 @@ export function encodeMapRow(key: string, value: string): string {
 }
 
 /**
+ * Returns whether a command of the runtime socket can name the row of a map by this key: 1 to 1,000 visible ASCII characters, which
+ * `encodeMapRow` and `encodeCliWord` accept. Pure.
+ */
+export function isPlainKey(key: string): boolean {
+  return /^[!-~]{1,1000}$/.test(key) && !key.startsWith('#') && !key.includes('<<')
+}
+
+/**
  * Encodes one row of a crt-list: only the path of a certificate.
  *
  * The format has no quoting, so a path with white space, `[`, a backslash, or a leading `#` or `!` is refused.

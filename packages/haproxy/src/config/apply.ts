@@ -88,12 +88,12 @@ async function assertNotMoved(context: ProxyContext, { observed }: ConfigChangeS
 
 /** Rows may change in between. Only whether HAProxy can load them counts. */
 function repairsOf(maps: ConfigChangeSet['observed']['maps']): readonly (string | undefined)[] {
-  return [repairMapText(maps.hosts), repairMapText(maps.suspended)]
+  return [repairMapText('hosts', maps.hosts), repairMapText('suspended', maps.suspended)]
 }
 
 async function writeMaps({ host, files }: ProxyContext, { changes, observed }: ConfigChangeSet): Promise<void> {
   for (const name of ['suspended', 'hosts'] satisfies MapName[]) {
-    const text = repairMapText(observed.maps[name])
+    const text = repairMapText(name, observed.maps[name])
     if (text === undefined || !has(changes, `${name}.map`)) continue
     await host.replace(files[name], text, { mode: 0o600 })
   }

@@ -88,7 +88,7 @@ export function configTargets({ certificates }: Pick<ObservedConfig, 'certificat
 /** HAProxy does not start when a map file is missing or has a row that it cannot load. */
 function planMaps({ maps }: ObservedConfig): readonly ConfigChange[] {
   return (['suspended', 'hosts'] as const).flatMap((name) =>
-    planFile(`${name}.map`, maps[name], repairMapText(maps[name]) ?? maps[name]),
+    planFile(`${name}.map`, maps[name], repairMapText(name, maps[name]) ?? maps[name]),
   )
 }
 

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Applied, EffectOptions, ItemResult } from '@puppy/host'
 import type { LocationContext } from '../context.ts'
 import { assertNotAborted, HaproxyError, isHaproxyError } from '../errors.ts'
-import { applyMap } from '../runtime/maps.ts'
+import { applyMap, type MapRow } from '../runtime/maps.ts'
 import { renderMapFile, repairMapText, soundRows, type MapName } from './map-file.ts'
 import { changeRows, planRoutes, type RouteChange, type RouteChangeSet } from './plan.ts'
 import { readMapTexts, readRoutes, type ObservedRoutes } from './read.ts'
@@ -37,17 +37,24 @@ export async function applyRoutes(
   const running = observed.running !== undefined
   if (changes.length === 0) return { changed: false, changes, results: resultsOf(changeSet, observed), running }
   assertNotAborted(options.signal, 'change the routes')
-  assertSame(await readRoutes(context, options), observed)
+  const now = await readRoutes(context, options)
+  assertSame(now, observed)
   await writeFiles(context, changeSet)
-  await writeWorker(context, changeSet, options)
+  await writeWorker(context, changes, now, options)
   const after = await readRoutes(context, options)
   return { changed: true, changes, results: resultsOf(changeSet, after), running: after.running !== undefined }
 }
 
 function assertSame(now: ObservedRoutes, observed: ObservedRoutes): void {
-  if (isDeepStrictEqual(now, observed)) return
+  if (isDeepStrictEqual(withoutReferences(now), withoutReferences(observed))) return
   const detail = 'a map changed after the change set was planned; read and plan again'
   throw new HaproxyError('HAPROXY_MOVED', { operation: 'apply a change set to the routes', detail })
+}
+
+/** A reload between plan and apply changes the references of all rows and nothing else. */
+function withoutReferences({ disk, running }: ObservedRoutes): unknown {
+  const bare = (rows: readonly MapRow[] = []) => rows.map(({ key, value }) => [key, value])
+  return [disk, running === undefined, bare(running?.hosts), bare(running?.suspended)]
 }
 
 /** Writes the files of the maps whose rows change on disk. */
@@ -55,19 +62,20 @@ async function writeFiles({ host, files }: LocationContext, { changes, observed 
   for (const map of maps) {
     const rows = changeRows(observed.disk[map], changes, map)
     if (isDeepStrictEqual(rows, observed.disk[map])) continue
-    await host.replace(files[map], renderMapFile(soundRows(rows)), { mode: 0o600 })
+    await host.replace(files[map], renderMapFile(soundRows(map, rows)), { mode: 0o600 })
   }
 }
 
 async function writeWorker(
   { runtime }: LocationContext,
-  { changes, observed }: RouteChangeSet,
+  changes: readonly RouteChange[],
+  { running }: ObservedRoutes,
   options: EffectOptions,
 ): Promise<void> {
-  if (observed.running === undefined) return
+  if (running === undefined) return
   try {
     for (const map of maps) {
-      const seen = observed.running[map]
+      const seen = running[map]
       await applyMap(runtime, `${map}.map`, changeRows(seen, changes, map), seen, options)
     }
   } catch (error) {
@@ -99,7 +107,7 @@ function differs({ target, before = 'absent', after = 'absent' }: RouteChange): 
 export async function ensureMapFiles({ host, files }: Pick<LocationContext, 'host' | 'files'>): Promise<void> {
   const texts = await readMapTexts({ host, files })
   for (const map of maps) {
-    const text = repairMapText(texts[map])
+    const text = repairMapText(map, texts[map])
     if (text !== undefined) await host.replace(files[map], text, { mode: 0o600 })
   }
 }

@@ -1,7 +1,7 @@
 import type { Change, ChangeSet } from '@puppy/host'
 import type { HaproxyError } from '../errors.ts'
 import type { MapRow } from '../runtime/maps.ts'
-import { soundRows, type MapName } from './map-file.ts'
+import { isSoundKey, soundRows, type MapName } from './map-file.ts'
 import type { ObservedRoutes } from './read.ts'
 import {
   createScope,
@@ -34,7 +34,8 @@ export interface RouteChangeSet extends ChangeSet<RouteChange, HaproxyError> {
 /**
  * Plans the changed rows of both maps, ordered by target. Pure.
  *
- * A row that is right on disk and wrong in the running worker is a change, and the other way round. `before` is the value in the worker
+ * A row whose key cannot be in a map is removed, also outside `only`: no program needs it, and a reload or start could fail with it. A
+ * row that is right on disk and wrong in the running worker is a change, and the other way round. `before` is the value in the worker
  * when that one is wrong, otherwise the value on disk. The row on disk that has the target of a refused row does not change.
  */
 export function planRoutes(spec: RouteSpec, observed: ObservedRoutes): RouteChangeSet {
@@ -43,7 +44,8 @@ export function planRoutes(spec: RouteSpec, observed: ObservedRoutes): RouteChan
   const places = [observed.disk, ...(observed.running === undefined ? [] : [observed.running])]
   const scope = createScope(spec.only)
   const changes = [...planRows(rows, places, 'suspended'), ...planRows(rows, places, 'hosts')]
-  return { changes: changes.filter(({ target }) => scope(target)), refused, targets: targetsOf(table), spec, observed }
+  const ours = ({ target, map, key }: RouteChange) => scope(target) || !isSoundKey(map, key)
+  return { changes: changes.filter((change) => ours(change)), refused, targets: targetsOf(table), spec, observed }
 }
 
 function targetsOf({ routes, suspended }: RouteTable): readonly string[] {
@@ -52,7 +54,7 @@ function targetsOf({ routes, suspended }: RouteTable): readonly string[] {
 
 function keepRefused(table: RouteTable, refused: readonly RefusedRoute[], { disk }: ObservedRoutes): RouteTable {
   const names = new Set(refused.map(({ target }) => target))
-  const hosts = soundRows(disk.hosts).filter(({ key }) => names.has(key))
+  const hosts = soundRows('hosts', disk.hosts).filter(({ key }) => names.has(key))
   return {
     ...table,
     routes: [...table.routes, ...hosts.map(({ key, value }) => ({ domain: key, port: Number(value) }))],

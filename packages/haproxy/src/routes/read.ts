@@ -1,7 +1,7 @@
 import type { EffectOptions } from '@puppy/host'
 import type { LocationContext } from '../context.ts'
 import { isHaproxyError } from '../errors.ts'
-import { readMap } from '../runtime/maps.ts'
+import { readMap, type RunningRow } from '../runtime/maps.ts'
 import { parseMapFile, type MapName } from './map-file.ts'
 import type { RouteRows } from './spec.ts'
 
@@ -9,7 +9,7 @@ import type { RouteRows } from './spec.ts'
 export interface ObservedRoutes {
   readonly disk: RouteRows
   /** Absent: no worker runs. */
-  readonly running?: RouteRows
+  readonly running?: Readonly<Record<MapName, readonly RunningRow[]>>
 }
 
 /** Reads both maps from disk and, when a worker runs, from the worker. @throws HaproxyError as `Runtime.send` */
@@ -29,7 +29,7 @@ export async function readMapTexts({
   return { ...(hosts === undefined ? {} : { hosts }), ...(suspended === undefined ? {} : { suspended }) }
 }
 
-async function readRunning({ runtime }: LocationContext, options: EffectOptions): Promise<RouteRows | undefined> {
+async function readRunning({ runtime }: LocationContext, options: EffectOptions): Promise<ObservedRoutes['running']> {
   try {
     const hosts = await readMap(runtime, 'hosts.map', options)
     return { hosts, suspended: await readMap(runtime, 'suspended.map', options) }

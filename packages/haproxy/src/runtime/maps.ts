@@ -1,5 +1,5 @@
 import type { EffectOptions } from '@puppy/host'
-import { encodeCliPayload, encodeMapRow } from '../encode.ts'
+import { encodeCliPayload, encodeMapRow, isPlainKey } from '../encode.ts'
 import { HaproxyError } from '../errors.ts'
 import type { Runtime } from './socket.ts'
 
@@ -7,6 +7,12 @@ import type { Runtime } from './socket.ts'
 export interface MapRow {
   readonly key: string
   readonly value: string
+}
+
+/** A row of a map of the running worker. */
+export interface RunningRow extends MapRow {
+  /** The name of the row in this worker: `#0x55f73bbef6e0`. It differs after each reload. */
+  readonly reference: string
 }
 
 /** A map of the running worker. */
@@ -39,19 +45,25 @@ export function parseMapList(text: string): readonly MapStatus[] {
 /**
  * Parses the reply to `show map <name>`. A line is a reference, a key and a value: `0x55f73bbef6e0 a.test 10240`.
  *
+ * HAProxy does not escape keys. A key with a space, which only the runtime socket can add, is returned as a shorter key and a longer value.
+ *
  * @throws HaproxyError `HAPROXY_REPLY_UNKNOWN` for any other line.
  */
-export function parseMapRows(text: string): readonly MapRow[] {
+export function parseMapRows(text: string): readonly RunningRow[] {
   if (text === '') return []
   return text.split('\n').map((line) => {
-    const parts = /^0x[0-9a-f]+ (\S+) (.*)$/.exec(line)
-    if (parts !== null) return { key: parts[1] ?? '', value: parts[2] ?? '' }
+    const parts = /^(0x[0-9a-f]+) ([^ ]*)(?: ([^]*))?$/.exec(line)
+    if (parts !== null) return { key: parts[2] ?? '', value: parts[3] ?? '', reference: `#${parts[1]}` }
     throw new HaproxyError('HAPROXY_REPLY_UNKNOWN', { operation: 'parse the reply to show map', value: line })
   })
 }
 
 /** Reads the rows of a running map that lookups use now. @throws HaproxyError as `Runtime.send` */
-export async function readMap(runtime: Runtime, name: string, options: EffectOptions = {}): Promise<readonly MapRow[]> {
+export async function readMap(
+  runtime: Runtime,
+  name: string,
+  options: EffectOptions = {},
+): Promise<readonly RunningRow[]> {
   return parseMapRows(await runtime.send(['show', 'map', name], options))
 }
 
@@ -59,24 +71,45 @@ export async function readMap(runtime: Runtime, name: string, options: EffectOpt
 export interface MapDifference {
   readonly add: readonly MapRow[]
   readonly set: readonly MapRow[]
+  /** Keys, and the references of rows that a key does not name: `#0x55f73bbef6e0`. */
   readonly remove: readonly string[]
 }
 
 /**
  * Plans the difference between the rows of a map and its spec. Pure.
  *
- * A key that occurs twice is removed and added again: `set map` would change both rows, and a lookup uses the first.
+ * Rows of a key that occurs twice are removed by their references after the right row was added, because a command with the key would
+ * change all of them. The same applies to a row whose key another program chose and a command cannot name: one with a space, with `<<`, or
+ * with bytes that are not UTF-8.
  */
-export function planMap(spec: readonly MapRow[], seen: readonly MapRow[]): MapDifference {
-  const before = new Map<string, readonly string[]>()
-  for (const { key, value } of seen) before.set(key, [...(before.get(key) ?? []), value])
-  const keys = new Set(spec.map(({ key }) => key))
-  const doubled = (key: string) => (before.get(key)?.length ?? 0) > 1
-  return {
-    remove: [...before.keys()].filter((key) => !keys.has(key) || doubled(key)),
-    set: spec.filter(({ key, value }) => before.has(key) && !doubled(key) && before.get(key)?.[0] !== value),
-    add: spec.filter(({ key }) => !before.has(key) || doubled(key)),
+export function planMap(spec: readonly MapRow[], seen: readonly RunningRow[]): MapDifference {
+  const before = Map.groupBy(seen, ({ key }) => key)
+  const after = Map.groupBy(spec, ({ key }) => key)
+  const [add, set, remove]: [MapRow[], MapRow[], string[]] = [[], [], []]
+  for (const [key, rows] of after) {
+    const old = before.get(key) ?? []
+    if (sameValues(old, rows)) continue
+    const only = old.length === 1 && rows.length === 1 && isNamed(old[0])
+    if (only) set.push(...rows)
+    else {
+      add.push(...rows)
+      remove.push(...old.map(({ reference }) => reference))
+    }
   }
+  for (const [key, rows] of before) {
+    if (after.has(key)) continue
+    remove.push(...(rows.length === 1 && isNamed(rows[0]) ? [key] : rows.map(({ reference }) => reference)))
+  }
+  return { add, set, remove }
+}
+
+function sameValues(one: readonly MapRow[], other: readonly MapRow[]): boolean {
+  return one.length === other.length && one.every(({ value }, n) => value === other[n]?.value)
+}
+
+/** Returns whether a command with the key of a row means this row. A value with a space may be the rest of the key. */
+function isNamed(row: MapRow | undefined): boolean {
+  return row !== undefined && isPlainKey(row.key) && !row.value.includes(' ')
 }
 
 /** With more changed rows than this, the whole map is replaced at once. */
@@ -96,7 +129,7 @@ export async function applyMap(
   runtime: Runtime,
   name: string,
   spec: readonly MapRow[],
-  seen: readonly MapRow[],
+  seen: readonly RunningRow[],
   options: EffectOptions = {},
 ): Promise<void> {
   const difference = planMap(spec, seen)
@@ -112,14 +145,15 @@ async function patchMap(
   { add, set, remove }: MapDifference,
   options: EffectOptions,
 ): Promise<void> {
+  // First the new rows: a lookup finds either the old row of a key or the new one.
+  await addRows(runtime, ['add', 'map', name], add, options)
   await runtime.sendMany(
     [
-      ...remove.map((key) => ['del', 'map', name, key]),
       ...set.map(({ key, value }) => ['set', 'map', name, key, value]),
+      ...remove.map((key) => ['del', 'map', name, key]),
     ],
     options,
   )
-  await addRows(runtime, ['add', 'map', name], add, options)
 }
 
 /** Replaces all rows of a running map at once. @throws HaproxyError as `applyMap` */

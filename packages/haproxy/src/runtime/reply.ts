@@ -8,6 +8,11 @@ export interface Reply {
   readonly text: string
 }
 
+/** How HAProxy marks its help text as the answer to a command that it does not know: as information. */
+const unknownCommand = /^Unknown command\b/
+/** The severity of an error. */
+const error = 3
+
 /**
  * Parses the replies to `set severity-output number;<command>;<command>…`.
  *
@@ -18,9 +23,10 @@ export interface Reply {
  * ⏎                          the blank line at its end
  * ```
  *
- * With one command, everything after the first line end is its reply. With several commands, each reply is empty or a message.
+ * With one command, everything after the first line end is its reply. With several commands, each reply is empty or a message. The help
+ * text, which HAProxy prints for a command that it does not know, counts as an error.
  *
- * @throws HaproxyError `HAPROXY_REPLY_INCOMPLETE` when the text is empty, does not end with a line end, or has fewer
+ * @throws HaproxyError `HAPROXY_REPLY_INCOMPLETE` when the text is empty, does not end with a blank line, or has fewer
  *   replies than there were commands; `HAPROXY_REPLY_UNKNOWN` when it has more.
  * @see HAProxy management guide, 9.3 "Unix Socket commands"
  */
@@ -29,16 +35,17 @@ export function parseReplies(text: string, commands: number, operation: string):
     throw incomplete(operation, text === '' ? 'the reply is empty' : 'the beginning of the reply is missing')
   const body = text.slice(1)
   if (body === '') throw incomplete(operation, 'the reply is empty')
-  if (!body.endsWith('\n')) throw incomplete(operation, 'the end of the reply is missing')
+  if (body !== '\n' && !body.endsWith('\n\n')) throw incomplete(operation, 'the end of the reply is missing')
   if (commands === 1) return [parseReply(body)]
   return parseSeveral(body, commands, operation)
 }
 
 function parseReply(body: string): Reply {
-  const text = body.endsWith('\n\n') ? body.slice(0, -2) : body.slice(0, -1)
+  const text = body === '\n' ? '' : body.slice(0, -2)
   const marked = /^\[([0-7])\]: ([^]*)$/.exec(text)
   if (marked === null) return { text }
-  return { severity: Number(marked[1]), text: (marked[2] ?? '').trim() }
+  const [, severity, message = ''] = marked
+  return { severity: unknownCommand.test(message) ? error : Number(severity), text: message.trim() }
 }
 
 function parseSeveral(body: string, commands: number, operation: string): readonly Reply[] {

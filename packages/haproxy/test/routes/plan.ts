@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { changeRows, planRoutes } from '../../src/routes/plan.ts'
 import { routeRows, type RouteSpec } from '../../src/routes/spec.ts'
+import type { MapRow } from '../../src/runtime/maps.ts'
 
 const all = { firstPort: 1, portsPerSlot: 1, slots: 65_000 }
 const table = (ports: Record<string, number>, suspended: number[] = []): RouteSpec => ({
@@ -11,6 +12,12 @@ const table = (ports: Record<string, number>, suspended: number[] = []): RouteSp
   suspended,
 })
 const rows = (ports: Record<string, number>, suspended: number[] = []) => routeRows(table(ports, suspended))
+/** Returns rows as a worker has them. */
+const running = (...given: Parameters<typeof rows>) => {
+  const { hosts, suspended } = rows(...given)
+  const refer = (all: readonly MapRow[]) => all.map((row, n) => ({ ...row, reference: `#0x${n}` }))
+  return { hosts: refer(hosts), suspended: refer(suspended) }
+}
 
 void t.test('planRoutes() adds, sets and removes', async (t) => {
   const { changes, refused, targets } = planRoutes(table({ a: 1, b: 2, c: 3 }, [4]), {
@@ -31,11 +38,11 @@ void t.test('planRoutes() adds, sets and removes', async (t) => {
 void t.test('planRoutes() plans a change when only the worker or only the disk is wrong', async (t) => {
   const wanted = table({ a: 1 })
   const changes = [
-    planRoutes(wanted, { disk: rows({ a: 1 }), running: rows({}) }),
-    planRoutes(wanted, { disk: rows({ a: 1 }), running: rows({ a: 2 }) }),
-    planRoutes(wanted, { disk: rows({}), running: rows({ a: 1 }) }),
-    planRoutes(wanted, { disk: rows({ a: 3 }), running: rows({ a: 1 }) }),
-    planRoutes(wanted, { disk: rows({ a: 3 }), running: rows({ a: 2 }) }),
+    planRoutes(wanted, { disk: rows({ a: 1 }), running: running({}) }),
+    planRoutes(wanted, { disk: rows({ a: 1 }), running: running({ a: 2 }) }),
+    planRoutes(wanted, { disk: rows({}), running: running({ a: 1 }) }),
+    planRoutes(wanted, { disk: rows({ a: 3 }), running: running({ a: 1 }) }),
+    planRoutes(wanted, { disk: rows({ a: 3 }), running: running({ a: 2 }) }),
   ].map((plan) => plan.changes.map(({ action, before }) => [action, before]))
   t.strictSame(changes, [[['add', undefined]], [['set', '2']], [['add', undefined]], [['set', '3']], [['set', '2']]])
 })
@@ -52,7 +59,10 @@ void t.test('planRoutes() returns no change when spec and observation agree', as
   fc.assert(
     fc.property(ports, fc.uniqueArray(fc.nat(100)), ports, (wanted, suspended, other) => {
       const there = rows(wanted, suspended)
-      t.strictSame(planRoutes(table(wanted, suspended), { disk: there, running: there }).changes, [])
+      t.strictSame(
+        planRoutes(table(wanted, suspended), { disk: there, running: running(wanted, suspended) }).changes,
+        [],
+      )
       const targets = planRoutes(table(wanted), { disk: rows(other) }).changes.map(({ target }) => target)
       t.equal(new Set(targets).size, targets.length)
     }),

@@ -17,6 +17,11 @@ void t.test('send() throws when HAProxy refuses a command, with the command and 
     code: 'HAPROXY_COMMAND_REFUSED',
     message: /^Cannot show map: HAProxy reported: Unknown map identifier/,
   })
+  for (const words of [['bogus'], ['show', 'bogus'], ['clear', 'bogus']]) {
+    await t.rejects(context.runtime.send(words), { code: 'HAPROXY_COMMAND_REFUSED', message: /Unknown command/ })
+    t.match((await context.runtime.sendMany([words]))[0], { severity: 3 })
+  }
+  t.match(await context.runtime.send(['help']), 'show map', 'help is a command')
   const payload = 'a.test\n'
   await t.rejects(context.runtime.send(['add', 'map', 'hosts.map'], { payload }), { code: 'HAPROXY_COMMAND_REFUSED' })
 })

@@ -8,7 +8,9 @@ import type { Runtime } from '../../src/runtime/socket.ts'
 interface FakeMap {
   current: number
   prepared: number
-  rows: { readonly version: number; readonly key: string; value: string }[]
+  rows: { readonly version: number; readonly id: number; readonly key: string; value: string }[]
+  /** How many rows the map had in all. */
+  count: number
 }
 
 /**
@@ -16,7 +18,7 @@ interface FakeMap {
  * `test/facility.ts` compares it with the real program.
  */
 export function createFakeRuntime(names: readonly string[]): Runtime {
-  const maps = new Map<string, FakeMap>(names.map((name) => [name, { current: 0, prepared: 0, rows: [] }]))
+  const maps = new Map<string, FakeMap>(names.map((name) => [name, { current: 0, prepared: 0, rows: [], count: 0 }]))
   const send: Runtime['send'] = async (words, options = {}) => answer(maps, words, options.payload)
   return {
     send,
@@ -44,8 +46,9 @@ function answer(maps: ReadonlyMap<string, FakeMap>, words: readonly string[], pa
   const map = object === 'map' ? maps.get(name) : undefined
   if (map === undefined) throw refused(words, 'Unknown map identifier. Please use #<id> or <file>.')
   const version = versioned ? Number((rest[0] ?? '').slice(1)) : map.current
-  const selected = map.rows.filter((row) => row.version === version && (key === '' || row.key === key))
-  if (verb === 'show') return selected.map((row, index) => `0x${index + 1} ${row.key} ${row.value}`).join('\n')
+  const named = (row: FakeMap['rows'][number]) => key === '' || key === `#0x${row.id}` || row.key === key
+  const selected = map.rows.filter((row) => row.version === version && named(row))
+  if (verb === 'show') return selected.map((row) => `0x${row.id} ${row.key} ${row.value}`).join('\n')
   if (verb === 'prepare') return `New version created: ${(map.prepared += 1)}`
   if (verb === 'add') return add(map, version, payload === undefined ? [{ key, value }] : parseMapFile(payload))
   if (verb === 'clear') return drop(map, selected)
@@ -62,7 +65,7 @@ function refused(words: readonly string[], said: string): HaproxyError {
 }
 
 function add(map: FakeMap, version: number, rows: readonly MapRow[]): string {
-  map.rows.push(...rows.map(({ key, value }) => ({ version, key, value })))
+  map.rows.push(...rows.map(({ key, value }) => ({ version, id: (map.count += 1), key, value })))
   return ''
 }
 
