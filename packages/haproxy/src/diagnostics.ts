@@ -36,7 +36,7 @@ export function messagesOf(diagnostics: readonly Diagnostic[], level: Diagnostic
   return diagnostics.filter((one) => one.level === level).map((one) => one.message)
 }
 
-/** Returns the addresses that HAProxy could not bind because another process uses them. */
+/** Returns the addresses that HAProxy could not bind because another process uses them. HAProxy 3.0 ends the message with a dot. */
 export function busyAddresses(messages: readonly string[]): readonly string[] {
-  return messages.flatMap((message) => /Address already in use\) for \[([^ ]+)\]$/.exec(message)?.[1] ?? [])
+  return messages.flatMap((message) => /Address already in use\) for \[([^ ]+)\]\.?$/.exec(message)?.[1] ?? [])
 }

@@ -29,3 +29,40 @@ export function renderListen({ address, port }: ListenAddress, ipv6: boolean): s
   if (isIPv4(address)) return `${address}:${port}`
   return `[${address}]:${port}${address === '::' ? ' v6only' : ''}`
 }
+
+/**
+ * Returns the first two addresses that one machine cannot listen on at once, or undefined. `:80` includes every address with that port,
+ * `0.0.0.0:80` every IPv4 address and `[::]:80` every IPv6 address. Leaves out texts that are no addresses. Pure.
+ */
+export function findClash(addresses: readonly string[]): readonly [string, string] | undefined {
+  const parsed = addresses.flatMap((text) => {
+    const listen = parseListen(text)
+    return listen === undefined ? [] : [{ text, port: listen.port, ...normalize(listen.address) }]
+  })
+  for (const [n, one] of parsed.entries()) {
+    const other = parsed.slice(n + 1).find((later) => {
+      if (later.port !== one.port) return false
+      if (one.family === 'every' || later.family === 'every') return true
+      if (one.family !== later.family) return false
+      return one.every || later.every || one.address === later.address
+    })
+    if (other !== undefined) return [one.text, other.text]
+  }
+  return undefined
+}
+
+/** Returns the family of an address and its only form. An IPv4 address in an IPv6 one is an IPv4 address, as in the kernel. */
+function normalize(address: string | undefined): { family: string; address: string; every: boolean } {
+  if (address === undefined) return { family: 'every', address: '', every: true }
+  const { hostname } = new URL(`http://${isIPv6(address) ? `[${address}]` : address}`)
+  const [, high, low] = /^\[::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})\]$/.exec(hostname) ?? []
+  if (high === undefined || low === undefined)
+    return {
+      family: isIPv6(address) ? '6' : '4',
+      address: hostname,
+      every: hostname === '[::]' || hostname === '0.0.0.0',
+    }
+  const bytes = [high, low].flatMap((word) => [Number.parseInt(word, 16) >> 8, Number.parseInt(word, 16) & 255])
+  const four = bytes.join('.')
+  return { family: '4', address: four, every: four === '0.0.0.0' }
+}

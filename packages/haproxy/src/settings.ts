@@ -1,6 +1,6 @@
 import { normalize } from 'node:path'
 import { HaproxyError } from './errors.ts'
-import { parseListen } from './listen.ts'
+import { findClash, parseListen } from './listen.ts'
 
 /** Where the files of one HAProxy instance are, and how it is started. */
 export interface ProxyLocation {
@@ -172,10 +172,14 @@ function assertListen(settings: ProxySettings): void {
   if (settings.listen.length === 0 && settings.tls === undefined) {
     throw refused('listen', '', 'it is empty; set listen or tls')
   }
-  for (const address of [...settings.listen, ...(settings.tls?.listen ?? [])]) {
+  const addresses = [...settings.listen, ...(settings.tls?.listen ?? [])]
+  for (const address of addresses) {
     if (parseListen(address) === undefined)
       throw refused('listen', address, 'it must look like :80, 127.0.0.1:80 or [::1]:80')
   }
+  const [one, other] = findClash(addresses) ?? []
+  if (one !== undefined && other !== undefined)
+    throw refused('listen', other, `HAProxy cannot listen there and on ${one}; remove one of them`)
 }
 
 function assertSocketPath(path: string): void {

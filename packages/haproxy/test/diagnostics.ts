@@ -30,6 +30,10 @@ void t.test('parseDiagnostics() appends a continued line to the message before i
 
 void t.test('busyAddresses() returns the addresses that HAProxy could not bind', async (t) => {
   t.strictSame(busyAddresses(messagesOf(parseDiagnostics(said), 'alert')), ['127.0.0.1:18080'])
+  // haproxy 3.0.11-1+deb13u4
+  const later =
+    '[ALERT]    (1) : Binding [/x/haproxy.cfg:9] for frontend web: cannot bind socket (Address already in use) for [:::80].'
+  t.strictSame(busyAddresses(messagesOf(parseDiagnostics(later), 'alert')), [':::80'])
   t.strictSame(busyAddresses(['cannot bind socket (Permission denied) for [:::80]']), [])
 })
 

@@ -33,6 +33,8 @@ const unsound: [title: string, more: Partial<ProxySettings>][] = [
   ['no address', { listen: [] }],
   ['a name to listen on', { listen: ['localhost:80'] }],
   ['an invalid TLS address', { tls: { listen: ['443'], certificates: ['/etc/certs'] } }],
+  ['one address twice', { listen: [':80', '127.0.0.1:80'] }],
+  ['an address for HTTP and HTTPS', { tls: { listen: ['[::1]:80'], certificates: ['/etc/certs'] } }],
   ['no slots', { slots: 0 }],
   ['half a slot', { slots: 1.5 }],
   ['no connections', { connectionsPerTenant: 0 }],

@@ -2,6 +2,7 @@ import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import { createHash } from 'node:crypto'
 import { defaultLayout, assertLayout, slotCount, type SlotLayout } from '@puppy/accounts/slots'
+import { findClash, parseListen } from '@puppy/haproxy/parse'
 import { StartError } from '@puppy/state/errors'
 import { isolationLayers } from '@puppy/state/facilities'
 
@@ -167,6 +168,13 @@ export function readConfig(env: NodeJS.ProcessEnv, surroundings: Surroundings = 
     throw new StartError(
       'PUPPY_DRY_RUN=0 needs root, because only root can create users; start as root, or unset PUPPY_DRY_RUN to plan only',
     )
+  const proxyListen = splitAddresses('PUPPY_PROXY_LISTEN', given.PUPPY_PROXY_LISTEN ?? ':80')
+  const tlsListen = splitAddresses('PUPPY_PROXY_TLS_LISTEN', given.PUPPY_PROXY_TLS_LISTEN ?? ':443')
+  assertNoClash({
+    PUPPY_LISTEN: [given.PUPPY_LISTEN ?? '127.0.0.1:8420'],
+    PUPPY_PROXY_LISTEN: proxyListen,
+    PUPPY_PROXY_TLS_LISTEN: given.PUPPY_CERTIFICATES === undefined ? [] : tlsListen,
+  })
   return Object.freeze({
     listen: parseAddress('PUPPY_LISTEN', given.PUPPY_LISTEN ?? '127.0.0.1:8420'),
     sockets: readSockets(env, surroundings),
@@ -187,8 +195,8 @@ export function readConfig(env: NodeJS.ProcessEnv, surroundings: Surroundings = 
     live,
     layout: readLayout(given, Number(given.PUPPY_POOL ?? 10)),
     proxy: {
-      listen: splitAddresses('PUPPY_PROXY_LISTEN', given.PUPPY_PROXY_LISTEN ?? ':80'),
-      tlsListen: splitAddresses('PUPPY_PROXY_TLS_LISTEN', given.PUPPY_PROXY_TLS_LISTEN ?? ':443'),
+      listen: proxyListen,
+      tlsListen,
       certificates: given.PUPPY_CERTIFICATES,
       connectionsPerAddress: Number(given.PUPPY_PROXY_ADDRESS_CONNECTIONS ?? 1000),
       requestsPerAddress: Number(given.PUPPY_PROXY_ADDRESS_REQUESTS ?? 150),
@@ -272,8 +280,28 @@ function readLayout(given: Environment, pool: number): SlotLayout {
 
 function splitAddresses(name: string, value: string): readonly string[] {
   const list = value.split(',')
-  for (const one of list) parseAddress(name, one)
+  for (const one of list) {
+    parseAddress(name, one)
+    if (parseListen(one) === undefined)
+      throw new StartError(
+        `${name}=${JSON.stringify(value)} is invalid: expected addresses like :80, 127.0.0.1:80 or [::1]:80, and not ${JSON.stringify(one)}`,
+      )
+  }
   return list
+}
+
+/** Throws when two of these addresses cannot be open at the same time. */
+function assertNoClash(addresses: Readonly<Record<string, readonly string[]>>): void {
+  const clash = findClash(Object.values(addresses).flat())
+  if (clash === undefined) return
+  const names = Object.keys(addresses)
+  const has = (text: string) => (name: string) => addresses[name]?.includes(text) === true
+  const [one, other] = clash
+  const shown = [
+    `${names.find(has(one))} has ${JSON.stringify(one)}`,
+    `${names.findLast(has(other))} has ${JSON.stringify(other)}`,
+  ]
+  throw new StartError(`${shown.join(', and ')}: one machine cannot listen on both; remove or change one of them`)
 }
 
 function parseAddress(name: string, value: string): { host: string; port: number } {

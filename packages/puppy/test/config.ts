@@ -197,6 +197,27 @@ const refusals: [title: string, env: Record<string, string>, line: RegExp][] = [
   ],
   ['port 0', { PUPPY_LISTEN: '127.0.0.1:0' }, /^PUPPY_LISTEN=.* a port is a number from 1 to 65535/],
   ['port 70000 of the proxy', { PUPPY_PROXY_LISTEN: ':80,:70000' }, /^PUPPY_PROXY_LISTEN=":70000"/],
+  [
+    'a short address',
+    { PUPPY_PROXY_LISTEN: ':80,1.2:80' },
+    /^PUPPY_PROXY_LISTEN=":80,1\.2:80" is invalid: .* not "1\.2:80"/,
+  ],
+  ['a name for the proxy', { PUPPY_PROXY_TLS_LISTEN: 'localhost:443' }, /^PUPPY_PROXY_TLS_LISTEN="localhost:443" is/],
+  [
+    'one address twice',
+    { PUPPY_PROXY_LISTEN: ':80,127.0.0.1:80' },
+    /^PUPPY_PROXY_LISTEN has ":80", and PUPPY_PROXY_LISTEN has "127\.0\.0\.1:80": one machine cannot/,
+  ],
+  [
+    'the port of the proxy for the API',
+    { PUPPY_LISTEN: '127.0.0.1:80' },
+    /^PUPPY_LISTEN has "127\.0\.0\.1:80", and PUPPY_PROXY_LISTEN has ":80"/,
+  ],
+  [
+    'one port for HTTP and HTTPS',
+    { PUPPY_PROXY_LISTEN: ':443', PUPPY_CERTIFICATES: '/etc/certs' },
+    /^PUPPY_PROXY_LISTEN has ":443", and PUPPY_PROXY_TLS_LISTEN has ":443"/,
+  ],
   ['a relative folder', { PUPPY_STATE_DIR: 'var' }, /^PUPPY_STATE_DIR="var" is invalid/],
   ['a host that is not a slug', { PUPPY_HOST: 'Web 1' }, /^PUPPY_HOST="Web 1" is invalid/],
   ['a pool that is not a number', { PUPPY_POOL: '-1' }, /^PUPPY_POOL="-1" is invalid/],
