@@ -36,7 +36,15 @@ export async function checkBundle(
     const { alerts, warnings } = await runCheck(context, bundle, options)
     if (alerts.length === 0) return { ...bundle, refused, warnings }
     const said = joinMessages(alerts)
-    const blamed = served.filter(({ path }) => isBlamed(path, said))
+    const paths = new Set(
+      alerts.flatMap((alert) =>
+        findBlamed(
+          served.map(({ path }) => path),
+          alert,
+        ),
+      ),
+    )
+    const blamed = served.filter(({ path }) => paths.has(path))
     if (blamed.length === 0) throw invalid(context, said)
     refused.push(...blamed.map(({ path, digest }) => ({ ...refuseCertificate(path, { said }), digest })))
   }
@@ -46,9 +54,15 @@ function invalid({ real }: ProxyContext, said: string): HaproxyError {
   return new HaproxyError('HAPROXY_CONFIG_INVALID', { operation: 'install', target: real.files.config, said })
 }
 
-/** Whether HAProxy names the path of this certificate. */
-function isBlamed(path: string, said: string): boolean {
-  return said.includes(`'${path}'`) || said.includes(`${path}:`) || said.includes(`${path} `)
+/**
+ * Returns the certificates that a message names. A path may be the beginning of another one (`/certs/a.pem` and `/certs/a.pem:old.pem`): only
+ * the longer one is returned. Pure.
+ */
+export function findBlamed(paths: readonly string[], alert: string): readonly string[] {
+  const named = paths.filter(
+    (path) => alert.includes(`'${path}'`) || alert.includes(`${path}:`) || alert.includes(`${path} `),
+  )
+  return named.filter((path) => !named.some((other) => other !== path && other.startsWith(path)))
 }
 
 interface CheckOutcome {

@@ -2,7 +2,7 @@ import { matchWhole } from '@puppy/host/testing'
 import { readFileSync, writeFileSync } from 'node:fs'
 import t from 'tap'
 import { readCertificates } from '../../src/config/certificates.ts'
-import { checkBundle, removeStaged, type CheckedBundle } from '../../src/config/check.ts'
+import { checkBundle, findBlamed, removeStaged, type CheckedBundle } from '../../src/config/check.ts'
 import { hasIpv6 } from '../../src/config/read.ts'
 import { makeFolders, type ProxyContext } from '../../src/context.ts'
 import { freePort } from '@puppy/host/testing'
@@ -52,6 +52,37 @@ void t.test('checkBundle() leaves out a certificate that only HAProxy refuses', 
   t.match(checked.crtList, /good\.pem/)
   t.notMatch(checked.crtList, /^[^#].*odd\.pem/m)
 })
+
+void t.test('findBlamed() returns the longest path that a message names', async (t) => {
+  const paths = ['/c/good.pem', '/c/good.pem:old.pem', '/c/other.pem']
+  const rows: [alert: string, blamed: readonly string[]][] = [
+    ["unable to load chain certificate into SSL Context '/c/good.pem'.", ['/c/good.pem']],
+    ["unable to load chain certificate into SSL Context '/c/good.pem:old.pem'.", ['/c/good.pem:old.pem']],
+    ["'/c/good.pem:old.pem' and '/c/other.pem'", ['/c/good.pem:old.pem', '/c/other.pem']],
+    ['/c/other.pem: no certificate', ['/c/other.pem']],
+    ["'/c/others.pem'", []],
+  ]
+  for (const [alert, blamed] of rows) t.strictSame(findBlamed(paths, alert), blamed, alert)
+})
+
+void t.test(
+  'config.ensure() leaves out weak certificates beside good ones, and the second call changes nothing',
+  { skip: skipTls },
+  async (t) => {
+    const certificates = testFolder(t)
+    const tls = { listen: [`127.0.0.1:${await freePort()}`], certificates: [certificates] }
+    const { haproxy, context } = await testProxy(t, { tls })
+    makeCertificate(`${certificates}/good.pem`, ['good.test'])
+    makeCertificate(`${certificates}/good.pem:weak.pem`, ['weak.test'], ['rsa:1024'])
+    const ensure = () => haproxy.config.ensure(context.settings)
+    const refused = (results: Awaited<ReturnType<typeof ensure>>['results']) =>
+      results.filter(({ error }) => error !== undefined).map(({ target }) => target)
+    t.strictSame(refused((await ensure()).results), [`${certificates}/good.pem:weak.pem`])
+    const again = await ensure()
+    t.strictSame(again.changes, [])
+    t.strictSame(refused(again.results), [`${certificates}/good.pem:weak.pem`])
+  },
+)
 
 void t.test('removeStaged() removes the folder that a killed process left behind', async (t) => {
   const { context } = await testProxy(t)

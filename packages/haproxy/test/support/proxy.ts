@@ -120,9 +120,11 @@ export function told(answer: Answer): IncomingHttpHeaders {
   return (JSON.parse(body) as { headers: IncomingHttpHeaders }).headers
 }
 
+const ecKey = ['ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1']
+
 /** Writes a certificate for these names and its key into one PEM file. */
-export function makeCertificate(path: string, names: readonly string[]): void {
-  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '30']
+export function makeCertificate(path: string, names: readonly string[], kind: readonly string[] = ecKey): void {
+  const key = ['-newkey', ...kind, '-nodes', '-days', '30']
   const subject = [
     '-subj',
     `/CN=${names[0]}`,
