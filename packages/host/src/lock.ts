@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
-import { open, type FileHandle } from 'node:fs/promises'
-import { HostError } from './errors.ts'
+import { open, stat, type FileHandle } from 'node:fs/promises'
+import { errno, HostError } from './errors.ts'
 import { findProgram } from './find-program.ts'
 import { endLeftovers } from './leftovers.ts'
 import type { Lock, LockOptions } from './lock-options.ts'
@@ -32,6 +32,9 @@ interface Held {
  *
  * The file of a held lock has a mark, and the programs of the holder have it in their environment. A release empties the file. So a mark in
  * the file shows that the last holder was killed, and the next holder waits for its programs, or ends them, before it does anything.
+ *
+ * When the file is removed or replaced while others wait, a waiter takes the lock of the new file, so that two waiters never hold
+ * different files.
  */
 export function createLocks(locate: (path: string) => Promise<string>): Locks {
   const held = new Set<Held>()
@@ -47,9 +50,8 @@ export function createLocks(locate: (path: string) => Promise<string>): Locks {
       const left = () => Math.max(0, until - performance.now())
       const located = await locate(path)
       const real = visible ? await resolveLinks(located) : located
-      const file = await openLockFile(visible ? `${real}.flock` : real)
+      const file = await takeFlock(visible ? `${real}.flock` : real, real, left, options)
       try {
-        await waitForFlock(file, real, options)
         await waitForLeftovers(file, real, left(), options)
         const one: Held = { file, mark: newMark(), mayLeaveSome: false }
         await writeHolder(one, options.purpose)
@@ -99,19 +101,53 @@ async function openLockFile(path: string): Promise<FileHandle> {
   }
 }
 
+/** How often a waiter begins again after its time is over, because the file was replaced. */
+const lateAttempts = 3
+
+/** Opens the file and takes its lock. Begins again, with the time that is left, when the file is no longer the one at the path. */
+async function takeFlock(name: string, path: string, left: () => number, options: LockOptions): Promise<FileHandle> {
+  for (let late = 0; ;) {
+    const time = left()
+    const file = await openLockFile(name)
+    try {
+      await waitForFlock(file, path, time, options)
+      if (await isAt(file, name)) return file
+      late += time < 1 ? 1 : 0
+      if (late === lateAttempts) {
+        const detail = 'another program replaces the lock file again and again'
+        throw new HostError('HOST_LOCK_TIMEOUT', { operation: 'lock', path, detail })
+      }
+    } catch (error) {
+      await file.close()
+      throw error
+    }
+    await file.close()
+  }
+}
+
+/** Returns whether an open file is the one at this path. */
+async function isAt(file: FileHandle, path: string): Promise<boolean> {
+  try {
+    const [ours, there] = await Promise.all([file.stat({ bigint: true }), stat(path, { bigint: true })])
+    return ours.dev === there.dev && ours.ino === there.ino
+  } catch (cause) {
+    if (errno(cause) === 'ENOENT') return false
+    throw new HostError('HOST_LOCK_FAILED', { operation: 'read the lock file', path, cause, detail: String(cause) })
+  }
+}
+
 /** flock(1): `-n` tries once, `-w` waits for seconds. Exit code 1: another process holds the lock. */
-async function waitForFlock(file: FileHandle, path: string, options: LockOptions): Promise<void> {
-  const timeout = options.timeout ?? defaultTimeout
+async function waitForFlock(file: FileHandle, path: string, time: number, options: LockOptions): Promise<void> {
   const flock = findProgram('flock')
   if (flock === undefined) {
     const detail = 'the program flock is not installed; to enable it: apt-get install util-linux'
     throw new HostError('HOST_LOCK_FAILED', { operation: 'lock', path, detail })
   }
-  const patience = timeout === 0 ? ['-n'] : ['-w', (timeout / 1000).toFixed(3)]
+  const patience = time < 1 ? ['-n'] : ['-w', (time / 1000).toFixed(3)]
   const code = await runFlock(flock, ['-x', ...patience, '3'], file, path, options.signal)
   if (code === 0) return
   const last = /^(.{1,200}?), mark /.exec(await readHolder(file))?.[1] ?? 'an unknown process'
-  const detail = `another process still holds the lock after ${timeout} ms; last taken by ${last}`
+  const detail = `another process still holds the lock after ${options.timeout ?? defaultTimeout} ms; last taken by ${last}`
   throw new HostError('HOST_LOCK_TIMEOUT', { operation: 'lock', path, detail })
 }
 

@@ -1,5 +1,5 @@
 import { fork, type ChildProcess } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
@@ -179,6 +179,47 @@ void t.test('lock() reports the holder, stops when aborted, and refuses a missin
   await t.rejects(waiting, { code: 'HOST_ABORTED' })
   await t.rejects(host.lock(`${folder}/no/such`), { code: 'HOST_LOCK_FAILED' })
 })
+
+const losses: readonly (readonly [title: string, lose: (file: string) => void])[] = [
+  ['removed', (file) => rmSync(file)],
+  ['renamed', (file) => renameSync(file, `${file}.away`)],
+  [
+    'replaced',
+    (file) => {
+      writeFileSync(`${file}.new`, '')
+      renameSync(`${file}.new`, file)
+    },
+  ],
+]
+
+for (const visible of [false, true])
+  for (const [title, lose] of losses)
+    void t.test(
+      `a waiter takes the lock of the new file when the ${visible ? 'visible ' : ''}one is ${title}`,
+      async (t) => {
+        const folder = t.testdir({ file: '' })
+        const path = `${folder}/file`
+        const first = await createHost().lock(path, { visible })
+        let taken = false
+        const waiting = createHost()
+          .lock(path, { visible, timeout: 20_000 })
+          .then((lock) => {
+            taken = true
+            return lock
+          })
+        await sleep(300)
+        lose(visible ? `${path}.flock` : path)
+        if (visible) rmSync(`${path}.lock`, { recursive: true })
+        const second = await createHost().lock(path, { visible, timeout: 0 })
+        await first.release()
+        await sleep(500)
+        t.equal(taken, false, 'the waiter does not hold the lock beside the second holder')
+        await second.release()
+        const third = await waiting
+        await t.rejects(createHost().lock(path, { visible, timeout: 0 }), { code: 'HOST_LOCK_TIMEOUT' })
+        await third.release()
+      },
+    )
 
 function readIfThere(path: string): string {
   try {
