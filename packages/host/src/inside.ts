@@ -6,12 +6,14 @@ import { errno, HostError, writeFailed } from './errors.ts'
  * Checks that the folder of a path is below the root after links are resolved. Without this check a link in a root folder
  * (`root/etc -> /etc`) would lead a write outside.
  *
- * @throws HostError `HOST_PATH_OUTSIDE_ROOT`, `HOST_WRITE_FAILED` when the root does not exist
+ * @throws HostError `HOST_PATH_OUTSIDE_ROOT`, `HOST_WRITE_FAILED` when the root does not exist or a folder cannot be resolved
  */
 export async function assertInside(root: string, path: string): Promise<void> {
   if (root === '/') return
   const home = await rootFolder(root, path)
-  const parent = await nearestExisting(dirname(path))
+  const parent = await nearestExisting(dirname(path)).catch((error: unknown) => {
+    throw writeFailed('write', path, error)
+  })
   if (parent === home || parent.startsWith(`${home}/`)) return
   const detail = `a symbolic link leads out of the root folder to ${parent}; remove the link`
   throw new HostError('HOST_PATH_OUTSIDE_ROOT', { operation: 'write', path, detail })

@@ -51,7 +51,8 @@ export async function replaceFile(
     await rename(temporary, path)
     await syncFolder(dirname(path))
   } catch (error) {
-    await rm(temporary, { force: true })
+    // The first error is the one to report: in a folder that is no folder, this fails too.
+    await rm(temporary, { force: true }).catch(() => undefined)
     throw error instanceof HostError ? error : writeFailed('replace', path, error)
   }
   return { changed: true }
