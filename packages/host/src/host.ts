@@ -33,7 +33,7 @@ export interface Host extends Files {
   /**
    * Starts a program that continues after this process ends, such as a database. Its output goes to a file. It inherits no lock.
    *
-   * @throws HostError `HOST_PROGRAM_NOT_FOUND`, `HOST_WRITE_FAILED`.
+   * @throws HostError `HOST_PROGRAM_NOT_FOUND`, `HOST_PROGRAM_FAILED` (it could not be started), `HOST_WRITE_FAILED`.
    */
   start(command: Command, options: StartOptions): Promise<StartedProgram>
 

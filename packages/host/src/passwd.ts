@@ -1,4 +1,4 @@
-import { hide, renderCommand } from './args.ts'
+import { hideEnd, showCommand } from './args.ts'
 import type { Command, RunOptions, RunResult } from './command.ts'
 import { HostError } from './errors.ts'
 import type { Host } from './host.ts'
@@ -51,9 +51,9 @@ export async function runWithPasswd(
   const secrets = options.secrets ?? []
   throw new HostError('HOST_PROGRAM_FAILED', {
     operation: `run ${command[0].slice(command[0].lastIndexOf('/') + 1)}`,
-    command: renderCommand(command, secrets),
+    command: showCommand(command, secrets),
     exitCode: well ? 0 : 1,
-    stderr: hide(stderr, secrets).trim().slice(-2000),
+    stderr: hideEnd(stderr, secrets, 2000),
   })
 }
 

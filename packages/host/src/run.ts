@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process'
 import { open } from 'node:fs/promises'
 import { once } from 'node:events'
-import { hide, renderCommand } from './args.ts'
+import { hideEnd, showCommand } from './args.ts'
 import type { Command, RunOptions, RunResult, StartedProgram, StartOptions } from './command.ts'
-import { HostError } from './errors.ts'
+import { errno, HostError, type HostErrorFacts } from './errors.ts'
 import { systemFolders } from './find-program.ts'
 import { marksVariable } from './leftovers.ts'
 import { runToEnd, type EndedRun } from './run-to-end.ts'
@@ -24,7 +24,7 @@ export async function runProgram(command: Command, options: RunOptions, context:
   assertCommand(command)
   const attempt = {
     operation: `run ${basename(command[0])}`,
-    shown: renderCommand(command, options.secrets),
+    shown: showCommand(command, options.secrets),
     options: { ...options, timeout: options.timeout ?? 30_000, maxOutput: options.maxOutput ?? 16 * 1024 * 1024 },
   }
   if (options.touches === 'machine' && !context.live) {
@@ -57,8 +57,7 @@ function judge(ended: EndedRun, { operation, shown, options }: Attempt): RunResu
   const { stdout, exitCode } = ended
   if (ended.stoppedBy === undefined && exitCode !== undefined && (options.accept ?? [0]).includes(exitCode))
     return { exitCode, stdout, stderr: ended.stderr }
-  const stderr = hide(ended.stderr, options.secrets ?? [])
-  const facts = { operation, command: shown, stderr: stderr.trim().slice(-2000) }
+  const facts = { operation, command: shown, stderr: hideEnd(ended.stderr, options.secrets ?? [], 2000) }
   if (ended.stoppedBy === 'abort') throw new HostError('HOST_ABORTED', { ...facts, detail: 'the caller aborted it' })
   if (ended.stoppedBy === 'timeout') {
     const detail = `the program did not end within ${options.timeout} ms and was terminated`
@@ -68,16 +67,27 @@ function judge(ended: EndedRun, { operation, shown, options }: Attempt): RunResu
     const detail = `the program wrote more than ${options.maxOutput} bytes and was terminated`
     throw new HostError('HOST_OUTPUT_TOO_LARGE', { ...facts, stderr: '', detail })
   }
-  const code = (ended.error as NodeJS.ErrnoException | undefined)?.code
-  if (code === 'ENOENT' || code === 'EACCES') {
-    const detail = 'the program does not exist, or this process may not execute it'
-    throw new HostError('HOST_PROGRAM_NOT_FOUND', { ...facts, detail })
-  }
+  if (ended.error !== undefined) throw notStarted(facts, ended.error)
   throw new HostError('HOST_PROGRAM_FAILED', {
     ...facts,
     ...(exitCode === undefined ? {} : { exitCode }),
     ...(ended.signal === undefined ? {} : { detail: `terminated by ${ended.signal}` }),
-    ...(code === undefined ? {} : { detail: `it could not be started: ${code}` }),
+  })
+}
+
+/** Returns the error for a program that did not start. */
+function notStarted(facts: HostErrorFacts, cause: unknown): HostError {
+  const code = errno(cause)
+  if (code === 'ENOENT' || code === 'EACCES') {
+    const detail = 'the program does not exist, or this process may not execute it'
+    return new HostError('HOST_PROGRAM_NOT_FOUND', { ...facts, detail, cause })
+  }
+  const detail = `it could not be started: ${code ?? String(cause)}`
+  return new HostError('HOST_PROGRAM_FAILED', {
+    ...facts,
+    detail,
+    cause,
+    ...(code === undefined ? {} : { errno: code }),
   })
 }
 
@@ -107,7 +117,7 @@ export async function startProgram(command: Command, options: StartOptions): Pro
     await once(child, 'spawn')
     return { pid: child.pid as number, exited, forget: () => child.unref() }
   } catch (cause) {
-    throw new HostError('HOST_PROGRAM_NOT_FOUND', { operation, command: renderCommand(command), cause })
+    throw notStarted({ operation, command: showCommand(command) }, cause)
   } finally {
     await log.close()
   }

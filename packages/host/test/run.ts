@@ -79,6 +79,15 @@ void t.test('startProgram() starts the program in its own session', async (t) =>
   t.match(await exited, { signal: 'SIGKILL' })
 })
 
+void t.test('startProgram() gives the reason when a program cannot be started', async (t) => {
+  const folder = t.testdir({ script: '' })
+  const log = `${folder}/log`
+  await t.rejects(startProgram([`${folder}/script/x`], { log }), { facts: { errno: 'ENOTDIR' }, message: /: ENOTDIR/ })
+  const words = ['/bin/true', ...Array.from({ length: 40 }, () => 'x'.repeat(100_000))] as const
+  await t.rejects(startProgram([...words], { log }), { code: 'HOST_PROGRAM_FAILED', facts: { errno: 'E2BIG' } })
+  await t.rejects(startProgram(['/bin/true'], { log, env: { X: 'a\0b' } }), { code: 'HOST_PROGRAM_FAILED' })
+})
+
 void t.test('startProgram() throws HOST_PROGRAM_NOT_FOUND for a missing program', async (t) => {
   await t.rejects(startProgram(['/no/such'], { log: `${t.testdir()}/log` }), { code: 'HOST_PROGRAM_NOT_FOUND' })
 })
