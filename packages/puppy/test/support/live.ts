@@ -122,18 +122,19 @@ export async function purge(): Promise<void> {
   if (!isPurged) await run(process.execPath, puppyWords('down', '--purge'))
 }
 
-/** Creates an ssh key in a folder, and the function that logs a tenant in with it and runs a line there. */
+/** Creates an ssh key in a folder, and the function that logs a tenant in with it, and more options of ssh, and runs a line there. */
 export async function createKey(keys: string) {
   await run('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', 'anna', '-f', `${keys}/key`])
   const key = readFileSync(`${keys}/key.pub`, 'utf8').trim()
   const options = ['StrictHostKeyChecking=no', 'UserKnownHostsFile=/dev/null', 'LogLevel=ERROR', 'BatchMode=yes']
-  const login = ({ user }: Tenant, line: string) =>
+  const login = ({ user }: Tenant, line: string, ...more: readonly string[]) =>
     run('ssh', [
       '-F',
       'none',
       '-i',
       `${keys}/key`,
       ...options.flatMap((o) => ['-o', o]),
+      ...more,
       `${user}@127.0.0.1`,
       `. /etc/profile; ${line}`,
     ])

@@ -208,6 +208,8 @@ const work: readonly CilExpression[] = [
   optional('execmem', allow(domain, 'self', 'process', 'execmem')),
   // The output of a cron job goes to a file that crond opened and mails.
   optional('cron_output', allow(domain, 'crond_tmp_t', 'file', 'read', 'write', 'append', 'getattr', 'ioctl')),
+  // The same for a job of atd.
+  optional('at_output', allow(domain, 'cron_spool_t', 'file', 'read', 'write', 'append', 'getattr', 'ioctl')),
   // at(1) counts jobs in a file that the package creates and that no file context names. atd(8) links a job and deletes it. It maps the
   // status page of SELinux, and runs no job without it.
   optional(
@@ -236,6 +238,8 @@ const work: readonly CilExpression[] = [
       ['typetransition', 'user_systemd_t', name, 'process', domain],
     ),
   ),
+  // The homes are mounted nosuid, and a unit may have NoNewPrivileges. The kernel then asks for one permission more.
+  optional('program_nosuid', allow('user_systemd_t', domain, 'process2', 'nosuid_transition', 'nnp_transition')),
   // A user service whose output goes to the caller (systemd-run --pipe) receives the pipe of sshd.
   ...['user_systemd_t', 'user_dbusd_t'].map((name) =>
     optional(

@@ -98,7 +98,9 @@ time.sleep(100000)`
     'chmod 777 ~',
   ].join('\n')
   t.match(await login(fig, leave), { code: 0 })
-  const ssh = login(fig, 'sleep 400')
+  // A terminal, because who(1) and last(1) show only sessions that have one.
+  const ssh = login(fig, 'tty > terminal; sleep 400', '-tt')
+  await eventually('the session has a terminal', async () => existsSync(`${fig.home}/terminal`) || undefined, 60)
 
   const line = `python3 ${peek} ${fig.user} ${fig.uid} ${fig.ports[0]} ${word}`
   const results: Record<string, Seen> = {}
