@@ -136,7 +136,8 @@ const openers = ['sshd_t', 'crond_t', 'local_login_t']
  * it.
  *
  * The policies of Debian let these programs create private folders only with the boolean `allow_polyinstantiation`, and then cron only a
- * private `/tmp`. This module has the rules for the three folders and for `/proc`, and is removed as one.
+ * private `/tmp`. pam_namespace creates a private folder with the context of the folder above it and then sets that of the shared one. This
+ * module has the rules for the three folders and for `/proc`, and is removed as one.
  */
 export const viewPolicy: string = openers
   .map(
@@ -147,10 +148,10 @@ export const viewPolicy: string = openers
     (allow ${opener} polydir (dir (create getattr mounton open read search write add_name setattr)))
     (allow ${opener} var_t (dir (getattr open read search)))
     (allow ${opener} device_t (dir (getattr open read search)))
-    (allow ${opener} tmpfs_t (dir (create getattr mounton open read search setattr)))
-    (allow ${opener} tmp_t (dir (create getattr mounton open read search setattr)))
+    (allow ${opener} tmpfs_t (dir (create getattr mounton open read search setattr relabelto)))
+    (allow ${opener} tmp_t (dir (create getattr mounton open read search setattr relabelto)))
     (allow ${opener} user_home_dir_t (dir (getattr open read search write add_name)))
-    (allow ${opener} home_root_t (dir (getattr open read search write add_name)))
+    (allow ${opener} home_root_t (dir (create getattr open read search write add_name setattr relabelfrom)))
     (allow ${opener} security_t (security (compute_member)))
     (allow ${opener} bin_t (file (getattr open read map execute execute_no_trans)))
     (allow ${opener} shell_exec_t (file (getattr open read map execute execute_no_trans)))

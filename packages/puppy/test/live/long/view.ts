@@ -150,6 +150,16 @@ time.sleep(100000)`
     t.notMatch(uncovered.output, 'systemd-journal')
   })
 
+  await t.test('ssh creates the private folders when the manager of the user began without them', async (t) => {
+    for (const name of ['tmp', 'var-tmp', 'shm']) rmSync(`/home/.temporary/${name}/${nosy.user}`, { recursive: true })
+    await login(nosy, 'for folder in /tmp /var/tmp /dev/shm; do echo x > $folder/made-by-ssh; done')
+    for (const name of ['tmp', 'var-tmp', 'shm'])
+      t.ok(existsSync(`/home/.temporary/${name}/${nosy.user}/made-by-ssh`), name)
+    // The manager still has the folders that were removed.
+    await run('loginctl', ['terminate-user', nosy.user])
+    t.match(await login(nosy, 'systemd-run --user --wait --pipe --quiet ls /tmp'), { output: 'made-by-ssh' })
+  })
+
   await t.test('ordinary work', async (t) => {
     writeFileSync(
       `${keys}/app.mjs`,
