@@ -69,7 +69,7 @@ void t.test('createFakeRuntime() answers like the maps of HAProxy', { skip }, as
     const [real, fake] = await Promise.all(
       both.map(async (runtime) => {
         const refused = isWords(step) ? await refusalOf(runtime, step) : await replaceMap(runtime, name, step)
-        return [refused, await readMap(runtime, name)]
+        return [refused, (await readMap(runtime, name)).map((row) => [row.key, row.value])]
       }),
     )
     t.strictSame(fake, real, JSON.stringify(step))

@@ -1,6 +1,7 @@
 import {
   endProcesses,
   evict,
+  lingerFolder,
   noReservations,
   openBase,
   openLogins,
@@ -37,10 +38,13 @@ export interface AccountsOptions {
   readonly endGroups?: EndOptions['endGroups']
   /** Returns the mount points of file systems on which the facility `quota` counts the files of released slots. */
   readonly counted?: (signal: AbortSignal) => Promise<readonly string[]>
+  /** Returns whether the view of sessions is being installed. Until then, the service manager of no user is started: it would keep the whole view. */
+  readonly installingView?: () => boolean
 }
 
 /** Creates the facility for users, homes, keys and logins. On release, it removes everything that a tenant left behind. */
-export function accountsFacility({ host, machine, layout, endGroups, counted }: AccountsOptions): Facility {
+export function accountsFacility(options: AccountsOptions): Facility {
+  const { host, machine, layout, endGroups, counted, installingView } = options
   const ending = endGroups === undefined ? {} : { endGroups }
   const readReservations = createReservations(machine)
   const [base, pool, logins] = [openBase(host, layout), openPool(host, layout), openLogins(host)]
@@ -55,7 +59,7 @@ export function accountsFacility({ host, machine, layout, endGroups, counted }: 
     prepare: (signal: AbortSignal) => prepare(base, signal),
     build: (slots: readonly SlotToBuild[], signal: AbortSignal) => build(pool, readReservations, slots, signal),
     serve: (view: { readonly tenants: readonly Tenant[] }, signal: AbortSignal) =>
-      serve({ host, pool, logins }, view.tenants, { ...ending, signal }),
+      serve({ host, pool, logins }, view.tenants, { ...ending, signal }, installingView?.() === true),
     evict: (slots: readonly Slot[], signal: AbortSignal) => evictSlots(host, slots, { ...ending, signal }),
     scrub: async (slots: readonly Slot[], signal: AbortSignal, working?: ReadonlySet<string>) => {
       const places = working?.has('quota') === true ? await counted?.(signal) : undefined
@@ -134,12 +138,13 @@ function environmentOf(tenant: Tenant): Readonly<Record<string, string>> {
   }
 }
 
-function loginOf(tenant: Tenant): Login {
+/** Returns the login of a tenant. With `lingering`, only these users keep their service manager running, and no other one is started. */
+function wantedLogin(tenant: Tenant, lingering: ReadonlySet<string> | undefined): Login {
   return {
     slot: tenant.slot,
     keys: tenant.sshKeys,
     environment: environmentOf(tenant),
-    linger: !tenant.suspended,
+    linger: !tenant.suspended && lingering?.has(tenant.slot.user) !== false,
     open: !tenant.suspended,
   }
 }
@@ -148,8 +153,11 @@ async function serve(
   { host, pool, logins }: { readonly host: Host; readonly pool: Pool; readonly logins: Logins },
   tenants: readonly Tenant[],
   ending: Ending,
+  keepLinger: boolean,
 ): Promise<Step<Served>> {
   const { signal } = ending
+  const lingering = keepLinger ? new Set(await host.list(lingerFolder)) : undefined
+  const loginOf = (tenant: Tenant) => wantedLogin(tenant, lingering)
   const slots = tenants.map(({ slot }) => ({ ...slot, taken: true }))
   const users = pool.plan(slots, await pool.read(slots, { signal, reserved: noReservations }))
   const observed = await logins.read(tenants.map(loginOf), { signal })

@@ -64,7 +64,7 @@ export function cgroupsFacility(options: CgroupsFacilityOptions): Facility {
     condition,
     judges: ['accounts'],
     probe: (signal: AbortSignal) => stateOf(slices, signal),
-    prepare: profileKeeper(options, cgroupProfile(layout.group)),
+    prepare: profileKeeper(options, cgroupProfile(layout.group)).prepare,
     build: (slots: readonly SlotToBuild[], signal: AbortSignal) => buildPortRules(slices, slots, signal),
     serve: async ({ tenants }: View, signal: AbortSignal): Promise<Step<Served>> => {
       const disk = tenants.some(({ throttled }) => throttled) ? await findDisk(host, layout.homes) : undefined

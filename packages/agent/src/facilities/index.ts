@@ -61,7 +61,12 @@ export function facilitiesOf(options: FacilitiesOptions): {
   const view = viewFacility({ host, layout, policy })
   const quota = quotaFacility({ host, quota: options.quota, tenantUids, replaced: () => view.replaced() })
   const mounts = mountsFacility({ host, layout, replaced: () => view.replaced() })
-  const accounts = accountsFacility({ ...options, endGroups, counted: (signal) => quota.counted(signal) })
+  const accounts = accountsFacility({
+    ...options,
+    endGroups,
+    counted: (signal) => quota.counted(signal),
+    installingView: () => view.installing(),
+  })
   const selinux = selinuxFacility({ host, layout, policy, asked })
   return { facilities: [accounts, cgroups, view, mounts, quota, firewall, selinux, ports, proxy], proxy }
 }

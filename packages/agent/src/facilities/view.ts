@@ -33,6 +33,8 @@ export interface ViewFacilityOptions {
 export interface ViewFacility extends Facility {
   /** Returns the shared folders that sessions of tenants have replaced by private ones. None while the view does not work. */
   replaced(): readonly string[]
+  /** Returns whether the view is being installed now. A session that begins meanwhile would not have it. */
+  installing(): boolean
 }
 
 /** Why no view can be installed, and what to do. */
@@ -73,6 +75,7 @@ export function viewFacility(options: ViewFacilityOptions): ViewFacility {
   }
   return Object.freeze<ViewFacility>({
     name,
+    installing: () => keep.installing(),
     replaced: () => (works ? privateFolders.map(([path]) => path) : []),
     judges: ['accounts'],
     installs: true,
@@ -91,7 +94,7 @@ export function viewFacility(options: ViewFacilityOptions): ViewFacility {
     },
     prepare: async (signal: AbortSignal): Promise<Step<readonly string[]>> => {
       if ((await findObstacle(signal)) !== undefined) return { changes: [], apply: async () => [] }
-      const step = await keep(signal)
+      const step = await keep.prepare(signal)
       const closes = await isListable(host, layout)
       if (!closes) return step
       return {

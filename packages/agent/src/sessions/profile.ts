@@ -45,18 +45,23 @@ export interface ProfileOptions {
   readonly policy: Policy
 }
 
+/** What keeps a profile installed. */
+interface ProfileKeeper {
+  /** Plans the profile. */
+  prepare(signal: AbortSignal): Promise<Step<readonly string[]>>
+  /** Returns whether the profile is being installed now. */
+  installing(): boolean
+}
+
 /**
- * Creates a function that plans a profile in each pass, and waits after a failure. The work continues in the background, so that no pass
+ * Creates what plans a profile in each pass, and waits after a failure. The work continues in the background, so that no pass
  * waits until a policy is built. The next pass reports the result.
  */
-export function profileKeeper(
-  options: ProfileOptions,
-  profile: SessionProfile,
-): (signal: AbortSignal) => Promise<Step<readonly string[]>> {
+export function profileKeeper(options: ProfileOptions, profile: SessionProfile): ProfileKeeper {
   let failed: { readonly at: number; readonly remarks: readonly string[] } | undefined
   let going: Promise<void> | undefined
   const installing = say(profile, 'the agent is installing the PAM profile now; no action is needed')
-  return async (signal) => {
+  const prepare = async (signal: AbortSignal): Promise<Step<readonly string[]>> => {
     if (going !== undefined) return remarked(installing)
     if (failed !== undefined && performance.now() - failed.at < patience) return remarked(failed.remarks)
     const step = await planProfile(options, profile, signal)
@@ -78,6 +83,7 @@ export function profileKeeper(
       },
     }
   }
+  return { prepare, installing: () => going !== undefined }
 }
 
 function sentence(error: unknown): string {

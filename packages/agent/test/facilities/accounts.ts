@@ -28,7 +28,13 @@ function open(t: Test, { firstPort = 10_240, real = false } = {}) {
   for (const folder of ['etc/skel', 'tmp', 'var/tmp', 'var/mail']) mkdirSync(join(root, folder), { recursive: true })
   const layout = { ...smallLayout, firstPort, portLimit: firstPort + 32 }
   const host = createHost({ root })
-  const facility = accountsFacility({ host, machine: real ? machine : host, layout })
+  const view = { installing: false }
+  const facility = accountsFacility({
+    host,
+    machine: real ? machine : host,
+    layout,
+    installingView: () => view.installing,
+  })
   const slots = [0, 1, 2].map((n) => slotAt(layout, n))
   const tenant = (n: number, more: Partial<Tenant> = {}): Tenant => ({
     id: 100 + n,
@@ -47,6 +53,7 @@ function open(t: Test, { firstPort = 10_240, real = false } = {}) {
   return {
     root,
     facility,
+    view,
     slots,
     tenant,
     prepare: async () => (await facility.prepare!(signal)).apply(),
@@ -144,6 +151,27 @@ void t.test(
     const { accounts } = await step.apply()
     t.match(accounts.get(100), { status: 'false', reason: 'user_wrong' })
     t.notOk(existsSync(at('etc/puppy/keys/p10000')))
+  },
+)
+
+void t.test(
+  'accountsFacility() starts no service manager while the view is being installed, and ends none',
+  { skip },
+  async (t) => {
+    const { prepare, build, plan, tenant, at, view } = open(t)
+    await prepare()
+    await build()
+    await (await plan(tenant(0))).apply()
+    t.ok(existsSync(at('var/lib/systemd/linger/p10000')))
+    view.installing = true
+    const step = await plan(tenant(0), tenant(1))
+    t.notMatch(step.changes.map(({ action }) => action).join(), 'linger')
+    await step.apply()
+    t.ok(existsSync(at('var/lib/systemd/linger/p10000')))
+    t.notOk(existsSync(at('var/lib/systemd/linger/p10001')))
+    view.installing = false
+    await (await plan(tenant(0), tenant(1))).apply()
+    t.ok(existsSync(at('var/lib/systemd/linger/p10001')))
   },
 )
 

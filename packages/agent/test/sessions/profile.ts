@@ -111,13 +111,13 @@ void t.test('planProfile() reports a policy that fails, and does not install the
 
 void t.test('profileKeeper() waits after a failure, and not after a success', async (t) => {
   const options = open({}, { edited: true })
-  const prepare = profileKeeper(options, profile)
+  const { prepare } = profileKeeper(options, profile)
   const remarks = await (await prepare(signal)).apply()
   t.matchOnlyStrict(remarks, [/was edited by hand/])
   const before = options.host.commands.length
   t.strictSame(await (await prepare(signal)).apply(), remarks, 'it is still reported')
   t.equal(options.host.commands.length, before, 'it is not tried again')
-  const good = profileKeeper(open(), profile)
+  const { prepare: good } = profileKeeper(open(), profile)
   t.strictSame(await (await good(signal)).apply(), [])
   t.strictSame((await good(signal)).changes, [])
 })
@@ -126,10 +126,13 @@ void t.test('profileKeeper() does not delay a pass for a policy', async (t) => {
   const options = open(selinux)
   const built = Promise.withResolvers<undefined>()
   options.policy.behind = () => built.promise
-  const prepare = profileKeeper(options, profile)
+  const { prepare, installing } = profileKeeper(options, profile)
+  t.equal(installing(), false)
   t.matchOnlyStrict(await (await prepare(signal)).apply(), [/is installing the PAM profile/])
   t.matchOnlyStrict(await (await prepare(signal)).apply(), [/is installing the PAM profile/], 'it does not start twice')
+  t.equal(installing(), true)
   built.resolve(undefined)
   while ((await (await prepare(signal)).apply()).length > 0) await sleep(5)
+  t.equal(installing(), false)
   t.match(await options.host.read(common), `ingroup ${group}`)
 })
