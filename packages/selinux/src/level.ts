@@ -146,8 +146,10 @@ export function pairAt(n: number, { first = 0 }: PairOptions = {}): Level {
 
 /** Returns the number of a pair: the inverse of `pairAt`. Returns undefined for a level that is not a pair. */
 export function pairNumber({ sensitivity, categories }: Level, { first = 0 }: PairOptions = {}): number | undefined {
-  const [smaller = -1, larger = -1] = categories.map((category) => category - first)
-  if (sensitivity !== 0 || categories.length !== 2 || smaller < 0) return undefined
+  const [smaller = -1, larger = -1] = categories
+    .map((category) => category - first)
+    .toSorted((one, other) => one - other)
+  if (sensitivity !== 0 || categories.length !== 2 || smaller < 0 || smaller === larger) return undefined
   return (larger * (larger - 1)) / 2 + smaller
 }
 

@@ -45,7 +45,7 @@ export async function readState(host: Host): Promise<SelinuxState> {
     host.read(`${selinuxfs}/policyvers`),
     host.read(configFile),
   ])
-  const { type, mode: configured } = parseConfig(config ?? '')
+  const { type, mode: configured } = parseConfig(config)
   const named = { ...(type === undefined ? {} : { type }), ...(configured === undefined ? {} : { configured }) }
   if (enforce === undefined) return Object.freeze({ mode: 'disabled', ...named })
   return Object.freeze({
@@ -66,21 +66,37 @@ function numberIn(file: string, text: string | undefined): number {
   })
 }
 
-/** Parses selinux_config(5): `SELINUX=enforcing`, `SELINUXTYPE=default`. The last line of each name counts. Unknown values are left out. */
-export function parseConfig(text: string): { readonly type?: string; readonly mode?: SelinuxMode } {
-  const value = (name: string) =>
-    text
-      .split('\n')
-      .map((line) => /^\s*([A-Z]+)=\s*([A-Za-z0-9._-]{1,64})\s*$/.exec(line))
-      .findLast((found) => found?.[1] === name)?.[2]
-  const type = value('SELINUXTYPE')
-  const mode = (['disabled', 'permissive', 'enforcing'] as const).find(
-    (word) => word === value('SELINUX')?.toLowerCase(),
-  )
+/**
+ * Parses selinux_config(5) as libselinux does: `SELINUX=enforcing`, `SELINUXTYPE=default`.
+ *
+ * The mode is in the first line that begins with `SELINUX=` and a mode, whatever follows. The type is in the last line with a type, and
+ * `targeted` without one. A type that cannot be the name of a folder is left out. Without a file,
+ * both are absent.
+ */
+export function parseConfig(text: string | undefined): { readonly type?: string; readonly mode?: SelinuxMode } {
+  if (text === undefined) return {}
+  // libselinux reads each line as a text that ends at a NUL.
+  const lines = text.split('\n').map((line) => line.replace(/\0[^]*$/, ''))
+  const mode = lines
+    .map((line) => /^SELINUX=[ \t\v\f\r]*([A-Za-z]+)/.exec(line)?.[1]?.toLowerCase())
+    .map((word) => modes.find((mode) => word?.startsWith(mode)))
+    .find((found) => found !== undefined)
+  const type = lines.map((line) => typeIn(line)).findLast((found) => found !== undefined) ?? 'targeted'
   return {
-    ...(type === undefined || !isType(type) ? {} : { type }),
+    ...(isType(type) ? { type } : {}),
     ...(mode === undefined ? {} : { mode }),
   }
+}
+
+const modes = ['disabled', 'permissive', 'enforcing'] as const satisfies readonly SelinuxMode[]
+
+/** Returns the type in a line, without blanks and control characters at its end. Undefined: the line has none. */
+function typeIn(line: string): string | undefined {
+  const value = /^[ \t\v\f\r]*SELINUXTYPE=([^]*)$/i.exec(line)?.[1]
+  if (value === undefined) return undefined
+  let end = value.length
+  while (end > 1 && (value.charCodeAt(end - 1) <= 0x20 || value.charCodeAt(end - 1) === 0x7f)) end -= 1
+  return value.slice(0, end)
 }
 
 /** Returns whether a text can be the name of a policy: a plain name of a folder. */

@@ -109,5 +109,7 @@ void t.test('pairNumber() is the inverse of pairAt()', async (t) => {
     }),
   )
   for (const level of ['s0', 's0:c1', 's1:c1,c2', 's0:c1.c3']) t.equal(pairNumber(parseLevel(level)), undefined, level)
+  t.equal(pairNumber({ sensitivity: 0, categories: [5, 1] }), pairNumber(parseLevel('s0:c1,c5')))
+  t.equal(pairNumber({ sensitivity: 0, categories: [5, 5] }), undefined)
   t.equal(pairNumber(parseLevel('s0:c1,c2'), { first: 2 }), undefined)
 })

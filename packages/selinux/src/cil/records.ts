@@ -1,7 +1,7 @@
 import { runsOf } from '../category-runs.ts'
 import { identifierRule, isIdentifier, type Context } from '../context.ts'
 import { SelinuxError } from '../errors.ts'
-import type { Level, LevelRange } from '../level.ts'
+import { levelOf, type Level, type LevelRange } from '../level.ts'
 import { cilText, renderCil, rendered, type CilExpression } from './expression.ts'
 
 export type PortProtocol = 'tcp' | 'udp' | 'sctp' | 'dccp'
@@ -124,12 +124,12 @@ export function fileStatement({ path, below = false, context }: FileRecord): Cil
 
 /** Returns a pattern that matches one path. @throws SelinuxError `SELINUX_INVALID` for a path that is not absolute and plain. */
 function pathPattern(path: string): string {
-  // A line of file_contexts(5) consists of words, so a blank would end the pattern.
-  if (!/^(\/[^/\s]+)+$/.test(path) || /\/\.\.?(\/|$)/.test(path)) {
+  // A line of file_contexts(5) consists of words of ASCII characters. A blank ends a word, and one other character refuses the whole policy.
+  if (!/^(\/[!-.0-~]+)+$/.test(path) || /\/\.\.?(\/|$)/.test(path)) {
     throw invalid(
       'set the context of the path',
       path,
-      'the path must be absolute, without blanks, `.`, `..` and a slash at the end',
+      'the path must be absolute, of ASCII characters, without blanks, `.`, `..` and a slash at the end',
     )
   }
   return path.replaceAll(/[.^$?*+|[\](){}\\]/g, '\\$&')
@@ -156,12 +156,23 @@ export function rangeExpression(range: LevelRange): CilExpression {
 }
 
 /** `(s0)`, `(s0 (c0 c1))`, `(s0 ((range c0 c1023)))` */
-function levelExpression({ sensitivity, categories }: Level): CilExpression {
+function levelExpression(level: Level): CilExpression {
+  const { sensitivity, categories } = inOrder(level)
   if (categories.length === 0) return [`s${sensitivity}`]
   const runs = runsOf(categories).map(([first, last]): CilExpression =>
     first === last ? `c${first}` : ['range', `c${first}`, `c${last}`],
   )
   return [`s${sensitivity}`, runs]
+}
+
+/** Returns a level with its categories in order. */
+function inOrder({ categories, sensitivity }: Level): Level {
+  try {
+    return levelOf(categories, sensitivity)
+  } catch (error) {
+    if (error instanceof RangeError) throw invalid('use the level', categories.join(), error.message)
+    throw error
+  }
 }
 
 function assertPorts(ports: readonly PortRecord[]): void {

@@ -1,6 +1,6 @@
 import { identifierRule, isIdentifier } from '../context.ts'
 import { SelinuxError } from '../errors.ts'
-import { everyCategory, singleLevel, type Level, type LevelRange } from '../level.ts'
+import { dominates, everyCategory, levelOf, renderLevel, singleLevel, type Level, type LevelRange } from '../level.ts'
 import { renderCil, type CilExpression } from './expression.ts'
 import { fileStatement, renderRecords, userStatements, type PortRecord } from './records.ts'
 
@@ -80,7 +80,8 @@ export function renderTenantPolicy(policy: TenantPolicy): string {
 /**
  * Renders the slots: the level of each login and of its ports. Pure. Install it with `renderTenantPolicy` in the same transaction.
  *
- * @throws SelinuxError `SELINUX_INVALID` for an invalid name or port, and for a name, port or level that two slots have.
+ * @throws SelinuxError `SELINUX_INVALID` for an invalid name, port or level, for a name, uid, port or level that two slots have, and for a
+ *   level that dominates the level of another slot.
  */
 export function renderTenantSlots(policy: TenantPolicy, slots: readonly TenantSlot[]): string {
   const { user, portType } = namesOf(policy)
@@ -89,20 +90,9 @@ export function renderTenantSlots(policy: TenantPolicy, slots: readonly TenantSl
     const detail = `the ports are outside the range of the policy, ${policy.ports.first} to ${policy.ports.last}`
     throw new SelinuxError('SELINUX_INVALID', { operation: 'set the context of the ports of', target: login, detail })
   }
-  const levels = new Map<string, string>()
-  for (const { login, level } of slots) {
-    const key = `${level.sensitivity}:${level.categories.join()}`
-    const other = levels.get(key)
-    if (other !== undefined) {
-      throw new SelinuxError('SELINUX_INVALID', {
-        operation: 'set the level of',
-        target: login,
-        detail: `${other} already has this level; every tenant needs its own level`,
-      })
-    }
-    levels.set(key, login)
-  }
-  const ranged = slots.map((slot) => ({ ...slot, range: singleLevel(slot.level) }))
+  const leveled = slots.map((slot) => ({ ...slot, level: soundLevel(slot) }))
+  assertApart(leveled)
+  const ranged = leveled.map((slot) => ({ ...slot, range: singleLevel(slot.level) }))
   const records = renderRecords({
     ports: ranged.flatMap(({ range, ports }) =>
       (['tcp', 'udp'] as const).map((protocol) => ({ protocol, ...ports, type: portType, range })),
@@ -110,6 +100,49 @@ export function renderTenantSlots(policy: TenantPolicy, slots: readonly TenantSl
     logins: ranged.map(({ login, range }) => ({ login, user, range })),
   })
   return slots.length === 0 ? '' : records + renderCil(runtimeStatements(user, ranged))
+}
+
+/** Returns the level of a slot with its categories in order. */
+function soundLevel({ login, level }: TenantSlot): Level {
+  try {
+    return levelOf(level.categories, level.sensitivity)
+  } catch (error) {
+    if (error instanceof RangeError) throw refusedLevel(login, error.message)
+    throw error
+  }
+}
+
+/** Throws when two slots have one uid or one level, or when one level dominates another. */
+function assertApart(slots: readonly TenantSlot[]): void {
+  const uids = new Map<number, string>()
+  const levels = new Map<string, string>()
+  const byFirst = Map.groupBy(slots, ({ level }) => level.categories[0])
+  for (const { login, uid, level } of slots) {
+    const [sameUid, same] = [uids.get(uid), levels.get(renderLevel(level))]
+    if (sameUid !== undefined) throw refusedLevel(login, `${sameUid} already has the uid ${uid}`)
+    if (same !== undefined)
+      throw refusedLevel(login, `${same} already has this level; every tenant needs its own level`)
+    uids.set(uid, login)
+    levels.set(renderLevel(level), login)
+  }
+  // A level that another one dominates has its first category in it, or has none.
+  for (const { login, level } of slots)
+    for (const category of [undefined, ...level.categories])
+      for (const other of byFirst.get(category) ?? [])
+        if (other.login !== login && mayDominate(level, other.level) && dominates(level, other.level))
+          throw refusedLevel(
+            login,
+            `its level dominates that of ${other.login}, so it could read the files of that tenant`,
+          )
+}
+
+/** Returns false for two different levels of equal size, such as two pairs, without a look at their categories. */
+function mayDominate(one: Level, other: Level): boolean {
+  return one.sensitivity !== other.sensitivity || one.categories.length !== other.categories.length
+}
+
+function refusedLevel(login: string, detail: string): SelinuxError {
+  return new SelinuxError('SELINUX_INVALID', { operation: 'set the level of', target: login, detail })
 }
 
 /** Files that systemd creates in the runtime folder of a user with a context that it looks up, and that processes of a tenant use. */

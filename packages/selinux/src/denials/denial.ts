@@ -74,15 +74,15 @@ function wordsOfService(text: string): string {
 function fieldsOf(text: string): ReadonlyMap<string, string> {
   const fields = new Map<string, string>()
   for (const [, name = '', inQuotes, plain = ''] of text.matchAll(/(?<!\w)(\w+)=(?:"([^"]*)"|([^\s"']+))/g))
-    if (!fields.has(name)) fields.set(name, inQuotes ?? decoded(plain))
+    if (!fields.has(name)) fields.set(name, inQuotes ?? (texts.has(name) ? decoded(plain) : plain))
   return fields
 }
 
-/**
- * Decodes an unquoted value of hexadecimal digits, the form of a text that cannot be quoted. A value of decimal digits is a number and
- * stays.
- */
+/** Fields with a text that a program chose. The kernel quotes it, or writes it in hexadecimal digits when it has a blank or a quote. */
+const texts = new Set(['comm', 'path', 'name', 'exe'])
+
+/** Decodes an unquoted text. Any other word (`(null)`) stays. */
 function decoded(word: string): string {
-  if (!/^(?:[0-9A-F]{2}){4,}$/.test(word) || /^\d+$/.test(word)) return word
+  if (!/^(?:[0-9A-F]{2})+$/.test(word)) return word
   return Buffer.from(word, 'hex').toString('utf8')
 }

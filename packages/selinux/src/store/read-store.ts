@@ -28,7 +28,7 @@ export interface ObservedPolicy {
 
 /** Reads the name of the policy that the machine is configured for. @throws SelinuxError `SELINUX_DISABLED` without one. */
 export async function readType(host: Host): Promise<string> {
-  const { type } = parseConfig((await host.read(configFile)) ?? '')
+  const { type } = parseConfig(await host.read(configFile))
   if (type !== undefined) return type
   throw new SelinuxError('SELINUX_DISABLED', {
     operation: 'find the policy in',
@@ -95,7 +95,7 @@ function isPriority(name: string): boolean {
  */
 async function readLoaded(host: Host, type: string, booleans: readonly string[] | undefined) {
   if (booleans === undefined || !(await hasSelinux(host))) return undefined
-  const { type: configured } = parseConfig((await host.read(configFile)) ?? '')
+  const { type: configured } = parseConfig(await host.read(configFile))
   return configured === type ? readBooleans(host, booleans.filter(isBoolean)) : undefined
 }
 

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { renderTenantPolicy, renderTenantSlots } from '../../src/cil/tenants.ts'
-import { pairAt } from '../../src/level.ts'
+import { pairAt, type Level } from '../../src/level.ts'
 
 const policy = { ports: { first: 10_240, last: 32_767 } }
 const slot = (n: number) => ({
@@ -48,8 +48,35 @@ void t.test('renderTenantSlots() renders the login and ports of each slot, and r
   t.throws(() => renderTenantSlots(policy, [slot(0), { ...slot(1), level: pairAt(0) }]), {
     message: /p10000 already has this level/,
   })
+  t.throws(() => renderTenantSlots(policy, [slot(0), { ...slot(1), uid: slot(0).uid }]), {
+    message: /p10000 already has the uid 10000/,
+  })
   t.throws(() => renderTenantSlots(policy, [slot(0), { ...slot(1), ports: slot(0).ports }]), { message: /twice/ })
   t.throws(() => renderTenantSlots(policy, [{ ...slot(0), ports: { first: 80, last: 87 } }]), {
     message: /outside the range/,
   })
+})
+
+void t.test('renderTenantSlots() refuses levels that are equal in another order, or that are not apart', async (t) => {
+  const level = (...categories: number[]) => ({ sensitivity: 0, categories })
+  const render = (...levels: readonly Level[]) =>
+    renderTenantSlots(
+      policy,
+      levels.map((one, n) => ({ ...slot(n), level: one })),
+    )
+  const rows: [one: Level, other: Level, message: RegExp][] = [
+    [level(1, 5), level(5, 1), /already has this level/],
+    [level(1, 5), level(1, 5, 5), /already has this level/],
+    [level(1), level(1, 2), /"p10001": its level dominates that of p10000/],
+    [level(1, 2), level(2), /"p10000": its level dominates that of p10001/],
+    [level(), level(1), /dominates/],
+    [level(1, 2), { sensitivity: 1, categories: [1, 2] }, /dominates/],
+    [level(1), level(2000), /Category 2000 does not exist/],
+    [level(1), level(1.5), /Category 1\.5 does not exist/],
+    [level(1), level(-1), /Category -1 does not exist/],
+  ]
+  for (const [one, other, message] of rows)
+    t.throws(() => render(one, other), { code: 'SELINUX_INVALID', message }, message.source)
+  t.equal(render(level(5, 1), level(2, 1)), render(level(1, 5), level(1, 2)), 'the order of categories does not matter')
+  t.doesNotThrow(() => render(level(1, 2), level(3), level(1, 4, 5)))
 })

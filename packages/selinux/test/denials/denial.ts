@@ -29,6 +29,24 @@ void t.test('parseDenial() parses lines of the kernel log', async (t) => {
   t.equal(parseDenial(`x ${kernel}`), undefined)
 })
 
+void t.test('parseDenial() decodes texts as ausearch -i does, and nothing else', async (t) => {
+  const rows: [raw: string, decoded: string][] = [
+    ['612062', 'a b'],
+    ['2F61C3A9', '/a\u00E9'],
+    ['31203232', '1 22'],
+    ['20', ' '],
+    ['0031323334', '\u00001234'],
+    ['(null)', '(null)'],
+    ['61206', '61206'],
+    ['"612062"', '612062'],
+  ]
+  for (const [raw, command] of rows) {
+    t.equal(parseDenial(lines[0]!.replace('comm="systemctl"', `comm=${raw}`))?.command, command, `comm=${raw}`)
+    t.equal(parseDenial(lines[0]!.replace(/path="[^"]*"/, `path=${raw}`))?.object, command, `path=${raw}`)
+  }
+  t.match(parseDenial(lines[2]!.replace('src=15000', 'src=150000')), { object: '150000' })
+})
+
 void t.test('parseDenial() ignores contexts in names of programs and files', async (t) => {
   const forged = lines[0]!.replace('comm="systemctl"', 'comm="a scontext=root:r:t:s0"')
   t.match(parseDenial(forged), { source: { user: 'puppy_u' } })
