@@ -7,6 +7,7 @@ const pure = [
   'packages/accounts/src/passwd.ts',
   'packages/accounts/src/slots.ts',
   'packages/cgroups/src/limits.ts',
+  'packages/haproxy/src/listen.ts',
   'packages/host/src/errors.ts',
   'packages/selinux/src/cil/index.ts',
   'packages/selinux/src/context.ts',

@@ -1,4 +1,4 @@
-import { isIPv4, isIPv6 } from 'node:net'
+/** Addresses on which HAProxy listens: `@puppy/haproxy/listen`. Pure: the process that faces the network may load it, and so no `node:net`. */
 
 /** An address to listen on. */
 export interface ListenAddress {
@@ -65,4 +65,12 @@ function normalize(address: string | undefined): { family: string; address: stri
   const bytes = [high, low].flatMap((word) => [Number.parseInt(word, 16) >> 8, Number.parseInt(word, 16) & 255])
   const four = bytes.join('.')
   return { family: '4', address: four, every: four === '0.0.0.0' }
+}
+
+function isIPv4(text: string): boolean {
+  return /^(?:(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])(?:\.(?!$)|$)){4}$/.test(text)
+}
+
+function isIPv6(text: string): boolean {
+  return text.includes(':') && URL.canParse(`http://[${text}]`)
 }

@@ -1,8 +1,6 @@
 /** Parsers of HAProxy's formats: `@puppy/haproxy/parse`. Each is pure. */
 export { parseDiagnostics } from './diagnostics.ts'
 export type { Diagnostic } from './diagnostics.ts'
-export { findClash, parseListen } from './listen.ts'
-export type { ListenAddress } from './listen.ts'
 export { parseMapFile } from './routes/map-file.ts'
 export { parseInfo } from './runtime/info.ts'
 export type { WorkerInfo } from './runtime/info.ts'

@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { spawn } from 'node:child_process'
 import { existsSync, writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isIPv4, isIPv6 } from 'node:net'
 import t, { type Test } from 'tap'
 import { findClash, parseListen, renderListen } from '../src/listen.ts'
 import { skip, testFolder } from './support/proxy.ts'
@@ -40,6 +41,21 @@ void t.test('parseListen() refuses any text that could add words to a bind line'
       const parsed = parseListen(text)
       if (parsed !== undefined) t.match(renderListen(parsed, true), /^[0-9a-fA-F.:[\]]+( v4v6| v6only)?$/)
     }),
+  )
+})
+
+void t.test('parseListen() accepts the addresses that Node accepts', async (t) => {
+  const four = fc.array(fc.constantFrom('0', '1', '01', '25', '255', '256', '.', '.'), { maxLength: 9 })
+  const six = fc.array(fc.constantFrom('0', 'f', 'ffff', '10000', ':', '::', '1.2.3.4', '1.2.3.400', '.'), {
+    maxLength: 12,
+  })
+  fc.assert(
+    fc.property(four, six, (one, other) => {
+      const [ipv4, ipv6] = [one.join(''), other.join('')]
+      if (ipv4 !== '') t.equal(parseListen(`${ipv4}:80`) !== undefined, isIPv4(ipv4), ipv4)
+      t.equal(parseListen(`[${ipv6}]:80`) !== undefined, isIPv6(ipv6), ipv6)
+    }),
+    { numRuns: 2000 },
   )
 })
 

@@ -79,7 +79,7 @@ void t.test('startProgram() starts the program in its own session', async (t) =>
   t.match(await exited, { signal: 'SIGKILL' })
 })
 
-void t.test('startProgram() gives the reason when a program cannot be started', async (t) => {
+void t.test('startProgram() reports the reason when a program cannot be started', async (t) => {
   const folder = t.testdir({ script: '' })
   const log = `${folder}/log`
   await t.rejects(startProgram([`${folder}/script/x`], { log }), { facts: { errno: 'ENOTDIR' }, message: /: ENOTDIR/ })

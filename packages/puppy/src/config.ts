@@ -2,7 +2,7 @@ import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import { createHash } from 'node:crypto'
 import { defaultLayout, assertLayout, slotCount, type SlotLayout } from '@puppy/accounts/slots'
-import { findClash, parseListen } from '@puppy/haproxy/parse'
+import { findClash, parseListen } from '@puppy/haproxy/listen'
 import { StartError } from '@puppy/state/errors'
 import { isolationLayers } from '@puppy/state/facilities'
 

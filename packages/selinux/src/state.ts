@@ -76,7 +76,7 @@ function numberIn(file: string, text: string | undefined): number {
 export function parseConfig(text: string | undefined): { readonly type?: string; readonly mode?: SelinuxMode } {
   if (text === undefined) return {}
   // libselinux reads each line as a text that ends at a NUL.
-  const lines = text.split('\n').map((line) => line.replace(/\0[^]*$/, ''))
+  const lines = text.split('\n').map((line) => line.split('\0', 1)[0] ?? '')
   const mode = lines
     .map((line) => /^SELINUX=[ \t\v\f\r]*([A-Za-z]+)/.exec(line)?.[1]?.toLowerCase())
     .map((word) => modes.find((mode) => word?.startsWith(mode)))

@@ -115,10 +115,10 @@ const violations: readonly (readonly [what: string, path: string, line: string, 
   ],
   [
     'test support',
-    'packages/haproxy/src/listen.ts',
+    'packages/haproxy/src/wait.ts',
     "import { freePort } from '@puppy/host/testing'",
     [
-      /^every package except \.\/testing must load no test support: .*listen\.ts > packages\/host\/test\/support\/index\.ts$/,
+      /^every package except \.\/testing must load no test support: .*wait\.ts > packages\/host\/test\/support\/index\.ts$/,
     ],
   ],
   [

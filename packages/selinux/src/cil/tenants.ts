@@ -136,7 +136,7 @@ function assertApart(slots: readonly TenantSlot[]): void {
           )
 }
 
-/** Returns false for two different levels of equal size, such as two pairs, without a look at their categories. */
+/** Returns false for two different levels of equal size, such as two pairs, without reading their categories. */
 function mayDominate(one: Level, other: Level): boolean {
   return one.sensitivity !== other.sensitivity || one.categories.length !== other.categories.length
 }
