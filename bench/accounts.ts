@@ -191,6 +191,8 @@ async function runtime(path: string, command: string): Promise<void> {
 
 async function run(program: string, args: readonly string[], input = ''): Promise<void> {
   const child = spawn(program, args, { stdio: ['pipe', 'ignore', 'ignore'] })
+  // A program that ends before it reads its input closes the pipe. Its exit code says what happened.
+  child.stdin.on('error', () => {})
   child.stdin.end(input)
   await once(child, 'close')
   if (child.exitCode !== 0) throw new Error(`${program} ended with ${child.exitCode ?? child.signalCode}`)

@@ -163,7 +163,11 @@ async function startVisitors(lab: Lab, teardown: Teardown, port: number): Promis
 }
 
 function inside(lab: Lab, teardown: Teardown, words: readonly string[], out: 'inherit' | 'pipe'): ChildProcess {
-  const child = spawn(program('ip'), ['netns', 'exec', lab.netns, ...words], { stdio: ['pipe', out, 'inherit'] })
+  const child = spawn(program('ip'), ['netns', 'exec', lab.netns, ...words], {
+    // HAProxy returns to its working folder after it gave up root, which it cannot when the checkout is closed to other users.
+    cwd: '/',
+    stdio: ['pipe', out, 'inherit'],
+  })
   teardown(async () => {
     child.kill('SIGKILL')
     if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
