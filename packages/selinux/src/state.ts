@@ -70,8 +70,7 @@ function numberIn(file: string, text: string | undefined): number {
  * Parses selinux_config(5) as libselinux does: `SELINUX=enforcing`, `SELINUXTYPE=default`.
  *
  * The mode is in the first line that begins with `SELINUX=` and a mode, whatever follows. The type is in the last line with a type, and
- * `targeted` without one. A type that cannot be the name of a folder is left out. Without a file,
- * both are absent.
+ * `targeted` without one. A type that cannot be the name of a folder is left out. Without a file, both are absent.
  */
 export function parseConfig(text: string | undefined): { readonly type?: string; readonly mode?: SelinuxMode } {
   if (text === undefined) return {}

@@ -157,7 +157,7 @@ export function rangeExpression(range: LevelRange): CilExpression {
 
 /** `(s0)`, `(s0 (c0 c1))`, `(s0 ((range c0 c1023)))` */
 function levelExpression(level: Level): CilExpression {
-  const { sensitivity, categories } = inOrder(level)
+  const { sensitivity, categories } = soundLevel(level)
   if (categories.length === 0) return [`s${sensitivity}`]
   const runs = runsOf(categories).map(([first, last]): CilExpression =>
     first === last ? `c${first}` : ['range', `c${first}`, `c${last}`],
@@ -165,13 +165,14 @@ function levelExpression(level: Level): CilExpression {
   return [`s${sensitivity}`, runs]
 }
 
-/** Returns a level with its categories in order. */
-function inOrder({ categories, sensitivity }: Level): Level {
+/** Returns a level with its categories in order. @throws SelinuxError `SELINUX_INVALID` for a level that no policy has */
+export function soundLevel({ categories, sensitivity }: Level, target?: string): Level {
   try {
     return levelOf(categories, sensitivity)
   } catch (error) {
-    if (error instanceof RangeError) throw invalid('use the level', categories.join(), error.message)
-    throw error
+    if (!(error instanceof RangeError)) throw error
+    const [operation, detail] = ['use the level', error.message]
+    throw new SelinuxError('SELINUX_INVALID', { operation, detail, ...(target === undefined ? {} : { target }) })
   }
 }
 

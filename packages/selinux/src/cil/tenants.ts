@@ -1,8 +1,8 @@
 import { identifierRule, isIdentifier } from '../context.ts'
 import { SelinuxError } from '../errors.ts'
-import { dominates, everyCategory, levelOf, renderLevel, singleLevel, type Level, type LevelRange } from '../level.ts'
+import { dominates, everyCategory, renderLevel, singleLevel, type Level, type LevelRange } from '../level.ts'
 import { renderCil, type CilExpression } from './expression.ts'
-import { fileStatement, renderRecords, userStatements, type PortRecord } from './records.ts'
+import { fileStatement, renderRecords, soundLevel, userStatements, type PortRecord } from './records.ts'
 
 /** The names and ports of the policy for tenants. */
 export interface TenantPolicy {
@@ -90,7 +90,7 @@ export function renderTenantSlots(policy: TenantPolicy, slots: readonly TenantSl
     const detail = `the ports are outside the range of the policy, ${policy.ports.first} to ${policy.ports.last}`
     throw new SelinuxError('SELINUX_INVALID', { operation: 'set the context of the ports of', target: login, detail })
   }
-  const leveled = slots.map((slot) => ({ ...slot, level: soundLevel(slot) }))
+  const leveled = slots.map((slot) => ({ ...slot, level: soundLevel(slot.level, slot.login) }))
   assertApart(leveled)
   const ranged = leveled.map((slot) => ({ ...slot, range: singleLevel(slot.level) }))
   const records = renderRecords({
@@ -102,28 +102,19 @@ export function renderTenantSlots(policy: TenantPolicy, slots: readonly TenantSl
   return slots.length === 0 ? '' : records + renderCil(runtimeStatements(user, ranged))
 }
 
-/** Returns the level of a slot with its categories in order. */
-function soundLevel({ login, level }: TenantSlot): Level {
-  try {
-    return levelOf(level.categories, level.sensitivity)
-  } catch (error) {
-    if (error instanceof RangeError) throw refusedLevel(login, error.message)
-    throw error
-  }
-}
-
 /** Throws when two slots have one uid or one level, or when one level dominates another. */
 function assertApart(slots: readonly TenantSlot[]): void {
   const uids = new Map<number, string>()
   const levels = new Map<string, string>()
   const byFirst = Map.groupBy(slots, ({ level }) => level.categories[0])
   for (const { login, uid, level } of slots) {
-    const [sameUid, same] = [uids.get(uid), levels.get(renderLevel(level))]
+    const text = renderLevel(level)
+    const [sameUid, same] = [uids.get(uid), levels.get(text)]
     if (sameUid !== undefined) throw refusedLevel(login, `${sameUid} already has the uid ${uid}`)
     if (same !== undefined)
       throw refusedLevel(login, `${same} already has this level; every tenant needs its own level`)
     uids.set(uid, login)
-    levels.set(renderLevel(level), login)
+    levels.set(text, login)
   }
   // A level that another one dominates has its first category in it, or has none.
   for (const { login, level } of slots)
