@@ -27,7 +27,7 @@ export function parseListen(text: string): ListenAddress | undefined {
 export function renderListen({ address, port }: ListenAddress, ipv6: boolean): string {
   if (address === undefined) return ipv6 ? `:::${port} v4v6` : `:${port}`
   if (isIPv4(address)) return `${address}:${port}`
-  return `[${address}]:${port}${address === '::' ? ' v6only' : ''}`
+  return `[${address}]:${port}${normalize(address).address === everySix ? ' v6only' : ''}`
 }
 
 /**
@@ -44,27 +44,26 @@ export function findClash(addresses: readonly string[]): readonly [string, strin
       if (later.port !== one.port) return false
       if (one.family === 'every' || later.family === 'every') return true
       if (one.family !== later.family) return false
-      return one.every || later.every || one.address === later.address
+      return [one, later].some(({ address }) => everyOne.has(address)) || one.address === later.address
     })
     if (other !== undefined) return [one.text, other.text]
   }
   return undefined
 }
 
+/** The addresses of every IPv4 address and of every IPv6 address, as `normalize` returns them. */
+const [everyFour, everySix] = ['0.0.0.0', '[::]']
+const everyOne = new Set([everyFour, everySix])
+
 /** Returns the family of an address and its only form. An IPv4 address in an IPv6 one is an IPv4 address, as in the kernel. */
-function normalize(address: string | undefined): { family: string; address: string; every: boolean } {
-  if (address === undefined) return { family: 'every', address: '', every: true }
-  const { hostname } = new URL(`http://${isIPv6(address) ? `[${address}]` : address}`)
-  const [, high, low] = /^\[::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})\]$/.exec(hostname) ?? []
-  if (high === undefined || low === undefined)
-    return {
-      family: isIPv6(address) ? '6' : '4',
-      address: hostname,
-      every: hostname === '[::]' || hostname === '0.0.0.0',
-    }
-  const bytes = [high, low].flatMap((word) => [Number.parseInt(word, 16) >> 8, Number.parseInt(word, 16) & 255])
-  const four = bytes.join('.')
-  return { family: '4', address: four, every: four === '0.0.0.0' }
+function normalize(address: string | undefined): { readonly family: 'every' | '4' | '6'; readonly address: string } {
+  if (address === undefined) return { family: 'every', address: '' }
+  if (isIPv4(address)) return { family: '4', address }
+  const { hostname } = new URL(`http://[${address}]`)
+  const [, ...words] = /^\[::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})\]$/.exec(hostname) ?? []
+  if (words.length === 0) return { family: '6', address: hostname }
+  const bytes = words.map((word) => Number.parseInt(word, 16)).flatMap((word) => [word >> 8, word & 255])
+  return { family: '4', address: bytes.join('.') }
 }
 
 function isIPv4(text: string): boolean {

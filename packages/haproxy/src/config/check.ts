@@ -36,15 +36,9 @@ export async function checkBundle(
     const { alerts, warnings } = await runCheck(context, bundle, options)
     if (alerts.length === 0) return { ...bundle, refused, warnings }
     const said = joinMessages(alerts)
-    const paths = new Set(
-      alerts.flatMap((alert) =>
-        findBlamed(
-          served.map(({ path }) => path),
-          alert,
-        ),
-      ),
-    )
-    const blamed = served.filter(({ path }) => paths.has(path))
+    const paths = served.map(({ path }) => path)
+    const named = new Set(alerts.flatMap((alert) => findBlamed(paths, alert)))
+    const blamed = served.filter(({ path }) => named.has(path))
     if (blamed.length === 0) throw invalid(context, said)
     refused.push(...blamed.map(({ path, digest }) => ({ ...refuseCertificate(path, { said }), digest })))
   }
