@@ -16,8 +16,7 @@ const attempts = 3
  * The machine writes to overlays. They are committed to the image only after the machine has reported success. When the machine hangs, the
  * next attempt begins with the original disks.
  *
- * @param timeout milliseconds for one attempt. Under emulation it takes 20 seconds for Debian 13, and 240 for Debian 12, whose setfiles(8)
- *   compares each path with more patterns.
+ * @param timeout milliseconds for one attempt. Under emulation it takes 20 seconds for Debian 13 and 240 for Debian 12
  * @throws TestbedError with the end of the machine's console
  */
 export async function seal(

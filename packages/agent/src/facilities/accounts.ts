@@ -38,7 +38,10 @@ export interface AccountsOptions {
   readonly endGroups?: EndOptions['endGroups']
   /** Returns the mount points of file systems on which the facility `quota` counts the files of released slots. */
   readonly counted?: (signal: AbortSignal) => Promise<readonly string[]>
-  /** Returns whether the view of sessions is being installed. Until then, the service manager of no user is started: it would keep the whole view. */
+  /**
+   * Returns whether the view of sessions is being installed. Meanwhile no service manager is started, because it would see what every user
+   * sees until it ends.
+   */
   readonly installingView?: () => boolean
 }
 

@@ -45,7 +45,7 @@ export interface ProfileOptions {
   readonly policy: Policy
 }
 
-/** What keeps a profile installed. */
+/** Keeps a profile installed. */
 interface ProfileKeeper {
   /** Plans the profile. */
   prepare(signal: AbortSignal): Promise<Step<readonly string[]>>
@@ -54,8 +54,8 @@ interface ProfileKeeper {
 }
 
 /**
- * Creates what plans a profile in each pass, and waits after a failure. The work continues in the background, so that no pass
- * waits until a policy is built. The next pass reports the result.
+ * Creates the keeper of a profile. It plans the profile in each pass, and waits after a failure. The work continues in the background, so
+ * that no pass waits until a policy is built. The next pass reports the result.
  */
 export function profileKeeper(options: ProfileOptions, profile: SessionProfile): ProfileKeeper {
   let failed: { readonly at: number; readonly remarks: readonly string[] } | undefined
