@@ -174,9 +174,13 @@ time.sleep(100000)`
     chmodSync(node, 0o755)
     if (existsSync('/etc/selinux/config')) await run('restorecon', [node])
     // A program in the home, as a version manager installs it, is also a program of the tenant.
-    const own = await login(nosy, 'cp /usr/bin/id my-id; systemd-run --user --wait --pipe --quiet ~/my-id -Z; id -Z')
-    const [service, session] = own.output.trim().split('\n')
+    const own = await login(
+      nosy,
+      'cp /usr/bin/id my-id; for more in no yes; do systemd-run --user --wait --pipe --quiet -p NoNewPrivileges=$more ~/my-id -Z; done; id -Z',
+    )
+    const [service, hardened, session] = own.output.trim().split('\n')
     t.equal(service, session, 'a service has the context of a session')
+    t.equal(hardened, session, 'and so has one that can gain no privileges')
     const serve = `systemd-run --user --quiet --unit app ${node} app.mjs; for turn in $(seq 60); do curl -s http://127.0.0.1:$PORT/ && break; sleep 1; done`
     t.match(await login(nosy, serve), { output: 'from node' })
     t.match(await login(nosy, 'systemctl --user is-active app; systemctl --user stop app; systemctl --user --failed'), {
